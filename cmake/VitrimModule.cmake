@@ -1,0 +1,42 @@
+# vitrim_module(NAME [TORCH] [DEPS modules...] [LIBRARIES private libraries...])
+# One static library a module, built from src/NAME/*.cpp, with the public headers in include/vitrim/NAME. DEPS names the modules it
+# may see; a test (tests/structure) checks that the includes agree. TORCH modules see LibTorch and share one precompiled header.
+set(VITRIM_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor -Woverloaded-virtual)
+if(VITRIM_WERROR)
+  list(APPEND VITRIM_WARNINGS -Werror)
+endif()
+
+# The one precompiled header: LibTorch's is the only heavy one.
+file(WRITE ${CMAKE_BINARY_DIR}/pch/vitrim_pch.cpp "\n")
+add_library(vitrim_pch OBJECT ${CMAKE_BINARY_DIR}/pch/vitrim_pch.cpp)
+target_link_libraries(vitrim_pch PRIVATE torch)
+target_precompile_headers(vitrim_pch PRIVATE <ATen/ATen.h> <torch/types.h> <functional> <map> <memory> <optional> <string> <vector>)
+
+function(vitrim_use_torch target visibility)
+  target_link_libraries(${target} ${visibility} torch)
+  target_precompile_headers(${target} REUSE_FROM vitrim_pch)
+endfunction()
+
+function(vitrim_module name)
+  cmake_parse_arguments(ARG "TORCH" "" "DEPS;LIBRARIES" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cpp)
+  set(target vitrim_${name})
+  add_library(${target} STATIC ${sources})
+  add_library(vitrim::${name} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name})
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  target_compile_options(${target} PRIVATE ${VITRIM_WARNINGS})
+  target_include_directories(${target}
+    PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>
+    PRIVATE ${CMAKE_SOURCE_DIR}/src)
+  foreach(dep ${ARG_DEPS})
+    target_link_libraries(${target} PUBLIC vitrim_${dep})
+  endforeach()
+  foreach(library ${ARG_LIBRARIES})
+    target_link_libraries(${target} PRIVATE ${library})
+  endforeach()
+  if(ARG_TORCH)
+    vitrim_use_torch(${target} PUBLIC)
+  endif()
+  set_property(GLOBAL APPEND PROPERTY VITRIM_MODULES ${target})
+endfunction()

@@ -1,0 +1,18 @@
+#pragma once
+// What a person types to say which or how many layers: "0,1,3", "3", "25%".
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vitrim {
+
+/// "0,1,3" to {0, 1, 3}, sorted; throws std::invalid_argument on anything else, on repeats, or on an index not below `num_layers`.
+std::vector<int> parse_layer_list(std::string_view text, int num_layers);
+/// "3" to 3, "25%" to the nearest whole number of `num_layers` (40 % of 12 is 5; halves round up). Throws std::invalid_argument on
+/// anything else or on more layers than there are.
+int parse_layer_count(std::string_view text, int num_layers);
+/// {0, 1, 3} to "0,1,3".
+std::string format_layer_list(const std::vector<int>& layers);
+
+}  // namespace vitrim

@@ -1,0 +1,49 @@
+#pragma once
+// Labelled images by index: image folders, CIFAR binaries, and the synthetic set that vitrim draws itself.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vitrim::data {
+
+/// An 8-bit RGB image, rows top to bottom, channels interleaved (HWC).
+struct Image {
+  int64_t height = 0, width = 0;
+  std::vector<uint8_t> pixels;
+};
+
+/// Random access to labelled images. `read` is thread-safe.
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+  virtual int64_t size() const = 0;
+  /// Class index; -1 where the set has no labels (a flat folder).
+  virtual int64_t label(int64_t index) const = 0;
+  /// The file's path, or "cifar100:test:17" and the like, for messages.
+  virtual std::string name(int64_t index) const = 0;
+  /// Decodes one image. Throws FormatError where it is corrupt.
+  virtual Image read(int64_t index) const = 0;
+  /// Number of classes that labels refer to; 0 where unknown.
+  virtual int64_t num_classes() const = 0;
+  virtual std::string description() const = 0;  ///< "image folder DIR, 700 images"
+  /// "N files, sha256 ..." over names and file sizes; the same for the same data wherever the folder lies.
+  virtual std::string fingerprint() const = 0;
+};
+
+struct DatasetOptions {
+  std::string classes_file;  ///< one class a line, first word = folder name, rank = index; empty: the sorted folder names
+};
+
+/// Opens what `source` names: a folder of class folders (or a flat folder of images, unlabelled), a CIFAR-10/100 `.bin` file (told apart by
+/// record size; fine labels), or `synthetic:SPLIT[:COUNT]` with SPLIT one of train, calib, val, test (each drawn from its own seeds; default
+/// counts in data/synthetic.h). JPEG and PNG by content, any case of extension; hidden files are skipped. Images are in sorted path order. Throws vitrim::Error: missing,
+/// empty, a file where a folder is meant, a folder name that is not in the class list.
+std::unique_ptr<Dataset> open_dataset(const std::string& source, const DatasetOptions& options = {});
+
+/// JPEG (grey, YCbCr, CMYK/YCCK) or PNG (grey, palette, alpha dropped onto nothing, 16 bit) to RGB. `name` is for messages.
+Image decode_image(const uint8_t* bytes, size_t count, const std::string& name);
+
+}  // namespace vitrim::data

@@ -1,0 +1,19 @@
+#pragma once
+// Result files to one self-contained HTML page.
+
+#include <string>
+#include <vector>
+
+namespace vitrim::report {
+
+/// One artifact document (core/artifact_json.h) and where it came from.
+struct Document {
+  std::string source;  ///< file name, shown on the page
+  std::string json;
+};
+
+/// Renders any mix of "layer_scores", "compress" and "eval" documents as one HTML page that needs no network: charts by an inlined library,
+/// light and dark, wide and narrow, readable as tables without JavaScript. Throws FormatError where a document is no artifact.
+std::string render(const std::vector<Document>& documents, const std::string& title);
+
+}  // namespace vitrim::report
