@@ -1,0 +1,99 @@
+// PNG through libpng: every colour type and depth to 8-bit RGB. Alpha and transparent colours are dropped,
+// 16-bit samples keep their high byte (Pillow does the same but for 16-bit grey, which it clips instead),
+// gamma and colour profiles are not applied.
+
+#include <png.h>
+
+#include <csetjmp>
+#include <cstring>
+
+#include "data/codecs.h"
+#include "vitrim/core/error.h"
+
+namespace vitrim::data {
+namespace {
+
+/// libpng's state; its errors end in a longjmp, so see JpegDecoder for how the steps below are cut.
+struct PngDecoder {
+  const uint8_t* bytes = nullptr;
+  size_t count = 0, position = 0;
+  char message[128] = {};
+  png_structp png = nullptr;
+  png_infop info = nullptr;
+
+  PngDecoder(const uint8_t* data, size_t size) : bytes(data), count(size) {}
+  PngDecoder(const PngDecoder&) = delete;
+  PngDecoder& operator=(const PngDecoder&) = delete;
+  ~PngDecoder() { png_destroy_read_struct(&png, &info, nullptr); }
+};
+
+[[noreturn]] void stop(png_structp png, png_const_charp message) {
+  auto* decoder = static_cast<PngDecoder*>(png_get_error_ptr(png));
+  std::strncpy(decoder->message, message, sizeof(decoder->message) - 1);
+  png_longjmp(png, 1);
+}
+
+void keep_silent(png_structp, png_const_charp) {}
+
+void read_bytes(png_structp png, png_bytep out, size_t wanted) {
+  auto* decoder = static_cast<PngDecoder*>(png_get_io_ptr(png));
+  if (wanted > decoder->count - decoder->position) png_error(png, "file ends too early");
+  std::memcpy(out, decoder->bytes + decoder->position, wanted);
+  decoder->position += wanted;
+}
+
+bool read_header(PngDecoder& decoder) {
+  decoder.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &decoder, stop, keep_silent);
+  if (decoder.png != nullptr) decoder.info = png_create_info_struct(decoder.png);
+  if (decoder.info == nullptr) return false;
+  if (setjmp(png_jmpbuf(decoder.png))) return false;
+  png_set_read_fn(decoder.png, &decoder, read_bytes);
+  png_read_info(decoder.png, decoder.info);
+  return true;
+}
+
+/// Reads all rows (all passes of an interlaced image), then on to the end chunk so that a file cut off late
+/// is found out.
+bool read_rows(PngDecoder& decoder, png_bytepp rows, size_t row_bytes) {
+  png_structp png = decoder.png;
+  if (setjmp(png_jmpbuf(png))) return false;
+  const auto color = png_get_color_type(png, decoder.info);
+  png_set_strip_16(png);
+  if (color == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png);
+  if ((color & PNG_COLOR_MASK_COLOR) == 0) {
+    png_set_expand_gray_1_2_4_to_8(png);
+    png_set_gray_to_rgb(png);
+  }
+  png_set_strip_alpha(png);
+  png_set_interlace_handling(png);
+  png_read_update_info(png, decoder.info);
+  if (png_get_rowbytes(png, decoder.info) != row_bytes) png_error(png, "unknown pixel layout");
+  png_read_image(png, rows);
+  png_read_end(png, nullptr);
+  return true;
+}
+
+}  // namespace
+
+bool is_png(const uint8_t* bytes, size_t count) { return count >= 8 && png_sig_cmp(bytes, 0, 8) == 0; }
+
+Image decode_png(const uint8_t* bytes, size_t count, const std::string& name) {
+  PngDecoder decoder(bytes, count);
+  const auto corrupt = [&](const std::string& where) {
+    return FormatError(name, where, std::string("corrupt PNG (") + decoder.message + "); replace the file");
+  };
+  if (!read_header(decoder)) throw corrupt("header");
+  Image image;
+  image.height = png_get_image_height(decoder.png, decoder.info);
+  image.width = png_get_image_width(decoder.png, decoder.info);
+  check_image_size(image.height, image.width, name);
+  image.pixels.resize(image.height * image.width * 3);
+  std::vector<png_bytep> rows(image.height);
+  for (int64_t y = 0; y < image.height; ++y) rows[y] = image.pixels.data() + y * image.width * 3;
+  if (!read_rows(decoder, rows.data(), image.width * 3)) {
+    throw corrupt("byte " + std::to_string(decoder.position));
+  }
+  return image;
+}
+
+}  // namespace vitrim::data

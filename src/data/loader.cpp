@@ -1,0 +1,180 @@
+#include "vitrim/data/loader.h"
+
+#include <ATen/Functions.h>
+#include <ATen/Parallel.h>
+
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <numeric>
+#include <stdexcept>
+#include <thread>
+
+#include "vitrim/core/error.h"
+#include "vitrim/core/log.h"
+#include "vitrim/data/transform.h"
+
+namespace vitrim::data {
+namespace {
+
+/// Runs work(i) for i in 0..n-1 on `threads` threads. The first exception stops all of them and is thrown
+/// here.
+template <typename Work>
+void for_each_index(int64_t n, int threads, const Work& work) {
+  std::atomic<int64_t> next{0};
+  std::exception_ptr failure;
+  std::mutex failure_mutex;
+  const auto loop = [&] {
+    try {
+      for (int64_t i = next++; i < n; i = next++) work(i);
+    } catch (...) {
+      const std::lock_guard lock(failure_mutex);
+      if (!failure) failure = std::current_exception();
+      next = n;
+    }
+  };
+  {
+    std::vector<std::jthread> others;
+    for (int t = 1; t < threads; ++t) others.emplace_back(loop);
+    loop();
+  }  // joins
+  if (failure) std::rethrow_exception(failure);
+}
+
+/// HWC to CHW, so that a batch is what a convolution reads.
+void write_planes(const Image& image, uint8_t* planes) {
+  const int64_t plane = image.height * image.width;
+  for (int64_t i = 0; i < plane; ++i) {
+    for (int64_t c = 0; c < 3; ++c) planes[c * plane + i] = image.pixels[i * 3 + c];
+  }
+}
+
+std::string join_first(const std::vector<std::string>& names, size_t limit) {
+  std::string text;
+  for (size_t i = 0; i < names.size() && i < limit; ++i) text += (i == 0 ? "" : ", ") + names[i];
+  return names.size() > limit ? text + ", ..." : text;
+}
+
+int thread_count(int requested, int64_t images) {
+  const int64_t all = requested > 0 ? requested : std::max<int64_t>(1, std::thread::hardware_concurrency());
+  return static_cast<int>(std::min<int64_t>(all, images));
+}
+
+at::Tensor allocate(int64_t n, int64_t side) {
+  try {
+    return at::empty({n, 3, side, side}, at::kByte);
+  } catch (const std::exception&) {
+    throw Error("[data::load_images] no memory for " + std::to_string(n) + " images of " +
+                std::to_string(side) + " x " + std::to_string(side) + " pixels; load fewer images");
+  }
+}
+
+/// Says which images are lost; throws where that is more than was allowed, or all.
+void judge_corrupt(const std::vector<std::string>& corrupt, int64_t total, const std::string& first_reason,
+                   int64_t allowed) {
+  if (corrupt.empty()) return;
+  const std::string text = std::to_string(corrupt.size()) + " of " + std::to_string(total) +
+                           " images are corrupt: " + join_first(corrupt, 10) +
+                           " (the first: " + first_reason + ")";
+  const int64_t count = static_cast<int64_t>(corrupt.size());
+  if (count > allowed) {
+    throw Error(text + "; replace or remove them, or allow them with --max-corrupt " + std::to_string(count));
+  }
+  if (count == total) throw Error(text + "; no image is left");
+  log_warning(text + "; they are skipped");
+}
+
+}  // namespace
+
+ImageBatch load_images(const Dataset& dataset, const LoadOptions& options) {
+  std::vector<int64_t> indices = options.indices;
+  if (indices.empty()) {
+    indices.resize(dataset.size());
+    std::iota(indices.begin(), indices.end(), 0);
+  }
+  for (const int64_t index : indices) {
+    if (index >= 0 && index < dataset.size()) continue;
+    throw std::invalid_argument("[data::load_images] image " + std::to_string(index) +
+                                " was asked for, but " + dataset.description() + " has 0 to " +
+                                std::to_string(dataset.size() - 1));
+  }
+  if (indices.empty()) throw Error(dataset.description() + ": no images to load");
+
+  const int64_t n = static_cast<int64_t>(indices.size()), side = options.preprocess.crop;
+  if (side < 1)
+    throw std::invalid_argument("[data::load_images] preprocess.crop must be at least 1, not " +
+                                std::to_string(side));
+  at::Tensor pixels = allocate(n, side);
+  const int64_t image_bytes = 3 * side * side;
+  auto* bytes = pixels.data_ptr<uint8_t>();
+  std::vector<std::string> problems(n);  // empty: the image is whole
+  {
+    Progress progress("decode", n, "images");
+    for_each_index(n, thread_count(options.threads, n), [&](int64_t i) {
+      try {
+        write_planes(preprocess(dataset.read(indices[i]), options.preprocess), bytes + i * image_bytes);
+      } catch (const FormatError& error) {
+        problems[i] = error.what();
+      }
+      progress.advance();
+    });
+  }
+
+  ImageBatch batch;
+  std::string first_reason;
+  int64_t kept = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    if (!problems[i].empty()) {
+      if (batch.corrupt.empty()) first_reason = problems[i];
+      batch.corrupt.push_back(dataset.name(indices[i]));
+      continue;
+    }
+    if (kept < i) std::copy_n(bytes + i * image_bytes, image_bytes, bytes + kept * image_bytes);
+    ++kept;
+    batch.labels.push_back(dataset.label(indices[i]));
+    batch.names.push_back(dataset.name(indices[i]));
+  }
+  judge_corrupt(batch.corrupt, n, first_reason, options.max_corrupt);
+  batch.pixels = pixels.narrow(0, 0, kept);
+  batch.preprocess = options.preprocess;
+  batch.description = dataset.description();
+  batch.fingerprint = dataset.fingerprint();
+  return batch;
+}
+
+at::Tensor normalized(const ImageBatch& images, int64_t begin, int64_t end) {
+  if (begin < 0 || begin > end || end > images.size()) {
+    throw std::invalid_argument("[data::normalized] images " + std::to_string(begin) + " to " +
+                                std::to_string(end) + " of " + std::to_string(images.size()));
+  }
+  float table[3][256];  // a byte has only 256 values, so the arithmetic is done once, in torchvision's order
+  for (int c = 0; c < 3; ++c) {
+    const auto mean = static_cast<float>(images.preprocess.mean[c]),
+               std = static_cast<float>(images.preprocess.std[c]);
+    for (int x = 0; x < 256; ++x) table[c][x] = (static_cast<float>(x) / 255.0f - mean) / std;
+  }
+  const int64_t side = images.pixels.size(2), plane = side * images.pixels.size(3);
+  at::Tensor result = at::empty({end - begin, 3, side, images.pixels.size(3)}, at::kFloat);
+  const uint8_t* in = images.pixels.const_data_ptr<uint8_t>() + begin * 3 * plane;
+  auto* out = result.data_ptr<float>();
+  at::parallel_for(0, (end - begin) * 3, 1, [&](int64_t first, int64_t last) {
+    for (int64_t p = first; p < last; ++p) {
+      const float* row = table[p % 3];
+      for (int64_t i = p * plane; i < (p + 1) * plane; ++i) out[i] = row[in[i]];
+    }
+  });
+  return result;
+}
+
+std::vector<int64_t> spread_indices(int64_t size, int64_t count) {
+  if (size < 0 || count < 0)
+    throw std::invalid_argument("[data::spread_indices] size and count must not be negative");
+  std::vector<int64_t> indices(std::min(size, count));
+
+  for (size_t i = 0; i < indices.size(); ++i) {
+    indices[i] = static_cast<int64_t>(i) * size / static_cast<int64_t>(indices.size());
+  }
+  return indices;
+}
+
+}  // namespace vitrim::data

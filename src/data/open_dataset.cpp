@@ -1,0 +1,26 @@
+#include <filesystem>
+
+#include "data/sources.h"
+#include "vitrim/core/error.h"
+
+namespace vitrim::data {
+
+std::unique_ptr<Dataset> open_dataset(const std::string& source, const DatasetOptions& options) {
+  namespace fs = std::filesystem;
+  static constexpr const char* kKinds =
+      "name a folder of class folders, a folder of images, a CIFAR .bin file or synthetic:SPLIT[:COUNT]";
+  if (source == "synthetic" || source.starts_with("synthetic:")) return open_synthetic(source);
+  if (source.empty()) throw Error(std::string("no data set was named; ") + kKinds);
+  std::error_code error;
+  const fs::file_status status = fs::status(source, error);
+  if (fs::is_directory(status)) return open_image_folder(source, options);
+  if (fs::exists(status)) {
+    std::string extension = fs::path(source).extension().string();
+    if (extension == ".bin" || extension == ".BIN") return open_cifar(source);
+    throw Error(source + ": a file, but no CIFAR .bin file; " + kKinds);
+  }
+  const bool missing = status.type() == fs::file_type::not_found;
+  throw Error(source + ": " + (missing ? "no such file or folder" : error.message()) + "; " + kKinds);
+}
+
+}  // namespace vitrim::data

@@ -1,0 +1,55 @@
+#include "vitrim/data/transform.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace vitrim::data {
+namespace {
+
+/// Where a window of `side` pixels begins on an axis of `size` pixels; negative where the window sticks out
+/// and zeros are padded. torchvision rounds half a pixel to the even offset where it crops, and puts the
+/// smaller half of the padding first.
+int64_t window_begin(int64_t size, int64_t side) {
+  const int64_t spare = size - side;
+  if (spare < 0) return -((-spare) / 2);
+  const int64_t half = spare / 2;
+  return spare % 2 == 1 && half % 2 == 1 ? half + 1 : half;
+}
+
+void check_side(const char* where, int64_t side) {
+  if (side >= 1) return;
+  throw std::invalid_argument(std::string("[data::") + where + "] the side must be at least 1 pixel, not " +
+                              std::to_string(side));
+}
+
+}  // namespace
+
+Image resize_short_side(const Image& image, int64_t side, Interpolation interpolation) {
+  check_side("resize_short_side", side);
+  if (std::min(image.height, image.width) < 1)
+    return resize(image, side, side, interpolation);  // says what is wrong
+  if (image.width <= image.height) {
+    return resize(image, side * image.height / image.width, side, interpolation);
+  }
+  return resize(image, side, side * image.width / image.height, interpolation);
+}
+
+Image center_crop(const Image& image, int64_t side) {
+  check_side("center_crop", side);
+  const int64_t top = window_begin(image.height, side), left = window_begin(image.width, side);
+  Image result{side, side, std::vector<uint8_t>(side * side * 3, 0)};
+  const int64_t x_begin = std::max<int64_t>(left, 0), x_end = std::min(left + side, image.width);
+  for (int64_t y = std::max<int64_t>(top, 0); y < std::min(top + side, image.height); ++y) {
+    const uint8_t* row = image.pixels.data() + y * image.width * 3;
+    std::copy(row + x_begin * 3, row + x_end * 3,
+              result.pixels.data() + ((y - top) * side + x_begin - left) * 3);
+  }
+  return result;
+}
+
+Image preprocess(const Image& image, const PreprocessSpec& spec) {
+  if (!spec.resize) return center_crop(image, spec.crop);
+  return center_crop(resize_short_side(image, *spec.resize, spec.interpolation), spec.crop);
+}
+
+}  // namespace vitrim::data
