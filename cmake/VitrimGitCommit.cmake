@@ -1,0 +1,50 @@
+# Two uses of one file. Included, it offers vitrim_git_commit(TARGET), which adds a source to TARGET that defines the version and the
+# git commit of the build. Run as a script (cmake -P) at every build, it rewrites that source, and only where something changed, so
+# that a new commit is seen without configuring again and nothing is compiled otherwise. Without git, or in a tarball, the commit is "".
+if(NOT CMAKE_SCRIPT_MODE_FILE)
+  set(VITRIM_GIT_COMMIT_SCRIPT ${CMAKE_CURRENT_LIST_FILE})
+  function(vitrim_git_commit target)
+    set(output ${CMAKE_BINARY_DIR}/generated/build_info.cpp)
+    add_custom_target(vitrim_build_info
+      COMMAND ${CMAKE_COMMAND} -DOUTPUT=${output} -DSOURCE=${CMAKE_SOURCE_DIR} -DVERSION=${PROJECT_VERSION}
+              -P ${VITRIM_GIT_COMMIT_SCRIPT}
+      BYPRODUCTS ${output} VERBATIM)
+    target_sources(${target} PRIVATE ${output})
+    add_dependencies(${target} vitrim_build_info)
+  endfunction()
+  return()
+endif()
+
+set(commit "")
+find_program(GIT git)
+if(GIT)
+  # A tarball unpacked inside another repository must not report that one's commit.
+  execute_process(COMMAND ${GIT} rev-parse --show-toplevel WORKING_DIRECTORY ${SOURCE}
+                  OUTPUT_VARIABLE top OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  file(REAL_PATH ${SOURCE} source)
+  if(top STREQUAL source)
+    execute_process(COMMAND ${GIT} rev-parse --short=12 HEAD WORKING_DIRECTORY ${SOURCE}
+                    OUTPUT_VARIABLE commit OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+    execute_process(COMMAND ${GIT} --no-optional-locks diff --quiet HEAD -- WORKING_DIRECTORY ${SOURCE}
+                    RESULT_VARIABLE differs OUTPUT_QUIET ERROR_QUIET)
+    if(commit AND differs EQUAL 1)
+      string(APPEND commit "-dirty")
+    endif()
+  endif()
+endif()
+set(text "#include \"core/build_info.h\"
+
+namespace vitrim {
+
+const char* build_version() { return \"${VERSION}\"; }
+const char* build_git_commit() { return \"${commit}\"; }
+
+}  // namespace vitrim
+")
+set(before "")
+if(EXISTS ${OUTPUT})
+  file(READ ${OUTPUT} before)
+endif()
+if(NOT text STREQUAL before)
+  file(WRITE ${OUTPUT} "${text}")
+endif()

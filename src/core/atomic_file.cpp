@@ -1,0 +1,213 @@
+#include "vitrim/core/atomic_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <stdexcept>
+#include <utility>
+
+#include "vitrim/core/error.h"
+
+namespace vitrim {
+namespace {
+
+// The mend that goes with a system error; "" where the reason says it all.
+std::string mend(int error) {
+  switch (error) {
+    case ENOSPC:
+      return "no space left on the device: free some and run again";
+    case EDQUOT:
+      return "the disk quota is used up: free some space and run again";
+    case EFBIG:
+      return "the file is larger than the file system or the limit (ulimit -f) allows";
+    case EACCES:
+    case EPERM:
+      return "permission denied: choose another place or change the permissions";
+    case EROFS:
+      return "the file system is read-only: choose another place";
+    case ENOENT:
+      return "no such folder: create it first";
+    case ENOTDIR:
+      return "a part of the path is a file, not a folder";
+    case EISDIR:
+      return "it is a folder: name a file in it";
+    default:
+      return std::strerror(error);
+  }
+}
+
+[[noreturn]] void fail(const std::string& action, const std::string& path, const std::string& why) {
+  throw Error("[core::AtomicFile] cannot " + action + " " + path + ": " + why);
+}
+
+[[noreturn]] void fail(const std::string& action, const std::string& path, int error) {
+  fail(action, path, mend(error));
+}
+
+std::string folder_of(const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  return folder.empty() ? "." : folder;
+}
+
+// The file that `path` means once symbolic links are followed, which need not exist yet.
+std::string follow_links(const std::string& path) {
+  std::filesystem::path target = path;
+  constexpr int kMostLinks = 40;  // what Linux allows
+  for (int links = 0; links < kMostLinks; ++links) {
+    std::error_code error;
+    if (!std::filesystem::is_symlink(std::filesystem::symlink_status(target, error))) return target.string();
+    const std::filesystem::path next = std::filesystem::read_symlink(target, error);
+    if (error) fail("follow the link", path, error.value());
+    target = next.is_absolute() ? next : target.parent_path() / next;
+  }
+  fail("follow the link", path, ELOOP);
+}
+
+// The descriptor that names such as /dev/stdout stand for, or -1. Opening the name would start at the
+// beginning of a redirected file and overwrite what the shell or the program has put there already; a
+// duplicate goes on at the same place.
+int inherited_descriptor(const std::string& path) {
+  if (path == "/dev/stdout") return STDOUT_FILENO;
+  if (path == "/dev/stderr") return STDERR_FILENO;
+  for (const std::string_view prefix : {"/dev/fd/", "/proc/self/fd/"}) {
+    if (path.compare(0, prefix.size(), prefix) != 0) continue;
+    int number = -1;
+    const char* end = path.data() + path.size();
+    const auto [stop, error] = std::from_chars(path.data() + prefix.size(), end, number);
+    return error == std::errc() && stop == end && number >= 0 ? number : -1;
+  }
+  return -1;
+}
+
+int open_direct(const std::string& path) {
+  const int inherited = inherited_descriptor(path);
+  const int descriptor =
+      inherited >= 0 ? ::fcntl(inherited, F_DUPFD_CLOEXEC, 0) : ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (descriptor < 0) fail("open", path, errno == ENXIO ? "nothing reads from it" : mend(errno));
+  return descriptor;
+}
+
+int open_temporary(const std::string& path, const std::string& target, std::string& temporary) {
+  static std::atomic<uint64_t> counter{0};
+  while (true) {
+    temporary = target + "." + std::to_string(::getpid()) + "." + std::to_string(counter++) + ".tmp";
+    const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor >= 0) return descriptor;
+    // A leftover of a killed process that had the same number: take the next name.
+    if (errno == EEXIST || errno == EINTR) continue;
+    const int error = errno;
+    temporary.clear();
+    fail("write", path, mend(error) + " (folder " + folder_of(target) + ")");
+  }
+}
+
+// Keeps the rename on the disk too. Some file systems cannot sync folders, and by then the data is safe:
+// errors do not count.
+void sync_folder(const std::string& folder) {
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return;
+  ::fsync(descriptor);
+  ::close(descriptor);
+}
+
+}  // namespace
+
+AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
+  if (path_.empty()) throw std::invalid_argument("[core::AtomicFile] the path is empty");
+  struct stat status {};
+  const bool exists = ::stat(path_.c_str(), &status) == 0;
+  if (exists && S_ISDIR(status.st_mode)) fail("write", path_, EISDIR);
+  if (inherited_descriptor(path_) >= 0 || (exists && !S_ISREG(status.st_mode))) {
+    target_ = path_;
+    descriptor_ = open_direct(path_);
+    return;
+  }
+  target_ = follow_links(path_);
+  // Renaming would replace a write-protected file without asking; whoever protected it meant it.
+  if (exists && ::access(path_.c_str(), W_OK) != 0) fail("write", path_, errno);
+  descriptor_ = open_temporary(path_, target_, temporary_);
+  if (exists) (void)!::fchmod(descriptor_, status.st_mode & 07777);
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(const void* data, size_t bytes) {
+  if (descriptor_ < 0 || failed_)
+    throw std::logic_error("[core::AtomicFile] write after commit or after a failure");
+  const char* next = static_cast<const char*>(data);
+  while (bytes > 0) {
+    // A full disk shows as a short write first and as an error only on the next call, so go on until all is
+    // out.
+    const ssize_t written = ::write(descriptor_, next, bytes);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) {
+      const int error = written < 0 ? errno : ENOSPC;
+      failed_ = true;
+      fail("write", path_, error);
+    }
+    next += written;
+    bytes -= static_cast<size_t>(written);
+  }
+}
+
+void AtomicFile::commit() {
+  if (descriptor_ < 0 || failed_)
+    throw std::logic_error("[core::AtomicFile] commit after commit or after a failure");
+  const bool direct = temporary_.empty();
+  // Some file systems (NFS, quotas) report a full disk only here. Pipes and terminals cannot be synced
+  // (EINVAL, EROFS).
+  if (::fsync(descriptor_) != 0 && !direct) {
+    failed_ = true;
+    fail("write", path_, errno);
+  }
+  const int closed = ::close(std::exchange(descriptor_, -1));
+  if (closed != 0 && errno != EINTR) fail("write", path_, errno);
+  if (direct) return;
+  if (::rename(temporary_.c_str(), target_.c_str()) != 0) fail("write", path_, errno);
+  temporary_.clear();
+  sync_folder(folder_of(target_));
+}
+
+void write_text_file(const std::string& path, std::string_view text) {
+  AtomicFile file(path);
+  file.write(text);
+  file.commit();
+}
+
+std::string read_text_file(const std::string& path) {
+  const auto fail_reading = [&](int error) {
+    const std::string why = error == ENOENT   ? "no such file"
+                            : error == EISDIR ? "it is a folder"
+                                              : std::strerror(error);
+    throw Error("[core::read_text_file] cannot read " + path + ": " + why);
+  };
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) fail_reading(errno);
+  std::string text;
+  char buffer[1 << 16];
+  while (true) {
+    const ssize_t got = ::read(descriptor, buffer, sizeof buffer);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) {
+      const int error = got < 0 ? errno : 0;
+      ::close(descriptor);
+      if (error != 0) fail_reading(error);
+      return text;
+    }
+    text.append(buffer, static_cast<size_t>(got));
+  }
+}
+
+void check_writable(const std::string& path) { const AtomicFile probe(path); }
+
+}  // namespace vitrim

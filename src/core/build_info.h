@@ -1,0 +1,9 @@
+#pragma once
+
+namespace vitrim {
+
+/// Defined in a source that cmake/VitrimGitCommit.cmake writes at build time.
+const char* build_version();
+const char* build_git_commit();
+
+}  // namespace vitrim
