@@ -10,6 +10,8 @@ endif()
 file(WRITE ${CMAKE_BINARY_DIR}/pch/vitrim_pch.cpp "\n")
 add_library(vitrim_pch OBJECT ${CMAKE_BINARY_DIR}/pch/vitrim_pch.cpp)
 target_link_libraries(vitrim_pch PRIVATE torch)
+# -Wpedantic changes predefined macros, and GCC takes a precompiled header only where they all agree.
+target_compile_options(vitrim_pch PRIVATE ${VITRIM_WARNINGS})
 target_precompile_headers(vitrim_pch PRIVATE <ATen/ATen.h> <torch/types.h> <functional> <map> <memory> <optional> <string> <vector>)
 
 function(vitrim_use_torch target visibility)

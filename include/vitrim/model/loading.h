@@ -1,0 +1,43 @@
+#pragma once
+// From what a person names (a file, a known architecture) to a ModelSpec and weights.
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "vitrim/checkpoint/state_dict.h"
+#include "vitrim/core/model_spec.h"
+#include "vitrim/model/model.h"
+
+namespace vitrim::model {
+
+/// What a checkpoint does not say by itself.
+struct LoadHints {
+  std::optional<int64_t> num_heads;    ///< else metadata, else head width 64
+  std::optional<int64_t> image_size;   ///< run at another size: position embeddings are resized
+  std::optional<int64_t> num_classes;  ///< what the classifier must have; refused where the file's differs
+};
+
+/// The architecture that a state dict holds: vitrim's own metadata, else read off names and shapes. Throws FormatError where it is no
+/// known family or num_heads can't be told.
+ModelSpec infer_spec(const checkpoint::StateDict& state, const LoadHints& hints = {});
+
+/// MODEL as the command line takes it: a checkpoint file, or the name of a known architecture (random weights from seed 0, said in a warning).
+std::unique_ptr<Model> load_model(const std::string& source, const LoadHints& hints = {});
+/// The spec alone, without reading weights into a model.
+ModelSpec load_spec(const std::string& source, const LoadHints& hints = {});
+
+/// Writes weights, spec and extra metadata as safetensors.
+void save_model(const Model& model, const std::string& path);
+
+/// Published architectures: deit_tiny_patch16_224, vit_base_patch16_224, ... Throws std::invalid_argument with the nearest names.
+ModelSpec known_spec(const std::string& name);
+std::vector<std::string> known_names();
+bool is_known_name(const std::string& name);
+
+/// A plain ViT: every block alike.
+ModelSpec vit_spec(int64_t image_size, int64_t patch_size, int64_t embed_dim, int64_t depth, int64_t num_heads, int64_t mlp_dim,
+                   int64_t num_classes);
+
+}  // namespace vitrim::model

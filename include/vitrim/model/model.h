@@ -1,0 +1,114 @@
+#pragma once
+// A vision transformer built from its ModelSpec, run block by block, so that analysis, absorption and dilution can look into it.
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vitrim/checkpoint/state_dict.h"
+#include "vitrim/core/model_spec.h"
+
+namespace vitrim::model {
+
+/// How a block's attention enters the stream: y = stream * x + branch * A(LN1 x). At branch = 0 the attention is not computed.
+struct BlockGain {
+  double stream = 1;
+  double branch = 1;
+  bool operator==(const BlockGain&) const = default;
+};
+inline constexpr BlockGain kKeep{1, 1};      ///< the model as it is
+inline constexpr BlockGain kDrop{1, 0};      ///< NOSE's `drop` mask: y = x
+inline constexpr BlockGain kIdentity{2, 0};  ///< NOSE's `identity` mask: y = 2x, a fully diluted layer
+/// Dilution at lambda in [0, 1]: y = (2 - lambda) x + lambda A(LN1 x) (NOSE, section on dilution learning).
+inline BlockGain diluted(double lambda) { return {2 - lambda, lambda}; }
+
+/// What a block computed on its way, for those who ask. Undefined tensors where a part did not run.
+struct BlockTrace {
+  at::Tensor attention;        ///< [B, N, C] attention branch, before the residual sum
+  at::Tensor after_attention;  ///< [B, N, C] y
+  at::Tensor hidden;           ///< [B, N, mlp_dim] after the activation, fc2's input, in the compute dtype
+  at::Tensor mlp;              ///< [B, N, C] MLP branch, before the residual sum
+};
+
+/// What comes out at the top.
+struct Output {
+  at::Tensor features;  ///< [B, C] after the final norm and pooling (CLS where there is one); affine-free LayerNorm where the model has no final norm
+  at::Tensor logits;    ///< [B, num_classes]; undefined without a classifier
+};
+
+/// One parameter's name and shape, in the reference's order and under its own name (timm's).
+struct ParameterInfo {
+  std::string name;
+  std::vector<int64_t> shape;
+};
+
+/// All parameters of an architecture.
+std::vector<ParameterInfo> parameter_layout(const ModelSpec& spec);
+
+/// A model. Parameters are float32; `set_compute_dtype` chooses the dtype of the matrix products, the stream between blocks
+/// stays float32. All functions are const and thread-safe as long as nobody changes parameters.
+class Model {
+ public:
+  virtual ~Model() = default;
+  const ModelSpec& spec() const { return spec_; }
+  int num_blocks() const { return static_cast<int>(spec_.blocks.size()); }
+
+  /// float32 or bfloat16 for matrix products and attention.
+  void set_compute_dtype(at::ScalarType dtype);
+  at::ScalarType compute_dtype() const { return compute_dtype_; }
+
+  /// images float32 [B, in_channels, H, W], normalised -> stream before block 0, float32 [B, N, C].
+  virtual at::Tensor embed(const at::Tensor& images) const = 0;
+  /// One block. x float32 [B, N, C] -> z [B, N, C]. `trace` may be null.
+  virtual at::Tensor run_block(int index, const at::Tensor& x, BlockGain gain, BlockTrace* trace) const = 0;
+  /// The block's MLP half alone, from y: what `run_block` does after the attention.
+  virtual at::Tensor run_mlp(int index, const at::Tensor& y, BlockTrace* trace) const = 0;
+  /// Stream after the last block -> features and logits, float32.
+  virtual Output finish(const at::Tensor& x) const = 0;
+  /// The whole model. `gains` has one entry per block, or none (all kKeep).
+  Output forward(const at::Tensor& images, const std::vector<BlockGain>& gains = {}) const;
+
+  const checkpoint::StateDict& parameters() const { return parameters_; }
+  const at::Tensor& parameter(const std::string& name) const { return parameters_.at(name); }
+  bool has_parameter(const std::string& name) const { return parameters_.contains(name); }
+  /// Replaces a parameter's value (same shape, else std::invalid_argument).
+  void set_parameter(const std::string& name, const at::Tensor& value);
+  /// Marks every parameter as needing a gradient (or not).
+  void set_requires_grad(bool needed);
+  /// A second model with copies of the parameters.
+  std::unique_ptr<Model> clone() const;
+
+ protected:
+  explicit Model(ModelSpec spec) : spec_(std::move(spec)) {}
+  /// The parameter in the compute dtype; cached unless a gradient flows through it. Undefined tensor where there is no such parameter.
+  at::Tensor compute_weight(const std::string& name) const;
+  at::Tensor optional_parameter(const std::string& name) const;
+  /// x in the compute dtype times `prefix.weight`, plus `prefix.bias` where there is one.
+  at::Tensor linear(const at::Tensor& x, const std::string& prefix) const;
+  /// LayerNorm over the last dimension with `prefix.weight`, `prefix.bias`, in the dtype of x.
+  at::Tensor layer_norm(const at::Tensor& x, const std::string& prefix) const;
+
+  friend std::unique_ptr<Model> make_model(const ModelSpec&, const checkpoint::StateDict&);
+  ModelSpec spec_;
+  checkpoint::StateDict parameters_;
+  at::ScalarType compute_dtype_ = at::kFloat;
+
+ private:
+  struct Cache;
+  std::shared_ptr<Cache> cache_;
+};
+
+/// Builds the model and copies the weights in (as float32). Throws FormatError that lists every missing, surplus and misshaped tensor.
+/// Position embeddings of another grid are resized (bicubic, antialiased, as timm does); known buffers are no surplus.
+std::unique_ptr<Model> make_model(const ModelSpec& spec, const checkpoint::StateDict& weights);
+/// Builds the model with random weights, as timm initialises (truncated normal 0.02, zero biases, unit norms).
+std::unique_ptr<Model> make_random_model(const ModelSpec& spec, uint64_t seed);
+
+/// bfloat16 where the CPU multiplies it in hardware (AVX-512 BF16 or AMX), else float32.
+at::ScalarType fast_dtype();
+/// "f32", "bf16" or "auto" (fast_dtype()); throws std::invalid_argument.
+at::ScalarType parse_precision(const std::string& name);
+
+}  // namespace vitrim::model

@@ -1,0 +1,64 @@
+#include "vitrim/model/loading.h"
+
+#include <ATen/ATen.h>
+
+#include <filesystem>
+
+#include "vitrim/checkpoint/checkpoint.h"
+#include "vitrim/core/error.h"
+#include "vitrim/core/log.h"
+#include "vitrim/core/suggest.h"
+
+namespace vitrim::model {
+
+namespace {
+
+// A name without a folder or ending that is no file was meant as an architecture.
+bool means_architecture(const std::string& source) {
+  return !std::filesystem::exists(source) && source.find('/') == std::string::npos && source.find('.') == std::string::npos;
+}
+
+ModelSpec named_spec(const std::string& source, const LoadHints& hints) {
+  if (!is_known_name(source)) {
+    throw Error("there is no file '" + source + "' and no architecture of that name; the nearest architecture is '" +
+                nearest(source, known_names()) + "'");
+  }
+  ModelSpec spec = known_spec(source);
+  if (hints.num_classes) spec.num_classes = *hints.num_classes;
+  if (hints.image_size) {
+    spec.image_size = {*hints.image_size, *hints.image_size};
+    if (spec.preprocess) {
+      spec.preprocess->crop = *hints.image_size;
+      spec.preprocess->resize = *hints.image_size * 10 / 9;
+    }
+  }
+  validate(spec);
+  return spec;
+}
+
+}  // namespace
+
+std::unique_ptr<Model> load_model(const std::string& source, const LoadHints& hints) {
+  if (means_architecture(source)) {
+    const ModelSpec spec = named_spec(source, hints);
+    log_warning("'" + source + "' names an architecture, no file: its weights are random");
+    return make_random_model(spec, 0);
+  }
+  const checkpoint::StateDict state = checkpoint::unwrap(checkpoint::load(source));
+  return make_model(infer_spec(state, hints), state);
+}
+
+ModelSpec load_spec(const std::string& source, const LoadHints& hints) {
+  if (means_architecture(source)) return named_spec(source, hints);
+  return infer_spec(checkpoint::unwrap(checkpoint::load(source)), hints);
+}
+
+void save_model(const Model& model, const std::string& path) {
+  checkpoint::StateDict state;
+  for (const auto& [name, tensor] : model.parameters().entries()) state.add(name, tensor.detach());
+  state.metadata[kSpecMetadataKey] = to_json(model.spec());
+  state.metadata["format"] = "pt";
+  checkpoint::save_safetensors(state, path);
+}
+
+}  // namespace vitrim::model
