@@ -1,10 +1,199 @@
-#include "data/sources.h"
-#include "vitrim/core/error.h"
+#include "vitrim/data/synthetic.h"
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+
+#include "data/synthetic_shapes.h"
+#include "vitrim/core/random.h"
 
 namespace vitrim::data {
+namespace {
 
-std::unique_ptr<Dataset> open_synthetic(const std::string& source) {
-  throw Error(source + ": the synthetic set is not drawn yet");
+constexpr int64_t kSide = kSyntheticSide;
+constexpr int64_t kUnit = 8;             ///< positions count in eighths of a pixel
+constexpr int64_t kHueCircle = 6 * 256;  ///< steps of hue around the circle
+constexpr int64_t kHues = 6;  ///< hues are told apart by at least a sixth of the circle, less the jitter
+
+/// The seeds of a split; labels are drawn from another stream of it than images.
+uint64_t seed_of(SyntheticSplit split) { return 0x76697472696D0000ull + static_cast<uint64_t>(split); }
+
+using Color = std::array<int64_t, 3>;
+
+struct Glyph {
+  Shape shape = Shape::kRing;
+  int64_t hue = 0;
+  int64_t radius = 0, x = 0, y = 0;  ///< in eighths of a pixel
+  Color color{};
+  int64_t turn =
+      0;  ///< tangent of half the angle, in 128ths: sine and cosine are then ratios of whole numbers
+};
+
+/// low..high, both included.
+int64_t between(Random& random, int64_t low, int64_t high) { return low + random.below(high - low + 1); }
+
+/// Hue, saturation and value (0..255) to RGB.
+Color hsv(int64_t hue, int64_t saturation, int64_t value) {
+  hue = (hue % kHueCircle + kHueCircle) % kHueCircle;
+  const int64_t sector = hue / 256, part = hue % 256;
+  const int64_t low = value * (255 - saturation) / 255;
+  const int64_t rise = low + (value - low) * part / 256, fall = value - (value - low) * part / 256;
+  const std::array<Color, 6> sectors{{{value, rise, low},
+                                      {fall, value, low},
+                                      {low, value, rise},
+                                      {low, fall, value},
+                                      {rise, low, value},
+                                      {value, low, fall}}};
+  return sectors[sector];
+}
+
+/// Places the glyphs at random without overlap, the shapes at least 24 pixels (three patches of 8) from the
+/// ring.
+void place(std::vector<Glyph>& glyphs, Random& random) {
+  constexpr int64_t kGap = kUnit, kFar = 24 * kUnit;
+  for (size_t placed = 0, tries = 0; placed < glyphs.size();) {
+    Glyph& glyph = glyphs[placed];
+    glyph.x = between(random, glyph.radius, kSide * kUnit - glyph.radius);
+    glyph.y = between(random, glyph.radius, kSide * kUnit - glyph.radius);
+    const bool free = std::all_of(glyphs.begin(), glyphs.begin() + placed, [&](const Glyph& other) {
+      const int64_t dx = glyph.x - other.x, dy = glyph.y - other.y;
+      int64_t least = glyph.radius + other.radius + kGap;
+      if (other.shape == Shape::kRing) least = std::max(least, kFar);
+      return dx * dx + dy * dy >= least * least;
+    });
+    if (free) {
+      ++placed;
+    } else if (++tries > 40) {
+      placed = tries = 0;  // a layout without room for the rest
+    }
+  }
+}
+
+/// The ring first, then the shape that it points at, then the others.
+std::vector<Glyph> draw_glyphs(int64_t label, Random& random) {
+  std::vector<int64_t> hues = permutation(kHues, random);
+  std::vector<int64_t> shapes = permutation(kSyntheticClasses, random);
+  std::swap(*std::find(shapes.begin(), shapes.end(), label), shapes[0]);
+  const int64_t count = between(random, 2, 4);
+  std::vector<Glyph> glyphs(1 + count);
+  for (int64_t i = 0; i <= count; ++i) {
+    Glyph& glyph = glyphs[i];
+    const int64_t which = std::max<int64_t>(i - 1, 0);
+    if (i > 0) glyph.shape = static_cast<Shape>(shapes[which]);
+    glyph.radius = i > 0 ? between(random, 60, 76) : between(random, 44, 56);
+    glyph.hue = hues[which] * (kHueCircle / kHues) + between(random, -24, 24);
+    glyph.color = hsv(glyph.hue, between(random, 170, 225), between(random, 200, 255));
+    glyph.turn = between(random, -20, 20);
+  }
+  place(glyphs, random);
+  return glyphs;
+}
+
+/// A dim ground with soft patches of light and a fine grain.
+void draw_background(Image& image, Random& random) {
+  constexpr int64_t kCells = 8, kCell = kSide / kCells;
+  const Color ground = hsv(random.below(kHueCircle), between(random, 10, 90), between(random, 40, 90));
+  std::array<int64_t, (kCells + 1) * (kCells + 1)> light{};
+  for (int64_t& value : light) value = between(random, -26, 26);
+  uint64_t grain = 0;
+  for (int64_t y = 0; y < kSide; ++y) {
+    for (int64_t x = 0; x < kSide; ++x) {
+      const int64_t* corner = light.data() + y / kCell * (kCells + 1) + x / kCell;
+      const int64_t fx = x % kCell, fy = y % kCell;
+      const int64_t top = corner[0] * (kCell - fx) + corner[1] * fx;
+      const int64_t bottom = corner[kCells + 1] * (kCell - fx) + corner[kCells + 2] * fx;
+      const int64_t soft = (top * (kCell - fy) + bottom * fy) / (kCell * kCell);
+      if (x % 2 == 0) grain = random.next();  // 64 random bits serve two pixels
+      for (int64_t c = 0; c < 3; ++c, grain >>= 8) {
+        const int64_t noise = static_cast<int64_t>(grain & 31) - 16;
+        image.pixels[(y * kSide + x) * 3 + c] =
+            static_cast<uint8_t>(std::clamp<int64_t>(ground[c] + soft + noise, 0, 255));
+      }
+    }
+  }
+}
+
+/// Blends `color` in where the glyph, `moved` down and right, covers a pixel; 4 x 4 samples a pixel. `opacity` in
+/// 256ths.
+void paint(Image& image, const Glyph& glyph, int64_t moved, const Color& color, int64_t opacity) {
+  const int64_t cosine = 128 * 128 - glyph.turn * glyph.turn, sine = 2 * 128 * glyph.turn;
+  const int64_t scale = (128 * 128 + glyph.turn * glyph.turn) * glyph.radius;
+  const int64_t cx = glyph.x + moved, cy = glyph.y + moved;
+  const auto first = [&](int64_t center) { return std::max<int64_t>((center - glyph.radius) / kUnit, 0); };
+  const auto last = [&](int64_t center) {
+    return std::min<int64_t>((center + glyph.radius) / kUnit, kSide - 1);
+  };
+  for (int64_t y = first(cy); y <= last(cy); ++y) {
+    for (int64_t x = first(cx); x <= last(cx); ++x) {
+      int64_t covered = 0;
+      for (int64_t sample = 0; sample < 16; ++sample) {
+        const int64_t dx = x * kUnit + sample % 4 * 2 + 1 - cx, dy = y * kUnit + sample / 4 * 2 + 1 - cy;
+        covered += inside(glyph.shape, (dx * cosine + dy * sine) * 1024 / scale,
+                          (dy * cosine - dx * sine) * 1024 / scale);
+      }
+      const int64_t weight = covered * opacity;  // of 16 * 256
+      for (int64_t c = 0; c < 3; ++c) {
+        uint8_t& value = image.pixels[(y * kSide + x) * 3 + c];
+        value = static_cast<uint8_t>((value * (4096 - weight) + color[c] * weight + 2048) / 4096);
+      }
+    }
+  }
+}
+
+void check_index(int64_t index) {
+  if (index < 0)
+    throw std::invalid_argument("[data::synthetic] image " + std::to_string(index) + " does not exist");
+}
+
+}  // namespace
+
+SyntheticSplit parse_synthetic_split(const std::string& name) {
+  for (const auto split :
+       {SyntheticSplit::kTrain, SyntheticSplit::kCalib, SyntheticSplit::kVal, SyntheticSplit::kTest}) {
+    if (name == to_string(split)) return split;
+  }
+  throw std::invalid_argument("unknown split \"" + name +
+                              "\" of the synthetic set; use train, calib, val or test");
+}
+
+std::string to_string(SyntheticSplit split) {
+  static constexpr const char* kNames[] = {"train", "calib", "val", "test"};
+  return kNames[static_cast<int>(split)];
+}
+
+int64_t synthetic_default_count(SyntheticSplit split) {
+  if (split == SyntheticSplit::kTrain) return 20000;
+  return split == SyntheticSplit::kTest ? 2000 : 1000;
+}
+
+const std::vector<std::string>& synthetic_class_names() {
+  static const std::vector<std::string> names{"disc", "square", "triangle", "diamond", "star",
+                                              "plus", "heart",  "crescent", "arrow",   "hourglass"};
+  return names;
+}
+
+int64_t synthetic_label(SyntheticSplit split, int64_t index) {
+  check_index(index);
+  Random random(seed_of(split), 2 * (index / kSyntheticClasses) + 1);
+  return permutation(kSyntheticClasses, random)[index % kSyntheticClasses];
+}
+
+Image draw_synthetic(SyntheticSplit split, int64_t index) {
+  const int64_t label = synthetic_label(split, index);
+  Random random(seed_of(split), 2 * index + 2);
+  Image image{kSide, kSide, std::vector<uint8_t>(kSide * kSide * 3)};
+  draw_background(image, random);
+  for (const Glyph& glyph : draw_glyphs(label, random)) {
+    paint(image, glyph, kUnit, {0, 0, 0}, 90);  // a soft shadow
+    paint(image, glyph, 0, glyph.color, 256);
+  }
+  return image;
+}
+
+PreprocessSpec synthetic_preprocess() {
+  PreprocessSpec spec;
+  spec.crop = kSyntheticSide;
+  return spec;
 }
 
 }  // namespace vitrim::data
