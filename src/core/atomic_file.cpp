@@ -131,7 +131,7 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
   }
   target_ = follow_links(path_);
   // Renaming would replace a write-protected file without asking; whoever protected it meant it.
-  if (exists && ::access(path_.c_str(), W_OK) != 0) fail("write", path_, errno);
+  if (exists && ::faccessat(AT_FDCWD, path_.c_str(), W_OK, AT_EACCESS) != 0) fail("write", path_, errno);
   descriptor_ = open_temporary(path_, target_, temporary_);
   if (exists) (void)!::fchmod(descriptor_, status.st_mode & 07777);
 }

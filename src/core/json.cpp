@@ -1,6 +1,7 @@
 #include "core/json.h"
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 #include "vitrim/core/error.h"
@@ -103,6 +104,15 @@ void Object::finish() const {
       place_.at(item.key()).fail("unknown key; did you mean \"" + nearest(item.key(), known_) + "\"?");
     }
   }
+}
+
+int layer_number(const std::string& key, const Place& place) {
+  int layer = -1;
+  const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), layer);
+  // Written back, since "00" and "-0" are numbers too and would stand beside "0".
+  if (error != std::errc() || layer < 0 || std::to_string(layer) != key)
+    place.fail("the key is no layer number");
+  return layer;
 }
 
 Json document(const std::string& kind, int64_t version) {

@@ -2,12 +2,14 @@
 // Strict reading and plain writing of JSON, for this module's documents only (nlohmann-json stays out of the
 // public headers).
 
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace vitrim::json {
@@ -82,6 +84,9 @@ class Object {
   std::vector<std::string> known_;
 };
 
+/// The layer that a key such as "3" names; FormatError where it names none.
+int layer_number(const std::string& key, const Place& place);
+
 /// A map from layer numbers as keys: {"0": 1.5, "3": 2}.
 template <typename T>
 void read(const Json& json, const Place& place, std::map<int, T>& values) {
@@ -89,10 +94,7 @@ void read(const Json& json, const Place& place, std::map<int, T>& values) {
   values.clear();
   for (const auto& [key, item] : json.items()) {
     const Place here = place.at(key);
-    int layer = 0;
-    read(Json::parse(key, nullptr, false), here, layer);
-    if (layer < 0 || std::to_string(layer) != key) here.fail("the key is no layer number");
-    read(item, here, values[layer]);
+    read(item, here, values[layer_number(key, here)]);
   }
 }
 

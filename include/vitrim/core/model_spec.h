@@ -36,7 +36,7 @@ struct PreprocessSpec {
 struct BlockSpec {
   AttentionKind attention = AttentionKind::kSoftmax;
   int64_t embed_dim = 0;     ///< width of the stream
-  int64_t num_heads = 0;     ///< 0 where there is no attention
+  int64_t num_heads = 0;     ///< 0 where there is no attention, as the next two
   int64_t qk_dim = 0;        ///< q and k channels per head
   int64_t v_dim = 0;         ///< v channels per head
   int64_t mlp_dim = 0;       ///< hidden width of the MLP
@@ -75,10 +75,12 @@ struct ModelSpec {
   int64_t num_tokens() const { return prefix_tokens() + grid_height() * grid_width(); }
 };
 
-/// Throws std::invalid_argument with the first contradiction found (widths not positive, heads that do not divide, ...).
+/// Throws std::invalid_argument with the first contradiction found (widths not positive, a block's embed_dim unlike the model's, an
+/// image size that the patch size does not divide, ...). What passes is safe to compute with: every size is at most 2^20.
 void validate(const ModelSpec& spec);
 
-/// JSON with a version number; from JSON: throws FormatError naming `source` and the key (unknown keys are errors).
+/// One compact JSON object with a version number. From JSON: throws FormatError naming `source` and the key (unknown and missing keys are
+/// errors), also where the spec does not pass validate().
 std::string to_json(const ModelSpec& spec);
 ModelSpec model_spec_from_json(std::string_view json, const std::string& source);
 
