@@ -1,0 +1,18 @@
+#pragma once
+// How far a changed model's output is from the dense one's, without labels.
+
+#include <ATen/core/Tensor.h>
+
+namespace vitrim::analysis {
+
+/// Temperature that softens logits in the KL below.
+inline constexpr double kDistortionTemperature = 2.0;
+
+/// KL(softmax(dense / T) || softmax(changed / T)) per image, nats: logits [n, K] -> float64 [n].
+at::Tensor kl_per_image(const at::Tensor& dense_logits, const at::Tensor& changed_logits, double temperature = kDistortionTemperature);
+/// ||changed - dense||_F / ||dense||_F of features [n, C].
+double relative_error(const at::Tensor& dense, const at::Tensor& changed);
+/// Share of images on which both predict the same class.
+double agreement(const at::Tensor& dense_logits, const at::Tensor& changed_logits);
+
+}  // namespace vitrim::analysis

@@ -1,0 +1,38 @@
+#pragma once
+// Frequency content of patch tokens (NOSE's feature expressivity analysis).
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "vitrim/core/artifacts.h"
+#include "vitrim/data/loader.h"
+#include "vitrim/model/model.h"
+
+namespace vitrim::analysis {
+
+inline constexpr int64_t kSpectrumRadii = 11;
+
+/// tokens [B, H, W, C], a map of patch tokens of any grid size -> float64 [kSpectrumRadii]: amplitude of the 2-d DFT, averaged over images,
+/// channels and all frequencies at radius r = 0, 0.1, ..., 1 (in units of pi; radius is the larger of |f_y|, |f_x|, linearly
+/// interpolated between the rings that the grid has).
+at::Tensor radial_amplitude(const at::Tensor& tokens);
+
+/// Averages radial_amplitude over batches, per block, and turns it into the log amplitude relative to radius 0.
+class SpectrumAccumulator {
+ public:
+  explicit SpectrumAccumulator(const ModelSpec& spec);
+  /// x: the stream [B, N, C] after block `block`.
+  void add(int block, const at::Tensor& x);
+  Spectrum result() const;
+
+ private:
+  ModelSpec spec_;
+  std::vector<at::Tensor> sums_;
+  std::vector<int64_t> images_;
+};
+
+/// The spectrum of a model in one pass over the images.
+Spectrum measure_spectrum(const model::Model& model, const data::ImageBatch& images, int64_t batch_size = 50);
+
+}  // namespace vitrim::analysis

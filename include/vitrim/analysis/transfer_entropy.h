@@ -1,0 +1,58 @@
+#pragma once
+// Transfer entropy of sets of attention layers (NOSE; DESIGN section 3): TE(S) = |H(out | S masked) - H(out)|.
+
+#include <memory>
+#include <vector>
+
+#include "vitrim/analysis/entropy.h"
+#include "vitrim/data/loader.h"
+#include "vitrim/model/model.h"
+#include "vitrim/select/set_scorer.h"
+
+namespace vitrim::analysis {
+
+enum class Mask {
+  kDrop,      ///< y = x
+  kIdentity,  ///< y = 2x, what a fully diluted layer does
+};
+Mask parse_mask(const std::string& name);  ///< "drop" | "identity"; throws std::invalid_argument
+std::string to_string(Mask mask);
+model::BlockGain mask_gain(Mask mask);
+
+struct TransferEntropyOptions {
+  Estimator estimator = Estimator::kDiagonal;
+  Mask mask = Mask::kDrop;
+  int64_t batch_size = 50;
+  int64_t replicates = 200;  ///< bootstrap resamples
+  uint64_t seed = 0;
+};
+
+/// Scores sets by TE on a fixed list of images. Results are cached by set, so asking again costs nothing; sets of one call share masked
+/// prefixes (select/prefix_tree.h), for the price of one stream per block in memory.
+class TransferEntropyScorer : public select::SetScorer {
+ public:
+  /// Neither the model nor the images are copied: they must outlive the scorer.
+  TransferEntropyScorer(const model::Model& model, const data::ImageBatch& images, TransferEntropyOptions options = {});
+  ~TransferEntropyScorer() override;
+
+  int num_layers() const override;
+  std::vector<int> candidates() const override;
+  std::vector<select::ScoredSet> score(const std::vector<select::LayerSet>& sets) override;
+  /// Block evaluations per batch of images, shared prefixes counted once.
+  int64_t block_evaluations() const override;
+
+  /// H(out) of the unmasked model with its bootstrap standard error.
+  Estimate output_entropy();
+  /// Signed dH(S) = H(out | S masked) - H(out), nats.
+  double signed_difference(const select::LayerSet& set);
+  int64_t floored_channels();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// w_ij = dH({i,j}) - dH({i}) - dH({j}) for all pairs of candidates, nats; [num_layers][num_layers], NaN where a layer has no attention.
+std::vector<std::vector<double>> interactions(TransferEntropyScorer& scorer);
+
+}  // namespace vitrim::analysis

@@ -1,0 +1,25 @@
+#pragma once
+// Top-1 and top-5 accuracy of a model on labelled images.
+
+#include "vitrim/core/artifacts.h"
+#include "vitrim/data/dataset.h"
+#include "vitrim/data/loader.h"
+#include "vitrim/model/model.h"
+
+namespace vitrim::eval {
+
+struct AccuracyOptions {
+  PreprocessSpec preprocess;
+  int64_t batch_size = 50;
+  int threads = 0;            ///< decoding; 0: all cores
+  int64_t max_corrupt = 0;
+  int64_t chunk = 1000;       ///< images held in memory at a time
+};
+
+/// Throws vitrim::Error where the set has no labels, or a label is not among the model's classes (with what to pass). The manifest is left
+/// to the caller.
+EvalResult evaluate(const model::Model& model, const data::Dataset& dataset, const AccuracyOptions& options);
+/// The same on images in memory.
+EvalResult evaluate(const model::Model& model, const data::ImageBatch& images, int64_t batch_size = 50);
+
+}  // namespace vitrim::eval

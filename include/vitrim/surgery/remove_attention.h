@@ -1,0 +1,28 @@
+#pragma once
+// Taking attention layers out of (ModelSpec, weights), and folding the factor 2 of a fully diluted layer away (DESIGN section 4).
+
+#include <vector>
+
+#include "vitrim/checkpoint/state_dict.h"
+#include "vitrim/core/model_spec.h"
+
+namespace vitrim::surgery {
+
+/// An architecture and its weights.
+struct SpecAndWeights {
+  ModelSpec spec;
+  checkpoint::StateDict weights;
+};
+
+/// Drops norm1, attention and layer scale of each named block. `stream_gain` is what the block does to the stream from now on: 1 for the
+/// `drop` mask (y = x), 2 for a diluted layer (y = 2x). Throws std::invalid_argument on an index that does not exist, repeats, or has no attention.
+SpecAndWeights remove_attention(const SpecAndWeights& model, const std::vector<int>& layers, double stream_gain = 1.0);
+/// The spec alone.
+ModelSpec remove_attention(const ModelSpec& spec, const std::vector<int>& layers, double stream_gain = 1.0);
+
+/// Makes every stream_gain 1 by multiplying what writes to the stream before such a block with its gain: patch embedding, tokens and position embedding
+/// (or norm_pre where there is one), every earlier proj and fc2 (or its layer scale). LayerNorm undoes the scale, so outputs agree up to about eps / (2 var) relative,
+/// var the smallest variance of a token in the stream.
+SpecAndWeights fold_stream_gains(const SpecAndWeights& model);
+
+}  // namespace vitrim::surgery

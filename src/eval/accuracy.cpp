@@ -1,0 +1,105 @@
+#include "vitrim/eval/accuracy.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "vitrim/core/error.h"
+#include "vitrim/core/log.h"
+#include "vitrim/eval/cost.h"
+#include "vitrim/eval/statistics.h"
+
+namespace vitrim::eval {
+
+namespace {
+
+struct Counter {
+  int64_t top1 = 0, top5 = 0;
+  std::vector<uint8_t> correct;
+
+  void add(const at::Tensor& logits, const std::vector<int64_t>& labels, int64_t begin) {
+    const int64_t k = std::min<int64_t>(5, logits.size(1));
+    const at::Tensor best = std::get<1>(logits.topk(k, 1));
+    const auto rows = best.accessor<int64_t, 2>();
+    for (int64_t i = 0; i < logits.size(0); ++i) {
+      const int64_t label = labels[static_cast<size_t>(begin + i)];
+      const bool first = rows[i][0] == label;
+      bool any = false;
+      for (int64_t j = 0; j < k; ++j) any = any || rows[i][j] == label;
+      top1 += first;
+      top5 += any;
+      correct.push_back(first);
+    }
+  }
+};
+
+void check_labels(const model::Model& model, const std::vector<int64_t>& labels, const std::string& description, int64_t data_classes) {
+  const int64_t classes = model.spec().num_classes;
+  if (classes == 0) throw Error("the model has no classifier, so it can't be evaluated on " + description);
+  for (int64_t label : labels) {
+    if (label < 0) throw Error(description + " has no labels; put the images into one folder per class");
+  }
+  const bool too_many = std::any_of(labels.begin(), labels.end(), [&](int64_t label) { return label >= classes; });
+  if (too_many || (data_classes > 0 && data_classes != classes)) {
+    throw Error("the model has " + std::to_string(classes) + " classes but " + description + " has " + std::to_string(data_classes) +
+                "; pass --classes FILE with the model's class folders in index order, one a line");
+  }
+}
+
+void run(const model::Model& model, const data::ImageBatch& images, int64_t batch_size, Counter& counter, Progress& progress) {
+  const at::NoGradGuard no_grad;
+  for (int64_t begin = 0; begin < images.size(); begin += batch_size) {
+    const int64_t end = std::min(images.size(), begin + batch_size);
+    counter.add(model.forward(normalized(images, begin, end)).logits, images.labels, begin);
+    progress.advance(end - begin);
+  }
+}
+
+EvalResult finish(const model::Model& model, Counter counter, const std::string& description) {
+  EvalResult result;
+  result.data = description;
+  result.images = static_cast<int64_t>(counter.correct.size());
+  const double n = static_cast<double>(std::max<int64_t>(1, result.images));
+  result.top1 = static_cast<double>(counter.top1) / n;
+  result.top5 = static_cast<double>(counter.top5) / n;
+  result.top1_ci95 = wilson_interval(counter.top1, result.images);
+  result.correct = std::move(counter.correct);
+  const ModelCost cost = count_cost(model.spec());
+  result.params = cost.params;
+  result.macs = cost.macs;
+  return result;
+}
+
+}  // namespace
+
+EvalResult evaluate(const model::Model& model, const data::Dataset& dataset, const AccuracyOptions& options) {
+  std::vector<int64_t> labels;
+  for (int64_t i = 0; i < dataset.size(); ++i) labels.push_back(dataset.label(i));
+  check_labels(model, labels, dataset.description(), dataset.num_classes());
+  Counter counter;
+  Progress progress("evaluate", dataset.size(), "images");
+  int64_t corrupt = 0;
+  for (int64_t begin = 0; begin < dataset.size(); begin += options.chunk) {
+    data::LoadOptions load;
+    load.preprocess = options.preprocess;
+    load.threads = options.threads;
+    load.max_corrupt = options.max_corrupt - corrupt;
+    load.indices.resize(static_cast<size_t>(std::min(options.chunk, dataset.size() - begin)));
+    std::iota(load.indices.begin(), load.indices.end(), begin);
+    const data::ImageBatch images = data::load_images(dataset, load);
+    corrupt += static_cast<int64_t>(images.corrupt.size());
+    run(model, images, options.batch_size, counter, progress);
+  }
+  return finish(model, std::move(counter), dataset.description());
+}
+
+EvalResult evaluate(const model::Model& model, const data::ImageBatch& images, int64_t batch_size) {
+  check_labels(model, images.labels, images.description, 0);
+  Counter counter;
+  Progress progress("evaluate", images.size(), "images");
+  run(model, images, batch_size, counter, progress);
+  return finish(model, std::move(counter), images.description);
+}
+
+}  // namespace vitrim::eval
