@@ -1,0 +1,20 @@
+#pragma once
+// The bytes that cmake/VitrimReport.cmake embeds: the chart libraries and the page's own style and script.
+
+#include <string_view>
+
+namespace vitrim::report::assets {
+
+std::string_view d3();
+std::string_view d3_license();
+std::string_view plot();
+std::string_view plot_license();
+std::string_view page_css();
+std::string_view page_js();
+std::string_view model_js();
+std::string_view layers_js();
+std::string_view sets_js();
+std::string_view accuracy_js();
+std::string_view spectrum_js();
+
+}  // namespace vitrim::report::assets

@@ -1,0 +1,100 @@
+#pragma once
+// Small pieces that every section of the page is made of: escaped text, numbers for people, tables, figures.
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vitrim/core/artifacts.h"
+
+namespace vitrim::report {
+
+/// Text for HTML content and quoted attributes: & < > " ' become character references.
+std::string escape(std::string_view text);
+/// JSON for a <script type="application/json"> element: no "<" is left in it, so no data can end the element or open a comment.
+std::string script_json(const nlohmann::json& value);
+
+/// Fixed decimals with a real minus sign; an en dash where the value is not finite.
+std::string fixed(double value, int decimals);
+/// fixed() with a sign always: "+1.2", "−0.3".
+std::string signed_fixed(double value, int decimals);
+/// About three significant digits, for figures of unknown size.
+std::string significant(double value);
+/// "5.72 M", "1.08 G".
+std::string compact(double count);
+/// 0.823 to "82.3 %".
+std::string percent(double fraction, int decimals = 1);
+/// "1.23 ± 0.04" with the decimals that the standard error warrants.
+std::string with_error(const Estimate& estimate);
+/// "p < 0.0001", "p = 0.032".
+std::string p_value(double p);
+/// "1 h 2 min", "3 min 12 s", "4.1 s".
+std::string duration(double seconds);
+/// "1, 3, 4"; "none" for an empty set.
+std::string layer_names(const std::vector<int>& layers);
+/// JSON number, null where not finite.
+nlohmann::json number(double value);
+
+/// A table cell: text is escaped here, so callers pass plain text.
+struct Cell {
+  Cell(std::string plain, bool numeric_cell = false) : text(std::move(plain)), numeric(numeric_cell) {}
+  Cell(const char* plain) : text(plain) {}
+  std::string text;
+  bool numeric = false;
+  bool strong = false;
+};
+/// A right-aligned cell.
+Cell num(std::string text);
+
+class Table {
+ public:
+  Table(std::string caption, std::vector<Cell> header) : caption_(std::move(caption)), header_(std::move(header)) {}
+  /// The first cell names the row. `marked` rows are the chosen ones.
+  void row(std::vector<Cell> cells, bool marked = false);
+  bool empty() const { return rows_.empty(); }
+  /// In its own scrolling box, so a wide table never widens the page.
+  std::string html() const;
+
+ private:
+  struct Row {
+    std::vector<Cell> cells;
+    bool marked;
+  };
+  std::string caption_;
+  std::vector<Cell> header_;
+  std::vector<Row> rows_;
+};
+
+/// A chart with its caption, its data for the script and the same data as a table.
+struct Figure {
+  std::string chart;    ///< name under which the script knows how to draw it
+  std::string title;    ///< one line above
+  std::string caption;  ///< two sentences: what is drawn, and how to read it
+  nlohmann::json data;
+  std::string table;    ///< HTML; shown open without JavaScript
+};
+
+/// The body as it grows: sections in order, figures numbered through.
+class Page {
+ public:
+  void section(const std::string& id, const std::string& title);
+  /// A subheading that names the document; nothing for an empty label.
+  void subheading(const std::string& label);
+  void paragraph(const std::string& text);
+  void figure(const Figure& figure);
+  void raw(const std::string& html) { body_ += html; }
+  /// Closes the last section; the body is complete then.
+  std::string finish();
+  const std::vector<std::pair<std::string, std::string>>& sections() const { return sections_; }
+
+ private:
+  std::string body_;
+  std::vector<std::pair<std::string, std::string>> sections_;
+  int figures_ = 0;
+  bool open_ = false;
+  bool below_subheading_ = false;  ///< figure titles are one level deeper there
+};
+
+}  // namespace vitrim::report

@@ -1,0 +1,30 @@
+#pragma once
+// The sections of the page, in its order. Each adds nothing where the documents hold nothing for it.
+
+#include <string>
+
+#include "report/html.h"
+#include "report/inputs.h"
+
+namespace vitrim::report {
+
+/// What was done in one sentence a document, and the key figures as cards (HTML, stands under the page's title).
+std::string head_html(const Inputs& inputs);
+/// Several compressions side by side.
+void comparison_section(Page& page, const Inputs& inputs);
+void model_section(Page& page, const Inputs& inputs);
+void entropy_section(Page& page, const Inputs& inputs);
+void transfer_section(Page& page, const Inputs& inputs);
+void interaction_section(Page& page, const Inputs& inputs);
+void sets_section(Page& page, const Inputs& inputs);
+void accuracy_section(Page& page, const Inputs& inputs);
+void spectrum_section(Page& page, const Inputs& inputs);
+void time_section(Page& page, const Inputs& inputs);
+void manifest_section(Page& page, const Inputs& inputs);
+
+/// "te" and "absorbed" for people.
+std::string criterion_name(const std::string& criterion);
+/// The criterion that `scores` did not use.
+std::string other_criterion_name(const LayerScores& scores);
+
+}  // namespace vitrim::report

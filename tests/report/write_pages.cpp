@@ -1,0 +1,35 @@
+// Writes the pages that the browser test opens: write_pages FOLDER.
+#include <iostream>
+
+#include "report/fixture.h"
+#include "vitrim/core/atomic_file.h"
+#include "vitrim/report/report.h"
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::cerr << "usage: write_pages FOLDER\n";
+    return 2;
+  }
+  using namespace vitrim;
+  const std::string folder = argv[1];
+  const auto write = [&](const std::string& name, const std::vector<report::Document>& documents, const std::string& title) {
+    write_text_file(folder + "/" + name, report::render(documents, title));
+  };
+  try {
+    write("full.html", {{"runs/compress.json", to_json(fixture::compress())}}, "ViT-Ti with three attention layers less");
+    auto deep = fixture::scores("te", 24);
+    deep.model = "vit_large";
+    write("many.html",
+          {{"runs/a.json", to_json(fixture::compress())},
+           {"runs/a rather long name of a second compression, first three.json", to_json(fixture::compress({0, 1, 2}, 0.722))},
+           {"runs/deep.json", to_json(deep)},
+           {"runs/third.json", to_json(fixture::eval("an even smaller model", 0.741))},
+           {"</script><img src=x>.json", to_json(fixture::eval("<b>odd</b>", 0.7))}},
+          "Several results compared");
+    write("eval.html", {{"eval.json", to_json(fixture::eval("vit_tiny.safetensors", 0.82))}}, "One evaluation");
+  } catch (const std::exception& error) {
+    std::cerr << "write_pages: " << error.what() << "\n";
+    return 1;
+  }
+  return 0;
+}
