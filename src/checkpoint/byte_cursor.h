@@ -1,0 +1,34 @@
+#pragma once
+// Little-endian numbers out of a stretch of bytes.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace vitrim::checkpoint {
+
+/// Walks over bytes. The caller compares with left() before it takes.
+class ByteCursor {
+ public:
+  ByteCursor(const uint8_t* data, size_t size) : data_(data), left_(size) {}
+  const uint8_t* data() const { return data_; }
+  size_t left() const { return left_; }
+  void skip(size_t bytes) {
+    data_ += bytes;
+    left_ -= bytes;
+  }
+  /// The host is little-endian too (safetensors_read.cpp asserts it).
+  template <typename Number>
+  Number take() {
+    Number value;
+    std::memcpy(&value, data_, sizeof value);
+    skip(sizeof value);
+    return value;
+  }
+
+ private:
+  const uint8_t* data_;
+  size_t left_;
+};
+
+}  // namespace vitrim::checkpoint

@@ -1,0 +1,263 @@
+#include <algorithm>
+#include <map>
+#include <unordered_map>
+
+#include "checkpoint/pickle.h"
+#include "checkpoint/tensor_view.h"
+#include "checkpoint/torch_tensor.h"
+#include "checkpoint/training_state.h"
+#include "checkpoint/zip_archive.h"
+#include "vitrim/checkpoint/checkpoint.h"
+#include "vitrim/core/error.h"
+
+namespace vitrim::checkpoint {
+namespace {
+
+// Limits that no checkpoint of a vision model comes near, so that a small hostile file can't grow without
+// bound: its dicts may share their entries and so spell out far more names than the file has bytes.
+constexpr size_t kDeepestDict = 64;
+constexpr size_t kMostTensors = 100'000;
+constexpr size_t kLongestName = 1000;
+constexpr size_t kMostVisits = 20'000'000;
+/// A tensor with stride 0 may be larger than its storage, but not beyond this many bytes.
+constexpr int64_t kLargestExpanded = int64_t{1} << 30;
+
+constexpr const char* kSaveStateDict = "save plain tensors, torch.save(model.state_dict(), file)";
+
+/// The folder in the archive that holds everything, "archive/" most of the time.
+std::string archive_folder(const ZipArchive& archive) {
+  for (const auto& [name, record] : archive.records()) {
+    const size_t slash = name.find('/');
+    if (name == "data.pkl") return "";
+    if (slash != std::string::npos && name.substr(slash + 1) == "data.pkl") return name.substr(0, slash + 1);
+  }
+  throw FormatError(archive.path(), "",
+                    "the zip archive holds no data.pkl, so torch.save did not write it; name a .safetensors "
+                    "or .pth checkpoint");
+}
+
+void check_supported(const ZipArchive& archive, const std::string& folder) {
+  if (archive.contains(folder + "constants.pkl"))
+    throw FormatError(archive.path(), folder + "constants.pkl",
+                      std::string("this is a TorchScript program and no checkpoint; load it in Python and ") +
+                          kSaveStateDict);
+  const std::string record = folder + "byteorder";
+  if (!archive.contains(record)) return;
+  const Bytes bytes = archive.read(record);
+  const std::string_view order(reinterpret_cast<const char*>(bytes.data), bytes.size);
+  if (order != "little")
+    throw FormatError(
+        archive.path(), record,
+        "the tensors are not stored little-endian; save the checkpoint again on a little-endian machine");
+}
+
+/// Walks the dicts and gathers the tensors under dotted names.
+class Collector {
+ public:
+  Collector(const ZipArchive& archive, std::string folder, const Pickle& pickle)
+      : archive_(archive), folder_(std::move(folder)), pickle_(pickle), barren_(pickle.values.size(), false) {
+    state_.path = archive.path();
+  }
+
+  StateDict run() {
+    if (tensor_kind(pickle_, pickle_.root) != TensorKind::kNone)
+      throw FormatError(archive_.path(), "",
+                        std::string("it holds a single tensor without a name; ") + kSaveStateDict);
+    if (!is_dict(pickle_, pickle_.root))
+      throw FormatError(
+          archive_.path(), "",
+          "it holds " + pickle_.describe(pickle_.root) + " and no dict of tensors; " + kSaveStateDict);
+    walk_dict(pickle_.root, "", false);
+    if (state_.size() == 0)
+      throw FormatError(
+          archive_.path(), "",
+          "there are no tensors in its dicts" +
+              (skipped_ == kNoValue ? std::string()
+                                    : " (those inside " + pickle_.describe(skipped_) + " can't be read)") +
+              "; " + kSaveStateDict);
+    return std::move(state_);
+  }
+
+ private:
+  [[noreturn]] void fail_too_large() const {
+    throw FormatError(archive_.path(), "",
+                      std::string("its dicts hold more entries than any model's; ") + kSaveStateDict);
+  }
+
+  /// "blocks" or 0; empty where the key is no name.
+  static std::string key_text(const PickleValue& key) {
+    if (key.kind == PickleKind::kText && key.text.size() <= kLongestName) return std::string(key.text);
+    if (key.kind == PickleKind::kInt) return std::to_string(key.number);
+    return {};
+  }
+
+  /// The dict's entries as Python would hold them: a repeated key keeps its place and takes the last value.
+  std::vector<std::pair<std::string, PickleRef>> entries(PickleRef dict) {
+    std::vector<std::pair<std::string, PickleRef>> kept;
+    std::unordered_map<std::string, size_t> places;
+    for (const auto& [key, value] : dict_items(pickle_, dict)) {
+      if (++visits_ > kMostVisits) fail_too_large();
+      std::string text = key_text(pickle_[key]);
+      if (text.empty()) continue;
+      const auto [place, is_new] = places.emplace(text, kept.size());
+      if (is_new)
+        kept.emplace_back(std::move(text), value);
+      else
+        kept[place->second].second = value;
+    }
+    return kept;
+  }
+
+  void walk_dict(PickleRef dict, const std::string& prefix, bool training_state) {
+    if (barren_[dict] || std::find(path_.begin(), path_.end(), dict) != path_.end()) return;
+    if (path_.size() == kDeepestDict)
+      throw FormatError(
+          archive_.path(), prefix.substr(0, kLongestName),
+          "dicts are nested more than " + std::to_string(kDeepestDict) + " deep; " + kSaveStateDict);
+    path_.push_back(dict);
+    const size_t before = state_.size();
+    const auto kept = entries(dict);
+    const bool among_tensors = std::any_of(kept.begin(), kept.end(), [&](const auto& entry) {
+      return tensor_kind(pickle_, entry.second) == TensorKind::kTensor;
+    });
+    for (const auto& [key, value] : kept) {
+      const bool of_training = training_state || (prefix.empty() && is_training_state(key));
+      if (is_dict(pickle_, value))
+        walk_dict(value, prefix + key + ".", of_training);
+      else if (pickle_[value].kind == PickleKind::kObject)
+        take_object(value, prefix + key, of_training, among_tensors);
+    }
+    path_.pop_back();
+    if (state_.size() == before) barren_[dict] = true;
+  }
+
+  void take_object(PickleRef value, const std::string& name, bool training_state, bool among_tensors) {
+    const TensorKind kind = tensor_kind(pickle_, value);
+    if (kind == TensorKind::kTensor) {
+      add(value, name);
+    } else if (!training_state && (kind == TensorKind::kForeign || holds_tensor(value))) {
+      // Beside other tensors it is a weight that can't be read; elsewhere some object of the training script.
+      if (among_tensors || kind == TensorKind::kForeign)
+        throw FormatError(archive_.path(), name.substr(0, kLongestName),
+                          "the tensor depends on " + pickle_.describe(value) +
+                              ", which vitrim does not run; " + kSaveStateDict);
+      skipped_ = value;
+    }
+  }
+
+  /// True where a tensor lies anywhere below `start`.
+  bool holds_tensor(PickleRef start) {
+    std::vector<PickleRef> pending{start};
+    std::unordered_map<PickleRef, bool> seen{{start, true}};
+    while (!pending.empty()) {
+      const PickleRef ref = pending.back();
+      pending.pop_back();
+      if (tensor_kind(pickle_, ref) != TensorKind::kNone) return true;
+      const auto visit = [&](PickleRef next) {
+        if (next == kNoValue) return;
+        if (++visits_ > kMostVisits) fail_too_large();
+        if (seen.emplace(next, true).second) pending.push_back(next);
+      };
+      const PickleValue& value = pickle_[ref];
+      visit(value.callee);
+      visit(value.arguments);
+      visit(value.state);
+      for (const PickleRef item : value.items) visit(item);
+    }
+    return false;
+  }
+
+  void add(PickleRef value, const std::string& name) {
+    if (name.size() > kLongestName)
+      throw FormatError(
+          archive_.path(), name.substr(0, 80) + "...",
+          "the tensor's name is longer than " + std::to_string(kLongestName) + " bytes; rename it");
+    if (state_.size() == kMostTensors) fail_too_large();
+    if (state_.contains(name))
+      throw FormatError(archive_.path(), name,
+                        "two tensors have this name once nested dicts are written with dots; rename one");
+    state_.add(name, build(torch_tensor(pickle_, value, archive_.path(), name), name));
+  }
+
+  at::Tensor build(const TensorRecipe& recipe, const std::string& name) {
+    const Bytes& storage = read_storage(recipe, name);
+    const auto count = element_count(recipe.shape);
+    const auto reach = element_reach(recipe.shape, recipe.strides);
+    const auto item = static_cast<int64_t>(c10::elementSize(recipe.dtype));
+    if (!count || !reach)
+      throw FormatError(archive_.path(), name, "shape or stride is too large; the file is damaged");
+    const int64_t elements = recipe.storage_bytes / item;
+    if (recipe.offset > elements || *reach > elements - recipe.offset)
+      throw FormatError(archive_.path(), name,
+                        "the tensor reaches beyond its storage of " + std::to_string(elements) +
+                            " elements; the file is damaged, copy or download it again");
+    if (*count * item > std::max(recipe.storage_bytes, kLargestExpanded))
+      throw FormatError(archive_.path(), name,
+                        "the tensor repeats its storage to " + std::to_string(*count) +
+                            " elements; call contiguous() on the part that matters before saving");
+    return view_tensor(storage, static_cast<size_t>(recipe.offset * item), recipe.dtype, recipe.shape,
+                       recipe.strides, archive_.path(), name);
+  }
+
+  /// Each record is unpacked and checked once, however many tensors share it.
+  const Bytes& read_storage(const TensorRecipe& recipe, const std::string& name) {
+    const auto known = storages_.find(recipe.storage_key);
+    const Bytes& bytes =
+        known != storages_.end()
+            ? known->second
+            : storages_.emplace(std::string(recipe.storage_key), archive_.read(storage_record(recipe, name)))
+                  .first->second;
+    if (static_cast<uint64_t>(recipe.storage_bytes) > bytes.size)
+      throw FormatError(archive_.path(), name,
+                        "its storage should be " + std::to_string(recipe.storage_bytes) +
+                            " bytes long and the archive holds " + std::to_string(bytes.size) +
+                            "; the file is damaged, copy or download it again");
+    return bytes;
+  }
+
+  std::string storage_record(const TensorRecipe& recipe, const std::string& name) const {
+    std::string record = folder_ + "data/" + std::string(recipe.storage_key.substr(0, kLongestName));
+    if (!archive_.contains(record))
+      throw FormatError(archive_.path(), name,
+                        "the archive lacks the tensor's record " + record +
+                            "; the file is damaged, copy or download it again");
+    return record;
+  }
+
+  const ZipArchive& archive_;
+  const std::string folder_;
+  const Pickle& pickle_;
+  std::map<std::string, Bytes, std::less<>> storages_;
+  std::vector<bool> barren_;     ///< dicts without tensors need no second walk
+  std::vector<PickleRef> path_;  ///< dicts being walked
+  size_t visits_ = 0;
+  PickleRef skipped_ = kNoValue;
+  StateDict state_;
+};
+
+/// Says what a file that is no zip archive is, as far as its first bytes tell.
+void refuse_legacy(const MappedFile& file) {
+  const std::string_view start(reinterpret_cast<const char*>(file.data()), std::min<size_t>(file.size(), 4));
+  if (start.starts_with("PK")) return;
+  const bool pickle = start.size() > 1 && start[0] == '\x80' && start[1] >= 2 && start[1] <= 5;
+  throw FormatError(
+      file.path(), "byte 0",
+      pickle ? "this is torch.save's old format from before 1.6, or a bare pickle; load it in Python with a "
+               "current torch and save it again with torch.save"
+             : "this is no zip archive, as torch.save writes them; name a .safetensors or .pth checkpoint");
+}
+
+}  // namespace
+
+StateDict load_pth(const std::string& path) {
+  const std::shared_ptr<const MappedFile> file = MappedFile::open(path);
+  refuse_legacy(*file);
+  const ZipArchive archive(file);
+  const std::string folder = archive_folder(archive);
+  check_supported(archive, folder);
+  const std::string record = folder + "data.pkl";
+  const Pickle pickle = read_pickle(archive.read(record), path, record);
+  return Collector(archive, folder, pickle).run();
+}
+
+}  // namespace vitrim::checkpoint

@@ -1,0 +1,169 @@
+#include "checkpoint/safetensors_header.h"
+
+#include <nlohmann/json.hpp>
+#include <unordered_set>
+
+#include "checkpoint/dtype.h"
+#include "checkpoint/tensor_view.h"
+#include "vitrim/core/error.h"
+
+namespace vitrim::checkpoint {
+namespace {
+
+/// Takes the parser's events one by one: a tree would keep only the last of two equal names, and costs memory
+/// before anything is checked. The header's fixed form makes the place in it a small state.
+class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  explicit HeaderEvents(const std::string& file) : file_(file) {}
+  SafetensorsHeader header;
+
+  bool start_object(std::size_t) override {
+    if (place_ == Place::kStart) {
+      place_ = Place::kTop;
+    } else if (place_ == Place::kTop) {
+      place_ = name_ == kMetadataName ? Place::kMetadata : Place::kTensor;
+      seen_dtype_ = seen_shape_ = seen_offsets_ = false;
+      record_ = TensorRecord{};
+      record_.name = name_;
+    } else {
+      wrong_value();
+    }
+    return true;
+  }
+
+  bool key(string_t& text) override {
+    if (place_ == Place::kTop) {
+      name_ = text;
+      if (!names_.insert(text).second) fail(name_, "the name occurs twice in the header");
+    } else {
+      key_ = text;
+      if (place_ == Place::kMetadata && header.metadata.count(text))
+        fail(kMetadataName, "the key " + key_ + " occurs twice");
+      if (place_ == Place::kTensor && key_ != "dtype" && key_ != "shape" && key_ != "data_offsets")
+        fail(name_, "the header's key " + key_ + " is none of dtype, shape and data_offsets");
+    }
+    return true;
+  }
+
+  bool end_object() override {
+    if (place_ == Place::kTensor) {
+      if (!seen_dtype_) fail(name_, "the header gives no dtype");
+      if (!seen_shape_) fail(name_, "the header gives no shape");
+      if (!seen_offsets_) fail(name_, "the header gives no data_offsets");
+      header.tensors.push_back(std::move(record_));
+    }
+    place_ = place_ == Place::kTop ? Place::kEnd : Place::kTop;
+    return true;
+  }
+
+  bool string(string_t& text) override {
+    if (place_ == Place::kMetadata) {
+      header.metadata.emplace(key_, text);
+    } else if (place_ == Place::kTensor && key_ == "dtype") {
+      once(seen_dtype_);
+      const auto dtype = dtype_from_safetensors(text);
+      if (!dtype)
+        fail(name_, "dtype " + text + " is not supported; convert it to one of " + safetensors_names());
+      record_.dtype = *dtype;
+    } else {
+      wrong_value();
+    }
+    return true;
+  }
+
+  bool start_array(std::size_t) override {
+    if (place_ != Place::kTensor || key_ == "dtype") wrong_value();
+    once(key_ == "shape" ? seen_shape_ : seen_offsets_);
+    place_ = key_ == "shape" ? Place::kShape : Place::kOffsets;
+    offsets_ = 0;
+    return true;
+  }
+
+  bool number_unsigned(number_unsigned_t value) override {
+    if (place_ == Place::kShape) {
+      if (value > static_cast<uint64_t>(INT64_MAX))
+        fail(name_, "size " + std::to_string(value) + " in the shape is too large");
+      if (record_.shape.size() == kMostDimensions)
+        fail(name_, "the shape has more than " + std::to_string(kMostDimensions) + " dimensions");
+      record_.shape.push_back(static_cast<int64_t>(value));
+    } else if (place_ == Place::kOffsets) {
+      if (offsets_ == 2) fail(name_, "data_offsets must be two numbers, begin and end");
+      (offsets_++ == 0 ? record_.begin : record_.end) = value;
+    } else {
+      wrong_value();
+    }
+    return true;
+  }
+
+  bool end_array() override {
+    if (place_ == Place::kOffsets && offsets_ != 2)
+      fail(name_, "data_offsets must be two numbers, begin and end");
+    place_ = Place::kTensor;
+    return true;
+  }
+
+  bool number_integer(number_integer_t value) override {
+    if (place_ == Place::kShape) fail(name_, "the shape holds a negative size, " + std::to_string(value));
+    if (place_ == Place::kOffsets)
+      fail(name_, "data_offsets holds a negative number, " + std::to_string(value));
+    return wrong_value();
+  }
+  bool number_float(number_float_t, const string_t&) override { return wrong_value(); }
+  bool null() override { return wrong_value(); }
+  bool boolean(bool) override { return wrong_value(); }
+  bool binary(binary_t&) override { return wrong_value(); }
+  bool parse_error(std::size_t position, const std::string&, const nlohmann::json::exception&) override {
+    // The parser counts from 1, and the header begins behind the 8 bytes of its length.
+    fail("byte " + std::to_string(position + 7),
+         "the header is not valid JSON; copy or download the file again");
+  }
+
+ private:
+  enum class Place { kStart, kTop, kMetadata, kTensor, kShape, kOffsets, kEnd };
+
+  [[noreturn]] void fail(const std::string& where, const std::string& what) const {
+    throw FormatError(file_, where, what);
+  }
+
+  void once(bool& seen) {
+    if (seen) fail(name_, "the key " + key_ + " occurs twice");
+    seen = true;
+  }
+
+  /// A value of a kind that the header has no use for at this place.
+  [[noreturn]] bool wrong_value() const {
+    switch (place_) {
+      case Place::kStart:
+      case Place::kEnd:
+        fail("byte 8", "the header is not a JSON object");
+      case Place::kTop:
+        fail(name_, "the header's entry is not a JSON object");
+      case Place::kMetadata:
+        fail(kMetadataName, "the value of " + key_ + " is not text");
+      case Place::kTensor:
+        fail(name_, key_ + (key_ == "dtype" ? " is not text" : " is not an array of numbers"));
+      case Place::kShape:
+      case Place::kOffsets:
+        break;
+    }
+    fail(name_, key_ + " holds something that is no whole number below 2^64");
+  }
+
+  const std::string& file_;
+  Place place_ = Place::kStart;
+  std::string name_, key_;
+  std::unordered_set<std::string> names_;
+  TensorRecord record_;
+  bool seen_dtype_ = false, seen_shape_ = false, seen_offsets_ = false;
+  int offsets_ = 0;
+};
+
+}  // namespace
+
+SafetensorsHeader parse_header(std::string_view text, const std::string& file) {
+  HeaderEvents events(file);
+  nlohmann::json::sax_parse(text.begin(), text.end(), &events);
+  return std::move(events.header);
+}
+
+}  // namespace vitrim::checkpoint

@@ -1,0 +1,109 @@
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <stdexcept>
+
+#include "checkpoint/dtype.h"
+#include "checkpoint/safetensors_header.h"
+#include "vitrim/checkpoint/checkpoint.h"
+#include "vitrim/core/atomic_file.h"
+#include "vitrim/core/error.h"
+
+namespace vitrim::checkpoint {
+namespace {
+
+constexpr size_t kAlignment = 8;
+
+/// JSON text. Throws where `text` is not UTF-8, which JSON can't hold.
+std::string quoted(const std::string& text, const std::string& what) {
+  try {
+    return nlohmann::json(text).dump();
+  } catch (const nlohmann::json::exception&) {
+    throw std::invalid_argument("[save_safetensors] " + what + " is not valid UTF-8; rename it");
+  }
+}
+
+void check_writable_tensor(const std::string& name, const at::Tensor& tensor) {
+  const std::string start = "[save_safetensors] tensor " + name;
+  if (name == kMetadataName)
+    throw std::invalid_argument(start + ": the name is reserved for metadata; rename it");
+  if (!tensor.defined()) throw std::invalid_argument(start + " is undefined");
+  if (tensor.layout() != at::kStrided) throw std::invalid_argument(start + " is not dense; call to_dense()");
+  if (tensor.is_quantized() || safetensors_name(tensor.scalar_type()).empty())
+    throw std::invalid_argument(start + " has dtype " + c10::toString(tensor.scalar_type()) +
+                                "; convert it to one of " + safetensors_names());
+}
+
+/// Positions of the entries in the order of their data: largest elements first, so that every tensor is
+/// aligned to its element's size though the format allows no gaps. Files of a single dtype keep the order.
+std::vector<size_t> data_order(const std::vector<StateDict::Entry>& entries) {
+  std::vector<size_t> order(entries.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return entries[a].second.element_size() > entries[b].second.element_size();
+  });
+  return order;
+}
+
+std::string header_json(const StateDict& state, const std::vector<size_t>& order) {
+  const auto& entries = state.entries();
+  std::vector<uint64_t> begins(entries.size());
+  uint64_t end = 0;
+  for (const size_t i : order) {
+    begins[i] = end;
+    end += entries[i].second.nbytes();
+  }
+  std::string json = "{";
+  if (!state.metadata.empty()) {
+    json += quoted(kMetadataName, "") + ":{";
+    for (const auto& [key, value] : state.metadata) {
+      if (json.back() != '{') json += ',';
+      json += quoted(key, "a metadata key") + ":" + quoted(value, "the metadata of " + key);
+    }
+    json += '}';
+  }
+  for (size_t i = 0; i < entries.size(); ++i) {
+    const auto& [name, tensor] = entries[i];
+    if (json.size() > 1) json += ',';
+    json += quoted(name, "the tensor name " + name) + ":{\"dtype\":\"" +
+            std::string(safetensors_name(tensor.scalar_type())) + "\",\"shape\":[";
+    for (int64_t d = 0; d < tensor.dim(); ++d) {
+      if (d > 0) json += ',';
+      json += std::to_string(tensor.size(d));
+    }
+    json += "],\"data_offsets\":[" + std::to_string(begins[i]) + "," +
+            std::to_string(begins[i] + tensor.nbytes()) + "]}";
+  }
+  json += '}';
+  // Spaces, which JSON allows at the end, bring the data to an aligned place.
+  while (json.size() % kAlignment != 0) json += ' ';
+  if (json.size() > kLongestHeader)
+    throw std::invalid_argument("[save_safetensors] the header would be " + std::to_string(json.size()) +
+                                " bytes long and the format allows " + std::to_string(kLongestHeader) +
+                                "; shorten the metadata");
+  return json;
+}
+
+}  // namespace
+
+void save_safetensors(const StateDict& state, const std::string& path) {
+  // Everything that can be wrong with the arguments is found before the file is touched.
+  for (const auto& [name, tensor] : state.entries()) check_writable_tensor(name, tensor);
+  const std::vector<size_t> order = data_order(state.entries());
+  const std::string header = header_json(state, order);
+
+  AtomicFile file(path);
+  const uint64_t length = header.size();
+  file.write(&length, sizeof length);
+  file.write(header);
+  const at::NoGradGuard no_grad;
+  for (const size_t i : order) {
+    const at::Tensor tensor = state.entries()[i].second.detach().resolve_neg().cpu().contiguous();
+    if (tensor.nbytes() > 0) file.write(tensor.const_data_ptr(), tensor.nbytes());
+  }
+  file.commit();
+}
+
+}  // namespace vitrim::checkpoint

@@ -1,0 +1,90 @@
+#include "checkpoint/tensor_view.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "vitrim/core/error.h"
+
+namespace vitrim::checkpoint {
+namespace {
+
+constexpr int64_t kMostElements = int64_t{1} << 58;  // times the largest element still fits int64_t
+
+/// a * b for a, b >= 0; nothing above kMostElements.
+std::optional<int64_t> multiply(int64_t a, int64_t b) {
+  int64_t product = 0;
+  if (__builtin_mul_overflow(a, b, &product) || product > kMostElements) return std::nullopt;
+  return product;
+}
+
+}  // namespace
+
+std::optional<int64_t> element_count(at::IntArrayRef shape) {
+  int64_t product = 1;
+  bool zero = false;
+  for (const int64_t size : shape) {
+    if (size < 0) return std::nullopt;
+    zero = zero || size == 0;
+    const auto next = multiply(product, std::max<int64_t>(size, 1));
+    if (!next) return std::nullopt;
+    product = *next;
+  }
+  return zero ? 0 : product;
+}
+
+std::optional<int64_t> element_reach(at::IntArrayRef shape, at::IntArrayRef strides) {
+  int64_t last = 0;
+  bool empty = false;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (strides[i] < 0) return std::nullopt;
+    if (shape[i] == 0) {
+      empty = true;
+      continue;
+    }
+    const auto step = multiply(shape[i] - 1, strides[i]);
+    if (!step || *step > kMostElements - last - 1) return std::nullopt;
+    last += *step;
+  }
+  return empty ? 0 : last + 1;
+}
+
+std::vector<int64_t> contiguous_strides(at::IntArrayRef shape) {
+  std::vector<int64_t> strides(shape.size());
+  int64_t step = 1;
+  for (size_t i = shape.size(); i-- > 0;) {
+    strides[i] = step;
+    step *= std::max<int64_t>(shape[i], 1);
+  }
+  return strides;
+}
+
+at::Tensor view_tensor(const Bytes& bytes, size_t offset, at::ScalarType dtype, at::IntArrayRef shape,
+                       at::IntArrayRef strides, const std::string& file, const std::string& name) {
+  const auto options = at::TensorOptions().dtype(dtype);
+  const size_t item = c10::elementSize(dtype);
+  const size_t extent = static_cast<size_t>(element_reach(shape, strides).value()) * item;
+  if (extent == 0) return at::empty(shape, options);
+  const uint8_t* start = bytes.data + offset;
+  if (dtype == at::kBool) {
+    const auto* wrong = std::find_if(start, start + extent, [](uint8_t byte) { return byte > 1; });
+    if (wrong != start + extent)
+      throw FormatError(file, name,
+                        "byte " + std::to_string(wrong - start) + " of a BOOL tensor is " +
+                            std::to_string(*wrong) + ", neither 0 nor 1; store it as U8");
+  }
+  if (reinterpret_cast<uintptr_t>(start) % item != 0) {
+    at::Tensor copy = at::empty({static_cast<int64_t>(extent)}, at::kByte);
+    std::memcpy(copy.mutable_data_ptr(), start, extent);
+    void* memory = copy.mutable_data_ptr();
+    return at::from_blob(
+        memory, shape, strides, [copy](void*) {}, options);
+  }
+  // from_blob wants a mutable pointer; the mapping itself is read-only.
+  return at::from_blob(
+      const_cast<uint8_t*>(start), shape, strides, [owner = bytes.owner](void*) {}, options);
+}
+
+}  // namespace vitrim::checkpoint
