@@ -145,11 +145,11 @@ std::string Table::html() const {
   return out + "</tbody></table></div>\n";
 }
 
-void Page::section(const std::string& id, const std::string& title) {
+void Page::section(const std::string& id, const std::string& title, const std::string& short_title) {
   if (open_) body_ += "</section>\n";
   open_ = true;
   below_subheading_ = false;
-  sections_.emplace_back(id, title);
+  sections_.emplace_back(id, short_title);
   body_ += "<section id=\"" + id + "\" aria-labelledby=\"" + id + "-title\"><h2 id=\"" + id + "-title\">" + escape(title) + "</h2>\n";
 }
 

@@ -79,7 +79,8 @@ struct Figure {
 /// The body as it grows: sections in order, figures numbered through.
 class Page {
  public:
-  void section(const std::string& id, const std::string& title);
+  /// `short_title` stands in the navigation.
+  void section(const std::string& id, const std::string& title, const std::string& short_title);
   /// A subheading that names the document; nothing for an empty label.
   void subheading(const std::string& label);
   void paragraph(const std::string& text);

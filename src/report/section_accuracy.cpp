@@ -87,12 +87,12 @@ void accuracy_section(Page& page, const Inputs& inputs) {
   bool controls = false;
   for (const auto& item : inputs.compresses) controls |= !item.value.controls.empty();
   if (rows.empty() && !controls) return;
-  page.section("accuracy", "Accuracy");
+  page.section("accuracy", "Accuracy", "Accuracy");
   if (!rows.empty()) {
     page.figure({"accuracy", "Top-1 accuracy",
                  "Share of labelled test images whose first prediction is right, with 95 % intervals. Intervals of two models on the same images "
-                 "may overlap although one is surely better, because both fail on the same hard images; the paired difference on the right "
-                 "takes that into account.",
+                 "may overlap although one is surely better, because both fail on the same hard images; the difference on the same "
+                 "images takes that into account.",
                  {{"rows", rows_json(rows)}}, table_html("Accuracy of each model", rows, false)});
   }
   for (const auto& item : inputs.compresses) {

@@ -16,7 +16,9 @@ std::string interval(const std::pair<double, double>& ci) {
 }
 
 std::string cards_html(const std::vector<Card>& cards) {
-  std::string out = "<dl class=\"cards\">";
+  // Rows of equal length where the number allows it.
+  const size_t columns = cards.size() == 4 || cards.size() > 6 ? 4 : cards.size() < 3 ? 2 : 3;
+  std::string out = "<dl class=\"cards\" style=\"--columns:" + std::to_string(columns) + "\">";
   for (const Card& card : cards) {
     out += "<div class=\"card\"><dt>" + escape(card.label) + "</dt><dd class=\"value\">" + escape(card.value) + "</dd><dd class=\"note\">" +
            escape(card.note) + "</dd></div>";
@@ -63,8 +65,8 @@ std::vector<Card> compress_cards(const CompressResult& result) {
   }
   // Neither can be zero where they were measured: some image always moves a little.
   if (result.held_out_kl != 0 || result.held_out_agreement != 0) {
-    cards.push_back({"Same prediction", percent(result.held_out_agreement), "as the dense model, on held-out calibration images"});
-    cards.push_back({"Divergence", significant(result.held_out_kl) + " nats", "mean KL to the dense model's output, held-out images"});
+    cards.push_back({"Same prediction as dense", percent(result.held_out_agreement),
+                     "of held-out images; mean KL to the dense output " + significant(result.held_out_kl) + " nats"});
   }
   if (!result.seconds.empty()) cards.push_back({"Time", duration(total_seconds(result)), "for the whole run, all phases"});
   return cards;
@@ -144,7 +146,7 @@ std::string head_html(const Inputs& inputs) {
 
 void comparison_section(Page& page, const Inputs& inputs) {
   if (inputs.compresses.size() < 2) return;
-  page.section("comparison", "The compressions side by side");
+  page.section("comparison", "The compressions side by side", "Comparison");
   Table table("Key figures of each compression",
               {"Compression", "Removed layers", "Chosen by", num("Parameters"), num("MACs"), num("Change in MACs"), num("Top-1"),
                num("Change in top-1"), num("95 % interval"), num("McNemar"), num("Held-out KL"), num("Same prediction"), num("Time")});

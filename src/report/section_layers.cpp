@@ -66,7 +66,7 @@ void entropy_section(Page& page, const Inputs& inputs) {
   bool any = false;
   for (const auto& item : inputs.scores) any |= !item.value.attention_entropy.empty() || !item.value.mlp_entropy.empty();
   if (!any) return;
-  page.section("entropy", "Entropy by depth");
+  page.section("entropy", "Entropy by depth", "Entropy");
   for (const auto& item : inputs.scores) {
     const LayerScores& scores = item.value;
     if (scores.attention_entropy.empty() && scores.mlp_entropy.empty()) continue;
@@ -108,7 +108,7 @@ void transfer_section(Page& page, const Inputs& inputs) {
   bool any = false;
   for (const auto& item : inputs.scores) any |= !item.value.te_drop.empty() || !item.value.te_identity.empty();
   if (!any) return;
-  page.section("transfer", "Transfer entropy by layer");
+  page.section("transfer", "Transfer entropy by layer", "Transfer entropy");
   for (const auto& item : inputs.scores) {
     const LayerScores& scores = item.value;
     if (scores.te_drop.empty() && scores.te_identity.empty()) continue;
@@ -125,7 +125,7 @@ void transfer_section(Page& page, const Inputs& inputs) {
     page.figure({"transfer", "What the output loses when one attention layer is masked",
                  "Transfer entropy is the change in the entropy of the model's output when one attention layer is masked, either skipped "
                  "(drop) or replaced by its own input (identity); bars are 95 % intervals. Because two shifts may cancel in that one figure, "
-                 "the output's distortion stands beside it: the divergence of the predictions (KL) and the relative error of the final "
+                 "the output's distortion is shown too: the divergence of the predictions (KL) and the relative error of the final "
                  "features" +
                      std::string(scores.absorbed.empty() ? "" : ", and what is left of it once the MLPs have absorbed the layer") + ".",
                  {{"drop", estimates(scores.te_drop)},
@@ -143,7 +143,7 @@ void interaction_section(Page& page, const Inputs& inputs) {
   bool any = false;
   for (const auto& item : inputs.scores) any |= !item.value.interaction.empty();
   if (!any) return;
-  page.section("interaction", "Interaction of layers");
+  page.section("interaction", "Interaction of layers", "Interaction");
   for (const auto& item : inputs.scores) {
     const LayerScores& scores = item.value;
     if (scores.interaction.empty()) continue;

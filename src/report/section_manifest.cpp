@@ -28,7 +28,7 @@ std::string manifest_html(const std::string& source, const std::string& kind, co
 }  // namespace
 
 void manifest_section(Page& page, const Inputs& inputs) {
-  page.section("manifest", "How this was made");
+  page.section("manifest", "How this was made", "Origin");
   for (const auto& item : inputs.compresses) page.raw(manifest_html(item.source, "compression", item.value.manifest));
   for (const auto& item : inputs.scores) {
     bool inside = false;

@@ -23,7 +23,7 @@ void model_section(Page& page, const Inputs& inputs) {
   bool any = false;
   for (const auto& item : inputs.compresses) any |= !item.value.dense_spec.blocks.empty();
   if (!any) return;
-  page.section("model", "The model, block by block");
+  page.section("model", "The model, block by block", "Model");
   for (const auto& item : inputs.compresses) {
     const ModelSpec& dense = item.value.dense_spec;
     const ModelSpec& now = item.value.compressed_spec;

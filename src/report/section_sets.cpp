@@ -42,7 +42,7 @@ void sets_section(Page& page, const Inputs& inputs) {
   bool any = false;
   for (const auto& item : inputs.scores) any |= !item.value.sets.empty() || !item.value.other_criterion.empty();
   if (!any) return;
-  page.section("sets", "The chosen set and its runners-up");
+  page.section("sets", "The chosen set and its runners-up", "Sets");
   for (const auto& item : inputs.scores) {
     const LayerScores& scores = item.value;
     if (scores.sets.empty() && scores.other_criterion.empty()) continue;
@@ -60,7 +60,7 @@ void sets_section(Page& page, const Inputs& inputs) {
       }
       page.figure({"sets", "Best sets by " + name,
                    "The sets of layers whose joint removal scored best, best first, with 95 % intervals over resampled images; filled squares "
-                   "are the layers in the set. The bars on the right say how often each set would have been chosen on other images of the "
+                   "are the layers in the set. The bars say how often each set would have been chosen on other images of the "
                    "same kind: where no set stands out, several are as good." + effort,
                    data(scores.sets, name), set_table("Sets ranked by " + name, "Score", scores.sets, scores.chosen)});
     }

@@ -60,7 +60,7 @@ void spectrum_section(Page& page, const Inputs& inputs) {
   for (const auto& item : inputs.scores) any |= given(item.value.spectrum);
   for (const auto& item : inputs.compresses) any |= given(item.value.compressed_spectrum);
   if (!any) return;
-  page.section("spectrum", "Spectrum");
+  page.section("spectrum", "Spectrum", "Spectrum");
   std::vector<std::string> drawn;
   for (const auto& item : inputs.compresses) {
     std::vector<Panel> panels;
@@ -82,7 +82,7 @@ void time_section(Page& page, const Inputs& inputs) {
   bool any = false;
   for (const auto& item : inputs.compresses) any |= !item.value.seconds.empty();
   if (!any) return;
-  page.section("time", "Time");
+  page.section("time", "Time", "Time");
   for (const auto& item : inputs.compresses) {
     const auto& seconds = item.value.seconds;
     if (seconds.empty()) continue;

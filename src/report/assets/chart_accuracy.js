@@ -1,6 +1,6 @@
 // Accuracy with intervals, and paired differences.
 {
-  const {points, percent, plot, tip} = vitrim;
+  const {points, percent, axisX, plot, tip} = vitrim;
   const color = (d) => ({compressed: "var(--accent)", dense: "var(--text)", control: "var(--neutral)"}[d.role] ?? "var(--attention)");
   const strong = (d) => (d.role === "compressed" ? 700 : 400);
   const labels = (rows, text) => Plot.text(rows, {y: "name", frameAnchor: "left", text, dx: -10, textAnchor: "end", fill: (d) => (d.role === "control" ? "var(--muted)" : color(d)), fontWeight: strong});
@@ -12,23 +12,23 @@
     const most = width < 480 ? 18 : 36;
     const text = (d) => clip(options.text ? options.text(d, width) : d.name, most);
     return plot(width, options.label, {
-      height: 56 + 32 * rows.length, marginLeft: space(rows, text), marginRight: 56, marginTop: 6,
-      x: {nice: true}, y: {type: "band", domain: rows.map((d) => d.name), label: null},
+      height: 40 + 32 * rows.length, marginLeft: space(rows, text), marginRight: 60, marginTop: 6, marginBottom: 28,
+      x: {nice: true}, y: {type: "band", domain: rows.map((d) => d.name), axis: null},
       marks: [
         Plot.gridX({stroke: "var(--grid)", strokeOpacity: 1, ticks: 5}),
-        Plot.axisX({tickSize: 0, ticks: 5, tickFormat: options.tick, label: options.unit, labelArrow: "none", labelAnchor: "right"}),
+        axisX(width - space(rows, text), {tickFormat: options.tick, label: null}),
         ...(options.zero ? [Plot.ruleX([0], {stroke: "var(--faint)", strokeWidth: 1.5})] : []),
         labels(rows, text),
         Plot.ruleY(rows, {y: "name", x1: options.low, x2: options.high, stroke: color, strokeWidth: 2.5, strokeLinecap: "round"}),
         Plot.dot(rows, {x: options.value, y: "name", fill: color, r: 5.5, stroke: "var(--surface)", strokeWidth: 1.2}),
-        Plot.text(rows, {x: options.high, y: "name", text: options.format, textAnchor: "start", dx: 8, fill: "var(--text)", fontWeight: strong}),
+        Plot.text(rows, {y: "name", frameAnchor: "right", text: options.format, textAnchor: "end", dx: 52, fill: "var(--text)", fontWeight: strong}),
         tip(rows, {x: options.value, y: "name", title: options.title}),
       ],
     });
   };
   const whole = (v) => String(Math.round(100 * v * 10) / 10).replace("-", "\u2212");
   const difference = (rows, text) => dots(rows, {
-    label: "Change in top-1 accuracy with 95 % intervals", value: "difference", low: "differenceLow", high: "differenceHigh", unit: "points", zero: true,
+    label: "Change in top-1 accuracy with 95 % intervals", value: "difference", low: "differenceLow", high: "differenceHigh", zero: true,
     tick: whole, format: (d) => points(d.difference), text,
     title: (d) => `${d.name}\n${d.layers === "none" ? "" : "removed " + d.layers + "\n"}${points(d.difference)} points [${points(d.differenceLow)}, ${points(d.differenceHigh)}]\nMcNemar ${d.p}`,
   });
@@ -36,7 +36,7 @@
   vitrim.chart("accuracy", (data) => {
     const paired = data.rows.filter((d) => d.difference !== undefined);
     const panels = [{name: "Accuracy, %", grow: 1.3, basis: 380, draw: dots(data.rows, {
-      label: "Top-1 accuracy with 95 % intervals", value: "top1", low: "low", high: "high", unit: "%", tick: whole, format: (d) => whole(d.top1),
+      label: "Top-1 accuracy with 95 % intervals", value: "top1", low: "low", high: "high", tick: whole, format: (d) => whole(d.top1),
       title: (d) => `${d.name}\n${percent(d.top1)} [${whole(d.low)}, ${whole(d.high)}]\n${d.images} images`,
     })}];
     if (paired.length) panels.push({name: "Change on the same images, points", basis: 320, draw: difference(paired)});
@@ -46,6 +46,6 @@
   vitrim.chart("controls", (data) => ({
     legend: [{shape: "dot", color: "accent", label: "this result"}, {shape: "dot", color: "neutral", label: "controls"}],
     // The layers stand beside the name where there is room.
-    panels: [{draw: difference(data.rows, (d, width) => (width < 480 ? d.name : `${d.name}   (${d.layers})`))}],
+    panels: [{name: "Change in top-1, points", draw: difference(data.rows, (d, width) => (width < 480 ? d.name : `${d.name}   (${d.layers})`))}],
   }));
 }

@@ -60,8 +60,10 @@ vitrim.chart("model", (data) => {
             part.append("line").attr("x1", 4).attr("y1", top + full - 4).attr("x2", cell - 4).attr("y2", top + 4).attr("stroke", "var(--accent)")
               .attr("stroke-width", 1.5);
           } else if (now > 0) {
-            part.append("rect").attr("x", 0).attr("y", top + full - Math.min(full, kept)).attr("width", cell).attr("height", Math.min(full, kept)).attr("rx", 5)
-              .attr("fill", color);
+            // Attention is what the page is about: it stands solid, the MLPs tinted.
+            part.append("rect").attr("x", 0.75).attr("y", top + 0.75 + full - Math.min(full, kept)).attr("width", cell - 1.5)
+              .attr("height", Math.max(1, Math.min(full, kept) - 1.5)).attr("rx", 5).attr("stroke", color).attr("stroke-width", 1.5)
+              .attr("fill", className === "attention" ? color : `color-mix(in srgb, ${color} 22%, var(--surface))`);
           }
           part.append("title").text(text.replaceAll("\n", "; "));
           vitrim.hover(part.node(), text);

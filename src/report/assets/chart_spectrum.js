@@ -1,6 +1,6 @@
 // Spectra by depth, and times.
 {
-  const {plot, tip, number, css} = vitrim;
+  const {axisX, axisY, plot, tip, number, css} = vitrim;
 
   vitrim.chart("spectrum", (data) => {
     const from = Number(css("depth-from")), to = Number(css("depth-to"));
@@ -15,9 +15,9 @@
       const style = {x: "radius", y: "value", z: "block", stroke: (d) => color(d.block), strokeWidth: 1.8};
       return {name: panel.title, basis: 360, draw: (width) => plot(width, `Relative log amplitude by radius, ${panel.title}`, {
         height: Math.round(Math.max(250, Math.min(340, width * 0.66))),
-        x: {label: "spatial frequency, units of \u03c0", ticks: 5, labelAnchor: "right"}, y: {domain, nice: true, label: "ln amplitude, relative"},
+        y: {domain, nice: true},
         marks: [
-          Plot.gridY({stroke: "var(--grid)", strokeOpacity: 1}), Plot.axisY({tickSize: 0}), Plot.axisX({tickSize: 0, ticks: 5, labelArrow: "none", label: "spatial frequency, units of \u03c0", labelAnchor: "right"}),
+          Plot.gridY({stroke: "var(--grid)", strokeOpacity: 1}), axisY({label: "ln amplitude, relative"}), axisX(width, {label: "spatial frequency, units of \u03c0"}),
           Plot.line(lines(false), style), Plot.line(lines(true), {...style, strokeDasharray: "5 3"}),
           tip(rows, {x: "radius", y: "value", title: (d) => `Block ${d.block}${removed.has(d.block) ? ", attention removed" : ""}\nradius ${number(d.radius)} \u03c0\n${number(d.value)}`}),
         ],
@@ -32,7 +32,7 @@
       height: 20 + 34 * data.rows.length, marginTop: 4, marginBottom: 8, marginRight: 76, marginLeft: 18 + 6.8 * Math.min(24, d3.max(data.rows, (d) => d.phase.length)),
       x: {axis: null}, y: {type: "band", domain: data.rows.map((d) => d.phase), label: null, padding: 0.35},
       marks: [
-        Plot.axisY({tickSize: 0, label: null, tickFormat: (d) => (d.length > 24 ? d.slice(0, 23) + "\u2026" : d)}),
+        axisY({label: null, tickFormat: (d) => (d.length > 24 ? d.slice(0, 23) + "\u2026" : d)}),
         Plot.barX(data.rows, {x: "seconds", y: "phase", fill: "var(--attention)", rx: 2}),
         Plot.text(data.rows, {x: "seconds", y: "phase", text: "label", textAnchor: "start", dx: 7, fill: "var(--text)"}),
         Plot.ruleX([0], {stroke: "var(--faint)"}),

@@ -5,7 +5,10 @@ const vitrim = (() => {
   const charts = new Map();
   const root = document.documentElement;
 
-  /** Registers NAME; draw(data) returns {legend: [...], panels: [{name, label, grow, basis, draw(width)}]}. */
+  /**
+   * Registers NAME; draw(data) returns {legend: [...], panels: [{name, grow, basis, draw(width, first)}]}. `first` says that the panel
+   * stands at the left end of its row, so that panels beside each other need not all name their rows.
+   */
   const chart = (name, draw) => charts.set(name, draw);
 
   /** The value of a colour or number in the theme that is on. */
@@ -44,6 +47,8 @@ const vitrim = (() => {
   const grid = (options = {}) => Plot.gridY({stroke: "var(--grid)", strokeOpacity: 1, ...options});
 
   /** Plot.plot with the page's type, colours and labels. */
+  const axisY = (options = {}) => Plot.axisY({tickSize: 0, labelArrow: "none", ...options});
+  const axisX = (width, options = {}) => Plot.axisX({tickSize: 0, ticks: Math.max(2, Math.min(6, Math.floor(width / 70))), labelArrow: "none", labelAnchor: "right", ...options});
   const plot = (width, label, options) => Plot.plot({
     width, marginLeft: 48, marginRight: 12, marginTop: 22, marginBottom: 36, ariaLabel: label, ...options,
     style: {fontFamily: "inherit", fontSize: "12px", color: "var(--muted)", background: "transparent", overflow: "visible", "--plot-background": "var(--surface)"},
@@ -96,10 +101,8 @@ const vitrim = (() => {
   // --- drawing ---
   const figures = [];
   const redraw = (figure) => {
-    for (const {panel, body} of figure.panels) {
-      const width = Math.floor(body.clientWidth);
-      if (width > 0) body.replaceChildren(panel.draw(width));
-    }
+    const places = figure.panels.map(({panel, body, holder}) => ({panel, body, width: Math.floor(body.clientWidth), first: holder.offsetLeft === figure.box.firstElementChild.offsetLeft}));
+    for (const {panel, body, width, first} of places) if (width > 0) body.replaceChildren(panel.draw(width, first));
   };
   const build = (node) => {
     const data = JSON.parse(node.querySelector('script[type="application/json"]').textContent);
@@ -114,7 +117,7 @@ const vitrim = (() => {
         const holder = element("div", {class: "panel"}, ...(panel.name ? [element("div", {class: "name"}, panel.name)] : []), body);
         holder.style.flex = `${panel.grow ?? 1} 1 ${panel.basis ?? 320}px`;
         box.append(holder);
-        return {panel, body};
+        return {panel, body, holder};
       });
       redraw(figure);
     };
@@ -179,5 +182,5 @@ const vitrim = (() => {
     }
   };
 
-  return {chart, start, css, element, number, compact, points, percent, ci, withInterval, valueText, blocks, band, grid, plot, tip, hover};
+  return {chart, start, css, element, number, compact, points, percent, ci, withInterval, valueText, blocks, band, grid, axisX, axisY, plot, tip, hover};
 })();
