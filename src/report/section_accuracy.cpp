@@ -89,10 +89,12 @@ void accuracy_section(Page& page, const Inputs& inputs) {
   if (rows.empty() && !controls) return;
   page.section("accuracy", "Accuracy", "Accuracy");
   if (!rows.empty()) {
+    const bool paired = std::any_of(rows.begin(), rows.end(), [](const AccuracyRow& row) { return row.paired.has_value(); });
     page.figure({"accuracy", "Top-1 accuracy",
-                 "Share of labelled test images whose first prediction is right, with 95 % intervals. Intervals of two models on the same images "
-                 "may overlap although one is surely better, because both fail on the same hard images; the difference on the same "
-                 "images takes that into account.",
+                 std::string("Share of labelled test images whose first prediction is right, with 95 % intervals. ") +
+                     (paired ? "Intervals of two models on the same images may overlap although one is surely better, because both fail on "
+                               "the same hard images; the difference on the same images takes that into account."
+                             : "The interval says how far the share would move on other images of the same kind."),
                  {{"rows", rows_json(rows)}}, table_html("Accuracy of each model", rows, false)});
   }
   for (const auto& item : inputs.compresses) {

@@ -67,7 +67,7 @@ void sets_section(Page& page, const Inputs& inputs) {
     if (!scores.other_criterion.empty()) {
       page.figure({"sets", "Best sets by the other criterion: " + other,
                    "The same view under the criterion that was not used to choose. Where both lists share layers the choice does not hang on "
-                   "the criterion; where they differ, the controls below show which one held up.",
+                   "the criterion; where they differ, only the accuracy after removal can tell which one is right.",
                    data(scores.other_criterion, other),
                    set_table("Sets ranked by " + other, "Score", scores.other_criterion, scores.chosen)});
     }

@@ -70,7 +70,20 @@ const probe = () => {
   const overflow = document.documentElement.scrollWidth - document.documentElement.clientWidth;
   const culprits = overflow > 0 ? [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".table, nav, pre"))
     .slice(0, 5).map((e) => e.tagName + "." + (e.className.baseVal ?? e.className)) : [];
-  return {figures, overflow, culprits, headings: [...document.querySelectorAll("h1, h2, h3, h4")].map((h) => Number(h.tagName[1]))};
+  // Contrast of every colour that text or marks use with what lies behind it, by WCAG's formula.
+  const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+  const luminance = (name) => {
+    canvas.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+    canvas.fillRect(0, 0, 1, 1);
+    const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map((v) => (v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const contrast = (a, b) => { const [x, y] = [luminance(a), luminance(b)].sort((p, q) => q - p); return (x + 0.05) / (y + 0.05); };
+  const pale = [["text", 4.5], ["muted", 4.5], ["attention", 4.5], ["mlp", 4.5], ["accent", 4.5], ["dense", 4.5], ["neutral", 3]]
+    .flatMap(([name, least]) => ["page", "surface"].map((behind) => [name, behind, contrast(name, behind), least]))
+    .filter(([name, behind, value, least]) => value < least - (behind === "page" && name === "neutral" ? 0.3 : 0))
+    .map(([name, behind, value]) => `${name} on ${behind} ${value.toFixed(2)}`);
+  return {pale, figures, overflow, culprits, headings: [...document.querySelectorAll("h1, h2, h3, h4")].map((h) => Number(h.tagName[1]))};
 };
 
 const failures = [];
@@ -111,6 +124,7 @@ const open = async (session, page, {width, height, dark}) => {
     const charts = Object.values(expected[page]).reduce((a, b) => a + b, 0);
     if (seen.figures.length !== charts) fail(`${when}: ${seen.figures.length} charts, expected ${charts}`);
     if (seen.overflow > 0) fail(`${when}: the page scrolls sideways by ${seen.overflow} px (${seen.culprits.join(", ")})`);
+    if (seen.pale.length) fail(`${when}: too little contrast: ${seen.pale.join(", ")}`);
     seen.headings.forEach((level, i) => { if (i && level > seen.headings[i - 1] + 1) fail(`${when}: a heading skips from level ${seen.headings[i - 1]} to ${level}`); });
   };
   await look("on load");
@@ -120,7 +134,17 @@ const open = async (session, page, {width, height, dark}) => {
     mkdirSync(shots, {recursive: true});
     writeFileSync(join(shots, `${page.replace(".html", "")}-${width}-${dark ? "dark" : "light"}.png`), Buffer.from(data, "base64"));
   }
-  // Charts follow a change of width and of theme.
+  if (width > 600 && expected[page].entropy) {  // values on hover
+    const {result} = await send("Runtime.evaluate", {returnByValue: true, expression: `(() => { const svg = document.querySelector('[data-chart=entropy] .panel svg'); svg.scrollIntoView({block: "center", behavior: "instant"});
+      const dot = svg.querySelectorAll('[aria-label=dot] path, [aria-label=dot] circle')[3].getBoundingClientRect(); return {x: dot.x + 4, y: dot.y + 4}; })()`}, session);
+    for (const shift of [3, 0]) await send("Input.dispatchMouseEvent", {type: "mouseMoved", x: result.value.x + shift, y: result.value.y}, session);
+    await sleep(100);
+    const tip = await send("Runtime.evaluate", {expression: "document.querySelector('[data-chart=entropy] [aria-label=tip]')?.textContent ?? ''", returnByValue: true}, session);
+    if (!/Block \d+/.test(tip.result.value)) fail("hovering a mark shows no value");
+    if (shots) writeFileSync(join(shots, `hover-${dark ? "dark" : "light"}.png`), Buffer.from((await send("Page.captureScreenshot", {}, session)).data, "base64"));
+  }
+  // Charts follow a change of width and of theme; tables scroll in their own boxes.
+  await send("Runtime.evaluate", {expression: "document.querySelectorAll('details').forEach((d) => (d.open = true))"}, session);
   await send("Runtime.evaluate", {expression: "document.getElementById('theme').click()"}, session);
   await send("Emulation.setDeviceMetricsOverride", {width: 360, height, deviceScaleFactor: 1, mobile: true}, session);
   await sleep(250);
@@ -136,6 +160,21 @@ try {
       const {sessionId} = await send("Target.attachToTarget", {targetId, flatten: true});
       for (const domain of ["Page", "Runtime", "Log", "Network"]) await send(domain + ".enable", {}, sessionId);
       await open(sessionId, page, view);
+      if (view.width < 600 && !view.dark) {  // without JavaScript the tables are the page
+        await send("Emulation.setScriptExecutionDisabled", {value: true}, sessionId);
+        await send("Page.reload", {}, sessionId);
+        await sleep(400);
+        const {result} = await send("Runtime.evaluate", {returnByValue: true, expression: `({closed: document.querySelectorAll("details:not([open])").length, rows: document.querySelectorAll("details[open] tbody tr").length,
+          buttons: [...document.querySelectorAll("button")].filter((b) => b.offsetParent).length, overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth})`}, sessionId);
+        const {closed, rows, buttons, overflow} = result.value;
+        if (closed || !rows || buttons || overflow > 0) failures.push(`${page} without scripts: ${closed} closed tables, ${rows} rows, ${buttons} dead buttons, ${overflow} px overflow`);
+        if (shots && page === "full.html") writeFileSync(join(shots, "plain.png"), Buffer.from((await send("Page.captureScreenshot", {captureBeyondViewport: true}, sessionId)).data, "base64"));
+      }
+      if (shots && page === "full.html" && view.width > 600 && view.dark) {
+        await send("Emulation.setEmulatedMedia", {media: "", features: []}, sessionId);
+        await send("Emulation.clearDeviceMetricsOverride", {}, sessionId);
+        writeFileSync(join(shots, "print.pdf"), Buffer.from((await send("Page.printToPDF", {printBackground: true}, sessionId)).data, "base64"));
+      }
       await send("Target.closeTarget", {targetId});
     }
   }

@@ -77,7 +77,7 @@ vitrim.chart("model", (data) => {
     return svg.node();
   };
   return {
-    legend: [{shape: "square", color: "attention", label: "attention"}, {shape: "square", color: "mlp", label: "MLP"},
+    legend: [{shape: "square", color: "attention", label: "attention"}, {shape: "tint", color: "mlp", label: "MLP"},
       {shape: "removed", color: "accent", label: "attention removed"}],
     panels: [{draw}],
   };

@@ -62,6 +62,7 @@ const vitrim = (() => {
     diamond: '<path d="M9 0.5 14.5 6 9 11.5 3.5 6Z" fill="C"/>',
     hollow: '<path d="M9 1 14 6 9 11 4 6Z" fill="none" stroke="C" stroke-width="1.5"/>',
     square: '<rect x="3" y="0.5" width="12" height="11" rx="2" fill="C"/>',
+    tint: '<rect x="3.6" y="1.1" width="10.8" height="9.8" rx="2" fill="C" fill-opacity="0.22" stroke="C" stroke-width="1.2"/>',
     removed: '<rect x="3" y="1" width="12" height="10" rx="2" fill="none" stroke="C" stroke-width="1.3" stroke-dasharray="3 2"/><path d="M3.5 10.5 14.5 1.5" stroke="C" stroke-width="1.3"/>',
     dash: '<path d="M0 6H18" stroke="C" stroke-width="1.3" stroke-dasharray="4 3"/>',
     line: '<path d="M0 6H18" stroke="C" stroke-width="2"/>',
