@@ -10,8 +10,8 @@ std::vector<BlockCost> block_costs(const ModelSpec& spec) {
     BlockCost cost;
     if (block.attention != AttentionKind::kNone) {
       const int64_t qk = block.num_heads * block.qk_dim, v = block.num_heads * block.v_dim;
-      cost.attention.params = 2 * width + width * (2 * qk + v) + (spec.qkv_bias ? 2 * qk + v : 0) + v * width + width + scale +
-                              (spec.qk_norm ? 4 * block.qk_dim : 0);
+      cost.attention.params = 2 * width + width * (2 * qk + v) + (spec.qkv_bias ? 2 * qk + v : 0) +
+                              v * width + width + scale + (spec.qk_norm ? 4 * block.qk_dim : 0);
       cost.attention.macs = tokens * width * (2 * qk + 2 * v) + tokens * tokens * (qk + v);
     }
     cost.mlp.params = 2 * width + 2 * width * block.mlp_dim + block.mlp_dim + width + scale;

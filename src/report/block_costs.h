@@ -7,7 +7,8 @@
 
 namespace vitrim::report {
 
-/// Parameters and multiply-adds of one branch for one image, norms' and scales' parameters included, their arithmetic not.
+/// Parameters and multiply-adds of one branch for one image, norms' and scales' parameters included, their
+/// arithmetic not.
 struct BranchCost {
   int64_t params = 0;
   int64_t macs = 0;

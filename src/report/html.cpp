@@ -34,13 +34,25 @@ std::string escape(std::string_view text) {
   out.reserve(text.size());
   for (char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
-      case '\0': break;  // a parse error in HTML
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      case '\0':
+        break;  // a parse error in HTML
+      default:
+        out += c;
     }
   }
   return out;
@@ -52,10 +64,14 @@ std::string script_json(const nlohmann::json& value) {
   std::string out;
   out.reserve(text.size());
   for (char c : text) {
-    if (c == '<') out += "\\u003c";
-    else if (c == '>') out += "\\u003e";
-    else if (c == '&') out += "\\u0026";
-    else out += c;
+    if (c == '<')
+      out += "\\u003c";
+    else if (c == '>')
+      out += "\\u003e";
+    else if (c == '&')
+      out += "\\u0026";
+    else
+      out += c;
   }
   return out;
 }
@@ -114,7 +130,8 @@ std::string duration(double seconds) {
   if (!std::isfinite(seconds)) return kDash;
   if (seconds < 59.95) return fixed(seconds, seconds < 9.95 ? 1 : 0) + kThin + "s";
   const int64_t whole = std::llround(seconds);
-  if (whole < 3600) return std::to_string(whole / 60) + kThin + "min " + std::to_string(whole % 60) + kThin + "s";
+  if (whole < 3600)
+    return std::to_string(whole / 60) + kThin + "min " + std::to_string(whole % 60) + kThin + "s";
   return std::to_string(whole / 3600) + kThin + "h " + std::to_string(whole % 3600 / 60) + kThin + "min";
 }
 
@@ -133,8 +150,8 @@ Cell num(std::string text) { return {std::move(text), true}; }
 void Table::row(std::vector<Cell> cells, bool marked) { rows_.push_back({std::move(cells), marked}); }
 
 std::string Table::html() const {
-  std::string out = "<div class=\"table\" role=\"region\" tabindex=\"0\" aria-label=\"" + escape(caption_) + "\"><table><caption>" +
-                    escape(caption_) + "</caption><thead><tr>";
+  std::string out = "<div class=\"table\" role=\"region\" tabindex=\"0\" aria-label=\"" + escape(caption_) +
+                    "\"><table><caption>" + escape(caption_) + "</caption><thead><tr>";
   for (const Cell& head : header_) out += cell(head, true, false);
   out += "</tr></thead><tbody>";
   for (const Row& row : rows_) {
@@ -150,7 +167,8 @@ void Page::section(const std::string& id, const std::string& title, const std::s
   open_ = true;
   below_subheading_ = false;
   sections_.emplace_back(id, short_title);
-  body_ += "<section id=\"" + id + "\" aria-labelledby=\"" + id + "-title\"><h2 id=\"" + id + "-title\">" + escape(title) + "</h2>\n";
+  body_ += "<section id=\"" + id + "\" aria-labelledby=\"" + id + "-title\"><h2 id=\"" + id + "-title\">" +
+           escape(title) + "</h2>\n";
 }
 
 void Page::subheading(const std::string& label) {
@@ -163,10 +181,12 @@ void Page::paragraph(const std::string& text) { body_ += "<p>" + escape(text) + 
 void Page::figure(const Figure& figure) {
   const std::string id = "figure-" + std::to_string(++figures_);
   const std::string level = below_subheading_ ? "4" : "3";
-  body_ += "<figure id=\"" + id + "\" class=\"chart\" data-chart=\"" + figure.chart + "\" aria-labelledby=\"" + id + "-title\">" +
-           "<h" + level + " id=\"" + id + "-title\"><span class=\"number\">Figure " + std::to_string(figures_) + "</span> " +
-           escape(figure.title) + "</h" + level + "><div class=\"plots\"></div>" + "<script type=\"application/json\">" +
-           script_json(figure.data) + "</script><figcaption>" + escape(figure.caption) + "</figcaption>";
+  body_ += "<figure id=\"" + id + "\" class=\"chart\" data-chart=\"" + figure.chart +
+           "\" aria-labelledby=\"" + id + "-title\">" + "<h" + level + " id=\"" + id +
+           "-title\"><span class=\"number\">Figure " + std::to_string(figures_) + "</span> " +
+           escape(figure.title) + "</h" + level + "><div class=\"plots\"></div>" +
+           "<script type=\"application/json\">" + script_json(figure.data) + "</script><figcaption>" +
+           escape(figure.caption) + "</figcaption>";
   if (!figure.table.empty()) {
     body_ += "<details open><summary>The figures as a table</summary>" + figure.table + "</details>";
   }

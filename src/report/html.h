@@ -13,7 +13,8 @@ namespace vitrim::report {
 
 /// Text for HTML content and quoted attributes: & < > " ' become character references.
 std::string escape(std::string_view text);
-/// JSON for a <script type="application/json"> element: no "<" is left in it, so no data can end the element or open a comment.
+/// JSON for a <script type="application/json"> element: no "<" is left in it, so no data can end the element
+/// or open a comment.
 std::string script_json(const nlohmann::json& value);
 
 /// Fixed decimals with a real minus sign; an en dash where the value is not finite.
@@ -50,7 +51,8 @@ Cell num(std::string text);
 
 class Table {
  public:
-  Table(std::string caption, std::vector<Cell> header) : caption_(std::move(caption)), header_(std::move(header)) {}
+  Table(std::string caption, std::vector<Cell> header)
+      : caption_(std::move(caption)), header_(std::move(header)) {}
   /// The first cell names the row. `marked` rows are the chosen ones.
   void row(std::vector<Cell> cells, bool marked = false);
   bool empty() const { return rows_.empty(); }
@@ -73,7 +75,7 @@ struct Figure {
   std::string title;    ///< one line above
   std::string caption;  ///< two sentences: what is drawn, and how to read it
   nlohmann::json data;
-  std::string table;    ///< HTML; shown open without JavaScript
+  std::string table;  ///< HTML; shown open without JavaScript
 };
 
 /// The body as it grows: sections in order, figures numbered through.

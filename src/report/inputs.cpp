@@ -33,8 +33,9 @@ void label(std::vector<Named<T>>& items) {
 }
 
 bool same_images(const EvalResult& a, const EvalResult& b) {
-  return a.images > 0 && a.images == b.images && a.data == b.data && a.manifest.data_fingerprint == b.manifest.data_fingerprint &&
-         a.correct.size() == b.correct.size() && !a.correct.empty();
+  return a.images > 0 && a.images == b.images && a.data == b.data &&
+         a.manifest.data_fingerprint == b.manifest.data_fingerprint && a.correct.size() == b.correct.size() &&
+         !a.correct.empty();
 }
 
 bool same_result(const EvalResult& a, const EvalResult& b) {
@@ -44,7 +45,8 @@ bool same_result(const EvalResult& a, const EvalResult& b) {
 }  // namespace
 
 Inputs read_inputs(const std::vector<Document>& documents) {
-  if (documents.empty()) throw std::invalid_argument("[report::render] no document: give at least one result file");
+  if (documents.empty())
+    throw std::invalid_argument("[report::render] no document: give at least one result file");
   Inputs inputs;
   for (const Document& document : documents) {
     const std::string kind = artifact_kind(document.json, document.source);
@@ -66,7 +68,8 @@ Inputs read_inputs(const std::vector<Document>& documents) {
   for (size_t i = 0; i < inputs.scores.size(); ++i) {
     const std::string text = to_json(inputs.scores[i].value);
     for (size_t j = inputs.scores.size() - 1; j > i; --j) {
-      if (to_json(inputs.scores[j].value) == text) inputs.scores.erase(inputs.scores.begin() + static_cast<long>(j));
+      if (to_json(inputs.scores[j].value) == text)
+        inputs.scores.erase(inputs.scores.begin() + static_cast<long>(j));
     }
   }
   label(inputs.scores);
@@ -88,16 +91,23 @@ std::vector<AccuracyRow> accuracy_rows(const Inputs& inputs) {
     const std::string suffix = item.label.empty() ? "" : " (" + item.label + ")";
     if (result.dense) add({"dense", item.label, AccuracyRow::Role::kDense, {}, *result.dense, {}, "", 0});
     if (result.compressed) {
-      add({"compressed" + suffix, item.label, AccuracyRow::Role::kCompressed, result.removed, *result.compressed, result.paired,
-           "dense", result.held_out_kl});
+      add({"compressed" + suffix, item.label, AccuracyRow::Role::kCompressed, result.removed,
+           *result.compressed, result.paired, "dense", result.held_out_kl});
     }
   }
   for (const auto& item : inputs.evals) {
-    AccuracyRow row{item.label.empty() ? file_name(item.value.model) : item.label, item.label, AccuracyRow::Role::kOther, {},
-                    item.value, {}, "", 0};
+    AccuracyRow row{item.label.empty() ? file_name(item.value.model) : item.label,
+                    item.label,
+                    AccuracyRow::Role::kOther,
+                    {},
+                    item.value,
+                    {},
+                    "",
+                    0};
     // Later results refer to the first one on the same images that is no compressed model.
     for (const AccuracyRow& other : rows) {
-      if (other.role == AccuracyRow::Role::kCompressed || other.paired || !same_images(other.eval, row.eval)) continue;
+      if (other.role == AccuracyRow::Role::kCompressed || other.paired || !same_images(other.eval, row.eval))
+        continue;
       row.paired = compare_paired(other.eval.correct, row.eval.correct);
       row.baseline = other.name;
       break;

@@ -9,7 +9,8 @@
 
 namespace vitrim::report {
 
-/// One artifact and the name it goes by on the page: its file name where several of its kind are shown, else empty.
+/// One artifact and the name it goes by on the page: its file name where several of its kind are shown, else
+/// empty.
 template <typename T>
 struct Named {
   std::string source;
@@ -20,17 +21,18 @@ struct Named {
 struct Inputs {
   std::vector<Named<LayerScores>> scores;  ///< of their own and from inside `compresses`
   std::vector<Named<CompressResult>> compresses;
-  std::vector<Named<EvalResult>> evals;    ///< documents of their own only
+  std::vector<Named<EvalResult>> evals;  ///< documents of their own only
 };
 
-/// Throws std::invalid_argument where there is no document, FormatError naming the source where one is no artifact that can be shown.
+/// Throws std::invalid_argument where there is no document, FormatError naming the source where one is no
+/// artifact that can be shown.
 Inputs read_inputs(const std::vector<Document>& documents);
 
 /// One row of the accuracy section: a model on labelled images.
 struct AccuracyRow {
   enum class Role { kDense, kCompressed, kControl, kOther };
   std::string name;
-  std::string group;      ///< file that it came from
+  std::string group;  ///< file that it came from
   Role role = Role::kOther;
   std::vector<int> layers;
   EvalResult eval;
@@ -39,8 +41,9 @@ struct AccuracyRow {
   double held_out_kl = 0;
 };
 
-/// All models with an accuracy: dense and compressed of every compression, then evals. Evals on the same images as an earlier dense
-/// model or, without one, as the first eval are compared with it. A dense model shared by compressions stands once.
+/// All models with an accuracy: dense and compressed of every compression, then evals. Evals on the same
+/// images as an earlier dense model or, without one, as the first eval are compared with it. A dense model
+/// shared by compressions stands once.
 std::vector<AccuracyRow> accuracy_rows(const Inputs& inputs);
 
 }  // namespace vitrim::report

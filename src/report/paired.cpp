@@ -33,10 +33,11 @@ PairedResult compare_paired(const std::vector<uint8_t>& first, const std::vector
   }
   PairedResult result;
   result.difference = static_cast<double>(won - lost) / n;
-  if (won + lost > 0) result.mcnemar_p = std::min(1.0, 2 * half_binomial_tail(std::min(won, lost), won + lost));
+  if (won + lost > 0)
+    result.mcnemar_p = std::min(1.0, 2 * half_binomial_tail(std::min(won, lost), won + lost));
 
-  // Resampling images is a draw of (won, lost, same) counts from a multinomial; for hundreds of images and more its difference is
-  // normal to within the digits shown, and small sets are drawn image by image.
+  // Resampling images is a draw of (won, lost, same) counts from a multinomial; for hundreds of images and
+  // more its difference is normal to within the digits shown, and small sets are drawn image by image.
   constexpr int kResamples = 2000;
   Random random(20240601);
   const double p_won = static_cast<double>(won) / n, p_lost = static_cast<double>(lost) / n;

@@ -6,14 +6,17 @@
 namespace vitrim::report {
 namespace {
 
-/// Nothing may be loaded: no request leaves the page even if data tried to make one. Everything the page needs stands in it.
+/// Nothing may be loaded: no request leaves the page even if data tried to make one. Everything the page
+/// needs stands in it.
 constexpr const char* kPolicy =
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; base-uri "
+    "'none'; form-action 'none'";
 
 /// Runs before the first paint, so that a chosen theme does not flash and charts find their tables closed.
 constexpr const char* kEarly =
     "document.documentElement.classList.add('js');"
-    "try{const t=localStorage.getItem('vitrim-theme');if(t)document.documentElement.dataset.theme=t}catch(e){}";
+    "try{const "
+    "t=localStorage.getItem('vitrim-theme');if(t)document.documentElement.dataset.theme=t}catch(e){}";
 
 std::string script(std::initializer_list<std::string_view> parts) {
   std::string out = "<script>";
@@ -40,23 +43,30 @@ std::string render(const std::vector<Document>& documents, const std::string& ti
   manifest_section(page, inputs);
   const std::string body = page.finish();
 
-  std::string out = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"" +
-                    std::string(kPolicy) + "\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n" +
-                    "<meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"generator\" content=\"vitrim\">\n" +
-                    "<link rel=\"icon\" href=\"data:,\">\n<title>" + escape(heading) + "</title>\n<style>\n";
+  std::string out =
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta "
+      "http-equiv=\"Content-Security-Policy\" content=\"" +
+      std::string(kPolicy) +
+      "\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n" +
+      "<meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"generator\" content=\"vitrim\">\n" +
+      "<link rel=\"icon\" href=\"data:,\">\n<title>" + escape(heading) + "</title>\n<style>\n";
   out.append(assets::page_css());
   out += "</style>\n<script>" + std::string(kEarly) + "</script>\n</head>\n<body>\n";
-  out += "<a class=\"skip\" href=\"#main\">Skip to the results</a>\n<header class=\"bar\"><nav aria-label=\"Sections\"><ul>";
-  for (const auto& [id, name] : page.sections()) out += "<li><a href=\"#" + id + "\">" + escape(name) + "</a></li>";
+  out +=
+      "<a class=\"skip\" href=\"#main\">Skip to the results</a>\n<header class=\"bar\"><nav "
+      "aria-label=\"Sections\"><ul>";
+  for (const auto& [id, name] : page.sections())
+    out += "<li><a href=\"#" + id + "\">" + escape(name) + "</a></li>";
   out += "</ul></nav><button type=\"button\" id=\"theme\" hidden>Dark</button></header>\n";
-  out += "<main id=\"main\">\n<div class=\"head\"><h1>" + escape(heading) + "</h1>\n" + head_html(inputs) + "</div>\n" + body + "</main>\n";
+  out += "<main id=\"main\">\n<div class=\"head\"><h1>" + escape(heading) + "</h1>\n" + head_html(inputs) +
+         "</div>\n" + body + "</main>\n";
   out += "<footer>Made by vitrim. This page holds all its data and loads nothing.</footer>\n";
 
   // The libraries' licences ask to travel with them.
   out += script({"/*! d3", assets::d3_license(), "*/", assets::d3()});
   out += script({"/*! Observable Plot", assets::plot_license(), "*/", assets::plot()});
-  out += script({assets::page_js(), assets::model_js(), assets::layers_js(), assets::sets_js(), assets::accuracy_js(),
-                 assets::spectrum_js(), "vitrim.start();"});
+  out += script({assets::page_js(), assets::model_js(), assets::layers_js(), assets::sets_js(),
+                 assets::accuracy_js(), assets::spectrum_js(), "vitrim.start();"});
   return out + "</body>\n</html>\n";
 }
 

@@ -6,51 +6,67 @@ namespace vitrim::report {
 namespace {
 
 std::string interval(const std::pair<double, double>& ci, bool sign) {
-  const auto text = [sign](double value) { return sign ? signed_fixed(100 * value, 1) : fixed(100 * value, 1); };
+  const auto text = [sign](double value) {
+    return sign ? signed_fixed(100 * value, 1) : fixed(100 * value, 1);
+  };
   return "[" + text(ci.first) + ", " + text(ci.second) + "]";
 }
 
 const char* role_name(AccuracyRow::Role role) {
   switch (role) {
-    case AccuracyRow::Role::kDense: return "dense";
-    case AccuracyRow::Role::kCompressed: return "compressed";
-    case AccuracyRow::Role::kControl: return "control";
-    case AccuracyRow::Role::kOther: break;
+    case AccuracyRow::Role::kDense:
+      return "dense";
+    case AccuracyRow::Role::kCompressed:
+      return "compressed";
+    case AccuracyRow::Role::kControl:
+      return "control";
+    case AccuracyRow::Role::kOther:
+      break;
   }
   return "other";
 }
 
 nlohmann::json row_json(const AccuracyRow& row) {
-  nlohmann::json out{{"name", row.name},           {"role", role_name(row.role)},       {"layers", layer_names(row.layers)},
-                     {"top1", row.eval.top1},      {"low", row.eval.top1_ci95.first},   {"high", row.eval.top1_ci95.second},
-                     {"images", row.eval.images}};
+  nlohmann::json out{
+      {"name", row.name},         {"role", role_name(row.role)},     {"layers", layer_names(row.layers)},
+      {"top1", row.eval.top1},    {"low", row.eval.top1_ci95.first}, {"high", row.eval.top1_ci95.second},
+      {"images", row.eval.images}};
   if (row.paired) {
     out["difference"] = row.paired->difference;
     out["differenceLow"] = row.paired->ci95.first;
     out["differenceHigh"] = row.paired->ci95.second;
     out["p"] = p_value(row.paired->mcnemar_p);
   }
+  if (row.held_out_kl > 0) out["kl"] = row.held_out_kl;
   return out;
 }
 
 std::string table_html(const std::string& caption, const std::vector<AccuracyRow>& rows, bool controls) {
   std::vector<Cell> header{"Model"};
   if (controls) header.push_back("Removed layers");
-  header.insert(header.end(), {num("Top-1"), num("95 % interval"), num("Top-5"), num("Images"), num("Difference, points"), num("95 % interval"),
-                               num("McNemar")});
-  if (controls) header.push_back(num("Held-out KL"));
-  else header.insert(header.end(), {"Compared with", num("Parameters"), num("MACs")});
+  header.insert(header.end(), {num("Top-1"), num("95 % interval"), num("Top-5"), num("Images"),
+                               num("Difference, points"), num("95 % interval"), num("McNemar")});
+  if (controls)
+    header.push_back(num("Held-out KL"));
+  else
+    header.insert(header.end(), {"Compared with", num("Parameters"), num("MACs")});
   Table table(caption, header);
   for (const AccuracyRow& row : rows) {
     std::vector<Cell> cells{row.name};
     if (controls) cells.push_back(layer_names(row.layers));
-    cells.insert(cells.end(),
-                 {num(percent(row.eval.top1)), num(interval(row.eval.top1_ci95, false)), num(percent(row.eval.top5)),
-                  num(std::to_string(row.eval.images)), num(row.paired ? signed_fixed(100 * row.paired->difference, 1) : "\u2013"),
-                  num(row.paired ? interval(row.paired->ci95, true) : "\u2013"), num(row.paired ? p_value(row.paired->mcnemar_p) : "\u2013")});
-    if (controls) cells.push_back(num(row.held_out_kl > 0 ? significant(row.held_out_kl) : "\u2013"));
-    else cells.insert(cells.end(), {row.paired ? row.baseline : "\u2013", num(compact(static_cast<double>(row.eval.params))),
-                                    num(compact(static_cast<double>(row.eval.macs)))});
+    cells.insert(cells.end(), {num(row.eval.images > 0 ? percent(row.eval.top1) : "\u2013"),
+                               num(row.eval.images > 0 ? interval(row.eval.top1_ci95, false) : "\u2013"),
+                               num(row.eval.images > 0 ? percent(row.eval.top5) : "\u2013"),
+                               num(std::to_string(row.eval.images)),
+                               num(row.paired ? signed_fixed(100 * row.paired->difference, 1) : "\u2013"),
+                               num(row.paired ? interval(row.paired->ci95, true) : "\u2013"),
+                               num(row.paired ? p_value(row.paired->mcnemar_p) : "\u2013")});
+    if (controls)
+      cells.push_back(num(row.held_out_kl > 0 ? significant(row.held_out_kl) : "\u2013"));
+    else
+      cells.insert(cells.end(),
+                   {row.paired ? row.baseline : "\u2013", num(compact(static_cast<double>(row.eval.params))),
+                    num(compact(static_cast<double>(row.eval.macs)))});
     table.row(cells, row.role == AccuracyRow::Role::kCompressed);
   }
   return table.html();
@@ -64,20 +80,37 @@ nlohmann::json rows_json(const std::vector<AccuracyRow>& rows) {
 
 void controls_figure(Page& page, const CompressResult& result) {
   std::vector<AccuracyRow> rows;
-  if (result.compressed && result.paired) {
-    rows.push_back({"this result", "", AccuracyRow::Role::kCompressed, result.removed, *result.compressed, result.paired, "dense",
-                    result.held_out_kl});
-  }
+  // Without labelled images a control has its divergence only.
+  const auto paired = [](const EvalResult& eval, const std::optional<PairedResult>& value) {
+    return eval.images > 0 ? value : std::nullopt;
+  };
+  const EvalResult own = result.compressed.value_or(EvalResult{});
+  rows.push_back({"this result", "", AccuracyRow::Role::kCompressed, result.removed, own,
+                  paired(own, result.paired), "dense", result.held_out_kl});
   for (const ControlResult& control : result.controls) {
-    rows.push_back({control.name, "", AccuracyRow::Role::kControl, control.layers, control.eval, control.paired, "dense", control.held_out_kl});
+    rows.push_back({control.name, "", AccuracyRow::Role::kControl, control.layers, control.eval,
+                    paired(control.eval, control.paired), "dense", control.held_out_kl});
   }
-  std::stable_sort(rows.begin(), rows.end(),
-                   [](const AccuracyRow& a, const AccuracyRow& b) { return a.paired->difference > b.paired->difference; });
-  page.figure({"controls", "The same treatment on other sets of layers",
-               "Change in top-1 accuracy against the dense model on the same images, with 95 % intervals, when other sets of the same size are "
-               "removed and treated in the same way: random ones, the first or last layers, those with the smallest weights. The choice of "
-               "layers is worth the effort as far as its mark lies to the right of the controls.",
-               {{"rows", rows_json(rows)}}, table_html("Controls at equal budget", rows, true)});
+  const bool labelled =
+      std::any_of(rows.begin(), rows.end(), [](const AccuracyRow& row) { return row.paired.has_value(); });
+  std::stable_sort(rows.begin(), rows.end(), [](const AccuracyRow& a, const AccuracyRow& b) {
+    if (a.paired && b.paired) return a.paired->difference > b.paired->difference;
+    if (a.paired || b.paired) return a.paired.has_value();
+    return a.held_out_kl < b.held_out_kl;
+  });
+  const std::string shown = labelled ? "Change in top-1 accuracy against the dense model on the same images, "
+                                       "with 95 % intervals, and divergence from its output on "
+                                       "held-out images"
+                                     : "Divergence from the dense model's output on held-out images";
+  page.figure({"controls",
+               "The same treatment on other sets of layers",
+               shown + ", when other sets of the same size are removed and treated in the same way: random "
+                       "ones, the first or last layers, those "
+                       "with the smallest weights. The choice of layers is worth the effort as far as its "
+                       "marks lie on the better side of "
+                       "the controls'.",
+               {{"rows", rows_json(rows)}},
+               table_html("Controls at equal budget", rows, true)});
 }
 
 }  // namespace
@@ -89,13 +122,18 @@ void accuracy_section(Page& page, const Inputs& inputs) {
   if (rows.empty() && !controls) return;
   page.section("accuracy", "Accuracy", "Accuracy");
   if (!rows.empty()) {
-    const bool paired = std::any_of(rows.begin(), rows.end(), [](const AccuracyRow& row) { return row.paired.has_value(); });
-    page.figure({"accuracy", "Top-1 accuracy",
-                 std::string("Share of labelled test images whose first prediction is right, with 95 % intervals. ") +
-                     (paired ? "Intervals of two models on the same images may overlap although one is surely better, because both fail on "
-                               "the same hard images; the difference on the same images takes that into account."
-                             : "The interval says how far the share would move on other images of the same kind."),
-                 {{"rows", rows_json(rows)}}, table_html("Accuracy of each model", rows, false)});
+    const bool paired =
+        std::any_of(rows.begin(), rows.end(), [](const AccuracyRow& row) { return row.paired.has_value(); });
+    page.figure(
+        {"accuracy",
+         "Top-1 accuracy",
+         std::string("Share of labelled test images whose first prediction is right, with 95 % intervals. ") +
+             (paired ? "Intervals of two models on the same images may overlap although one is surely "
+                       "better, because both fail on "
+                       "the same hard images; the difference on the same images takes that into account."
+                     : "The interval says how far the share would move on other images of the same kind."),
+         {{"rows", rows_json(rows)}},
+         table_html("Accuracy of each model", rows, false)});
   }
   for (const auto& item : inputs.compresses) {
     if (item.value.controls.empty()) continue;

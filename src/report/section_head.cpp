@@ -20,8 +20,8 @@ std::string cards_html(const std::vector<Card>& cards) {
   const size_t columns = cards.size() == 4 || cards.size() > 6 ? 4 : cards.size() < 3 ? 2 : 3;
   std::string out = "<dl class=\"cards\" style=\"--columns:" + std::to_string(columns) + "\">";
   for (const Card& card : cards) {
-    out += "<div class=\"card\"><dt>" + escape(card.label) + "</dt><dd class=\"value\">" + escape(card.value) + "</dd><dd class=\"note\">" +
-           escape(card.note) + "</dd></div>";
+    out += "<div class=\"card\"><dt>" + escape(card.label) + "</dt><dd class=\"value\">" +
+           escape(card.value) + "</dd><dd class=\"note\">" + escape(card.note) + "</dd></div>";
   }
   return out + "</dl>\n";
 }
@@ -32,7 +32,9 @@ double total_seconds(const CompressResult& result) {
   return total;
 }
 
-std::string count(size_t n, const char* one, const char* many) { return std::to_string(n) + " " + (n == 1 ? one : many); }
+std::string count(size_t n, const char* one, const char* many) {
+  return std::to_string(n) + " " + (n == 1 ? one : many);
+}
 
 int attention_layers(const ModelSpec& spec) {
   int layers = 0;
@@ -42,54 +44,65 @@ int attention_layers(const ModelSpec& spec) {
 
 std::string sentence(const CompressResult& result) {
   if (result.removed.empty()) return "No attention layer removed.";
-  return std::to_string(result.removed.size()) + " of " + count(attention_layers(result.dense_spec), "attention layer", "attention layers") +
+  return std::to_string(result.removed.size()) + " of " +
+         count(attention_layers(result.dense_spec), "attention layer", "attention layers") +
          " removed: " + layer_names(result.removed) + ".";
 }
 
 std::vector<Card> compress_cards(const CompressResult& result) {
   std::vector<Card> cards;
-  cards.push_back({"Parameters", compact(static_cast<double>(result.compressed_params)),
-                   "from " + compact(static_cast<double>(result.dense_params)) + ", " +
-                       change(static_cast<double>(result.dense_params), static_cast<double>(result.compressed_params))});
-  cards.push_back({"MACs per image", compact(static_cast<double>(result.compressed_macs)),
-                   "from " + compact(static_cast<double>(result.dense_macs)) + ", " +
-                       change(static_cast<double>(result.dense_macs), static_cast<double>(result.compressed_macs))});
+  cards.push_back(
+      {"Parameters", compact(static_cast<double>(result.compressed_params)),
+       "from " + compact(static_cast<double>(result.dense_params)) + ", " +
+           change(static_cast<double>(result.dense_params), static_cast<double>(result.compressed_params))});
+  cards.push_back(
+      {"MACs per image", compact(static_cast<double>(result.compressed_macs)),
+       "from " + compact(static_cast<double>(result.dense_macs)) + ", " +
+           change(static_cast<double>(result.dense_macs), static_cast<double>(result.compressed_macs))});
   if (result.compressed) {
     std::string note = "95 % interval " + interval(result.compressed->top1_ci95);
-    if (result.dense) note += "; dense " + percent(result.dense->top1) + " " + interval(result.dense->top1_ci95);
+    if (result.dense)
+      note += "; dense " + percent(result.dense->top1) + " " + interval(result.dense->top1_ci95);
     cards.push_back({"Top-1 accuracy", percent(result.compressed->top1), note});
   }
   if (result.paired) {
     cards.push_back({"Change in top-1", signed_fixed(100 * result.paired->difference, 1) + " points",
-                     "95 % interval " + interval(result.paired->ci95) + "; McNemar " + p_value(result.paired->mcnemar_p)});
+                     "95 % interval " + interval(result.paired->ci95) + "; McNemar " +
+                         p_value(result.paired->mcnemar_p)});
   }
   // Neither can be zero where they were measured: some image always moves a little.
   if (result.held_out_kl != 0 || result.held_out_agreement != 0) {
-    cards.push_back({"Same prediction as dense", percent(result.held_out_agreement),
-                     "of held-out images; mean KL to the dense output " + significant(result.held_out_kl) + " nats"});
+    cards.push_back(
+        {"Same prediction as dense", percent(result.held_out_agreement),
+         "of held-out images; mean KL to the dense output " + significant(result.held_out_kl) + " nats"});
   }
-  if (!result.seconds.empty()) cards.push_back({"Time", duration(total_seconds(result)), "for the whole run, all phases"});
+  if (!result.seconds.empty())
+    cards.push_back({"Time", duration(total_seconds(result)), "for the whole run, all phases"});
   return cards;
 }
 
 std::string scores_sentence(const LayerScores& scores) {
   if (scores.chosen.empty()) return "Information carried by the attention layers, measured.";
-  return "Of " + std::to_string(scores.attention_entropy.size()) + " blocks, the attention of " + layer_names(scores.chosen) +
-         " matters least to the output.";
+  return "Of " + std::to_string(scores.attention_entropy.size()) + " blocks, the attention of " +
+         layer_names(scores.chosen) + " matters least to the output.";
 }
 
 std::vector<Card> scores_cards(const LayerScores& scores) {
   std::vector<Card> cards;
   if (!scores.sets.empty()) {
     const SetResult& best = scores.sets.front();
-    cards.push_back({"Transfer entropy of the set", with_error(best.te) + " nats", "with its standard error over resampled images"});
-    cards.push_back({"Chosen again", percent(best.chosen_fraction, 0), "of resamples of the images pick the same set"});
+    cards.push_back({"Transfer entropy of the set", with_error(best.te) + " nats",
+                     "with its standard error over resampled images"});
+    cards.push_back(
+        {"Chosen again", percent(best.chosen_fraction, 0), "of resamples of the images pick the same set"});
   }
-  if (scores.images > 0) cards.push_back({"Images", std::to_string(scores.images), "unlabelled, for the measurement"});
+  if (scores.images > 0)
+    cards.push_back({"Images", std::to_string(scores.images), "unlabelled, for the measurement"});
   if (scores.block_evaluations > 0) {
     std::string note = "of one batch each";
     if (scores.brute_force_block_evaluations > 0) {
-      note += "; one set at a time would take " + compact(static_cast<double>(scores.brute_force_block_evaluations));
+      note += "; one set at a time would take " +
+              compact(static_cast<double>(scores.brute_force_block_evaluations));
     }
     cards.push_back({"Block evaluations", compact(static_cast<double>(scores.block_evaluations)), note});
   }
@@ -105,7 +118,9 @@ std::string criterion_name(const std::string& criterion) {
 }
 
 std::string other_criterion_name(const LayerScores& scores) {
-  return criterion_name(scores.criterion == "te" ? "absorbed" : scores.criterion == "absorbed" ? "te" : "other criterion");
+  return criterion_name(scores.criterion == "te"         ? "absorbed"
+                        : scores.criterion == "absorbed" ? "te"
+                                                         : "other criterion");
 }
 
 std::string head_html(const Inputs& inputs) {
@@ -120,24 +135,28 @@ std::string head_html(const Inputs& inputs) {
     out += "<p class=\"lede\">" + std::to_string(inputs.compresses.size()) + " compressions compared.</p>";
   } else if (!inputs.scores.empty()) {
     for (const auto& item : inputs.scores) {
-      out += "<p class=\"lede\">" + escape((item.label.empty() ? "" : item.label + ": ") + scores_sentence(item.value)) + "</p>";
+      out += "<p class=\"lede\">" +
+             escape((item.label.empty() ? "" : item.label + ": ") + scores_sentence(item.value)) + "</p>";
     }
     const LayerScores& first = inputs.scores.front().value;
     if (inputs.scores.size() == 1) {
       out += "<p class=\"context\">" +
-             escape((first.model.empty() ? "" : "Model " + first.model + ". ") + "Sets ranked by " + criterion_name(first.criterion) + ", " +
-                    (first.search.empty() ? "" : first.search + " search, ") + "mask \u201c" + first.mask + "\u201d, estimator \u201c" +
-                    first.estimator + "\u201d.") +
+             escape((first.model.empty() ? "" : "Model " + first.model + ". ") + "Sets ranked by " +
+                    criterion_name(first.criterion) + ", " +
+                    (first.search.empty() ? "" : first.search + " search, ") + "mask \u201c" + first.mask +
+                    "\u201d, estimator \u201c" + first.estimator + "\u201d.") +
              "</p>" + cards_html(scores_cards(first));
     }
   } else if (inputs.evals.size() == 1) {
     const EvalResult& eval = inputs.evals.front().value;
-    out += "<p class=\"lede\">" + escape("Top-1 accuracy " + percent(eval.top1) + " on " + std::to_string(eval.images) + " images.") +
-           "</p><p class=\"context\">" + escape("Model " + eval.model + ", images " + eval.data + ".") + "</p>" +
-           cards_html({{"Top-1 accuracy", percent(eval.top1), "95 % interval " + interval(eval.top1_ci95)},
-                       {"Top-5 accuracy", percent(eval.top5), ""},
-                       {"Parameters", compact(static_cast<double>(eval.params)), ""},
-                       {"MACs per image", compact(static_cast<double>(eval.macs)), ""}});
+    out +=
+        "<p class=\"lede\">" +
+        escape("Top-1 accuracy " + percent(eval.top1) + " on " + std::to_string(eval.images) + " images.") +
+        "</p><p class=\"context\">" + escape("Model " + eval.model + ", images " + eval.data + ".") + "</p>" +
+        cards_html({{"Top-1 accuracy", percent(eval.top1), "95 % interval " + interval(eval.top1_ci95)},
+                    {"Top-5 accuracy", percent(eval.top5), ""},
+                    {"Parameters", compact(static_cast<double>(eval.params)), ""},
+                    {"MACs per image", compact(static_cast<double>(eval.macs)), ""}});
   } else {
     out += "<p class=\"lede\">" + std::to_string(inputs.evals.size()) + " models compared.</p>";
   }
@@ -148,20 +167,24 @@ void comparison_section(Page& page, const Inputs& inputs) {
   if (inputs.compresses.size() < 2) return;
   page.section("comparison", "The compressions side by side", "Comparison");
   Table table("Key figures of each compression",
-              {"Compression", "Removed layers", "Chosen by", num("Parameters"), num("MACs"), num("Change in MACs"), num("Top-1"),
-               num("Change in top-1"), num("95 % interval"), num("McNemar"), num("Held-out KL"), num("Same prediction"), num("Time")});
+              {"Compression", "Removed layers", "Chosen by", num("Parameters"), num("MACs"),
+               num("Change in MACs"), num("Top-1"), num("Change in top-1"), num("95 % interval"),
+               num("McNemar"), num("Held-out KL"), num("Same prediction"), num("Time")});
   for (const auto& item : inputs.compresses) {
     const CompressResult& result = item.value;
     const bool held_out = result.held_out_kl != 0 || result.held_out_agreement != 0;
-    table.row({item.label, layer_names(result.removed), result.reason, num(compact(static_cast<double>(result.compressed_params))),
-               num(compact(static_cast<double>(result.compressed_macs))),
-               num(change(static_cast<double>(result.dense_macs), static_cast<double>(result.compressed_macs))),
-               num(result.compressed ? percent(result.compressed->top1) : "\u2013"),
-               num(result.paired ? signed_fixed(100 * result.paired->difference, 1) : "\u2013"),
-               num(result.paired ? interval(result.paired->ci95) : "\u2013"),
-               num(result.paired ? p_value(result.paired->mcnemar_p) : "\u2013"),
-               num(held_out ? significant(result.held_out_kl) : "\u2013"),
-               num(held_out ? percent(result.held_out_agreement) : "\u2013"), num(duration(total_seconds(result)))});
+    table.row(
+        {item.label, layer_names(result.removed), result.reason,
+         num(compact(static_cast<double>(result.compressed_params))),
+         num(compact(static_cast<double>(result.compressed_macs))),
+         num(change(static_cast<double>(result.dense_macs), static_cast<double>(result.compressed_macs))),
+         num(result.compressed ? percent(result.compressed->top1) : "\u2013"),
+         num(result.paired ? signed_fixed(100 * result.paired->difference, 1) : "\u2013"),
+         num(result.paired ? interval(result.paired->ci95) : "\u2013"),
+         num(result.paired ? p_value(result.paired->mcnemar_p) : "\u2013"),
+         num(held_out ? significant(result.held_out_kl) : "\u2013"),
+         num(held_out ? percent(result.held_out_agreement) : "\u2013"),
+         num(duration(total_seconds(result)))});
   }
   page.raw(table.html());
 }

@@ -8,13 +8,15 @@ void entry(std::string& out, const std::string& name, const std::string& value) 
 }
 
 std::string manifest_html(const std::string& source, const std::string& kind, const Manifest& manifest) {
-  std::string out = "<article class=\"manifest\"><h3 class=\"source\">" + escape(source) + " <small>" + escape(kind) + "</small></h3>";
+  std::string out = "<article class=\"manifest\"><h3 class=\"source\">" + escape(source) + " <small>" +
+                    escape(kind) + "</small></h3>";
   if (!manifest.command.empty()) {
     out += "<div class=\"command\"><pre tabindex=\"0\"><code>" + escape(manifest.command) +
            "</code></pre><button type=\"button\" class=\"copy\" hidden>Copy</button></div>";
   }
   out += "<dl class=\"facts\">";
-  entry(out, "Version", manifest.version + (manifest.git_commit.empty() ? "" : " (" + manifest.git_commit + ")"));
+  entry(out, "Version",
+        manifest.version + (manifest.git_commit.empty() ? "" : " (" + manifest.git_commit + ")"));
   entry(out, "LibTorch", manifest.torch_version);
   entry(out, "Processor", manifest.cpu);
   entry(out, "Instruction set", manifest.instruction_set);
@@ -29,13 +31,15 @@ std::string manifest_html(const std::string& source, const std::string& kind, co
 
 void manifest_section(Page& page, const Inputs& inputs) {
   page.section("manifest", "How this was made", "Origin");
-  for (const auto& item : inputs.compresses) page.raw(manifest_html(item.source, "compression", item.value.manifest));
+  for (const auto& item : inputs.compresses)
+    page.raw(manifest_html(item.source, "compression", item.value.manifest));
   for (const auto& item : inputs.scores) {
     bool inside = false;
     for (const auto& other : inputs.compresses) inside |= other.source == item.source;
     if (!inside) page.raw(manifest_html(item.source, "layer scores", item.value.manifest));
   }
-  for (const auto& item : inputs.evals) page.raw(manifest_html(item.source, "evaluation", item.value.manifest));
+  for (const auto& item : inputs.evals)
+    page.raw(manifest_html(item.source, "evaluation", item.value.manifest));
 }
 
 }  // namespace vitrim::report

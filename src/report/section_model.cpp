@@ -14,7 +14,8 @@ std::string shape(const BlockSpec& block) {
 }
 
 nlohmann::json branch(const BranchCost& dense, const BranchCost& now) {
-  return {{"params", now.params}, {"macs", now.macs}, {"denseParams", dense.params}, {"denseMacs", dense.macs}};
+  return {
+      {"params", now.params}, {"macs", now.macs}, {"denseParams", dense.params}, {"denseMacs", dense.macs}};
 }
 
 }  // namespace
@@ -31,9 +32,10 @@ void model_section(Page& page, const Inputs& inputs) {
     page.subheading(item.label);
     const std::vector<BlockCost> before = block_costs(dense), after = block_costs(now);
     nlohmann::json blocks = nlohmann::json::array();
-    Table table("Parameters and multiply-adds of each block, dense and compressed",
-                {num("Block"), "Attention", num("Attention parameters"), num("dense"), num("Attention MACs"), num("dense"), num("MLP width"),
-                 num("MLP parameters"), num("dense"), num("MLP MACs"), num("dense")});
+    Table table(
+        "Parameters and multiply-adds of each block, dense and compressed",
+        {num("Block"), "Attention", num("Attention parameters"), num("dense"), num("Attention MACs"),
+         num("dense"), num("MLP width"), num("MLP parameters"), num("dense"), num("MLP MACs"), num("dense")});
     for (size_t i = 0; i < before.size(); ++i) {
       const bool removed = before[i].attention.macs > 0 && after[i].attention.macs == 0;
       blocks.push_back({{"block", i},
@@ -44,17 +46,24 @@ void model_section(Page& page, const Inputs& inputs) {
                         {"attention", branch(before[i].attention, after[i].attention)},
                         {"mlp", branch(before[i].mlp, after[i].mlp)}});
       const auto cost = [](int64_t value) { return num(compact(static_cast<double>(value))); };
-      table.row({num(std::to_string(i)), removed ? "removed" : shape(now.blocks[i]), cost(after[i].attention.params),
-                 cost(before[i].attention.params), cost(after[i].attention.macs), cost(before[i].attention.macs),
-                 num(std::to_string(now.blocks[i].mlp_dim)), cost(after[i].mlp.params), cost(before[i].mlp.params), cost(after[i].mlp.macs),
-                 cost(before[i].mlp.macs)},
+      table.row({num(std::to_string(i)), removed ? "removed" : shape(now.blocks[i]),
+                 cost(after[i].attention.params), cost(before[i].attention.params),
+                 cost(after[i].attention.macs), cost(before[i].attention.macs),
+                 num(std::to_string(now.blocks[i].mlp_dim)), cost(after[i].mlp.params),
+                 cost(before[i].mlp.params), cost(after[i].mlp.macs), cost(before[i].mlp.macs)},
                 removed);
     }
-    page.figure({"model", "What was taken out",
-                 "The model from the image (block 0) to the classifier: every block has an attention layer, where image patches exchange "
-                 "information, and an MLP, which treats every patch alone; a cell's height is its share of the arithmetic. Hollow, struck-out "
+    page.figure({"model",
+                 "What was taken out",
+                 "The model from the image (block 0) to the classifier: every block has an attention layer, "
+                 "where image patches exchange "
+                 "information, and an MLP, which treats every patch alone; a cell's height is its share of "
+                 "the arithmetic. Hollow, struck-out "
                  "cells are the attention layers that were removed; their blocks are left with the MLP.",
-                 {{"blocks", blocks}, {"tokens", dense.num_tokens()}, {"classes", dense.num_classes}, {"name", dense.name}},
+                 {{"blocks", blocks},
+                  {"tokens", dense.num_tokens()},
+                  {"classes", dense.num_classes},
+                  {"name", dense.name}},
                  table.html()});
   }
 }

@@ -24,13 +24,15 @@ nlohmann::json set_rows(const std::vector<SetResult>& sets, const std::vector<in
   return rows;
 }
 
-std::string set_table(const std::string& caption, const std::string& score, const std::vector<SetResult>& sets,
-                      const std::vector<int>& chosen) {
-  Table table(caption, {num("Rank"), "Removed layers", num(score), num("TE, nats"), num("KL, nats"), num("Feature error"), num("Chosen on resamples")});
+std::string set_table(const std::string& caption, const std::string& score,
+                      const std::vector<SetResult>& sets, const std::vector<int>& chosen) {
+  Table table(caption, {num("Rank"), "Removed layers", num(score), num("TE, nats"), num("KL, nats"),
+                        num("Feature error"), num("Chosen on resamples")});
   for (size_t i = 0; i < sets.size(); ++i) {
     const SetResult& set = sets[i];
-    table.row({num(std::to_string(i + 1)), layer_names(set.layers), num(with_error(set.score)), num(with_error(set.te)),
-               num(significant(set.kl)), num(significant(set.feature_error)), num(percent(set.chosen_fraction, 0))},
+    table.row({num(std::to_string(i + 1)), layer_names(set.layers), num(with_error(set.score)),
+               num(with_error(set.te)), num(significant(set.kl)), num(significant(set.feature_error)),
+               num(percent(set.chosen_fraction, 0))},
               set.layers == chosen);
   }
   return table.html();
@@ -40,7 +42,8 @@ std::string set_table(const std::string& caption, const std::string& score, cons
 
 void sets_section(Page& page, const Inputs& inputs) {
   bool any = false;
-  for (const auto& item : inputs.scores) any |= !item.value.sets.empty() || !item.value.other_criterion.empty();
+  for (const auto& item : inputs.scores)
+    any |= !item.value.sets.empty() || !item.value.other_criterion.empty();
   if (!any) return;
   page.section("sets", "The chosen set and its runners-up", "Sets");
   for (const auto& item : inputs.scores) {
@@ -55,21 +58,28 @@ void sets_section(Page& page, const Inputs& inputs) {
     if (!scores.sets.empty()) {
       std::string effort;
       if (scores.block_evaluations > 0 && scores.brute_force_block_evaluations > scores.block_evaluations) {
-        effort = " The search took " + compact(static_cast<double>(scores.block_evaluations)) + " block evaluations where one set at a time needs " +
+        effort = " The search took " + compact(static_cast<double>(scores.block_evaluations)) +
+                 " block evaluations where one set at a time needs " +
                  compact(static_cast<double>(scores.brute_force_block_evaluations)) + ".";
       }
       page.figure({"sets", "Best sets by " + name,
-                   "The sets of layers whose joint removal scored best, best first, with 95 % intervals over resampled images; filled squares "
-                   "are the layers in the set. The bars say how often each set would have been chosen on other images of the "
-                   "same kind: where no set stands out, several are as good." + effort,
-                   data(scores.sets, name), set_table("Sets ranked by " + name, "Score", scores.sets, scores.chosen)});
+                   "The sets of layers whose joint removal scored best, best first, with 95 % intervals over "
+                   "resampled images; filled squares "
+                   "are the layers in the set. The bars say how often each set would have been chosen on "
+                   "other images of the "
+                   "same kind: where no set stands out, several are as good." +
+                       effort,
+                   data(scores.sets, name),
+                   set_table("Sets ranked by " + name, "Score", scores.sets, scores.chosen)});
     }
     if (!scores.other_criterion.empty()) {
-      page.figure({"sets", "Best sets by the other criterion: " + other,
-                   "The same view under the criterion that was not used to choose. Where both lists share layers the choice does not hang on "
-                   "the criterion; where they differ, only the accuracy after removal can tell which one is right.",
-                   data(scores.other_criterion, other),
-                   set_table("Sets ranked by " + other, "Score", scores.other_criterion, scores.chosen)});
+      page.figure(
+          {"sets", "Best sets by the other criterion: " + other,
+           "The same view under the criterion that was not used to choose. Where both lists share layers the "
+           "choice does not hang on "
+           "the criterion; where they differ, only the accuracy after removal can tell which one is right.",
+           data(scores.other_criterion, other),
+           set_table("Sets ranked by " + other, "Score", scores.other_criterion, scores.chosen)});
     }
   }
 }

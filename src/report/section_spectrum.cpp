@@ -19,7 +19,10 @@ nlohmann::json panel_json(const Panel& panel) {
     for (double value : block) line.push_back(number(value));
     blocks.push_back(line);
   }
-  return {{"title", panel.title}, {"radii", panel.spectrum->radii}, {"blocks", blocks}, {"removed", panel.removed}};
+  return {{"title", panel.title},
+          {"radii", panel.spectrum->radii},
+          {"blocks", blocks},
+          {"removed", panel.removed}};
 }
 
 void spectrum_figure(Page& page, const std::vector<Panel>& panels) {
@@ -43,19 +46,25 @@ void spectrum_figure(Page& page, const std::vector<Panel>& panels) {
     }
     table.row(cells);
   }
-  page.figure({"spectrum", "Spatial frequencies of the patch features",
-               "How strongly each block's output varies over the image, from coarse (left) to fine patterns (right), relative to its mean level; "
+  page.figure({"spectrum",
+               "Spatial frequencies of the patch features",
+               "How strongly each block's output varies over the image, from coarse (left) to fine patterns "
+               "(right), relative to its mean level; "
                "one line a block, from dark at the image to bright at the classifier" +
                    std::string(panels.size() > 1 ? ", dashed where the attention was removed" : "") +
-                   ". Attention tends to smooth: lines that fall steeply have lost fine detail, and a compressed model that keeps its lines "
+                   ". Attention tends to smooth: lines that fall steeply have lost fine detail, and a "
+                   "compressed model that keeps its lines "
                    "high keeps that detail.",
-               {{"panels", data}}, table.html()});
+               {{"panels", data}},
+               table.html()});
 }
 
 }  // namespace
 
 void spectrum_section(Page& page, const Inputs& inputs) {
-  const auto given = [](const Spectrum& spectrum) { return !spectrum.radii.empty() && !spectrum.log_amplitude.empty(); };
+  const auto given = [](const Spectrum& spectrum) {
+    return !spectrum.radii.empty() && !spectrum.log_amplitude.empty();
+  };
   bool any = false;
   for (const auto& item : inputs.scores) any |= given(item.value.spectrum);
   for (const auto& item : inputs.compresses) any |= given(item.value.compressed_spectrum);
@@ -64,15 +73,18 @@ void spectrum_section(Page& page, const Inputs& inputs) {
   std::vector<std::string> drawn;
   for (const auto& item : inputs.compresses) {
     std::vector<Panel> panels;
-    if (item.value.scores && given(item.value.scores->spectrum)) panels.push_back({"Dense", &item.value.scores->spectrum, {}});
-    if (given(item.value.compressed_spectrum)) panels.push_back({"Compressed", &item.value.compressed_spectrum, item.value.removed});
+    if (item.value.scores && given(item.value.scores->spectrum))
+      panels.push_back({"Dense", &item.value.scores->spectrum, {}});
+    if (given(item.value.compressed_spectrum))
+      panels.push_back({"Compressed", &item.value.compressed_spectrum, item.value.removed});
     if (panels.empty()) continue;
     drawn.push_back(item.source);
     page.subheading(item.label);
     spectrum_figure(page, panels);
   }
   for (const auto& item : inputs.scores) {
-    if (!given(item.value.spectrum) || std::find(drawn.begin(), drawn.end(), item.source) != drawn.end()) continue;
+    if (!given(item.value.spectrum) || std::find(drawn.begin(), drawn.end(), item.source) != drawn.end())
+      continue;
     page.subheading(item.label);
     spectrum_figure(page, {{"Dense", &item.value.spectrum, {}}});
   }
@@ -96,10 +108,13 @@ void time_section(Page& page, const Inputs& inputs) {
       rows.push_back({{"phase", name}, {"seconds", number(value)}, {"label", duration(value)}});
     }
     table.row({"all", num(duration(total)), num("")}, true);
-    page.figure({"time", "Where the time went",
-                 "Seconds spent in each phase of the run, in the order in which they ran. Together they took " + duration(total) +
-                     " on the machine that the manifest below names.",
-                 {{"rows", rows}}, table.html()});
+    page.figure(
+        {"time",
+         "Where the time went",
+         "Seconds spent in each phase of the run, in the order in which they ran. Together they took " +
+             duration(total) + " on the machine that the manifest below names.",
+         {{"rows", rows}},
+         table.html()});
   }
 }
 

@@ -8,7 +8,8 @@
 
 namespace vitrim::report {
 
-/// What was done in one sentence a document, and the key figures as cards (HTML, stands under the page's title).
+/// What was done in one sentence a document, and the key figures as cards (HTML, stands under the page's
+/// title).
 std::string head_html(const Inputs& inputs);
 /// Several compressions side by side.
 void comparison_section(Page& page, const Inputs& inputs);

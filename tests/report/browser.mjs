@@ -23,6 +23,7 @@ if (!browserPath || !existsSync(browserPath)) {
 const expected = {
   "full.html": {model: 1, entropy: 1, transfer: 1, interaction: 1, sets: 2, accuracy: 1, controls: 1, spectrum: 1, time: 1},
   "many.html": {model: 2, entropy: 2, transfer: 2, interaction: 2, sets: 4, accuracy: 1, controls: 2, spectrum: 3, time: 2},
+  "unlabelled.html": {model: 1, controls: 1, time: 1},
   "eval.html": {accuracy: 1},
 };
 const least = {model: 20, entropy: 20, transfer: 40, interaction: 130, sets: 30, accuracy: 1, controls: 7, spectrum: 12, time: 7};
@@ -173,6 +174,10 @@ try {
       if (shots && page === "full.html" && view.width > 600 && view.dark) {
         await send("Emulation.setEmulatedMedia", {media: "", features: []}, sessionId);
         await send("Emulation.clearDeviceMetricsOverride", {}, sessionId);
+        await send("Emulation.setDeviceMetricsOverride", {width: 720, height: 900, deviceScaleFactor: 1, mobile: false}, sessionId);
+        await send("Emulation.setEmulatedMedia", {media: "print", features: []}, sessionId);
+        await sleep(300);
+        writeFileSync(join(shots, "print.png"), Buffer.from((await send("Page.captureScreenshot", {captureBeyondViewport: true}, sessionId)).data, "base64"));
         writeFileSync(join(shots, "print.pdf"), Buffer.from((await send("Page.printToPDF", {printBackground: true}, sessionId)).data, "base64"));
       }
       await send("Target.closeTarget", {targetId});

@@ -1,5 +1,6 @@
 #pragma once
-// Results as a ViT-Ti of 12 blocks gives them, made as structs and written by to_json, so that they follow the format.
+// Results as a ViT-Ti of 12 blocks gives them, made as structs and written by to_json, so that they follow
+// the format.
 
 #include <algorithm>
 #include <cmath>
@@ -73,14 +74,20 @@ inline Spectrum spectrum(double lift, int depth = 12) {
   for (int i = 0; i <= 9; ++i) s.radii.push_back(i / 9.0);
   for (int b = 0; b < depth; ++b) {
     std::vector<double> line;
-    for (double r : s.radii) line.push_back(-(1.2 + 0.16 * b * (1 - lift)) * (1 - std::exp(-3.2 * r)) - 0.25 * r);
+    for (double r : s.radii)
+      line.push_back(-(1.2 + 0.16 * b * (1 - lift)) * (1 - std::exp(-3.2 * r)) - 0.25 * r);
     s.log_amplitude.push_back(line);
   }
   return s;
 }
 
 inline SetResult set(std::vector<int> layers, double score, double share) {
-  return {std::move(layers), {score, 0.035 * score + 0.004}, {20 + 90 * score, 2.3}, 0.6 + 4 * score, 0.3 + score, share};
+  return {std::move(layers),
+          {score, 0.035 * score + 0.004},
+          {20 + 90 * score, 2.3},
+          0.6 + 4 * score,
+          0.3 + score,
+          share};
 }
 
 inline LayerScores scores(const std::string& criterion = "absorbed", int depth = 12) {
@@ -111,12 +118,14 @@ inline LayerScores scores(const std::string& criterion = "absorbed", int depth =
   for (size_t i = 0; i < s.interaction.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
       const double near = std::exp(-0.45 * static_cast<double>(i - j));
-      s.interaction[i][j] = s.interaction[j][i] = near * (i < s.interaction.size() / 2 ? -14.0 : 8.0) + 1.6 * random.normal();
+      s.interaction[i][j] = s.interaction[j][i] =
+          near * (i < s.interaction.size() / 2 ? -14.0 : 8.0) + 1.6 * random.normal();
     }
   }
   s.chosen = {1, 3, 4};
-  s.sets = {set({1, 3, 4}, 0.213, 0.46), set({0, 1, 4}, 0.219, 0.31), set({1, 2, 4}, 0.236, 0.12), set({0, 3, 4}, 0.241, 0.07),
-            set({1, 4, 6}, 0.262, 0.03), set({0, 2, 4}, 0.278, 0.01), set({0, 1, 2}, 0.311, 0.0),  set({1, 3, 6}, 0.322, 0.0)};
+  s.sets = {set({1, 3, 4}, 0.213, 0.46), set({0, 1, 4}, 0.219, 0.31), set({1, 2, 4}, 0.236, 0.12),
+            set({0, 3, 4}, 0.241, 0.07), set({1, 4, 6}, 0.262, 0.03), set({0, 2, 4}, 0.278, 0.01),
+            set({0, 1, 2}, 0.311, 0.0),  set({1, 3, 6}, 0.322, 0.0)};
   s.other_criterion = {set({6, 8, 9}, 0.40, 0.52), set({7, 8, 9}, 0.43, 0.28), set({6, 9, 10}, 0.46, 0.2)};
   s.block_evaluations = 8190;
   s.brute_force_block_evaluations = 49152;
@@ -124,11 +133,15 @@ inline LayerScores scores(const std::string& criterion = "absorbed", int depth =
   return s;
 }
 
-inline PairedResult paired(double difference, double p) { return {difference, {difference - 0.012, difference + 0.012}, p}; }
+inline PairedResult paired(double difference, double p) {
+  return {difference, {difference - 0.012, difference + 0.012}, p};
+}
 
 inline CompressResult compress(std::vector<int> removed = {1, 3, 4}, double top1 = 0.776) {
   CompressResult r;
-  r.manifest = manifest("vitrim compress vit_tiny.safetensors --remove 3 --images calib --eval val --controls -o small.safetensors");
+  r.manifest = manifest(
+      "vitrim compress vit_tiny.safetensors --remove 3 --images calib --eval val --controls -o "
+      "small.safetensors");
   r.model = "vit_tiny.safetensors";
   r.output = "small.safetensors";
   r.removed = removed;
@@ -146,7 +159,9 @@ inline CompressResult compress(std::vector<int> removed = {1, 3, 4}, double top1
   r.paired = paired(r.compressed->top1 - r.dense->top1, 2.6e-9);
   r.held_out_kl = 0.213;
   r.held_out_agreement = 0.861;
-  r.seconds = {{"load", 0.8}, {"entropy", 31.2}, {"transfer entropy", 92.0}, {"search", 148.5}, {"absorb", 41.3}, {"refine", 288.0}, {"eval", 66.4}};
+  r.seconds = {{"load", 0.8},     {"entropy", 31.2}, {"transfer entropy", 92.0},
+               {"search", 148.5}, {"absorb", 41.3},  {"refine", 288.0},
+               {"eval", 66.4}};
   r.scores = scores();
   r.compressed_spectrum = spectrum(0.35);
   const auto control = [&](const std::string& name, std::vector<int> layers, double accuracy) {

@@ -36,7 +36,10 @@ TEST(Paired, EqualModelsDoNotDiffer) {
 TEST(Paired, BootstrapAndNormalAgreeOnLargeSets) {
   const EvalResult a = fixture::eval("a", 0.8, 5000), b = fixture::eval("b", 0.76, 5000);
   const PairedResult drawn = compare_paired(a.correct, b.correct);
-  auto more = [](std::vector<uint8_t> v) { v.insert(v.end(), v.begin(), v.end()); return v; };
+  auto more = [](std::vector<uint8_t> v) {
+    v.insert(v.end(), v.begin(), v.end());
+    return v;
+  };
   const PairedResult normal = compare_paired(more(a.correct), more(b.correct));
   const double width = drawn.ci95.second - drawn.ci95.first, half = normal.ci95.second - normal.ci95.first;
   EXPECT_NEAR(half / width, std::sqrt(0.5), 0.06);

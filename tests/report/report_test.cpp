@@ -21,7 +21,9 @@ size_t count(const std::string& text, const std::string& part) {
   return found;
 }
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 /// The page without the scripts at its end, which hold some of the same words.
 std::string body(const std::string& page) { return page.substr(0, page.find("/*! d3")); }
@@ -29,17 +31,20 @@ std::string body(const std::string& page) { return page.substr(0, page.find("/*!
 std::string charts(const std::string& page) {
   std::string names;
   const std::regex pattern("data-chart=\"([a-z]+)\"");
-  for (std::sregex_iterator it(page.begin(), page.end(), pattern), end; it != end; ++it) names += (*it)[1].str() + " ";
+  for (std::sregex_iterator it(page.begin(), page.end(), pattern), end; it != end; ++it)
+    names += (*it)[1].str() + " ";
   return names;
 }
 
 const std::string& full_page() {
-  static const std::string page = render({{"runs/compress.json", vitrim::to_json(fixture::compress())}}, "ViT-Ti");
+  static const std::string page =
+      render({{"runs/compress.json", vitrim::to_json(fixture::compress())}}, "ViT-Ti");
   return page;
 }
 
 TEST(Report, CompressHasEverySection) {
-  EXPECT_EQ(charts(full_page()), "model entropy transfer interaction sets sets accuracy controls spectrum time ");
+  EXPECT_EQ(charts(full_page()),
+            "model entropy transfer interaction sets sets accuracy controls spectrum time ");
   EXPECT_TRUE(contains(full_page(), "3 of 12 attention layers removed: 1, 3, 4."));
   EXPECT_TRUE(contains(full_page(), "runs/compress.json"));
   EXPECT_TRUE(contains(full_page(), "vitrim compress vit_tiny.safetensors --remove 3"));
@@ -57,15 +62,32 @@ TEST(Report, SectionsAppearOnlyWithTheirData) {
   result.paired.reset();
   EXPECT_EQ(charts(render({{"a.json", vitrim::to_json(result)}}, "t")), "model ");
   EXPECT_EQ(charts(render({{"a.json", vitrim::to_json(fixture::eval("m", 0.8))}}, "t")), "accuracy ");
-  EXPECT_EQ(charts(render({{"a.json", vitrim::to_json(fixture::scores())}}, "t")), "entropy transfer interaction sets sets spectrum ");
+  EXPECT_EQ(charts(render({{"a.json", vitrim::to_json(fixture::scores())}}, "t")),
+            "entropy transfer interaction sets sets spectrum ");
   vitrim::LayerScores bare;
   bare.model = "m";
   EXPECT_EQ(charts(render({{"a.json", vitrim::to_json(bare)}}, "t")), "");
 }
 
+TEST(Report, ControlsWithoutLabelsShowTheirDivergence) {
+  auto result = fixture::compress();
+  result.dense.reset();
+  result.compressed.reset();
+  result.paired.reset();
+  for (auto& control : result.controls) {
+    control.eval = {};
+    control.paired = {};
+  }
+  const std::string page = body(render({{"a.json", vitrim::to_json(result)}}, "t"));
+  EXPECT_TRUE(contains(page, "data-chart=\"controls\""));
+  EXPECT_EQ(count(page, "\"difference\""), 0u);
+  EXPECT_EQ(count(page, "\"role\":\"control\""), result.controls.size());
+}
+
 TEST(Report, RemovedLayersHoldNoEntropy) {
   auto scores = fixture::scores();
-  scores.attention_entropy[2] = {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::quiet_NaN()};
+  scores.attention_entropy[2] = {std::numeric_limits<double>::quiet_NaN(),
+                                 std::numeric_limits<double>::quiet_NaN()};
   const std::string page = render({{"a.json", vitrim::to_json(scores)}}, "t");
   EXPECT_FALSE(contains(page, ">nan<"));
   EXPECT_FALSE(contains(page, ":nan"));
@@ -75,9 +97,11 @@ TEST(Report, NamesAreEscaped) {
   auto result = fixture::eval("<img src=x onerror=alert(1)>.safetensors", 0.8);
   result.data = "</script><script>alert(2)</script>";
   result.manifest.command = "vitrim eval 'a & b' \"<!--\"";
-  const std::string page = render({{"x\"><b>.json", vitrim::to_json(result)}, {"y.json", vitrim::to_json(fixture::eval("</script>", 0.7))}},
+  const std::string page = render({{"x\"><b>.json", vitrim::to_json(result)},
+                                   {"y.json", vitrim::to_json(fixture::eval("</script>", 0.7))}},
                                   "</title><script>alert(3)</script>");
-  for (const char* bad : {"<img", "<b>", "<script>alert", "</script></", "<!--"}) EXPECT_FALSE(contains(page, bad)) << bad;
+  for (const char* bad : {"<img", "<b>", "<script>alert", "</script></", "<!--"})
+    EXPECT_FALSE(contains(page, bad)) << bad;
   EXPECT_EQ(count(page, "<script"), count(page, "</script>"));
   EXPECT_TRUE(contains(page, "x&quot;&gt;&lt;b&gt;.json"));
   EXPECT_TRUE(contains(page, "&lt;/title&gt;"));
@@ -85,7 +109,9 @@ TEST(Report, NamesAreEscaped) {
 }
 
 TEST(Report, BytesThatAreNoUtf8AreShownNotThrown) {
-  EXPECT_NO_THROW(render({{"bad\xff name.json", vitrim::to_json(fixture::compress())}, {"b\xfe.json", vitrim::to_json(fixture::compress())}}, "t\xff"));
+  EXPECT_NO_THROW(render({{"bad\xff name.json", vitrim::to_json(fixture::compress())},
+                          {"b\xfe.json", vitrim::to_json(fixture::compress())}},
+                         "t\xff"));
 }
 
 TEST(Report, SeveralOfOneKindAreCompared) {
@@ -105,9 +131,15 @@ TEST(Report, EvalsOnTheSameImagesArePaired) {
   const auto first = fixture::eval("first", 0.82), second = fixture::eval("second", 0.78);
   auto other = second;
   other.data = "elsewhere";
-  EXPECT_TRUE(contains(render({{"a.json", vitrim::to_json(first)}, {"b.json", vitrim::to_json(second)}}, "t"), "McNemar"));
-  EXPECT_EQ(count(body(render({{"a.json", vitrim::to_json(first)}, {"b.json", vitrim::to_json(second)}}, "t")), "\"difference\""), 1u);
-  EXPECT_EQ(count(body(render({{"a.json", vitrim::to_json(first)}, {"b.json", vitrim::to_json(other)}}, "t")), "\"difference\""), 0u);
+  EXPECT_TRUE(contains(render({{"a.json", vitrim::to_json(first)}, {"b.json", vitrim::to_json(second)}}, "t"),
+                       "McNemar"));
+  EXPECT_EQ(
+      count(body(render({{"a.json", vitrim::to_json(first)}, {"b.json", vitrim::to_json(second)}}, "t")),
+            "\"difference\""),
+      1u);
+  EXPECT_EQ(count(body(render({{"a.json", vitrim::to_json(first)}, {"b.json", vitrim::to_json(other)}}, "t")),
+                  "\"difference\""),
+            0u);
 }
 
 TEST(Report, WrongDocumentsAreNamed) {
@@ -133,14 +165,17 @@ TEST(Report, WrongDocumentsAreNamed) {
 TEST(Report, LoadsNothing) {
   const std::string& page = full_page();
   // Addresses occur in licences and namespaces; none may stand where a browser would follow it.
-  const std::regex load("(src|href|action|data|poster)\\s*=\\s*[\"'](?!#|data:)[^\"']*[\"']|url\\(\\s*[\"']?http|@import|<link[^>]+stylesheet");
+  const std::regex load(
+      "(src|href|action|data|poster)\\s*=\\s*[\"'](?!#|data:)[^\"']*[\"']|url\\(\\s*[\"']?http|@import|<link["
+      "^>]+stylesheet");
   const std::string content = body(page);
   std::smatch found;
   EXPECT_FALSE(std::regex_search(content, found, load)) << found.str();
   EXPECT_FALSE(contains(content, "http://"));
   EXPECT_FALSE(contains(content, "https://"));
   EXPECT_TRUE(contains(page, "default-src 'none'"));
-  for (const char* bad : {"src=\"http", "href=\"http", "url(http", "importScripts", "new WebSocket"}) EXPECT_FALSE(contains(page, bad)) << bad;
+  for (const char* bad : {"src=\"http", "href=\"http", "url(http", "importScripts", "new WebSocket"})
+    EXPECT_FALSE(contains(page, bad)) << bad;
 }
 
 TEST(Report, IsSmall) {
@@ -148,7 +183,8 @@ TEST(Report, IsSmall) {
   auto large = fixture::compress();  // a whole validation set
   large.dense = fixture::eval("m", 0.8, 50000);
   large.compressed = fixture::eval("s", 0.78, 50000);
-  EXPECT_LT(render({{"a.json", vitrim::to_json(large)}}, "t").size(), 2u << 20) << "per-image hits stay out of the page";
+  EXPECT_LT(render({{"a.json", vitrim::to_json(large)}}, "t").size(), 2u << 20)
+      << "per-image hits stay out of the page";
 }
 
 TEST(Report, TablesStandWithoutScript) {

@@ -12,21 +12,33 @@ int main(int argc, char** argv) {
   }
   using namespace vitrim;
   const std::string folder = argv[1];
-  const auto write = [&](const std::string& name, const std::vector<report::Document>& documents, const std::string& title) {
+  const auto write = [&](const std::string& name, const std::vector<report::Document>& documents,
+                         const std::string& title) {
     write_text_file(folder + "/" + name, report::render(documents, title));
   };
   try {
-    write("full.html", {{"runs/compress.json", to_json(fixture::compress())}}, "ViT-Ti with three attention layers less");
+    write("full.html", {{"runs/compress.json", to_json(fixture::compress())}},
+          "ViT-Ti with three attention layers less");
     auto deep = fixture::scores("te", 24);
     deep.model = "vit_large";
     write("many.html",
           {{"runs/a.json", to_json(fixture::compress())},
-           {"runs/a rather long name of a second compression, first three.json", to_json(fixture::compress({0, 1, 2}, 0.722))},
+           {"runs/a rather long name of a second compression, first three.json",
+            to_json(fixture::compress({0, 1, 2}, 0.722))},
            {"runs/deep.json", to_json(deep)},
            {"runs/third.json", to_json(fixture::eval("an even smaller model", 0.741))},
            {"</script><img src=x>.json", to_json(fixture::eval("<b>odd</b>", 0.7))}},
           "Several results compared");
-    write("eval.html", {{"eval.json", to_json(fixture::eval("vit_tiny.safetensors", 0.82))}}, "One evaluation");
+    auto unlabelled = fixture::compress();
+    unlabelled.dense.reset();
+    unlabelled.compressed.reset();
+    unlabelled.paired.reset();
+    unlabelled.scores.reset();
+    unlabelled.compressed_spectrum = {};
+    for (auto& control : unlabelled.controls) control.eval = {};
+    write("unlabelled.html", {{"unlabelled.json", to_json(unlabelled)}}, "Without labelled images");
+    write("eval.html", {{"eval.json", to_json(fixture::eval("vit_tiny.safetensors", 0.82))}},
+          "One evaluation");
   } catch (const std::exception& error) {
     std::cerr << "write_pages: " << error.what() << "\n";
     return 1;

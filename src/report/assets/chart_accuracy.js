@@ -1,6 +1,6 @@
 // Accuracy with intervals, and paired differences.
 {
-  const {points, percent, axisX, plot, tip} = vitrim;
+  const {points, percent, number, axisX, plot, tip} = vitrim;
   const color = (d) => ({compressed: "var(--accent)", dense: "var(--text)", control: "var(--neutral)"}[d.role] ?? "var(--attention)");
   const strong = (d) => (d.role === "compressed" ? 700 : 400);
   const labels = (rows, text) => Plot.text(rows, {y: "name", frameAnchor: "left", text, dx: -10, textAnchor: "end", fill: (d) => (d.role === "control" ? "var(--muted)" : color(d)), fontWeight: strong});
@@ -8,17 +8,18 @@
   const space = (rows, text) => 18 + 6.6 * d3.max(rows, (d) => text(d).length);
 
   /** A dot and its interval per row, the value written beside it. */
-  const dots = (rows, options) => (width) => {
+  const dots = (rows, options) => (width, first = true) => {
     const most = width < 480 ? 18 : 36;
     const text = (d) => clip(options.text ? options.text(d, width) : d.name, most);
+    const left = first || !options.aligned ? space(rows, text) : 8;
     return plot(width, options.label, {
-      height: 40 + 32 * rows.length, marginLeft: space(rows, text), marginRight: 60, marginTop: 6, marginBottom: 28,
-      x: {nice: true}, y: {type: "band", domain: rows.map((d) => d.name), axis: null},
+      height: 40 + 32 * rows.length, marginLeft: left, marginRight: 60, marginTop: 6, marginBottom: 28,
+      x: {nice: true, zero: options.zero}, y: {type: "band", domain: rows.map((d) => d.name), axis: null},
       marks: [
         Plot.gridX({stroke: "var(--grid)", strokeOpacity: 1, ticks: 5}),
-        axisX(width - space(rows, text), {tickFormat: options.tick, label: null}),
+        axisX(width - left, {tickFormat: options.tick, label: null}),
         ...(options.zero ? [Plot.ruleX([0], {stroke: "var(--faint)", strokeWidth: 1.5})] : []),
-        labels(rows, text),
+        left > 8 ? labels(rows, text) : null,
         Plot.ruleY(rows, {y: "name", x1: options.low, x2: options.high, stroke: color, strokeWidth: 2.5, strokeLinecap: "round"}),
         Plot.dot(rows, {x: options.value, y: "name", fill: color, r: 5.5, stroke: "var(--surface)", strokeWidth: 1.2}),
         Plot.text(rows, {y: "name", frameAnchor: "right", text: options.format, textAnchor: "end", dx: 52, fill: "var(--text)", fontWeight: strong}),
@@ -43,9 +44,16 @@
     return {panels};
   });
 
-  vitrim.chart("controls", (data) => ({
-    legend: [{shape: "dot", color: "accent", label: "this result"}, {shape: "dot", color: "neutral", label: "controls"}],
+  vitrim.chart("controls", (data) => {
     // The layers stand beside the name where there is room.
-    panels: [{name: "Change in top-1, points", draw: difference(data.rows, (d, width) => (width < 480 ? d.name : `${d.name}   (${d.layers})`))}],
-  }));
+    const text = (d, width) => (width < 480 ? d.name : `${d.name}   (${d.layers})`);
+    const paired = data.rows.filter((d) => d.difference !== undefined), diverged = data.rows.filter((d) => d.kl !== undefined);
+    const panels = [];
+    if (paired.length) panels.push({name: "Change in top-1, points", grow: 1.6, basis: 480, draw: difference(paired, text)});
+    if (diverged.length) panels.push({name: "Divergence from dense, nats", basis: 280, draw: dots(diverged, {
+      label: "Mean KL to the dense model's output on held-out images", value: "kl", low: "kl", high: "kl", zero: true, aligned: paired.length === diverged.length,
+      tick: (v) => number(v), format: (d) => number(d.kl), text, title: (d) => `${d.name}\nremoved ${d.layers}\nKL ${number(d.kl)} nats`,
+    })});
+    return {legend: [{shape: "dot", color: "accent", label: "this result"}, {shape: "dot", color: "neutral", label: "controls"}], panels};
+  });
 }

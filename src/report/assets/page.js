@@ -55,7 +55,7 @@ const vitrim = (() => {
     x: {labelArrow: "none", ...options.x}, y: {labelArrow: "none", ...options.y},
   });
   const tip = (rows, channels, pointer = Plot.pointer) =>
-    Plot.tip(rows, pointer({...channels, fill: "var(--surface)", stroke: "var(--faint)", textPadding: 8, lineWidth: 24, maxRadius: 30}));
+    Plot.tip(rows, pointer({...channels, fill: "var(--surface)", stroke: "var(--faint)", textPadding: 9, lineHeight: 1.4, lineWidth: 24, maxRadius: 30}));
 
   const swatches = {
     dot: '<circle cx="9" cy="6" r="4.5" fill="C"/>',
