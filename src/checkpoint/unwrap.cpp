@@ -11,7 +11,7 @@ namespace {
 
 /// Under which names training scripts keep the weights, best first: averaged weights only where there are no
 /// others.
-constexpr std::array<std::string_view, 14> kWrappers{"model",
+constexpr std::array<std::string_view, 15> kWrappers{"model",
                                                      "state_dict",
                                                      "model_state_dict",
                                                      "model_state",
@@ -20,6 +20,7 @@ constexpr std::array<std::string_view, 14> kWrappers{"model",
                                                      "module",
                                                      "weights_dict",
                                                      "teacher",
+                                                     "student",
                                                      "model_ema",
                                                      "state_dict_ema",
                                                      "ema",
