@@ -246,11 +246,14 @@ TEST(Search, ChosenFractionIsAmongAllScoredNotAmongReported) {
     return scored;
   });
   SearchOptions options = options_for(Strategy::kExact, 1);
+  options.runners_up = 0;
+  const SearchResult alone = search(scorer, options);
+  ASSERT_EQ(alone.sets.size(), 1);
+  EXPECT_EQ(alone.sets[0].result.chosen_fraction, 0);
   options.runners_up = 1;
-  const SearchResult result = search(scorer, options);
-  ASSERT_EQ(result.sets.size(), 2);
-  EXPECT_EQ(result.sets[0].result.chosen_fraction, 0);
-  EXPECT_EQ(result.sets[1].result.chosen_fraction, 1);  // the tie between {1} and {2} goes to {1}
+  const SearchResult two = search(scorer, options);
+  ASSERT_EQ(two.sets.size(), 2);
+  EXPECT_EQ(two.sets[1].result.chosen_fraction, 1);  // the tie between {1} and {2} goes to {1}
 }
 
 TEST(Search, BadOptions) {

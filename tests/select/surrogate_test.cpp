@@ -23,14 +23,16 @@ struct Instance {
 };
 
 // `shift` moves the sums off zero, where the bounds can cut; around zero they hardly can.
-Instance random_instance(int layers, uint64_t seed, double shift, double share_allowed = 1) {
+Instance random_instance(int layers, uint64_t seed, double shift, double share_allowed = 1,
+                         double pair_shift = 0) {
   Random random(seed);
   Instance instance;
   instance.pair.assign(layers, std::vector<double>(layers));
   for (int i = 0; i < layers; ++i) {
     instance.single.push_back(shift + random.normal());
     instance.allowed.push_back(random.uniform() < share_allowed);
-    for (int j = 0; j < i; ++j) instance.pair[i][j] = instance.pair[j][i] = 0.3 * random.normal();
+    for (int j = 0; j < i; ++j)
+      instance.pair[i][j] = instance.pair[j][i] = pair_shift + 0.3 * random.normal();
   }
   return instance;
 }
@@ -65,7 +67,8 @@ TEST(Surrogate, EqualsBruteForce) {
   for (uint64_t seed = 1; seed <= 60; ++seed) {
     const int layers = 1 + static_cast<int>(seed % 12);
     const double shift = std::array{0.0, 0.5, -2.0, 10.0, -0.2}[seed % 5];
-    const Instance instance = random_instance(layers, seed, shift, seed % 3 ? 1 : 0.7);
+    const Instance instance =
+        random_instance(layers, seed, shift, seed % 3 ? 1 : 0.7, std::array{0.0, 1.0, -1.0, 0.3}[seed % 4]);
     const int available =
         static_cast<int>(std::count(instance.allowed.begin(), instance.allowed.end(), true));
     for (int count = 1; count <= std::min(6, available); ++count) {

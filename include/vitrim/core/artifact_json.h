@@ -1,5 +1,13 @@
 #pragma once
-// Artifacts to JSON text and back. Every document carries "kind" and "version"; readers throw FormatError naming `source` and key.
+// Artifacts to JSON text and back. Every document carries "kind" and "version"; readers throw FormatError
+// that names `source` and the key, also on keys they do not know (with the nearest one they do) and on
+// missing ones. Keys are the members' names, except: an Estimate is a plain number, its standard error stands
+// under NAME_se in the same shape; entropies are grouped as "entropy": {"attention", "mlp", "output"},
+// single-layer TE as "te": {"drop": {"0": ...}, "identity"}; `correct` is a text of 0 and 1; "dense" and
+// "compressed" are the eval documents (only "params" and "macs" without labels), with the params and macs of
+// CompressResult; "seconds" is an object in the phases' order, in which repeated phases add up. Doubles
+// survive exactly; NaN and infinities become null and read as NaN. Bytes of file names that are no UTF-8 are
+// replaced. Indented, with a line end.
 
 #include <string>
 #include <string_view>
