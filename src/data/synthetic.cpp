@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <stdexcept>
 
 #include "data/synthetic_shapes.h"
@@ -47,25 +48,23 @@ Color hsv(int64_t hue, int64_t saturation, int64_t value) {
   return sectors[sector];
 }
 
-/// Places the glyphs at random without overlap, the shapes at least 24 pixels (three patches of 8) from the
-/// ring.
+/// Gives each glyph a cell of 16 x 16 pixels (2 x 2 patches of 8) of its own and a place near its middle.
+/// Shapes keep one cell or more between themselves and the ring, so that no patch, nor any two neighbouring
+/// ones, shows both.
 void place(std::vector<Glyph>& glyphs, Random& random) {
-  constexpr int64_t kGap = kUnit, kFar = 24 * kUnit;
-  for (size_t placed = 0, tries = 0; placed < glyphs.size();) {
-    Glyph& glyph = glyphs[placed];
-    glyph.x = between(random, glyph.radius, kSide * kUnit - glyph.radius);
-    glyph.y = between(random, glyph.radius, kSide * kUnit - glyph.radius);
-    const bool free = std::all_of(glyphs.begin(), glyphs.begin() + placed, [&](const Glyph& other) {
-      const int64_t dx = glyph.x - other.x, dy = glyph.y - other.y;
-      int64_t least = glyph.radius + other.radius + kGap;
-      if (other.shape == Shape::kRing) least = std::max(least, kFar);
-      return dx * dx + dy * dy >= least * least;
-    });
-    if (free) {
-      ++placed;
-    } else if (++tries > 40) {
-      placed = tries = 0;  // a layout without room for the rest
-    }
+  constexpr int64_t kCells = 4, kCell = kSide / kCells * kUnit, kJitter = kUnit;
+  const std::vector<int64_t> cells = permutation(kCells * kCells, random);
+  const int64_t ring_x = cells[0] % kCells, ring_y = cells[0] / kCells;
+  size_t next = 0;
+  for (Glyph& glyph : glyphs) {
+    const auto is_near = [&](int64_t cell) {
+      return std::abs(cell % kCells - ring_x) < 2 && std::abs(cell / kCells - ring_y) < 2;
+    };
+    while (glyph.shape != Shape::kRing && is_near(cells[next]))
+      ++next;  // at least seven of the sixteen are far
+    glyph.x = cells[next] % kCells * kCell + kCell / 2 + between(random, -kJitter, kJitter);
+    glyph.y = cells[next] / kCells * kCell + kCell / 2 + between(random, -kJitter, kJitter);
+    ++next;
   }
 }
 
@@ -80,10 +79,10 @@ std::vector<Glyph> draw_glyphs(int64_t label, Random& random) {
     Glyph& glyph = glyphs[i];
     const int64_t which = std::max<int64_t>(i - 1, 0);
     if (i > 0) glyph.shape = static_cast<Shape>(shapes[which]);
-    glyph.radius = i > 0 ? between(random, 60, 76) : between(random, 44, 56);
+    glyph.radius = i > 0 ? between(random, 52, 62) : between(random, 40, 48);
     glyph.hue = hues[which] * (kHueCircle / kHues) + between(random, -24, 24);
     glyph.color = hsv(glyph.hue, between(random, 170, 225), between(random, 200, 255));
-    glyph.turn = between(random, -20, 20);
+    glyph.turn = between(random, -16, 16);
   }
   place(glyphs, random);
   return glyphs;
@@ -113,8 +112,8 @@ void draw_background(Image& image, Random& random) {
   }
 }
 
-/// Blends `color` in where the glyph, `moved` down and right, covers a pixel; 4 x 4 samples a pixel. `opacity` in
-/// 256ths.
+/// Blends `color` in where the glyph, `moved` down and right, covers a pixel; 4 x 4 samples a pixel.
+/// `opacity` in 256ths.
 void paint(Image& image, const Glyph& glyph, int64_t moved, const Color& color, int64_t opacity) {
   const int64_t cosine = 128 * 128 - glyph.turn * glyph.turn, sine = 2 * 128 * glyph.turn;
   const int64_t scale = (128 * 128 + glyph.turn * glyph.turn) * glyph.radius;
