@@ -105,10 +105,10 @@ void controls_figure(Page& page, const CompressResult& result) {
   page.figure({"controls",
                "The same treatment on other sets of layers",
                shown + ", when other sets of the same size are removed and treated in the same way: random "
-                       "ones, the first or last layers, those "
-                       "with the smallest weights. The choice of layers is worth the effort as far as its "
-                       "marks lie on the better side of "
-                       "the controls'.",
+                       "ones, the first "
+                       "or last layers, those with the smallest weights. The choice of layers is worth the "
+                       "effort as far as "
+                       "its marks lie on the better side of theirs.",
                {{"rows", rows_json(rows)}},
                table_html("Controls at equal budget", rows, true)});
 }
@@ -120,7 +120,8 @@ void accuracy_section(Page& page, const Inputs& inputs) {
   bool controls = false;
   for (const auto& item : inputs.compresses) controls |= !item.value.controls.empty();
   if (rows.empty() && !controls) return;
-  page.section("accuracy", "Accuracy", "Accuracy");
+  const char* title = rows.empty() ? "Controls" : "Accuracy";
+  page.section("accuracy", title, title);
   if (!rows.empty()) {
     const bool paired =
         std::any_of(rows.begin(), rows.end(), [](const AccuracyRow& row) { return row.paired.has_value(); });
