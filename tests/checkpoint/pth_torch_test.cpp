@@ -95,9 +95,7 @@ class PthTorch : public ::testing::Test {
                       "VITRIM_PYTHON)";
     ASSERT_TRUE(made_);
   }
-  void TearDown() override {
-    if (made_) EXPECT_FALSE(std::filesystem::exists(*folder_ / "evil")) << "a pickle was run";
-  }
+  void TearDown() override { EXPECT_FALSE(std::filesystem::exists(*folder_ / "evil")) << "a pickle was run"; }
   static StateDict read(const std::string& name) { return load(*folder_ / name); }
   static std::string refuse(const std::string& name) {
     return message_of<FormatError>([&] { read(name); });
@@ -127,7 +125,9 @@ TEST_F(PthTorch, EveryDtype) {
   EXPECT_EQ(state.size(), 17u);
   for (const auto& [name, tensor] : state.entries()) {
     EXPECT_EQ(tensor.numel(), 6);
-    EXPECT_TRUE(at::equal(tensor.to(at::kFloat), at::arange(6).remainder(2).to(at::kFloat))) << name;
+    EXPECT_TRUE(at::equal((tensor.is_complex() ? at::real(tensor) : tensor).to(at::kFloat),
+                          at::arange(6).remainder(2).to(at::kFloat)))
+        << name;
   }
   EXPECT_EQ(state.at("bfloat16").scalar_type(), at::kBFloat16);
   EXPECT_EQ(state.at("float8_e5m2").scalar_type(), at::kFloat8_e5m2);
