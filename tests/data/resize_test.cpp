@@ -46,7 +46,7 @@ image = Image.frombytes("RGB", (211, 157), open(folder + "/in", "rb").read())
 with open(folder + "/out", "wb") as out:
     for size in range(1, 400, 7):
         for kind in (Image.BICUBIC, Image.BILINEAR):
-            out.write(image.resize((size, 401 - size), kind).tobytes())
+            out.write(image.resize((size, 157), kind).resize((size, 401 - size), kind).tobytes())  # Pillow 13 may turn the order
 )");
   const std::string script = "python3 " + folder.file("resize.py") + " " +
                              std::filesystem::path(folder.file("in")).parent_path().string();

@@ -34,16 +34,20 @@ class Dataset {
 };
 
 struct DatasetOptions {
-  std::string classes_file;  ///< one class a line, first word = folder name, rank = index; empty: the sorted folder names
+  std::string classes_file;  ///< one class a line, first word = folder name, rank = index; empty: the sorted
+                             ///< folder names
 };
 
-/// Opens what `source` names: a folder of class folders (or a flat folder of images, unlabelled), a CIFAR-10/100 `.bin` file (told apart by
-/// record size; fine labels), or `synthetic:SPLIT[:COUNT]` with SPLIT one of train, calib, val, test (each drawn from its own seeds; default
-/// counts in data/synthetic.h). JPEG and PNG by content, any case of extension; hidden files are skipped. Images are in sorted path order. Throws vitrim::Error: missing,
-/// empty, a file where a folder is meant, a folder name that is not in the class list.
+/// Opens what `source` names: a folder of class folders (or a flat folder of images, unlabelled), a
+/// CIFAR-10/100 `.bin` file (told apart by record size; fine labels), or `synthetic:SPLIT[:COUNT]` with SPLIT
+/// one of train, calib, val, test (each drawn from its own seeds; default counts in data/synthetic.h). JPEG
+/// and PNG by content, any case of extension; hidden files are skipped. Images are in sorted path order.
+/// Throws vitrim::Error: missing, empty, a file where a folder is meant, a folder name that is not in the
+/// class list.
 std::unique_ptr<Dataset> open_dataset(const std::string& source, const DatasetOptions& options = {});
 
-/// JPEG (grey, YCbCr, CMYK/YCCK) or PNG (grey, palette, alpha dropped onto nothing, 16 bit) to RGB. `name` is for messages.
+/// JPEG (grey, YCbCr, CMYK/YCCK) or PNG (grey, palette, alpha dropped onto nothing, 16 bit) to RGB. `name` is
+/// for messages.
 Image decode_image(const uint8_t* bytes, size_t count, const std::string& name);
 
 }  // namespace vitrim::data

@@ -13,28 +13,31 @@ namespace vitrim::data {
 
 struct LoadOptions {
   PreprocessSpec preprocess;
-  int threads = 0;                    ///< 0: all cores
-  int64_t max_corrupt = 0;            ///< corrupt images that are skipped (named in a warning, counted) before the load fails
-  std::vector<int64_t> indices;       ///< which images, in this order; empty: all
+  int threads = 0;  ///< 0: all cores
+  int64_t max_corrupt =
+      0;  ///< corrupt images that are skipped (named in a warning, counted) before the load fails
+  std::vector<int64_t> indices;  ///< which images, in this order; empty: all
 };
 
 /// Images ready for a model, kept as 8-bit (a quarter of the memory of floats, and exact).
 struct ImageBatch {
-  at::Tensor pixels;                   ///< uint8 [n, 3, crop, crop]
-  std::vector<int64_t> labels;         ///< [n]; -1: none
-  std::vector<std::string> names;      ///< [n]
-  std::vector<std::string> corrupt;    ///< names of the images that were skipped
+  at::Tensor pixels;                 ///< uint8 [n, 3, crop, crop]
+  std::vector<int64_t> labels;       ///< [n]; -1: none
+  std::vector<std::string> names;    ///< [n]
+  std::vector<std::string> corrupt;  ///< names of the images that were skipped
   PreprocessSpec preprocess;
   std::string description, fingerprint;
   int64_t size() const { return static_cast<int64_t>(labels.size()); }
 };
 
-/// Decodes, transforms. Throws vitrim::Error naming the corrupt images (the first ten) where there are more than max_corrupt, and where none is left.
+/// Decodes, transforms. Throws vitrim::Error naming the corrupt images (the first ten) where there are more
+/// than max_corrupt, and where none is left.
 ImageBatch load_images(const Dataset& dataset, const LoadOptions& options);
 
 /// Normalises images [begin, end) to float32 [end - begin, 3, crop, crop]: (x / 255 - mean) / std.
 at::Tensor normalized(const ImageBatch& images, int64_t begin, int64_t end);
-/// `count` indices spread evenly over 0..size-1 when size > count (class folders sort by class, so a prefix would see few classes), else all.
+/// `count` indices spread evenly over 0..size-1 when size > count (class folders sort by class, so a prefix
+/// would see few classes), else all.
 std::vector<int64_t> spread_indices(int64_t size, int64_t count);
 
 }  // namespace vitrim::data

@@ -1,8 +1,10 @@
 #pragma once
-// A labelled set of images that vitrim draws itself, so that every claim about training can be repeated anywhere without a download.
+// A labelled set of images that vitrim draws itself, so that every claim about training can be repeated
+// anywhere without a download.
 //
-// Each image shows a ring and, far from it, several filled shapes of different hues. The class is the shape of the one that has the
-// ring's hue. No patch shows the answer: the hue must travel from the ring to the shapes, so the task needs attention.
+// Each image shows a ring and, far from it, several filled shapes of different hues. The class is the shape
+// of the one that has the ring's hue. No patch shows the answer: the hue must travel from the ring to the
+// shapes, so the task needs attention.
 
 #include <cstdint>
 #include <string>
@@ -22,14 +24,16 @@ enum class SyntheticSplit { kTrain, kCalib, kVal, kTest };
 /// "train", "calib", "val" or "test"; throws std::invalid_argument on anything else.
 SyntheticSplit parse_synthetic_split(const std::string& name);
 std::string to_string(SyntheticSplit split);
-/// Images in a split where no count is named: 20000, 1000, 1000, 2000. Larger counts draw further images after the same first ones.
+/// Images in a split where no count is named: 20000, 1000, 1000, 2000. Larger counts draw further images
+/// after the same first ones.
 int64_t synthetic_default_count(SyntheticSplit split);
 
 /// "disc", "square", ...: the shapes, in class order.
 const std::vector<std::string>& synthetic_class_names();
 /// Class of one image. Any ten images from a multiple of ten on hold every class once, in random order.
 int64_t synthetic_label(SyntheticSplit split, int64_t index);
-/// Draws one image, 64 x 64. Integers only, so it is the same on every machine. Costs well under a millisecond.
+/// Draws one image, 64 x 64. Integers only, so it is the same on every machine. Costs well under a
+/// millisecond.
 Image draw_synthetic(SyntheticSplit split, int64_t index);
 
 /// What fits these images: no resize, crop 64, mean and std 0.5.
