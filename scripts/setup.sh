@@ -1,0 +1,157 @@
+# shellcheck shell=bash
+# What ./quickstart and ./check share: installs what is missing, builds a preset, times steps. Sourced, not run.
+#
+# Debian packages are installed with apt-get where this runs as root; otherwise the one command to run is printed. LibTorch is the one
+# that VITRIM_TORCH names, that the project's .venv holds or that `python3` imports; if there is none, pip installs it into .venv.
+# Everything can be run again: what is there already is only looked at.
+
+VITRIM_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+VITRIM_TORCH_PIN=2.13.0
+VITRIM_JOBS=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
+VITRIM_STEPS=()
+VITRIM_TORCH_FOLDER=  # set by vitrim_setup
+
+say() { printf '==> %s\n' "$*"; }
+fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+# step NAME COMMAND...: runs it and keeps how long it took; a failing command ends the script.
+step() {
+  local name=$1 started=$SECONDS
+  shift
+  say "$name"
+  "$@"
+  VITRIM_STEPS+=("$(printf '%5d s  %s' $((SECONDS - started)) "$name")")
+}
+
+print_steps() {
+  say "time per step"
+  printf '  %s\n' "${VITRIM_STEPS[@]}"
+}
+
+has_package() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
+
+# Node 18 or newer together with npm, from wherever.
+has_node() {
+  command -v npm >/dev/null && command -v node >/dev/null && node -e 'process.exit(process.versions.node.split(".")[0] >= 18 ? 0 : 1)'
+}
+
+has_chromium() {
+  [[ -n ${VITRIM_CHROMIUM:-} ]] && return
+  local name
+  for name in chromium chromium-browser google-chrome google-chrome-stable; do
+    command -v "$name" >/dev/null && return
+  done
+  return 1
+}
+
+# The Debian packages that are missing for LEVEL (build, check or full), one a line. Programs count wherever they come from.
+missing_packages() {
+  local level=$1 name
+  command -v g++ >/dev/null || echo g++
+  command -v cmake >/dev/null || echo cmake
+  command -v ninja >/dev/null || echo ninja-build
+  command -v git >/dev/null || echo git
+  command -v python3 >/dev/null || echo python3
+  has_node || printf '%s\n' nodejs npm
+  for name in libcli11-dev nlohmann-json3-dev libjpeg62-turbo-dev libpng-dev zlib1g-dev libgtest-dev; do
+    has_package "$name" || echo "$name"
+  done
+  # venv's own pip is what Debian splits off into this package; only an installation of torch needs it.
+  if [[ -z $VITRIM_TORCH_FOLDER ]] && ! python3 -c 'import ensurepip' 2>/dev/null; then echo python3-venv; fi
+  if [[ $level != build ]]; then
+    has_chromium || echo chromium
+  fi
+  if [[ $level == full ]]; then
+    command -v clang-tidy >/dev/null || echo clang-tidy
+    has_package libbenchmark-dev || echo libbenchmark-dev
+  fi
+}
+
+install_packages() {
+  local level=$1 missing
+  if ! command -v dpkg-query >/dev/null; then
+    say "no dpkg here: install what CONTRIBUTING.md lists; going on with what there is"
+    return
+  fi
+  mapfile -t missing < <(missing_packages "$level")
+  if [[ ${#missing[@]} -eq 0 ]]; then return; fi
+  if [[ $(id -u) -ne 0 ]]; then
+    printf 'Debian packages are missing. As root, run\n\n  apt-get update && apt-get install -y --no-install-recommends %s\n\nand then this again.\n' "${missing[*]}" >&2
+    exit 1
+  fi
+  say "installing ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  # An earlier run that was killed may have left packages unpacked but not configured.
+  dpkg --configure -a
+  apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 update -q
+  apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 install -q -y --no-install-recommends "${missing[@]}"
+}
+
+# Prints the folder of a usable torch installation, or fails. VITRIM_TORCH may name that folder or its share/cmake.
+find_torch() {
+  local python
+  if [[ -n ${VITRIM_TORCH:-} ]]; then
+    for python in "$VITRIM_TORCH" "$VITRIM_TORCH/../.."; do
+      if [[ -f $python/share/cmake/Torch/TorchConfig.cmake ]]; then echo "$python"; return; fi
+    done
+    return 1
+  fi
+  for python in "$VITRIM_ROOT/.venv/bin/python" python3; do
+    if "$python" -W ignore - 2>/dev/null <<'PY'
+import os, sys
+import torch
+if tuple(int(n) for n in torch.__version__.split("+")[0].split(".")[:2]) < (2, 11):
+    sys.exit(1)
+if not os.path.exists(os.path.join(torch.utils.cmake_prefix_path, "Torch", "TorchConfig.cmake")):
+    sys.exit(1)
+print(os.path.dirname(torch.__file__))
+PY
+    then return; fi
+  done
+  return 1
+}
+
+install_torch() {
+  if [[ -n $VITRIM_TORCH_FOLDER ]]; then return; fi
+  if [[ -n ${VITRIM_TORCH:-} ]]; then
+    fail "VITRIM_TORCH is '$VITRIM_TORCH', but there is no share/cmake/Torch/TorchConfig.cmake below it: name the folder of a torch installation (2.11 or newer), or unset it"
+  fi
+  say "installing torch $VITRIM_TORCH_PIN into .venv (python3 has no torch 2.11 or newer)."
+  say "A CPU build is a download of about 200 MB (1 GB on disk); where pip is offered only the CUDA build, it is several GB."
+  say "To use one that is there already instead, stop this and set VITRIM_TORCH to its folder."
+  local venv=$VITRIM_ROOT/.venv
+  if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then python3 -m venv --clear "$venv"; fi
+  "$venv/bin/python" -m pip install --disable-pip-version-check --retries 5 "torch==$VITRIM_TORCH_PIN"
+  VITRIM_TORCH_FOLDER=$(find_torch) || fail "torch was installed into .venv, but cannot be imported: remove .venv and run this again"
+}
+
+# vitrim_setup LEVEL: everything that building (build), testing (check) or ./check --full (full) needs.
+vitrim_setup() {
+  VITRIM_TORCH_FOLDER=$(find_torch) || VITRIM_TORCH_FOLDER=
+  install_packages "$1"
+  install_torch
+  say "LibTorch in $VITRIM_TORCH_FOLDER"
+}
+
+# The python that imports torch: the tests write checkpoints with it. Call after vitrim_setup.
+vitrim_python() {
+  if [[ $VITRIM_TORCH_FOLDER == "$VITRIM_ROOT"/.venv/* ]]; then
+    echo "$VITRIM_ROOT/.venv/bin/python"
+  else
+    command -v python3
+  fi
+}
+
+# build PRESET TARGET...: configures where that was never done, or where the LibTorch of then is gone (ninja does it again by itself when
+# a CMake file changes), and builds.
+build() {
+  local preset=$1 folder=$VITRIM_ROOT/build/$1 torch
+  shift
+  torch=$(sed -n 's/^Torch_DIR:PATH=//p' "$folder/CMakeCache.txt" 2>/dev/null || true)
+  if [[ -n $torch && ! -f $torch/TorchConfig.cmake ]]; then
+    (cd "$VITRIM_ROOT" && cmake --fresh --preset "$preset")
+  elif [[ ! -f $folder/build.ninja ]]; then
+    (cd "$VITRIM_ROOT" && cmake --preset "$preset")
+  fi
+  cmake --build "$folder" --parallel "$VITRIM_JOBS" --target "$@"
+}
