@@ -59,10 +59,15 @@ def case_files(folder, test, program):
 
 
 def skip_reason(entry):
+    """Why ctest skipped an entry on purpose, or None: ctest also files a program that it cannot find, or a fixture that failed, under skips."""
+    skip = entry.find("skipped")
+    message = (skip.get("message") or "") if skip is not None else ""
+    if entry.get("status") != "disabled" and not message.startswith("SKIP_"):
+        return None
     for line in (entry.findtext("system-out") or "").splitlines():
         if line.strip().startswith("SKIPPED"):
             return line.strip()
-    return "skipped"
+    return message or "disabled"
 
 
 def add_ctest(tally, suite, folder):
@@ -73,7 +78,8 @@ def add_ctest(tally, suite, folder):
     for entry in parse(os.path.join(folder, "ctest.xml")).iter("testcase"):
         test = entry.get("name")
         seen.add(test)
-        failed = entry.find("failure") is not None or entry.get("status") in ("fail", "notrun") and entry.find("skipped") is None
+        reason = skip_reason(entry)
+        failed = reason is None and entry.get("status") != "run"
         path = case_files(folder, test, programs.get(test, ""))
         if path and path not in read:
             read.add(path)
@@ -88,8 +94,8 @@ def add_ctest(tally, suite, folder):
                 tally.failed.append(f"{suite}: {test} (it ran no case)")
         elif failed:
             tally.failed.append(f"{suite}: {test}")
-        elif entry.find("skipped") is not None or entry.get("status") in ("disabled", "notrun"):
-            tally.skipped.append(f"{suite}: {test}: {skip_reason(entry)}")
+        elif reason is not None:
+            tally.skipped.append(f"{suite}: {test}: {reason}")
         else:
             tally.passed += 1
     for test in sorted(set(programs) - seen):
