@@ -53,9 +53,9 @@ ModelSpec load_spec(const std::string& source, const LoadHints& hints) {
   return infer_spec(checkpoint::unwrap(checkpoint::load(source)), hints);
 }
 
-void save_model(const Model& model, const std::string& path) {
+void save_model(const Model& model, const std::string& path, at::ScalarType dtype) {
   checkpoint::StateDict state;
-  for (const auto& [name, tensor] : model.parameters().entries()) state.add(name, tensor.detach());
+  for (const auto& [name, tensor] : model.parameters().entries()) state.add(name, tensor.detach().to(dtype));
   state.metadata[kSpecMetadataKey] = to_json(model.spec());
   state.metadata["format"] = "pt";
   checkpoint::save_safetensors(state, path);

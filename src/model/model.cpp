@@ -73,6 +73,24 @@ void Model::set_parameter(const std::string& name, const at::Tensor& value) {
   cache_->tensors.erase(name);
 }
 
+void Model::bind_parameter(const std::string& name, const at::Tensor& leaf) {
+  if (parameters_.at(name).sizes() != leaf.sizes() || leaf.scalar_type() != at::kFloat) {
+    throw std::invalid_argument("[model::bind_parameter] " + name + ": the new tensor has another shape or is not float32");
+  }
+  parameters_.set(name, leaf);
+  std::lock_guard<std::mutex> lock(cache_->mutex);
+  cache_->tensors.erase(name);
+}
+
+std::vector<std::string> Model::block_parameters(int index) const {
+  const std::string prefix = "blocks." + std::to_string(index) + ".";
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : parameters_.entries()) {
+    if (name.rfind(prefix, 0) == 0) names.push_back(name);
+  }
+  return names;
+}
+
 void Model::set_requires_grad(bool needed) {
   // A loaded parameter may be a view of a read-only mapping; training writes in place, so it gets its own memory.
   const std::vector<checkpoint::StateDict::Entry> entries = parameters_.entries();

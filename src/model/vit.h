@@ -15,11 +15,13 @@ class VitModel : public Model {
   explicit VitModel(ModelSpec spec);
   at::Tensor embed(const at::Tensor& images) const override;
   at::Tensor run_block(int index, const at::Tensor& x, BlockGain gain, BlockTrace* trace) const override;
+  at::Tensor run_block_at(int index, const at::Tensor& x, const at::Tensor& tokens, BlockTrace* trace) const override;
   at::Tensor run_mlp(int index, const at::Tensor& y, BlockTrace* trace) const override;
   Output finish(const at::Tensor& x) const override;
 
  private:
-  at::Tensor attention(int index, const at::Tensor& x) const;
+  /// Attention branch for queries at `tokens` (undefined: all), keys and values at all of x.
+  at::Tensor attention(int index, const at::Tensor& x, const at::Tensor& tokens) const;
   std::vector<std::string> prefixes_;  // "blocks.0" ...
 };
 

@@ -28,8 +28,8 @@ std::unique_ptr<Model> load_model(const std::string& source, const LoadHints& hi
 /// The spec alone, without reading weights into a model.
 ModelSpec load_spec(const std::string& source, const LoadHints& hints = {});
 
-/// Writes weights, spec and extra metadata as safetensors.
-void save_model(const Model& model, const std::string& path);
+/// Writes weights (in `dtype`) and spec as safetensors, atomically.
+void save_model(const Model& model, const std::string& path, at::ScalarType dtype = at::kFloat);
 
 /// Published architectures: deit_tiny_patch16_224, vit_base_patch16_224, ... Throws std::invalid_argument with the nearest names.
 ModelSpec known_spec(const std::string& name);

@@ -63,6 +63,9 @@ class Model {
   virtual at::Tensor embed(const at::Tensor& images) const = 0;
   /// One block. x float32 [B, N, C] -> z [B, N, C]. `trace` may be null.
   virtual at::Tensor run_block(int index, const at::Tensor& x, BlockGain gain, BlockTrace* trace) const = 0;
+  /// One block at some tokens only: x [B, N, C], tokens int64 [T] -> z [B, T, C]. Keys and values come from all tokens, so the result equals
+  /// run_block's at those tokens; everything else is computed for T tokens. For fits on a sample of tokens.
+  virtual at::Tensor run_block_at(int index, const at::Tensor& x, const at::Tensor& tokens, BlockTrace* trace) const = 0;
   /// The block's MLP half alone, from y: what `run_block` does after the attention.
   virtual at::Tensor run_mlp(int index, const at::Tensor& y, BlockTrace* trace) const = 0;
   /// Stream after the last block -> features and logits, float32.
@@ -75,6 +78,10 @@ class Model {
   bool has_parameter(const std::string& name) const { return parameters_.contains(name); }
   /// Replaces a parameter's value (same shape, else std::invalid_argument).
   void set_parameter(const std::string& name, const at::Tensor& value);
+  /// The same, made trainable: the parameter becomes `leaf` itself, which an optimiser may change in place.
+  void bind_parameter(const std::string& name, const at::Tensor& leaf);
+  /// Names of block `index`'s parameters.
+  std::vector<std::string> block_parameters(int index) const;
   /// Marks every parameter as needing a gradient (or not).
   void set_requires_grad(bool needed);
   /// A second model with copies of the parameters.

@@ -1,0 +1,50 @@
+// vitrim analyze: which attention layers carry information.
+
+#include <cstdio>
+
+#include "analyze_flags.h"
+#include "vitrim/core/artifact_json.h"
+#include "vitrim/core/atomic_file.h"
+
+namespace vitrim::app {
+
+namespace {
+
+struct Flags {
+  CommonFlags common;
+  ModelFlags model;
+  DataFlags data;
+  AnalyzeFlags analyze;
+  std::string output;
+};
+
+void run(const Flags& flags, const Context& context) {
+  flags.common.apply();
+  if (!flags.output.empty()) check_writable(flags.output);
+  const auto model = flags.model.load(flags.common.precision);
+  const pipeline::AnalyzeOptions options = flags.analyze.options(flags.common, model->num_blocks());
+  const data::ImageBatch images = flags.analyze.load(flags.common, flags.data, model->spec(), flags.model.model);
+  LayerScores scores = pipeline::analyze(*model, images, options);
+  scores.manifest = manifest_of(context, flags.common, images.fingerprint);
+  scores.model = flags.model.model;
+  const std::string json = to_json(scores);
+  if (!flags.output.empty()) write_text_file(flags.output, json + "\n");
+  flags.common.write_json(json);
+  if (flags.common.speaks()) print_scores(scores);
+}
+
+}  // namespace
+
+void add_analyze(CLI::App& app, Context& context) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App* command = app.add_subcommand("analyze", "measure every attention layer's entropy and transfer entropy, and choose a set to remove");
+  flags->model.add_to(*command);
+  flags->analyze.add_to(*command);
+  command->add_option("--remove", flags->analyze.remove, "how many layers to choose: 3 or 25%");
+  command->add_option("-o,--output", flags->output, "write the scores as JSON");
+  flags->data.add_to(*command);
+  flags->common.add_to(*command);
+  command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });
+}
+
+}  // namespace vitrim::app

@@ -1,0 +1,33 @@
+#pragma once
+// Flags that `analyze` and `compress` share.
+
+#include <string>
+
+#include "command.h"
+#include "vitrim/pipeline/analyze.h"
+
+namespace vitrim::app {
+
+struct AnalyzeFlags {
+  std::string calib;
+  int64_t images = 0;
+  std::string remove;
+  std::string search = "beam";
+  std::string criterion = "absorbed";
+  std::string estimator = "diagonal";
+  std::string mask = "drop";
+  int beam_width = 0;
+  int64_t te_images = 0;
+  bool both_criteria = false;
+
+  void add_to(CLI::App& command);
+  /// Options for a model of `layers` blocks.
+  pipeline::AnalyzeOptions options(const CommonFlags& common, int layers) const;
+  /// The calibration images, decoded and transformed.
+  data::ImageBatch load(const CommonFlags& common, const DataFlags& data, const ModelSpec& spec, const std::string& model) const;
+};
+
+/// Entropies, TE and the chosen set in words on standard output.
+void print_scores(const LayerScores& scores);
+
+}  // namespace vitrim::app

@@ -1,0 +1,204 @@
+#include "command.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <torch/headeronly/version.h>
+
+#include <cstdio>
+#include <iostream>
+#include <sstream>
+
+#include "terminal_sink.h"
+#include "vitrim/core/atomic_file.h"
+#include "vitrim/core/log.h"
+#include "vitrim/core/manifest.h"
+#include "vitrim/core/suggest.h"
+
+namespace vitrim::app {
+
+Context make_context(int argc, char** argv) {
+  Context context;
+  for (int i = 0; i < argc; ++i) {
+    const std::string word = i == 0 ? "vitrim" : argv[i];
+    const bool plain = !word.empty() && word.find_first_of(" \t\n'\"\\$`*?;&|<>()") == std::string::npos;
+    context.command_line += (i ? " " : "") + (plain ? word : "'" + word + "'");
+  }
+  return context;
+}
+
+void add_commands(CLI::App& app, Context& context) {
+  add_compress(app, context);
+  add_analyze(app, context);
+  add_eval(app, context);
+  add_inspect(app, context);
+  add_report(app, context);
+  add_train(app, context);
+}
+
+namespace {
+
+// Every flag and subcommand that would have been right in its place.
+std::vector<std::string> valid_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(sub->get_name());
+  const auto parsed = app.get_subcommands();
+  const CLI::App& active = parsed.empty() ? app : *parsed.front();
+  for (const CLI::Option* option : active.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return names;
+}
+
+bool known(const std::string& word, const std::vector<std::string>& names) {
+  const std::string flag = word.substr(0, word.find('='));
+  return std::find(names.begin(), names.end(), flag) != names.end();
+}
+
+}  // namespace
+
+int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+  if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+  std::string message = error.what();
+  const std::vector<std::string> names = valid_names(app);
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const bool flag = word.rfind("--", 0) == 0 && word.size() > 2;
+    if ((flag || i == 1) && !known(word, names)) {
+      message = (flag ? "unknown flag " : "unknown command ") + word + "; did you mean " + nearest(word.substr(0, word.find('=')), names) + "?";
+      break;
+    }
+  }
+  std::cerr << "vitrim: " << message << "\nRun with --help for the flags.\n";
+  return 2;
+}
+
+void CommonFlags::add_to(CLI::App& command, bool computes) {
+  command.add_option("--json", json, "write the result as JSON to FILE; - is standard output")->type_name("FILE");
+  command.add_flag("--quiet", quiet, "no progress, no summary");
+  if (!computes) return;
+  command.add_option("--threads", threads, "processor threads; default: all cores")->check(CLI::Range(1, 1024));
+  command.add_option("--seed", seed, "seed of everything drawn at random")->capture_default_str();
+  command.add_option("--precision", precision, "f32, bf16, or auto: bf16 where the processor multiplies it in hardware")
+      ->check(CLI::IsMember({"f32", "bf16", "auto"}))->capture_default_str();
+  command.add_option("--batch-size", batch_size, "images a batch")->check(CLI::Range(1, 4096))->capture_default_str();
+}
+
+void CommonFlags::apply() const {
+  if (threads > 0) at::set_num_threads(threads);
+  set_log_sink(make_terminal_sink(quiet));
+  if (!json.empty() && json != "-") check_writable(json);
+}
+
+void CommonFlags::write_json(const std::string& text) const {
+  if (json.empty()) return;
+  if (json == "-") {
+    std::cout << text << '\n';
+  } else {
+    write_text_file(json, text + "\n");
+  }
+}
+
+void ModelFlags::add_to(CLI::App& command) {
+  command.add_option("MODEL", model, "checkpoint (.safetensors, .pth) or the name of a known architecture")->required();
+  command.add_option("--num-heads", num_heads, "attention heads, where the checkpoint does not say")->check(CLI::PositiveNumber);
+  command.add_option("--image-size", image_size, "run at another image size; position embeddings are resized")->check(CLI::PositiveNumber);
+  command.add_option("--num-classes", num_classes, "classes that the classifier must have")->check(CLI::PositiveNumber);
+}
+
+model::LoadHints ModelFlags::hints() const {
+  model::LoadHints hints;
+  if (num_heads > 0) hints.num_heads = num_heads;
+  if (image_size > 0) hints.image_size = image_size;
+  if (num_classes > 0) hints.num_classes = num_classes;
+  return hints;
+}
+
+std::unique_ptr<model::Model> ModelFlags::load(const std::string& precision) const {
+  auto loaded = model::load_model(model, hints());
+  loaded->set_compute_dtype(model::parse_precision(precision));
+  return loaded;
+}
+
+void DataFlags::add_to(CLI::App& command) {
+  command.add_option("--mean", mean, "mean of the normalisation, one number or three")->delimiter(',')->expected(1, 3);
+  command.add_option("--std", std, "standard deviation of the normalisation, one number or three")->delimiter(',')->expected(1, 3);
+  command.add_option("--resize", resize, "short side before the crop in pixels, or none");
+  command.add_option("--crop", crop, "side of the centre crop in pixels")->check(CLI::PositiveNumber);
+  command.add_option("--interpolation", interpolation, "bicubic or bilinear")->check(CLI::IsMember({"bicubic", "bilinear"}));
+  command.add_option("--classes", classes, "class folders in index order, one a line; its rank is the class index")->type_name("FILE");
+  command.add_option("--max-corrupt", max_corrupt, "corrupt images to tolerate")->check(CLI::NonNegativeNumber)->capture_default_str();
+}
+
+std::optional<int64_t> parse_resize(const std::string& text) {
+  if (text == "none") return std::nullopt;
+  try {
+    size_t used = 0;
+    const int64_t value = std::stoll(text, &used);
+    if (used == text.size() && value > 0 && value <= 65536) return value;
+  } catch (const std::exception&) {
+  }
+  throw UsageError("--resize takes a number of pixels or none, not '" + text + "'");
+}
+
+namespace {
+
+std::array<double, 3> triple(const std::vector<double>& values, const std::string& flag) {
+  if (values.size() == 2) throw UsageError(flag + " takes one number or three");
+  return values.size() == 1 ? std::array<double, 3>{values[0], values[0], values[0]}
+                            : std::array<double, 3>{values[0], values[1], values[2]};
+}
+
+}  // namespace
+
+PreprocessSpec DataFlags::preprocess(const ModelSpec& spec, const std::string& source) const {
+  PreprocessSpec out;
+  if (spec.preprocess) {
+    out = *spec.preprocess;
+  } else if (mean.empty() || std.empty()) {
+    throw UsageError(source + " does not say how its images were normalised; pass --mean and --std (0.5 and 0.5 for timm's augreg ViTs, "
+                     "0.485,0.456,0.406 and 0.229,0.224,0.225 for DeiT)");
+  } else {
+    out.resize = spec.image_size[0] * 10 / 9;
+  }
+  if (!spec.preprocess || out.crop != spec.image_size[0]) out.crop = spec.image_size[0];
+  if (!mean.empty()) out.mean = triple(mean, "--mean");
+  if (!std.empty()) out.std = triple(std, "--std");
+  for (double s : out.std) {
+    if (!(s > 0)) throw UsageError("--std must be positive");
+  }
+  if (!resize.empty()) out.resize = parse_resize(resize);
+  if (crop > 0) out.crop = crop;
+  if (!interpolation.empty()) out.interpolation = interpolation == "bilinear" ? Interpolation::kBilinear : Interpolation::kBicubic;
+  if (out.crop != spec.image_size[0] || out.crop != spec.image_size[1]) {
+    throw UsageError("the model takes images of " + std::to_string(spec.image_size[0]) + " x " + std::to_string(spec.image_size[1]) +
+                     " pixels, but --crop says " + std::to_string(out.crop) + "; pass --image-size " + std::to_string(out.crop) + " too");
+  }
+  return out;
+}
+
+data::DatasetOptions DataFlags::dataset() const { return {classes}; }
+
+Manifest manifest_of(const Context& context, const CommonFlags& flags, const std::string& data_fingerprint) {
+  Manifest manifest = make_manifest(context.command_line, flags.seed, at::get_num_threads());
+  manifest.torch_version = TORCH_VERSION;
+  manifest.instruction_set = at::get_cpu_capability();
+  manifest.data_fingerprint = data_fingerprint;
+  return manifest;
+}
+
+namespace {
+
+std::string fixed(double value, int digits) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f", digits, value);
+  return text;
+}
+
+}  // namespace
+
+std::string percent(double fraction, int digits) { return fixed(100 * fraction, digits) + " %"; }
+std::string millions(int64_t count) { return fixed(static_cast<double>(count) / 1e6, 3) + " M"; }
+std::string billions(int64_t count) { return fixed(static_cast<double>(count) / 1e9, 3) + " G"; }
+
+}  // namespace vitrim::app

@@ -1,0 +1,100 @@
+#pragma once
+// What the subcommands share: the context they run in, common flags, and how results leave the program.
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "vitrim/core/artifacts.h"
+#include "vitrim/data/dataset.h"
+#include "vitrim/model/loading.h"
+
+namespace vitrim::app {
+
+/// A wrong use that the parser could not see; exit code 2.
+class UsageError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// What the chosen subcommand will do, and facts about this call.
+struct Context {
+  std::string command_line;
+  std::function<void()> run;
+};
+
+Context make_context(int argc, char** argv);
+
+/// Adds every subcommand to `app`; the chosen one sets `context.run`.
+void add_commands(CLI::App& app, Context& context);
+/// Prints what was wrong with the command line, with the nearest valid name, and returns the exit code (0 for --help, 2 otherwise).
+int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv);
+
+/// Flags of every command.
+struct CommonFlags {
+  std::string json;             ///< file, or "-" for standard output
+  bool quiet = false;
+  int threads = 0;
+  uint64_t seed = 0;
+  std::string precision = "auto";
+  int64_t batch_size = 50;
+
+  void add_to(CLI::App& command, bool computes = true);
+  /// Sets threads and the log sink; call first.
+  void apply() const;
+  /// True when results may be told in words on standard output.
+  bool speaks() const { return json != "-" && !quiet; }
+  /// Writes `text` where --json says, if it does.
+  void write_json(const std::string& text) const;
+};
+
+/// Flags that say what a checkpoint does not.
+struct ModelFlags {
+  std::string model;
+  int64_t num_heads = 0;
+  int64_t image_size = 0;
+  int64_t num_classes = 0;
+
+  void add_to(CLI::App& command);
+  model::LoadHints hints() const;
+  /// Loads the model, sets its compute dtype.
+  std::unique_ptr<model::Model> load(const std::string& precision) const;
+};
+
+/// Preprocessing and data-set flags.
+struct DataFlags {
+  std::vector<double> mean, std;
+  std::string resize;          ///< pixels or "none"
+  int64_t crop = 0;
+  std::string interpolation;
+  std::string classes;
+  int64_t max_corrupt = 0;
+
+  void add_to(CLI::App& command);
+  /// The checkpoint's preprocessing with the flags laid over it. Throws UsageError where neither says mean and std.
+  PreprocessSpec preprocess(const ModelSpec& spec, const std::string& source) const;
+  data::DatasetOptions dataset() const;
+};
+
+/// "none" or a number of pixels; UsageError on anything else.
+std::optional<int64_t> parse_resize(const std::string& text);
+
+/// Manifest of this call.
+Manifest manifest_of(const Context& context, const CommonFlags& flags, const std::string& data_fingerprint);
+
+/// "82.3 %" and the like.
+std::string percent(double fraction, int digits = 1);
+std::string millions(int64_t count);
+std::string billions(int64_t count);
+
+void add_inspect(CLI::App& app, Context& context);
+void add_eval(CLI::App& app, Context& context);
+void add_analyze(CLI::App& app, Context& context);
+void add_compress(CLI::App& app, Context& context);
+void add_report(CLI::App& app, Context& context);
+void add_train(CLI::App& app, Context& context);
+
+}  // namespace vitrim::app

@@ -1,0 +1,53 @@
+// vitrim eval: accuracy of a model on labelled images.
+
+#include <cstdio>
+
+#include "command.h"
+#include "vitrim/core/artifact_json.h"
+#include "vitrim/eval/accuracy.h"
+
+namespace vitrim::app {
+
+namespace {
+
+struct EvalFlags {
+  CommonFlags common;
+  ModelFlags model;
+  DataFlags data;
+  std::string source;
+};
+
+void run(const EvalFlags& flags, const Context& context) {
+  flags.common.apply();
+  const auto model = flags.model.load(flags.common.precision);
+  const auto dataset = data::open_dataset(flags.source, flags.data.dataset());
+  eval::AccuracyOptions options;
+  options.preprocess = flags.data.preprocess(model->spec(), flags.model.model);
+  options.batch_size = flags.common.batch_size;
+  options.threads = flags.common.threads;
+  options.max_corrupt = flags.data.max_corrupt;
+  EvalResult result = eval::evaluate(*model, *dataset, options);
+  result.manifest = manifest_of(context, flags.common, dataset->fingerprint());
+  result.model = flags.model.model;
+  flags.common.write_json(to_json(result));
+  if (flags.common.speaks()) {
+    std::printf("%s on %s: top-1 %s (95 %% interval %s to %s), top-5 %s, %lld images\n", flags.model.model.c_str(), result.data.c_str(),
+                percent(result.top1).c_str(), percent(result.top1_ci95.first).c_str(), percent(result.top1_ci95.second).c_str(),
+                percent(result.top5).c_str(), static_cast<long long>(result.images));
+  }
+}
+
+}  // namespace
+
+void add_eval(CLI::App& app, Context& context) {
+  auto flags = std::make_shared<EvalFlags>();
+  flags->common.precision = "f32";
+  CLI::App* command = app.add_subcommand("eval", "accuracy of a model on labelled images");
+  flags->model.add_to(*command);
+  command->add_option("--data", flags->source, "image folder, CIFAR .bin file, or synthetic:SPLIT[:COUNT]")->required();
+  flags->data.add_to(*command);
+  flags->common.add_to(*command);
+  command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });
+}
+
+}  // namespace vitrim::app

@@ -1,0 +1,96 @@
+// vitrim inspect: parameters and MACs, block by block, and what would be left.
+
+#include <cstdio>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "command.h"
+#include "vitrim/core/layer_list.h"
+#include "vitrim/eval/cost.h"
+#include "vitrim/surgery/remove_attention.h"
+
+namespace vitrim::app {
+
+namespace {
+
+using nlohmann::ordered_json;
+
+struct InspectFlags {
+  CommonFlags common;
+  ModelFlags model;
+  std::string remove;
+};
+
+std::string attention_name(const BlockSpec& block) { return block.attention == AttentionKind::kNone ? "none" : "softmax"; }
+
+ordered_json describe(const ModelSpec& spec) {
+  const eval::ModelCost cost = eval::count_cost(spec);
+  ordered_json out;
+  out["params"] = cost.params;
+  out["macs"] = cost.macs;
+  out["blocks"] = ordered_json::array();
+  for (size_t i = 0; i < spec.blocks.size(); ++i) {
+    const BlockSpec& block = spec.blocks[i];
+    out["blocks"].push_back({{"attention", attention_name(block)},
+                             {"params", cost.blocks[i].params},
+                             {"macs", cost.blocks[i].macs},
+                             {"attention_params", cost.blocks[i].attention_params},
+                             {"attention_macs", cost.blocks[i].attention_macs},
+                             {"embed_dim", block.embed_dim},
+                             {"num_heads", block.num_heads},
+                             {"qk_dim", block.qk_dim},
+                             {"v_dim", block.v_dim},
+                             {"mlp_dim", block.mlp_dim}});
+  }
+  return out;
+}
+
+void print(const ModelSpec& spec, const std::string& title) {
+  const eval::ModelCost cost = eval::count_cost(spec);
+  std::printf("%s: %s parameters, %s MACs, image %lld x %lld, patch %lld, %lld tokens, %lld classes\n", title.c_str(),
+              millions(cost.params).c_str(), billions(cost.macs).c_str(), static_cast<long long>(spec.image_size[0]),
+              static_cast<long long>(spec.image_size[1]), static_cast<long long>(spec.patch_size),
+              static_cast<long long>(spec.num_tokens()), static_cast<long long>(spec.num_classes));
+  std::printf("  block  attention  heads  q/k   v    mlp     params         MACs\n");
+  for (size_t i = 0; i < spec.blocks.size(); ++i) {
+    const BlockSpec& b = spec.blocks[i];
+    std::printf("  %5zu  %-9s  %5lld  %3lld  %3lld  %5lld  %9s  %11s\n", i, attention_name(b).c_str(), static_cast<long long>(b.num_heads),
+                static_cast<long long>(b.qk_dim), static_cast<long long>(b.v_dim), static_cast<long long>(b.mlp_dim),
+                millions(cost.blocks[i].params).c_str(), billions(cost.blocks[i].macs).c_str());
+  }
+}
+
+void run(const InspectFlags& flags) {
+  flags.common.apply();
+  const ModelSpec spec = model::load_spec(flags.model.model, flags.model.hints());
+  ordered_json out = describe(spec);
+  if (flags.common.speaks()) print(spec, flags.model.model);
+  if (!flags.remove.empty()) {
+    const std::vector<int> layers = parse_layer_list(flags.remove, static_cast<int>(spec.blocks.size()));
+    const ModelSpec left = surgery::remove_attention(spec, layers);
+    const eval::ModelCost before = eval::count_cost(spec), after = eval::count_cost(left);
+    auto change = [](int64_t b, int64_t a) { return static_cast<double>(a - b) / static_cast<double>(b); };
+    out["removed"] = layers;
+    out["left"] = describe(left);
+    out["params_change"] = change(before.params, after.params);
+    out["macs_change"] = change(before.macs, after.macs);
+    if (flags.common.speaks()) {
+      print(left, "less the attention of " + format_layer_list(layers));
+      std::printf("parameters %+.1f %%, MACs %+.1f %%\n", 100 * change(before.params, after.params), 100 * change(before.macs, after.macs));
+    }
+  }
+  flags.common.write_json(out.dump(2));
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app, Context& context) {
+  auto flags = std::make_shared<InspectFlags>();
+  CLI::App* command = app.add_subcommand("inspect", "parameters and MACs of a model, block by block");
+  flags->model.add_to(*command);
+  command->add_option("--remove-attention", flags->remove, "also show what is left without these layers' attention, such as 0,1,3");
+  flags->common.add_to(*command, /*computes=*/false);
+  command->callback([flags, &context] { context.run = [flags] { run(*flags); }; });
+}
+
+}  // namespace vitrim::app

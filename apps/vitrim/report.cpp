@@ -1,0 +1,42 @@
+// vitrim report: result files to one page.
+
+#include <cstdio>
+
+#include "command.h"
+#include "vitrim/core/atomic_file.h"
+#include "vitrim/report/report.h"
+
+namespace vitrim::app {
+
+namespace {
+
+struct ReportFlags {
+  CommonFlags common;
+  std::vector<std::string> files;
+  std::string output;
+  std::string title = "vitrim report";
+};
+
+void run(const ReportFlags& flags) {
+  flags.common.apply();
+  check_writable(flags.output);
+  std::vector<report::Document> documents;
+  for (const std::string& file : flags.files) documents.push_back({file, read_text_file(file)});
+  write_text_file(flags.output, report::render(documents, flags.title));
+  flags.common.write_json("{\"report\": \"" + flags.output + "\"}");
+  if (flags.common.speaks()) std::printf("wrote %s\n", flags.output.c_str());
+}
+
+}  // namespace
+
+void add_report(CLI::App& app, Context& context) {
+  auto flags = std::make_shared<ReportFlags>();
+  CLI::App* command = app.add_subcommand("report", "draw result files as one self-contained HTML page");
+  command->add_option("FILE", flags->files, "JSON files written by analyze, compress and eval")->required();
+  command->add_option("-o,--output", flags->output, "the page")->required();
+  command->add_option("--title", flags->title, "heading of the page")->capture_default_str();
+  flags->common.add_to(*command, /*computes=*/false);
+  command->callback([flags, &context] { context.run = [flags] { run(*flags); }; });
+}
+
+}  // namespace vitrim::app

@@ -1,0 +1,41 @@
+#pragma once
+// Absorption: the MLPs of a model take over the work of attention layers that were removed, from unlabelled images in minutes (DESIGN section 4).
+
+#include <cstdint>
+#include <vector>
+
+#include "vitrim/data/loader.h"
+#include "vitrim/model/model.h"
+
+namespace vitrim::absorb {
+
+struct AbsorbOptions {
+  double ridge = 0.3;               ///< strength a, times the mean diagonal of the Gram matrix
+  double cls_weight = 10;           ///< weight of the CLS token against a patch token; 1 is used where there is no CLS
+  int64_t ridge_patches = 48;       ///< patch tokens drawn per image for the ridge step
+  int64_t epochs = 1;               ///< block-wise gradient epochs after the ridge step; 0: closed form only
+  double learning_rate = 1e-3;
+  int64_t fit_patches = 48;         ///< patch tokens drawn per step of the gradient fit
+  int64_t fit_batch = 16;
+  double held_out = 0.1;            ///< share of the images kept out of the fit, for the figures below
+  int64_t batch_size = 50;
+  uint64_t seed = 0;
+};
+
+/// How near the student came to the teacher, on images kept out of the fit.
+struct AbsorbReport {
+  int64_t fit_images = 0, held_out_images = 0;
+  double kl = 0;             ///< mean KL of softened logits, nats (analysis/distortion.h)
+  double agreement = 0;      ///< share of images with the teacher's prediction
+  double feature_error = 0;  ///< relative
+  double plain_kl = 0;       ///< the student's before absorption
+  double plain_agreement = 0;
+};
+
+/// Fits `student` (same blocks as `teacher`, some without attention) in place, from the first changed block up: refits fc2 by ridge
+/// regression on the student's own stream so that the block's output matches the teacher's, then improves the whole block (norms, attention that
+/// stays, MLP) by AdamW on the same target. No labels. Layer scale of a refitted MLP is folded into fc2 (gamma becomes 1).
+/// Memory: about four streams of all images. Throws std::invalid_argument where the two models do not match, Error where a fit fails.
+AbsorbReport absorb(model::Model& student, const model::Model& teacher, const data::ImageBatch& images, const AbsorbOptions& options = {});
+
+}  // namespace vitrim::absorb

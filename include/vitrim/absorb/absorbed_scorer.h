@@ -1,0 +1,40 @@
+#pragma once
+// The `absorbed` criterion (DESIGN section 3): a set's distortion after closed-form absorption, on images kept out of that fit.
+
+#include <memory>
+#include <vector>
+
+#include "vitrim/absorb/absorb.h"
+#include "vitrim/select/set_scorer.h"
+
+namespace vitrim::absorb {
+
+struct AbsorbedScorerOptions {
+  double ridge = 2.0;           ///< stronger than in the final fit: fewer images
+  double cls_weight = 10;
+  int64_t ridge_patches = 24;
+  double held_out = 0.25;       ///< share of the images that score and do not fit
+  int64_t batch_size = 50;
+  int64_t replicates = 200;
+  uint64_t seed = 0;
+};
+
+/// Scores sets by the mean KL of softened logits to the dense model after a ridge refit of fc2 in every block from the first removed one on.
+/// The student's stream depends only on the removed layers below, so sets share prefixes; blocks below the first removed one cost
+/// nothing. Memory: the teacher's stream after every block in bfloat16 and one float32 stream per block.
+class AbsorbedScorer : public select::SetScorer {
+ public:
+  /// Model and images must outlive the scorer.
+  AbsorbedScorer(const model::Model& model, const data::ImageBatch& images, AbsorbedScorerOptions options = {});
+  ~AbsorbedScorer() override;
+  int num_layers() const override;
+  std::vector<int> candidates() const override;
+  std::vector<select::ScoredSet> score(const std::vector<select::LayerSet>& sets) override;
+  int64_t block_evaluations() const override;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace vitrim::absorb

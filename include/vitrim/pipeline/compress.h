@@ -1,0 +1,37 @@
+#pragma once
+// `vitrim compress` as a function: analyze, select, absorb, cut, fold, evaluate.
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "vitrim/absorb/absorb.h"
+#include "vitrim/core/artifacts.h"
+#include "vitrim/data/dataset.h"
+#include "vitrim/eval/accuracy.h"
+#include "vitrim/model/model.h"
+#include "vitrim/pipeline/analyze.h"
+
+namespace vitrim::pipeline {
+
+struct CompressOptions {
+  std::vector<int> layers;        ///< remove these; empty: choose analyze.count by analyze
+  AnalyzeOptions analyze;
+  absorb::AbsorbOptions absorb;
+  bool absorb_layers = true;      ///< false: cut only
+  int random_controls = 0;        ///< random sets to treat alike; with `controls` also first-k, last-k, least-norm and the other criterion's set
+  bool controls = false;
+};
+
+struct Compressed {
+  std::unique_ptr<model::Model> model;
+  CompressResult result;  ///< manifest, model and output names are left to the caller
+};
+
+/// Removes attention layers and lets the MLPs take their work over, on unlabelled calibration images. With `evaluation` both models (and the
+/// controls) are evaluated on it, paired. The dense model is not changed.
+Compressed compress(const model::Model& dense, const data::ImageBatch& calibration, const data::Dataset* evaluation,
+                    const eval::AccuracyOptions& accuracy, const CompressOptions& options);
+
+}  // namespace vitrim::pipeline

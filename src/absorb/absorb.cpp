@@ -1,0 +1,123 @@
+#include "vitrim/absorb/absorb.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "absorb/block_fit.h"
+#include "absorb/streams.h"
+#include "vitrim/absorb/ridge.h"
+#include "vitrim/analysis/distortion.h"
+#include "vitrim/core/log.h"
+#include "vitrim/core/random.h"
+
+namespace vitrim::absorb {
+
+namespace {
+
+int first_changed_block(const ModelSpec& student, const ModelSpec& teacher) {
+  if (student.blocks.size() != teacher.blocks.size() || student.num_tokens() != teacher.num_tokens() ||
+      student.embed_dim != teacher.embed_dim) {
+    throw std::invalid_argument("[absorb::absorb] student and teacher differ in more than removed attention");
+  }
+  for (size_t i = 0; i < student.blocks.size(); ++i) {
+    if (student.blocks[i] != teacher.blocks[i]) return static_cast<int>(i);
+  }
+  return static_cast<int>(student.blocks.size());
+}
+
+// The images in random order, so that the part kept out holds all kinds (folders come sorted by class).
+at::Tensor shuffled_order(int64_t n, uint64_t seed) {
+  Random random(seed, /*stream=*/0x6f7264);
+  return at::tensor(permutation(n, random), at::kLong);
+}
+
+// gamma * (W h + b) as one fc2.
+void fold_layer_scale(model::Model& model, const std::string& prefix) {
+  if (!model.has_parameter(prefix + "ls2.gamma")) return;
+  const at::Tensor gamma = model.parameter(prefix + "ls2.gamma");
+  model.set_parameter(prefix + "mlp.fc2.weight", model.parameter(prefix + "mlp.fc2.weight") * gamma.unsqueeze(1));
+  model.set_parameter(prefix + "mlp.fc2.bias", model.parameter(prefix + "mlp.fc2.bias") * gamma);
+  model.set_parameter(prefix + "ls2.gamma", at::ones_like(gamma));
+}
+
+void ridge_block(model::Model& student, int index, const at::Tensor& input, const at::Tensor& target, const AbsorbOptions& options) {
+  const at::NoGradGuard no_grad;
+  const std::string prefix = "blocks." + std::to_string(index) + ".";
+  fold_layer_scale(student, prefix);
+  const at::Tensor w0 = student.parameter(prefix + "mlp.fc2.weight"), b0 = student.parameter(prefix + "mlp.fc2.bias");
+  RidgeFit fit(w0.size(1), w0.size(0));
+  for (int64_t begin = 0; begin < input.size(0); begin += options.batch_size) {
+    const int64_t end = std::min(input.size(0), begin + options.batch_size);
+    const at::Tensor tokens = sample_tokens(student.spec(), options.ridge_patches, options.seed + static_cast<uint64_t>(begin));
+    model::BlockTrace trace;
+    student.run_block_at(index, input.slice(0, begin, end), tokens, &trace);
+    const at::Tensor wanted = target.slice(0, begin, end).index_select(1, tokens) - trace.after_attention;
+    const at::Tensor weight = token_weights(student.spec(), tokens.size(0), options.cls_weight).expand({end - begin, -1});
+    fit.add(trace.hidden.reshape({-1, w0.size(1)}), wanted.reshape({-1, w0.size(0)}), weight.reshape({-1}));
+  }
+  const RidgeFit::Solution solution = fit.solve(w0, b0, options.ridge);
+  student.set_parameter(prefix + "mlp.fc2.weight", solution.weight);
+  student.set_parameter(prefix + "mlp.fc2.bias", solution.bias);
+}
+
+struct Closeness {
+  double kl = 0, agreement = 0, feature_error = 0;
+};
+
+Closeness compare(const model::Output& dense, const model::Output& student) {
+  Closeness c;
+  c.feature_error = analysis::relative_error(dense.features, student.features);
+  if (!dense.logits.defined()) return c;
+  c.kl = analysis::kl_per_image(dense.logits, student.logits).mean().item<double>();
+  c.agreement = analysis::agreement(dense.logits, student.logits);
+  return c;
+}
+
+model::Output run_all(const model::Model& model, at::Tensor x, int64_t batch_size) {
+  for (int i = 0; i < model.num_blocks(); ++i) x = advance(model, i, x, batch_size);
+  return finish_all(model, x, batch_size);
+}
+
+}  // namespace
+
+AbsorbReport absorb(model::Model& student, const model::Model& teacher, const data::ImageBatch& images, const AbsorbOptions& options) {
+  const int first = first_changed_block(student.spec(), teacher.spec());
+  const int64_t n = images.size();
+  if (n < 8) throw std::invalid_argument("[absorb::absorb] needs at least 8 images, got " + std::to_string(n));
+  const int64_t held = std::clamp<int64_t>(std::llround(options.held_out * static_cast<double>(n)), 1, n / 2);
+  const int64_t fit = n - held;
+  at::Tensor teacher_x = embed_all(teacher, images, options.batch_size).index_select(0, shuffled_order(n, options.seed));
+  at::Tensor student_x = teacher_x;
+
+  AbsorbReport report;
+  report.fit_images = fit;
+  report.held_out_images = held;
+  const model::Output plain = run_all(student, teacher_x.slice(0, fit), options.batch_size);
+  Progress progress("absorb", student.num_blocks(), "blocks");
+  for (int i = 0; i < student.num_blocks(); ++i) {
+    const at::Tensor target = advance(teacher, i, teacher_x, options.batch_size);
+    if (i < first) {
+      student_x = target;
+    } else {
+      ridge_block(student, i, student_x.slice(0, 0, fit), target.slice(0, 0, fit), options);
+      if (options.epochs > 0) fit_block(student, i, student_x.slice(0, 0, fit), target.slice(0, 0, fit), options);
+      student_x = advance(student, i, student_x, options.batch_size);
+    }
+    teacher_x = target;
+    progress.advance();
+  }
+  const model::Output dense = finish_all(teacher, teacher_x.slice(0, fit), options.batch_size);
+  const Closeness before = compare(dense, plain);
+  const Closeness after = compare(dense, finish_all(student, student_x.slice(0, fit), options.batch_size));
+  report.plain_kl = before.kl;
+  report.plain_agreement = before.agreement;
+  report.kl = after.kl;
+  report.agreement = after.agreement;
+  report.feature_error = after.feature_error;
+  return report;
+}
+
+}  // namespace vitrim::absorb

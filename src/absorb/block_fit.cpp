@@ -1,0 +1,48 @@
+#include "absorb/block_fit.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include "absorb/streams.h"
+#include "vitrim/core/error.h"
+#include "vitrim/core/random.h"
+#include "vitrim/train/adamw.h"
+
+namespace vitrim::absorb {
+
+void fit_block(model::Model& student, int index, const at::Tensor& input, const at::Tensor& target, const AbsorbOptions& options) {
+  const std::vector<std::string> names = student.block_parameters(index);
+  std::vector<at::Tensor> leaves;
+  for (const std::string& name : names) {
+    leaves.push_back(student.parameter(name).detach().clone().requires_grad_(true));
+    student.bind_parameter(name, leaves.back());
+  }
+  train::AdamW adam(leaves, {0.9, 0.99, 1e-8, 0.0});
+  const int64_t images = input.size(0), batch = std::min(options.fit_batch, images);
+  const int64_t steps_an_epoch = images / batch, steps = steps_an_epoch * options.epochs;
+  const int64_t warm_up = std::max<int64_t>(1, std::min<int64_t>(10, steps / 10));
+  Random random(options.seed, /*stream=*/0x666974 + static_cast<uint64_t>(index));
+  for (int64_t step = 0, cursor = images; step < steps; ++step, cursor += batch) {
+    static thread_local std::vector<int64_t> order;
+    if (step % steps_an_epoch == 0) {
+      order = permutation(images, random);
+      cursor = 0;
+    }
+    const at::Tensor rows = at::from_blob(order.data() + cursor, {batch}, at::kLong).clone();
+    const at::Tensor tokens = sample_tokens(student.spec(), options.fit_patches, random.next());
+    const at::Tensor wanted = target.index_select(0, rows).index_select(1, tokens).to(at::kFloat);
+    const at::Tensor weight = token_weights(student.spec(), tokens.size(0), options.cls_weight);
+    const at::Tensor got = student.run_block_at(index, input.index_select(0, rows).to(at::kFloat), tokens, nullptr);
+    const at::Tensor loss = ((got - wanted).square().mean(2) * weight).sum() / (weight.sum() * static_cast<double>(batch));
+    const auto gradients = torch::autograd::grad({loss}, leaves);
+    adam.step(gradients, train::cosine_schedule(step, steps, warm_up, options.learning_rate));
+  }
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (!at::isfinite(leaves[i].detach()).all().item<bool>()) {
+      throw Error("[absorb::fit_block] block " + std::to_string(index) + ": the fit diverged; use a lower --learning-rate");
+    }
+    student.bind_parameter(names[i], leaves[i].detach());
+  }
+}
+
+}  // namespace vitrim::absorb

@@ -1,0 +1,24 @@
+#pragma once
+// The streams of many images between two blocks, and the sampling of tokens for a fit.
+
+#include <ATen/core/Tensor.h>
+
+#include "vitrim/data/loader.h"
+#include "vitrim/model/model.h"
+
+namespace vitrim::absorb {
+
+/// Stream before block 0 of all images, float32 [n, N, C].
+at::Tensor embed_all(const model::Model& model, const data::ImageBatch& images, int64_t batch_size);
+/// The stream after block `index`, batch by batch.
+at::Tensor advance(const model::Model& model, int index, const at::Tensor& x, int64_t batch_size);
+/// Features and logits of all images.
+model::Output finish_all(const model::Model& model, const at::Tensor& x, int64_t batch_size);
+
+/// Token indices for one step: every prefix token that the output reads (all prefix tokens), then `patches` random patch tokens, ascending. All
+/// tokens where `patches` is not smaller than their number.
+at::Tensor sample_tokens(const ModelSpec& spec, int64_t patches, uint64_t seed);
+/// Loss weights of such tokens, float32 [T]: cls_weight for prefix tokens, 1 for patches.
+at::Tensor token_weights(const ModelSpec& spec, int64_t tokens, double cls_weight);
+
+}  // namespace vitrim::absorb

@@ -1,0 +1,145 @@
+#include "vitrim/pipeline/analyze.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "vitrim/analysis/layer_trace.h"
+
+namespace vitrim::pipeline {
+
+using select::LayerSet;
+
+Criterion parse_criterion(const std::string& name) {
+  if (name == "te") return Criterion::kTransferEntropy;
+  if (name == "absorbed") return Criterion::kAbsorbed;
+  throw std::invalid_argument("criterion must be te or absorbed, not '" + name + "'");
+}
+
+std::string to_string(Criterion criterion) { return criterion == Criterion::kAbsorbed ? "absorbed" : "te"; }
+
+namespace {
+
+data::ImageBatch subset(const data::ImageBatch& images, int64_t count) {
+  if (count <= 0 || count >= images.size()) return images;
+  data::ImageBatch out = images;
+  const std::vector<int64_t> indices = data::spread_indices(images.size(), count);
+  out.pixels = images.pixels.index_select(0, at::tensor(indices, at::kLong));
+  out.labels.clear();
+  out.names.clear();
+  for (int64_t i : indices) {
+    out.labels.push_back(images.labels[static_cast<size_t>(i)]);
+    out.names.push_back(images.names[static_cast<size_t>(i)]);
+  }
+  return out;
+}
+
+std::vector<LayerSet> singles(const std::vector<int>& layers) {
+  std::vector<LayerSet> sets;
+  for (int layer : layers) sets.push_back({layer});
+  return sets;
+}
+
+void single_layer_figures(analysis::TransferEntropyScorer& drop, analysis::TransferEntropyScorer& identity, LayerScores& scores) {
+  const std::vector<LayerSet> sets = singles(drop.candidates());
+  for (const select::ScoredSet& s : drop.score(sets)) {
+    const int layer = s.result.layers.front();
+    scores.te_drop[layer] = s.result.te;
+    scores.kl_drop[layer] = s.result.kl;
+    scores.feature_error_drop[layer] = s.result.feature_error;
+  }
+  for (const select::ScoredSet& s : identity.score(sets)) scores.te_identity[s.result.layers.front()] = s.result.te;
+}
+
+int64_t brute_force_evaluations(int candidates, int count, int layers) {
+  double sets = 1;
+  for (int i = 0; i < count; ++i) sets = sets * (candidates - i) / (i + 1);
+  return static_cast<int64_t>(std::llround(std::min(sets, 1e15))) * layers;
+}
+
+// TE of sets that were found under another criterion, so that both figures stand beside each other.
+void add_te(analysis::TransferEntropyScorer& te, std::vector<SetResult>& sets) {
+  std::vector<LayerSet> layers;
+  for (const SetResult& s : sets) layers.push_back(s.layers);
+  const auto scored = te.score(layers);
+  for (size_t i = 0; i < sets.size(); ++i) {
+    sets[i].te = scored[i].result.te;
+    sets[i].kl = scored[i].result.kl;
+    sets[i].feature_error = scored[i].result.feature_error;
+  }
+}
+
+std::vector<SetResult> results_of(const select::SearchResult& found) {
+  std::vector<SetResult> out;
+  for (const select::ScoredSet& s : found.sets) out.push_back(s.result);
+  return out;
+}
+
+}  // namespace
+
+LayerScores analyze(const model::Model& model, const data::ImageBatch& images, const AnalyzeOptions& options) {
+  const at::NoGradGuard no_grad;
+  const data::ImageBatch te_images = subset(images, options.te_images);
+  LayerScores scores;
+  scores.estimator = analysis::to_string(options.te.estimator);
+  scores.criterion = to_string(options.criterion);
+  scores.search = select::to_string(options.search.strategy);
+  scores.mask = analysis::to_string(options.te.mask);
+  scores.images = te_images.size();
+
+  analysis::LayerTraceOptions trace_options;
+  trace_options.estimator = options.te.estimator;
+  trace_options.replicates = options.te.replicates;
+  trace_options.seed = options.te.seed;
+  trace_options.batch_size = options.te.batch_size;
+  const analysis::LayerTrace trace = analysis::trace_layers(model, te_images, trace_options);
+  scores.attention_entropy = trace.attention;
+  scores.mlp_entropy = trace.mlp;
+  scores.other_estimator = {{"attention", trace.other_attention}, {"mlp", trace.other_mlp}};
+  scores.spectrum = trace.spectrum;
+
+  analysis::TransferEntropyOptions drop_options = options.te, identity_options = options.te;
+  drop_options.mask = analysis::Mask::kDrop;
+  identity_options.mask = analysis::Mask::kIdentity;
+  analysis::TransferEntropyScorer drop(model, te_images, drop_options), identity(model, te_images, identity_options);
+  analysis::TransferEntropyScorer& te = options.te.mask == analysis::Mask::kDrop ? drop : identity;
+  scores.output_entropy = te.output_entropy();
+  scores.floored_channels = te.floored_channels();
+
+  select::SearchOptions search = options.search;
+  search.count = options.count;
+  const int candidates = static_cast<int>(te.candidates().size());
+  if (options.count > candidates) {
+    throw std::invalid_argument("can't remove " + std::to_string(options.count) + " attention layers: the model has " + std::to_string(candidates));
+  }
+  scores.brute_force_block_evaluations = brute_force_evaluations(candidates, options.count, model.num_blocks());
+  auto search_te = [&] { return results_of(select::search(te, search)); };
+  auto search_absorbed = [&] {
+    const data::ImageBatch absorbed_images = subset(images, options.absorbed_images);
+    absorb::AbsorbedScorer scorer(model, absorbed_images, options.absorbed);
+    for (const select::ScoredSet& s : scorer.score(singles(scorer.candidates()))) scores.absorbed[s.result.layers.front()] = s.result.score;
+    std::vector<SetResult> found = results_of(select::search(scorer, search));
+    if (options.criterion == Criterion::kAbsorbed) scores.block_evaluations = scorer.block_evaluations();
+    return found;
+  };
+  if (options.count > 0) {
+    // The search comes before all else that shares the scorer's cache, so that its own cost is what is counted.
+    if (options.criterion == Criterion::kTransferEntropy) {
+      const int64_t before = te.block_evaluations();
+      scores.sets = search_te();
+      scores.block_evaluations = te.block_evaluations() - before;
+      if (options.both_criteria) scores.other_criterion = search_absorbed();
+    } else {
+      scores.sets = search_absorbed();
+      if (options.both_criteria) scores.other_criterion = search_te();
+    }
+    add_te(te, options.criterion == Criterion::kAbsorbed ? scores.sets : scores.other_criterion);
+    scores.chosen = scores.sets.front().layers;
+  }
+  single_layer_figures(drop, identity, scores);
+  if (options.interactions) scores.interaction = analysis::interactions(te);
+  return scores;
+}
+
+}  // namespace vitrim::pipeline

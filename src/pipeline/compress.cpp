@@ -1,0 +1,98 @@
+#include "vitrim/pipeline/compress.h"
+
+#include <ATen/ATen.h>
+
+#include <chrono>
+#include <stdexcept>
+
+#include "vitrim/analysis/layer_trace.h"
+#include "vitrim/analysis/spectrum.h"
+#include "vitrim/core/layer_list.h"
+#include "vitrim/core/log.h"
+#include "vitrim/eval/cost.h"
+#include "vitrim/eval/statistics.h"
+#include "vitrim/select/controls.h"
+#include "vitrim/surgery/remove_attention.h"
+
+namespace vitrim::pipeline {
+
+namespace {
+
+// Seconds per phase, in order.
+class Stopwatch {
+ public:
+  explicit Stopwatch(std::vector<std::pair<std::string, double>>& phases) : phases_(phases) {}
+  void lap(const std::string& name) {
+    const auto now = std::chrono::steady_clock::now();
+    phases_.emplace_back(name, std::chrono::duration<double>(now - last_).count());
+    last_ = now;
+  }
+
+ private:
+  std::vector<std::pair<std::string, double>>& phases_;
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+std::unique_ptr<model::Model> cut(const model::Model& dense, const std::vector<int>& layers) {
+  surgery::SpecAndWeights parts{dense.spec(), dense.parameters()};
+  parts = surgery::fold_stream_gains(surgery::remove_attention(parts, layers));
+  // The student's weights will change in place; the dense model's must not.
+  checkpoint::StateDict own;
+  for (const auto& [name, tensor] : parts.weights.entries()) own.add(name, tensor.detach().clone());
+  auto model = model::make_model(parts.spec, own);
+  model->set_compute_dtype(dense.compute_dtype());
+  return model;
+}
+
+struct Student {
+  std::unique_ptr<model::Model> model;
+  absorb::AbsorbReport report;
+};
+
+Student make_student(const model::Model& dense, const std::vector<int>& layers, const data::ImageBatch& calibration,
+                     const CompressOptions& options) {
+  Student student{cut(dense, layers), {}};
+  if (options.absorb_layers) student.report = absorb::absorb(*student.model, dense, calibration, options.absorb);
+  return student;
+}
+
+}  // namespace
+
+Compressed compress(const model::Model& dense, const data::ImageBatch& calibration, const data::Dataset* evaluation,
+                    const eval::AccuracyOptions& accuracy, const CompressOptions& options) {
+  Compressed out;
+  CompressResult& result = out.result;
+  Stopwatch watch(result.seconds);
+  std::vector<int> layers = options.layers;
+  result.reason = "named";
+  if (layers.empty()) {
+    result.scores = analyze(dense, calibration, options.analyze);
+    layers = result.scores->chosen;
+    result.reason = result.scores->criterion + ", " + result.scores->search;
+    watch.lap("analyze");
+    log_info("removing the attention of " + (layers.empty() ? "no layer" : format_layer_list(layers)));
+  }
+  Student student = make_student(dense, layers, calibration, options);
+  result.removed = layers;
+  result.held_out_kl = student.report.kl;
+  result.held_out_agreement = student.report.agreement;
+  watch.lap("absorb");
+
+  result.dense_spec = dense.spec();
+  result.compressed_spec = student.model->spec();
+  const eval::ModelCost before = eval::count_cost(dense.spec()), after = eval::count_cost(student.model->spec());
+  result.dense_params = before.params;
+  result.dense_macs = before.macs;
+  result.compressed_params = after.params;
+  result.compressed_macs = after.macs;
+  if (evaluation) {
+    result.dense = eval::evaluate(dense, *evaluation, accuracy);
+    result.compressed = eval::evaluate(*student.model, *evaluation, accuracy);
+    result.paired = eval::compare_paired(result.dense->correct, result.compressed->correct);
+    watch.lap("evaluate");
+  }
+  out.model = std::move(student.model);
+  return out;
+}
+
+}  // namespace vitrim::pipeline
