@@ -1,0 +1,40 @@
+# What `cmake --install` writes: the program, the static libraries and headers of all modules, and a package that other projects find with
+# find_package(vitrim). Its targets are vitrim::core, vitrim::model, ... and vitrim::vitrim, which stands for all of them.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+# Every module, also those that have no source file yet and so are INTERFACE libraries.
+get_property(_targets DIRECTORY ${CMAKE_SOURCE_DIR}/src PROPERTY BUILDSYSTEM_TARGETS)
+set(_modules "")
+foreach(_target ${_targets})
+  get_target_property(_type ${_target} TYPE)
+  if(_target MATCHES "^vitrim_" AND _type MATCHES "^(STATIC|INTERFACE)_LIBRARY$")
+    string(REGEX REPLACE "^vitrim_" "" _name ${_target})
+    set_target_properties(${_target} PROPERTIES EXPORT_NAME ${_name})
+    list(APPEND _modules ${_target})
+  endif()
+endforeach()
+
+add_library(vitrim_all INTERFACE)
+add_library(vitrim::vitrim ALIAS vitrim_all)
+set_target_properties(vitrim_all PROPERTIES EXPORT_NAME vitrim)
+target_link_libraries(vitrim_all INTERFACE ${_modules})
+
+set(_package ${CMAKE_INSTALL_LIBDIR}/cmake/vitrim)
+install(TARGETS ${_modules} vitrim_all EXPORT vitrimTargets
+        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(EXPORT vitrimTargets NAMESPACE vitrim:: DESTINATION ${_package})
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/vitrim DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+# The program finds LibTorch where the build found it, in the build tree and in the installed one.
+if(TARGET vitrim)
+  set_target_properties(vitrim PROPERTIES INSTALL_RPATH "${VITRIM_TORCH_LIB_DIR}")
+  install(TARGETS vitrim RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+
+set(VITRIM_TORCH_PREFIX "${Torch_DIR}")
+configure_package_config_file(${CMAKE_SOURCE_DIR}/cmake/vitrimConfig.cmake.in ${CMAKE_BINARY_DIR}/package/vitrimConfig.cmake
+                              INSTALL_DESTINATION ${_package} NO_SET_AND_CHECK_MACRO)
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/package/vitrimConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/package/vitrimConfig.cmake ${CMAKE_BINARY_DIR}/package/vitrimConfigVersion.cmake DESTINATION ${_package})
