@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""Runs clang-tidy (see .clang-tidy) over src and apps.
+
+usage: tidy.py [--build FOLDER] [--jobs N] [FILE...]
+
+The build folder only lends its compile commands. GCC's precompiled header is no use to clang, so clang's own is made of the same headers
+first: without it each file would take half a minute.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def find_clang(tidy):
+    """The clang++ of clang-tidy's own version, else None: precompiled headers are only good within one version."""
+    text = subprocess.run([tidy, "--version"], capture_output=True, text=True, check=True).stdout
+    version = re.search(r"version (\d+)", text)
+    names = ["clang++-" + version.group(1)] if version else []
+    for name in names + [os.path.join(os.path.dirname(os.path.realpath(tidy)), "clang++")]:
+        if shutil.which(name):
+            return name
+    return None
+
+
+def split_command(entry):
+    """(arguments without what concerns output and precompiled headers, the precompiled header's source or None)"""
+    words = entry.get("arguments") or shlex.split(entry["command"])
+    kept, header, skip = [], None, False
+    for position, word in enumerate(words):
+        if skip:
+            skip = False
+        elif word == "-include" and words[position + 1].endswith("cmake_pch.hxx"):
+            header, skip = words[position + 1], True
+        elif word == "-o":
+            skip = True
+        elif word not in ("-Winvalid-pch", "-Werror", "-c"):
+            kept.append(word)
+    return kept + ["-Wno-unknown-warning-option"], header
+
+
+def make_pch(clang, words, header, source, folder):
+    """Compiles `header` with the flags of one command; returns what to add to the commands that use it."""
+    text = os.path.join(folder, "pch.hxx")  # away from GCC's .gch, which clang would try to read
+    shutil.copyfile(header, text)
+    out = os.path.join(folder, "pch.pch")
+    flags = [word for word in words[1:] if word != source and not word.endswith(".cpp")]
+    if clang and subprocess.run([clang, *flags, "-x", "c++-header", text, "-o", out], check=False).returncode == 0:
+        return ["-include-pch", out]
+    print("note: no precompiled header for clang, this will take long")
+    return ["-include", text]
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Runs clang-tidy over src and apps.")
+    parser.add_argument("--build", default="build/dev", help="build folder with compile_commands.json")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("files", nargs="*", help="only these files")
+    options = parser.parse_args()
+    tidy = shutil.which("clang-tidy")
+    if not tidy:
+        sys.exit("clang-tidy is missing (Debian: apt-get install clang-tidy)")
+    database = os.path.join(options.build, "compile_commands.json")
+    if not os.path.exists(database):
+        sys.exit(f"{database} is missing: configure first (cmake --preset dev)")
+    with open(database, encoding="utf-8") as file:
+        entries = json.load(file)
+
+    folder = os.path.join(os.path.abspath(options.build), "tidy")
+    os.makedirs(folder, exist_ok=True)
+    wanted = {os.path.abspath(name) for name in options.files}
+    out, pch = [], {}
+    for entry in entries:
+        relative = os.path.relpath(entry["file"], ROOT)
+        if not relative.startswith(("src" + os.sep, "apps" + os.sep)) or (wanted and entry["file"] not in wanted):
+            continue
+        words, header = split_command(entry)
+        if header:
+            if header not in pch:
+                pch[header] = make_pch(find_clang(tidy), words, header, entry["file"], folder)
+            words = words[:1] + pch[header] + words[1:]
+        out.append({"directory": entry["directory"], "file": entry["file"], "arguments": words})
+    with open(os.path.join(folder, "compile_commands.json"), "w", encoding="utf-8") as file:
+        json.dump(out, file)
+    if not out or (wanted and len(out) < len(wanted)):
+        sys.exit("a file is not among the compile commands" if wanted else "no file found")
+
+    def run(entry):
+        return subprocess.run([tidy, "-p", folder, "--quiet", entry["file"]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+
+    bad = 0
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        for entry, done in zip(out, pool.map(run, out)):
+            if done.returncode != 0:
+                bad += 1
+                lines = [line for line in done.stdout.splitlines() if not re.match(r"\d+ warnings? (generated|treated)|Suppressed", line)]
+                print("\n".join(lines), flush=True)
+    print(f"clang-tidy: {len(out)} files, {bad} with findings")
+    sys.exit(1 if bad else 0)
+
+
+if __name__ == "__main__":
+    main()
