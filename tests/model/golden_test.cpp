@@ -1,0 +1,154 @@
+// Outputs and gradients of timm's models, and of the real ViT-Ti, against reference tensors (shared/golden/README.md).
+
+#include <torch/csrc/autograd/autograd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "model/small_models.h"
+#include "shared_data.h"
+#include "vitrim/checkpoint/checkpoint.h"
+
+namespace vitrim {
+namespace {
+
+using test::relative_difference;
+
+std::string golden(const std::string& relative) { return (test::shared_folder() / "golden" / relative).string(); }
+
+class GoldenModel : public testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    VITRIM_NEEDS_SHARED("golden/models");
+    file_ = checkpoint::load(golden("models/" + std::string(GetParam()) + ".safetensors"));
+    config_ = nlohmann::json::parse(file_.metadata.at("config"));
+    for (const auto& [name, tensor] : file_.entries()) {
+      if (name.starts_with("weights/")) weights_.add(name.substr(8), tensor);
+    }
+    model::LoadHints hints;
+    hints.num_heads = config_["num_heads"].get<int64_t>();  // 48 channels in 3 heads can't be told from shapes
+    spec_ = model::infer_spec(weights_, hints);
+  }
+
+  checkpoint::StateDict file_, weights_;
+  nlohmann::json config_;
+  ModelSpec spec_;
+};
+
+TEST_P(GoldenModel, SpecIsThatOfTheConfig) {
+  EXPECT_EQ(spec_.image_size[0], config_["img_size"]);
+  EXPECT_EQ(spec_.patch_size, config_["patch_size"]);
+  EXPECT_EQ(spec_.num_classes, config_["num_classes"]);
+  EXPECT_EQ(spec_.embed_dim, config_["embed_dim"]);
+  ASSERT_EQ(spec_.blocks.size(), config_["depth"].get<size_t>());
+  EXPECT_EQ(spec_.blocks.back().num_heads, config_["num_heads"]);
+  EXPECT_EQ(spec_.blocks.back().mlp_dim, spec_.embed_dim * 4);
+  EXPECT_EQ(spec_.class_token, config_.value("class_token", true));
+  EXPECT_EQ(spec_.pooling == Pooling::kAverage, config_.value("global_pool", "token") == "avg");
+  EXPECT_EQ(spec_.fc_norm, spec_.pooling == Pooling::kAverage);
+  EXPECT_EQ(spec_.register_tokens, config_.value("reg_tokens", 0));
+  EXPECT_EQ(spec_.qkv_bias, config_.value("qkv_bias", true));
+  EXPECT_EQ(spec_.qk_norm, config_.value("qk_norm", false));
+  EXPECT_EQ(spec_.layer_scale, config_.contains("init_values"));
+  EXPECT_EQ(spec_.distillation_token, std::string(GetParam()) == "deit_distilled");
+}
+
+TEST_P(GoldenModel, OutputAndGradients) {
+  auto model = model::make_model(spec_, weights_);
+  model->set_requires_grad(true);
+  const at::Tensor output = model->forward(file_.at("input")).logits;
+  // 768 products per patch are the longest sum; random weights of timm's scale enlarge little.
+  const double tolerance = test::float_tolerance(768, test::operations(spec_), 2);
+  EXPECT_LT(relative_difference(output, file_.at("output")), tolerance);
+
+  std::vector<std::string> names;
+  std::vector<at::Tensor> parameters;
+  for (const auto& [name, tensor] : model->parameters().entries()) {
+    if (!file_.contains("grads/" + name)) continue;
+    names.push_back(name);
+    parameters.push_back(tensor);
+  }
+  size_t golden_gradients = 0;
+  for (const auto& [name, tensor] : file_.entries()) golden_gradients += name.starts_with("grads/");
+  ASSERT_EQ(names.size(), golden_gradients);
+  const auto gradients = torch::autograd::grad({(output * file_.at("output_weights")).sum()}, parameters);
+  for (size_t i = 0; i < names.size(); ++i) {
+    const at::Tensor& wanted = file_.at("grads/" + names[i]);
+    // Softmax does not see what is added to every key, so a key's bias has gradient zero and both sides hold rounding alone: that is measured
+    // against the gradient of the norm's weight.
+    const bool rounding = names[i].ends_with("k_norm.bias");
+    const std::string scale = rounding ? names[i].substr(0, names[i].size() - 4) + "weight" : names[i];
+    const double error = (gradients[i] - wanted).abs().max().item<double>() / file_.at("grads/" + scale).abs().max().item<double>();
+    // Back and forth: twice the operations.
+    EXPECT_LT(error, 2 * tolerance) << names[i];
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Timm, GoldenModel,
+                         testing::Values("vit_cls", "vit_layerscale_qknorm", "vit_gap", "vit_reg4", "vit_noqkvbias", "deit_distilled"),
+                         [](const auto& info) { return std::string(info.param); });
+
+class RealViT : public testing::Test {
+ protected:
+  void SetUp() override {
+    VITRIM_NEEDS_SHARED("golden/vit_tiny_imagenet.safetensors");
+    VITRIM_NEEDS_SHARED("data/vit_tiny_imagenet1k/model.safetensors");
+    golden_ = checkpoint::load(golden("vit_tiny_imagenet.safetensors"));
+    model_ = model::load_model((test::shared_folder() / "data/vit_tiny_imagenet1k/model.safetensors").string());
+    images_ = (golden_.at("images_u8").to(at::kFloat) / 255 - 0.5) / 0.5;
+    // fc2 sums 768 products. A trained network enlarges relative changes by some 10 through twelve blocks.
+    tolerance_ = test::float_tolerance(768, test::operations(model_->spec()), 10);
+  }
+  double distance(const std::vector<model::BlockGain>& gains, const std::string& key) const {
+    const at::NoGradGuard no_grad;
+    return relative_difference(model_->forward(images_, gains).logits, golden_.at(key));
+  }
+  static std::vector<model::BlockGain> at_0_2_4(model::BlockGain gain) {
+    std::vector<model::BlockGain> gains(12);
+    gains[0] = gains[2] = gains[4] = gain;
+    return gains;
+  }
+
+  checkpoint::StateDict golden_;
+  std::unique_ptr<model::Model> model_;
+  at::Tensor images_;
+  double tolerance_ = 0;
+};
+
+TEST_F(RealViT, PreprocessingIsInTheMetadata) {
+  const PreprocessSpec p = model_->spec().preprocess.value();
+  EXPECT_EQ(p.resize, 248);
+  EXPECT_EQ(p.crop, 224);
+  EXPECT_EQ(p.mean[2], 0.5);
+  EXPECT_EQ(p.interpolation, Interpolation::kBicubic);
+}
+
+TEST_F(RealViT, DenseLogitsAndTokens) {
+  const at::NoGradGuard no_grad;
+  EXPECT_LT(distance({}, "logits_dense"), tolerance_);
+  at::Tensor x = model_->embed(images_.slice(0, 0, 2));
+  for (int i = 0; i < 12; ++i) {
+    x = model_->run_block(i, x, model::kKeep, nullptr);
+    EXPECT_LT(relative_difference(x.select(1, 0), golden_.at("cls_after_block")[i]), tolerance_) << "block " << i;
+  }
+  const at::Tensor normed = at::layer_norm(x, {192}, model_->parameter("norm.weight"), model_->parameter("norm.bias"), 1e-6);
+  EXPECT_LT(relative_difference(normed, golden_.at("final_norm_tokens")), tolerance_);
+  EXPECT_LT(relative_difference(model_->finish(x).features, golden_.at("final_norm_tokens").select(1, 0)), tolerance_);
+}
+
+TEST_F(RealViT, RemovedAndDilutedAttention) {
+  EXPECT_LT(distance(at_0_2_4(model::kDrop), "logits_removed_0_2_4_dropped"), tolerance_);
+  EXPECT_LT(distance(at_0_2_4(model::kIdentity), "logits_removed_0_2_4_identity2x"), tolerance_);
+  EXPECT_LT(distance(at_0_2_4(model::diluted(0.4)), "logits_diluted_0_2_4_lambda0.4"), tolerance_);
+}
+
+TEST_F(RealViT, Bfloat16IsNear) {
+  const at::NoGradGuard no_grad;
+  model_->set_compute_dtype(at::kBFloat16);
+  // Each product is rounded to 8 bits (2^-9 relative) at its inputs and its output; five products and sums a block whose errors add up as a
+  // root, enlarged as above: sqrt(60) * 2^-9 * 10 = 0.15.
+  EXPECT_LT(distance({}, "logits_dense"), std::sqrt(60.0) * std::ldexp(1.0, -9) * 10);
+  EXPECT_GT(distance({}, "logits_dense"), tolerance_) << "bfloat16 was not used";
+}
+
+}  // namespace
+}  // namespace vitrim

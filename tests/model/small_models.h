@@ -1,0 +1,133 @@
+#pragma once
+// Small models of every variant with weights that make all their parts count, images with structure, and tolerances.
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vitrim/data/loader.h"
+#include "vitrim/model/loading.h"
+#include "vitrim/model/model.h"
+
+namespace vitrim::test {
+
+struct Variant {
+  std::string name;
+  ModelSpec spec;
+};
+
+/// 32 x 32 images in patches of 8: 16 patch tokens, 32 channels, 2 heads, 10 classes.
+inline ModelSpec small_spec(int64_t depth = 4) {
+  ModelSpec spec = model::vit_spec(/*image_size=*/32, /*patch_size=*/8, /*embed_dim=*/32, depth, /*num_heads=*/2, /*mlp_dim=*/64, 10);
+  spec.preprocess = PreprocessSpec{};
+  spec.preprocess->crop = 32;
+  return spec;
+}
+
+/// Every variant of a ViT that the library knows.
+inline std::vector<Variant> variants(int64_t depth = 4) {
+  std::vector<Variant> out;
+  const auto add = [&](const std::string& name) -> ModelSpec& {
+    out.push_back({name, small_spec(depth)});
+    return out.back().spec;
+  };
+  add("plain");
+  {
+    ModelSpec& spec = add("layerscale_qknorm");
+    spec.layer_scale = spec.qk_norm = true;
+  }
+  {
+    ModelSpec& spec = add("registers");
+    spec.register_tokens = 4;
+    spec.embed_prefix_tokens = false;
+  }
+  {
+    ModelSpec& spec = add("average_pooled");
+    spec.class_token = spec.embed_prefix_tokens = spec.final_norm = false;
+    spec.fc_norm = true;
+    spec.pooling = Pooling::kAverage;
+  }
+  add("distilled").distillation_token = true;
+  add("no_qkv_bias").qkv_bias = false;
+  add("pre_norm").pre_norm = true;
+  return out;
+}
+
+inline ModelSpec variant(const std::string& name, int64_t depth = 4) {
+  for (const Variant& v : variants(depth)) {
+    if (v.name == name) return v.spec;
+  }
+  throw std::out_of_range(name);
+}
+
+/// Random weights at which every branch matters: matrices of gain 1, norms and layer scales off 1, biases off 0.
+inline checkpoint::StateDict lively_weights(const ModelSpec& spec, uint64_t seed) {
+  at::Generator generator = at::detail::createCPUGenerator(seed);
+  checkpoint::StateDict weights;
+  for (const model::ParameterInfo& info : model::parameter_layout(spec)) {
+    at::Tensor value = at::randn(info.shape, generator);
+    if (info.name.ends_with(".gamma")) {
+      value = 0.6 + 0.1 * value;
+    } else if (info.shape.size() == 1) {
+      value = (info.name.ends_with("weight") ? 1.0 : 0.0) + 0.1 * value;
+    } else if (info.name.ends_with(".weight")) {
+      value = value / std::sqrt(static_cast<double>(value[0].numel()));
+    } else {
+      value = 0.5 * value;  // tokens, position embedding
+    }
+    weights.add(info.name, value);
+  }
+  return weights;
+}
+
+inline std::unique_ptr<model::Model> lively_model(const ModelSpec& spec, uint64_t seed = 1) {
+  return model::make_model(spec, lively_weights(spec, seed));
+}
+
+/// Images of 4 x 4 random colours and some noise, labels 0..9 in turn. The same first images whatever `count` is.
+inline data::ImageBatch colour_images(int64_t count, uint64_t seed = 3, int64_t side = 32) {
+  data::ImageBatch batch;
+  std::vector<at::Tensor> images;
+  for (int64_t i = 0; i < count; ++i) {
+    at::Generator generator = at::detail::createCPUGenerator(seed * 1000003 + static_cast<uint64_t>(i));
+    const at::Tensor coarse = at::randn({1, 3, 4, 4}, generator) * 60 + 128;
+    const at::Tensor noise = at::randn({1, 3, side, side}, generator) * 6;
+    images.push_back((at::upsample_nearest2d(coarse, {side, side}) + noise).round().clamp(0, 255).to(at::kByte));
+    batch.labels.push_back(i % 10);
+    batch.names.push_back("image " + std::to_string(i));
+  }
+  batch.pixels = at::cat(images);
+  batch.preprocess.crop = side;
+  batch.description = "colour images";
+  return batch;
+}
+
+inline at::Tensor colour_input(int64_t count, uint64_t seed = 3) {
+  const data::ImageBatch batch = colour_images(count, seed);
+  return data::normalized(batch, 0, count);
+}
+
+/// Rounding of float32 through a chain of `operations` sums of `terms` products each, relative to the largest value: each sum is off by some
+/// sqrt(terms) * 2^-24, and independent ones add up as a root. `amplification` is how much the network enlarges a relative change.
+inline double float_tolerance(int64_t terms, int64_t operations, double amplification) {
+  return std::ldexp(1.0, -24) * std::sqrt(static_cast<double>(terms * operations)) * amplification;
+}
+
+/// Sums in a forward pass of a spec: eight a block (two norms, qkv, scores, mix, proj, fc1, fc2), embedding, last norm and head.
+inline int64_t operations(const ModelSpec& spec) { return 3 + 8 * static_cast<int64_t>(spec.blocks.size()); }
+
+/// max |got - wanted| / max |wanted|, infinite where the shapes differ or a value is not finite.
+inline double relative_difference(const at::Tensor& got, const at::Tensor& wanted) {
+  if (got.sizes() != wanted.sizes()) return std::numeric_limits<double>::infinity();
+  const at::Tensor a = got.detach().to(at::kDouble), b = wanted.detach().to(at::kDouble);
+  const double difference = (a - b).abs().max().item<double>(), scale = b.abs().max().item<double>();
+  if (difference == 0) return 0;
+  return std::isfinite(difference) && scale > 0 ? difference / scale : std::numeric_limits<double>::infinity();
+}
+
+}  // namespace vitrim::test
