@@ -190,7 +190,13 @@ ModelSpec infer_spec(const checkpoint::StateDict& state, const LoadHints& hints)
   const auto own = state.metadata.find(kSpecMetadataKey);
   if (own != state.metadata.end()) {
     spec = model_spec_from_json(own->second, state.path + ": metadata " + kSpecMetadataKey);
-    if (hints.image_size) spec.image_size = {*hints.image_size, *hints.image_size};
+    if (hints.image_size) {
+      spec.image_size = {*hints.image_size, *hints.image_size};
+      if (spec.preprocess) {  // the same share of the image at the new size
+        if (spec.preprocess->resize) *spec.preprocess->resize = *spec.preprocess->resize * *hints.image_size / spec.preprocess->crop;
+        spec.preprocess->crop = *hints.image_size;
+      }
+    }
   } else {
     spec = infer_vit(state, hints);
   }
