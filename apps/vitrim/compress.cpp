@@ -23,8 +23,8 @@ struct Flags {
   std::string layers, eval, eval_resize, eval_classes, output, report;
   bool no_absorb = false, controls = false;
   int random_controls = 5;
-  int64_t epochs = -1;
-  double learning_rate = 0;
+  absorb::AbsorbOptions absorb;
+  bool no_flip = false;
 };
 
 void print_result(const CompressResult& r, const std::string& output) {
@@ -61,12 +61,13 @@ void run(const Flags& flags, const Context& context) {
       throw Error(std::string("--remove-attention: ") + error.what());
     }
   }
+  options.absorb = flags.absorb;
+  options.absorb.flip = !flags.no_flip;
   options.absorb.seed = flags.common.seed;
   options.absorb.batch_size = flags.common.batch_size;
   options.absorb_layers = !flags.no_absorb;
-  if (flags.epochs >= 0) options.absorb.epochs = flags.epochs;
-  if (flags.learning_rate > 0) options.absorb.learning_rate = flags.learning_rate;
   options.controls = flags.controls;
+  options.analyze.both_criteria = options.analyze.both_criteria || flags.controls;
   options.random_controls = flags.random_controls;
 
   // Everything that can be wrong about the evaluation images is found out before the minutes of work.
@@ -114,8 +115,15 @@ void add_compress(CLI::App& app, Context& context) {
   command->add_flag("--no-absorb", flags->no_absorb, "only cut, refit nothing");
   command->add_flag("--controls", flags->controls, "treat random, first, last and least-norm sets alike and evaluate them too");
   command->add_option("--random-controls", flags->random_controls, "random sets among the controls")->check(CLI::Range(0, 100))->capture_default_str();
-  command->add_option("--epochs", flags->epochs, "gradient epochs a block after the closed form")->check(CLI::Range(0, 1000));
-  command->add_option("--learning-rate", flags->learning_rate, "of these epochs")->check(CLI::PositiveNumber);
+  absorb::AbsorbOptions& absorb = flags->absorb;
+  command->add_option("--epochs", absorb.epochs, "gradient epochs a block after the closed form")->check(CLI::Range(0, 1000))->capture_default_str();
+  command->add_option("--learning-rate", absorb.learning_rate, "of these epochs")->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--ridge", absorb.ridge, "strength of the closed form's pull towards the old weights")->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--cls-weight", absorb.cls_weight, "weight of the CLS token against a patch token")->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--fit-patches", absorb.fit_patches, "patch tokens drawn a step")->check(CLI::Range(1, 100000))->capture_default_str();
+  command->add_option("--fit-batch", absorb.fit_batch, "images a step")->check(CLI::Range(1, 4096))->capture_default_str();
+  command->add_option("--held-out", absorb.held_out, "share of the calibration images kept out of the fit")->check(CLI::Range(0.01, 0.5))->capture_default_str();
+  command->add_flag("--no-flip", flags->no_flip, "do not fit on the mirrored images too");
   flags->data.add_to(*command);
   flags->common.add_to(*command);
   command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });

@@ -31,9 +31,9 @@ void run(const EvalFlags& flags, const Context& context) {
   result.model = flags.model.model;
   flags.common.write_json(to_json(result));
   if (flags.common.speaks()) {
-    std::printf("%s on %s: top-1 %s (95 %% interval %s to %s), top-5 %s, %lld images\n", flags.model.model.c_str(), result.data.c_str(),
+    std::printf("%s on %s: top-1 %s (95 %% interval %s to %s), top-5 %s\n", flags.model.model.c_str(), result.data.c_str(),
                 percent(result.top1).c_str(), percent(result.top1_ci95.first).c_str(), percent(result.top1_ci95.second).c_str(),
-                percent(result.top5).c_str(), static_cast<long long>(result.images));
+                percent(result.top5).c_str());
   }
 }
 

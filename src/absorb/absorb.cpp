@@ -11,7 +11,7 @@
 #include "vitrim/absorb/ridge.h"
 #include "vitrim/analysis/distortion.h"
 #include "vitrim/core/log.h"
-#include "vitrim/core/random.h"
+#include "vitrim/model/batches.h"
 
 namespace vitrim::absorb {
 
@@ -28,12 +28,6 @@ int first_changed_block(const ModelSpec& student, const ModelSpec& teacher) {
   return static_cast<int>(student.blocks.size());
 }
 
-// The images in random order, so that the part kept out holds all kinds (folders come sorted by class).
-at::Tensor shuffled_order(int64_t n, uint64_t seed) {
-  Random random(seed, /*stream=*/0x6f7264);
-  return at::tensor(permutation(n, random), at::kLong);
-}
-
 // gamma * (W h + b) as one fc2.
 void fold_layer_scale(model::Model& model, const std::string& prefix) {
   if (!model.has_parameter(prefix + "ls2.gamma")) return;
@@ -48,16 +42,18 @@ void ridge_block(model::Model& student, int index, const at::Tensor& input, cons
   const std::string prefix = "blocks." + std::to_string(index) + ".";
   fold_layer_scale(student, prefix);
   const at::Tensor w0 = student.parameter(prefix + "mlp.fc2.weight"), b0 = student.parameter(prefix + "mlp.fc2.bias");
-  RidgeFit fit(w0.size(1), w0.size(0));
-  for (int64_t begin = 0; begin < input.size(0); begin += options.batch_size) {
-    const int64_t end = std::min(input.size(0), begin + options.batch_size);
-    const at::Tensor tokens = sample_tokens(student.spec(), options.ridge_patches, options.seed + static_cast<uint64_t>(begin));
+  std::vector<RidgeFit> fits;
+  for (int w = 0; w < model::num_workers(); ++w) fits.emplace_back(w0.size(1), w0.size(0));
+  model::for_each_batch(input.size(0), options.batch_size, [&](int worker, int64_t begin, int64_t end) {
+    const at::Tensor tokens = sample_tokens(student.spec(), index, options.ridge_patches, options.seed + static_cast<uint64_t>(begin));
     model::BlockTrace trace;
     student.run_block_at(index, input.slice(0, begin, end), tokens, &trace);
     const at::Tensor wanted = target.slice(0, begin, end).index_select(1, tokens) - trace.after_attention;
     const at::Tensor weight = token_weights(student.spec(), tokens.size(0), options.cls_weight).expand({end - begin, -1});
-    fit.add(trace.hidden.reshape({-1, w0.size(1)}), wanted.reshape({-1, w0.size(0)}), weight.reshape({-1}));
-  }
+    fits[static_cast<size_t>(worker)].add(trace.hidden.reshape({-1, w0.size(1)}), wanted.reshape({-1, w0.size(0)}), weight.reshape({-1}));
+  });
+  RidgeFit& fit = fits.front();
+  for (size_t w = 1; w < fits.size(); ++w) fit.merge(fits[w]);
   const RidgeFit::Solution solution = fit.solve(w0, b0, options.ridge);
   student.set_parameter(prefix + "mlp.fc2.weight", solution.weight);
   student.set_parameter(prefix + "mlp.fc2.bias", solution.bias);
@@ -88,12 +84,20 @@ AbsorbReport absorb(model::Model& student, const model::Model& teacher, const da
   const int64_t n = images.size();
   if (n < 8) throw std::invalid_argument("[absorb::absorb] needs at least 8 images, got " + std::to_string(n));
   const int64_t held = std::clamp<int64_t>(std::llround(options.held_out * static_cast<double>(n)), 1, n / 2);
-  const int64_t fit = n - held;
-  at::Tensor teacher_x = embed_all(teacher, images, options.batch_size).index_select(0, shuffled_order(n, options.seed));
+  // Rows: the images to fit, the same flipped, and last those kept out.
+  const at::Tensor order = shuffled_order(n, options.seed);
+  std::vector<at::Tensor> parts = {embed_all(teacher, images, options.batch_size).index_select(0, order)};
+  if (options.flip) {
+    const at::Tensor flipped = embed_all(teacher, images, options.batch_size, true).index_select(0, order.slice(0, 0, n - held));
+    parts = {flipped, parts[0]};
+  }
+  at::Tensor teacher_x = at::cat(parts);
+  parts.clear();
   at::Tensor student_x = teacher_x;
+  const int64_t fit = teacher_x.size(0) - held;
 
   AbsorbReport report;
-  report.fit_images = fit;
+  report.fit_images = n - held;
   report.held_out_images = held;
   const model::Output plain = run_all(student, teacher_x.slice(0, fit), options.batch_size);
   Progress progress("absorb", student.num_blocks(), "blocks");

@@ -11,6 +11,7 @@
 #include "vitrim/analysis/distortion.h"
 #include "vitrim/analysis/resample.h"
 #include "vitrim/core/log.h"
+#include "vitrim/model/batches.h"
 #include "vitrim/select/prefix_tree.h"
 
 namespace vitrim::absorb {
@@ -29,11 +30,14 @@ struct AbsorbedScorer::Impl {
   std::map<LayerSet, ScoredSet> known;
   analysis::Resamples resamples;
   int64_t evaluations = 0;
+  double patch_scale = 1;              // all patches against the sampled ones, so that CLS keeps its share of the weight
 
   Impl(const model::Model& m, const data::ImageBatch& batch, AbsorbedScorerOptions o)
       : model(m), options(o), images(batch.size()) {
     fit_images = images - std::clamp<int64_t>(std::llround(options.held_out * static_cast<double>(images)), 1, images - 1);
-    embedded = embed_all(model, batch, options.batch_size);
+    const auto patches = static_cast<double>(model.spec().num_tokens() - model.spec().prefix_tokens());
+    patch_scale = std::max(1.0, patches / static_cast<double>(options.ridge_patches));
+    embedded = embed_all(model, batch, options.batch_size).index_select(0, shuffled_order(images, options.seed));
     at::Tensor x = embedded;
     Progress progress("teacher streams", model.num_blocks(), "blocks");
     for (int i = 0; i < model.num_blocks(); ++i) {
@@ -45,6 +49,12 @@ struct AbsorbedScorer::Impl {
     resamples = analysis::make_resamples(images - fit_images, options.replicates, options.seed);
   }
 
+  // One block's attention half and hidden units for all images.
+  struct Pass {
+    at::Tensor y;       // [n, N, C]
+    at::Tensor hidden;  // [n, N, mlp_dim], in the compute dtype
+  };
+
   // Block `layer` of the student whose stream is x: ridge refit on the fit images, output for all.
   at::Tensor absorb_block(int layer, const at::Tensor& x, bool removed) const {
     const std::string prefix = "blocks." + std::to_string(layer) + ".";
@@ -52,31 +62,48 @@ struct AbsorbedScorer::Impl {
     const at::Tensor& w0 = model.parameter(prefix + "mlp.fc2.weight");
     const at::Tensor& b0 = model.parameter(prefix + "mlp.fc2.bias");
     const at::Tensor gamma = spec.layer_scale ? model.parameter(prefix + "ls2.gamma") : at::ones({w0.size(0)});
-    RidgeFit fit(w0.size(1), w0.size(0));
-    at::Tensor z = at::empty_like(x);
-    std::vector<at::Tensor> hidden;
-    for (int64_t begin = 0; begin < images; begin += options.batch_size) {
-      const int64_t end = std::min(images, begin + options.batch_size);
+    std::vector<RidgeFit> fits;
+    for (int w = 0; w < model::num_workers(); ++w) fits.emplace_back(w0.size(1), w0.size(0));
+    Pass pass{at::empty_like(x), at::empty({x.size(0), x.size(1), w0.size(1)}, model.compute_dtype())};
+    model::for_each_batch(images, options.batch_size, [&](int worker, int64_t begin, int64_t end) {
       model::BlockTrace trace;
       model.run_block(layer, x.slice(0, begin, end), removed ? model::kDrop : model::kKeep, &trace);
-      z.slice(0, begin, end).copy_(trace.after_attention);
-      hidden.push_back(trace.hidden);
+      pass.y.slice(0, begin, end).copy_(trace.after_attention);
+      pass.hidden.slice(0, begin, end).copy_(trace.hidden);
       const int64_t rows = std::min(end, fit_images) - begin;
-      if (rows <= 0) continue;
-      const at::Tensor tokens = sample_tokens(spec, options.ridge_patches, options.seed + static_cast<uint64_t>(begin));
+      if (rows <= 0) return;
+      const at::Tensor tokens = sample_tokens(spec, layer, options.ridge_patches, options.seed + static_cast<uint64_t>(begin));
       const at::Tensor h = trace.hidden.slice(0, 0, rows).index_select(1, tokens);
       const at::Tensor target = teacher[layer].slice(0, begin, begin + rows).index_select(1, tokens).to(at::kFloat) -
                                 trace.after_attention.slice(0, 0, rows).index_select(1, tokens);
       const at::Tensor weight = token_weights(spec, tokens.size(0), options.cls_weight).expand({rows, -1});
-      fit.add(h.reshape({-1, h.size(2)}), target.reshape({-1, target.size(2)}), weight.reshape({-1}));
-    }
+      fits[static_cast<size_t>(worker)].add(h.reshape({-1, h.size(2)}), target.reshape({-1, target.size(2)}), weight.reshape({-1}));
+    });
+    RidgeFit& fit = fits.front();
+    for (size_t w = 1; w < fits.size(); ++w) fit.merge(fits[w]);
     const RidgeFit::Solution solution = fit.solve(w0 * gamma.unsqueeze(1), b0 * gamma, options.ridge);
-    const at::Tensor weight = solution.weight.to(model.compute_dtype()), bias = solution.bias.to(model.compute_dtype());
-    for (size_t b = 0; b < hidden.size(); ++b) {
-      const int64_t begin = static_cast<int64_t>(b) * options.batch_size;
-      z.slice(0, begin, begin + hidden[b].size(0)).add_(at::linear(hidden[b], weight, bias));
-    }
-    return z;
+    const at::Tensor old_weight = w0 * gamma.unsqueeze(1), old_bias = b0 * gamma;
+    const double step = step_length(layer, pass, old_weight, old_bias, solution);
+    const at::Tensor weight = at::lerp(old_weight, solution.weight, step).to(model.compute_dtype());
+    const at::Tensor bias = at::lerp(old_bias, solution.bias, step).to(model.compute_dtype());
+    model::for_each_batch(images, options.batch_size, [&](int, int64_t begin, int64_t end) {
+      pass.y.slice(0, begin, end).add_(at::linear(pass.hidden.slice(0, begin, end), weight, bias));
+    });
+    return pass.y;
+  }
+
+  // How far to go from the old fc2 to the refitted one: the best step in [0, 1] for the block's output on the images kept out of the fit. A few
+  // images over-fit a block with very large activations; one number a block, chosen outside the fit, takes that back.
+  double step_length(int layer, const Pass& pass, const at::Tensor& old_weight, const at::Tensor& old_bias,
+                     const RidgeFit::Solution& solution) const {
+    const auto dtype = model.compute_dtype();
+    const at::Tensor h = pass.hidden.slice(0, fit_images);
+    const at::Tensor change = at::linear(h, (solution.weight - old_weight).to(dtype), (solution.bias - old_bias).to(dtype)).to(at::kFloat);
+    const at::Tensor residual = teacher[layer].slice(0, fit_images).to(at::kFloat) - pass.y.slice(0, fit_images) -
+                                at::linear(h, old_weight.to(dtype), old_bias.to(dtype)).to(at::kFloat);
+    const at::Tensor weights = token_weights(model.spec(), model.spec().num_tokens(), patch_scale * options.cls_weight).unsqueeze(1);
+    const double along = (residual * change * weights).sum().item<double>(), length = (change * change * weights).sum().item<double>();
+    return length > 0 ? std::clamp(along / length, 0.0, 1.0) : 0.0;
   }
 
   void walk(const select::PrefixTree& tree, int index, const at::Tensor& x, bool changed, Progress& progress) {

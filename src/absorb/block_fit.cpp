@@ -6,6 +6,7 @@
 #include "absorb/streams.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/random.h"
+#include "vitrim/model/batches.h"
 #include "vitrim/train/adamw.h"
 
 namespace vitrim::absorb {
@@ -22,20 +23,29 @@ void fit_block(model::Model& student, int index, const at::Tensor& input, const 
   const int64_t steps_an_epoch = images / batch, steps = steps_an_epoch * options.epochs;
   const int64_t warm_up = std::max<int64_t>(1, std::min<int64_t>(10, steps / 10));
   Random random(options.seed, /*stream=*/0x666974 + static_cast<uint64_t>(index));
+  std::vector<int64_t> order;
   for (int64_t step = 0, cursor = images; step < steps; ++step, cursor += batch) {
-    static thread_local std::vector<int64_t> order;
     if (step % steps_an_epoch == 0) {
       order = permutation(images, random);
       cursor = 0;
     }
     const at::Tensor rows = at::from_blob(order.data() + cursor, {batch}, at::kLong).clone();
-    const at::Tensor tokens = sample_tokens(student.spec(), options.fit_patches, random.next());
-    const at::Tensor wanted = target.index_select(0, rows).index_select(1, tokens).to(at::kFloat);
+    const at::Tensor tokens = sample_tokens(student.spec(), index, options.fit_patches, random.next());
     const at::Tensor weight = token_weights(student.spec(), tokens.size(0), options.cls_weight);
-    const at::Tensor got = student.run_block_at(index, input.index_select(0, rows).to(at::kFloat), tokens, nullptr);
-    const at::Tensor loss = ((got - wanted).square().mean(2) * weight).sum() / (weight.sum() * static_cast<double>(batch));
-    const auto gradients = torch::autograd::grad({loss}, leaves);
-    adam.step(gradients, train::cosine_schedule(step, steps, warm_up, options.learning_rate));
+    const double scale = 1 / (weight.sum().item<double>() * static_cast<double>(batch));
+    // Every worker differentiates its share of the batch; the sum of their gradients is the batch's.
+    std::vector<std::vector<at::Tensor>> gradients(static_cast<size_t>(model::num_workers()));
+    model::for_each_batch(batch, batch, [&](int worker, int64_t begin, int64_t end) {
+      const at::Tensor part = rows.slice(0, begin, end);
+      const at::Tensor wanted = target.index_select(0, part).index_select(1, tokens);
+      const at::Tensor got = student.run_block_at(index, input.index_select(0, part), tokens, nullptr);
+      const at::Tensor loss = ((got - wanted).square().mean(2) * weight).sum() * scale;
+      gradients[static_cast<size_t>(worker)] = torch::autograd::grad({loss}, leaves);
+    });
+    for (size_t w = 1; w < gradients.size(); ++w) {
+      for (size_t g = 0; g < gradients[w].size(); ++g) gradients[0][g] += gradients[w][g];
+    }
+    adam.step(gradients[0], train::cosine_schedule(step, steps, warm_up, options.learning_rate));
   }
   for (size_t i = 0; i < names.size(); ++i) {
     if (!at::isfinite(leaves[i].detach()).all().item<bool>()) {

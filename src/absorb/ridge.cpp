@@ -17,6 +17,11 @@ void RidgeFit::add(const at::Tensor& hidden, const at::Tensor& target, const at:
   cross_ += weighted.mm(target.to(at::kFloat));
 }
 
+void RidgeFit::merge(const RidgeFit& other) {
+  gram_ += other.gram_;
+  cross_ += other.cross_;
+}
+
 RidgeFit::Solution RidgeFit::solve(const at::Tensor& weight0, const at::Tensor& bias0, double strength) const {
   const at::Tensor start = at::cat({weight0.t(), bias0.unsqueeze(0)}, 0).to(at::kDouble);
   const at::Tensor mean_diagonal = gram_.diagonal().mean();

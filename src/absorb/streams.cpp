@@ -5,43 +5,52 @@
 #include <algorithm>
 
 #include "vitrim/core/random.h"
+#include "vitrim/model/batches.h"
 
 namespace vitrim::absorb {
 
-at::Tensor embed_all(const model::Model& model, const data::ImageBatch& images, int64_t batch_size) {
+at::Tensor embed_all(const model::Model& model, const data::ImageBatch& images, int64_t batch_size, bool flipped) {
   const at::NoGradGuard no_grad;
   const ModelSpec& spec = model.spec();
   at::Tensor out = at::empty({images.size(), spec.num_tokens(), spec.embed_dim});
-  for (int64_t begin = 0; begin < images.size(); begin += batch_size) {
-    const int64_t end = std::min(images.size(), begin + batch_size);
-    out.slice(0, begin, end).copy_(model.embed(normalized(images, begin, end)));
-  }
+  model::for_each_batch(images.size(), batch_size, [&](int, int64_t begin, int64_t end) {
+    const at::Tensor batch = normalized(images, begin, end);
+    out.slice(0, begin, end).copy_(model.embed(flipped ? batch.flip(3) : batch));
+  });
   return out;
+}
+
+at::Tensor shuffled_order(int64_t n, uint64_t seed) {
+  Random random(seed, /*stream=*/0x6f7264);
+  return at::tensor(permutation(n, random), at::kLong);
 }
 
 at::Tensor advance(const model::Model& model, int index, const at::Tensor& x, int64_t batch_size) {
   const at::NoGradGuard no_grad;
   at::Tensor out = at::empty_like(x);
-  for (int64_t begin = 0; begin < x.size(0); begin += batch_size) {
-    const int64_t end = std::min(x.size(0), begin + batch_size);
+  model::for_each_batch(x.size(0), batch_size, [&](int, int64_t begin, int64_t end) {
     out.slice(0, begin, end).copy_(model.run_block(index, x.slice(0, begin, end), model::kKeep, nullptr));
-  }
+  });
   return out;
 }
 
 model::Output finish_all(const model::Model& model, const at::Tensor& x, int64_t batch_size) {
   const at::NoGradGuard no_grad;
-  std::vector<at::Tensor> features, logits;
-  for (int64_t begin = 0; begin < x.size(0); begin += batch_size) {
-    const model::Output out = model.finish(x.slice(0, begin, std::min(x.size(0), begin + batch_size)));
-    features.push_back(out.features);
-    if (out.logits.defined()) logits.push_back(out.logits);
-  }
-  return {at::cat(features), logits.empty() ? at::Tensor() : at::cat(logits)};
+  const bool classifies = model.spec().num_classes > 0;
+  model::Output out{at::empty({x.size(0), model.spec().embed_dim}),
+                    classifies ? at::empty({x.size(0), model.spec().num_classes}) : at::Tensor()};
+  model::for_each_batch(x.size(0), batch_size, [&](int, int64_t begin, int64_t end) {
+    const model::Output part = model.finish(x.slice(0, begin, end));
+    out.features.slice(0, begin, end).copy_(part.features);
+    if (classifies) out.logits.slice(0, begin, end).copy_(part.logits);
+  });
+  return out;
 }
 
-at::Tensor sample_tokens(const ModelSpec& spec, int64_t patches, uint64_t seed) {
+at::Tensor sample_tokens(const ModelSpec& spec, int index, int64_t patches, uint64_t seed) {
   const int64_t prefix = spec.prefix_tokens(), all = spec.num_tokens() - prefix;
+  const bool last = index + 1 == static_cast<int>(spec.blocks.size());
+  if (last && spec.pooling == Pooling::kToken) return at::arange(prefix);
   if (patches >= all) return at::arange(spec.num_tokens());
   Random random(seed, /*stream=*/0x746f6b);
   std::vector<int64_t> drawn = permutation(all, random);

@@ -8,16 +8,18 @@
 
 namespace vitrim::absorb {
 
-/// Stream before block 0 of all images, float32 [n, N, C].
-at::Tensor embed_all(const model::Model& model, const data::ImageBatch& images, int64_t batch_size);
+/// Stream before block 0 of all images, float32 [n, N, C]; `flipped` left to right.
+at::Tensor embed_all(const model::Model& model, const data::ImageBatch& images, int64_t batch_size, bool flipped = false);
+/// The images in random order, so that a part kept out holds all kinds (folders come sorted by class). int64 [n].
+at::Tensor shuffled_order(int64_t n, uint64_t seed);
 /// The stream after block `index`, batch by batch.
 at::Tensor advance(const model::Model& model, int index, const at::Tensor& x, int64_t batch_size);
 /// Features and logits of all images.
 model::Output finish_all(const model::Model& model, const at::Tensor& x, int64_t batch_size);
 
-/// Token indices for one step: every prefix token that the output reads (all prefix tokens), then `patches` random patch tokens, ascending. All
-/// tokens where `patches` is not smaller than their number.
-at::Tensor sample_tokens(const ModelSpec& spec, int64_t patches, uint64_t seed);
+/// Token indices for a fit of block `index`: all prefix tokens, then `patches` random patch tokens, ascending; all tokens where `patches` is not
+/// smaller than their number. Behind the last block nobody reads the patches of a model that pools by token: prefix tokens alone.
+at::Tensor sample_tokens(const ModelSpec& spec, int index, int64_t patches, uint64_t seed);
 /// Loss weights of such tokens, float32 [T]: cls_weight for prefix tokens, 1 for patches.
 at::Tensor token_weights(const ModelSpec& spec, int64_t tokens, double cls_weight);
 

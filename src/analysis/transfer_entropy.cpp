@@ -10,6 +10,7 @@
 
 #include "vitrim/analysis/distortion.h"
 #include "vitrim/core/log.h"
+#include "vitrim/model/batches.h"
 #include "vitrim/select/prefix_tree.h"
 
 namespace vitrim::analysis {
@@ -65,11 +66,12 @@ struct TransferEntropyScorer::Impl {
       features[s] = at::empty({n, model.spec().embed_dim});
       if (model.spec().num_classes > 0) logits[s] = at::empty({n, model.spec().num_classes});
     }
-    Progress progress("transfer entropy", tree.evaluations() * ((n + options.batch_size - 1) / options.batch_size), "block evaluations");
-    for (int64_t begin = 0; begin < n; begin += options.batch_size) {
-      const int64_t end = std::min(n, begin + options.batch_size);
+    Progress progress("transfer entropy", tree.evaluations() * n, "image-blocks");
+    // Counted in images, since the workers' shares may not be whole batches.
+    model::for_each_batch(n, options.batch_size, [&](int, int64_t begin, int64_t end) {
+      const at::NoGradGuard no_grad;
       walk(tree, 0, model.embed(normalized(images, begin, end)), begin, features, logits, progress);
-    }
+    });
     // The dense model's figures are needed for all others.
     for (size_t s = 0; s < sets.size(); ++s) {
       if (sets[s].empty()) {
@@ -91,7 +93,7 @@ struct TransferEntropyScorer::Impl {
     for (int child : node.children) {
       const select::PrefixNode& next = tree.nodes()[child];
       const at::Tensor z = model.run_block(next.layer, x, next.removed ? mask_gain(options.mask) : model::kKeep, nullptr);
-      progress.advance();
+      progress.advance(x.size(0));
       walk(tree, child, z, begin, features, logits, progress);
     }
   }

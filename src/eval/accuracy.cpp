@@ -9,6 +9,7 @@
 #include "vitrim/core/log.h"
 #include "vitrim/eval/cost.h"
 #include "vitrim/eval/statistics.h"
+#include "vitrim/model/batches.h"
 
 namespace vitrim::eval {
 
@@ -49,11 +50,12 @@ void check_labels(const model::Model& model, const std::vector<int64_t>& labels,
 
 void run(const model::Model& model, const data::ImageBatch& images, int64_t batch_size, Counter& counter, Progress& progress) {
   const at::NoGradGuard no_grad;
-  for (int64_t begin = 0; begin < images.size(); begin += batch_size) {
-    const int64_t end = std::min(images.size(), begin + batch_size);
-    counter.add(model.forward(normalized(images, begin, end)).logits, images.labels, begin);
+  at::Tensor logits = at::empty({images.size(), model.spec().num_classes});
+  model::for_each_batch(images.size(), batch_size, [&](int, int64_t begin, int64_t end) {
+    logits.slice(0, begin, end).copy_(model.forward(normalized(images, begin, end)).logits);
     progress.advance(end - begin);
-  }
+  });
+  counter.add(logits, images.labels, 0);
 }
 
 EvalResult finish(const model::Model& model, Counter counter, const std::string& description) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "pipeline/subset.h"
 #include "vitrim/analysis/layer_trace.h"
 
 namespace vitrim::pipeline {
@@ -20,20 +21,6 @@ Criterion parse_criterion(const std::string& name) {
 std::string to_string(Criterion criterion) { return criterion == Criterion::kAbsorbed ? "absorbed" : "te"; }
 
 namespace {
-
-data::ImageBatch subset(const data::ImageBatch& images, int64_t count) {
-  if (count <= 0 || count >= images.size()) return images;
-  data::ImageBatch out = images;
-  const std::vector<int64_t> indices = data::spread_indices(images.size(), count);
-  out.pixels = images.pixels.index_select(0, at::tensor(indices, at::kLong));
-  out.labels.clear();
-  out.names.clear();
-  for (int64_t i : indices) {
-    out.labels.push_back(images.labels[static_cast<size_t>(i)]);
-    out.names.push_back(images.names[static_cast<size_t>(i)]);
-  }
-  return out;
-}
 
 std::vector<LayerSet> singles(const std::vector<int>& layers) {
   std::vector<LayerSet> sets;
@@ -138,7 +125,11 @@ LayerScores analyze(const model::Model& model, const data::ImageBatch& images, c
     scores.chosen = scores.sets.front().layers;
   }
   single_layer_figures(drop, identity, scores);
-  if (options.interactions) scores.interaction = analysis::interactions(te);
+  if (options.interactions) {
+    const data::ImageBatch few = subset(te_images, options.interaction_images);
+    analysis::TransferEntropyScorer pairs(model, few, options.te);
+    scores.interaction = analysis::interactions(pairs);
+  }
   return scores;
 }
 

@@ -5,13 +5,14 @@
 #include <chrono>
 #include <stdexcept>
 
+#include "pipeline/controls.h"
+#include "pipeline/subset.h"
 #include "vitrim/analysis/layer_trace.h"
 #include "vitrim/analysis/spectrum.h"
 #include "vitrim/core/layer_list.h"
 #include "vitrim/core/log.h"
 #include "vitrim/eval/cost.h"
 #include "vitrim/eval/statistics.h"
-#include "vitrim/select/controls.h"
 #include "vitrim/surgery/remove_attention.h"
 
 namespace vitrim::pipeline {
@@ -56,6 +57,38 @@ Student make_student(const model::Model& dense, const std::vector<int>& layers, 
   return student;
 }
 
+std::vector<int> removable(const ModelSpec& spec) {
+  std::vector<int> out;
+  for (size_t i = 0; i < spec.blocks.size(); ++i) {
+    if (spec.blocks[i].attention != AttentionKind::kNone) out.push_back(static_cast<int>(i));
+  }
+  return out;
+}
+
+// Every set of the comparison, absorbed and evaluated like the chosen one.
+void run_controls(const model::Model& dense, const std::vector<int>& layers, const data::ImageBatch& calibration,
+                  const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy, const CompressOptions& options,
+                  CompressResult& result) {
+  analysis::LayerTraceOptions trace_options;
+  trace_options.other_estimator = false;
+  const analysis::LayerTrace trace = analysis::trace_layers(dense, subset(calibration, options.analyze.te_images), trace_options);
+  const auto plans = plans_to_compare(result.scores ? &*result.scores : nullptr, layers, removable(dense.spec()), trace.attention_norm,
+                                      options.random_controls, options.absorb.seed);
+  for (const CompressionPlan& plan : plans) {
+    log_info("control " + plan.reason + ": " + format_layer_list(plan.remove_attention));
+    Student student = make_student(dense, plan.remove_attention, calibration, options);
+    ControlResult control;
+    control.name = plan.reason;
+    control.layers = plan.remove_attention;
+    control.held_out_kl = student.report.kl;
+    if (evaluation) {
+      control.eval = eval::evaluate(*student.model, *evaluation, accuracy);
+      control.paired = eval::compare_paired(result.dense->correct, control.eval.correct);
+    }
+    result.controls.push_back(std::move(control));
+  }
+}
+
 }  // namespace
 
 Compressed compress(const model::Model& dense, const data::ImageBatch& calibration, const data::Dataset* evaluation,
@@ -90,6 +123,11 @@ Compressed compress(const model::Model& dense, const data::ImageBatch& calibrati
     result.compressed = eval::evaluate(*student.model, *evaluation, accuracy);
     result.paired = eval::compare_paired(result.dense->correct, result.compressed->correct);
     watch.lap("evaluate");
+  }
+  result.compressed_spectrum = analysis::measure_spectrum(*student.model, subset(calibration, options.analyze.te_images));
+  if (options.controls) {
+    run_controls(dense, layers, calibration, evaluation, accuracy, options, result);
+    watch.lap("controls");
   }
   out.model = std::move(student.model);
   return out;

@@ -17,6 +17,7 @@ struct AbsorbOptions {
   double learning_rate = 1e-3;
   int64_t fit_patches = 48;         ///< patch tokens drawn per step of the gradient fit
   int64_t fit_batch = 16;
+  bool flip = true;                 ///< fit on the mirrored images too
   double held_out = 0.1;            ///< share of the images kept out of the fit, for the figures below
   int64_t batch_size = 50;
   uint64_t seed = 0;

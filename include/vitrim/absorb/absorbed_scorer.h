@@ -10,8 +10,8 @@
 namespace vitrim::absorb {
 
 struct AbsorbedScorerOptions {
-  double ridge = 2.0;           ///< stronger than in the final fit: fewer images
-  double cls_weight = 10;
+  double ridge = 3.0;           ///< stronger than in the final fit: fewer images
+  double cls_weight = 2.5;
   int64_t ridge_patches = 24;
   double held_out = 0.25;       ///< share of the images that score and do not fit
   int64_t batch_size = 50;

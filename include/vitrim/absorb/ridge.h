@@ -12,6 +12,8 @@ class RidgeFit {
   RidgeFit(int64_t inputs, int64_t outputs);
   /// hidden [n, inputs], target [n, outputs], weight [n] (not negative).
   void add(const at::Tensor& hidden, const at::Tensor& target, const at::Tensor& weight);
+  /// Adds another fit's rows.
+  void merge(const RidgeFit& other);
   /// The solution as fc2 takes it. `weight0` [outputs, inputs] and `bias0` [outputs] are the start W_0 towards which `strength` (times the mean
   /// diagonal of the Gram matrix) pulls. Throws vitrim::Error where the system can't be solved (non-finite inputs). Cost: inputs^3 / 3 MACs in float64.
   struct Solution {

@@ -20,8 +20,8 @@ struct CompressOptions {
   AnalyzeOptions analyze;
   absorb::AbsorbOptions absorb;
   bool absorb_layers = true;      ///< false: cut only
-  int random_controls = 0;        ///< random sets to treat alike; with `controls` also first-k, last-k, least-norm and the other criterion's set
-  bool controls = false;
+  bool controls = false;          ///< also treat random sets, first-k, last-k, least-norm and the other criterion's set alike
+  int random_controls = 5;        ///< how many random sets
 };
 
 struct Compressed {
