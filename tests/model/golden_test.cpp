@@ -73,11 +73,7 @@ TEST_P(GoldenModel, OutputAndGradients) {
   const auto gradients = torch::autograd::grad({(output * file_.at("output_weights")).sum()}, parameters);
   for (size_t i = 0; i < names.size(); ++i) {
     const at::Tensor& wanted = file_.at("grads/" + names[i]);
-    // Softmax does not see what is added to every key, so a key's bias has gradient zero and both sides hold rounding alone: that is measured
-    // against the gradient of the norm's weight.
-    const bool rounding = names[i].ends_with("k_norm.bias");
-    const std::string scale = rounding ? names[i].substr(0, names[i].size() - 4) + "weight" : names[i];
-    const double error = (gradients[i] - wanted).abs().max().item<double>() / file_.at("grads/" + scale).abs().max().item<double>();
+    const double error = (gradients[i] - wanted).abs().max().item<double>() / file_.at("grads/" + test::gradient_scale(names[i])).abs().max().item<double>();
     // Back and forth: twice the operations.
     EXPECT_LT(error, 2 * tolerance) << names[i];
   }

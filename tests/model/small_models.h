@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@ struct Variant {
   std::string name;
   ModelSpec spec;
 };
+inline void PrintTo(const Variant& variant, std::ostream* out) { *out << variant.name; }
 
 /// 32 x 32 images in patches of 8: 16 patch tokens, 32 channels, 2 heads, 10 classes.
 inline ModelSpec small_spec(int64_t depth = 4) {
@@ -128,6 +130,12 @@ inline double relative_difference(const at::Tensor& got, const at::Tensor& wante
   const double difference = (a - b).abs().max().item<double>(), scale = b.abs().max().item<double>();
   if (difference == 0) return 0;
   return std::isfinite(difference) && scale > 0 ? difference / scale : std::numeric_limits<double>::infinity();
+}
+
+/// The gradient against whose size another one's rounding is measured. Softmax does not see what is added to every key, so the gradient of a key
+/// norm's bias is zero and only rounding: it is measured against that of the norm's weight.
+inline std::string gradient_scale(const std::string& name) {
+  return name.ends_with("k_norm.bias") ? name.substr(0, name.size() - 4) + "weight" : name;
 }
 
 }  // namespace vitrim::test
