@@ -102,7 +102,7 @@ def main():
             if done.returncode != 0:
                 bad += 1
                 lines = [line for line in done.stdout.splitlines() if not re.match(r"\d+ warnings? (generated|treated)|Suppressed", line)]
-                print("\n".join(lines), flush=True)
+                print("\n".join([f"{os.path.relpath(entry['file'], ROOT)}: clang-tidy ended with status {done.returncode}", *lines]), flush=True)
     print(f"clang-tidy: {len(out)} files, {bad} with findings")
     sys.exit(1 if bad else 0)
 
