@@ -86,7 +86,7 @@ def add_ctest(tally, suite, folder):
             try:
                 failures, cases = add_cases(tally, suite, path)
             except ElementTree.ParseError as error:
-                failures, cases = 0, 0
+                failures = cases = 1
                 tally.failed.append(f"{suite}: {test}: {os.path.basename(path)} cannot be read: {error}")
             if failed and not failures:
                 tally.failed.append(f"{suite}: {test} (its cases passed, but the program failed)")
