@@ -13,7 +13,7 @@ struct AbsorbOptions {
   double ridge = 0.3;               ///< strength a, times the mean diagonal of the Gram matrix
   double cls_weight = 10;           ///< weight of the CLS token against a patch token; 1 is used where there is no CLS
   int64_t ridge_patches = 48;       ///< patch tokens drawn per image for the ridge step
-  int64_t epochs = 1;               ///< block-wise gradient epochs after the ridge step; 0: closed form only
+  int64_t epochs = 3;               ///< block-wise gradient epochs after the ridge step; 0: closed form only
   double learning_rate = 1e-3;
   int64_t fit_patches = 48;         ///< patch tokens drawn per step of the gradient fit
   int64_t fit_batch = 16;
