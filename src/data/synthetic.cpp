@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <iterator>
 #include <stdexcept>
 
 #include "data/synthetic_shapes.h"
@@ -14,7 +15,11 @@ namespace {
 constexpr int64_t kSide = kSyntheticSide;
 constexpr int64_t kUnit = 8;             ///< positions count in eighths of a pixel
 constexpr int64_t kHueCircle = 6 * 256;  ///< steps of hue around the circle
-constexpr int64_t kHues = 6;  ///< hues are told apart by at least a sixth of the circle, less the jitter
+constexpr int64_t kHues = 6;
+/// Hues stray from the middle of their sixth of the circle, nearly to its ends: two that belong together may
+/// look less alike than two neighbours do, which is what keeps the task from being perfectly solvable by a
+/// small model.
+constexpr int64_t kHueJitter = 90;
 
 /// The seeds of a split; labels are drawn from another stream of it than images.
 uint64_t seed_of(SyntheticSplit split) { return 0x76697472696D0000ull + static_cast<uint64_t>(split); }
@@ -52,7 +57,7 @@ Color hsv(int64_t hue, int64_t saturation, int64_t value) {
 /// Shapes keep one cell or more between themselves and the ring, so that no patch, nor any two neighbouring
 /// ones, shows both.
 void place(std::vector<Glyph>& glyphs, Random& random) {
-  constexpr int64_t kCells = 4, kCell = kSide / kCells * kUnit, kJitter = kUnit;
+  constexpr int64_t kCells = 4, kCell = kSide / kCells * kUnit, kJitter = kUnit / 2;
   const std::vector<int64_t> cells = permutation(kCells * kCells, random);
   const int64_t ring_x = cells[0] % kCells, ring_y = cells[0] / kCells;
   size_t next = 0;
@@ -73,16 +78,18 @@ std::vector<Glyph> draw_glyphs(int64_t label, Random& random) {
   std::vector<int64_t> hues = permutation(kHues, random);
   std::vector<int64_t> shapes = permutation(kSyntheticClasses, random);
   std::swap(*std::find(shapes.begin(), shapes.end(), label), shapes[0]);
-  const int64_t count = between(random, 2, 4);
+  // Images with one shape need no ring: they teach the shapes early, and training finds the relation sooner.
+  static constexpr int64_t kCounts[] = {1, 2, 3, 3, 4, 4, 5, 5};
+  const int64_t count = kCounts[random.below(std::size(kCounts))];
   std::vector<Glyph> glyphs(1 + count);
   for (int64_t i = 0; i <= count; ++i) {
     Glyph& glyph = glyphs[i];
     const int64_t which = std::max<int64_t>(i - 1, 0);
     if (i > 0) glyph.shape = static_cast<Shape>(shapes[which]);
-    glyph.radius = i > 0 ? between(random, 52, 62) : between(random, 40, 48);
-    glyph.hue = hues[which] * (kHueCircle / kHues) + between(random, -24, 24);
+    glyph.radius = i > 0 ? between(random, 56, 62) : between(random, 44, 48);
+    glyph.hue = hues[which] * (kHueCircle / kHues) + between(random, -kHueJitter, kHueJitter);
     glyph.color = hsv(glyph.hue, between(random, 170, 225), between(random, 200, 255));
-    glyph.turn = between(random, -16, 16);
+    glyph.turn = between(random, -8, 8);
   }
   place(glyphs, random);
   return glyphs;
@@ -93,7 +100,7 @@ void draw_background(Image& image, Random& random) {
   constexpr int64_t kCells = 8, kCell = kSide / kCells;
   const Color ground = hsv(random.below(kHueCircle), between(random, 10, 90), between(random, 40, 90));
   std::array<int64_t, (kCells + 1) * (kCells + 1)> light{};
-  for (int64_t& value : light) value = between(random, -26, 26);
+  for (int64_t& value : light) value = between(random, -16, 16);
   uint64_t grain = 0;
   for (int64_t y = 0; y < kSide; ++y) {
     for (int64_t x = 0; x < kSide; ++x) {
@@ -104,7 +111,7 @@ void draw_background(Image& image, Random& random) {
       const int64_t soft = (top * (kCell - fy) + bottom * fy) / (kCell * kCell);
       if (x % 2 == 0) grain = random.next();  // 64 random bits serve two pixels
       for (int64_t c = 0; c < 3; ++c, grain >>= 8) {
-        const int64_t noise = static_cast<int64_t>(grain & 31) - 16;
+        const int64_t noise = static_cast<int64_t>(grain & 15) - 8;
         image.pixels[(y * kSide + x) * 3 + c] =
             static_cast<uint8_t>(std::clamp<int64_t>(ground[c] + soft + noise, 0, 255));
       }

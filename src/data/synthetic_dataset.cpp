@@ -28,7 +28,8 @@ class Synthetic final : public Dataset {
 
   std::string fingerprint() const override {
     std::vector<std::string> names;
-    for (int64_t i = 0; i < count_; ++i) names.push_back(name(i));
+    const std::string version = " version " + std::to_string(kSyntheticVersion);
+    for (int64_t i = 0; i < count_; ++i) names.push_back(name(i) + version);
     return vitrim::fingerprint(names);
   }
 

@@ -17,6 +17,8 @@ namespace vitrim::data {
 
 inline constexpr int64_t kSyntheticSide = 64;
 inline constexpr int64_t kSyntheticClasses = 10;
+/// Raised whenever a pixel or a label changes; part of the fingerprint.
+inline constexpr int kSyntheticVersion = 1;
 
 /// The parts of the set. Each draws from seeds of its own, so no image is in two of them.
 enum class SyntheticSplit { kTrain, kCalib, kVal, kTest };
