@@ -1,4 +1,5 @@
-// Absorption on small models: the student comes nearer to the teacher on images it never saw, and nothing else changes.
+// Absorption on small models: the student comes nearer to the teacher on images it never saw, and nothing
+// else changes.
 
 #include "vitrim/absorb/absorb.h"
 
@@ -27,7 +28,8 @@ AbsorbOptions quick_options() {
 }
 
 // ||z_student - z_teacher|| / ||z_teacher|| after every block.
-std::vector<double> block_errors(const model::Model& teacher, const model::Model& student, const at::Tensor& images) {
+std::vector<double> block_errors(const model::Model& teacher, const model::Model& student,
+                                 const at::Tensor& images) {
   const at::NoGradGuard no_grad;
   std::vector<double> errors;
   at::Tensor a = teacher.embed(images), b = student.embed(images);
@@ -43,7 +45,8 @@ std::vector<double> block_errors(const model::Model& teacher, const model::Model
 
 class Absorb : public testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Variants, Absorb,
-                         testing::Values("plain", "layerscale_qknorm", "average_pooled", "distilled", "registers", "pre_norm"),
+                         testing::Values("plain", "layerscale_qknorm", "average_pooled", "distilled",
+                                         "registers", "pre_norm"),
                          [](const auto& info) { return info.param; });
 
 TEST_P(Absorb, BringsUnseenImagesNearer) {
@@ -71,8 +74,10 @@ TEST_P(Absorb, BringsUnseenImagesNearer) {
       EXPECT_TRUE(at::equal(student->parameter(name), tensor)) << name;
     }
   }
-  EXPECT_FALSE(at::equal(student->parameter("blocks.1.mlp.fc2.weight"), plain->parameter("blocks.1.mlp.fc2.weight")));
-  for (const auto& [name, tensor] : untouched->parameters().entries()) EXPECT_TRUE(at::equal(dense->parameter(name), tensor)) << name;
+  EXPECT_FALSE(
+      at::equal(student->parameter("blocks.1.mlp.fc2.weight"), plain->parameter("blocks.1.mlp.fc2.weight")));
+  for (const auto& [name, tensor] : untouched->parameters().entries())
+    EXPECT_TRUE(at::equal(dense->parameter(name), tensor)) << name;
   EXPECT_EQ(student->spec(), plain->spec());
   for (const auto& [name, tensor] : student->parameters().entries()) {
     EXPECT_FALSE(tensor.requires_grad()) << name;
@@ -106,26 +111,33 @@ TEST(AbsorbSeed, DecidesEverything) {
     return student;
   };
   const auto a = fitted(4), b = fitted(4), other = fitted(5);
-  for (const auto& [name, tensor] : a->parameters().entries()) EXPECT_TRUE(at::equal(b->parameter(name), tensor)) << name;
-  EXPECT_FALSE(at::equal(a->parameter("blocks.1.mlp.fc2.weight"), other->parameter("blocks.1.mlp.fc2.weight")));
+  for (const auto& [name, tensor] : a->parameters().entries())
+    EXPECT_TRUE(at::equal(b->parameter(name), tensor)) << name;
+  EXPECT_FALSE(
+      at::equal(a->parameter("blocks.1.mlp.fc2.weight"), other->parameter("blocks.1.mlp.fc2.weight")));
 }
 
 TEST(AbsorbNothing, LeavesTheModelAlone) {
   const auto dense = test::lively_model(test::small_spec(2));
   const auto same = dense->clone();
   const AbsorbReport report = absorb(*same, *dense, test::colour_images(16), quick_options());
-  for (const auto& [name, tensor] : dense->parameters().entries()) EXPECT_TRUE(at::equal(same->parameter(name), tensor)) << name;
+  for (const auto& [name, tensor] : dense->parameters().entries())
+    EXPECT_TRUE(at::equal(same->parameter(name), tensor)) << name;
   EXPECT_NEAR(report.kl, 0, 1e-9);
   EXPECT_EQ(report.agreement, 1);
 }
 
 TEST(AbsorbErrors, SayWhatIsWrong) {
-  const auto dense = test::lively_model(test::small_spec(3)), deeper = test::lively_model(test::small_spec(4));
+  const auto dense = test::lively_model(test::small_spec(3)),
+             deeper = test::lively_model(test::small_spec(4));
   const auto student = cut(*dense, {1});
-  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { absorb(*student, *dense, test::colour_images(7)); }), "at least 8 images"));
+  EXPECT_TRUE(
+      contains(message_of<std::invalid_argument>([&] { absorb(*student, *dense, test::colour_images(7)); }),
+               "at least 8 images"));
   EXPECT_THROW(absorb(*student, *deeper, test::colour_images(16)), std::invalid_argument);
   const data::ImageBatch few = test::colour_images(7);
-  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { AbsorbedScorer(*dense, few); }), "at least 8 images"));
+  EXPECT_TRUE(
+      contains(message_of<std::invalid_argument>([&] { AbsorbedScorer(*dense, few); }), "at least 8 images"));
 }
 
 class AbsorbedScores : public testing::TestWithParam<std::string> {
@@ -139,7 +151,8 @@ class AbsorbedScores : public testing::TestWithParam<std::string> {
     return o;
   }
 };
-INSTANTIATE_TEST_SUITE_P(Variants, AbsorbedScores, testing::Values("plain", "layerscale_qknorm", "average_pooled"),
+INSTANTIATE_TEST_SUITE_P(Variants, AbsorbedScores,
+                         testing::Values("plain", "layerscale_qknorm", "average_pooled"),
                          [](const auto& info) { return info.param; });
 
 TEST_P(AbsorbedScores, SharePrefixes) {
@@ -148,12 +161,14 @@ TEST_P(AbsorbedScores, SharePrefixes) {
   EXPECT_EQ(scorer.candidates(), (std::vector<int>{0, 1, 2, 3}));
   EXPECT_EQ(scorer.block_evaluations(), 0);
   const auto scored = scorer.score({{}, {2}, {3}, {2, 3}, {1, 3}});
-  // {2}: blocks 2, 3. {3}: block 3. {2, 3}: block 3 behind the shared block 2. {1, 3}: blocks 1, 2, 3. Below the first removed one: nothing.
+  // {2}: blocks 2, 3. {3}: block 3. {2, 3}: block 3 behind the shared block 2. {1, 3}: blocks 1, 2, 3. Below
+  // the first removed one: nothing.
   EXPECT_EQ(scorer.block_evaluations(), 2 + 1 + 1 + 3);
   scorer.score({{2}, {1, 3}});
   EXPECT_EQ(scorer.block_evaluations(), 7) << "known sets cost nothing";
 
-  // The teacher's streams are kept in bfloat16: logits off by 2^-9 or so of their size, whose square is the KL.
+  // The teacher's streams are kept in bfloat16: logits off by 2^-9 or so of their size, whose square is the
+  // KL.
   EXPECT_NEAR(scored[0].result.score.value, 0, 1e-4);
   for (size_t i = 1; i < scored.size(); ++i) {
     EXPECT_GT(scored[i].result.score.value, 10 * scored[0].result.score.value);
@@ -164,7 +179,8 @@ TEST_P(AbsorbedScores, SharePrefixes) {
   }
   // A set's score does not depend on its company: what is shared is the same computation.
   AbsorbedScorer alone(*model_, images_, options());
-  EXPECT_NEAR(alone.score({{2, 3}})[0].result.score.value, scored[3].result.score.value, 1e-5 * scored[3].result.score.value);
+  EXPECT_NEAR(alone.score({{2, 3}})[0].result.score.value, scored[3].result.score.value,
+              1e-5 * scored[3].result.score.value);
   EXPECT_EQ(alone.block_evaluations(), 2);
 }
 
@@ -175,7 +191,10 @@ TEST_P(AbsorbedScores, AreBelowThoseOfThePlainCut) {
   const auto scored = scorer.score(sets);
   for (size_t i = 0; i < sets.size(); ++i) {
     const at::Tensor input = normalized(images_, 0, images_.size());
-    const double plain = analysis::kl_per_image(model_->forward(input).logits, cut(*model_, sets[i])->forward(input).logits).mean().item<double>();
+    const double plain =
+        analysis::kl_per_image(model_->forward(input).logits, cut(*model_, sets[i])->forward(input).logits)
+            .mean()
+            .item<double>();
     EXPECT_LT(scored[i].result.score.value, plain) << i;
   }
 }

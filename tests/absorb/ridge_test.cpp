@@ -12,7 +12,9 @@ namespace {
 
 constexpr int64_t kRows = 400, kInputs = 12, kOutputs = 5;
 
-at::Tensor normal(at::IntArrayRef shape, uint64_t seed) { return at::randn(shape, at::detail::createCPUGenerator(seed)); }
+at::Tensor normal(at::IntArrayRef shape, uint64_t seed) {
+  return at::randn(shape, at::detail::createCPUGenerator(seed));
+}
 
 struct Problem {
   at::Tensor hidden = normal({kRows, kInputs}, 1) + 0.5, target = normal({kRows, kOutputs}, 2) + 1;
@@ -28,9 +30,11 @@ struct Problem {
     return fit.solve(weight0, bias0, strength);
   }
 
-  // argmin sum_t w_t |h_t W - y_t|^2 + a |W - W0|^2 as one least-squares problem in float64: rows scaled by sqrt(w), and sqrt(a) times the identity below.
+  // argmin sum_t w_t |h_t W - y_t|^2 + a |W - W0|^2 as one least-squares problem in float64: rows scaled by
+  // sqrt(w), and sqrt(a) times the identity below.
   at::Tensor direct(double strength) const {
-    const at::Tensor h = at::cat({hidden, at::ones({kRows, 1})}, 1).to(at::kDouble), root = weight.to(at::kDouble).sqrt().unsqueeze(1);
+    const at::Tensor h = at::cat({hidden, at::ones({kRows, 1})}, 1).to(at::kDouble),
+                     root = weight.to(at::kDouble).sqrt().unsqueeze(1);
     const double a = strength * ((h * root).square().sum(0).mean().item<double>());
     const at::Tensor start = at::cat({weight0.t(), bias0.unsqueeze(0)}, 0).to(at::kDouble);
     const at::Tensor left = at::cat({h * root, at::eye(kInputs + 1, at::kDouble) * std::sqrt(a)}, 0);
@@ -45,8 +49,10 @@ double distance(const RidgeFit::Solution& solution, const at::Tensor& direct) {
 }
 
 TEST(RidgeFit, IsTheLeastSquaresSolution) {
-  // Products are float32 sums of up to 150 rows: sqrt(150) * 2^-24 relative in the Gram matrix, enlarged by its condition of some 10, values of order 1.
-  for (double strength : {0.0, 1e-9, 0.01, 1.0, 30.0}) EXPECT_LT(distance(Problem().solve(strength), Problem().direct(strength)), 2e-5) << strength;
+  // Products are float32 sums of up to 150 rows: sqrt(150) * 2^-24 relative in the Gram matrix, enlarged by
+  // its condition of some 10, values of order 1.
+  for (double strength : {0.0, 1e-9, 0.01, 1.0, 30.0})
+    EXPECT_LT(distance(Problem().solve(strength), Problem().direct(strength)), 2e-5) << strength;
 }
 
 TEST(RidgeFit, HugeStrengthLeavesTheStart) {
@@ -63,7 +69,8 @@ TEST(RidgeFit, AWeightIsARepeatedRow) {
   once.weight = at::tensor(std::vector<int64_t>{1, 2, 3, 4}, at::kLong).repeat({kRows / 4}).to(at::kFloat);
   RidgeFit repeated(kInputs, kOutputs);
   const at::Tensor times = once.weight.to(at::kLong);
-  const at::Tensor h = at::repeat_interleave(once.hidden, times, 0), y = at::repeat_interleave(once.target, times, 0);
+  const at::Tensor h = at::repeat_interleave(once.hidden, times, 0),
+                   y = at::repeat_interleave(once.target, times, 0);
   repeated.add(h, y, at::ones({h.size(0)}));
   const RidgeFit::Solution a = once.solve(0.1), b = repeated.solve(once.weight0, once.bias0, 0.1);
   EXPECT_LT((a.weight - b.weight).abs().max().item<double>(), 2e-5);

@@ -30,14 +30,16 @@ double sum_of_log_sigma(const at::Tensor& rows) { return rows.var(0).log().sum()
 TEST(DiagonalEntropy, IsTheSumOfLogSigma) {
   const at::Tensor tokens = normal({30, 5, 6}, 1) * normal({6}, 2).exp() + normal({6}, 3);
   // float64 sums of 150 values near 1: 150 * 2^-53 each, far below 1e-12.
-  EXPECT_NEAR(entropy_of(tokens, Estimator::kDiagonal)->value(), sum_of_log_sigma(tokens.reshape({150, 6})), 1e-12);
-  EXPECT_NEAR(entropy_of(tokens.select(1, 0), Estimator::kDiagonal)->value(), sum_of_log_sigma(tokens.select(1, 0)), 1e-12);
+  EXPECT_NEAR(entropy_of(tokens, Estimator::kDiagonal)->value(), sum_of_log_sigma(tokens.reshape({150, 6})),
+              1e-12);
+  EXPECT_NEAR(entropy_of(tokens.select(1, 0), Estimator::kDiagonal)->value(),
+              sum_of_log_sigma(tokens.select(1, 0)), 1e-12);
 }
 
 TEST(DiagonalEntropy, SurvivesALargeMean) {
   const at::Tensor rows = normal({40, 4}, 1) * 1e-3 + 1e6;
-  // Squares about 0 would cancel (1e12 against 1e-6, 2^-53 * 1e12 = 1e-4); about a pivot the inputs' own rounding, 1e6 * 2^-53 / 1e-3 =
-  // 1e-7 of a sigma, is all that is left.
+  // Squares about 0 would cancel (1e12 against 1e-6, 2^-53 * 1e12 = 1e-4); about a pivot the inputs' own
+  // rounding, 1e6 * 2^-53 / 1e-3 = 1e-7 of a sigma, is all that is left.
   EXPECT_NEAR(entropy_of(rows, Estimator::kDiagonal)->value(), sum_of_log_sigma(rows), 4e-6);
 }
 
@@ -64,13 +66,16 @@ TEST(FullEntropy, IsHalfTheLogDeterminant) {
   const at::Tensor centred = rows - rows.mean(0);
   const at::Tensor covariance = centred.t().mm(centred) / (n - 1);
   const double direct = at::logdet(covariance).item<double>() / 2;
-  // Shrinking by rho moves each eigenvalue l of the correlation matrix to (1 - rho) l + rho, so the entropy by at most rho / 2 * sum |1 / l - 1|.
+  // Shrinking by rho moves each eigenvalue l of the correlation matrix to (1 - rho) l + rho, so the entropy
+  // by at most rho / 2 * sum |1 / l - 1|.
   const at::Tensor scale = covariance.diagonal().rsqrt();
   const at::Tensor correlation = covariance * at::outer(scale, scale);
   const double squares = correlation.square().sum().item<double>();
   const double rho = std::max(1e-3, ((1 - 2.0 / p) * squares + p * p) / ((n + 1 - 2.0 / p) * (squares - p)));
-  const double bound = rho / 2 * (at::linalg_eigvalsh(correlation).reciprocal() - 1).abs().sum().item<double>();
-  const double full = entropy_of(rows, Estimator::kFull)->value(), diagonal = entropy_of(rows, Estimator::kDiagonal)->value();
+  const double bound =
+      rho / 2 * (at::linalg_eigvalsh(correlation).reciprocal() - 1).abs().sum().item<double>();
+  const double full = entropy_of(rows, Estimator::kFull)->value(),
+               diagonal = entropy_of(rows, Estimator::kDiagonal)->value();
   EXPECT_NEAR(full, direct, bound);
   EXPECT_LE(full, diagonal);
   ASSERT_GT(diagonal - direct, 5 * bound) << "channels are hardly correlated, so the test is blunt";
@@ -93,13 +98,15 @@ TEST(Bootstrap, StandardErrorOfGaussiansIsTheTextbooks) {
   const double diagonal = standard_error(entropy_of(rows, Estimator::kDiagonal)->replicates(resamples));
   // 400 resamples give the error to 4 %, the sample's own kurtosis some 5 % more.
   EXPECT_NEAR(diagonal, expected, 0.2 * expected);
-  // The full estimator draws 50 groups, so its error is known to 10 % only, and has the determinant's share in it.
+  // The full estimator draws 50 groups, so its error is known to 10 % only, and has the determinant's share
+  // in it.
   const double full = standard_error(entropy_of(rows, Estimator::kFull)->replicates(resamples));
   EXPECT_NEAR(full, expected, 0.4 * expected);
 }
 
 TEST(Bootstrap, WholeImagesAreDrawn) {
-  // Five tokens of an image that are all the same carry no more than one: the standard error must not shrink by sqrt(5).
+  // Five tokens of an image that are all the same carry no more than one: the standard error must not shrink
+  // by sqrt(5).
   const at::Tensor rows = normal({100, 3}, 6);
   const Resamples resamples = make_resamples(100, 300, 2);
   const double one = standard_error(entropy_of(rows, Estimator::kDiagonal)->replicates(resamples));
@@ -109,7 +116,8 @@ TEST(Bootstrap, WholeImagesAreDrawn) {
 }
 
 TEST(Bootstrap, ResamplesArePairedAndDeterministic) {
-  const Resamples a = make_resamples(30, 20, 4), b = make_resamples(30, 20, 4), other = make_resamples(30, 20, 5);
+  const Resamples a = make_resamples(30, 20, 4), b = make_resamples(30, 20, 4),
+                  other = make_resamples(30, 20, 5);
   EXPECT_TRUE(at::equal(a.counts, b.counts));
   EXPECT_FALSE(at::equal(a.counts, other.counts));
   EXPECT_TRUE(at::equal(a.counts.sum(1), at::full({20}, 30.0, at::kDouble)));
@@ -119,7 +127,8 @@ TEST(Bootstrap, ResamplesArePairedAndDeterministic) {
   ASSERT_EQ(replicates.size(), 20u);
   const at::Tensor drawn = at::repeat_interleave(rows, a.counts[3].to(at::kLong), 0);
   EXPECT_NEAR(replicates[3], sum_of_log_sigma(drawn), 1e-10);
-  EXPECT_THROW(entropy_of(rows, Estimator::kDiagonal)->replicates(make_resamples(31, 2, 0)), std::invalid_argument);
+  EXPECT_THROW(entropy_of(rows, Estimator::kDiagonal)->replicates(make_resamples(31, 2, 0)),
+               std::invalid_argument);
   EXPECT_EQ(standard_error({1.0}), 0);
   EXPECT_NEAR(standard_error({1, 2, 3, 4}), std::sqrt(5.0 / 3), 1e-12);
 }
@@ -148,10 +157,13 @@ TEST(LayerTrace, IsTheEntropyOfEachBranch) {
     const at::Tensor z = model->run_block(i, x, model::kKeep, &block);
     // float32 features, 32 channels with sigma of order 0.1 or more: 32 * 10 * float_tolerance of about 1e-5.
     EXPECT_NEAR(trace.mlp[i].value, sum_of_log_sigma(block.mlp.to(at::kDouble).flatten(0, 1)), 3e-3);
-    EXPECT_LE(trace.other_mlp[i], trace.mlp[i].value + 1e-9);  // with 11 images the correlations are shrunk away
+    EXPECT_LE(trace.other_mlp[i],
+              trace.mlp[i].value + 1e-9);  // with 11 images the correlations are shrunk away
     if (i != 1) {
-      EXPECT_NEAR(trace.attention[i].value, sum_of_log_sigma(block.attention.to(at::kDouble).flatten(0, 1)), 3e-3);
-      EXPECT_NEAR(trace.attention_norm[i], (block.attention.norm(2, -1) / x.norm(2, -1)).mean().item<double>(), 1e-4);
+      EXPECT_NEAR(trace.attention[i].value, sum_of_log_sigma(block.attention.to(at::kDouble).flatten(0, 1)),
+                  3e-3);
+      EXPECT_NEAR(trace.attention_norm[i],
+                  (block.attention.norm(2, -1) / x.norm(2, -1)).mean().item<double>(), 1e-4);
     }
     x = z;
   }

@@ -1,5 +1,6 @@
-// Entropies and transfer entropies of the real ViT-Ti against figures computed in Python (shared/golden/nose_vit_tiny.json). Both sides run
-// in bfloat16 (where this machine has it), so they agree within 5 %.
+// Entropies and transfer entropies of the real ViT-Ti against figures computed in Python
+// (shared/golden/nose_vit_tiny.json). Both sides run in bfloat16 (where this machine has it), so they agree
+// within 5 %.
 
 #include <gtest/gtest.h>
 
@@ -27,7 +28,8 @@ class RealEntropy : public testing::Test {
     VITRIM_NEEDS_SHARED("data/imagenet_calib1000");
     VITRIM_NEEDS_SHARED("data/vit_tiny_imagenet1k/model.safetensors");
     golden_ = nlohmann::json::parse(std::ifstream(test::shared_folder() / "golden/nose_vit_tiny.json"));
-    model_ = model::load_model((test::shared_folder() / "data/vit_tiny_imagenet1k/model.safetensors").string());
+    model_ =
+        model::load_model((test::shared_folder() / "data/vit_tiny_imagenet1k/model.safetensors").string());
     model_->set_compute_dtype(model::fast_dtype());
   }
 
@@ -42,7 +44,8 @@ class RealEntropy : public testing::Test {
   }
 
   // Scores all sets of `figures` in one call, so that they share prefixes, and compares.
-  void compare(const data::ImageBatch& images, Mask mask, const nlohmann::json& figures, const std::vector<std::string>& quick) {
+  void compare(const data::ImageBatch& images, Mask mask, const nlohmann::json& figures,
+               const std::vector<std::string>& quick) {
     std::vector<select::LayerSet> sets;
     std::vector<double> expected;
     for (const auto& [key, value] : figures.items()) {
@@ -59,7 +62,8 @@ class RealEntropy : public testing::Test {
     TransferEntropyScorer scorer(*model_, images, options);
     const auto scored = scorer.score(sets);
     for (size_t i = 0; i < sets.size(); ++i) {
-      EXPECT_NEAR(scored[i].result.te.value, expected[i], kTolerance * expected[i]) << to_string(mask) << ' ' << testing::PrintToString(sets[i]);
+      EXPECT_NEAR(scored[i].result.te.value, expected[i], kTolerance * expected[i])
+          << to_string(mask) << ' ' << testing::PrintToString(sets[i]);
       EXPECT_GT(scored[i].result.te.standard_error, 0);
     }
     EXPECT_NEAR(scorer.output_entropy().value, golden_["H_dense"].get<double>(), 0.005 * 257.6);

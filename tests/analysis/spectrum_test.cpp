@@ -13,15 +13,22 @@ namespace {
 
 // cos(2 pi (fy y / H + fx x / W)) in both channels of one image.
 at::Tensor wave(int64_t height, int64_t width, int64_t fy, int64_t fx) {
-  const at::Tensor y = at::arange(height, at::kDouble).unsqueeze(1) * (static_cast<double>(fy) / static_cast<double>(height));
-  const at::Tensor x = at::arange(width, at::kDouble).unsqueeze(0) * (static_cast<double>(fx) / static_cast<double>(width));
-  return (2 * std::numbers::pi * (y + x)).cos().to(at::kFloat).reshape({1, height, width, 1}).expand({1, height, width, 2});
+  const at::Tensor y =
+      at::arange(height, at::kDouble).unsqueeze(1) * (static_cast<double>(fy) / static_cast<double>(height));
+  const at::Tensor x =
+      at::arange(width, at::kDouble).unsqueeze(0) * (static_cast<double>(fx) / static_cast<double>(width));
+  return (2 * std::numbers::pi * (y + x))
+      .cos()
+      .to(at::kFloat)
+      .reshape({1, height, width, 1})
+      .expand({1, height, width, 2});
 }
 
 TEST(Spectrum, AWaveStandsAtItsRadius) {
-  // On 20 x 20 the rings are exactly at the eleven radii. A wave of frequency k has amplitude 400 / 2 in two of the ring's 8 k bins (39 at the
-  // rim, where the two are one of 400).
-  for (const auto& [fy, fx, radius] : std::vector<std::array<int64_t, 3>>{{3, 0, 3}, {0, 5, 5}, {2, 7, 7}, {6, 1, 6}}) {
+  // On 20 x 20 the rings are exactly at the eleven radii. A wave of frequency k has amplitude 400 / 2 in two
+  // of the ring's 8 k bins (39 at the rim, where the two are one of 400).
+  for (const auto& [fy, fx, radius] :
+       std::vector<std::array<int64_t, 3>>{{3, 0, 3}, {0, 5, 5}, {2, 7, 7}, {6, 1, 6}}) {
     const at::Tensor amplitude = radial_amplitude(wave(20, 20, fy, fx));
     ASSERT_EQ(amplitude.size(0), kSpectrumRadii);
     for (int64_t r = 0; r < kSpectrumRadii; ++r) {
@@ -35,10 +42,12 @@ TEST(Spectrum, AWaveStandsAtItsRadius) {
 
 TEST(Spectrum, AnImpulseIsFlatOnAnyGrid) {
   // All bins of an impulse have amplitude 1, so every radius has, whatever rings the grid has.
-  for (const auto& [height, width] : std::vector<std::array<int64_t, 2>>{{14, 14}, {7, 7}, {7, 5}, {3, 16}, {1, 9}, {1, 1}, {2, 2}}) {
+  for (const auto& [height, width] :
+       std::vector<std::array<int64_t, 2>>{{14, 14}, {7, 7}, {7, 5}, {3, 16}, {1, 9}, {1, 1}, {2, 2}}) {
     at::Tensor map = at::zeros({2, height, width, 3});
     map.select(1, 0).select(1, 0).fill_(1);
-    EXPECT_TRUE(at::allclose(radial_amplitude(map), at::ones({kSpectrumRadii}, at::kDouble), 0, 1e-5)) << height << ' ' << width;
+    EXPECT_TRUE(at::allclose(radial_amplitude(map), at::ones({kSpectrumRadii}, at::kDouble), 0, 1e-5))
+        << height << ' ' << width;
   }
 }
 

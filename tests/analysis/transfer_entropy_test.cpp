@@ -24,7 +24,8 @@ std::vector<LayerSet> all_sets(int layers) {
   return sets;
 }
 
-model::Output masked_output(const model::Model& model, const data::ImageBatch& images, const LayerSet& set, Mask mask) {
+model::Output masked_output(const model::Model& model, const data::ImageBatch& images, const LayerSet& set,
+                            Mask mask) {
   const at::NoGradGuard no_grad;
   std::vector<model::BlockGain> gains(static_cast<size_t>(model.num_blocks()));
   for (int layer : set) gains[layer] = mask_gain(mask);
@@ -32,10 +33,12 @@ model::Output masked_output(const model::Model& model, const data::ImageBatch& i
 }
 
 // sum_j ln sigma_j, unbiased.
-double entropy_of(const at::Tensor& features) { return features.to(at::kDouble).var(0).log().sum().item<double>() / 2; }
+double entropy_of(const at::Tensor& features) {
+  return features.to(at::kDouble).var(0).log().sum().item<double>() / 2;
+}
 
-// Features of order 1 are off by float_tolerance (batches of another size sum in another order); the smallest sigma here is above 0.05, so each of
-// 32 channels is off by at most 20 times that.
+// Features of order 1 are off by float_tolerance (batches of another size sum in another order); the smallest
+// sigma here is above 0.05, so each of 32 channels is off by at most 20 times that.
 constexpr double kFloatNats = 32 * 20 * 1e-5;
 
 TEST(TransferEntropy, EqualsOneForwardPassASet) {
@@ -61,7 +64,8 @@ TEST(TransferEntropy, EqualsOneForwardPassASet) {
       EXPECT_NEAR(scored[i].result.kl, kl_per_image(dense.logits, out.logits).mean().item<double>(), 1e-4);
       EXPECT_NEAR(scored[i].result.feature_error, relative_error(dense.features, out.features), 1e-4);
       EXPECT_EQ(scored[i].replicates.size(), 7u);
-      EXPECT_TRUE(sets[i].empty() || scored[i].result.te.value > 100 * kFloatNats) << "this set tells nothing";
+      EXPECT_TRUE(sets[i].empty() || scored[i].result.te.value > 100 * kFloatNats)
+          << "this set tells nothing";
     }
     EXPECT_EQ(scored[2].result.te.value, 0);
     EXPECT_EQ(scored[2].result.te.standard_error, 0);  // resamples are paired
@@ -70,10 +74,14 @@ TEST(TransferEntropy, EqualsOneForwardPassASet) {
 }
 
 TEST(TransferEntropy, KlIsThatOfSoftenedLogits) {
-  const at::Tensor dense = at::tensor({std::log(3.0) * 2, 0.0}).reshape({1, 2}), changed = at::zeros({1, 2}, at::kDouble);
+  const at::Tensor dense = at::tensor({std::log(3.0) * 2, 0.0}).reshape({1, 2}),
+                   changed = at::zeros({1, 2}, at::kDouble);
   // p = (3/4, 1/4) at temperature 2 against (1/2, 1/2).
-  EXPECT_NEAR(kl_per_image(dense, changed).item<double>(), 0.75 * std::log(1.5) + 0.25 * std::log(0.5), 1e-12);
-  EXPECT_EQ(agreement(at::tensor({1.0, 2.0, 5.0, 4.0}).reshape({2, 2}), at::tensor({0.0, 9.0, 1.0, 2.0}).reshape({2, 2})), 0.5);
+  EXPECT_NEAR(kl_per_image(dense, changed).item<double>(), 0.75 * std::log(1.5) + 0.25 * std::log(0.5),
+              1e-12);
+  EXPECT_EQ(agreement(at::tensor({1.0, 2.0, 5.0, 4.0}).reshape({2, 2}),
+                      at::tensor({0.0, 9.0, 1.0, 2.0}).reshape({2, 2})),
+            0.5);
 }
 
 TEST(TransferEntropy, PrefixesAreShared) {
@@ -94,8 +102,8 @@ TEST(TransferEntropy, ThreeOfTwelveCostAtMost45Percent) {
   select::SearchOptions options;
   options.count = 3;
   EXPECT_EQ(select::search(scorer, options).sets_scored, 220);
-  // The dense model and every beginning of every set: nodes at depth d are the sets of at most 3 of the d lowest layers that the layers
-  // above can still fill up to 3.
+  // The dense model and every beginning of every set: nodes at depth d are the sets of at most 3 of the d
+  // lowest layers that the layers above can still fill up to 3.
   std::set<std::pair<int, LayerSet>> beginnings;
   for (const LayerSet& set : all_sets(12)) {
     if (set.size() != 3 && !set.empty()) continue;
@@ -150,7 +158,8 @@ TEST(TransferEntropy, InteractionsAreTheirDefinition) {
     for (int j : {0, 2, 3}) {
       EXPECT_EQ(w[i][j], w[j][i]);
       if (i >= j) continue;
-      EXPECT_NEAR(w[i][j], difference({i, j}) - difference({i}) - difference({j}), 3 * kFloatNats) << i << " " << j;
+      EXPECT_NEAR(w[i][j], difference({i, j}) - difference({i}) - difference({j}), 3 * kFloatNats)
+          << i << " " << j;
     }
   }
 }

@@ -69,10 +69,13 @@ TEST(Accuracy, FewerThanFiveClasses) {
 
 TEST(Accuracy, SaysWhatToPassWhereClassesDiffer) {
   const auto dataset = data::open_dataset("synthetic:val:20");
-  const std::string message = message_of<Error>([&] { evaluate(*model_for_synthetic(7), *dataset, synthetic_options()); });
+  const std::string message =
+      message_of<Error>([&] { evaluate(*model_for_synthetic(7), *dataset, synthetic_options()); });
   for (const char* part : {"--classes", "7 classes", "has 10"}) EXPECT_TRUE(contains(message, part));
   // More classes in the model than in the data is as wrong: ranks would not agree.
-  EXPECT_TRUE(contains(message_of<Error>([&] { evaluate(*model_for_synthetic(1000), *dataset, synthetic_options()); }), "--classes"));
+  EXPECT_TRUE(contains(
+      message_of<Error>([&] { evaluate(*model_for_synthetic(1000), *dataset, synthetic_options()); }),
+      "--classes"));
 
   data::ImageBatch images = test::colour_images(4, 1, 64);
   const auto model = model_for_synthetic(10);
@@ -80,7 +83,8 @@ TEST(Accuracy, SaysWhatToPassWhereClassesDiffer) {
   EXPECT_TRUE(contains(message_of<Error>([&] { evaluate(*model, images); }), "--classes"));
   images.labels[2] = -1;
   EXPECT_TRUE(contains(message_of<Error>([&] { evaluate(*model, images); }), "one folder per class"));
-  EXPECT_TRUE(contains(message_of<Error>([&] { evaluate(*model_for_synthetic(0), images); }), "no classifier"));
+  EXPECT_TRUE(
+      contains(message_of<Error>([&] { evaluate(*model_for_synthetic(0), images); }), "no classifier"));
 }
 
 }  // namespace

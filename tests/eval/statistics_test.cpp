@@ -49,7 +49,8 @@ TEST(ComparePaired, IntervalIsNumpys) {
   const PairedResult result = compare_paired(first, second);
   EXPECT_DOUBLE_EQ(result.difference, 0.1);
   EXPECT_NEAR(result.mcnemar_p, mcnemar_exact(10, 30), 1e-15);
-  // numpy, 400,000 resamples: [0.04, 0.16]. 10,000 resamples know the 2.5 % quantile to about 0.001, and figures come in steps of 0.005.
+  // numpy, 400,000 resamples: [0.04, 0.16]. 10,000 resamples know the 2.5 % quantile to about 0.001, and
+  // figures come in steps of 0.005.
   EXPECT_NEAR(result.ci95.first, 0.04, 0.0051);
   EXPECT_NEAR(result.ci95.second, 0.16, 0.0051);
   const PairedResult mirrored = compare_paired(second, first);
@@ -65,7 +66,8 @@ TEST(ComparePaired, IntervalIsNumpys) {
 }
 
 TEST(CountCost, IsTheSumByHand) {
-  // 16 x 16 pixels in patches of 8: 4 patches, with CLS 5 tokens; 6 channels, 2 heads of 3, MLP 10, 7 classes, layer scale, q/k norm.
+  // 16 x 16 pixels in patches of 8: 4 patches, with CLS 5 tokens; 6 channels, 2 heads of 3, MLP 10, 7
+  // classes, layer scale, q/k norm.
   ModelSpec spec = model::vit_spec(16, 8, 6, 2, 2, 10, 7);
   spec.layer_scale = spec.qk_norm = true;
   spec.blocks[1].attention = AttentionKind::kNone;
@@ -112,7 +114,8 @@ TEST(CountCost, IsThePublishedSizes) {
 TEST(CountCost, DeitBaseLessFiveLayers) {
   const ModelSpec dense = model::known_spec("deit_base_patch16_224");
   const auto before = static_cast<double>(count_cost(dense).params);
-  const auto after = static_cast<double>(count_cost(surgery::remove_attention(dense, {0, 1, 3, 4, 6})).params);
+  const auto after =
+      static_cast<double>(count_cost(surgery::remove_attention(dense, {0, 1, 3, 4, 6})).params);
   // The paper's figure: -13.7 %.
   EXPECT_EQ(std::lround((after / before - 1) * 1000), -137);
 }

@@ -1,4 +1,5 @@
-// Outputs and gradients of timm's models, and of the real ViT-Ti, against reference tensors (shared/golden/README.md).
+// Outputs and gradients of timm's models, and of the real ViT-Ti, against reference tensors
+// (shared/golden/README.md).
 
 #include <torch/csrc/autograd/autograd.h>
 
@@ -13,7 +14,9 @@ namespace {
 
 using test::relative_difference;
 
-std::string golden(const std::string& relative) { return (test::shared_folder() / "golden" / relative).string(); }
+std::string golden(const std::string& relative) {
+  return (test::shared_folder() / "golden" / relative).string();
+}
 
 class GoldenModel : public testing::TestWithParam<const char*> {
  protected:
@@ -25,7 +28,8 @@ class GoldenModel : public testing::TestWithParam<const char*> {
       if (name.starts_with("weights/")) weights_.add(name.substr(8), tensor);
     }
     model::LoadHints hints;
-    hints.num_heads = config_["num_heads"].get<int64_t>();  // 48 channels in 3 heads can't be told from shapes
+    hints.num_heads =
+        config_["num_heads"].get<int64_t>();  // 48 channels in 3 heads can't be told from shapes
     spec_ = model::infer_spec(weights_, hints);
   }
 
@@ -73,14 +77,16 @@ TEST_P(GoldenModel, OutputAndGradients) {
   const auto gradients = torch::autograd::grad({(output * file_.at("output_weights")).sum()}, parameters);
   for (size_t i = 0; i < names.size(); ++i) {
     const at::Tensor& wanted = file_.at("grads/" + names[i]);
-    const double error = (gradients[i] - wanted).abs().max().item<double>() / file_.at("grads/" + test::gradient_scale(names[i])).abs().max().item<double>();
+    const double error = (gradients[i] - wanted).abs().max().item<double>() /
+                         file_.at("grads/" + test::gradient_scale(names[i])).abs().max().item<double>();
     // Back and forth: twice the operations.
     EXPECT_LT(error, 2 * tolerance) << names[i];
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Timm, GoldenModel,
-                         testing::Values("vit_cls", "vit_layerscale_qknorm", "vit_gap", "vit_reg4", "vit_noqkvbias", "deit_distilled"),
+                         testing::Values("vit_cls", "vit_layerscale_qknorm", "vit_gap", "vit_reg4",
+                                         "vit_noqkvbias", "deit_distilled"),
                          [](const auto& info) { return std::string(info.param); });
 
 class RealViT : public testing::Test {
@@ -89,7 +95,8 @@ class RealViT : public testing::Test {
     VITRIM_NEEDS_SHARED("golden/vit_tiny_imagenet.safetensors");
     VITRIM_NEEDS_SHARED("data/vit_tiny_imagenet1k/model.safetensors");
     golden_ = checkpoint::load(golden("vit_tiny_imagenet.safetensors"));
-    model_ = model::load_model((test::shared_folder() / "data/vit_tiny_imagenet1k/model.safetensors").string());
+    model_ =
+        model::load_model((test::shared_folder() / "data/vit_tiny_imagenet1k/model.safetensors").string());
     images_ = (golden_.at("images_u8").to(at::kFloat) / 255 - 0.5) / 0.5;
     // fc2 sums 768 products. A trained network enlarges relative changes by some 10 through twelve blocks.
     tolerance_ = test::float_tolerance(768, test::operations(model_->spec()), 10);
@@ -124,11 +131,14 @@ TEST_F(RealViT, DenseLogitsAndTokens) {
   at::Tensor x = model_->embed(images_.slice(0, 0, 2));
   for (int i = 0; i < 12; ++i) {
     x = model_->run_block(i, x, model::kKeep, nullptr);
-    EXPECT_LT(relative_difference(x.select(1, 0), golden_.at("cls_after_block")[i]), tolerance_) << "block " << i;
+    EXPECT_LT(relative_difference(x.select(1, 0), golden_.at("cls_after_block")[i]), tolerance_)
+        << "block " << i;
   }
-  const at::Tensor normed = at::layer_norm(x, {192}, model_->parameter("norm.weight"), model_->parameter("norm.bias"), 1e-6);
+  const at::Tensor normed =
+      at::layer_norm(x, {192}, model_->parameter("norm.weight"), model_->parameter("norm.bias"), 1e-6);
   EXPECT_LT(relative_difference(normed, golden_.at("final_norm_tokens")), tolerance_);
-  EXPECT_LT(relative_difference(model_->finish(x).features, golden_.at("final_norm_tokens").select(1, 0)), tolerance_);
+  EXPECT_LT(relative_difference(model_->finish(x).features, golden_.at("final_norm_tokens").select(1, 0)),
+            tolerance_);
 }
 
 TEST_F(RealViT, RemovedAndDilutedAttention) {
@@ -140,8 +150,8 @@ TEST_F(RealViT, RemovedAndDilutedAttention) {
 TEST_F(RealViT, Bfloat16IsNear) {
   const at::NoGradGuard no_grad;
   model_->set_compute_dtype(at::kBFloat16);
-  // Each product is rounded to 8 bits (2^-9 relative) at its inputs and its output; five products and sums a block whose errors add up as a
-  // root, enlarged as above: sqrt(60) * 2^-9 * 10 = 0.15.
+  // Each product is rounded to 8 bits (2^-9 relative) at its inputs and its output; five products and sums a
+  // block whose errors add up as a root, enlarged as above: sqrt(60) * 2^-9 * 10 = 0.15.
   EXPECT_LT(distance({}, "logits_dense"), std::sqrt(60.0) * std::ldexp(1.0, -9) * 10);
   EXPECT_GT(distance({}, "logits_dense"), tolerance_) << "bfloat16 was not used";
 }

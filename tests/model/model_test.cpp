@@ -1,4 +1,5 @@
-// What a model promises beside its outputs: sampling tokens, threads, bfloat16, loading and saving, error messages.
+// What a model promises beside its outputs: sampling tokens, threads, bfloat16, loading and saving, error
+// messages.
 
 #include <filesystem>
 #include <thread>
@@ -17,7 +18,8 @@ using test::relative_difference;
 double tolerance_of(const ModelSpec& spec) { return test::float_tolerance(192, test::operations(spec), 8); }
 
 class EveryVariant : public testing::TestWithParam<test::Variant> {};
-INSTANTIATE_TEST_SUITE_P(Model, EveryVariant, testing::ValuesIn(test::variants()), [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Model, EveryVariant, testing::ValuesIn(test::variants()),
+                         [](const auto& info) { return info.param.name; });
 
 TEST_P(EveryVariant, RunBlockAtEqualsRunBlock) {
   const at::NoGradGuard no_grad;
@@ -33,7 +35,9 @@ TEST_P(EveryVariant, RunBlockAtEqualsRunBlock) {
     BlockTrace all, some;
     const at::Tensor z = model->run_block(i, x, kKeep, &all), part = model->run_block_at(i, x, tokens, &some);
     EXPECT_LT(relative_difference(part, z.index_select(1, tokens)), tolerance_of(spec)) << i;
-    EXPECT_LT(relative_difference(some.after_attention, all.after_attention.index_select(1, tokens)), tolerance_of(spec)) << i;
+    EXPECT_LT(relative_difference(some.after_attention, all.after_attention.index_select(1, tokens)),
+              tolerance_of(spec))
+        << i;
     EXPECT_LT(relative_difference(some.hidden, all.hidden.index_select(1, tokens)), tolerance_of(spec)) << i;
     EXPECT_EQ(some.attention.defined(), i != 2);
     // The trace's parts make up the block.
@@ -58,7 +62,8 @@ TEST_P(EveryVariant, Bfloat16IsNear) {
   model->set_compute_dtype(at::kBFloat16);
   const at::Tensor rough = model->forward(images).logits;
   EXPECT_EQ(rough.scalar_type(), at::kFloat);
-  // Inputs and results of some five products a block are rounded to 2^-9; errors add up as a root, enlarged threefold.
+  // Inputs and results of some five products a block are rounded to 2^-9; errors add up as a root, enlarged
+  // threefold.
   EXPECT_LT(relative_difference(rough, exact), std::sqrt(20.0) * std::ldexp(1.0, -9) * 3);
   EXPECT_FALSE(at::equal(rough, exact));
   model->set_compute_dtype(at::kFloat);
@@ -75,14 +80,16 @@ TEST_P(EveryVariant, SavesAndLoads) {
   const auto model = test::lively_model(spec);
   save_model(*model, folder.file("full.safetensors"));
   save_model(*model, folder.file("half.safetensors"), at::kHalf);
-  const auto full = load_model(folder.file("full.safetensors")), half = load_model(folder.file("half.safetensors"));
+  const auto full = load_model(folder.file("full.safetensors")),
+             half = load_model(folder.file("half.safetensors"));
   EXPECT_EQ(full->spec(), spec);
   EXPECT_EQ(half->spec(), spec);
   for (const auto& [name, tensor] : model->parameters().entries()) {
     EXPECT_TRUE(at::equal(full->parameter(name), tensor)) << name;
     EXPECT_TRUE(at::equal(half->parameter(name), tensor.to(at::kHalf).to(at::kFloat))) << name;
   }
-  EXPECT_LT(std::filesystem::file_size(folder.file("half.safetensors")), 0.6 * std::filesystem::file_size(folder.file("full.safetensors")));
+  EXPECT_LT(std::filesystem::file_size(folder.file("half.safetensors")),
+            0.6 * std::filesystem::file_size(folder.file("full.safetensors")));
 }
 
 TEST(Model, ConstCallsFromTwoThreads) {
@@ -116,7 +123,8 @@ TEST(Model, ParametersCanBeReplaced) {
   EXPECT_EQ(copy->compute_dtype(), at::kBFloat16);
   model->set_parameter("head.weight", model->parameter("head.weight") * 2);
   model->set_parameter("head.bias", model->parameter("head.bias") * 2);
-  EXPECT_TRUE(at::equal(model->forward(images).logits, before * 2)) << "the converted copy of a replaced weight is stale";
+  EXPECT_TRUE(at::equal(model->forward(images).logits, before * 2))
+      << "the converted copy of a replaced weight is stale";
   EXPECT_TRUE(at::equal(copy->forward(images).logits, before));
   EXPECT_THROW(model->set_parameter("head.bias", at::zeros({11})), std::invalid_argument);
   EXPECT_THROW(model->bind_parameter("head.bias", at::zeros({10}, at::kHalf)), std::invalid_argument);
@@ -138,8 +146,9 @@ TEST(MakeModel, ListsEveryTensorThatIsWrong) {
   weights.add("blocks.0.attn.relative_position_index", at::zeros({4}, at::kLong));
   weights.add("blocks.0.attn_mask", at::zeros({4}));
   const std::string message = message_of<FormatError>([&] { make_model(spec, weights); });
-  for (const char* part : {"file.pth", "blocks.1.mlp.fc1.bias", "norm.weight", "head.weight: expected [10, 32], found [7, 32]",
-                           "blocks.0.norm1.bias: expected floating-point", "extra.weight", "blocks.9.norm1.bias"}) {
+  for (const char* part :
+       {"file.pth", "blocks.1.mlp.fc1.bias", "norm.weight", "head.weight: expected [10, 32], found [7, 32]",
+        "blocks.0.norm1.bias: expected floating-point", "extra.weight", "blocks.9.norm1.bias"}) {
     EXPECT_TRUE(contains(message, part));
   }
   EXPECT_FALSE(contains(message, "relative_position_index"));
@@ -166,7 +175,8 @@ TEST(MakeModel, RefusesNaNAndInfinity) {
 // pos[i, c] = sin(i (c + 1)) on a 4 x 4 grid, resized as timm's resample_abs_pos_embed does:
 // F.interpolate(grid, size=(s, s), mode="bicubic", antialias=True) in PyTorch 2.13.
 TEST(PositionEmbedding, IsResizedAsTimmDoes) {
-  ModelSpec spec = vit_spec(/*image_size=*/32, /*patch_size=*/8, /*embed_dim=*/4, /*depth=*/1, /*num_heads=*/2, /*mlp_dim=*/8, 3);
+  ModelSpec spec = vit_spec(/*image_size=*/32, /*patch_size=*/8, /*embed_dim=*/4, /*depth=*/1,
+                            /*num_heads=*/2, /*mlp_dim=*/8, 3);
   checkpoint::StateDict weights = test::lively_weights(spec, 1);
   at::Tensor position = at::empty({1, 17, 4});
   position.select(1, 0).fill_(9);
@@ -174,24 +184,32 @@ TEST(PositionEmbedding, IsResizedAsTimmDoes) {
     for (int c = 0; c < 4; ++c) position[0][i + 1][c] = std::sin(static_cast<double>(i * (c + 1)));
   }
   weights.set("pos_embed", position);
-  EXPECT_TRUE(at::equal(make_model(spec, weights)->parameter("pos_embed"), position)) << "the same size must change nothing";
+  EXPECT_TRUE(at::equal(make_model(spec, weights)->parameter("pos_embed"), position))
+      << "the same size must change nothing";
   const auto resized = [&](int64_t side) {
     spec.image_size = {8 * side, 8 * side};
     return make_model(spec, weights)->parameter("pos_embed");
   };
   const auto expect_row = [](const at::Tensor& got, int64_t patch, std::vector<double> wanted) {
     // Values of order 1, sums of at most 8 x 8 weights: 8 * 2^-23 is 1e-6.
-    EXPECT_LT((got[0][patch + 1] - at::tensor(at::ArrayRef<double>(wanted), at::kFloat)).abs().max().item<double>(), 3e-6) << patch;
+    EXPECT_LT(
+        (got[0][patch + 1] - at::tensor(at::ArrayRef<double>(wanted), at::kFloat)).abs().max().item<double>(),
+        3e-6)
+        << patch;
   };
   const at::Tensor larger = resized(6);
   ASSERT_EQ(larger.size(1), 37);
   EXPECT_TRUE(at::equal(larger[0][0], position[0][0])) << "the CLS position is no patch";
-  expect_row(larger, 0, {-0.010087196715176105, -0.1354837417602539, 0.03054279275238514, 0.0772036612033844});
-  expect_row(larger, 5, {0.049265578389167786, -0.3361060917377472, 0.42580562829971313, -0.7017835378646851});
-  expect_row(larger, 18, {0.9003598690032959, -0.038047268986701965, -0.9799733757972717, 0.6142964959144592});
+  expect_row(larger, 0,
+             {-0.010087196715176105, -0.1354837417602539, 0.03054279275238514, 0.0772036612033844});
+  expect_row(larger, 5,
+             {0.049265578389167786, -0.3361060917377472, 0.42580562829971313, -0.7017835378646851});
+  expect_row(larger, 18,
+             {0.9003598690032959, -0.038047268986701965, -0.9799733757972717, 0.6142964959144592});
   const at::Tensor smaller = resized(3);
   ASSERT_EQ(smaller.size(1), 10);
-  expect_row(smaller, 0, {-0.15528836846351624, 0.4550514221191406, 0.013851698487997055, -0.185698464512825});
+  expect_row(smaller, 0,
+             {-0.15528836846351624, 0.4550514221191406, 0.013851698487997055, -0.185698464512825});
   expect_row(smaller, 8, {0.2641996145248413, -0.4702773988246918, 0.3308868110179901, -0.23733453452587128});
 }
 
@@ -211,7 +229,8 @@ TEST(InferSpec, RefusesWhatCannotBe) {
   hints.num_classes = 10;
   EXPECT_EQ(infer_spec(weights, hints).num_classes, 10);
   hints.image_size = 36;
-  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { infer_spec(weights, hints); }), "patch size 8"));
+  EXPECT_TRUE(
+      contains(message_of<std::invalid_argument>([&] { infer_spec(weights, hints); }), "patch size 8"));
   checkpoint::StateDict other;
   other.add("conv1.weight", at::zeros({4, 3, 7, 7}));
   EXPECT_TRUE(contains(message_of<FormatError>([&] { infer_spec(other); }), "patch_embed.proj.weight"));
@@ -229,7 +248,8 @@ TEST(LoadModel, AtAnotherImageSize) {
 }
 
 TEST(LoadModel, NamesTheNearestArchitecture) {
-  EXPECT_TRUE(contains(message_of<Error>([] { load_model("deit_tiny_patch16_244"); }), "deit_tiny_patch16_224"));
+  EXPECT_TRUE(
+      contains(message_of<Error>([] { load_model("deit_tiny_patch16_244"); }), "deit_tiny_patch16_224"));
   EXPECT_THROW(known_spec("vit"), std::invalid_argument);
   EXPECT_FALSE(known_names().empty());
   for (const std::string& name : known_names()) {

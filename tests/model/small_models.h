@@ -1,5 +1,6 @@
 #pragma once
-// Small models of every variant with weights that make all their parts count, images with structure, and tolerances.
+// Small models of every variant with weights that make all their parts count, images with structure, and
+// tolerances.
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -25,7 +26,8 @@ inline void PrintTo(const Variant& variant, std::ostream* out) { *out << variant
 
 /// 32 x 32 images in patches of 8: 16 patch tokens, 32 channels, 2 heads, 10 classes.
 inline ModelSpec small_spec(int64_t depth = 4) {
-  ModelSpec spec = model::vit_spec(/*image_size=*/32, /*patch_size=*/8, /*embed_dim=*/32, depth, /*num_heads=*/2, /*mlp_dim=*/64, 10);
+  ModelSpec spec = model::vit_spec(/*image_size=*/32, /*patch_size=*/8, /*embed_dim=*/32, depth,
+                                   /*num_heads=*/2, /*mlp_dim=*/64, 10);
   spec.preprocess = PreprocessSpec{};
   spec.preprocess->crop = 32;
   return spec;
@@ -67,7 +69,8 @@ inline ModelSpec variant(const std::string& name, int64_t depth = 4) {
   throw std::out_of_range(name);
 }
 
-/// Random weights at which every branch matters: matrices of gain 1, norms and layer scales off 1, biases off 0.
+/// Random weights at which every branch matters: matrices of gain 1, norms and layer scales off 1, biases off
+/// 0.
 inline checkpoint::StateDict lively_weights(const ModelSpec& spec, uint64_t seed) {
   at::Generator generator = at::detail::createCPUGenerator(seed);
   checkpoint::StateDict weights;
@@ -91,7 +94,8 @@ inline std::unique_ptr<model::Model> lively_model(const ModelSpec& spec, uint64_
   return model::make_model(spec, lively_weights(spec, seed));
 }
 
-/// Images of 4 x 4 random colours and some noise, labels 0..9 in turn. The same first images whatever `count` is.
+/// Images of 4 x 4 random colours and some noise, labels 0..9 in turn. The same first images whatever `count`
+/// is.
 inline data::ImageBatch colour_images(int64_t count, uint64_t seed = 3, int64_t side = 32) {
   data::ImageBatch batch;
   std::vector<at::Tensor> images;
@@ -99,7 +103,8 @@ inline data::ImageBatch colour_images(int64_t count, uint64_t seed = 3, int64_t 
     at::Generator generator = at::detail::createCPUGenerator(seed * 1000003 + static_cast<uint64_t>(i));
     const at::Tensor coarse = at::randn({1, 3, 4, 4}, generator) * 60 + 128;
     const at::Tensor noise = at::randn({1, 3, side, side}, generator) * 6;
-    images.push_back((at::upsample_nearest2d(coarse, {side, side}) + noise).round().clamp(0, 255).to(at::kByte));
+    images.push_back(
+        (at::upsample_nearest2d(coarse, {side, side}) + noise).round().clamp(0, 255).to(at::kByte));
     batch.labels.push_back(i % 10);
     batch.names.push_back("image " + std::to_string(i));
   }
@@ -114,13 +119,15 @@ inline at::Tensor colour_input(int64_t count, uint64_t seed = 3) {
   return data::normalized(batch, 0, count);
 }
 
-/// Rounding of float32 through a chain of `operations` sums of `terms` products each, relative to the largest value: each sum is off by some
-/// sqrt(terms) * 2^-24, and independent ones add up as a root. `amplification` is how much the network enlarges a relative change.
+/// Rounding of float32 through a chain of `operations` sums of `terms` products each, relative to the largest
+/// value: each sum is off by some sqrt(terms) * 2^-24, and independent ones add up as a root. `amplification`
+/// is how much the network enlarges a relative change.
 inline double float_tolerance(int64_t terms, int64_t operations, double amplification) {
   return std::ldexp(1.0, -24) * std::sqrt(static_cast<double>(terms * operations)) * amplification;
 }
 
-/// Sums in a forward pass of a spec: eight a block (two norms, qkv, scores, mix, proj, fc1, fc2), embedding, last norm and head.
+/// Sums in a forward pass of a spec: eight a block (two norms, qkv, scores, mix, proj, fc1, fc2), embedding,
+/// last norm and head.
 inline int64_t operations(const ModelSpec& spec) { return 3 + 8 * static_cast<int64_t>(spec.blocks.size()); }
 
 /// max |got - wanted| / max |wanted|, infinite where the shapes differ or a value is not finite.
@@ -129,11 +136,13 @@ inline double relative_difference(const at::Tensor& got, const at::Tensor& wante
   const at::Tensor a = got.detach().to(at::kDouble), b = wanted.detach().to(at::kDouble);
   const double difference = (a - b).abs().max().item<double>(), scale = b.abs().max().item<double>();
   if (difference == 0) return 0;
-  return std::isfinite(difference) && scale > 0 ? difference / scale : std::numeric_limits<double>::infinity();
+  return std::isfinite(difference) && scale > 0 ? difference / scale
+                                                : std::numeric_limits<double>::infinity();
 }
 
-/// The gradient against whose size another one's rounding is measured. Softmax does not see what is added to every key, so the gradient of a key
-/// norm's bias is zero and only rounding: it is measured against that of the norm's weight.
+/// The gradient against whose size another one's rounding is measured. Softmax does not see what is added to
+/// every key, so the gradient of a key norm's bias is zero and only rounding: it is measured against that of
+/// the norm's weight.
 inline std::string gradient_scale(const std::string& name) {
   return name.ends_with("k_norm.bias") ? name.substr(0, name.size() - 4) + "weight" : name;
 }

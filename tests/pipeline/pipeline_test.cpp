@@ -40,7 +40,8 @@ AnalyzeOptions quick_options(int count) {
 
 bool is_set_of(const std::vector<int>& layers, size_t count, int num_layers) {
   return layers.size() == count && std::is_sorted(layers.begin(), layers.end()) &&
-         std::adjacent_find(layers.begin(), layers.end()) == layers.end() && layers.front() >= 0 && layers.back() < num_layers;
+         std::adjacent_find(layers.begin(), layers.end()) == layers.end() && layers.front() >= 0 &&
+         layers.back() < num_layers;
 }
 
 TEST(Analyze, EveryCriterionSearchAndEstimator) {
@@ -130,7 +131,8 @@ TEST(Analyze, MeasuresOnlyWhereNothingIsAskedFor) {
 TEST(Analyze, RefusesMoreLayersThanThereAre) {
   const auto model = small_model(2);
   const data::ImageBatch images = calibration(12);
-  const std::string message = message_of<std::invalid_argument>([&] { analyze(*model, images, quick_options(3)); });
+  const std::string message =
+      message_of<std::invalid_argument>([&] { analyze(*model, images, quick_options(3)); });
   EXPECT_TRUE(contains(message, "3"));
   EXPECT_TRUE(contains(message, "has 2"));
   CompressOptions options;
@@ -164,7 +166,8 @@ TEST(Compress, EndToEnd) {
   EXPECT_EQ(result.dense->images, 30);
   EXPECT_NEAR(result.paired->difference, result.compressed->top1 - result.dense->top1, 1e-12);
   EXPECT_GE(result.seconds.size(), 3u);
-  for (const auto& [name, tensor] : untouched->parameters().entries()) EXPECT_TRUE(at::equal(dense->parameter(name), tensor)) << name;
+  for (const auto& [name, tensor] : untouched->parameters().entries())
+    EXPECT_TRUE(at::equal(dense->parameter(name), tensor)) << name;
 
   // The file is the model, without the removed blocks' attention.
   model::save_model(*out.model, folder.file("out.safetensors"));
@@ -179,7 +182,8 @@ TEST(Compress, EndToEnd) {
     EXPECT_EQ(reloaded->spec().blocks[i].stream_gain, 1);
   }
   const at::Tensor input = data::normalized(calibration(8), 0, 8);
-  EXPECT_LT(test::relative_difference(reloaded->forward(input).logits, out.model->forward(input).logits), 1e-6);
+  EXPECT_LT(test::relative_difference(reloaded->forward(input).logits, out.model->forward(input).logits),
+            1e-6);
 
   const std::string json = to_json(result);
   EXPECT_EQ(to_json(compress_result_from_json(json, "test")), json);
@@ -196,7 +200,8 @@ TEST(Compress, NamedLayersWithoutAbsorptionAreThePlainCut) {
   EXPECT_EQ(out.result.reason, "named");
   EXPECT_FALSE(out.result.scores || out.result.dense || out.result.paired);
   const at::Tensor input = data::normalized(calibration(8), 0, 8);
-  const at::Tensor masked = dense->forward(input, {model::kKeep, model::kDrop, model::kKeep, model::kDrop}).logits;
+  const at::Tensor masked =
+      dense->forward(input, {model::kKeep, model::kDrop, model::kKeep, model::kDrop}).logits;
   EXPECT_LT(test::relative_difference(out.model->forward(input).logits, masked),
             test::float_tolerance(768, test::operations(dense->spec()), 8));
 }

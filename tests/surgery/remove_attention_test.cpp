@@ -1,4 +1,5 @@
-// A cut model is the masked model, and folding the factor 2 away changes nothing but the LayerNorm epsilon's share.
+// A cut model is the masked model, and folding the factor 2 away changes nothing but the LayerNorm epsilon's
+// share.
 
 #include "vitrim/surgery/remove_attention.h"
 
@@ -30,8 +31,8 @@ Outcome run(model::Model& model, const at::Tensor& images, const std::vector<mod
   }
   const at::Tensor r = at::randn(out.logits.sizes(), at::detail::createCPUGenerator(11));
   // Parameters of a masked attention get none.
-  const auto gradients =
-      torch::autograd::grad({(out.logits * r).sum()}, parameters, {}, {}, /*create_graph=*/false, /*allow_unused=*/true);
+  const auto gradients = torch::autograd::grad({(out.logits * r).sum()}, parameters, {}, {},
+                                               /*create_graph=*/false, /*allow_unused=*/true);
   Outcome result{out.logits.detach(), out.features.detach(), {}};
   for (size_t i = 0; i < names.size(); ++i) {
     if (gradients[i].defined()) result.gradients[names[i]] = gradients[i];
@@ -42,7 +43,8 @@ Outcome run(model::Model& model, const at::Tensor& images, const std::vector<mod
 // Error of a gradient relative to the largest of its tensor.
 double gradient_error(const Outcome& got, const Outcome& wanted, const std::string& name, double factor = 1) {
   const at::Tensor difference = got.gradients.at(name) * factor - wanted.gradients.at(name);
-  return (difference.abs().max() / wanted.gradients.at(test::gradient_scale(name)).abs().max()).item<double>();
+  return (difference.abs().max() / wanted.gradients.at(test::gradient_scale(name)).abs().max())
+      .item<double>();
 }
 
 std::unique_ptr<model::Model> make(const SpecAndWeights& parts) {
@@ -57,7 +59,8 @@ class EveryVariant : public testing::TestWithParam<test::Variant> {
   // Sums of at most 192 products; gradients pass twice as many operations.
   double rounding() const { return test::float_tolerance(192, 2 * test::operations(GetParam().spec), 8); }
 };
-INSTANTIATE_TEST_SUITE_P(Surgery, EveryVariant, testing::ValuesIn(test::variants()), [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Surgery, EveryVariant, testing::ValuesIn(test::variants()),
+                         [](const auto& info) { return info.param.name; });
 
 TEST_P(EveryVariant, CutIsMasked) {
   const at::Tensor images = test::colour_input(3);
@@ -67,7 +70,8 @@ TEST_P(EveryVariant, CutIsMasked) {
     for (int layer : kLayers) gains[layer] = gain == 1 ? model::kDrop : model::kIdentity;
     const Outcome a = run(*masked, images, gains), b = run(*cut, images);
     EXPECT_LT(relative_difference(b.logits, a.logits), rounding());
-    ASSERT_GT(relative_difference(run(*masked, images).logits, a.logits), 0.05) << "the attention did not matter";
+    ASSERT_GT(relative_difference(run(*masked, images).logits, a.logits), 0.05)
+        << "the attention did not matter";
     // Every parameter that is left has the same gradient, and none that had one is lost.
     ASSERT_EQ(b.gradients.size(), cut->parameters().size());
     EXPECT_EQ(a.gradients.size(), b.gradients.size());
@@ -78,7 +82,8 @@ TEST_P(EveryVariant, CutIsMasked) {
   }
 }
 
-// LN(g x) differs from LN(x) by at most eps / (2 var x) relative: sum that over all norms on the way, with the smallest variance of a token.
+// LN(g x) differs from LN(x) by at most eps / (2 var x) relative: sum that over all norms on the way, with
+// the smallest variance of a token.
 double epsilon_bound(const model::Model& model, const at::Tensor& images) {
   const at::NoGradGuard no_grad;
   double smallest = std::numeric_limits<double>::infinity();
@@ -86,7 +91,8 @@ double epsilon_bound(const model::Model& model, const at::Tensor& images) {
   for (int i = 0; i < model.num_blocks(); ++i) {
     model::BlockTrace trace;
     const at::Tensor z = model.run_block(i, x, model::kKeep, &trace);
-    for (const at::Tensor& t : {x, trace.after_attention, z}) smallest = std::min(smallest, t.var(-1).min().item<double>());
+    for (const at::Tensor& t : {x, trace.after_attention, z})
+      smallest = std::min(smallest, t.var(-1).min().item<double>());
     x = z;
   }
   return model.spec().norm_eps / (2 * smallest) * (2 * model.num_blocks() + 1);
@@ -122,7 +128,8 @@ TEST(FoldStreamGains, MultipliesOncePerBlockAbove) {
   const auto factor = [&](const std::string& name) {
     return (folded.weights.at(name).flatten()[0] / dense.weights.at(name).flatten()[0]).item<double>();
   };
-  for (const char* name : {"patch_embed.proj.weight", "patch_embed.proj.bias", "cls_token", "pos_embed"}) EXPECT_EQ(factor(name), 8) << name;
+  for (const char* name : {"patch_embed.proj.weight", "patch_embed.proj.bias", "cls_token", "pos_embed"})
+    EXPECT_EQ(factor(name), 8) << name;
   EXPECT_EQ(factor("blocks.0.mlp.fc2.weight"), 4);
   EXPECT_EQ(factor("blocks.1.attn.proj.bias"), 4);
   EXPECT_EQ(factor("blocks.1.mlp.fc2.bias"), 4);
@@ -138,8 +145,10 @@ TEST(FoldStreamGains, LayerScaleIsMultipliedInsteadOfTheMatrix) {
   const SpecAndWeights folded = fold_stream_gains(remove_attention(dense, {3}, 2));
   EXPECT_TRUE(at::equal(folded.weights.at("blocks.1.ls1.gamma"), dense.weights.at("blocks.1.ls1.gamma") * 2));
   EXPECT_TRUE(at::equal(folded.weights.at("blocks.1.ls2.gamma"), dense.weights.at("blocks.1.ls2.gamma") * 2));
-  EXPECT_TRUE(at::equal(folded.weights.at("blocks.1.mlp.fc2.weight"), dense.weights.at("blocks.1.mlp.fc2.weight")));
-  EXPECT_TRUE(at::equal(folded.weights.at("blocks.1.attn.proj.weight"), dense.weights.at("blocks.1.attn.proj.weight")));
+  EXPECT_TRUE(
+      at::equal(folded.weights.at("blocks.1.mlp.fc2.weight"), dense.weights.at("blocks.1.mlp.fc2.weight")));
+  EXPECT_TRUE(at::equal(folded.weights.at("blocks.1.attn.proj.weight"),
+                        dense.weights.at("blocks.1.attn.proj.weight")));
 }
 
 TEST(FoldStreamGains, NormBeforeTheFirstBlockTakesTheFactor) {
@@ -160,7 +169,8 @@ TEST(RemoveAttention, LeavesTheDenseModelAlone) {
   for (const auto& [name, tensor] : fresh.entries()) {
     EXPECT_TRUE(at::equal(dense.weights.at(name), tensor)) << name;
   }
-  for (const char* gone : {"blocks.1.norm1.weight", "blocks.1.attn.qkv.weight", "blocks.3.attn.q_norm.bias", "blocks.3.ls1.gamma"}) {
+  for (const char* gone : {"blocks.1.norm1.weight", "blocks.1.attn.qkv.weight", "blocks.3.attn.q_norm.bias",
+                           "blocks.3.ls1.gamma"}) {
     EXPECT_FALSE(cut.weights.contains(gone)) << gone;
   }
   EXPECT_EQ(cut.weights.size(), model::parameter_layout(cut.spec).size());
@@ -177,11 +187,16 @@ TEST(RemoveAttention, KnowsBlockOneFromBlockEleven) {
 
 TEST(RemoveAttention, Errors) {
   const ModelSpec spec = test::small_spec();
-  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { remove_attention(spec, {4}); }), "blocks 0 to 3"));
+  EXPECT_TRUE(
+      contains(message_of<std::invalid_argument>([&] { remove_attention(spec, {4}); }), "blocks 0 to 3"));
   EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { remove_attention(spec, {-1}); }), "block -1"));
-  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { remove_attention(spec, {1, 2, 1}); }), "block 1: named twice"));
+  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] {
+                         remove_attention(spec, {1, 2, 1});
+                       }),
+                       "block 1: named twice"));
   const ModelSpec cut = remove_attention(spec, {1});
-  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { remove_attention(cut, {1}); }), "gone already"));
+  EXPECT_TRUE(
+      contains(message_of<std::invalid_argument>([&] { remove_attention(cut, {1}); }), "gone already"));
   EXPECT_EQ(to_json(remove_attention(spec, {})), to_json(spec));
 }
 

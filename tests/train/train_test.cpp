@@ -9,7 +9,9 @@
 namespace vitrim::train {
 namespace {
 
-at::Tensor normal(at::IntArrayRef shape, uint64_t seed) { return at::randn(shape, at::detail::createCPUGenerator(seed)); }
+at::Tensor normal(at::IntArrayRef shape, uint64_t seed) {
+  return at::randn(shape, at::detail::createCPUGenerator(seed));
+}
 
 // Loshchilov and Hutter: p -= rate * decay * p, then p -= rate * m^ / (sqrt(v^) + eps), in float64.
 TEST(AdamW, IsTheFormula) {
@@ -33,13 +35,15 @@ TEST(AdamW, IsTheFormula) {
         if (decays) expected[i] = expected[i] * (1 - rate * options.weight_decay);
         first[i] = options.beta1 * first[i] + (1 - options.beta1) * g;
         second[i] = options.beta2 * second[i] + (1 - options.beta2) * g * g;
-        const at::Tensor m = first[i] / (1 - std::pow(options.beta1, step)), v = second[i] / (1 - std::pow(options.beta2, step));
+        const at::Tensor m = first[i] / (1 - std::pow(options.beta1, step)),
+                         v = second[i] / (1 - std::pow(options.beta2, step));
         expected[i] = expected[i] - rate * m / (v.sqrt() + options.eps);
       }
       adam.step(gradients, rate);
       for (size_t i = 0; i < parameters.size(); ++i) {
         // Some ten roundings of 2^-24 on values of order 3.
-        EXPECT_LT((parameters[i] - expected[i]).abs().max().item<double>(), 2e-6) << "parameter " << i << ", step " << step;
+        EXPECT_LT((parameters[i] - expected[i]).abs().max().item<double>(), 2e-6)
+            << "parameter " << i << ", step " << step;
       }
     }
   }
@@ -78,7 +82,7 @@ TrainOptions quick_options() {
 
 TEST(Train, LearnsAndRepeats) {
   const data::ImageBatch images = bright_and_dark(70);  // a rest of 6 is left out in each epoch
-  const at::NoGradGuard no_grad;  // training needs gradients whatever its caller set
+  const at::NoGradGuard no_grad;                        // training needs gradients whatever its caller set
   const auto trained = [&] {
     auto model = model::make_random_model(test::small_spec(2), 3);
     const auto logs = train(*model, images, quick_options());
@@ -93,7 +97,8 @@ TEST(Train, LearnsAndRepeats) {
   EXPECT_GT(logs[1].images_per_second, 0);
   // 32 steps, 4 of warm-up: the last rate is that of step 31.
   EXPECT_NEAR(logs[7].learning_rate, cosine_schedule(31, 32, 4, 2e-3), 1e-12);
-  for (const auto& [name, tensor] : model->parameters().entries()) EXPECT_FALSE(tensor.requires_grad()) << name;
+  for (const auto& [name, tensor] : model->parameters().entries())
+    EXPECT_FALSE(tensor.requires_grad()) << name;
   const at::Tensor predicted = model->forward(data::normalized(images, 0, 70)).logits.argmax(1);
   EXPECT_GT((predicted == at::tensor(images.labels, at::kLong)).sum().item<int64_t>(), 63);
 
@@ -106,12 +111,14 @@ TEST(Train, ANonFiniteLossStops) {
   const auto model = model::make_random_model(test::small_spec(2), 3);
   model->set_parameter("head.weight", model->parameter("head.weight") * 1e38 * 1e3);
   const std::string message = message_of<Error>([&] { train(*model, bright_and_dark(32), quick_options()); });
-  for (const char* part : {"not finite", "epoch 0", "batch 0", "--learning-rate"}) EXPECT_TRUE(contains(message, part));
+  for (const char* part : {"not finite", "epoch 0", "batch 0", "--learning-rate"})
+    EXPECT_TRUE(contains(message, part));
 }
 
 TEST(Train, RefusesWhatItCannotLearnFrom) {
   const auto model = model::make_random_model(test::small_spec(2), 3);
-  EXPECT_TRUE(contains(message_of<Error>([&] { train(*model, bright_and_dark(15), quick_options()); }), "at least one batch of 16"));
+  EXPECT_TRUE(contains(message_of<Error>([&] { train(*model, bright_and_dark(15), quick_options()); }),
+                       "at least one batch of 16"));
   data::ImageBatch images = bright_and_dark(32);
   images.labels[4] = 10;
   EXPECT_TRUE(contains(message_of<Error>([&] { train(*model, images, quick_options()); }), "label 10"));
