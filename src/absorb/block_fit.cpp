@@ -1,17 +1,17 @@
 #include "absorb/block_fit.h"
 
 #include <ATen/ATen.h>
-#include <torch/csrc/autograd/autograd.h>
 
 #include "absorb/streams.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/random.h"
-#include "vitrim/model/batches.h"
 #include "vitrim/train/adamw.h"
+#include "vitrim/train/gradients.h"
 
 namespace vitrim::absorb {
 
 void fit_block(model::Model& student, int index, const at::Tensor& input, const at::Tensor& target, const AbsorbOptions& options) {
+  const at::AutoGradMode with_gradients(true);  // whatever the caller set
   const std::vector<std::string> names = student.block_parameters(index);
   std::vector<at::Tensor> leaves;
   for (const std::string& name : names) {
@@ -33,19 +33,13 @@ void fit_block(model::Model& student, int index, const at::Tensor& input, const 
     const at::Tensor tokens = sample_tokens(student.spec(), index, options.fit_patches, random.next());
     const at::Tensor weight = token_weights(student.spec(), tokens.size(0), options.cls_weight);
     const double scale = 1 / (weight.sum().item<double>() * static_cast<double>(batch));
-    // Every worker differentiates its share of the batch; the sum of their gradients is the batch's.
-    std::vector<std::vector<at::Tensor>> gradients(static_cast<size_t>(model::num_workers()));
-    model::for_each_batch(batch, batch, [&](int worker, int64_t begin, int64_t end) {
+    const train::BatchGradients sums = train::batch_gradients(leaves, batch, [&](int64_t begin, int64_t end) {
       const at::Tensor part = rows.slice(0, begin, end);
       const at::Tensor wanted = target.index_select(0, part).index_select(1, tokens);
       const at::Tensor got = student.run_block_at(index, input.index_select(0, part), tokens, nullptr);
-      const at::Tensor loss = ((got - wanted).square().mean(2) * weight).sum() * scale;
-      gradients[static_cast<size_t>(worker)] = torch::autograd::grad({loss}, leaves);
+      return ((got - wanted).square().mean(2) * weight).sum() * scale;
     });
-    for (size_t w = 1; w < gradients.size(); ++w) {
-      for (size_t g = 0; g < gradients[w].size(); ++g) gradients[0][g] += gradients[w][g];
-    }
-    adam.step(gradients[0], train::cosine_schedule(step, steps, warm_up, options.learning_rate));
+    adam.step(sums.gradients, train::cosine_schedule(step, steps, warm_up, options.learning_rate));
   }
   for (size_t i = 0; i < names.size(); ++i) {
     if (!at::isfinite(leaves[i].detach()).all().item<bool>()) {

@@ -1,7 +1,6 @@
 #include "vitrim/train/train.h"
 
 #include <ATen/ATen.h>
-#include <torch/csrc/autograd/autograd.h>
 
 #include <chrono>
 #include <cmath>
@@ -9,6 +8,7 @@
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
 #include "vitrim/core/random.h"
+#include "vitrim/train/gradients.h"
 
 namespace vitrim::train {
 
@@ -41,6 +41,7 @@ std::vector<EpochLog> train(model::Model& model, const data::ImageBatch& images,
       throw Error("label " + std::to_string(label) + " is none of the model's " + std::to_string(model.spec().num_classes) + " classes");
     }
   }
+  const at::AutoGradMode with_gradients(true);  // whatever the caller set
   const at::Tensor labels = at::tensor(images.labels, at::kLong);
   model.set_requires_grad(true);
   std::vector<at::Tensor> parameters;
@@ -59,17 +60,19 @@ std::vector<EpochLog> train(model::Model& model, const data::ImageBatch& images,
     for (int64_t b = 0; b < batches; ++b, ++step) {
       const std::vector<int64_t> picked(order.begin() + b * options.batch_size, order.begin() + (b + 1) * options.batch_size);
       const at::Tensor rows = at::tensor(picked, at::kLong);
-      const at::Tensor logits = model.forward(normalise(images, rows)).logits;
-      const at::Tensor loss = at::cross_entropy_loss(logits, labels.index_select(0, rows), {}, at::Reduction::Mean, -100, options.label_smoothing);
-      const double value = loss.item<double>();
-      if (!std::isfinite(value)) {
+      BatchGradients batch = batch_gradients(parameters, options.batch_size, [&](int64_t begin, int64_t end) {
+        const at::Tensor part = rows.slice(0, begin, end);
+        const at::Tensor logits = model.forward(normalise(images, part)).logits;
+        return at::cross_entropy_loss(logits, labels.index_select(0, part), {}, at::Reduction::Sum, -100, options.label_smoothing) /
+               static_cast<double>(options.batch_size);
+      });
+      if (!std::isfinite(batch.loss)) {
         throw Error("the loss is not finite at epoch " + std::to_string(epoch) + ", batch " + std::to_string(b) + "; use a lower --learning-rate");
       }
-      auto gradients = torch::autograd::grad({loss}, parameters);
-      clip(gradients, options.clip_norm);
+      clip(batch.gradients, options.clip_norm);
       rate = cosine_schedule(step, steps, warm_up, options.learning_rate);
-      optimiser.step(gradients, rate);
-      loss_sum += value;
+      optimiser.step(batch.gradients, rate);
+      loss_sum += batch.loss;
       progress.advance(options.batch_size);
     }
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
