@@ -63,11 +63,15 @@ void print(const ModelSpec& spec, const std::string& title) {
 void run(const InspectFlags& flags) {
   flags.common.apply();
   const ModelSpec spec = model::load_spec(flags.model.model, flags.model.hints());
+  std::vector<int> layers;
+  ModelSpec left;
+  if (!flags.remove.empty()) {
+    layers = parse_layer_list(flags.remove, static_cast<int>(spec.blocks.size()));
+    left = surgery::remove_attention(spec, layers);
+  }
   ordered_json out = describe(spec);
   if (flags.common.speaks()) print(spec, flags.model.model);
   if (!flags.remove.empty()) {
-    const std::vector<int> layers = parse_layer_list(flags.remove, static_cast<int>(spec.blocks.size()));
-    const ModelSpec left = surgery::remove_attention(spec, layers);
     const eval::ModelCost before = eval::count_cost(spec), after = eval::count_cost(left);
     auto change = [](int64_t b, int64_t a) { return static_cast<double>(a - b) / static_cast<double>(b); };
     out["removed"] = layers;

@@ -1,6 +1,9 @@
 // vitrim: the command-line program. One file per subcommand; errors are caught here and nowhere else.
 
+#include <unistd.h>
+
 #include <csignal>
+#include <cstdlib>
 #include <exception>
 #include <iostream>
 
@@ -11,6 +14,14 @@
 #include "vitrim/core/manifest.h"
 
 namespace {
+
+// OpenMP's threads spin while they wait, which on a machine with anything else to do takes the cores from the very work they wait for (a factor of
+// two to forty, docs/performance.md). The policy is read when the library is loaded, so the program starts itself anew with it.
+void wait_asleep(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
+  setenv("OMP_WAIT_POLICY", "passive", 1);
+  execv("/proc/self/exe", argv);  // returns only where that fails: then without
+}
 
 void on_signal(int) { vitrim::request_cancel(); }
 
@@ -25,8 +36,10 @@ int fail(const std::string& message) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  wait_asleep(argv);
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file size limit then fails the write, with a sentence that says so
   vitrim::app::Context context = vitrim::app::make_context(argc, argv);
   CLI::App app{"vitrim makes trained vision transformers smaller and faster", "vitrim"};
   app.set_version_flag("--version", "vitrim " + vitrim::version());

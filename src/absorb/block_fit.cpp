@@ -4,6 +4,7 @@
 
 #include "absorb/streams.h"
 #include "vitrim/core/error.h"
+#include "vitrim/core/log.h"
 #include "vitrim/core/random.h"
 #include "vitrim/train/adamw.h"
 #include "vitrim/train/gradients.h"
@@ -25,6 +26,7 @@ void fit_block(model::Model& student, int index, const at::Tensor& input, const 
   Random random(options.seed, /*stream=*/0x666974 + static_cast<uint64_t>(index));
   std::vector<int64_t> order;
   for (int64_t step = 0, cursor = images; step < steps; ++step, cursor += batch) {
+    check_cancelled();
     if (step % steps_an_epoch == 0) {
       order = permutation(images, random);
       cursor = 0;

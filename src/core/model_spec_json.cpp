@@ -174,7 +174,7 @@ ModelSpec read_model_spec(const Json& json, const Place& place) {
 std::string to_json(const ModelSpec& spec) { return json::dump(write_model_spec(spec), -1); }
 
 ModelSpec model_spec_from_json(std::string_view text, const std::string& source) {
-  const ModelSpec spec = read_model_spec(json::parse(text, source), Place{&source, ""});
+  ModelSpec spec = read_model_spec(json::parse(text, source), Place{&source, ""});
   try {
     validate(spec);
   } catch (const std::invalid_argument& error) {

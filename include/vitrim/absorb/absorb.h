@@ -1,5 +1,5 @@
 #pragma once
-// Absorption: the MLPs of a model take over the work of attention layers that were removed, from unlabelled images in minutes (DESIGN section 4).
+// Absorption: the MLPs of a model take over the work of attention layers that were removed, from unlabelled images in minutes.
 
 #include <cstdint>
 #include <vector>

@@ -1,5 +1,5 @@
 #pragma once
-// The `absorbed` criterion (DESIGN section 3): a set's distortion after closed-form absorption, on images kept out of that fit.
+// The `absorbed` criterion: a set's distortion after closed-form absorption, on images kept out of that fit.
 
 #include <memory>
 #include <vector>

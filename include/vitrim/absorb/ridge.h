@@ -1,5 +1,5 @@
 #pragma once
-// Closed-form refit of fc2 (DESIGN section 4): min_W sum_t w_t || h_t W - target_t ||^2 + a || W - W_0 ||^2, h = [hidden, 1].
+// Closed-form refit of fc2: min_W sum_t w_t || h_t W - target_t ||^2 + a || W - W_0 ||^2, h = [hidden, 1].
 
 #include <ATen/core/Tensor.h>
 

@@ -1,5 +1,5 @@
 #pragma once
-// Entropy of features under a Gaussian (NOSE, eq. for H(F); DESIGN section 3): H(F) = sum_j ln sigma_j in nats, up to a constant per channel
+// Entropy of features under a Gaussian (NOSE, eq. for H(F)): H(F) = sum_j ln sigma_j in nats, up to a constant per channel
 // that cancels in differences. The `full` estimator also sees correlations between channels.
 
 #include <ATen/core/Tensor.h>

@@ -1,5 +1,5 @@
 #pragma once
-// Transfer entropy of sets of attention layers (NOSE; DESIGN section 3): TE(S) = |H(out | S masked) - H(out)|.
+// Transfer entropy of sets of attention layers (NOSE): TE(S) = |H(out | S masked) - H(out)|.
 
 #include <memory>
 #include <vector>

@@ -13,7 +13,7 @@
 
 namespace vitrim {
 
-/// What produced a result file (DESIGN section 9).
+/// What produced a result file.
 struct Manifest {
   std::string command;              ///< the command line
   std::string version;              ///< vitrim's version

@@ -1,5 +1,5 @@
 #pragma once
-// The sets that a choice must beat at equal budget (DESIGN section 3): random, first k, last k, least norm.
+// The sets that a choice must beat at equal budget: random, first k, last k, least norm.
 
 #include <cstdint>
 #include <string>

@@ -1,5 +1,5 @@
 #pragma once
-// Taking attention layers out of (ModelSpec, weights), and folding the factor 2 of a fully diluted layer away (DESIGN section 4).
+// Taking attention layers out of (ModelSpec, weights), and folding the factor 2 of a fully diluted layer away.
 
 #include <vector>
 
