@@ -262,15 +262,18 @@ TEST(LoadModel, NamesTheNearestArchitecture) {
   EXPECT_THROW(parse_precision("fp16"), std::invalid_argument);
 }
 
-TEST(RandomModel, IsTimmsInitialisation) {
+TEST(RandomModel, IsSeededAndXavier) {
   const ModelSpec spec = test::variant("layerscale_qknorm");
   const auto a = make_random_model(spec, 1), b = make_random_model(spec, 1), c = make_random_model(spec, 2);
-  EXPECT_TRUE(at::equal(a->parameter("head.weight"), b->parameter("head.weight")));
-  EXPECT_FALSE(at::equal(a->parameter("head.weight"), c->parameter("head.weight")));
+  const std::string fc1 = "blocks.1.mlp.fc1.weight";
+  EXPECT_TRUE(at::equal(a->parameter(fc1), b->parameter(fc1)));
+  EXPECT_FALSE(at::equal(a->parameter(fc1), c->parameter(fc1)));
+  EXPECT_FALSE(at::equal(a->parameter(fc1), a->parameter("blocks.2.mlp.fc1.weight")));
   EXPECT_TRUE(at::equal(a->parameter("blocks.0.norm1.weight"), at::ones({32})));
   EXPECT_TRUE(at::equal(a->parameter("blocks.0.mlp.fc1.bias"), at::zeros({64})));
-  // 2048 draws: the standard deviation is known to 1.6 %; cutting at two sigma takes some 5 % off.
-  EXPECT_NEAR(a->parameter("blocks.1.mlp.fc1.weight").std().item<double>(), 0.019, 0.0015);
+  // Uniform in +-sqrt(6 / (64 + 32)) = +-0.25: deviation 0.25 / sqrt(3), which 2048 draws know to 1 %.
+  EXPECT_NEAR(a->parameter(fc1).std().item<double>(), 0.25 / std::sqrt(3.0), 0.005);
+  EXPECT_LE(a->parameter(fc1).abs().max().item<double>(), 0.25);
 }
 
 }  // namespace
