@@ -1,11 +1,13 @@
 // JPEG through libjpeg-turbo with its default settings (accurate integer DCT, fancy upsampling), which are
 // Pillow's too.
 
-#include <jerror.h>
-#include <jpeglib.h>
-
+// clang-format off
 #include <csetjmp>
-#include <cstdio>  // jpeglib.h needs it
+#include <cstddef>
+#include <cstdio>  // jpeglib.h uses FILE and size_t, and jerror.h uses jpeglib.h, without including them
+#include <jpeglib.h>
+#include <jerror.h>
+// clang-format on
 
 #include "data/codecs.h"
 #include "vitrim/core/error.h"

@@ -127,6 +127,7 @@ class ImageFolder final : public Dataset {
 
 std::vector<Entry> make_entries(const fs::path& root, const std::vector<fs::path>& images, int64_t label) {
   std::vector<Entry> entries;
+  entries.reserve(images.size());
   for (const fs::path& path : images)
     entries.push_back({path.lexically_relative(root).generic_string(), label});
   std::sort(entries.begin(), entries.end(),

@@ -45,8 +45,8 @@ std::vector<Tap> make_taps(int64_t in, int64_t out, Interpolation interpolation)
   std::vector<double> exact;
   for (int64_t i = 0; i < out; ++i) {
     const double center = (static_cast<double>(i) + 0.5) * scale;
-    const int64_t begin = std::max<int64_t>(static_cast<int64_t>(center - support + 0.5), 0);
-    const int64_t end = std::min<int64_t>(static_cast<int64_t>(center + support + 0.5), in);
+    const int64_t begin = std::max<int64_t>(static_cast<int64_t>(std::floor(center - support + 0.5)), 0);
+    const int64_t end = std::min<int64_t>(static_cast<int64_t>(std::floor(center + support + 0.5)), in);
     exact.clear();
     double sum = 0;
     for (int64_t j = begin; j < end; ++j) {
