@@ -85,19 +85,50 @@ TEST_P(Absorb, BringsUnseenImagesNearer) {
   }
 }
 
-TEST(AbsorbClosedForm, LowersTheErrorToo) {
-  const auto dense = test::lively_model(test::small_spec());
-  const auto plain = cut(*dense, {0, 2}), student = cut(*dense, {0, 2});
+AbsorbOptions closed_form() {
   AbsorbOptions options = quick_options();
   options.epochs = 0;
-  absorb(*student, *dense, test::colour_images(80), options);
-  const at::Tensor unseen = test::colour_input(40, 77);
-  const auto before = block_errors(*dense, *plain, unseen), after = block_errors(*dense, *student, unseen);
-  for (int i = 0; i < 4; ++i) EXPECT_LT(after[i], before[i]) << "block " << i;
-  // Closed form: fc2 alone changes.
-  for (const auto& [name, tensor] : plain->parameters().entries()) {
-    EXPECT_EQ(at::equal(student->parameter(name), tensor), name.find(".fc2.") == std::string::npos) << name;
+  return options;
+}
+
+TEST(AbsorbClosedForm, ChangesFc2Alone) {
+  for (const char* name : {"plain", "layerscale_qknorm"}) {
+    const auto dense = test::lively_model(test::variant(name));
+    const auto plain = cut(*dense, {0, 2}), student = cut(*dense, {0, 2});
+    absorb(*student, *dense, test::colour_images(80), closed_form());
+    const at::Tensor unseen = test::colour_input(40, 77);
+    const auto before = block_errors(*dense, *plain, unseen), after = block_errors(*dense, *student, unseen);
+    for (int i = 0; i < 4; ++i) EXPECT_LT(after[i], before[i]) << "block " << i;
+    for (const auto& [key, tensor] : plain->parameters().entries()) {
+      const at::Tensor& now = student->parameter(key);
+      if (key.ends_with("ls2.gamma")) {
+        EXPECT_TRUE(at::equal(now, at::ones({32}))) << "the layer scale goes into fc2";
+      } else {
+        EXPECT_EQ(at::equal(now, tensor), key.find(".fc2.") == std::string::npos) << key;
+      }
+    }
   }
+}
+
+TEST(AbsorbClosedForm, TheClassTokenHasItsWeight) {
+  const at::NoGradGuard no_grad;
+  const auto dense = test::lively_model(test::small_spec(3));
+  const data::ImageBatch images = test::colour_images(40);
+  const at::Tensor x = dense->run_block(0, dense->embed(normalized(images, 0, 40)), model::kKeep, nullptr);
+  const at::Tensor wanted = dense->run_block(1, x, model::kKeep, nullptr);
+  std::vector<double> token, patches;
+  for (double weight : {1.0, 1000.0}) {
+    const auto student = cut(*dense, {1});
+    AbsorbOptions options = closed_form();
+    options.ridge = 1e-4;
+    options.cls_weight = weight;
+    absorb(*student, *dense, images, options);
+    const at::Tensor got = student->run_block(1, x, model::kKeep, nullptr);
+    token.push_back(analysis::relative_error(wanted.select(1, 0), got.select(1, 0)));
+    patches.push_back(analysis::relative_error(wanted.slice(1, 1), got.slice(1, 1)));
+  }
+  EXPECT_LT(token[1], 0.7 * token[0]);
+  EXPECT_GT(patches[1], patches[0]);
 }
 
 TEST(AbsorbSeed, DecidesEverything) {
