@@ -11,7 +11,8 @@ if(VITRIM_WERROR)
 endif()
 
 # The one precompiled header: LibTorch's is the only heavy one.
-file(WRITE ${CMAKE_BINARY_DIR}/pch/vitrim_pch.cpp "\n")
+# Written only where it changes: a touched file would rebuild everything.
+file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/pch/vitrim_pch.cpp CONTENT "\n")
 add_library(vitrim_pch OBJECT ${CMAKE_BINARY_DIR}/pch/vitrim_pch.cpp)
 target_link_libraries(vitrim_pch PRIVATE torch)
 # -Wpedantic changes predefined macros, and GCC takes a precompiled header only where they all agree.

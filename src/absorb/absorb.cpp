@@ -102,15 +102,15 @@ AbsorbReport absorb(model::Model& student, const model::Model& teacher, const da
   const model::Output plain = run_all(student, teacher_x.slice(0, fit), options.batch_size);
   Progress progress("absorb", student.num_blocks(), "blocks");
   for (int i = 0; i < student.num_blocks(); ++i) {
-    const at::Tensor target = advance(teacher, i, teacher_x, options.batch_size);
+    teacher_x = advance(teacher, i, teacher_x, options.batch_size);
     if (i < first) {
-      student_x = target;
+      student_x = teacher_x;
     } else {
-      ridge_block(student, i, student_x.slice(0, 0, fit), target.slice(0, 0, fit), options);
-      if (options.epochs > 0) fit_block(student, i, student_x.slice(0, 0, fit), target.slice(0, 0, fit), options);
+      const at::Tensor input = student_x.slice(0, 0, fit), target = teacher_x.slice(0, 0, fit);
+      ridge_block(student, i, input, target, options);
+      if (options.epochs > 0) fit_block(student, i, input, target, options);
       student_x = advance(student, i, student_x, options.batch_size);
     }
-    teacher_x = target;
     progress.advance();
   }
   const model::Output dense = finish_all(teacher, teacher_x.slice(0, fit), options.batch_size);

@@ -183,9 +183,7 @@ std::unique_ptr<Model> make_random_model(const ModelSpec& spec, uint64_t seed) {
       value.fill_(1e-5);
     } else if (norm && !bias) {
       value.fill_(1);
-    } else if (name.rfind("head", 0) == 0) {
-      // The classifier starts at zero: all classes alike.
-    } else if (info.shape.size() == 2) {
+    } else if (info.shape.size() == 2 && name.rfind("head", 0) != 0) {
       // Xavier: small widths learn far sooner than from a fixed 0.02.
       const double limit = std::sqrt(6.0 / static_cast<double>(info.shape[0] + info.shape[1]));
       value.uniform_(-limit, limit, generator);

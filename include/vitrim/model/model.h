@@ -110,7 +110,7 @@ class Model {
 /// Builds the model and copies the weights in (as float32). Throws FormatError that lists every missing, surplus and misshaped tensor.
 /// Position embeddings of another grid are resized (bicubic, antialiased, as timm does); known buffers are no surplus.
 std::unique_ptr<Model> make_model(const ModelSpec& spec, const checkpoint::StateDict& weights);
-/// Builds the model with random weights, as timm's `jax` scheme does: Xavier-uniform matrices, zero classifier and biases, unit norms, tokens and
+/// Builds the model with random weights, as timm's `jax` scheme does: Xavier-uniform matrices, zero biases, unit norms; classifier, tokens and
 /// position embedding normal 0.02 (truncated).
 std::unique_ptr<Model> make_random_model(const ModelSpec& spec, uint64_t seed);
 

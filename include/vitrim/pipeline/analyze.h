@@ -29,7 +29,7 @@ struct AnalyzeOptions {
   int64_t te_images = 100;              ///< of the images given, for transfer entropy
   int64_t absorbed_images = 200;        ///< of the images given, for the absorbed criterion
   bool interactions = true;             ///< measure w_ij of all pairs
-  int64_t interaction_images = 50;      ///< of the TE images, for w_ij: pairs are many
+  int64_t interaction_images = 32;      ///< of the TE images, for w_ij: pairs are many
   bool both_criteria = false;           ///< also search under the criterion that does not decide
 };
 
