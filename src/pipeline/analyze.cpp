@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 #include <stdexcept>
 
 #include "pipeline/subset.h"
@@ -106,7 +107,10 @@ LayerScores analyze(const model::Model& model, const data::ImageBatch& images, c
     const data::ImageBatch absorbed_images = subset(images, options.absorbed_images);
     absorb::AbsorbedScorer scorer(model, absorbed_images, options.absorbed);
     for (const select::ScoredSet& s : scorer.score(singles(scorer.candidates()))) scores.absorbed[s.result.layers.front()] = s.result.score;
-    std::vector<SetResult> found = results_of(select::search(scorer, search));
+    select::SearchOptions narrowed = search;
+    // One more than needed at least, so that there is a choice; at least one set of every size is left.
+    narrowed.beam_candidates = std::max(options.count + 1, static_cast<int>(std::ceil(options.absorbed_candidates * candidates)));
+    std::vector<SetResult> found = results_of(select::search(scorer, narrowed));
     if (options.criterion == Criterion::kAbsorbed) scores.block_evaluations = scorer.block_evaluations();
     return found;
   };

@@ -107,10 +107,21 @@ void fill_chosen_fractions(std::vector<ScoredSet>& sets) {
   }
 }
 
+// The layers that larger sets are built from: the best ones alone.
+std::vector<int> promising(std::vector<ScoredSet> singles, const SearchOptions& options) {
+  std::sort(singles.begin(), singles.end(), better);
+  const int wanted = std::max(options.beam_candidates, options.count);
+  if (options.beam_candidates > 0 && singles.size() > static_cast<size_t>(wanted)) singles.resize(static_cast<size_t>(wanted));
+  std::vector<int> layers;
+  for (const ScoredSet& single : singles) layers.push_back(single.result.layers.front());
+  std::sort(layers.begin(), layers.end());
+  return layers;
+}
+
 }  // namespace
 
 SearchResult search(SetScorer& scorer, const SearchOptions& options) {
-  const std::vector<int> candidates = checked_candidates(scorer);
+  std::vector<int> candidates = checked_candidates(scorer);
   const int total = static_cast<int>(candidates.size());
   if (options.count < 0 || options.count > total) {
     fail("cannot remove " + std::to_string(options.count) + " layers: " + std::to_string(total) +
@@ -135,6 +146,7 @@ SearchResult search(SetScorer& scorer, const SearchOptions& options) {
     std::vector<LayerSet> kept = {LayerSet()};
     for (int size = 1; size <= options.count; ++size) {
       level = score_level(scorer, extensions(kept, candidates), result);
+      if (size == 1) candidates = promising(level, options);
       const size_t survivors = std::min<size_t>(width, level.size());
       std::partial_sort(level.begin(), level.begin() + static_cast<ptrdiff_t>(survivors), level.end(),
                         better);

@@ -24,6 +24,7 @@ struct AnalyzeOptions {
   int count = 0;                        ///< layers to choose; 0: measure only
   Criterion criterion = Criterion::kAbsorbed;
   select::SearchOptions search;         ///< its count is taken from above
+  double absorbed_candidates = 0.6;     ///< share of the layers, the best ones alone, that the absorbed criterion builds sets from
   analysis::TransferEntropyOptions te;
   absorb::AbsorbedScorerOptions absorbed;
   int64_t te_images = 100;              ///< of the images given, for transfer entropy
