@@ -42,11 +42,9 @@ void check_labels(const model::Model& model, const std::vector<int64_t>& labels,
     if (label < 0) throw Error(description + " has no labels; put the images into one folder per class");
   }
   const bool too_many = std::any_of(labels.begin(), labels.end(), [&](int64_t label) { return label >= classes; });
-  if (too_many && data_classes == 0) {
-    throw Error(description + " has labels outside the model's " + std::to_string(classes) + " classes");
-  }
   if (too_many || (data_classes > 0 && data_classes != classes)) {
-    throw Error("the model has " + std::to_string(classes) + " classes but " + description + " has " + std::to_string(data_classes) +
+    const std::string found = data_classes > 0 ? std::to_string(data_classes) : "labels beyond them";
+    throw Error("the model has " + std::to_string(classes) + " classes but " + description + " has " + found +
                 "; pass --classes FILE with the model's class folders in index order, one a line");
   }
 }
