@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 
 #include "analyze_flags.h"
 #include "vitrim/core/artifact_json.h"
@@ -95,7 +96,7 @@ void run(const Flags& flags, const Context& context) {
   model::save_model(*compressed.model, flags.output);
   const std::string json = to_json(result);
   flags.common.write_json(json);
-  if (!flags.report.empty()) write_text_file(flags.report, report::render({{flags.output, json}}, "vitrim: " + flags.model.model));
+  if (!flags.report.empty()) write_text_file(flags.report, report::render({{flags.output, json}}, "vitrim: " + std::filesystem::path(flags.model.model).filename().string()));
   if (flags.common.speaks()) print_result(result, flags.output);
 }
 
