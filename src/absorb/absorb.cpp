@@ -7,11 +7,10 @@
 #include <stdexcept>
 
 #include "absorb/block_fit.h"
+#include "absorb/ridge_batches.h"
 #include "absorb/streams.h"
-#include "vitrim/absorb/ridge.h"
 #include "vitrim/analysis/distortion.h"
 #include "vitrim/core/log.h"
-#include "vitrim/model/batches.h"
 
 namespace vitrim::absorb {
 
@@ -42,18 +41,14 @@ void ridge_block(model::Model& student, int index, const at::Tensor& input, cons
   const std::string prefix = "blocks." + std::to_string(index) + ".";
   fold_layer_scale(student, prefix);
   const at::Tensor w0 = student.parameter(prefix + "mlp.fc2.weight"), b0 = student.parameter(prefix + "mlp.fc2.bias");
-  std::vector<RidgeFit> fits;
-  for (int w = 0; w < model::num_workers(); ++w) fits.emplace_back(w0.size(1), w0.size(0));
-  model::for_each_batch(input.size(0), options.batch_size, [&](int worker, int64_t begin, int64_t end) {
+  const RidgeFit fit = ridge_over_batches(w0.size(1), w0.size(0), input.size(0), options.batch_size, [&](RidgeFit& part, int64_t begin, int64_t end) {
     const at::Tensor tokens = sample_tokens(student.spec(), index, options.ridge_patches, options.seed + static_cast<uint64_t>(begin));
     model::BlockTrace trace;
     student.run_block_at(index, input.slice(0, begin, end), tokens, &trace);
     const at::Tensor wanted = target.slice(0, begin, end).index_select(1, tokens) - trace.after_attention;
     const at::Tensor weight = token_weights(student.spec(), tokens.size(0), options.cls_weight).expand({end - begin, -1});
-    fits[static_cast<size_t>(worker)].add(trace.hidden.reshape({-1, w0.size(1)}), wanted.reshape({-1, w0.size(0)}), weight.reshape({-1}));
+    part.add(trace.hidden.reshape({-1, w0.size(1)}), wanted.reshape({-1, w0.size(0)}), weight.reshape({-1}));
   });
-  RidgeFit& fit = fits.front();
-  for (size_t w = 1; w < fits.size(); ++w) fit.merge(fits[w]);
   const RidgeFit::Solution solution = fit.solve(w0, b0, options.ridge);
   student.set_parameter(prefix + "mlp.fc2.weight", solution.weight);
   student.set_parameter(prefix + "mlp.fc2.bias", solution.bias);

@@ -6,6 +6,7 @@
 #include <map>
 #include <stdexcept>
 
+#include "absorb/ridge_batches.h"
 #include "absorb/streams.h"
 #include "vitrim/absorb/ridge.h"
 #include "vitrim/analysis/distortion.h"
@@ -62,10 +63,8 @@ struct AbsorbedScorer::Impl {
     const at::Tensor& w0 = model.parameter(prefix + "mlp.fc2.weight");
     const at::Tensor& b0 = model.parameter(prefix + "mlp.fc2.bias");
     const at::Tensor gamma = spec.layer_scale ? model.parameter(prefix + "ls2.gamma") : at::ones({w0.size(0)});
-    std::vector<RidgeFit> fits;
-    for (int w = 0; w < model::num_workers(); ++w) fits.emplace_back(w0.size(1), w0.size(0));
     Pass pass{at::empty_like(x), at::empty({x.size(0), x.size(1), w0.size(1)}, model.compute_dtype())};
-    model::for_each_batch(images, options.batch_size, [&](int worker, int64_t begin, int64_t end) {
+    const RidgeFit fit = ridge_over_batches(w0.size(1), w0.size(0), images, options.batch_size, [&](RidgeFit& part, int64_t begin, int64_t end) {
       model::BlockTrace trace;
       model.run_block(layer, x.slice(0, begin, end), removed ? model::kDrop : model::kKeep, &trace);
       pass.y.slice(0, begin, end).copy_(trace.after_attention);
@@ -77,12 +76,10 @@ struct AbsorbedScorer::Impl {
       const at::Tensor target = teacher[layer].slice(0, begin, begin + rows).index_select(1, tokens).to(at::kFloat) -
                                 trace.after_attention.slice(0, 0, rows).index_select(1, tokens);
       const at::Tensor weight = token_weights(spec, tokens.size(0), options.cls_weight).expand({rows, -1});
-      fits[static_cast<size_t>(worker)].add(h.reshape({-1, h.size(2)}), target.reshape({-1, target.size(2)}), weight.reshape({-1}));
+      part.add(h.reshape({-1, h.size(2)}), target.reshape({-1, target.size(2)}), weight.reshape({-1}));
     });
-    RidgeFit& fit = fits.front();
-    for (size_t w = 1; w < fits.size(); ++w) fit.merge(fits[w]);
-    const RidgeFit::Solution solution = fit.solve(w0 * gamma.unsqueeze(1), b0 * gamma, options.ridge);
     const at::Tensor old_weight = w0 * gamma.unsqueeze(1), old_bias = b0 * gamma;
+    const RidgeFit::Solution solution = fit.solve(old_weight, old_bias, options.ridge);
     const double step = step_length(layer, pass, old_weight, old_bias, solution);
     const at::Tensor weight = at::lerp(old_weight, solution.weight, step).to(model.compute_dtype());
     const at::Tensor bias = at::lerp(old_bias, solution.bias, step).to(model.compute_dtype());

@@ -2,9 +2,6 @@
 
 #include "pipeline/controls.h"
 
-#include "vitrim/core/layer_list.h"
-#include "vitrim/core/log.h"
-#include "vitrim/eval/statistics.h"
 #include "vitrim/select/controls.h"
 
 namespace vitrim::pipeline {
