@@ -31,6 +31,9 @@ class Dataset {
   virtual std::string description() const = 0;  ///< "image folder DIR, 700 images"
   /// "N files, sha256 ..." over names and file sizes; the same for the same data wherever the folder lies.
   virtual std::string fingerprint() const = 0;
+  /// One past the last index of each run of images that lie together (tar shards), for samplers that shuffle
+  /// by shard and buffer; the last entry is size(). Empty: random access is cheap everywhere.
+  virtual std::vector<int64_t> shard_ends() const { return {}; }
 };
 
 struct DatasetOptions {
