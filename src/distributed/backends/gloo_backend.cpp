@@ -1,0 +1,24 @@
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+
+#include <cstdlib>
+
+#include "distributed/group_impl.h"
+
+namespace vitrim::distributed {
+
+c10::intrusive_ptr<c10d::Backend> make_gloo_backend(const BackendOptions& options) {
+  using Gloo = c10d::ProcessGroupGloo;
+  auto gloo = Gloo::Options::create(options.timeout);
+  // Without a network, or with one that blocks its own address, ranks of one machine still see one another over the loopback.
+  const char* interface = std::getenv("GLOO_SOCKET_IFNAME");
+  if (interface != nullptr && *interface != '\0') {
+    gloo->devices.push_back(Gloo::createDeviceForInterface(interface));
+  } else if (is_loopback(options.place.host)) {
+    gloo->devices.push_back(Gloo::createDeviceForHostname("127.0.0.1"));
+  } else {
+    gloo->devices.push_back(Gloo::createDefaultDevice());
+  }
+  return c10::make_intrusive<Gloo>(options.store, options.place.rank, options.place.size, gloo);
+}
+
+}  // namespace vitrim::distributed

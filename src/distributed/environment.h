@@ -1,0 +1,30 @@
+#pragma once
+// Which rank of which job this process is, from the environment.
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vitrim::distributed {
+
+struct Place {
+  int rank = 0, size = 1, local_rank = 0;
+  std::string host;          ///< where rank 0 listens
+  int port = 0;
+  bool store_is_up = false;  ///< torchrun's agent already listens there, so that rank 0 must not
+  std::string store_prefix;  ///< of the keys, where torchrun starts workers anew
+};
+
+using GetVariable = std::function<std::optional<std::string>(const char* name)>;
+
+/// See start(). Throws vitrim::Error.
+Place place_from_environment(const GetVariable& get);
+
+/// The first host of a Slurm node list: "gpu[03-05,9],login" is "gpu03". Throws vitrim::Error.
+std::string first_slurm_host(const std::string& list);
+
+/// "localhost", "127.0.0.1" and the like.
+bool is_loopback(const std::string& host);
+
+}  // namespace vitrim::distributed

@@ -1,0 +1,132 @@
+#include "vitrim/distributed/group.h"
+
+#include <ATen/Functions.h>
+
+#include <algorithm>
+#include <map>
+#include <stdexcept>
+
+#include "distributed/group_impl.h"
+#include "vitrim/core/error.h"
+#include "vitrim/core/log.h"
+
+namespace vitrim::distributed {
+namespace {
+
+// The first line of what LibTorch says, without the place in its sources that Gloo puts in front.
+std::string reason(const std::string& what) {
+  std::string line = what.substr(0, what.find('\n'));
+  if (const size_t close = line.find("] "); line.rfind("[/", 0) == 0 || line.rfind("[..", 0) == 0) {
+    if (close != std::string::npos) line = line.substr(close + 2);
+  }
+  while (!line.empty() && (line.back() == '.' || line.back() == ' ')) line.pop_back();
+  return line;
+}
+
+void check_tensor(const char* where, const at::Tensor& tensor) {
+  if (tensor.defined() && tensor.is_contiguous()) return;
+  throw std::invalid_argument(std::string("[distributed::") + where + "] the tensor must be contiguous");
+}
+
+at::Tensor bytes_to_tensor(const std::string& bytes, int64_t length) {
+  at::Tensor tensor = at::zeros({length}, at::kByte);
+  std::copy(bytes.begin(), bytes.end(), reinterpret_cast<char*>(tensor.mutable_data_ptr<uint8_t>()));
+  return tensor;
+}
+
+}  // namespace
+
+Group::Group() : Group(std::make_unique<Impl>()) {}
+Group::Group(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Group::~Group() = default;
+
+int Group::rank() const { return impl_->place.rank; }
+int Group::size() const { return impl_->place.size; }
+int Group::local_rank() const { return impl_->place.local_rank; }
+
+void Group::checked(const std::string& doing, const std::function<void()>& work) const {
+  try {
+    work();
+  } catch (const Error&) {
+    throw;
+  } catch (const std::logic_error&) {  // a bad argument
+    throw;
+  } catch (const std::exception& error) {
+    check_cancelled();  // the others were most likely stopped by the same Ctrl-C
+    const std::string other = size() == 2 ? "rank " + std::to_string(1 - rank()) : "another rank";
+    throw Error("rank " + std::to_string(rank()) + " of " + std::to_string(size()) + ": " + other + " stopped answering while " + doing +
+                " (" + reason(error.what()) + "); its own message says why");
+  }
+}
+
+void Group::barrier() {
+  if (size() == 1) return;
+  checked("waiting for all ranks", [&] { impl_->group->getBackend(at::kCPU)->barrier()->wait(); });
+}
+
+void Group::all_reduce(at::Tensor tensor) {
+  check_tensor("all_reduce", tensor);
+  if (size() == 1 || tensor.numel() == 0) return;
+  checked("adding up results", [&] {
+    std::vector<at::Tensor> tensors{tensor};
+    impl_->group->getBackend(tensor.device().type())->allreduce(tensors)->wait();
+  });
+}
+
+void Group::all_reduce(const std::vector<at::Tensor>& tensors) {
+  if (size() == 1) return;
+  std::map<at::ScalarType, std::vector<at::Tensor>> by_dtype;
+  for (const at::Tensor& tensor : tensors) by_dtype[tensor.scalar_type()].push_back(tensor);
+  const at::NoGradGuard no_grad;
+  for (const auto& [dtype, same] : by_dtype) {
+    std::vector<at::Tensor> flat;
+    for (const at::Tensor& tensor : same) flat.push_back(tensor.reshape({-1}));
+    const at::Tensor message = at::cat(flat);
+    all_reduce(message);
+    int64_t begin = 0;
+    for (const at::Tensor& tensor : same) {
+      tensor.copy_(message.narrow(0, begin, tensor.numel()).view(tensor.sizes()));
+      begin += tensor.numel();
+    }
+  }
+}
+
+void Group::broadcast(at::Tensor tensor, int root) {
+  check_tensor("broadcast", tensor);
+  if (root < 0 || root >= size()) {
+    throw std::invalid_argument("[distributed::broadcast] there is no rank " + std::to_string(root) + " among " + std::to_string(size()));
+  }
+  if (size() == 1 || tensor.numel() == 0) return;
+  checked("handing out data", [&] {
+    std::vector<at::Tensor> tensors{tensor};
+    c10d::BroadcastOptions options;
+    options.rootRank = root;
+    impl_->group->getBackend(tensor.device().type())->broadcast(tensors, options)->wait();
+  });
+}
+
+std::vector<std::string> Group::all_gather(const std::string& bytes) {
+  if (size() == 1) return {bytes};
+  const auto ranks = static_cast<size_t>(size());
+  at::Tensor lengths = at::zeros({size()}, at::kLong);
+  lengths[rank()] = static_cast<int64_t>(bytes.size());
+  all_reduce(lengths);
+  const int64_t longest = lengths.max().item<int64_t>();
+  std::vector<std::string> all(ranks);
+  if (longest == 0) return all;
+  std::vector<std::vector<at::Tensor>> received(1);
+  for (size_t i = 0; i < ranks; ++i) received[0].push_back(at::empty({longest}, at::kByte));
+  checked("collecting results", [&] {
+    std::vector<at::Tensor> mine{bytes_to_tensor(bytes, longest)};
+    impl_->group->getBackend(at::kCPU)->allgather(received, mine)->wait();
+  });
+  for (size_t i = 0; i < ranks; ++i) {
+    const auto length = static_cast<size_t>(lengths[static_cast<int64_t>(i)].item<int64_t>());
+    all[i].assign(reinterpret_cast<const char*>(received[0][i].const_data_ptr<uint8_t>()), length);
+  }
+  return all;
+}
+
+Share Group::share(int64_t n, int rank) const { return {n * rank / size(), n * (rank + 1) / size()}; }
+
+}  // namespace vitrim::distributed

@@ -1,0 +1,102 @@
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+
+#include "distributed/group_impl.h"
+#include "vitrim/core/error.h"
+#include "vitrim/core/log.h"
+
+namespace vitrim::distributed {
+namespace {
+
+std::optional<std::string> get_variable(const char* name) {
+  const char* value = std::getenv(name);
+  if (value == nullptr || *value == '\0') return std::nullopt;
+  return value;
+}
+
+std::string in_use(int port) {
+  return "rank 0 can't listen on port " + std::to_string(port) + ": another program uses it; set MASTER_PORT (torchrun: --master-port) to another";
+}
+
+// A socket that only this machine sees. Left to itself, the store listens on every network.
+int listen_on_loopback(int port) {
+  const int socket_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int yes = 1;
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (socket_ >= 0 && setsockopt(socket_, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
+      bind(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 && listen(socket_, SOMAXCONN) == 0) {
+    return socket_;
+  }
+  const int code = errno;
+  if (socket_ >= 0) close(socket_);
+  if (code == EADDRINUSE) throw Error(in_use(port));
+  throw Error("rank 0 can't listen on port " + std::to_string(port) + ": " + std::strerror(code));
+}
+
+c10::intrusive_ptr<c10d::Store> open_store(const Place& place, std::chrono::milliseconds timeout) {
+  c10d::TCPStoreOptions options;
+  options.port = static_cast<uint16_t>(place.port);
+  options.isServer = place.rank == 0 && !place.store_is_up;
+  options.numWorkers = static_cast<size_t>(place.size);
+  options.timeout = timeout;
+  std::string host = place.host;
+  if (is_loopback(host) && !place.store_is_up) {
+    host = "127.0.0.1";
+    if (options.isServer) options.masterListenFd = listen_on_loopback(place.port);
+  }
+  c10::intrusive_ptr<c10d::Store> store = c10::make_intrusive<c10d::TCPStore>(host, options);
+  if (!place.store_prefix.empty()) store = c10::make_intrusive<c10d::PrefixStore>(place.store_prefix, store);
+  return store;
+}
+
+std::unique_ptr<Group::Impl> join(const Place& place, const Options& options) {
+  const std::chrono::milliseconds timeout = std::chrono::seconds(options.timeout_seconds);
+  auto impl = std::make_unique<Group::Impl>();
+  impl->place = place;
+  impl->store = open_store(place, timeout);
+  impl->group = c10::make_intrusive<c10d::ProcessGroup>(impl->store, place.rank, place.size);
+  BackendOptions backend{c10::make_intrusive<c10d::PrefixStore>("gloo", impl->store), place, timeout};
+  impl->group->setBackend(at::kCPU, c10d::ProcessGroup::GLOO, make_gloo_backend(backend));
+  if (options.cuda) {
+    backend.store = c10::make_intrusive<c10d::PrefixStore>("nccl", impl->store);
+    impl->group->setBackend(at::kCUDA, c10d::ProcessGroup::NCCL, make_nccl_backend(backend));
+  }
+  impl->group->setDefaultBackend(options.cuda ? c10d::ProcessGroup::NCCL : c10d::ProcessGroup::GLOO);
+  impl->group->setGroupName("vitrim");
+  return impl;
+}
+
+}  // namespace
+
+std::shared_ptr<Group> start(const Options& options) {
+  if (options.timeout_seconds < 1) throw std::invalid_argument("[distributed::start] timeout_seconds must be at least 1");
+  const Place place = place_from_environment(get_variable);
+  if (place.size == 1) return std::make_shared<Group>();
+  try {
+    return std::make_shared<Group>(join(place, options));
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    check_cancelled();
+    const std::string what = error.what();
+    if (what.find("EADDRINUSE") != std::string::npos) throw Error(in_use(place.port));
+    throw Error("rank " + std::to_string(place.rank) + " of " + std::to_string(place.size) + " could not join the others at " + place.host + ":" +
+                std::to_string(place.port) + " within " + std::to_string(options.timeout_seconds) + " s (" +
+                what.substr(0, what.find('\n')) + "); were all ranks started, with the same MASTER_ADDR and MASTER_PORT?");
+  }
+}
+
+}  // namespace vitrim::distributed
