@@ -1,0 +1,17 @@
+#pragma once
+// The recipes that cmake/VitrimRecipes.cmake embeds.
+
+#include <string_view>
+#include <vector>
+
+namespace vitrim::train {
+
+struct RecipeFile {
+  std::string_view name;  ///< of recipes/NAME.toml
+  std::string_view text;
+};
+
+/// All of them, sorted by name.
+const std::vector<RecipeFile>& recipe_files();
+
+}  // namespace vitrim::train

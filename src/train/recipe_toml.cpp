@@ -1,0 +1,166 @@
+// Recipes out of TOML files, and the embedded ones.
+
+// The library as a header: a program that links vitrim needs no shared library for it.
+#define TOML_HEADER_ONLY 1
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <stdexcept>
+
+#include "train/recipe_fields.h"
+#include "train/recipe_files.h"
+#include "vitrim/core/atomic_file.h"
+#include "vitrim/core/error.h"
+#include "vitrim/core/suggest.h"
+#include "vitrim/train/recipe.h"
+
+namespace vitrim::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Source {
+  std::string label;  ///< for messages, and to see that files include each other in a circle
+  std::string text;
+  bool embedded = false;
+};
+
+bool is_plain_name(const std::string& name) {
+  return name.find('/') == std::string::npos && name.find('.') == std::string::npos;
+}
+
+std::string no_such_recipe(const std::string& name) {
+  return "no recipe \"" + name + "\" is built in; did you mean \"" + nearest(name, recipe_names()) +
+         "\"? A file is named with its suffix or folder";
+}
+
+/// The embedded recipe, or nothing.
+std::optional<Source> embedded(const std::string& name) {
+  for (const RecipeFile& file : recipe_files()) {
+    if (file.name == name) return Source{"recipe " + name, std::string(file.text), true};
+  }
+  return std::nullopt;
+}
+
+Source from_file(const fs::path& path) {
+  const std::string normal = path.lexically_normal().string();
+  return {normal, read_text_file(normal), false};
+}
+
+/// What `include = "name"` in `from` means.
+Source included(const Source& from, const std::string& where, const std::string& name) {
+  if (is_plain_name(name) || from.embedded) {
+    const std::string suffix = ".toml";
+    const std::string stem = name.ends_with(suffix) ? name.substr(0, name.size() - suffix.size()) : name;
+    if (const auto found = embedded(stem)) return *found;
+    throw FormatError(from.label, where, no_such_recipe(stem));
+  }
+  try {
+    return from_file(fs::path(from.label).parent_path() / name);
+  } catch (const Error& error) {
+    throw FormatError(from.label, where, error.what());
+  }
+}
+
+std::string line_of(const toml::source_region& region) { return "line " + std::to_string(region.begin.line); }
+
+/// The node as a value, or nothing where recipes have no such kind of value.
+std::optional<RecipeValue> value_in(const toml::node& node) {
+  if (const auto* flag = node.as_boolean()) return flag->get();
+  if (const auto* whole = node.as_integer()) return whole->get();
+  if (const auto* number = node.as_floating_point()) return number->get();
+  if (const auto* text = node.as_string()) return text->get();
+  return std::nullopt;
+}
+
+std::string kind_of(const toml::node& node) {
+  if (node.is_table()) return "a table";
+  return node.is_array() ? "a list" : "a date or time";
+}
+
+Recipe read_source(const Source& source, std::vector<std::string> above) {
+  toml::table top;
+  try {
+    top = toml::parse(std::string_view(source.text), source.label);
+  } catch (const toml::parse_error& error) {
+    throw FormatError(source.label, line_of(error.source()), std::string(error.description()));
+  }
+  Recipe recipe;
+  if (const toml::node* base = top.get("include")) {
+    const std::string where = line_of(base->source());
+    const auto* name = base->as_string();
+    if (!name) throw FormatError(source.label, where, "include must be the name of a recipe in quotes");
+    above.push_back(source.label);
+    const Source next = included(source, where, name->get());
+    if (std::find(above.begin(), above.end(), next.label) != above.end())
+      throw FormatError(source.label, where,
+                        "recipes include each other in a circle, by way of " + next.label);
+    recipe = read_source(next, std::move(above));
+  }
+
+  std::vector<std::string> sections;
+  for (const RecipeField& field : recipe_fields()) {
+    if (sections.empty() || sections.back() != field.section()) sections.push_back(field.section());
+  }
+  // The table is sorted by key; mistakes are told in the order of lines.
+  std::vector<std::pair<uint32_t, std::string>> problems;
+  const auto add = [&](const toml::source_region& region, const std::string& problem) {
+    problems.emplace_back(region.begin.line, line_of(region) + ": " + problem);
+  };
+  RecipeSetter setter(recipe);
+  for (const auto& [section, node] : top) {
+    const std::string section_name(section.str());
+    const auto* keys = node.as_table();
+    if (!keys) {
+      if (section_name != "include") add(section.source(), unknown_key(section_name));
+      continue;
+    }
+    if (std::find(sections.begin(), sections.end(), section_name) == sections.end()) {
+      add(section.source(),
+          "unknown section [" + section_name + "]; did you mean [" + nearest(section_name, sections) + "]?");
+      continue;
+    }
+    for (const auto& [name, value] : *keys) {
+      const std::string key = section_name + "." + std::string(name.str());
+      const RecipeField* field = find_field(key);
+      if (!field) {
+        add(name.source(), unknown_key(key));
+      } else if (const auto given = value_in(value); !given) {
+        add(name.source(), key + " must be " + field->expected() + ", not " + kind_of(value));
+      } else if (const auto problem = setter.put(*field, *given)) {
+        add(name.source(), *problem);
+      }
+    }
+  }
+  if (!problems.empty()) {
+    std::stable_sort(problems.begin(), problems.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::string list;
+    for (const auto& [line, problem] : problems) list += (list.empty() ? "" : "; ") + problem;
+    throw FormatError(source.label, "", list);
+  }
+  setter.finish();
+  return recipe;
+}
+
+}  // namespace
+
+Recipe read_recipe(const std::string& path) {
+  if (is_plain_name(path)) return named_recipe(path);
+  return read_source(from_file(path), {});
+}
+
+Recipe named_recipe(const std::string& name) {
+  const auto source = embedded(name);
+  if (!source) throw std::invalid_argument("[train::named_recipe] " + no_such_recipe(name));
+  return read_source(*source, {});
+}
+
+std::vector<std::string> recipe_names() {
+  std::vector<std::string> names;
+  for (const RecipeFile& file : recipe_files()) names.emplace_back(file.name);
+  return names;
+}
+
+}  // namespace vitrim::train
