@@ -20,6 +20,9 @@ constexpr Range above_up_to(double low, double high) { return {low, high, true, 
 constexpr Range kShare = between(0, 1);
 
 std::string text_of(double value) {
+  // The shortest digits that read back as the same number; counts without an exponent.
+  if (std::abs(value) < 1e12 && value == std::floor(value))
+    return std::to_string(static_cast<int64_t>(value));
   char buffer[64];
   const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
   return {buffer, end};
