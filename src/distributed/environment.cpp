@@ -11,8 +11,8 @@ int parse_number(const char* name, const std::string& text, int least, int most)
   int value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || value < least || value > most) {
-    throw Error(std::string("the environment's ") + name + " is '" + text + "', but a number from " + std::to_string(least) + " to " +
-                std::to_string(most) + " is needed");
+    throw Error(std::string("the environment's ") + name + " is '" + text + "', but a number from " +
+                std::to_string(least) + " to " + std::to_string(most) + " is needed");
   }
   return value;
 }
@@ -21,8 +21,9 @@ constexpr int kMany = 1 << 20;
 
 void check_rank(const char* rank_name, int rank, const char* size_name, int size) {
   if (rank >= size) {
-    throw Error(std::string("the environment contradicts itself: ") + rank_name + " is " + std::to_string(rank) + " and " + size_name +
-                " is " + std::to_string(size) + ", but ranks count from 0");
+    throw Error(std::string("the environment contradicts itself: ") + rank_name + " is " +
+                std::to_string(rank) + " and " + size_name + " is " + std::to_string(size) +
+                ", but ranks count from 0");
   }
 }
 
@@ -77,15 +78,19 @@ Place from_slurm(const GetVariable& get, const char* size_name) {
   } else if (nodes) {
     place.host = first_slurm_host(*nodes);
   } else {
-    throw Error("the environment has Slurm's SLURM_PROCID but no SLURM_STEP_NODELIST; start with srun, or set MASTER_ADDR");
+    throw Error(
+        "the environment has Slurm's SLURM_PROCID but no SLURM_STEP_NODELIST; start with srun, or set "
+        "MASTER_ADDR");
   }
   if (const auto port = get("MASTER_PORT")) {
     place.port = parse_number("MASTER_PORT", *port, 1, 65535);
   } else if (job) {
-    // Jobs that share a node get different ports, below those that systems hand out by themselves (32768 and up).
+    // Jobs that share a node get different ports, below those that systems hand out by themselves (32768 and
+    // up).
     place.port = 15000 + parse_number("SLURM_JOB_ID", *job, 0, 2147483647) % 15000;
   } else {
-    throw Error("the environment has Slurm's SLURM_PROCID but no SLURM_JOB_ID; start with srun, or set MASTER_PORT");
+    throw Error(
+        "the environment has Slurm's SLURM_PROCID but no SLURM_JOB_ID; start with srun, or set MASTER_PORT");
   }
   return place;
 }
@@ -100,7 +105,9 @@ Place place_from_environment(const GetVariable& get) {
 }
 
 std::string first_slurm_host(const std::string& list) {
-  const auto fail = [&]() -> std::string { throw Error("Slurm's node list '" + list + "' names no first host; set MASTER_ADDR"); };
+  const auto fail = [&]() -> std::string {
+    throw Error("Slurm's node list '" + list + "' names no first host; set MASTER_ADDR");
+  };
   const size_t end = list.find_first_of(",[");
   const std::string prefix = list.substr(0, end);
   if (end == std::string::npos || list[end] == ',') return prefix.empty() ? fail() : prefix;
@@ -109,11 +116,14 @@ std::string first_slurm_host(const std::string& list) {
   const std::string ranges = list.substr(end + 1, close - end - 1);
   const std::string first = ranges.substr(0, ranges.find_first_of("-,"));
   if (first.empty()) return fail();
-  // What follows the bracket, up to the next comma, belongs to the name and may itself have brackets: "rack[1-2]node[3-4]".
+  // What follows the bracket, up to the next comma, belongs to the name and may itself have brackets:
+  // "rack[1-2]node[3-4]".
   const std::string rest = list.substr(close + 1);
   return prefix + first + (rest.empty() || rest[0] == ',' ? "" : first_slurm_host(rest));
 }
 
-bool is_loopback(const std::string& host) { return host == "localhost" || host == "::1" || host.rfind("127.", 0) == 0; }
+bool is_loopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.rfind("127.", 0) == 0;
+}
 
 }  // namespace vitrim::distributed

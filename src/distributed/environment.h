@@ -10,7 +10,7 @@ namespace vitrim::distributed {
 
 struct Place {
   int rank = 0, size = 1, local_rank = 0;
-  std::string host;          ///< where rank 0 listens
+  std::string host;  ///< where rank 0 listens
   int port = 0;
   bool store_is_up = false;  ///< torchrun's agent already listens there, so that rank 0 must not
   std::string store_prefix;  ///< of the keys, where torchrun starts workers anew

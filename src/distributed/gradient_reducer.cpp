@@ -1,19 +1,19 @@
 #include "vitrim/distributed/gradient_reducer.h"
 
-#include <torch/csrc/distributed/c10d/reducer.hpp>
-
 #include <algorithm>
 #include <optional>
 #include <stdexcept>
+#include <torch/csrc/distributed/c10d/reducer.hpp>
 
 #include "distributed/group_impl.h"
 
 namespace vitrim::distributed {
 namespace {
 
-// The last layers' gradients come first, so buckets are filled from the end of the list. The first one is small: the sooner it is full, the sooner
-// there is something to send.
-std::vector<std::vector<size_t>> assign_buckets(const std::vector<at::Tensor>& parameters, int64_t first_bytes, int64_t bucket_bytes) {
+// The last layers' gradients come first, so buckets are filled from the end of the list. The first one is
+// small: the sooner it is full, the sooner there is something to send.
+std::vector<std::vector<size_t>> assign_buckets(const std::vector<at::Tensor>& parameters,
+                                                int64_t first_bytes, int64_t bucket_bytes) {
   auto buckets = std::get<0>(c10d::compute_bucket_assignment_by_size(
       parameters, {static_cast<size_t>(first_bytes), static_cast<size_t>(bucket_bytes)}));
   std::reverse(buckets.begin(), buckets.end());
@@ -27,14 +27,17 @@ struct GradientReducer::Impl {
   std::optional<c10d::Reducer> reducer;  ///< none in a group of one
 };
 
-GradientReducer::GradientReducer(std::vector<at::Tensor> parameters, std::shared_ptr<Group> group, int64_t bucket_bytes)
+GradientReducer::GradientReducer(std::vector<at::Tensor> parameters, std::shared_ptr<Group> group,
+                                 int64_t bucket_bytes)
     : impl_(std::make_unique<Impl>()) {
   if (parameters.empty() || bucket_bytes < 1) {
-    throw std::invalid_argument("[distributed::GradientReducer] parameters must not be empty, and a bucket takes at least a byte");
+    throw std::invalid_argument(
+        "[distributed::GradientReducer] parameters must not be empty, and a bucket takes at least a byte");
   }
   for (const at::Tensor& parameter : parameters) {
     if (!parameter.requires_grad() || !parameter.is_leaf()) {
-      throw std::invalid_argument("[distributed::GradientReducer] every parameter must be a leaf that requires its gradient");
+      throw std::invalid_argument(
+          "[distributed::GradientReducer] every parameter must be a leaf that requires its gradient");
     }
   }
   impl_->group = std::move(group);
@@ -46,7 +49,8 @@ GradientReducer::GradientReducer(std::vector<at::Tensor> parameters, std::shared
     c10d::verify_params_across_processes(impl_->group->impl().group, parameters, {});
     impl_->reducer.emplace(std::move(parameters), buckets, impl_->group->impl().group, sparse, bucket_bytes,
                            /*find_unused_parameters=*/true, /*gradient_as_bucket_view=*/false,
-                           std::unordered_map<size_t, std::string>{}, first_bytes, /*skip_all_reduce_unused_params=*/false,
+                           std::unordered_map<size_t, std::string>{}, first_bytes,
+                           /*skip_all_reduce_unused_params=*/false,
                            /*use_python_reducer=*/false, std::vector<int64_t>{});
   });
 }

@@ -13,9 +13,10 @@
 namespace vitrim::distributed {
 namespace {
 
-// The first line of what LibTorch says, without the place in its sources that Gloo puts in front.
+// The first sentence of what LibTorch says, without the place in its sources that Gloo puts in front.
 std::string reason(const std::string& what) {
   std::string line = what.substr(0, what.find('\n'));
+  line = line.substr(0, line.find(". "));
   if (const size_t close = line.find("] "); line.rfind("[/", 0) == 0 || line.rfind("[..", 0) == 0) {
     if (close != std::string::npos) line = line.substr(close + 2);
   }
@@ -54,8 +55,9 @@ void Group::checked(const std::string& doing, const std::function<void()>& work)
   } catch (const std::exception& error) {
     check_cancelled();  // the others were most likely stopped by the same Ctrl-C
     const std::string other = size() == 2 ? "rank " + std::to_string(1 - rank()) : "another rank";
-    throw Error("rank " + std::to_string(rank()) + " of " + std::to_string(size()) + ": " + other + " stopped answering while " + doing +
-                " (" + reason(error.what()) + "); its own message says why");
+    throw Error("rank " + std::to_string(rank()) + " of " + std::to_string(size()) + ": " + other +
+                " stopped answering while " + doing + " (" + reason(error.what()) +
+                "); its own message says why");
   }
 }
 
@@ -94,7 +96,8 @@ void Group::all_reduce(const std::vector<at::Tensor>& tensors) {
 void Group::broadcast(at::Tensor tensor, int root) {
   check_tensor("broadcast", tensor);
   if (root < 0 || root >= size()) {
-    throw std::invalid_argument("[distributed::broadcast] there is no rank " + std::to_string(root) + " among " + std::to_string(size()));
+    throw std::invalid_argument("[distributed::broadcast] there is no rank " + std::to_string(root) +
+                                " among " + std::to_string(size()));
   }
   if (size() == 1 || tensor.numel() == 0) return;
   checked("handing out data", [&] {

@@ -2,9 +2,9 @@
 // What a Group holds, and the backends it can hold.
 
 #include <c10/util/intrusive_ptr.h>
-#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 
 #include <chrono>
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 
 #include "distributed/environment.h"
 #include "vitrim/distributed/group.h"

@@ -1,15 +1,15 @@
 #include <arpa/inet.h>
+#include <c10/util/Logging.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
-#include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include "distributed/group_impl.h"
 #include "vitrim/core/error.h"
@@ -24,8 +24,15 @@ std::optional<std::string> get_variable(const char* name) {
   return value;
 }
 
+// c10d prints warnings and stack traces of its own to standard error; what they say arrives here as an
+// exception.
+void silence_c10d() {
+  if (!get_variable("TORCH_CPP_LOG_LEVEL")) FLAGS_caffe2_log_level = c10::GLOG_FATAL;
+}
+
 std::string in_use(int port) {
-  return "rank 0 can't listen on port " + std::to_string(port) + ": another program uses it; set MASTER_PORT (torchrun: --master-port) to another";
+  return "rank 0 can't listen on port " + std::to_string(port) +
+         ": another program uses it; set MASTER_PORT (torchrun: --master-port) to another";
 }
 
 // A socket that only this machine sees. Left to itself, the store listens on every network.
@@ -37,7 +44,8 @@ int listen_on_loopback(int port) {
   address.sin_port = htons(static_cast<uint16_t>(port));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (socket_ >= 0 && setsockopt(socket_, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
-      bind(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 && listen(socket_, SOMAXCONN) == 0) {
+      bind(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+      listen(socket_, SOMAXCONN) == 0) {
     return socket_;
   }
   const int code = errno;
@@ -82,9 +90,11 @@ std::unique_ptr<Group::Impl> join(const Place& place, const Options& options) {
 }  // namespace
 
 std::shared_ptr<Group> start(const Options& options) {
-  if (options.timeout_seconds < 1) throw std::invalid_argument("[distributed::start] timeout_seconds must be at least 1");
+  if (options.timeout_seconds < 1)
+    throw std::invalid_argument("[distributed::start] timeout_seconds must be at least 1");
   const Place place = place_from_environment(get_variable);
   if (place.size == 1) return std::make_shared<Group>();
+  silence_c10d();
   try {
     return std::make_shared<Group>(join(place, options));
   } catch (const Error&) {
@@ -93,9 +103,11 @@ std::shared_ptr<Group> start(const Options& options) {
     check_cancelled();
     const std::string what = error.what();
     if (what.find("EADDRINUSE") != std::string::npos) throw Error(in_use(place.port));
-    throw Error("rank " + std::to_string(place.rank) + " of " + std::to_string(place.size) + " could not join the others at " + place.host + ":" +
-                std::to_string(place.port) + " within " + std::to_string(options.timeout_seconds) + " s (" +
-                what.substr(0, what.find('\n')) + "); were all ranks started, with the same MASTER_ADDR and MASTER_PORT?");
+    throw Error("rank " + std::to_string(place.rank) + " of " + std::to_string(place.size) +
+                " could not join the others at " + place.host + ":" + std::to_string(place.port) +
+                " within " + std::to_string(options.timeout_seconds) + " s (" +
+                what.substr(0, what.find('\n')) +
+                "); were all ranks started, with the same MASTER_ADDR and MASTER_PORT?");
   }
 }
 

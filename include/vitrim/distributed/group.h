@@ -1,8 +1,10 @@
 #pragma once
-// The processes ("ranks") that run one job together, over c10d of LibTorch: Gloo for CPU tensors, NCCL for CUDA tensors.
+// The processes ("ranks") that run one job together, over c10d of LibTorch: Gloo for CPU tensors, NCCL for
+// CUDA tensors.
 //
-// One process is the no-op case: a Group of size 1 opens no connection, and every collective returns at once. So code is written once, for
-// any number of ranks. All ranks must call the same collectives in the same order, from one thread at a time.
+// One process is the no-op case: a Group of size 1 opens no connection, and every collective returns at once.
+// So code is written once, for any number of ranks. All ranks must call the same collectives in the same
+// order, from one thread at a time.
 
 #include <ATen/core/Tensor.h>
 
@@ -18,9 +20,11 @@
 namespace vitrim::distributed {
 
 struct Options {
-  bool cuda = false;  ///< also join over NCCL, so that CUDA tensors can be reduced; rank r then uses GPU `local_rank()`
-  /// How long a collective (and the start) waits for the other ranks. A rank that ends is noticed at once, one that hangs after this long; so
-  /// it bounds, too, how far the ranks may drift apart between two collectives.
+  bool cuda = false;  ///< also join over NCCL, so that CUDA tensors can be reduced; rank r then uses GPU
+                      ///< `local_rank()`
+  /// How long a collective (and the start) waits for the other ranks. A rank that ends is noticed at once,
+  /// one that hangs after this long; so it bounds, too, how far the ranks may drift apart between two
+  /// collectives.
   int timeout_seconds = 50;
 };
 
@@ -30,8 +34,9 @@ struct Share {
   int64_t size() const { return end - begin; }
 };
 
-/// The ranks that run one job. Throws vitrim::Error, one sentence, where another rank ended or does not answer: the group cannot be used
-/// any more then, and the process is meant to end. Where the user asked to stop (core/log.h) that is Interrupted instead.
+/// The ranks that run one job. Throws vitrim::Error, one sentence, where another rank ended or does not
+/// answer: the group cannot be used any more then, and the process is meant to end. Where the user asked to
+/// stop (core/log.h) that is Interrupted instead.
 class Group {
  public:
   /// A group of one.
@@ -49,8 +54,8 @@ class Group {
 
   /// Returns when all ranks have called it.
   void barrier();
-  /// `tensor` becomes the sum over ranks; bit for bit the same on every rank. Contiguous, same shape and dtype on every rank, CPU or (with
-  /// Options::cuda) CUDA.
+  /// `tensor` becomes the sum over ranks; bit for bit the same on every rank. Contiguous, same shape and
+  /// dtype on every rank, CPU or (with Options::cuda) CUDA.
   void all_reduce(at::Tensor tensor);
   /// The same for many tensors of one device, in one message per dtype; they need not be contiguous.
   void all_reduce(const std::vector<at::Tensor>& tensors);
@@ -64,7 +69,8 @@ class Group {
     static_assert(std::is_trivially_copyable_v<T> && !std::is_same_v<T, bool>);
     if (size() == 1) return mine;
     std::vector<T> all;
-    for (const std::string& bytes : all_gather({reinterpret_cast<const char*>(mine.data()), mine.size() * sizeof(T)})) {
+    for (const std::string& bytes :
+         all_gather({reinterpret_cast<const char*>(mine.data()), mine.size() * sizeof(T)})) {
       const size_t before = all.size();
       all.resize(before + bytes.size() / sizeof(T));
       if (!bytes.empty()) std::memcpy(all.data() + before, bytes.data(), bytes.size());
@@ -76,8 +82,8 @@ class Group {
   Share share(int64_t n) const { return share(n, rank()); }
   Share share(int64_t n, int rank) const;
 
-  /// Runs `work`, in which LibTorch talks to the other ranks by itself, and turns what it throws about them into vitrim::Error. `doing` is
-  /// for the message ("averaging gradients").
+  /// Runs `work`, in which LibTorch talks to the other ranks by itself, and turns what it throws about them
+  /// into vitrim::Error. `doing` is for the message ("averaging gradients").
   void checked(const std::string& doing, const std::function<void()>& work) const;
 
   struct Impl;
@@ -90,16 +96,18 @@ class Group {
 
 /// Joins the job that this process was started in; returns when all ranks have.
 ///
-/// - torchrun's environment (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT), which may also be set by hand.
-/// - Else a step of Slurm's srun: SLURM_PROCID, SLURM_STEP_NUM_TASKS (or SLURM_NTASKS), SLURM_LOCALID; rank 0 is on the first host of
-///   SLURM_STEP_NODELIST (or SLURM_JOB_NODELIST), its port comes from SLURM_JOB_ID; MASTER_ADDR and MASTER_PORT override both. The Slurm
-///   variables of an allocation without a step (inside salloc or a batch script, where SLURM_STEP_ID is missing or Slurm's own) and steps of
-///   one task count as one process.
+/// - torchrun's environment (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT), which may also be set
+/// by hand.
+/// - Else a step of Slurm's srun: SLURM_PROCID, SLURM_STEP_NUM_TASKS (or SLURM_NTASKS), SLURM_LOCALID; rank 0
+/// is on the first host of
+///   SLURM_STEP_NODELIST (or SLURM_JOB_NODELIST), its port comes from SLURM_JOB_ID; MASTER_ADDR and
+///   MASTER_PORT override both. The Slurm variables of an allocation without a step (inside salloc or a batch
+///   script, where SLURM_STEP_ID is missing or Slurm's own) and steps of one task count as one process.
 /// - Else a group of one.
 ///
-/// Where MASTER_ADDR is this machine's loopback, only the loopback is used; otherwise the interface that GLOO_SOCKET_IFNAME names, or that
-/// of the host's name. Throws vitrim::Error where variables are missing or contradict one another, ranks do not appear within the
-/// timeout, or this build has no Gloo or NCCL.
+/// Where MASTER_ADDR is this machine's loopback, only the loopback is used; otherwise the interface that
+/// GLOO_SOCKET_IFNAME names, or that of the host's name. Throws vitrim::Error where variables are missing or
+/// contradict one another, ranks do not appear within the timeout, or this build has no Gloo or NCCL.
 std::shared_ptr<Group> start(const Options& options = {});
 
 }  // namespace vitrim::distributed
