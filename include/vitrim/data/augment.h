@@ -38,9 +38,10 @@ struct AugmentOptions {
 /// RandAugment is timm's `rand-mM-mstdS-inc1`: fifteen operations drawn with replacement, their strength
 /// normal around the magnitude, cut off at 0 and 10. Every operation equals Pillow's. As in DeiT's recipe,
 /// the crop and the geometric operations use preprocess.interpolation, and what rotation, shear and
-/// translation bring in from outside is round(255 * preprocess.mean). Throws std::invalid_argument where
-/// validate() does, or where the image has no pixels. Cost: about a millisecond for 224 x 224 pixels, beside
-/// the resize.
+/// translation bring in from outside is round(255 * preprocess.mean). Deviation: posterising keeps at least
+/// one bit, where timm makes the image black at level 10. Throws std::invalid_argument where validate() does,
+/// or where the image has no pixels. Cost on one core, all defaults: 1.6 ms from 500 x 375 to 224 x 224
+/// pixels, 0.15 ms from 32 x 32 to 96 x 96.
 Image augment(const Image& image, const PreprocessSpec& preprocess, const AugmentOptions& options,
               Random& random);
 
