@@ -9,8 +9,9 @@
 
 namespace vitrim::app {
 
-void AnalyzeFlags::add_to(CLI::App& command) {
-  command.add_option("--calib", calib, "calibration images, labels unused: image folder, CIFAR .bin file, or synthetic:calib[:COUNT]")->required();
+void AnalyzeFlags::add_to(CLI::App& command, bool needs_calib) {
+  command.add_option("--calib", calib, "calibration images, labels unused: image folder, CIFAR .bin file, or synthetic:calib[:COUNT]")
+      ->required(needs_calib);
   command.add_option("--images", images, "use only so many calibration images, spread over the classes")->check(CLI::Range(8, 10000000));
   command.add_option("--search", search, "how sets are searched")->check(CLI::IsMember({"exact", "beam", "greedy"}))->capture_default_str();
   command.add_option("--beam-width", beam_width, "sets kept per level of the beam")->check(CLI::Range(1, 1000));

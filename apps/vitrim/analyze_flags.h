@@ -20,7 +20,7 @@ struct AnalyzeFlags {
   int64_t te_images = 0;
   bool both_criteria = false;
 
-  void add_to(CLI::App& command);
+  void add_to(CLI::App& command, bool needs_calib = true);
   /// Options for a model of `layers` blocks.
   pipeline::AnalyzeOptions options(const CommonFlags& common, int layers) const;
   /// The calibration images, decoded and transformed.

@@ -34,6 +34,7 @@ void add_commands(CLI::App& app, Context& context) {
   add_inspect(app, context);
   add_report(app, context);
   add_train(app, context);
+  add_dilute(app, context);
 }
 
 namespace {
@@ -81,7 +82,7 @@ void CommonFlags::add_to(CLI::App& command, bool computes) {
   command.add_option("--seed", seed, "seed of everything drawn at random")->capture_default_str();
   command.add_option("--precision", precision, "f32, bf16, or auto: bf16 where the processor multiplies it in hardware")
       ->check(CLI::IsMember({"f32", "bf16", "auto"}))->capture_default_str();
-  command.add_option("--batch-size", batch_size, "images a batch")->check(CLI::Range(1, 4096))->capture_default_str();
+  if (batch_size > 0) command.add_option("--batch-size", batch_size, "images a batch")->check(CLI::Range(1, 4096))->capture_default_str();
 }
 
 void CommonFlags::apply() const {

@@ -96,5 +96,6 @@ void add_analyze(CLI::App& app, Context& context);
 void add_compress(CLI::App& app, Context& context);
 void add_report(CLI::App& app, Context& context);
 void add_train(CLI::App& app, Context& context);
+void add_dilute(CLI::App& app, Context& context);
 
 }  // namespace vitrim::app

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "command.h"
+#include "ranks.h"
 #include "vitrim/core/artifact_json.h"
 #include "vitrim/eval/accuracy.h"
 
@@ -19,6 +20,7 @@ struct EvalFlags {
 
 void run(const EvalFlags& flags, const Context& context) {
   flags.common.apply();
+  const auto group = join_ranks();
   const auto model = flags.model.load(flags.common.precision);
   const auto dataset = data::open_dataset(flags.source, flags.data.dataset());
   eval::AccuracyOptions options;
@@ -26,15 +28,17 @@ void run(const EvalFlags& flags, const Context& context) {
   options.batch_size = flags.common.batch_size;
   options.threads = flags.common.threads;
   options.max_corrupt = flags.data.max_corrupt;
+  options.group = group.get();
   EvalResult result = eval::evaluate(*model, *dataset, options);
   result.manifest = manifest_of(context, flags.common, dataset->fingerprint());
   result.model = flags.model.model;
-  flags.common.write_json(to_json(result));
-  if (flags.common.speaks()) {
+  on_main_rank(*group, [&] {
+    flags.common.write_json(to_json(result));
+    if (!flags.common.speaks()) return;
     std::printf("%s on %s: top-1 %s (95 %% interval %s to %s), top-5 %s\n", flags.model.model.c_str(), result.data.c_str(),
                 percent(result.top1).c_str(), percent(result.top1_ci95.first).c_str(), percent(result.top1_ci95.second).c_str(),
                 percent(result.top5).c_str());
-  }
+  });
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ void fit_block(model::Model& student, int index, const at::Tensor& input, const 
     const at::Tensor tokens = sample_tokens(student.spec(), index, options.fit_patches, random.next());
     const at::Tensor weight = token_weights(student.spec(), tokens.size(0), options.cls_weight);
     const double scale = 1 / (weight.sum().item<double>() * static_cast<double>(batch));
-    const train::BatchGradients sums = train::batch_gradients(leaves, batch, [&](int64_t begin, int64_t end) {
+    const train::BatchGradients sums = train::batch_gradients(leaves, {0, batch}, [&](int64_t begin, int64_t end) {
       const at::Tensor part = rows.slice(0, begin, end);
       const at::Tensor wanted = target.index_select(0, part).index_select(1, tokens);
       const at::Tensor got = student.run_block_at(index, input.index_select(0, part), tokens, nullptr);

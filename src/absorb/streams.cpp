@@ -37,8 +37,9 @@ at::Tensor advance(const model::Model& model, int index, const at::Tensor& x, in
 model::Output finish_all(const model::Model& model, const at::Tensor& x, int64_t batch_size) {
   const at::NoGradGuard no_grad;
   const bool classifies = model.spec().num_classes > 0;
-  model::Output out{at::empty({x.size(0), model.spec().embed_dim}),
-                    classifies ? at::empty({x.size(0), model.spec().num_classes}) : at::Tensor()};
+  model::Output out;
+  out.features = at::empty({x.size(0), model.spec().embed_dim});
+  if (classifies) out.logits = at::empty({x.size(0), model.spec().num_classes});
   model::for_each_batch(x.size(0), batch_size, [&](int, int64_t begin, int64_t end) {
     const model::Output part = model.finish(x.slice(0, begin, end));
     out.features.slice(0, begin, end).copy_(part.features);

@@ -3,6 +3,7 @@
 // large ones.
 #include "core/json.h"
 #include "vitrim/core/artifacts.h"
+#include "vitrim/core/train_artifacts.h"
 
 namespace vitrim {
 
@@ -17,6 +18,8 @@ void read(const json::Json& json, const json::Place& place, PairedResult& paired
 
 json::Json write_spectrum(const Spectrum& spectrum);
 void read(const json::Json& json, const json::Place& place, Spectrum& spectrum);
+
+void read(const json::Json& json, const json::Place& place, EpochRecord& record);
 
 json::Json write_layer_scores(const LayerScores& scores);
 void read(const json::Json& json, const json::Place& place, LayerScores& scores);

@@ -48,6 +48,25 @@ std::unique_ptr<Model> load_model(const std::string& source, const LoadHints& hi
   return make_model(infer_spec(state, hints), state);
 }
 
+std::unique_ptr<Model> load_model_with_new_head(const std::string& source, int64_t classes, uint64_t seed, const LoadHints& hints) {
+  ModelSpec spec;
+  checkpoint::StateDict state;
+  if (means_architecture(source)) {
+    spec = named_spec(source, hints);
+    log_warning("'" + source + "' names an architecture, no file: its weights are random");
+  } else {
+    state = checkpoint::unwrap(checkpoint::load(source));
+    spec = infer_spec(state, hints);
+  }
+  spec.num_classes = classes;
+  auto random = make_random_model(spec, seed);
+  if (state.size() == 0) return random;
+  for (const char* head : {"head.weight", "head.bias", "head_dist.weight", "head_dist.bias"}) {
+    if (random->has_parameter(head)) state.set(head, random->parameter(head));
+  }
+  return make_model(spec, state);
+}
+
 ModelSpec load_spec(const std::string& source, const LoadHints& hints) {
   if (means_architecture(source)) return named_spec(source, hints);
   return infer_spec(checkpoint::unwrap(checkpoint::load(source)), hints);

@@ -92,6 +92,19 @@ std::vector<std::string> Model::block_parameters(int index) const {
   return names;
 }
 
+void Model::set_device(at::Device device) {
+  const std::vector<checkpoint::StateDict::Entry> entries = parameters_.entries();
+  for (const auto& [name, tensor] : entries) parameters_.set(name, tensor.detach().to(device).set_requires_grad(tensor.requires_grad()));
+  forget_casts();
+}
+
+void Model::forget_casts() {
+  std::lock_guard<std::mutex> lock(cache_->mutex);
+  cache_->tensors.clear();
+}
+
+at::Device Model::device() const { return parameters_.entries().front().second.device(); }
+
 void Model::set_requires_grad(bool needed) {
   // A loaded parameter may be a view of a read-only mapping; training writes in place, so it gets its own memory.
   const std::vector<checkpoint::StateDict::Entry> entries = parameters_.entries();

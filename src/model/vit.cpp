@@ -150,17 +150,17 @@ at::Tensor VitModel::attention(int index, const at::Tensor& x, const at::Tensor&
   return out;
 }
 
-at::Tensor VitModel::run_block(int index, const at::Tensor& x, BlockGain gain, BlockTrace* trace) const {
+at::Tensor VitModel::run_block(int index, const at::Tensor& x, BlockGain gain, BlockTrace* trace, const DropPath& drop) const {
   const BlockSpec& block = spec_.blocks[index];
   const double stream = gain.stream * block.stream_gain;
   at::Tensor y = stream == 1 ? x : x * stream;
   if (gain.branch != 0 && block.attention != AttentionKind::kNone) {
     const at::Tensor branch = attention(index, x, {});
     if (trace) trace->attention = branch;
-    y = at::add(y, branch, gain.branch);
+    y = at::add(y, drop.attention.defined() ? branch * drop.attention : branch, gain.branch);
   }
   if (trace) trace->after_attention = y;
-  return run_mlp(index, y, trace);
+  return run_mlp(index, y, trace, drop);
 }
 
 at::Tensor VitModel::run_block_at(int index, const at::Tensor& x, const at::Tensor& tokens, BlockTrace* trace) const {
@@ -173,10 +173,10 @@ at::Tensor VitModel::run_block_at(int index, const at::Tensor& x, const at::Tens
     y = at::add(y, branch);
   }
   if (trace) trace->after_attention = y;
-  return run_mlp(index, y, trace);
+  return run_mlp(index, y, trace, {});
 }
 
-at::Tensor VitModel::run_mlp(int index, const at::Tensor& y, BlockTrace* trace) const {
+at::Tensor VitModel::run_mlp(int index, const at::Tensor& y, BlockTrace* trace, const DropPath& drop) const {
   const std::string& prefix = prefixes_[index];
   const at::Tensor hidden = at::gelu(linear(layer_norm(y, prefix + ".norm2"), prefix + ".mlp.fc1"));
   at::Tensor branch = linear(hidden, prefix + ".mlp.fc2");
@@ -185,7 +185,7 @@ at::Tensor VitModel::run_mlp(int index, const at::Tensor& y, BlockTrace* trace) 
     trace->hidden = hidden;
     trace->mlp = branch;
   }
-  return at::add(y, branch);
+  return at::add(y, drop.mlp.defined() ? branch * drop.mlp : branch);
 }
 
 Output VitModel::finish(const at::Tensor& x) const {
@@ -203,7 +203,11 @@ Output VitModel::finish(const at::Tensor& x) const {
   if (spec_.num_classes > 0) {
     auto classify = [&](const at::Tensor& f, const std::string& head) { return linear(f, head).to(at::kFloat); };
     out.logits = classify(pooled, "head");
-    if (spec_.distillation_token) out.logits = (out.logits + classify(normed.select(1, 1), "head_dist")) * 0.5;
+    if (spec_.distillation_token) {
+      out.head = out.logits;
+      out.head_dist = classify(normed.select(1, 1), "head_dist");
+      out.logits = (out.head + out.head_dist) * 0.5;
+    }
   }
   return out;
 }

@@ -14,9 +14,9 @@ class VitModel : public Model {
  public:
   explicit VitModel(ModelSpec spec);
   at::Tensor embed(const at::Tensor& images) const override;
-  at::Tensor run_block(int index, const at::Tensor& x, BlockGain gain, BlockTrace* trace) const override;
+  at::Tensor run_block(int index, const at::Tensor& x, BlockGain gain, BlockTrace* trace, const DropPath& drop) const override;
   at::Tensor run_block_at(int index, const at::Tensor& x, const at::Tensor& tokens, BlockTrace* trace) const override;
-  at::Tensor run_mlp(int index, const at::Tensor& y, BlockTrace* trace) const override;
+  at::Tensor run_mlp(int index, const at::Tensor& y, BlockTrace* trace, const DropPath& drop) const override;
   Output finish(const at::Tensor& x) const override;
 
  private:

@@ -89,4 +89,17 @@ SpecAndWeights fold_stream_gains(const SpecAndWeights& model) {
   return out;
 }
 
+SpecAndWeights dilute(const SpecAndWeights& model, const std::vector<int>& layers, double lambda) {
+  if (!(lambda >= 0 && lambda <= 1)) throw std::invalid_argument("[surgery::dilute] lambda " + std::to_string(lambda) + " is not in [0, 1]");
+  if (lambda == 0) return fold_stream_gains(remove_attention(model, layers, 2.0));
+  remove_attention(model.spec, layers);  // refuses what can't be diluted
+  SpecAndWeights out = model;
+  for (int layer : layers) {
+    out.spec.blocks[static_cast<size_t>(layer)].stream_gain *= 2 - lambda;
+    const std::string prefix = block_prefix(static_cast<size_t>(layer));
+    scale_branch(out.spec, out.weights, prefix + "attn.proj", prefix + "ls1.gamma", lambda);
+  }
+  return out;
+}
+
 }  // namespace vitrim::surgery

@@ -1,89 +1,309 @@
 #include "vitrim/train/train.h"
 
 #include <ATen/ATen.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <optional>
 
+#include "core/json.h"
+#include "train/run_log.h"
+#include "train/run_state.h"
+#include "train/step.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
-#include "vitrim/core/random.h"
-#include "vitrim/train/gradients.h"
+#include "vitrim/train/adamw.h"
+#include "vitrim/train/dilution.h"
 
 namespace vitrim::train {
 
 namespace {
 
-at::Tensor normalise(const data::ImageBatch& images, const at::Tensor& rows) {
-  data::ImageBatch part;
-  part.pixels = images.pixels.index_select(0, rows);
-  part.labels.resize(static_cast<size_t>(rows.size(0)));
-  part.preprocess = images.preprocess;
-  return data::normalized(part, 0, rows.size(0));
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+// Resident memory of this process.
+double memory_gib() {
+  std::ifstream file("/proc/self/statm");
+  double pages = 0, resident = 0;
+  file >> pages >> resident;
+  return resident * static_cast<double>(sysconf(_SC_PAGESIZE)) / (1024.0 * 1024.0 * 1024.0);
 }
 
-void clip(std::vector<at::Tensor>& gradients, double limit) {
-  if (limit <= 0) return;
-  double square = 0;
-  for (const at::Tensor& g : gradients) square += g.square().sum().item<double>();
-  const double norm = std::sqrt(square);
-  if (norm <= limit) return;
-  for (at::Tensor& g : gradients) g.mul_(limit / norm);
+BatchSourceOptions source_options(const model::Model& model, const TrainOptions& options) {
+  BatchSourceOptions out;
+  out.preprocess = options.preprocess;
+  out.num_classes = model.spec().num_classes;
+  out.depth = model.num_blocks();
+  out.ranks = options.group ? options.group->size() : 1;
+  out.seed = options.seed;
+  return out;
 }
+
+// One run: what it holds, and its steps.
+class Run {
+ public:
+  Run(model::Model& model, const data::Dataset& dataset, const TrainOptions& options)
+      : model_(model), options_(options), source_(dataset, options.recipe, source_options(model, options)) {
+    dilution_ = {options.dilute, static_cast<double>(options.recipe.dilution_epochs), options.recipe.dilution_schedule};
+    if (options.resume && !options.state_path.empty() && std::filesystem::exists(options.state_path)) {
+      state_ = load_run_state(options.state_path);
+      check_same_run(state_, options.state_path, to_toml(options.recipe), options.identity);
+      for (const auto& [name, tensor] : state_.weights.entries()) model_.set_parameter(name, tensor.to(model_.device()));
+      resumed_ = true;
+      log_info("resuming after epoch " + std::to_string(state_.epoch) + ", batch " + std::to_string(state_.batch));
+    } else {
+      state_.recipe = to_toml(options.recipe);
+      state_.identity = options.identity;
+    }
+    model_.set_requires_grad(true);
+    if (options.recipe.ema_decay > 0 && state_.ema.size() == 0) {
+      for (const auto& [name, tensor] : model_.parameters().entries()) state_.ema.add(name, tensor.detach().clone());
+    }
+    if (is_main()) log_.emplace(options.log_path, resumed_ ? state_.log_bytes : -1);
+    if (log_ && !resumed_ && !options.log_header.empty()) log_->line(options.log_header);
+  }
+
+  Trained finish() {
+    const Recipe& recipe = options_.recipe;
+    const int64_t total = recipe.epochs * source_.steps_per_epoch();
+    Progress progress("train", total * source_.batch_size(), "images");
+    progress.advance((state_.epoch * source_.steps_per_epoch() + state_.batch) * source_.batch_size());
+    last_saved_ = Clock::now();
+    try {
+      while (state_.epoch < recipe.epochs) {
+        run_epoch(progress);
+        end_epoch();
+      }
+    } catch (const Interrupted&) {
+      save();
+      throw;
+    }
+    return export_weights();
+  }
+
+ private:
+  bool is_main() const { return !options_.group || options_.group->is_main(); }
+  int64_t steps_done() const { return state_.epoch * source_.steps_per_epoch() + state_.batch; }
+  double lambda() const {
+    if (options_.dilute.empty()) return 0;
+    return dilution_lambda(dilution_, static_cast<double>(steps_done()) / static_cast<double>(source_.steps_per_epoch()));
+  }
+  std::vector<model::BlockGain> gains() const { return dilution_gains(dilution_, lambda(), model_.num_blocks()); }
+
+  // The optimiser over the parameters that take part; when layers are gone, they take their memory with them.
+  void begin_epoch() {
+    source_.begin_epoch(state_.epoch);
+    Trainable now = trainable_parameters(model_, gains());
+    if (optimiser_ && now.names == trainable_.names) return;
+    if (optimiser_) remember();
+    trainable_ = std::move(now);
+    const Recipe& recipe = options_.recipe;
+    optimiser_.emplace(trainable_.tensors, AdamWOptions{recipe.beta1, recipe.beta2, recipe.eps, recipe.weight_decay}, trainable_.decayed);
+    for (size_t i = 0; i < trainable_.names.size(); ++i) {
+      const std::string& name = trainable_.names[i];
+      if (state_.first.contains(name)) optimiser_->restore(i, {state_.first.at(name), state_.second.at(name), state_.steps.at(name)});
+    }
+    gradients_.emplace(model_, options_, source_, trainable_);
+  }
+
+  void remember() {
+    state_.first = state_.second = state_.steps = {};
+    for (size_t i = 0; i < trainable_.names.size(); ++i) {
+      const AdamW::Moments& moments = optimiser_->moments(i);
+      state_.first.add(trainable_.names[i], moments.first);
+      state_.second.add(trainable_.names[i], moments.second);
+      state_.steps.add(trainable_.names[i], moments.steps);
+    }
+  }
+
+  void save() {
+    last_saved_ = Clock::now();
+    if (options_.state_path.empty() || !is_main()) return;
+    if (optimiser_) remember();
+    state_.weights = {};
+    for (const auto& [name, tensor] : model_.parameters().entries()) state_.weights.add(name, tensor.detach());
+    state_.log_bytes = log_ ? log_->bytes() : 0;
+    save_run_state(state_, options_.state_path);
+  }
+
+  void run_epoch(Progress& progress) {
+    const at::AutoGradMode with_gradients(true);  // whatever the caller set
+    begin_epoch();
+    auto since_log = Clock::now();
+    int64_t logged_at = state_.batch;
+    while (state_.batch < source_.steps_per_epoch()) {
+      const auto started = Clock::now();
+      const double lambda_now = lambda();
+      BatchGradients batch = gradients_->run(state_.batch, gains());
+      const bool stop = agree(batch);
+      if (stop) throw Interrupted();  // the step is not taken; a resumed run takes it
+      clip_gradients(batch.gradients, options_.recipe.clip_norm);
+      rate_ = learning_rate(options_.recipe, steps_done(), source_.steps_per_epoch());
+      optimiser_->step(batch.gradients, rate_);
+      average();
+      state_.loss_sum += batch.loss;
+      state_.train_seconds += seconds_since(started);
+      ++state_.batch;
+      if (log_ && options_.log_every > 0 && state_.batch % options_.log_every == 0) {
+        json::Json line;
+        line["event"] = "step";
+        line["epoch"] = state_.epoch + 1;
+        line["step"] = steps_done();
+        line["loss"] = batch.loss;
+        line["learning_rate"] = rate_;
+        line["lambda"] = lambda_now;
+        line["images_per_second"] = static_cast<double>((state_.batch - logged_at) * source_.batch_size()) / seconds_since(since_log);
+        line["memory_gib"] = memory_gib();
+        log_->line(json::dump(line, -1));
+        since_log = Clock::now();
+        logged_at = state_.batch;
+      }
+      if (state_.batch < source_.steps_per_epoch() && seconds_since(last_saved_) > options_.state_minutes * 60) save();
+      progress.advance(source_.batch_size());
+    }
+  }
+
+  // Whether anybody wants to stop, asked of all ranks so that all stop behind the same step; and whether the loss is a number.
+  bool agree(BatchGradients& batch) {
+    bool stop = false;
+    try {
+      check_cancelled();
+    } catch (const Interrupted&) {
+      stop = true;
+    }
+    if (options_.group && options_.group->size() > 1) {
+      at::Tensor shared = at::tensor({batch.loss, stop ? 1.0 : 0.0}, at::kDouble);
+      options_.group->all_reduce(shared);
+      batch.loss = shared[0].item<double>();
+      stop = shared[1].item<double>() > 0;
+    }
+    if (!std::isfinite(batch.loss)) {
+      throw Error("the loss is not finite at epoch " + std::to_string(state_.epoch + 1) + ", batch " + std::to_string(state_.batch) +
+                  "; use a lower learning rate, clip_norm or --precision f32");
+    }
+    return stop;
+  }
+
+  void average() {
+    if (options_.recipe.ema_decay <= 0) return;
+    const at::NoGradGuard no_grad;
+    std::vector<at::Tensor> averages, now;
+    for (const auto& [name, tensor] : model_.parameters().entries()) {
+      averages.push_back(state_.ema.at(name));
+      now.push_back(tensor.detach());
+    }
+    at::_foreach_lerp_(averages, now, 1 - options_.recipe.ema_decay);
+  }
+
+  void end_epoch() {
+    const int64_t batches = source_.steps_per_epoch();
+    EpochRecord record;
+    record.epoch = state_.epoch + 1;
+    record.step = steps_done();
+    record.loss = state_.loss_sum / static_cast<double>(batches);
+    record.learning_rate = learning_rate(options_.recipe, record.step - 1, batches);
+    record.lambda = lambda();
+    record.images_per_second = static_cast<double>(batches * source_.batch_size()) / state_.train_seconds;
+    record.memory_gib = memory_gib();
+    if (options_.measure) measure(record);
+    ++state_.epoch;
+    state_.batch = 0;
+    state_.loss_sum = state_.train_seconds = 0;
+    state_.records.push_back(record);
+    choose(record);
+    if (log_) {
+      json::Json line = json::parse(to_json_line(record), "record");
+      line["event"] = "epoch";
+      log_->line(json::dump(line, -1));
+    }
+    char text[200];
+    std::snprintf(text, sizeof text, "epoch %lld of %lld: loss %.4f, lambda %.2f, %.0f images a second%s", static_cast<long long>(record.epoch),
+                  static_cast<long long>(options_.recipe.epochs), record.loss, record.lambda, record.images_per_second,
+                  std::isnan(record.top1) ? "" : (", top-1 " + std::to_string(100 * record.top1).substr(0, 5) + " %").c_str());
+    log_info(text);
+    save();
+  }
+
+  void measure(EpochRecord& record) {
+    const at::NoGradGuard no_grad;
+    model_.forget_casts();  // the optimiser changed the weights in place
+    options_.measure(model_, record.lambda, false, record);
+    if (options_.recipe.ema_decay <= 0) return;
+    const checkpoint::StateDict own = swap_weights(state_.ema);
+    options_.measure(model_, record.lambda, true, record);
+    swap_weights(own);
+  }
+
+  // Copies weights into the model and returns what was there.
+  checkpoint::StateDict swap_weights(const checkpoint::StateDict& weights) {
+    const at::NoGradGuard no_grad;
+    checkpoint::StateDict before;
+    for (const auto& [name, tensor] : model_.parameters().entries()) before.add(name, tensor.detach().clone());
+    // In place: the optimiser holds these very tensors.
+    for (const auto& [name, tensor] : weights.entries()) model_.parameter(name).detach().copy_(tensor);
+    model_.forget_casts();
+    return before;
+  }
+
+  // The last epoch, or the best; only ever one in which nothing is half diluted.
+  void choose(const EpochRecord& record) {
+    if (record.lambda != 0) return;
+    if (options_.keep_best && state_.best_epoch > 0) {
+      auto figure = [&](const EpochRecord& r) { return options_.recipe.ema_decay > 0 ? r.ema_top1 : r.top1; };
+      if (!(figure(record) >= figure(state_.records[static_cast<size_t>(state_.best_epoch - 1)]))) return;
+    }
+    state_.best_epoch = record.epoch;
+    if (!options_.keep_best) return;  // then it is the last one, which the model holds
+    state_.best = {};
+    for (const auto& [name, tensor] : model_.parameters().entries()) {
+      state_.best.add(name, (options_.recipe.ema_decay > 0 ? state_.ema.at(name) : tensor).detach().clone());
+    }
+  }
+
+  Trained export_weights() {
+    if (options_.keep_best) {
+      swap_weights(state_.best);
+    } else if (options_.recipe.ema_decay > 0) {
+      swap_weights(state_.ema);
+    }
+    model_.set_requires_grad(false);
+    return {state_.records, state_.best_epoch};
+  }
+
+  model::Model& model_;
+  const TrainOptions& options_;
+  BatchSource source_;
+  Dilution dilution_;
+  RunState state_;
+  bool resumed_ = false;
+  std::optional<RunLog> log_;
+  Trainable trainable_;
+  std::optional<AdamW> optimiser_;
+  std::optional<GradientStep> gradients_;
+  double rate_ = 0;
+  Clock::time_point last_saved_;
+};
 
 }  // namespace
 
-std::vector<EpochLog> train(model::Model& model, const data::ImageBatch& images, const TrainOptions& options) {
-  const int64_t n = images.size(), batches = n / options.batch_size;
-  if (batches == 0) throw Error("training needs at least one batch of " + std::to_string(options.batch_size) + " images, got " + std::to_string(n));
-  for (int64_t label : images.labels) {
-    if (label < 0 || label >= model.spec().num_classes) {
-      throw Error("label " + std::to_string(label) + " is none of the model's " + std::to_string(model.spec().num_classes) + " classes");
+Trained train(model::Model& model, const data::Dataset& dataset, const TrainOptions& options) {
+  validate(options.recipe);
+  if (options.recipe.dilution_epochs > options.recipe.epochs) {
+    throw std::invalid_argument("[train::train] dilution takes " + std::to_string(options.recipe.dilution_epochs) + " epochs, the run has " +
+                                std::to_string(options.recipe.epochs));
+  }
+  for (int layer : options.dilute) {
+    if (layer < 0 || layer >= model.num_blocks() || model.spec().blocks[static_cast<size_t>(layer)].attention == AttentionKind::kNone) {
+      throw std::invalid_argument("[train::train] block " + std::to_string(layer) + " has no attention to dilute");
     }
   }
-  const at::AutoGradMode with_gradients(true);  // whatever the caller set
-  const at::Tensor labels = at::tensor(images.labels, at::kLong);
-  model.set_requires_grad(true);
-  std::vector<at::Tensor> parameters;
-  for (const auto& [name, tensor] : model.parameters().entries()) parameters.push_back(tensor);
-  AdamW optimiser(parameters, options.adamw);
-  Random random(options.seed, /*stream=*/0x747261);
-  const int64_t steps = batches * options.epochs;
-  const auto warm_up = static_cast<int64_t>(options.warm_up_epochs * static_cast<double>(batches));
-  Progress progress("train", steps * options.batch_size, "images");
-  std::vector<EpochLog> logs;
-  int64_t step = 0;
-  for (int64_t epoch = 0; epoch < options.epochs; ++epoch) {
-    const auto started = std::chrono::steady_clock::now();
-    const std::vector<int64_t> order = permutation(n, random);
-    double loss_sum = 0, rate = 0;
-    for (int64_t b = 0; b < batches; ++b, ++step) {
-      const std::vector<int64_t> picked(order.begin() + b * options.batch_size, order.begin() + (b + 1) * options.batch_size);
-      const at::Tensor rows = at::tensor(picked, at::kLong);
-      BatchGradients batch = batch_gradients(parameters, options.batch_size, [&](int64_t begin, int64_t end) {
-        const at::Tensor part = rows.slice(0, begin, end);
-        const at::Tensor logits = model.forward(normalise(images, part)).logits;
-        return at::cross_entropy_loss(logits, labels.index_select(0, part), {}, at::Reduction::Sum, -100, options.label_smoothing) /
-               static_cast<double>(options.batch_size);
-      });
-      if (!std::isfinite(batch.loss)) {
-        throw Error("the loss is not finite at epoch " + std::to_string(epoch) + ", batch " + std::to_string(b) + "; use a lower --learning-rate");
-      }
-      clip(batch.gradients, options.clip_norm);
-      rate = cosine_schedule(step, steps, warm_up, options.learning_rate);
-      optimiser.step(batch.gradients, rate);
-      loss_sum += batch.loss;
-      progress.advance(options.batch_size);
-    }
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-    logs.push_back({epoch, loss_sum / static_cast<double>(batches), rate, static_cast<double>(batches * options.batch_size) / seconds});
-    char text[160];
-    std::snprintf(text, sizeof text, "epoch %lld of %lld: loss %.4f, %.0f images a second", static_cast<long long>(epoch + 1),
-                  static_cast<long long>(options.epochs), logs.back().loss, logs.back().images_per_second);
-    log_info(text);
-  }
-  model.set_requires_grad(false);
-  return logs;
+  return Run(model, dataset, options).finish();
 }
 
 }  // namespace vitrim::train

@@ -1,130 +1,234 @@
 #include "vitrim/train/train.h"
 
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 #include <limits>
 
 #include "core/expect_throw.h"
 #include "model/small_models.h"
+#include "train/small_dataset.h"
 #include "vitrim/core/error.h"
+#include "vitrim/core/log.h"
 
 namespace vitrim::train {
 namespace {
 
-at::Tensor normal(at::IntArrayRef shape, uint64_t seed) {
-  return at::randn(shape, at::detail::createCPUGenerator(seed));
-}
+using test::BrightAndDark;
 
-// Loshchilov and Hutter: p -= rate * decay * p, then p -= rate * m^ / (sqrt(v^) + eps), in float64.
-TEST(AdamW, IsTheFormula) {
-  const AdamWOptions options{0.9, 0.99, 1e-6, 0.1};
-  for (bool decay_vectors : {false, true}) {
-    std::vector<at::Tensor> parameters = {normal({3, 4}, 1), normal({5}, 2), normal({1, 1, 2}, 3)};
-    std::vector<at::Tensor> expected, first, second;
-    for (const at::Tensor& p : parameters) {
-      expected.push_back(p.to(at::kDouble));
-      first.push_back(at::zeros_like(expected.back()));
-      second.push_back(at::zeros_like(expected.back()));
-    }
-    AdamW adam(parameters, options, decay_vectors);
-    for (int step = 1; step <= 3; ++step) {
-      const double rate = 0.01 * step;
-      std::vector<at::Tensor> gradients;
-      for (size_t i = 0; i < parameters.size(); ++i) {
-        gradients.push_back(normal(parameters[i].sizes(), 10 * step + i));
-        const at::Tensor g = gradients[i].to(at::kDouble);
-        const bool decays = decay_vectors || parameters[i].dim() > 1;
-        if (decays) expected[i] = expected[i] * (1 - rate * options.weight_decay);
-        first[i] = options.beta1 * first[i] + (1 - options.beta1) * g;
-        second[i] = options.beta2 * second[i] + (1 - options.beta2) * g * g;
-        const at::Tensor m = first[i] / (1 - std::pow(options.beta1, step)),
-                         v = second[i] / (1 - std::pow(options.beta2, step));
-        expected[i] = expected[i] - rate * m / (v.sqrt() + options.eps);
-      }
-      adam.step(gradients, rate);
-      for (size_t i = 0; i < parameters.size(); ++i) {
-        // Some ten roundings of 2^-24 on values of order 3.
-        EXPECT_LT((parameters[i] - expected[i]).abs().max().item<double>(), 2e-6)
-            << "parameter " << i << ", step " << step;
-      }
-    }
+// A folder of its own, gone afterwards.
+class Train : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::temp_directory_path() / ("vitrim-train-" + std::to_string(getpid()));
+    std::filesystem::create_directories(folder_);
   }
-}
-
-TEST(CosineSchedule, WarmsUpAndFalls) {
-  EXPECT_DOUBLE_EQ(cosine_schedule(0, 110, 10, 2.0), 0.2);
-  EXPECT_DOUBLE_EQ(cosine_schedule(9, 110, 10, 2.0), 2.0);
-  EXPECT_DOUBLE_EQ(cosine_schedule(10, 110, 10, 2.0), 2.0);
-  EXPECT_NEAR(cosine_schedule(60, 110, 10, 2.0), 1.0, 1e-12);
-  EXPECT_NEAR(cosine_schedule(60, 110, 10, 2.0, 0.1), 1.1, 1e-12);
-  EXPECT_NEAR(cosine_schedule(35, 110, 10, 2.0), 1 + std::sqrt(0.5), 1e-12);
-  EXPECT_NEAR(cosine_schedule(110, 110, 10, 2.0), 0, 1e-12);
-  EXPECT_NEAR(cosine_schedule(500, 110, 10, 2.0, 0.1), 0.2, 1e-12);
-  EXPECT_DOUBLE_EQ(cosine_schedule(0, 1, 0, 2.0), 2.0);
-}
-
-// Two classes: bright and dark images.
-data::ImageBatch bright_and_dark(int64_t count) {
-  data::ImageBatch images = test::colour_images(count);
-  for (int64_t i = 0; i < count; ++i) {
-    images.labels[i] = i % 2;
-    images.pixels[i] = images.pixels[i] / 4 + (i % 2 ? 150 : 20);
+  void TearDown() override {
+    clear_cancel();
+    std::filesystem::remove_all(folder_);
   }
-  return images;
-}
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+  std::filesystem::path folder_;
+};
 
-TrainOptions quick_options() {
+TrainOptions options_for(const Recipe& recipe) {
   TrainOptions options;
-  options.epochs = 8;
-  options.batch_size = 16;
-  options.learning_rate = 2e-3;
+  options.recipe = recipe;
+  options.preprocess = test::small_preprocess();
   options.seed = 5;
   return options;
 }
 
-TEST(Train, LearnsAndRepeats) {
-  const data::ImageBatch images = bright_and_dark(70);  // a rest of 6 is left out in each epoch
-  const at::NoGradGuard no_grad;                        // training needs gradients whatever its caller set
-  const auto trained = [&] {
-    auto model = model::make_random_model(test::small_spec(2), 3);
-    const auto logs = train(*model, images, quick_options());
-    return std::pair(std::move(model), logs);
-  };
-  const auto [model, logs] = trained();
-  ASSERT_EQ(logs.size(), 8u);
+std::unique_ptr<model::Model> small_model(uint64_t seed = 3) { return model::make_random_model(test::small_spec(3), seed); }
+
+void expect_same_weights(const model::Model& a, const model::Model& b) {
+  for (const auto& [name, tensor] : a.parameters().entries()) EXPECT_TRUE(at::equal(tensor, b.parameter(name))) << name;
+}
+
+TEST_F(Train, LearnsAndRepeats) {
+  const BrightAndDark images(70);  // a rest of 6 is left out in each epoch
+  const at::NoGradGuard no_grad;   // training needs gradients whatever its caller set
+  const TrainOptions options = options_for(test::plain_recipe());
+  const auto model = small_model(), again = small_model();
+  const Trained trained = train(*model, images, options);
+  ASSERT_EQ(trained.epochs.size(), 8u);
+  EXPECT_EQ(trained.chosen_epoch, 8);
   // Ten random logits are worth ln 10; two classes that brightness tells apart are soon learnt.
-  EXPECT_NEAR(logs[0].loss, std::log(10.0), 1.0);
-  EXPECT_LT(logs[7].loss, 0.5 * logs[0].loss);
-  EXPECT_EQ(logs[2].epoch, 2);
-  EXPECT_GT(logs[1].images_per_second, 0);
-  // 32 steps, 4 of warm-up: the last rate is that of step 31.
-  EXPECT_NEAR(logs[7].learning_rate, cosine_schedule(31, 32, 4, 2e-3), 1e-12);
-  for (const auto& [name, tensor] : model->parameters().entries())
-    EXPECT_FALSE(tensor.requires_grad()) << name;
-  const at::Tensor predicted = model->forward(data::normalized(images, 0, 70)).logits.argmax(1);
-  EXPECT_GT((predicted == at::tensor(images.labels, at::kLong)).sum().item<int64_t>(), 63);
-
-  const auto [again, same_logs] = trained();
-  EXPECT_EQ(same_logs[7].loss, logs[7].loss);
-  EXPECT_TRUE(at::equal(again->parameter("head.weight"), model->parameter("head.weight")));
+  EXPECT_NEAR(trained.epochs[0].loss, std::log(10.0), 1.0);
+  EXPECT_LT(trained.epochs[7].loss, 0.5 * trained.epochs[0].loss);
+  EXPECT_EQ(trained.epochs[2].epoch, 3);
+  EXPECT_EQ(trained.epochs[2].step, 12);
+  EXPECT_GT(trained.epochs[1].images_per_second, 0);
+  EXPECT_GT(trained.epochs[1].memory_gib, 0);
+  for (const auto& [name, tensor] : model->parameters().entries()) EXPECT_FALSE(tensor.requires_grad()) << name;
+  EXPECT_EQ(train(*again, images, options).epochs[7].loss, trained.epochs[7].loss);
+  expect_same_weights(*again, *model);
 }
 
-TEST(Train, ANonFiniteLossStops) {
-  const auto model = model::make_random_model(test::small_spec(2), 3);
+// Stopped in the middle of an epoch and resumed, with everything random switched on, also while layers are diluted: the same bits.
+TEST_F(Train, ResumingEndsAsIfNothingHadHappened) {
+  Recipe recipe = test::lively_recipe();
+  recipe.dilution_epochs = 2;
+  TrainOptions options = options_for(recipe);
+  options.dilute = {1};
+  const auto whole = small_model();
+  options.log_path = path("whole.jsonl");
+  options.log_every = 1;
+  const Trained uninterrupted = train(*whole, BrightAndDark(64), options);
+
+  options.log_path = path("parts.jsonl");
+  options.state_path = path("state");
+  options.resume = true;
+  BrightAndDark images(64);
+  int64_t reads = 0, stops = 0;
+  images.on_read = [&](int64_t) {
+    if (++reads % 70 == 0) request_cancel();
+  };
+  Trained resumed;
+  std::unique_ptr<model::Model> parts;
+  for (bool done = false; !done && stops < 20;) {
+    parts = small_model();
+    try {
+      resumed = train(*parts, images, options);
+      done = true;
+    } catch (const Interrupted&) {
+      ++stops;
+      clear_cancel();
+    }
+  }
+  EXPECT_GE(stops, 2);
+  expect_same_weights(*parts, *whole);
+  ASSERT_EQ(resumed.epochs.size(), 3u);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(resumed.epochs[i].loss, uninterrupted.epochs[i].loss);
+    EXPECT_EQ(resumed.epochs[i].lambda, uninterrupted.epochs[i].lambda);
+  }
+  const auto lines = [](const std::string& file) {
+    std::ifstream in(file);
+    return std::count(std::istreambuf_iterator<char>(in), {}, '\n');
+  };
+  EXPECT_EQ(lines(path("parts.jsonl")), lines(path("whole.jsonl")));
+  EXPECT_EQ(lines(path("whole.jsonl")), 12 + 3);  // four steps an epoch, and a line for each epoch
+}
+
+TEST_F(Train, AStateOfAnotherRunIsRefused) {
+  TrainOptions options = options_for(test::plain_recipe());
+  options.recipe.epochs = 1;
+  options.state_path = path("state");
+  options.identity = "64 images";
+  train(*small_model(), BrightAndDark(64), options);
+  options.resume = true;
+  TrainOptions other = options;
+  other.recipe.weight_decay = 0.1;
+  EXPECT_TRUE(contains(message_of<Error>([&] { train(*small_model(), BrightAndDark(64), other); }), "weight_decay"));
+  other = options;
+  other.identity = "65 images";
+  EXPECT_TRUE(contains(message_of<Error>([&] { train(*small_model(), BrightAndDark(64), other); }), "65 images"));
+  std::ofstream(path("state")) << "no state";
+  EXPECT_THROW(train(*small_model(), BrightAndDark(64), options), FormatError);
+}
+
+TEST_F(Train, DilutionFadesLayersOutAndThenLeavesTheirWeightsAlone) {
+  Recipe recipe = test::plain_recipe();
+  recipe.epochs = 4;
+  recipe.dilution_epochs = 2;
+  TrainOptions options = options_for(recipe);
+  options.dilute = {1};
+  std::vector<double> lambdas;
+  std::vector<at::Tensor> qkv;
+  options.measure = [&](const model::Model& model, double lambda, bool ema, EpochRecord& record) {
+    EXPECT_FALSE(ema);
+    EXPECT_EQ(lambda, record.lambda);
+    record.top1 = lambda > 0 ? 1.0 : 0.5;  // half diluted models are better, and yet never chosen
+    lambdas.push_back(lambda);
+    qkv.push_back(model.parameter("blocks.1.attn.qkv.weight").detach().clone());
+  };
+  options.keep_best = true;
+  const auto model = small_model();
+  const Trained trained = train(*model, BrightAndDark(64), options);
+  EXPECT_EQ(lambdas, (std::vector<double>{0.5, 0, 0, 0}));
+  EXPECT_EQ(trained.chosen_epoch, 4);  // the last of equals
+  EXPECT_FALSE(at::equal(qkv[0], qkv[1]));
+  EXPECT_TRUE(at::equal(qkv[1], qkv[3]));
+}
+
+TEST_F(Train, KeepBestExportsTheBestEpoch) {
+  TrainOptions options = options_for(test::plain_recipe());
+  options.recipe.epochs = 4;
+  options.keep_best = true;
+  at::Tensor at_best;
+  options.measure = [&](const model::Model& model, double, bool, EpochRecord& record) {
+    record.top1 = record.epoch == 2 ? 0.9 : 0.1;
+    if (record.epoch == 2) at_best = model.parameter("head.weight").detach().clone();
+  };
+  const auto model = small_model();
+  EXPECT_EQ(train(*model, BrightAndDark(64), options).chosen_epoch, 2);
+  EXPECT_TRUE(at::equal(model->parameter("head.weight"), at_best));
+}
+
+TEST_F(Train, AveragedWeightsFollowAndAreExported) {
+  TrainOptions options = options_for(test::plain_recipe());
+  options.recipe.epochs = 1;
+  options.recipe.ema_decay = 0.75;
+  std::vector<at::Tensor> own, averaged;
+  options.measure = [&](const model::Model& model, double, bool ema, EpochRecord&) {
+    (ema ? averaged : own).push_back(model.parameter("head.weight").detach().clone());
+  };
+  const auto model = small_model(), start = small_model();
+  train(*model, BrightAndDark(16), options);  // one step
+  ASSERT_EQ(own.size(), 1u);
+  const at::Tensor expected = start->parameter("head.weight") * 0.75 + own[0] * 0.25;
+  // Two products and a sum in float32 on values below 1.
+  EXPECT_LT((averaged.at(0) - expected).abs().max().item<double>(), 4 * std::pow(2.0, -24));
+  EXPECT_TRUE(at::equal(model->parameter("head.weight"), averaged[0]));
+}
+
+// Half batches whose gradients are added make the same step.
+TEST_F(Train, AccumulationChangesNothing) {
+  TrainOptions options = options_for(test::plain_recipe());
+  options.recipe.epochs = 1;
+  const auto once = small_model(), parts = small_model();
+  train(*once, BrightAndDark(16), options);
+  options.recipe.accumulate = 4;
+  train(*parts, BrightAndDark(16), options);
+  for (const auto& [name, tensor] : once->parameters().entries()) {
+    // AdamW's first step is lr * g / (|g| + eps'): rounding of a small g moves a weight by a small share of the learning rate, 2e-3.
+    EXPECT_LT((tensor - parts->parameter(name)).abs().max().item<double>(), 2e-4) << name;
+  }
+}
+
+TEST_F(Train, ATeacherIsFollowed) {
+  TrainOptions options = options_for(test::plain_recipe());
+  options.recipe.distillation_weight = 1;  // labels count nothing
+  const auto teacher = small_model(11);
+  options.teacher = teacher.get();
+  options.teacher_preprocess = options.preprocess;
+  const auto same = small_model(11), other = small_model();
+  // A student that is its teacher has next to nothing to learn (rounding in KL makes AdamW wander off a little).
+  EXPECT_LT(train(*same, BrightAndDark(64), options).epochs[0].loss, 0.01);
+  const Trained trained = train(*other, BrightAndDark(64), options);
+  EXPECT_LT(trained.epochs.back().loss, 0.5 * trained.epochs.front().loss);
+}
+
+TEST_F(Train, ANonFiniteLossStops) {
+  const auto model = small_model();
   model->set_parameter("head.weight", at::full({10, 32}, std::numeric_limits<float>::infinity()));
-  const std::string message = message_of<Error>([&] { train(*model, bright_and_dark(32), quick_options()); });
-  for (const char* part : {"not finite", "epoch 0", "batch 0", "--learning-rate"})
-    EXPECT_TRUE(contains(message, part));
+  const std::string message = message_of<Error>([&] { train(*model, BrightAndDark(32), options_for(test::plain_recipe())); });
+  for (const char* part : {"not finite", "epoch 1", "batch 0", "learning rate"}) EXPECT_TRUE(contains(message, part));
 }
 
-TEST(Train, RefusesWhatItCannotLearnFrom) {
-  const auto model = model::make_random_model(test::small_spec(2), 3);
-  EXPECT_TRUE(contains(message_of<Error>([&] { train(*model, bright_and_dark(15), quick_options()); }),
-                       "at least one batch of 16"));
-  data::ImageBatch images = bright_and_dark(32);
-  images.labels[4] = 10;
-  EXPECT_TRUE(contains(message_of<Error>([&] { train(*model, images, quick_options()); }), "label 10"));
-  images.labels[4] = -1;
-  EXPECT_THROW(train(*model, images, quick_options()), Error);
+TEST_F(Train, RefusesWhatItCannotLearnFrom) {
+  const TrainOptions options = options_for(test::plain_recipe());
+  EXPECT_THROW(train(*small_model(), BrightAndDark(15), options), std::invalid_argument);
+  BrightAndDark images(32);
+  images.odd_index = 4;
+  images.odd_label = 10;
+  EXPECT_TRUE(contains(message_of<Error>([&] { train(*small_model(), images, options); }), "class 10"));
+  images.odd_label = -1;
+  EXPECT_TRUE(contains(message_of<Error>([&] { train(*small_model(), images, options); }), "no label"));
+  TrainOptions wrong = options;
+  wrong.dilute = {3};
+  EXPECT_THROW(train(*small_model(), BrightAndDark(32), wrong), std::invalid_argument);
 }
 
 }  // namespace

@@ -18,4 +18,7 @@ Image center_crop(const Image& image, int64_t side);
 /// resize (unless preprocess.resize is empty) and centre crop.
 Image preprocess(const Image& image, const PreprocessSpec& spec);
 
+/// (x / 255 - mean) / std of an image as planes: `out` holds 3 * height * width floats (CHW).
+void normalize(const Image& image, const PreprocessSpec& spec, float* out);
+
 }  // namespace vitrim::data

@@ -78,6 +78,10 @@ class Group {
     return all;
   }
 
+  /// Every rank has filled the rows [begin, end) of its share() of dim 0; afterwards all rows are everywhere. Contiguous, same shape and dtype on
+  /// every rank.
+  void gather_rows(at::Tensor tensor);
+
   /// This rank's contiguous share of n things: sizes differ by at most one, and rank order is index order.
   Share share(int64_t n) const { return share(n, rank()); }
   Share share(int64_t n, int rank) const;
@@ -93,6 +97,9 @@ class Group {
  private:
   std::unique_ptr<Impl> impl_;
 };
+
+/// `group`, or a group of one where it is null: the usual meaning of an options struct's group.
+Group& or_alone(Group* group);
 
 /// Joins the job that this process was started in; returns when all ranks have.
 ///

@@ -6,6 +6,10 @@
 #include "vitrim/data/loader.h"
 #include "vitrim/model/model.h"
 
+namespace vitrim::distributed {
+class Group;
+}
+
 namespace vitrim::eval {
 
 struct AccuracyOptions {
@@ -14,10 +18,11 @@ struct AccuracyOptions {
   int threads = 0;            ///< decoding; 0: all cores
   int64_t max_corrupt = 0;
   int64_t chunk = 1000;       ///< images held in memory at a time
+  distributed::Group* group = nullptr;  ///< the ranks that each evaluate a share of the images; null: this process alone
 };
 
 /// Throws vitrim::Error where the set has no labels, or a label is not among the model's classes (with what to pass). The manifest is left
-/// to the caller.
+/// to the caller. With several ranks, all get the whole result, which is that of one process (but for logits that rounding decides).
 EvalResult evaluate(const model::Model& model, const data::Dataset& dataset, const AccuracyOptions& options);
 /// The same on images in memory.
 EvalResult evaluate(const model::Model& model, const data::ImageBatch& images, int64_t batch_size = 50);

@@ -25,6 +25,8 @@ ModelSpec infer_spec(const checkpoint::StateDict& state, const LoadHints& hints 
 
 /// MODEL as the command line takes it: a checkpoint file, or the name of a known architecture (random weights from seed 0, said in a warning).
 std::unique_ptr<Model> load_model(const std::string& source, const LoadHints& hints = {});
+/// The same with a classifier of its own for `classes` classes, its weights random: to fine-tune on other data.
+std::unique_ptr<Model> load_model_with_new_head(const std::string& source, int64_t classes, uint64_t seed, const LoadHints& hints = {});
 /// The spec alone, without reading weights into a model.
 ModelSpec load_spec(const std::string& source, const LoadHints& hints = {});
 

@@ -24,6 +24,12 @@ inline constexpr BlockGain kIdentity{2, 0};  ///< NOSE's `identity` mask: y = 2x
 /// Dilution at lambda in [0, 1]: y = (2 - lambda) x + lambda A(LN1 x) (NOSE, section on dilution learning).
 inline BlockGain diluted(double lambda) { return {2 - lambda, lambda}; }
 
+/// Stochastic depth (Huang et al. 2016): per image and branch 0 or 1 / (1 - rate), [B, 1, 1] in the compute dtype; undefined: no drop. In a diluted
+/// block y = (2 - lambda) x + lambda * attention * A(LN1 x).
+struct DropPath {
+  at::Tensor attention, mlp;
+};
+
 /// What a block computed on its way, for those who ask. Undefined tensors where a part did not run.
 struct BlockTrace {
   at::Tensor attention;        ///< [B, N, C] attention branch, before the residual sum
@@ -36,6 +42,7 @@ struct BlockTrace {
 struct Output {
   at::Tensor features;  ///< [B, C] after the final norm and pooling (CLS where there is one); affine-free LayerNorm where the model has no final norm
   at::Tensor logits;    ///< [B, num_classes]; undefined without a classifier
+  at::Tensor head, head_dist;  ///< of a model with a distillation token: what either head says; `logits` is their mean
 };
 
 /// One parameter's name and shape, in the reference's order and under its own name (timm's).
@@ -61,13 +68,13 @@ class Model {
 
   /// images float32 [B, in_channels, H, W], normalised -> stream before block 0, float32 [B, N, C].
   virtual at::Tensor embed(const at::Tensor& images) const = 0;
-  /// One block. x float32 [B, N, C] -> z [B, N, C]. `trace` may be null.
-  virtual at::Tensor run_block(int index, const at::Tensor& x, BlockGain gain, BlockTrace* trace) const = 0;
+  /// One block. x float32 [B, N, C] -> z [B, N, C]. `trace` may be null; `drop` is for training.
+  virtual at::Tensor run_block(int index, const at::Tensor& x, BlockGain gain, BlockTrace* trace, const DropPath& drop = {}) const = 0;
   /// One block at some tokens only: x [B, N, C], tokens int64 [T] -> z [B, T, C]. Keys and values come from all tokens, so the result equals
   /// run_block's at those tokens; everything else is computed for T tokens. For fits on a sample of tokens.
   virtual at::Tensor run_block_at(int index, const at::Tensor& x, const at::Tensor& tokens, BlockTrace* trace) const = 0;
   /// The block's MLP half alone, from y: what `run_block` does after the attention.
-  virtual at::Tensor run_mlp(int index, const at::Tensor& y, BlockTrace* trace) const = 0;
+  virtual at::Tensor run_mlp(int index, const at::Tensor& y, BlockTrace* trace, const DropPath& drop = {}) const = 0;
   /// Stream after the last block -> features and logits, float32.
   virtual Output finish(const at::Tensor& x) const = 0;
   /// The whole model. `gains` has one entry per block, or none (all kKeep).
@@ -82,6 +89,13 @@ class Model {
   void bind_parameter(const std::string& name, const at::Tensor& leaf);
   /// Names of block `index`'s parameters.
   std::vector<std::string> block_parameters(int index) const;
+  /// The preprocessing that the spec carries from now on.
+  void set_preprocess(const PreprocessSpec& preprocess) { spec_.preprocess = preprocess; }
+  /// Moves the parameters; images must then be on that device.
+  void set_device(at::Device device);
+  at::Device device() const;
+  /// To be called after parameters were changed in place (by an optimiser): what was cast from them is cast anew.
+  void forget_casts();
   /// Marks every parameter as needing a gradient (or not).
   void set_requires_grad(bool needed);
   /// A second model with copies of the parameters.

@@ -25,4 +25,8 @@ ModelSpec remove_attention(const ModelSpec& spec, const std::vector<int>& layers
 /// var the smallest variance of a token in the stream.
 SpecAndWeights fold_stream_gains(const SpecAndWeights& model);
 
+/// The model in which the attention of `layers` is diluted to `lambda` in [0, 1], as a model of its own: y = (2 - lambda) x + lambda A(LN1 x), the stream's factor in
+/// the spec, the branch's in its projection (or layer scale). At lambda = 0 the layers are removed and the factor 2 is folded away: this is what dilution exports.
+SpecAndWeights dilute(const SpecAndWeights& model, const std::vector<int>& layers, double lambda);
+
 }  // namespace vitrim::surgery

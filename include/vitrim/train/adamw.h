@@ -13,21 +13,27 @@ struct AdamWOptions {
   double weight_decay = 0.0;  ///< decoupled, times the learning rate
 };
 
-/// AdamW (Loshchilov and Hutter) on float32 parameters, in place. Parameters with fewer than two dimensions (biases, norms, layer scale) are
-/// not decayed where `decay_vectors` is false, as DeiT and timm do.
+/// AdamW (Loshchilov and Hutter) on float32 parameters, in place.
 class AdamW {
  public:
-  AdamW(std::vector<at::Tensor> parameters, AdamWOptions options, bool decay_vectors = false);
+  /// `decayed` says of each parameter whether weight decay applies to it; empty: to those with two dimensions or more.
+  AdamW(std::vector<at::Tensor> parameters, AdamWOptions options, std::vector<bool> decayed = {});
   /// One step; gradients in the parameters' order.
   void step(const std::vector<at::Tensor>& gradients, double learning_rate);
 
- private:
-  struct Group {
-    std::vector<size_t> members;
-    std::vector<at::Tensor> parameters, first, second, steps;
-    double weight_decay = 0;
+  /// What an optimiser remembers of one parameter.
+  struct Moments {
+    at::Tensor first, second;  ///< of the parameter's shape
+    at::Tensor steps;          ///< float32 scalar
   };
-  std::vector<Group> groups_;
+  const Moments& moments(size_t parameter) const { return moments_[parameter]; }
+  /// Copies what an earlier optimiser remembered. Throws std::invalid_argument on another shape.
+  void restore(size_t parameter, const Moments& moments);
+
+ private:
+  std::vector<at::Tensor> parameters_;
+  std::vector<Moments> moments_;
+  std::vector<bool> decayed_;
   AdamWOptions options_;
 };
 

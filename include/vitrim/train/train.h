@@ -1,36 +1,54 @@
 #pragma once
-// Supervised training of a model on images in memory.
+// The training loop: fine-tuning, training from scratch, and dilution.
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "vitrim/data/loader.h"
+#include "vitrim/core/train_artifacts.h"
+#include "vitrim/data/dataset.h"
+#include "vitrim/distributed/group.h"
 #include "vitrim/model/model.h"
-#include "vitrim/train/adamw.h"
+#include "vitrim/train/recipe.h"
 
 namespace vitrim::train {
 
 struct TrainOptions {
-  int64_t epochs = 10;
-  int64_t batch_size = 64;
-  double learning_rate = 1e-3;
-  AdamWOptions adamw{0.9, 0.999, 1e-8, 0.05};
-  double warm_up_epochs = 1;
-  double label_smoothing = 0.0;
-  double clip_norm = 1.0;   ///< of the whole gradient; 0: no clipping
+  Recipe recipe;
+  PreprocessSpec preprocess;            ///< crop, mean and std of what the model sees
+  std::vector<int> dilute;              ///< layers whose attention fades out over recipe.dilution_epochs
+  const model::Model* teacher = nullptr;  ///< of distillation; sees the same pixels
+  PreprocessSpec teacher_preprocess;    ///< its mean and std
   uint64_t seed = 0;
+  std::shared_ptr<distributed::Group> group;  ///< the ranks that train together; null: this process alone
+
+  std::string state_path;               ///< training state, written after every epoch, every `state_minutes` and on a stop; empty: none
+  double state_minutes = 10;
+  bool resume = false;                  ///< continue from state_path where that exists
+  std::string identity;                 ///< what else must be the same for a resume (data, start weights)
+
+  std::string log_path;                 ///< JSON lines; empty: none
+  std::string log_header;               ///< first line of a new log, a JSON object
+  int64_t log_every = 50;               ///< steps between "step" lines
+
+  bool keep_best = false;               ///< export the epoch with the best top-1 that `measure` found (of epochs with lambda 0), else the last one
+  /// Called after every epoch with the weights as they are and the dilution's lambda: fills in accuracy, entropies and what else. `ema` says that these are the
+  /// averaged weights (recipe.ema_decay > 0; called a second time then). May be empty.
+  std::function<void(const model::Model& model, double lambda, bool ema, EpochRecord& record)> measure;
 };
 
-struct EpochLog {
-  int64_t epoch = 0;
-  double loss = 0;
-  double learning_rate = 0;
-  double images_per_second = 0;
+struct Trained {
+  std::vector<EpochRecord> epochs;
+  int64_t chosen_epoch = 0;  ///< counts from 1
 };
 
-/// Trains `model` in place: cross-entropy with label smoothing, AdamW, cosine schedule with warm-up, a fresh order every epoch. Throws Error
-/// with epoch and batch where the loss is not finite, or where images have no labels the model knows.
-std::vector<EpochLog> train(model::Model& model, const data::ImageBatch& images, const TrainOptions& options);
+/// Trains `model` in place and leaves the chosen weights in it (the averaged ones where recipe.ema_decay > 0). Layers in `dilute` are at lambda 0 then, but
+/// still there: cut and fold them (surgery). Throws Error with epoch and batch where the loss is not finite, with file and mend where a state does not belong to
+/// this run; Interrupted after the state was written where a stop was asked for.
+///
+/// A run that was killed and resumed gives the same weights, bit for bit on the same number of threads, as one that was not.
+Trained train(model::Model& model, const data::Dataset& dataset, const TrainOptions& options);
 
 }  // namespace vitrim::train

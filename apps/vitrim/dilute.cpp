@@ -1,0 +1,71 @@
+// vitrim dilute: NOSE's own way of taking attention out, by training.
+
+#include "analyze_flags.h"
+#include "train_flags.h"
+#include "vitrim/core/error.h"
+#include "vitrim/core/layer_list.h"
+#include "vitrim/core/log.h"
+
+namespace vitrim::app {
+
+namespace {
+
+struct Flags {
+  TrainFlags train;
+  ModelFlags model;
+  AnalyzeFlags analyze;
+  std::string layers;
+};
+
+// The layers that are named, or that analyze chooses on some of the training images (their labels unused).
+std::vector<int> choose(const Flags& flags, const model::Model& model, std::string& reason) {
+  if (!flags.layers.empty()) {
+    reason = "named";
+    try {
+      return parse_layer_list(flags.layers, model.num_blocks());
+    } catch (const std::invalid_argument& error) {
+      throw Error(std::string("--remove-attention: ") + error.what());
+    }
+  }
+  AnalyzeFlags analyze = flags.analyze;
+  if (analyze.calib.empty()) analyze.calib = flags.train.source;
+  if (analyze.images == 0) analyze.images = 1000;
+  CommonFlags common = flags.train.common;
+  common.batch_size = 50;
+  DataFlags data = flags.train.data;
+  data.classes.clear();  // choosing uses no labels
+  const data::ImageBatch images = analyze.load(common, data, model.spec(), flags.model.model);
+  const LayerScores scores = pipeline::analyze(model, images, analyze.options(common, model.num_blocks()));
+  reason = scores.criterion + ", " + scores.search;
+  log_info("diluting the attention of " + format_layer_list(scores.chosen) + " (" + reason + ")");
+  return scores.chosen;
+}
+
+void run(const Flags& flags, const Context& context) {
+  flags.train.common.apply();
+  if (flags.analyze.remove.empty() == flags.layers.empty()) throw UsageError("pass either --remove (how many) or --remove-attention (which)");
+  const auto model = flags.model.load(flags.train.common.precision);
+  TrainInputs inputs = open_inputs(flags.train, model->spec(), flags.model.model);
+  TrainResult result;
+  result.task = "dilute";
+  result.init = flags.model.model;
+  const std::vector<int> layers = choose(flags, *model, result.reason);
+  prepare(*model, flags.train, inputs);
+  train_and_write(flags.train, context, *model, inputs, layers, std::move(result));
+}
+
+}  // namespace
+
+void add_dilute(CLI::App& app, Context& context) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App* command = app.add_subcommand("dilute", "train a model while attention layers fade out of it, and cut them");
+  flags->model.add_to(*command);
+  command->add_option("--remove", flags->analyze.remove, "how many layers to remove: 3 or 25%");
+  command->add_option("--remove-attention", flags->layers, "which layers to remove: 0,2,4");
+  flags->analyze.add_to(*command, /*needs_calib=*/false);
+  flags->train.recipe = "nose_imagenet";
+  flags->train.add_to(*command);
+  command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });
+}
+
+}  // namespace vitrim::app

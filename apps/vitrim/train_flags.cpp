@@ -1,0 +1,191 @@
+#include "train_flags.h"
+
+#include <ATen/Context.h>
+
+#include <cstdio>
+#include <filesystem>
+
+#include "vitrim/core/artifact_json.h"
+#include "vitrim/core/atomic_file.h"
+#include "vitrim/core/error.h"
+#include "vitrim/core/layer_list.h"
+#include "vitrim/report/report.h"
+
+namespace vitrim::app {
+
+namespace {
+
+// Flags that stand for one key of the recipe.
+struct KeyFlag {
+  const char* flag;
+  const char* key;
+  const char* help;
+};
+constexpr KeyFlag kKeyFlags[] = {
+    {"--epochs", "schedule.epochs", "passes over the training images"},
+    {"--batch-size", "schedule.batch_size", "images an optimiser step, over all ranks"},
+    {"--learning-rate", "schedule.learning_rate", "peak of the cosine schedule"},
+    {"--warm-up-epochs", "schedule.warm_up_epochs", "epochs of linear warm-up"},
+    {"--weight-decay", "optimizer.weight_decay", "decoupled weight decay of matrices"},
+    {"--clip-norm", "optimizer.clip_norm", "limit of the gradient's norm; 0: none"},
+    {"--accumulate", "optimizer.accumulate", "backward passes an optimiser step"},
+    {"--label-smoothing", "regularization.label_smoothing", "label smoothing"},
+    {"--drop-path", "regularization.drop_path", "stochastic depth's rate at the last block"},
+    {"--mixup", "mixing.mixup", "mixup's alpha; 0: off"},
+    {"--cutmix", "mixing.cutmix", "CutMix's alpha; 0: off"},
+    {"--ema-decay", "ema.decay", "decay of the averaged weights, which are then the result; 0: off"},
+    {"--teacher", "distillation.teacher", "checkpoint of a teacher to distil from"},
+    {"--dilution-epochs", "dilution.epochs", "epochs over which lambda falls from 1 to 0"},
+    {"--schedule", "dilution.schedule", "how lambda falls: linear or cosine"},
+};
+
+}  // namespace
+
+void TrainFlags::add_to(CLI::App& command) {
+  command.add_option("--data", source, "labelled training images: image folder, tar shards (train-{0000..0099}.tar), CIFAR .bin file, or synthetic:train[:COUNT]")
+      ->required();
+  command.add_option("--eval", eval, "labelled images on which the result is judged; they choose nothing");
+  command.add_option("--validate", validate, "labelled images on which --keep-best chooses");
+  command.add_option("-o,--output", output, "the trained checkpoint (.safetensors)")->required();
+  command.add_option("--report", report, "also write a page about the run (.html)");
+  command.add_option("--recipe", recipe, "TOML file, or deit, nose_imagenet, cifar100, plain")->capture_default_str();
+  command.add_option("--set", settings, "override a key of the recipe: section.key=value; may be repeated");
+  for (const KeyFlag& flag : kKeyFlags) {
+    const std::string key = flag.key;
+    command.add_option_function<std::string>(
+        flag.flag, [this, key](const std::string& value) { overrides.emplace_back(key, value); }, std::string(flag.help) + " (" + key + ")");
+  }
+  command.add_flag("--resume", resume, "continue the run that wrote the training state, where there is one");
+  command.add_option("--state", state, "training state; default: OUTPUT with .state behind it");
+  command.add_option("--state-minutes", state_minutes, "minutes between states within an epoch")->check(CLI::PositiveNumber)->capture_default_str();
+  command.add_option("--log", log, "log of JSON lines; default: OUTPUT with .jsonl behind it");
+  command.add_option("--log-every", log_every, "steps between lines of the log")->check(CLI::Range(1, 1000000))->capture_default_str();
+  command.add_option("--eval-every", eval_every, "epochs between evaluations; 0: only the result")->check(CLI::Range(0, 100000))->capture_default_str();
+  command.add_flag("--keep-best", keep_best, "export the epoch that is best on --validate, not the last one");
+  command.add_option("--track-entropy", track, "measure entropies of all layers (and TE of the diluted set) on so many images after every epoch")
+      ->check(CLI::Range(8, 100000));
+  command.add_option("--device", device, "cpu or cuda")->check(CLI::IsMember({"cpu", "cuda"}))->capture_default_str();
+  command.add_option("--save-dtype", dtype, "f32 or f16")->check(CLI::IsMember({"f32", "f16"}))->capture_default_str();
+  data.add_to(command);
+  common.batch_size = 0;  // the flag stands for the recipe's key here
+  common.add_to(command);
+}
+
+train::Recipe TrainFlags::resolve() const {
+  train::Recipe out = train::read_recipe(recipe);
+  try {
+    for (const std::string& setting : settings) {
+      const size_t equals = setting.find('=');
+      if (equals == std::string::npos) throw std::invalid_argument("'" + setting + "' is no section.key=value");
+      train::set(out, setting.substr(0, equals), setting.substr(equals + 1));
+    }
+    for (const auto& [key, value] : overrides) train::set(out, key, value);
+    train::validate(out);
+  } catch (const std::invalid_argument& error) {
+    throw UsageError(error.what());
+  }
+  return out;
+}
+
+TrainInputs open_inputs(const TrainFlags& flags, const ModelSpec& spec, const std::string& model_source) {
+  if (flags.keep_best && flags.validate.empty()) throw UsageError("--keep-best needs --validate: images that choose must not be those that judge");
+  check_writable(flags.output);
+  if (!flags.report.empty()) check_writable(flags.report);
+  TrainInputs out;
+  out.recipe = flags.resolve();
+  out.preprocess = flags.data.preprocess(spec, model_source);
+  out.dataset = data::open_dataset(flags.source, flags.data.dataset());
+  if (!flags.eval.empty()) out.evaluation = data::open_dataset(flags.eval, flags.data.dataset());
+  if (!flags.validate.empty()) out.validation = data::open_dataset(flags.validate, flags.data.dataset());
+  return out;
+}
+
+void prepare(model::Model& model, const TrainFlags& flags, const TrainInputs& inputs) {
+  model.set_compute_dtype(model::parse_precision(flags.common.precision));
+  if (flags.device == "cuda") {
+    if (!at::hasCUDA()) throw Error("--device cuda: this LibTorch sees no CUDA device; use --device cpu");
+    model.set_device(at::Device("cuda:0"));
+  }
+  // What it was trained on is what it wants to see.
+  model.set_preprocess(inputs.preprocess);
+}
+
+namespace {
+
+void print_result(const TrainResult& r) {
+  if (r.evaluation) {
+    std::printf("top-1 %s on %lld images (95 %% interval %s to %s)", percent(r.evaluation->top1).c_str(), static_cast<long long>(r.evaluation->images),
+                percent(r.evaluation->top1_ci95.first).c_str(), percent(r.evaluation->top1_ci95.second).c_str());
+    if (r.dense && r.paired) {
+      std::printf("; before %s, paired difference %+.1f points (95 %% interval %+.1f to %+.1f, McNemar p = %.2g)", percent(r.dense->top1).c_str(),
+                  100 * r.paired->difference, 100 * r.paired->ci95.first, 100 * r.paired->ci95.second, r.paired->mcnemar_p);
+    }
+    std::printf("\n");
+  }
+  if (!r.removed.empty()) std::printf("removed the attention of %s (%s)\n", format_layer_list(r.removed).c_str(), r.reason.c_str());
+  std::printf("wrote %s\n", r.output.c_str());
+}
+
+}  // namespace
+
+void train_and_write(const TrainFlags& flags, const Context& context, model::Model& model, const TrainInputs& inputs, const std::vector<int>& layers,
+                     TrainResult result) {
+  pipeline::TrainRunOptions options;
+  options.train.recipe = inputs.recipe;
+  options.train.preprocess = inputs.preprocess;
+  options.train.dilute = layers;
+  options.train.seed = flags.common.seed;
+  options.train.resume = flags.resume;
+  options.train.state_path = flags.state.empty() ? flags.output + ".state" : flags.state;
+  options.train.state_minutes = flags.state_minutes;
+  options.train.log_path = flags.log.empty() ? flags.output + ".jsonl" : flags.log;
+  options.train.log_every = flags.log_every;
+  options.train.keep_best = flags.keep_best;
+  options.train.identity = result.init + ", " + inputs.dataset->fingerprint() + ", seed " + std::to_string(flags.common.seed) +
+                           (layers.empty() ? "" : ", layers " + format_layer_list(layers));
+  options.evaluation = inputs.evaluation.get();
+  options.validation = inputs.validation.get();
+  options.eval_every = flags.eval_every;
+  options.accuracy.preprocess = inputs.preprocess;
+  options.accuracy.threads = flags.common.threads;
+  options.accuracy.max_corrupt = flags.data.max_corrupt;
+  std::unique_ptr<model::Model> teacher;
+  if (!inputs.recipe.teacher.empty()) {
+    model::LoadHints hints;
+    hints.image_size = model.spec().image_size[0];
+    hints.num_classes = model.spec().num_classes;
+    teacher = model::load_model(inputs.recipe.teacher, hints);
+    teacher->set_compute_dtype(model.compute_dtype());
+    teacher->set_device(model.device());
+    options.train.teacher = teacher.get();
+    options.train.teacher_preprocess = flags.data.preprocess(teacher->spec(), inputs.recipe.teacher);
+  }
+  data::ImageBatch track;
+  if (flags.track > 0) {
+    data::LoadOptions load;
+    load.preprocess = inputs.preprocess;
+    load.threads = flags.common.threads;
+    load.indices = data::spread_indices(inputs.dataset->size(), flags.track);
+    track = data::load_images(*inputs.dataset, load);
+    options.track = &track;
+  }
+  result.manifest = manifest_of(context, flags.common, inputs.dataset->fingerprint());
+  result.output = flags.output;
+  result.removed = layers;
+  result.recipe = train::to_json(inputs.recipe);
+  options.train.log_header = log_header(result);
+
+  pipeline::TrainRun run = pipeline::train_run(model, *inputs.dataset, options);
+  run.result.manifest = result.manifest;
+  run.result.task = result.task;
+  run.result.init = result.init;
+  run.result.output = result.output;
+  run.result.reason = result.reason;
+  model::save_model(*run.model, flags.output, flags.dtype == "f16" ? at::kHalf : at::kFloat);
+  const std::string json = to_json(run.result);
+  flags.common.write_json(json);
+  if (!flags.report.empty()) write_text_file(flags.report, report::render({{flags.output, json}}, "vitrim: " + std::filesystem::path(flags.output).filename().string()));
+  if (flags.common.speaks()) print_result(run.result);
+}
+
+}  // namespace vitrim::app

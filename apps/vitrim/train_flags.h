@@ -1,0 +1,46 @@
+#pragma once
+// Flags that `train` and `dilute` share.
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "command.h"
+#include "vitrim/core/train_artifacts.h"
+#include "vitrim/pipeline/train.h"
+
+namespace vitrim::app {
+
+struct TrainFlags {
+  CommonFlags common;
+  DataFlags data;
+  std::string source, eval, validate, output, recipe = "deit", dtype = "f32", device = "cpu";
+  std::vector<std::string> settings;                            ///< --set section.key=value
+  std::vector<std::pair<std::string, std::string>> overrides;   ///< from flags that stand for one key
+  std::string state, log, report;
+  bool resume = false, keep_best = false;
+  double state_minutes = 10;
+  int64_t eval_every = 1, log_every = 50, track = 0;
+
+  void add_to(CLI::App& command);
+  /// The recipe with flags laid over it. UsageError where a key or value is wrong.
+  train::Recipe resolve() const;
+};
+
+/// What is opened before the long work, so that mistakes show early.
+struct TrainInputs {
+  train::Recipe recipe;
+  PreprocessSpec preprocess;
+  std::unique_ptr<data::Dataset> dataset, evaluation, validation;
+};
+TrainInputs open_inputs(const TrainFlags& flags, const ModelSpec& spec, const std::string& model_source);
+
+/// Device and precision of the flags, and the preprocessing that the checkpoint will carry.
+void prepare(model::Model& model, const TrainFlags& flags, const TrainInputs& inputs);
+
+/// Trains, writes the checkpoint, the JSON and the report, and tells the result in words. `result` comes with task, init and reason filled in.
+void train_and_write(const TrainFlags& flags, const Context& context, model::Model& model, const TrainInputs& inputs, const std::vector<int>& layers,
+                     TrainResult result);
+
+}  // namespace vitrim::app

@@ -1,0 +1,84 @@
+#include "vitrim/pipeline/train.h"
+
+#include <chrono>
+#include <stdexcept>
+
+#include "vitrim/analysis/layer_trace.h"
+#include "vitrim/analysis/transfer_entropy.h"
+#include "vitrim/eval/statistics.h"
+#include "vitrim/surgery/remove_attention.h"
+
+namespace vitrim::pipeline {
+
+namespace {
+
+// The model as it is at lambda, as a model of its own.
+std::unique_ptr<model::Model> snapshot(const model::Model& model, const std::vector<int>& layers, double lambda) {
+  surgery::SpecAndWeights parts{model.spec(), {}};
+  for (const auto& [name, tensor] : model.parameters().entries()) parts.weights.add(name, tensor.detach());
+  if (!layers.empty()) parts = surgery::dilute(parts, layers, lambda);
+  auto out = model::make_model(parts.spec, parts.weights);
+  out->set_device(model.device());
+  out->set_compute_dtype(model.compute_dtype());
+  return out;
+}
+
+std::vector<double> values(const std::vector<Estimate>& estimates) {
+  std::vector<double> out;
+  for (const Estimate& e : estimates) out.push_back(e.value);
+  return out;
+}
+
+void track(const model::Model& model, const std::vector<int>& layers, double lambda, const data::ImageBatch& images, EpochRecord& record) {
+  analysis::LayerTraceOptions options;
+  options.other_estimator = false;
+  options.replicates = 2;
+  const analysis::LayerTrace trace = analysis::trace_layers(model, images, options);
+  record.attention_entropy = values(trace.attention);
+  record.mlp_entropy = values(trace.mlp);
+  if (layers.empty()) return;
+  record.te = 0;  // what is gone carries nothing
+  if (lambda == 0) return;
+  analysis::TransferEntropyOptions te;
+  te.replicates = 2;
+  analysis::TransferEntropyScorer scorer(model, images, te);
+  record.te = scorer.score({layers}).front().result.score.value;
+}
+
+}  // namespace
+
+TrainRun train_run(model::Model& model, const data::Dataset& dataset, const TrainRunOptions& options) {
+  if (options.train.keep_best && !options.validation) {
+    throw std::invalid_argument("[pipeline::train_run] the best epoch is chosen on validation images, and there are none");
+  }
+  const auto started = std::chrono::steady_clock::now();
+  TrainRun out;
+  TrainResult& result = out.result;
+  const std::vector<int>& layers = options.train.dilute;
+  result.removed = layers;
+  result.recipe = train::to_json(options.train.recipe);
+  // Diluting keeps the classes, so before and after can be compared; a new classifier knows nothing before.
+  if (options.evaluation && !layers.empty()) result.dense = eval::evaluate(model, *options.evaluation, options.accuracy);
+  train::TrainOptions run = options.train;
+  const data::Dataset* judged = options.validation ? options.validation : options.evaluation;
+  run.measure = [&](const model::Model& now, double lambda, bool ema, EpochRecord& record) {
+    const bool last = record.epoch == run.recipe.epochs;
+    const bool evaluates = judged && (run.keep_best || (options.eval_every > 0 && (record.epoch % options.eval_every == 0 || last)));
+    if (!evaluates && !options.track) return;
+    const auto model_now = snapshot(now, layers, lambda);
+    if (evaluates) (ema ? record.ema_top1 : record.top1) = eval::evaluate(*model_now, *judged, options.accuracy).top1;
+    if (options.track) track(*model_now, layers, lambda, *options.track, record);
+  };
+  const train::Trained trained = train::train(model, dataset, run);
+  result.epochs = trained.epochs;
+  result.chosen_epoch = trained.chosen_epoch;
+  out.model = snapshot(model, layers, 0);
+  if (options.evaluation) {
+    result.evaluation = eval::evaluate(*out.model, *options.evaluation, options.accuracy);
+    if (result.dense) result.paired = eval::compare_paired(result.dense->correct, result.evaluation->correct);
+  }
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+  return out;
+}
+
+}  // namespace vitrim::pipeline

@@ -1,0 +1,23 @@
+#include "vitrim/train/dilution.h"
+
+#include <cmath>
+#include <numbers>
+#include <stdexcept>
+
+namespace vitrim::train {
+
+double dilution_lambda(const Dilution& dilution, double epoch) {
+  if (epoch >= dilution.epochs) return 0;
+  const double done = epoch / dilution.epochs;
+  if (dilution.schedule == "linear") return 1 - done;
+  if (dilution.schedule == "cosine") return 0.5 * (1 + std::cos(std::numbers::pi * done));
+  throw std::invalid_argument("[train::dilution_lambda] the schedule is linear or cosine, not '" + dilution.schedule + "'");
+}
+
+std::vector<model::BlockGain> dilution_gains(const Dilution& dilution, double lambda, int blocks) {
+  std::vector<model::BlockGain> gains(static_cast<size_t>(blocks));
+  for (int layer : dilution.layers) gains.at(static_cast<size_t>(layer)) = model::diluted(lambda);
+  return gains;
+}
+
+}  // namespace vitrim::train

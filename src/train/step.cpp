@@ -1,0 +1,131 @@
+#include "train/step.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "vitrim/train/loss.h"
+
+namespace vitrim::train {
+
+namespace {
+
+// Rows of one backward pass on a core: enough for the matrix kernels, few enough that activations stay near the core (docs/performance.md).
+constexpr int64_t kMicroRows = 32;
+
+// Pixels normalised for one model, as another one wants them.
+at::Tensor renormalised(const at::Tensor& images, const PreprocessSpec& from, const PreprocessSpec& to) {
+  if (from.mean == to.mean && from.std == to.std) return images;
+  std::vector<float> factor, offset;
+  for (size_t c = 0; c < 3; ++c) {
+    factor.push_back(static_cast<float>(from.std[c] / to.std[c]));
+    offset.push_back(static_cast<float>((from.mean[c] - to.mean[c]) / to.std[c]));
+  }
+  auto channels = [&](const std::vector<float>& v) { return at::tensor(v).reshape({1, 3, 1, 1}).to(images.device()); };
+  return images * channels(factor) + channels(offset);
+}
+
+}  // namespace
+
+Trainable trainable_parameters(const model::Model& model, const std::vector<model::BlockGain>& gains) {
+  Trainable out;
+  for (const auto& [name, tensor] : model.parameters().entries()) {
+    bool gone = false;
+    for (size_t i = 0; i < gains.size(); ++i) {
+      if (gains[i].branch != 0) continue;
+      const std::string prefix = "blocks." + std::to_string(i) + ".";
+      for (const char* part : {"norm1.", "attn.", "ls1."}) gone = gone || name.rfind(prefix + part, 0) == 0;
+    }
+    if (gone) continue;
+    const bool token = name == "pos_embed" || name == "cls_token" || name == "dist_token" || name == "reg_token";
+    out.names.push_back(name);
+    out.tensors.push_back(tensor);
+    out.decayed.push_back(tensor.dim() > 1 && !token);
+  }
+  return out;
+}
+
+GradientStep::GradientStep(const model::Model& model, const TrainOptions& options, const BatchSource& source, const Trainable& trainable)
+    : model_(model), options_(options), source_(source), parameters_(trainable.tensors) {
+  if (options.group && options.group->size() > 1) reducer_ = std::make_unique<distributed::GradientReducer>(parameters_, options.group);
+}
+
+at::Tensor GradientStep::loss(int64_t step, int64_t begin, int64_t end, const std::vector<model::BlockGain>& gains) const {
+  const Recipe& recipe = options_.recipe;
+  Rows rows = source_.rows(step, begin, end);
+  const at::Device device = model_.device();
+  const at::Tensor images = rows.images.to(device), targets = rows.targets.to(device);
+  const at::Tensor keep = rows.keep.defined() ? rows.keep.to(device, model_.compute_dtype()).unsqueeze(-1).unsqueeze(-1) : at::Tensor();
+  at::Tensor x = model_.embed(images);
+  for (int i = 0; i < model_.num_blocks(); ++i) {
+    model::DropPath drop;
+    if (keep.defined() && i > 0) drop = {keep[i][0], keep[i][1]};
+    x = model_.run_block(i, x, gains[static_cast<size_t>(i)], nullptr, drop);
+  }
+  const model::Output out = model_.finish(x);
+  // A model with a distillation token learns labels with one head and the teacher with the other.
+  const at::Tensor& labelled = out.head.defined() ? out.head : out.logits;
+  const at::Tensor& taught = out.head_dist.defined() ? out.head_dist : out.logits;
+  at::Tensor value = soft_cross_entropy(labelled, targets);
+  if (options_.teacher) {
+    at::Tensor answer;
+    {
+      const at::NoGradGuard no_grad;
+      answer = options_.teacher->forward(renormalised(images, options_.preprocess, options_.teacher_preprocess)).logits;
+    }
+    value = value * (1 - recipe.distillation_weight) +
+            distillation_loss(taught, answer, recipe.distillation_temperature) * recipe.distillation_weight;
+  } else if (out.head_dist.defined()) {
+    value = (value + soft_cross_entropy(taught, targets)) * 0.5;
+  }
+  if (recipe.high_frequency_weight > 0) value = value - high_frequency_content(x, model_.spec()) * recipe.high_frequency_weight;
+  return value / static_cast<double>(recipe.batch_size);
+}
+
+BatchGradients GradientStep::run(int64_t step, const std::vector<model::BlockGain>& gains) {
+  const int64_t batch = options_.recipe.batch_size, parts = options_.recipe.accumulate;
+  if (!reducer_ && model_.device().is_cpu()) {
+    return batch_gradients(parameters_, {0, batch, std::max<int64_t>(1, std::min(kMicroRows, batch / parts))},
+                           [&](int64_t begin, int64_t end) { return loss(step, begin, end, gains); });
+  }
+  const int ranks = reducer_ ? options_.group->size() : 1, rank = reducer_ ? options_.group->rank() : 0;
+  const int64_t share = batch / ranks, first = share * rank;
+  BatchGradients out;
+  for (int64_t part = 0; part < parts; ++part) {
+    const at::Tensor value = loss(step, first + share * part / parts, first + share * (part + 1) / parts, gains);
+    out.loss += value.item<double>();
+    if (reducer_) {
+      reducer_->backward(value, part + 1 == parts);
+    } else {
+      value.backward();
+    }
+  }
+  for (const at::Tensor& p : parameters_) {
+    at::Tensor& grad = p.mutable_grad();
+    // The reducer gives the mean over ranks of gradients that were divided by the whole batch.
+    out.gradients.push_back(grad.defined() ? (ranks > 1 ? grad * static_cast<double>(ranks) : grad.clone()) : at::zeros_like(p));
+    if (grad.defined()) grad.zero_();
+  }
+  return out;
+}
+
+double clip_gradients(std::vector<at::Tensor>& gradients, double limit) {
+  if (limit <= 0) return 0;
+  std::vector<at::Tensor> norms = at::_foreach_norm(gradients);
+  const double norm = at::stack(norms).to(at::kDouble).norm().item<double>();
+  // torch.nn.utils.clip_grad_norm_ divides by the norm plus 1e-6.
+  if (norm > limit) at::_foreach_mul_(gradients, limit / (norm + 1e-6));
+  return norm;
+}
+
+double learning_rate(const Recipe& recipe, int64_t step, int64_t steps_per_epoch) {
+  const double peak = peak_learning_rate(recipe), total = static_cast<double>(recipe.epochs * steps_per_epoch);
+  const double warm = std::floor(recipe.warm_up_epochs * static_cast<double>(steps_per_epoch)), t = static_cast<double>(step);
+  if (t < warm) return recipe.warm_up_learning_rate + (peak - recipe.warm_up_learning_rate) * t / warm;
+  const double done = std::min(1.0, (t - warm) / std::max(1.0, total - warm));
+  return recipe.min_learning_rate + (peak - recipe.min_learning_rate) * 0.5 * (1 + std::cos(std::numbers::pi * done));
+}
+
+}  // namespace vitrim::train

@@ -1,0 +1,47 @@
+#pragma once
+// One optimiser step's loss and gradients.
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vitrim/distributed/gradient_reducer.h"
+#include "vitrim/train/batch_source.h"
+#include "vitrim/train/gradients.h"
+#include "vitrim/train/train.h"
+
+namespace vitrim::train {
+
+/// The parameters that take part: all but those of layers that are diluted away.
+struct Trainable {
+  std::vector<std::string> names;
+  std::vector<at::Tensor> tensors;
+  std::vector<bool> decayed;  ///< matrices; not biases, norms, layer scales, tokens and position embeddings (as DeiT and timm)
+};
+Trainable trainable_parameters(const model::Model& model, const std::vector<model::BlockGain>& gains);
+
+/// Computes gradients of one step, over the cores of one process or, with several ranks or on a GPU, by one backward pass at a time whose
+/// gradients are reduced while it runs.
+class GradientStep {
+ public:
+  GradientStep(const model::Model& model, const TrainOptions& options, const BatchSource& source, const Trainable& trainable);
+  /// Loss and gradients of the whole global batch: the same on all ranks.
+  BatchGradients run(int64_t step_of_epoch, const std::vector<model::BlockGain>& gains);
+
+ private:
+  at::Tensor loss(int64_t step, int64_t begin, int64_t end, const std::vector<model::BlockGain>& gains) const;
+  const model::Model& model_;
+  const TrainOptions& options_;
+  const BatchSource& source_;
+  std::vector<at::Tensor> parameters_;
+  std::unique_ptr<distributed::GradientReducer> reducer_;
+};
+
+/// Scales the gradients down to norm `limit` where theirs is larger; 0: never. Returns their norm.
+double clip_gradients(std::vector<at::Tensor>& gradients, double limit);
+/// Learning rate of optimiser step `step` (from 0): linear from warm_up_learning_rate to the peak, then half a cosine to min_learning_rate.
+double learning_rate(const Recipe& recipe, int64_t step, int64_t steps_per_epoch);
+
+}  // namespace vitrim::train
