@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Dilution learning on CIFAR-100 (20,000 training images, 5,000 test images, at 96 px) from the ViT-Ti ImageNet weights: what the rows of the
+# results page compare, each from the same fine-tuned dense model, with the same recipe and number of epochs.
+# usage: benchmarks/cifar100.sh [SEED] [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Resumable: a row that
+# is there is kept, one that was interrupted goes on.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+seed=${1:-0}
+out=${2:-benchmarks/results/cifar100}
+shared=${VITRIM_SHARED:-../shared}
+vitrim=${VITRIM_BINARY:-build/release/vitrim}
+work=build/cifar100
+mkdir -p "$out" "$work"
+for part in train test; do
+  [ -s "$work/$part.bin" ] || xz -dkc "$shared/data/cifar100/$part.bin.xz" >"$work/$part.bin"
+done
+# shellcheck disable=SC2054
+common=(--recipe cifar100 --epochs "${EPOCHS:-8}" --resize 96 --data "$work/train.bin" --eval "$work/test.bin" --seed "$seed" --resume)
+
+# row NAME COMMAND...: one training run.
+row() {
+  local name=$1 json=$out/$1.seed$seed.json
+  shift
+  [ -s "$json" ] && return
+  echo "== $name, seed $seed"
+  "$vitrim" "$@" "${common[@]}" -o "$work/$name.seed$seed.safetensors" --log "$out/$name.seed$seed.jsonl" --json "$json" 2>&1 | tee -a "$work/$name.seed$seed.log"
+}
+
+dense=$work/dense.seed0.safetensors
+layers() { python3 -c 'import json, sys; print(",".join(map(str, json.load(open(sys.argv[1]))["'"$2"'"])))' "$1"; }
+
+# 1. Dense, from the ImageNet weights. All further rows begin with the model of seed 0.
+[ "$seed" = 0 ] && row dense train --init "$shared/data/vit_tiny_imagenet1k/model.safetensors" --new-head --image-size 96
+# 2. Dense, as many epochs more.
+row dense_longer train --init "$dense"
+# 3. Diluted; the set is chosen once, on unlabelled training images.
+row nose_25 dilute "$dense" --remove 25% --dilution-epochs "${DILUTION:-4}" --track-entropy 200
+chosen=$(layers "$out/nose_25.seed0.json" removed)
+# 5. and 6. The same set cut at once and fine-tuned; absorbed (benchmarks/nose_vit_tiny.sh's way) and fine-tuned.
+row cut_25 dilute "$dense" --remove-attention "$chosen" --dilution-epochs 0
+if [ ! -s "$work/absorbed_25.safetensors" ]; then
+  "$vitrim" compress "$dense" --calib "$work/train.bin" --images 1000 --eval "$work/test.bin" --remove-attention "$chosen" \
+    -o "$work/absorbed_25.safetensors" --json "$out/absorbed_25.json"
+fi
+row absorbed_25 train --init "$work/absorbed_25.safetensors"
+[ "$seed" = 0 ] || exit 0
+# 4. Other sets, diluted alike; the random one is what python3 draws from seed 0.
+row random_25 dilute "$dense" --remove-attention "${RANDOM_SET:-0,6,11}" --dilution-epochs "${DILUTION:-4}"
+row first_25 dilute "$dense" --remove-attention 0,1,2 --dilution-epochs "${DILUTION:-4}"
+row nose_33 dilute "$dense" --remove 33% --dilution-epochs "${DILUTION:-4}"
