@@ -130,6 +130,29 @@ std::vector<std::string> Group::all_gather(const std::string& bytes) {
   return all;
 }
 
+void Group::gather_rows(at::Tensor tensor) {
+  check_tensor("gather_rows", tensor);
+  if (size() == 1 || tensor.numel() == 0) return;
+  checked("collecting results", [&] {
+    const auto backend = impl_->group->getBackend(tensor.device().type());
+    std::vector<c10::intrusive_ptr<c10d::Work>> sent;  // all at once: the shares are different memory
+    for (int root = 0; root < size(); ++root) {
+      const Share part = share(tensor.size(0), root);
+      if (part.size() == 0) continue;
+      std::vector<at::Tensor> rows{tensor.narrow(0, part.begin, part.size())};
+      c10d::BroadcastOptions options;
+      options.rootRank = root;
+      sent.push_back(backend->broadcast(rows, options));
+    }
+    for (const auto& work : sent) work->wait();
+  });
+}
+
+Group& or_alone(Group* group) {
+  static Group alone;
+  return group != nullptr ? *group : alone;
+}
+
 Share Group::share(int64_t n, int rank) const { return {n * rank / size(), n * (rank + 1) / size()}; }
 
 }  // namespace vitrim::distributed

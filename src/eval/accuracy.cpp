@@ -7,6 +7,7 @@
 
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
+#include "vitrim/distributed/group.h"
 #include "vitrim/eval/cost.h"
 #include "vitrim/eval/statistics.h"
 #include "vitrim/model/batches.h"
@@ -59,6 +60,20 @@ void run(const model::Model& model, const data::ImageBatch& images, int64_t batc
   counter.add(logits, images.labels, 0);
 }
 
+// The counts of all ranks on every rank; shares are in rank order, so `correct` is in image order.
+void add_ranks(distributed::Group& group, Counter& counter, int64_t corrupt, int64_t max_corrupt, const std::string& description) {
+  if (group.size() == 1) return;
+  const at::Tensor sums = at::tensor({counter.top1, counter.top5, corrupt}, at::kLong);
+  group.all_reduce(sums);
+  counter.top1 = sums[0].item<int64_t>();
+  counter.top5 = sums[1].item<int64_t>();
+  counter.correct = group.concatenate(counter.correct);
+  const int64_t all = sums[2].item<int64_t>();
+  const std::string text = description + ": " + std::to_string(all) + " images are corrupt";
+  if (all > max_corrupt) throw Error(text + " on all ranks together; replace or remove them, or allow them with --max-corrupt " + std::to_string(all));
+  if (all > corrupt) log_warning(text + " on all ranks together; they are skipped");
+}
+
 EvalResult finish(const model::Model& model, Counter counter, const std::string& description) {
   EvalResult result;
   result.data = description;
@@ -80,20 +95,23 @@ EvalResult evaluate(const model::Model& model, const data::Dataset& dataset, con
   std::vector<int64_t> labels;
   for (int64_t i = 0; i < dataset.size(); ++i) labels.push_back(dataset.label(i));
   check_labels(model, labels, dataset.description(), dataset.num_classes());
+  distributed::Group& group = distributed::or_alone(options.group);
+  const distributed::Share share = group.share(dataset.size());
   Counter counter;
-  Progress progress("evaluate", dataset.size(), "images");
+  Progress progress("evaluate", share.size(), "images");
   int64_t corrupt = 0;
-  for (int64_t begin = 0; begin < dataset.size(); begin += options.chunk) {
+  for (int64_t begin = share.begin; begin < share.end; begin += options.chunk) {
     data::LoadOptions load;
     load.preprocess = options.preprocess;
     load.threads = options.threads;
     load.max_corrupt = options.max_corrupt - corrupt;
-    load.indices.resize(static_cast<size_t>(std::min(options.chunk, dataset.size() - begin)));
+    load.indices.resize(static_cast<size_t>(std::min(options.chunk, share.end - begin)));
     std::iota(load.indices.begin(), load.indices.end(), begin);
     const data::ImageBatch images = data::load_images(dataset, load);
     corrupt += static_cast<int64_t>(images.corrupt.size());
     run(model, images, options.batch_size, counter, progress);
   }
+  add_ranks(group, counter, corrupt, options.max_corrupt, dataset.description());
   return finish(model, std::move(counter), dataset.description());
 }
 

@@ -55,6 +55,14 @@ void collectives(const std::shared_ptr<Group>& group) {
     expect(all[i] == std::string(i * 1000, static_cast<char>('a' + i)), "gathered bytes");
   expect(group->all_gather("") == std::vector<std::string>(all.size()), "gathered nothing");
 
+  for (const int64_t n : {7, 1}) {  // of one row, all but one rank have none
+    const at::Tensor rows = at::full({n, 3}, -1.0);
+    const auto mine = group->share(n);
+    for (int64_t i = mine.begin; i < mine.end; ++i) rows[i].fill_(i);
+    group->gather_rows(rows);
+    for (int64_t i = 0; i < n; ++i) expect(rows[i].eq(static_cast<double>(i)).all().item<bool>(), "gathered rows");
+  }
+
   std::vector<int64_t> indices;
   const auto share = group->share(101);
   for (int64_t i = share.begin; i < share.end; ++i) indices.push_back(i);
