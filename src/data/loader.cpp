@@ -3,43 +3,17 @@
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
 
-#include <atomic>
-#include <exception>
-#include <mutex>
 #include <numeric>
 #include <stdexcept>
 #include <thread>
 
+#include "data/for_each_index.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
 #include "vitrim/data/transform.h"
 
 namespace vitrim::data {
 namespace {
-
-/// Runs work(i) for i in 0..n-1 on `threads` threads. The first exception stops all of them and is thrown
-/// here.
-template <typename Work>
-void for_each_index(int64_t n, int threads, const Work& work) {
-  std::atomic<int64_t> next{0};
-  std::exception_ptr failure;
-  std::mutex failure_mutex;
-  const auto loop = [&] {
-    try {
-      for (int64_t i = next++; i < n; i = next++) work(i);
-    } catch (...) {
-      const std::lock_guard lock(failure_mutex);
-      if (!failure) failure = std::current_exception();
-      next = n;
-    }
-  };
-  {
-    std::vector<std::jthread> others;
-    for (int t = 1; t < threads; ++t) others.emplace_back(loop);
-    loop();
-  }  // joins
-  if (failure) std::rethrow_exception(failure);
-}
 
 /// HWC to CHW, so that a batch is what a convolution reads.
 void write_planes(const Image& image, uint8_t* planes) {

@@ -8,7 +8,8 @@ namespace vitrim::data {
 std::unique_ptr<Dataset> open_dataset(const std::string& source, const DatasetOptions& options) {
   namespace fs = std::filesystem;
   static constexpr const char* kKinds =
-      "name a folder of class folders, a folder of images, a CIFAR .bin file or synthetic:SPLIT[:COUNT]";
+      "name a folder of class folders, a folder of images, a CIFAR .bin file, "
+      "tar shards (train-{0000..1023}.tar) or synthetic:SPLIT[:COUNT]";
   if (source == "synthetic" || source.starts_with("synthetic:")) return open_synthetic(source);
   if (source.empty()) throw Error(std::string("no data set was named; ") + kKinds);
   std::error_code error;
@@ -17,8 +18,10 @@ std::unique_ptr<Dataset> open_dataset(const std::string& source, const DatasetOp
   if (fs::exists(status)) {
     std::string extension = fs::path(source).extension().string();
     if (extension == ".bin" || extension == ".BIN") return open_cifar(source);
-    throw Error(source + ": a file, but no CIFAR .bin file; " + kKinds);
+    if (is_tar_name(source)) return open_tar_shards(source, options);
+    throw Error(source + ": a file, but no CIFAR .bin file and no .tar file; " + kKinds);
   }
+  if (source.find_first_of("{}") != std::string::npos) return open_tar_shards(source, options);
   const bool missing = status.type() == fs::file_type::not_found;
   throw Error(source + ": " + (missing ? "no such file or folder" : error.message()) + "; " + kKinds);
 }

@@ -13,4 +13,9 @@ std::unique_ptr<Dataset> open_cifar(const std::string& file);
 /// `source` begins with "synthetic:".
 std::unique_ptr<Dataset> open_synthetic(const std::string& source);
 
+/// Whether this is the name of a tar archive.
+bool is_tar_name(const std::string& name);
+/// `source` names one archive or, with braces, several.
+std::unique_ptr<Dataset> open_tar_shards(const std::string& source, const DatasetOptions& options);
+
 }  // namespace vitrim::data
