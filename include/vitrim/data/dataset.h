@@ -46,15 +46,13 @@ struct DatasetOptions {
 /// - a folder of class folders, or a flat folder of images, unlabelled. JPEG and PNG by content, any case of
 ///   extension; hidden files are skipped. Images are in sorted path order;
 /// - a CIFAR-10/100 `.bin` file (told apart by record size; fine labels);
-/// - tar archives in WebDataset's layout, `x.tar` or several as `train-{0000..1023}.tar` and `{a,b}.tar`:
-/// members
-///   that share their path up to the first dot of the base name are one sample, an image (.jpg, .jpeg, .png)
-///   and its class index as text (.cls); other members are ignored; no .cls at all: unlabelled. ustar, GNU
-///   and pax, not compressed. Nothing is extracted: opening reads all headers, several shards at once, and
-///   `read` reads one member. Images are in the order of shards and bytes;
+/// - tar archives in WebDataset's layout, `x.tar` or several as `train-{0000..1023}.tar` and `{a,b}.tar`.
+///   Members that share their path up to the first dot of the base name are one sample: an image (.jpg,
+///   .jpeg, .png) and its class index as text (.cls); other members are ignored; no .cls at all: unlabelled.
+///   ustar, GNU and pax, not compressed. Nothing is extracted: opening reads all headers, several shards at
+///   once, and `read` reads one member. Images are in the order of shards and bytes;
 /// - `synthetic:SPLIT[:COUNT]` with SPLIT one of train, calib, val, test (each drawn from its own seeds;
-/// default
-///   counts in data/synthetic.h).
+///   default counts in data/synthetic.h).
 ///
 /// Throws vitrim::Error: missing (every missing shard is counted, the first ten named), empty, a file where a
 /// folder is meant, a folder name that is not in the class list; FormatError with the byte where an archive
