@@ -237,6 +237,10 @@ class TarShards final : public Dataset {
   mutable std::deque<size_t> order_;                                   // of opening
 };
 
+[[noreturn]] void fail_twice(const std::string& source, const std::string& path) {
+  throw Error(source + ": names " + path + " twice; name every shard once");
+}
+
 void check_names(const std::string& source, const std::vector<std::string>& paths) {
   std::set<std::string> seen;
   std::vector<std::string> missing;
@@ -245,7 +249,7 @@ void check_names(const std::string& source, const std::vector<std::string>& path
       throw Error(path +
                   ": shards are plain .tar files (compressed ones can't be read at random places); unpack or "
                   "name those");
-    if (!seen.insert(path).second) throw Error(source + ": names " + path + " twice; name every shard once");
+    if (!seen.insert(path).second) fail_twice(source, path);
     std::error_code error;
     if (!fs::exists(path, error)) missing.push_back(path);
   }
