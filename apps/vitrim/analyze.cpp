@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "analyze_flags.h"
+#include "ranks.h"
 #include "vitrim/core/artifact_json.h"
 #include "vitrim/core/atomic_file.h"
 
@@ -20,17 +21,21 @@ struct Flags {
 
 void run(const Flags& flags, const Context& context) {
   flags.common.apply();
+  const auto group = join_ranks();
   if (!flags.output.empty()) check_writable(flags.output);
   const auto model = flags.model.load(flags.common.precision);
-  const pipeline::AnalyzeOptions options = flags.analyze.options(flags.common, model->num_blocks());
+  pipeline::AnalyzeOptions options = flags.analyze.options(flags.common, model->num_blocks());
+  options.te.group = options.absorbed.group = group.get();
   const data::ImageBatch images = flags.analyze.load(flags.common, flags.data, model->spec(), flags.model.model);
   LayerScores scores = pipeline::analyze(*model, images, options);
   scores.manifest = manifest_of(context, flags.common, images.fingerprint);
   scores.model = flags.model.model;
-  const std::string json = to_json(scores);
-  if (!flags.output.empty()) write_text_file(flags.output, json + "\n");
-  flags.common.write_json(json);
-  if (flags.common.speaks()) print_scores(scores);
+  on_main_rank(*group, [&] {
+    const std::string json = to_json(scores);
+    if (!flags.output.empty()) write_text_file(flags.output, json + "\n");
+    flags.common.write_json(json);
+    if (flags.common.speaks()) print_scores(scores);
+  });
 }
 
 }  // namespace

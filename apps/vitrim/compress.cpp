@@ -1,15 +1,17 @@
 // vitrim compress: analyze, select, absorb, cut, fold, evaluate.
 
+#include "vitrim/pipeline/compress.h"
+
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
 
 #include "analyze_flags.h"
+#include "ranks.h"
 #include "vitrim/core/artifact_json.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/layer_list.h"
-#include "vitrim/pipeline/compress.h"
 #include "vitrim/report/report.h"
 
 namespace vitrim::app {
@@ -46,9 +48,22 @@ void print_result(const CompressResult& r, const std::string& output) {
   std::printf("\nwrote %s\n", output.c_str());
 }
 
+void write_result(const Flags& flags, const model::Model& compressed, const CompressResult& result) {
+  model::save_model(compressed, flags.output);
+  const std::string json = to_json(result);
+  flags.common.write_json(json);
+  if (!flags.report.empty())
+    write_text_file(
+        flags.report,
+        report::render({{flags.output, json}},
+                       "vitrim: " + std::filesystem::path(flags.model.model).filename().string()));
+  if (flags.common.speaks()) print_result(result, flags.output);
+}
+
 void run(const Flags& flags, const Context& context) {
   flags.common.apply();
   if (flags.analyze.remove.empty() == flags.layers.empty()) throw UsageError("pass either --remove (how many) or --remove-attention (which)");
+  const auto group = join_ranks();
   check_writable(flags.output);
   if (!flags.report.empty()) check_writable(flags.report);
   const auto started = std::chrono::steady_clock::now();
@@ -67,6 +82,7 @@ void run(const Flags& flags, const Context& context) {
   options.absorb.seed = flags.common.seed;
   options.absorb.batch_size = flags.common.batch_size;
   options.absorb_layers = !flags.no_absorb;
+  options.analyze.te.group = options.analyze.absorbed.group = options.absorb.group = group.get();
   options.controls = flags.controls;
   options.analyze.both_criteria = options.analyze.both_criteria || flags.controls;
   options.random_controls = flags.random_controls;
@@ -74,6 +90,7 @@ void run(const Flags& flags, const Context& context) {
   // Everything that can be wrong about the evaluation images is found out before the minutes of work.
   std::unique_ptr<data::Dataset> evaluation;
   eval::AccuracyOptions accuracy;
+  accuracy.group = group.get();
   if (!flags.eval.empty()) {
     DataFlags eval_data = flags.data;
     if (!flags.eval_resize.empty()) eval_data.resize = flags.eval_resize;
@@ -93,11 +110,7 @@ void run(const Flags& flags, const Context& context) {
   result.manifest = manifest_of(context, flags.common, images.fingerprint);
   result.model = flags.model.model;
   result.output = flags.output;
-  model::save_model(*compressed.model, flags.output);
-  const std::string json = to_json(result);
-  flags.common.write_json(json);
-  if (!flags.report.empty()) write_text_file(flags.report, report::render({{flags.output, json}}, "vitrim: " + std::filesystem::path(flags.model.model).filename().string()));
-  if (flags.common.speaks()) print_result(result, flags.output);
+  on_main_rank(*group, [&] { write_result(flags, *compressed.model, result); });
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "absorb/streams.h"
 #include "vitrim/analysis/distortion.h"
 #include "vitrim/core/log.h"
+#include "vitrim/distributed/group.h"
 
 namespace vitrim::absorb {
 
@@ -41,14 +42,20 @@ void ridge_block(model::Model& student, int index, const at::Tensor& input, cons
   const std::string prefix = "blocks." + std::to_string(index) + ".";
   fold_layer_scale(student, prefix);
   const at::Tensor w0 = student.parameter(prefix + "mlp.fc2.weight"), b0 = student.parameter(prefix + "mlp.fc2.bias");
-  const RidgeFit fit = ridge_over_batches(w0.size(1), w0.size(0), input.size(0), options.batch_size, [&](RidgeFit& part, int64_t begin, int64_t end) {
-    const at::Tensor tokens = sample_tokens(student.spec(), index, options.ridge_patches, options.seed + static_cast<uint64_t>(begin));
-    model::BlockTrace trace;
-    student.run_block_at(index, input.slice(0, begin, end), tokens, &trace);
-    const at::Tensor wanted = target.slice(0, begin, end).index_select(1, tokens) - trace.after_attention;
-    const at::Tensor weight = token_weights(student.spec(), tokens.size(0), options.cls_weight).expand({end - begin, -1});
-    part.add(trace.hidden.reshape({-1, w0.size(1)}), wanted.reshape({-1, w0.size(0)}), weight.reshape({-1}));
-  });
+  const RidgeFit fit = ridge_over_batches(
+      w0.size(1), w0.size(0), input.size(0), options.batch_size, distributed::or_alone(options.group),
+      [&](RidgeFit& part, int64_t begin, int64_t end) {
+        const at::Tensor tokens =
+            sample_tokens(student.spec(), index, options.ridge_patches,
+                          options.seed + static_cast<uint64_t>(begin - begin % options.batch_size));
+        model::BlockTrace trace;
+        student.run_block_at(index, input.slice(0, begin, end), tokens, &trace);
+        const at::Tensor wanted = target.slice(0, begin, end).index_select(1, tokens) - trace.after_attention;
+        const at::Tensor weight =
+            token_weights(student.spec(), tokens.size(0), options.cls_weight).expand({end - begin, -1});
+        part.add(trace.hidden.reshape({-1, w0.size(1)}), wanted.reshape({-1, w0.size(0)}),
+                 weight.reshape({-1}));
+      });
   const RidgeFit::Solution solution = fit.solve(w0, b0, options.ridge);
   student.set_parameter(prefix + "mlp.fc2.weight", solution.weight);
   student.set_parameter(prefix + "mlp.fc2.bias", solution.bias);
@@ -67,9 +74,10 @@ Closeness compare(const model::Output& dense, const model::Output& student) {
   return c;
 }
 
-model::Output run_all(const model::Model& model, at::Tensor x, int64_t batch_size) {
-  for (int i = 0; i < model.num_blocks(); ++i) x = advance(model, i, x, batch_size);
-  return finish_all(model, x, batch_size);
+model::Output run_all(const model::Model& model, at::Tensor x, int64_t batch_size,
+                      distributed::Group& group) {
+  for (int i = 0; i < model.num_blocks(); ++i) x = advance(model, i, x, batch_size, group);
+  return finish_all(model, x, batch_size, group);
 }
 
 }  // namespace
@@ -79,11 +87,14 @@ AbsorbReport absorb(model::Model& student, const model::Model& teacher, const da
   const int64_t n = images.size();
   if (n < 8) throw std::invalid_argument("[absorb::absorb] needs at least 8 images, got " + std::to_string(n));
   const int64_t held = std::clamp<int64_t>(std::llround(options.held_out * static_cast<double>(n)), 1, n / 2);
+  distributed::Group& group = distributed::or_alone(options.group);
   // Rows: the images to fit, the same flipped, and last those kept out.
   const at::Tensor order = shuffled_order(n, options.seed);
-  std::vector<at::Tensor> parts = {embed_all(teacher, images, options.batch_size).index_select(0, order)};
+  std::vector<at::Tensor> parts = {
+      embed_all(teacher, images, options.batch_size, group).index_select(0, order)};
   if (options.flip) {
-    const at::Tensor flipped = embed_all(teacher, images, options.batch_size, true).index_select(0, order.slice(0, 0, n - held));
+    const at::Tensor flipped = embed_all(teacher, images, options.batch_size, group, true)
+                                   .index_select(0, order.slice(0, 0, n - held));
     parts = {flipped, parts[0]};
   }
   at::Tensor teacher_x = at::cat(parts);
@@ -94,23 +105,24 @@ AbsorbReport absorb(model::Model& student, const model::Model& teacher, const da
   AbsorbReport report;
   report.fit_images = n - held;
   report.held_out_images = held;
-  const model::Output plain = run_all(student, teacher_x.slice(0, fit), options.batch_size);
+  const model::Output plain = run_all(student, teacher_x.slice(0, fit), options.batch_size, group);
   Progress progress("absorb", student.num_blocks(), "blocks");
   for (int i = 0; i < student.num_blocks(); ++i) {
-    teacher_x = advance(teacher, i, teacher_x, options.batch_size);
+    teacher_x = advance(teacher, i, teacher_x, options.batch_size, group);
     if (i < first) {
       student_x = teacher_x;
     } else {
       const at::Tensor input = student_x.slice(0, 0, fit), target = teacher_x.slice(0, 0, fit);
       ridge_block(student, i, input, target, options);
       if (options.epochs > 0) fit_block(student, i, input, target, options);
-      student_x = advance(student, i, student_x, options.batch_size);
+      student_x = advance(student, i, student_x, options.batch_size, group);
     }
     progress.advance();
   }
-  const model::Output dense = finish_all(teacher, teacher_x.slice(0, fit), options.batch_size);
+  const model::Output dense = finish_all(teacher, teacher_x.slice(0, fit), options.batch_size, group);
   const Closeness before = compare(dense, plain);
-  const Closeness after = compare(dense, finish_all(student, student_x.slice(0, fit), options.batch_size));
+  const Closeness after =
+      compare(dense, finish_all(student, student_x.slice(0, fit), options.batch_size, group));
   report.plain_kl = before.kl;
   report.plain_agreement = before.agreement;
   report.kl = after.kl;

@@ -7,11 +7,13 @@
 #include <stdexcept>
 
 #include "absorb/ridge_batches.h"
+#include "absorb/set_shares.h"
 #include "absorb/streams.h"
 #include "vitrim/absorb/ridge.h"
 #include "vitrim/analysis/distortion.h"
 #include "vitrim/analysis/resample.h"
 #include "vitrim/core/log.h"
+#include "vitrim/distributed/group.h"
 #include "vitrim/model/batches.h"
 #include "vitrim/select/prefix_tree.h"
 
@@ -23,6 +25,8 @@ using select::ScoredSet;
 struct AbsorbedScorer::Impl {
   const model::Model& model;
   AbsorbedScorerOptions options;
+  distributed::Group& group;
+  distributed::Group& alone = distributed::or_alone(nullptr);  // walking a branch
   int64_t images, fit_images;
   at::Tensor embedded;                 // [n, N, C]
   std::vector<at::Tensor> teacher;     // stream after each block, bfloat16
@@ -34,19 +38,20 @@ struct AbsorbedScorer::Impl {
   double patch_scale = 1;              // all patches against the sampled ones, so that CLS keeps its share of the weight
 
   Impl(const model::Model& m, const data::ImageBatch& batch, AbsorbedScorerOptions o)
-      : model(m), options(o), images(batch.size()) {
+      : model(m), options(o), group(distributed::or_alone(o.group)), images(batch.size()) {
     fit_images = images - std::clamp<int64_t>(std::llround(options.held_out * static_cast<double>(images)), 1, images - 1);
     const auto patches = static_cast<double>(model.spec().num_tokens() - model.spec().prefix_tokens());
     patch_scale = std::max(1.0, patches / static_cast<double>(options.ridge_patches));
-    embedded = embed_all(model, batch, options.batch_size).index_select(0, shuffled_order(images, options.seed));
+    embedded = embed_all(model, batch, options.batch_size, group)
+                   .index_select(0, shuffled_order(images, options.seed));
     at::Tensor x = embedded;
     Progress progress("teacher streams", model.num_blocks(), "blocks");
     for (int i = 0; i < model.num_blocks(); ++i) {
-      x = advance(model, i, x, options.batch_size);
+      x = advance(model, i, x, options.batch_size, group);
       teacher.push_back(x.to(at::kBFloat16));
       progress.advance();
     }
-    dense = finish_all(model, x.slice(0, fit_images), options.batch_size);
+    dense = finish_all(model, x.slice(0, fit_images), options.batch_size, group);
     resamples = analysis::make_resamples(images - fit_images, options.replicates, options.seed);
   }
 
@@ -64,20 +69,26 @@ struct AbsorbedScorer::Impl {
     const at::Tensor& b0 = model.parameter(prefix + "mlp.fc2.bias");
     const at::Tensor gamma = spec.layer_scale ? model.parameter(prefix + "ls2.gamma") : at::ones({w0.size(0)});
     Pass pass{at::empty_like(x), at::empty({x.size(0), x.size(1), w0.size(1)}, model.compute_dtype())};
-    const RidgeFit fit = ridge_over_batches(w0.size(1), w0.size(0), images, options.batch_size, [&](RidgeFit& part, int64_t begin, int64_t end) {
-      model::BlockTrace trace;
-      model.run_block(layer, x.slice(0, begin, end), removed ? model::kDrop : model::kKeep, &trace);
-      pass.y.slice(0, begin, end).copy_(trace.after_attention);
-      pass.hidden.slice(0, begin, end).copy_(trace.hidden);
-      const int64_t rows = std::min(end, fit_images) - begin;
-      if (rows <= 0) return;
-      const at::Tensor tokens = sample_tokens(spec, layer, options.ridge_patches, options.seed + static_cast<uint64_t>(begin));
-      const at::Tensor h = trace.hidden.slice(0, 0, rows).index_select(1, tokens);
-      const at::Tensor target = teacher[layer].slice(0, begin, begin + rows).index_select(1, tokens).to(at::kFloat) -
-                                trace.after_attention.slice(0, 0, rows).index_select(1, tokens);
-      const at::Tensor weight = token_weights(spec, tokens.size(0), options.cls_weight).expand({rows, -1});
-      part.add(h.reshape({-1, h.size(2)}), target.reshape({-1, target.size(2)}), weight.reshape({-1}));
-    });
+    const RidgeFit fit = ridge_over_batches(
+        w0.size(1), w0.size(0), images, options.batch_size, alone,
+        [&](RidgeFit& part, int64_t begin, int64_t end) {
+          model::BlockTrace trace;
+          model.run_block(layer, x.slice(0, begin, end), removed ? model::kDrop : model::kKeep, &trace);
+          pass.y.slice(0, begin, end).copy_(trace.after_attention);
+          pass.hidden.slice(0, begin, end).copy_(trace.hidden);
+          const int64_t rows = std::min(end, fit_images) - begin;
+          if (rows <= 0) return;
+          const at::Tensor tokens =
+              sample_tokens(spec, layer, options.ridge_patches,
+                            options.seed + static_cast<uint64_t>(begin - begin % options.batch_size));
+          const at::Tensor h = trace.hidden.slice(0, 0, rows).index_select(1, tokens);
+          const at::Tensor target =
+              teacher[layer].slice(0, begin, begin + rows).index_select(1, tokens).to(at::kFloat) -
+              trace.after_attention.slice(0, 0, rows).index_select(1, tokens);
+          const at::Tensor weight =
+              token_weights(spec, tokens.size(0), options.cls_weight).expand({rows, -1});
+          part.add(h.reshape({-1, h.size(2)}), target.reshape({-1, target.size(2)}), weight.reshape({-1}));
+        });
     const at::Tensor old_weight = w0 * gamma.unsqueeze(1), old_bias = b0 * gamma;
     const RidgeFit::Solution solution = fit.solve(old_weight, old_bias, options.ridge);
     const double step = step_length(layer, pass, old_weight, old_bias, solution);
@@ -110,15 +121,58 @@ struct AbsorbedScorer::Impl {
       const select::PrefixNode& next = tree.nodes()[child];
       const bool now = changed || next.removed;
       // Below the first removed block the student is the teacher.
-      const at::Tensor z = now ? absorb_block(next.layer, x, next.removed) : teacher[next.layer].to(at::kFloat);
-      evaluations += now;
+      const at::Tensor z =
+          now ? absorb_block(next.layer, x, next.removed) : teacher[next.layer].to(at::kFloat);
       progress.advance();
       walk(tree, child, z, now, progress);
     }
   }
 
+  // Scores all of `unknown`: this rank's share by walking, the rest from the other ranks.
+  void measure(const std::vector<LayerSet>& unknown) {
+    const SetShares shares = divide_sets(unknown, model.num_blocks(), group.size());
+    evaluations += shares.evaluations;
+    sets.clear();
+    for (int index : shares.sets[static_cast<size_t>(group.rank())])
+      sets.push_back(unknown[static_cast<size_t>(index)]);
+    std::vector<double> figures;
+    if (!sets.empty()) {
+      const select::PrefixTree tree(sets, model.num_blocks());
+      Progress progress("absorbed sets", tree.evaluations(), "block evaluations");
+      walk(tree, 0, embedded, false, progress);
+      for (const LayerSet& set : sets) append(figures, known.at(set));
+    }
+    figures = group.concatenate(figures);
+    const double* next = figures.data();
+    for (const std::vector<int>& share : shares.sets) {
+      for (int index : share) {
+        const LayerSet& set = unknown[static_cast<size_t>(index)];
+        known[set] = take(next, set);
+      }
+    }
+  }
+
+  void append(std::vector<double>& figures, const ScoredSet& set) const {
+    const SetResult& result = set.result;
+    figures.insert(figures.end(),
+                   {result.score.value, result.score.standard_error, result.kl, result.feature_error});
+    figures.insert(figures.end(), set.replicates.begin(), set.replicates.end());
+  }
+
+  ScoredSet take(const double*& next, const LayerSet& set) const {
+    ScoredSet scored;
+    scored.result.layers = set;
+    scored.result.score = {next[0], next[1]};
+    scored.result.kl = next[2];
+    scored.result.feature_error = next[3];
+    next += 4;
+    scored.replicates.assign(next, next + resamples.size());
+    next += resamples.size();
+    return scored;
+  }
+
   ScoredSet summarise(const at::Tensor& x, const LayerSet& set) const {
-    const model::Output out = finish_all(model, x, options.batch_size);
+    const model::Output out = finish_all(model, x, options.batch_size, alone);
     ScoredSet scored;
     scored.result.layers = set;
     scored.result.feature_error = analysis::relative_error(dense.features, out.features);
@@ -153,15 +207,11 @@ std::vector<int> AbsorbedScorer::candidates() const {
 
 std::vector<ScoredSet> AbsorbedScorer::score(const std::vector<LayerSet>& sets) {
   const at::NoGradGuard no_grad;
-  impl_->sets.clear();
+  std::vector<LayerSet> unknown;
   for (const LayerSet& set : sets) {
-    if (!impl_->known.count(set)) impl_->sets.push_back(set);
+    if (!impl_->known.count(set)) unknown.push_back(set);
   }
-  if (!impl_->sets.empty()) {
-    const select::PrefixTree tree(impl_->sets, num_layers());
-    Progress progress("absorbed sets", tree.evaluations(), "block evaluations");
-    impl_->walk(tree, 0, impl_->embedded, false, progress);
-  }
+  if (!unknown.empty()) impl_->measure(unknown);
   std::vector<ScoredSet> out;
   for (const LayerSet& set : sets) out.push_back(impl_->known.at(set));
   return out;

@@ -4,6 +4,7 @@
 #include <ATen/ops/linalg_cholesky_ex.h>
 
 #include "vitrim/core/error.h"
+#include "vitrim/distributed/group.h"
 
 namespace vitrim::absorb {
 
@@ -20,6 +21,11 @@ void RidgeFit::add(const at::Tensor& hidden, const at::Tensor& target, const at:
 void RidgeFit::merge(const RidgeFit& other) {
   gram_ += other.gram_;
   cross_ += other.cross_;
+}
+
+void RidgeFit::merge_ranks(distributed::Group& group) {
+  group.all_reduce(gram_);
+  group.all_reduce(cross_);
 }
 
 RidgeFit::Solution RidgeFit::solve(const at::Tensor& weight0, const at::Tensor& bias0, double strength) const {

@@ -3,20 +3,35 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "vitrim/core/random.h"
 #include "vitrim/model/batches.h"
 
 namespace vitrim::absorb {
 
-at::Tensor embed_all(const model::Model& model, const data::ImageBatch& images, int64_t batch_size, bool flipped) {
+namespace {
+
+void for_each_batch_of_ranks(int64_t n, int64_t batch_size, distributed::Group& group,
+                             const std::function<void(int64_t begin, int64_t end)>& work) {
+  const distributed::Share share = group.share(n);
+  model::for_each_batch(share.size(), batch_size, [&](int, int64_t begin, int64_t end) {
+    work(share.begin + begin, share.begin + end);
+  });
+}
+
+}  // namespace
+
+at::Tensor embed_all(const model::Model& model, const data::ImageBatch& images, int64_t batch_size,
+                     distributed::Group& group, bool flipped) {
   const at::NoGradGuard no_grad;
   const ModelSpec& spec = model.spec();
   at::Tensor out = at::empty({images.size(), spec.num_tokens(), spec.embed_dim});
-  model::for_each_batch(images.size(), batch_size, [&](int, int64_t begin, int64_t end) {
+  for_each_batch_of_ranks(images.size(), batch_size, group, [&](int64_t begin, int64_t end) {
     const at::Tensor batch = normalized(images, begin, end);
     out.slice(0, begin, end).copy_(model.embed(flipped ? batch.flip(3) : batch));
   });
+  group.gather_rows(out);
   return out;
 }
 
@@ -25,26 +40,31 @@ at::Tensor shuffled_order(int64_t n, uint64_t seed) {
   return at::tensor(permutation(n, random), at::kLong);
 }
 
-at::Tensor advance(const model::Model& model, int index, const at::Tensor& x, int64_t batch_size) {
+at::Tensor advance(const model::Model& model, int index, const at::Tensor& x, int64_t batch_size,
+                   distributed::Group& group) {
   const at::NoGradGuard no_grad;
-  at::Tensor out = at::empty_like(x);
-  model::for_each_batch(x.size(0), batch_size, [&](int, int64_t begin, int64_t end) {
+  at::Tensor out = at::empty(x.sizes(), x.options());
+  for_each_batch_of_ranks(x.size(0), batch_size, group, [&](int64_t begin, int64_t end) {
     out.slice(0, begin, end).copy_(model.run_block(index, x.slice(0, begin, end), model::kKeep, nullptr));
   });
+  group.gather_rows(out);
   return out;
 }
 
-model::Output finish_all(const model::Model& model, const at::Tensor& x, int64_t batch_size) {
+model::Output finish_all(const model::Model& model, const at::Tensor& x, int64_t batch_size,
+                         distributed::Group& group) {
   const at::NoGradGuard no_grad;
   const bool classifies = model.spec().num_classes > 0;
   model::Output out;
   out.features = at::empty({x.size(0), model.spec().embed_dim});
   if (classifies) out.logits = at::empty({x.size(0), model.spec().num_classes});
-  model::for_each_batch(x.size(0), batch_size, [&](int, int64_t begin, int64_t end) {
+  for_each_batch_of_ranks(x.size(0), batch_size, group, [&](int64_t begin, int64_t end) {
     const model::Output part = model.finish(x.slice(0, begin, end));
     out.features.slice(0, begin, end).copy_(part.features);
     if (classifies) out.logits.slice(0, begin, end).copy_(part.logits);
   });
+  group.gather_rows(out.features);
+  if (classifies) group.gather_rows(out.logits);
   return out;
 }
 

@@ -4,18 +4,24 @@
 #include <ATen/core/Tensor.h>
 
 #include "vitrim/data/loader.h"
+#include "vitrim/distributed/group.h"
 #include "vitrim/model/model.h"
 
 namespace vitrim::absorb {
 
+// With several ranks of `group` each computes a share of the images, and all get all of them.
+
 /// Stream before block 0 of all images, float32 [n, N, C]; `flipped` left to right.
-at::Tensor embed_all(const model::Model& model, const data::ImageBatch& images, int64_t batch_size, bool flipped = false);
+at::Tensor embed_all(const model::Model& model, const data::ImageBatch& images, int64_t batch_size,
+                     distributed::Group& group, bool flipped = false);
 /// The images in random order, so that a part kept out holds all kinds (folders come sorted by class). int64 [n].
 at::Tensor shuffled_order(int64_t n, uint64_t seed);
 /// The stream after block `index`, batch by batch.
-at::Tensor advance(const model::Model& model, int index, const at::Tensor& x, int64_t batch_size);
+at::Tensor advance(const model::Model& model, int index, const at::Tensor& x, int64_t batch_size,
+                   distributed::Group& group);
 /// Features and logits of all images.
-model::Output finish_all(const model::Model& model, const at::Tensor& x, int64_t batch_size);
+model::Output finish_all(const model::Model& model, const at::Tensor& x, int64_t batch_size,
+                         distributed::Group& group);
 
 /// Token indices for a fit of block `index`: all prefix tokens, then `patches` random patch tokens, ascending; all tokens where `patches` is not
 /// smaller than their number. Behind the last block nobody reads the patches of a model that pools by token: prefix tokens alone.

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "vitrim/distributed/group.h"
+
 namespace vitrim::analysis {
 
 namespace {
@@ -37,6 +39,15 @@ at::Tensor centred(const at::Tensor& features, at::Tensor& pivot) {
   return x - pivot;
 }
 
+// Moves the pivot to rank 0's and gives the way it went: sum (x - q) = sum (x - p) + n (p - q), and likewise
+// the squares.
+at::Tensor share_pivot(distributed::Group& group, at::Tensor& pivot) {
+  const at::Tensor old = pivot;
+  pivot = pivot.clone();
+  group.broadcast(pivot);
+  return old - pivot;
+}
+
 class DiagonalEntropy : public FeatureEntropy {
  public:
   DiagonalEntropy(int64_t channels, int64_t images)
@@ -50,6 +61,14 @@ class DiagonalEntropy : public FeatureEntropy {
     count_.narrow(0, first_image, b).fill_(x.size(1));
     sums_.narrow(0, first_image, b).copy_(x.sum(1));
     squares_.narrow(0, first_image, b).copy_((x * x).sum(1));
+  }
+
+  void merge_ranks(distributed::Group& group) override {
+    if (group.size() == 1) return;
+    const at::Tensor moved = share_pivot(group, pivot_), n = count_.unsqueeze(1);
+    squares_ += 2 * moved * sums_ + n * moved * moved;
+    sums_ += n * moved;
+    group.all_reduce(std::vector<at::Tensor>{count_, sums_, squares_});
   }
 
   double value() const override {
@@ -90,6 +109,17 @@ class FullEntropy : public FeatureEntropy {
       sums_[g] += rows.sum(0);
       products_[g].view({rows.size(1), rows.size(1)}).addmm_(rows.t(), rows);
     }
+  }
+
+  void merge_ranks(distributed::Group& group) override {
+    if (group.size() == 1) return;
+    const at::Tensor moved = share_pivot(group, pivot_), n = count_.unsqueeze(1);
+    const int64_t channels = moved.size(0);
+    const at::Tensor cross = sums_.unsqueeze(2) * moved.view({1, 1, channels});  // [groups, C, C]
+    const at::Tensor square = n.unsqueeze(2) * at::outer(moved, moved);
+    products_ += (cross + cross.transpose(1, 2) + square).view({groups_, channels * channels});
+    sums_ += n * moved;
+    group.all_reduce(std::vector<at::Tensor>{count_, sums_, products_});
   }
 
   double value() const override { return entropy(at::ones({groups_}, at::kDouble), nullptr); }

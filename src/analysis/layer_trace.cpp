@@ -6,7 +6,9 @@
 #include <limits>
 
 #include "vitrim/analysis/spectrum.h"
+#include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
+#include "vitrim/distributed/group.h"
 
 namespace vitrim::analysis {
 
@@ -29,6 +31,11 @@ struct Branch {
     if (other) other->add(features, first_image);
   }
 
+  void merge_ranks(distributed::Group& group) {
+    if (main) main->merge_ranks(group);
+    if (other) other->merge_ranks(group);
+  }
+
   Estimate estimate(const Resamples& resamples) const {
     if (!main) return {kNaN, kNaN};
     return {main->value(), standard_error(main->replicates(resamples))};
@@ -41,13 +48,19 @@ struct Branch {
 
 LayerTrace trace_layers(const model::Model& model, const data::ImageBatch& images, const LayerTraceOptions& options) {
   const at::NoGradGuard no_grad;
+  distributed::Group& group = distributed::or_alone(options.group);
+  if (images.size() < group.size()) {
+    throw Error(std::to_string(images.size()) + " images can't be split over " +
+                std::to_string(group.size()) + " ranks; use more images or fewer ranks");
+  }
+  const distributed::Share share = group.share(images.size());
   const int blocks = model.num_blocks();
   std::vector<Branch> attention(blocks), mlp(blocks);
   std::vector<double> norm(blocks, 0);
   SpectrumAccumulator spectrum(model.spec());
-  Progress progress("layer entropies", images.size(), "images");
-  for (int64_t begin = 0; begin < images.size(); begin += options.batch_size) {
-    const int64_t end = std::min(images.size(), begin + options.batch_size);
+  Progress progress("layer entropies", share.size(), "images");
+  for (int64_t begin = share.begin; begin < share.end; begin += options.batch_size) {
+    const int64_t end = std::min(share.end, begin + options.batch_size);
     at::Tensor x = model.embed(normalized(images, begin, end));
     for (int i = 0; i < blocks; ++i) {
       model::BlockTrace trace;
@@ -65,6 +78,12 @@ LayerTrace trace_layers(const model::Model& model, const data::ImageBatch& image
     }
     progress.advance(end - begin);
   }
+  for (int i = 0; i < blocks; ++i) {
+    attention[i].merge_ranks(group);
+    mlp[i].merge_ranks(group);
+  }
+  group.all_reduce(at::from_blob(norm.data(), {blocks}, at::kDouble));
+  spectrum.merge_ranks(group);
   const Resamples resamples = make_resamples(images.size(), options.replicates, options.seed);
   LayerTrace out;
   for (int i = 0; i < blocks; ++i) {

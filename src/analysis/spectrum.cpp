@@ -6,6 +6,8 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "vitrim/distributed/group.h"
+
 namespace vitrim::analysis {
 
 namespace {
@@ -69,6 +71,15 @@ void SpectrumAccumulator::add(int block, const at::Tensor& x) {
   images_[block] += x.size(0);
 }
 
+void SpectrumAccumulator::merge_ranks(distributed::Group& group) {
+  if (sums_.empty()) return;
+  at::Tensor sums = at::stack(sums_), images = at::tensor(images_, at::kLong);
+  group.all_reduce(sums);
+  group.all_reduce(images);
+  sums_ = sums.unbind(0);
+  for (size_t b = 0; b < images_.size(); ++b) images_[b] = images[static_cast<int64_t>(b)].item<int64_t>();
+}
+
 Spectrum SpectrumAccumulator::result() const {
   Spectrum out;
   for (int64_t r = 0; r < kSpectrumRadii; ++r) out.radii.push_back(static_cast<double>(r) / static_cast<double>(kSpectrumRadii - 1));
@@ -81,16 +92,20 @@ Spectrum SpectrumAccumulator::result() const {
   return out;
 }
 
-Spectrum measure_spectrum(const model::Model& model, const data::ImageBatch& images, int64_t batch_size) {
+Spectrum measure_spectrum(const model::Model& model, const data::ImageBatch& images, int64_t batch_size,
+                          distributed::Group* ranks) {
   const at::NoGradGuard no_grad;
+  distributed::Group& group = distributed::or_alone(ranks);
+  const distributed::Share share = group.share(images.size());
   SpectrumAccumulator spectrum(model.spec());
-  for (int64_t begin = 0; begin < images.size(); begin += batch_size) {
-    at::Tensor x = model.embed(normalized(images, begin, std::min(images.size(), begin + batch_size)));
+  for (int64_t begin = share.begin; begin < share.end; begin += batch_size) {
+    at::Tensor x = model.embed(normalized(images, begin, std::min(share.end, begin + batch_size)));
     for (int i = 0; i < model.num_blocks(); ++i) {
       x = model.run_block(i, x, model::kKeep, nullptr);
       spectrum.add(i, x);
     }
   }
+  spectrum.merge_ranks(group);
   return spectrum.result();
 }
 

@@ -10,6 +10,7 @@
 
 #include "vitrim/analysis/distortion.h"
 #include "vitrim/core/log.h"
+#include "vitrim/distributed/group.h"
 #include "vitrim/model/batches.h"
 #include "vitrim/select/prefix_tree.h"
 
@@ -66,12 +67,19 @@ struct TransferEntropyScorer::Impl {
       features[s] = at::empty({n, model.spec().embed_dim});
       if (model.spec().num_classes > 0) logits[s] = at::empty({n, model.spec().num_classes});
     }
-    Progress progress("transfer entropy", tree.evaluations() * n, "image-blocks");
+    distributed::Group& group = distributed::or_alone(options.group);
+    const distributed::Share share = group.share(n);
+    Progress progress("transfer entropy", tree.evaluations() * share.size(), "image-blocks");
     // Counted in images, since the workers' shares may not be whole batches.
-    model::for_each_batch(n, options.batch_size, [&](int, int64_t begin, int64_t end) {
+    model::for_each_batch(share.size(), options.batch_size, [&](int, int64_t begin, int64_t end) {
       const at::NoGradGuard no_grad;
-      walk(tree, 0, model.embed(normalized(images, begin, end)), begin, features, logits, progress);
+      const at::Tensor x = model.embed(normalized(images, share.begin + begin, share.begin + end));
+      walk(tree, 0, x, share.begin + begin, features, logits, progress);
     });
+    for (size_t s = 0; s < sets.size(); ++s) {
+      group.gather_rows(features[s]);
+      if (logits[s].defined()) group.gather_rows(logits[s]);
+    }
     // The dense model's figures are needed for all others.
     for (size_t s = 0; s < sets.size(); ++s) {
       if (sets[s].empty()) {

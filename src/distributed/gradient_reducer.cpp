@@ -59,6 +59,9 @@ GradientReducer::~GradientReducer() = default;
 
 void GradientReducer::prepare(const std::vector<at::Tensor>& outputs) {
   if (!impl_->reducer) return;
+  // Reducer's own waiting is limited, so the ranks set out together: what they did between two steps may take
+  // them as long as it likes.
+  impl_->group->barrier();
   impl_->group->checked("averaging gradients", [&] { impl_->reducer->prepare_for_backward(outputs); });
 }
 

@@ -24,6 +24,12 @@ std::string reason(const std::string& what) {
   return line;
 }
 
+// A rank that gave no sign of life.
+struct Lost : std::exception {
+  explicit Lost(int r) : rank(r) {}
+  int rank;
+};
+
 void check_tensor(const char* where, const at::Tensor& tensor) {
   if (tensor.defined() && tensor.is_contiguous()) return;
   throw std::invalid_argument(std::string("[distributed::") + where + "] the tensor must be contiguous");
@@ -36,6 +42,29 @@ at::Tensor bytes_to_tensor(const std::string& bytes, int64_t length) {
 }
 
 }  // namespace
+
+Group::Impl::~Impl() {
+  watch.reset();
+  // Gloo's destructor would wait for the lost rank. The process is about to end; its connections close then.
+  if (failed) group.release();
+}
+
+void Group::Impl::wait(c10d::Work& work, bool watched) {
+  while (watched && !work.isCompleted()) {
+    try {
+      work.wait(std::chrono::milliseconds(500));
+    } catch (const std::exception&) {
+      // Most likely the half second is over; what else went wrong is thrown below.
+    }
+    if (work.isCompleted()) break;
+    const std::optional<int> lost = watch->lost_rank();
+    failed = true;
+    check_cancelled();
+    if (lost) throw Lost(*lost);
+    failed = false;
+  }
+  work.wait();
+}
 
 Group::Group() : Group(std::make_unique<Impl>()) {}
 Group::Group(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -52,6 +81,10 @@ void Group::checked(const std::string& doing, const std::function<void()>& work)
     throw;
   } catch (const std::logic_error&) {  // a bad argument
     throw;
+  } catch (const Lost& lost) {
+    throw Error("rank " + std::to_string(rank()) + " of " + std::to_string(size()) + ": rank " +
+                std::to_string(lost.rank) + " gave no sign of life while " + doing +
+                "; its process hangs, or its machine or the network is down");
   } catch (const std::exception& error) {
     check_cancelled();  // the others were most likely stopped by the same Ctrl-C
     const std::string other = size() == 2 ? "rank " + std::to_string(1 - rank()) : "another rank";
@@ -63,15 +96,23 @@ void Group::checked(const std::string& doing, const std::function<void()>& work)
 
 void Group::barrier() {
   if (size() == 1) return;
-  checked("waiting for all ranks", [&] { impl_->group->getBackend(at::kCPU)->barrier()->wait(); });
+  checked("waiting for all ranks", [&] {
+    c10d::BarrierOptions options;
+    options.timeout = kNoLimit;
+    impl_->wait(*impl_->group->getBackend(at::kCPU)->barrier(options));
+  });
 }
 
 void Group::all_reduce(at::Tensor tensor) {
   check_tensor("all_reduce", tensor);
   if (size() == 1 || tensor.numel() == 0) return;
+  if (!tensor.is_cpu()) barrier();  // NCCL's own wait is limited
   checked("adding up results", [&] {
     std::vector<at::Tensor> tensors{tensor};
-    impl_->group->getBackend(tensor.device().type())->allreduce(tensors)->wait();
+    c10d::AllreduceOptions options;
+    if (tensor.is_cpu()) options.timeout = kNoLimit;
+    impl_->wait(*impl_->group->getBackend(tensor.device().type())->allreduce(tensors, options),
+                tensor.is_cpu());
   });
 }
 
@@ -100,11 +141,14 @@ void Group::broadcast(at::Tensor tensor, int root) {
                                 " among " + std::to_string(size()));
   }
   if (size() == 1 || tensor.numel() == 0) return;
+  if (!tensor.is_cpu()) barrier();
   checked("handing out data", [&] {
     std::vector<at::Tensor> tensors{tensor};
     c10d::BroadcastOptions options;
     options.rootRank = root;
-    impl_->group->getBackend(tensor.device().type())->broadcast(tensors, options)->wait();
+    if (tensor.is_cpu()) options.timeout = kNoLimit;
+    impl_->wait(*impl_->group->getBackend(tensor.device().type())->broadcast(tensors, options),
+                tensor.is_cpu());
   });
 }
 
@@ -121,7 +165,9 @@ std::vector<std::string> Group::all_gather(const std::string& bytes) {
   for (size_t i = 0; i < ranks; ++i) received[0].push_back(at::empty({longest}, at::kByte));
   checked("collecting results", [&] {
     std::vector<at::Tensor> mine{bytes_to_tensor(bytes, longest)};
-    impl_->group->getBackend(at::kCPU)->allgather(received, mine)->wait();
+    c10d::AllgatherOptions options;
+    options.timeout = kNoLimit;
+    impl_->wait(*impl_->group->getBackend(at::kCPU)->allgather(received, mine, options));
   });
   for (size_t i = 0; i < ranks; ++i) {
     const auto length = static_cast<size_t>(lengths[static_cast<int64_t>(i)].item<int64_t>());
@@ -133,6 +179,7 @@ std::vector<std::string> Group::all_gather(const std::string& bytes) {
 void Group::gather_rows(at::Tensor tensor) {
   check_tensor("gather_rows", tensor);
   if (size() == 1 || tensor.numel() == 0) return;
+  if (!tensor.is_cpu()) barrier();
   checked("collecting results", [&] {
     const auto backend = impl_->group->getBackend(tensor.device().type());
     std::vector<c10::intrusive_ptr<c10d::Work>> sent;  // all at once: the shares are different memory
@@ -142,9 +189,10 @@ void Group::gather_rows(at::Tensor tensor) {
       std::vector<at::Tensor> rows{tensor.narrow(0, part.begin, part.size())};
       c10d::BroadcastOptions options;
       options.rootRank = root;
+      if (tensor.is_cpu()) options.timeout = kNoLimit;
       sent.push_back(backend->broadcast(rows, options));
     }
-    for (const auto& work : sent) work->wait();
+    for (const auto& work : sent) impl_->wait(*work, tensor.is_cpu());
   });
 }
 

@@ -7,6 +7,7 @@
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 
 #include "distributed/environment.h"
+#include "distributed/watch.h"
 #include "vitrim/distributed/group.h"
 
 namespace vitrim::distributed {
@@ -15,7 +16,17 @@ struct Group::Impl {
   Place place;
   c10::intrusive_ptr<c10d::Store> store;
   c10::intrusive_ptr<c10d::ProcessGroup> group;  ///< null in a group of one
+  std::unique_ptr<Watch> watch;                  ///< null in a group of one
+  bool failed = false;  ///< a collective was given up, and may still be waiting in a thread of Gloo's
+
+  ~Impl();
+  /// Returns when `work` is done, however long that takes, but throws where a rank is lost or the user asked
+  /// to stop. Without `watched` (NCCL, which can't be waited for in pieces) the work's own limit holds.
+  void wait(c10d::Work& work, bool watched = true);
 };
+
+/// A collective's own limit; Impl::wait ends those that hang.
+inline constexpr std::chrono::milliseconds kNoLimit = std::chrono::hours(24 * 365);
 
 struct BackendOptions {
   c10::intrusive_ptr<c10d::Store> store;

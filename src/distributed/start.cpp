@@ -84,6 +84,11 @@ std::unique_ptr<Group::Impl> join(const Place& place, const Options& options) {
   }
   impl->group->setDefaultBackend(options.cuda ? c10d::ProcessGroup::NCCL : c10d::ProcessGroup::GLOO);
   impl->group->setGroupName("vitrim");
+  const c10::intrusive_ptr<c10d::Store> own =
+      impl->store->clone();  // a connection of the watching thread's own
+  own->setTimeout(timeout);
+  impl->watch = std::make_unique<Watch>(c10::make_intrusive<c10d::PrefixStore>("watch", own), place.rank,
+                                        place.size, timeout);
   return impl;
 }
 

@@ -81,6 +81,7 @@ LayerScores analyze(const model::Model& model, const data::ImageBatch& images, c
   trace_options.replicates = options.te.replicates;
   trace_options.seed = options.te.seed;
   trace_options.batch_size = options.te.batch_size;
+  trace_options.group = options.te.group;
   const analysis::LayerTrace trace = analysis::trace_layers(model, te_images, trace_options);
   scores.attention_entropy = trace.attention;
   scores.mlp_entropy = trace.mlp;

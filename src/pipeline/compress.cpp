@@ -71,6 +71,7 @@ void run_controls(const model::Model& dense, const std::vector<int>& layers, con
                   CompressResult& result) {
   analysis::LayerTraceOptions trace_options;
   trace_options.other_estimator = false;
+  trace_options.group = options.analyze.te.group;
   const analysis::LayerTrace trace = analysis::trace_layers(dense, subset(calibration, options.analyze.te_images), trace_options);
   const auto plans = plans_to_compare(result.scores ? &*result.scores : nullptr, layers, removable(dense.spec()), trace.attention_norm,
                                       options.random_controls, options.absorb.seed);
@@ -124,7 +125,8 @@ Compressed compress(const model::Model& dense, const data::ImageBatch& calibrati
     result.paired = eval::compare_paired(result.dense->correct, result.compressed->correct);
     watch.lap("evaluate");
   }
-  result.compressed_spectrum = analysis::measure_spectrum(*student.model, subset(calibration, options.analyze.te_images));
+  result.compressed_spectrum = analysis::measure_spectrum(
+      *student.model, subset(calibration, options.analyze.te_images), 50, options.analyze.te.group);
   if (options.controls) {
     run_controls(dense, layers, calibration, evaluation, accuracy, options, result);
     watch.lap("controls");

@@ -7,6 +7,7 @@ if(VITRIM_GLOO_INCLUDE)
   target_precompile_headers(distributed_worker REUSE_FROM vitrim_pch)
   target_link_libraries(distributed_worker PRIVATE vitrim_distributed)
   add_test(NAME distributed_ranks COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/distributed_test.py)
-  set_tests_properties(distributed_ranks PROPERTIES TIMEOUT 600 RUN_SERIAL ON ENVIRONMENT
+  add_test(NAME program_ranks COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/program_ranks_test.py)
+  set_tests_properties(distributed_ranks program_ranks PROPERTIES TIMEOUT 600 ENVIRONMENT
     "VITRIM_WORKER=$<TARGET_FILE:distributed_worker>;VITRIM_BINARY=$<TARGET_FILE:vitrim>;PYTHONDONTWRITEBYTECODE=1")
 endif()

@@ -44,8 +44,12 @@ def slurm_environment(rank, size, port):
 
 
 def start(mode, size, make=rank_environment, ranks=None, port=None):
+    return start_program([WORKER, mode], size, make, ranks, port)
+
+
+def start_program(words, size, make=rank_environment, ranks=None, port=None):
     port = port or free_port()
-    return [subprocess.Popen([WORKER, mode], env=make(rank, size, port), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return [subprocess.Popen(words, env=make(rank, size, port), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             for rank in (range(size) if ranks is None else ranks)]
 
 
@@ -129,12 +133,17 @@ class Failures(unittest.TestCase):
         self.one_sentence(main[2], "rank 1 stopped answering while waiting for all ranks", "its own message says why")
         self.assertEqual((main[0], other[0]), (1, 1))
 
-    def test_a_hanging_rank_is_given_up_after_the_timeout(self):
-        processes = start("hang", 2)
-        status, _, err = finish(processes[:1], 7)[0]
+    def test_a_stopped_rank_is_given_up_after_the_timeout(self):
+        processes = start("stop", 2)
+        status, _, err = finish(processes[:1], 20)[0]
+        processes[1].kill()
         self.assertEqual(status, 1)
-        self.one_sentence(err, "rank 1 stopped answering while waiting for all ranks")
-        finish(processes[1:], 55)
+        self.one_sentence(err, "rank 0 of 2: rank 1 gave no sign of life while waiting for all ranks")
+        finish(processes[1:])
+
+    def test_a_busy_rank_is_waited_for(self):
+        for status, _, err in finish(start("busy", 2)):
+            self.assertEqual((status, err), (0, ""))
 
     def test_a_rank_that_never_comes(self):
         for rank in (0, 1):

@@ -160,14 +160,22 @@ void lose_a_rank_in_backward(const std::shared_ptr<Group>& group) {
   GradientReducer reduce(chain.weights, group, 4000);
   for (int i = 0;; ++i) {
     const at::Tensor loss = chain.loss(group->rank(), i);
-    if (group->rank() == 1 && i == 5) vanish();
+    if (group->rank() == 1 && i == 5)
+      chain.weights[1].register_hook([](const at::Tensor&) -> void { vanish(); });
     reduce.backward(loss);
   }
 }
 
-void hang(const std::shared_ptr<Group>& group) {
+void stop(const std::shared_ptr<Group>& group) {
   group->barrier();
-  if (group->rank() == 1) std::this_thread::sleep_for(std::chrono::seconds(8));
+  if (group->rank() == 1) raise(SIGSTOP);
+  group->barrier();
+}
+
+// Twice the time that a rank may give no sign of life.
+void busy(const std::shared_ptr<Group>& group) {
+  group->barrier();
+  if (group->rank() == 1) std::this_thread::sleep_for(std::chrono::seconds(6));
   group->barrier();
 }
 
@@ -186,11 +194,12 @@ int main(int argc, char** argv) {
       {"small_buckets", [](const std::shared_ptr<Group>& group) { reducer(group, 8000); }},
       {"lose_a_rank", lose_a_rank},
       {"lose_a_rank_in_backward", lose_a_rank_in_backward},
-      {"hang", hang},
+      {"stop", stop},
+      {"busy", busy},
       {"fail_alone", fail_alone}};
   try {
     vitrim::distributed::Options options;
-    if (mode == "hang" || mode == "alone") options.timeout_seconds = 3;
+    if (mode == "stop" || mode == "busy" || mode == "alone") options.timeout_seconds = 3;
     const auto group = vitrim::distributed::start(options);
     if (const auto found = modes.find(mode); found != modes.end()) found->second(group);
     std::printf("rank %d of %d is done\n", group->rank(), group->size());

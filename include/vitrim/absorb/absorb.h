@@ -7,6 +7,10 @@
 #include "vitrim/data/loader.h"
 #include "vitrim/model/model.h"
 
+namespace vitrim::distributed {
+class Group;
+}
+
 namespace vitrim::absorb {
 
 struct AbsorbOptions {
@@ -21,6 +25,8 @@ struct AbsorbOptions {
   double held_out = 0.1;            ///< share of the images kept out of the fit, for the figures below
   int64_t batch_size = 50;
   uint64_t seed = 0;
+  distributed::Group* group =
+      nullptr;  ///< the ranks that share the work on the images; null: this process alone
 };
 
 /// How near the student came to the teacher, on images kept out of the fit.
@@ -33,10 +39,13 @@ struct AbsorbReport {
   double plain_agreement = 0;
 };
 
-/// Fits `student` (same blocks as `teacher`, some without attention) in place, from the first changed block up: refits fc2 by ridge
-/// regression on the student's own stream so that the block's output matches the teacher's, then improves the whole block (norms, attention that
-/// stays, MLP) by AdamW on the same target. No labels. Layer scale of a refitted MLP is folded into fc2 (gamma becomes 1).
-/// Memory: about four streams of all images. Throws std::invalid_argument where the two models do not match, Error where a fit fails.
+/// Fits `student` (same blocks as `teacher`, some without attention) in place, from the first changed block
+/// up: refits fc2 by ridge regression on the student's own stream so that the block's output matches the
+/// teacher's, then improves the whole block (norms, attention that stays, MLP) by AdamW on the same target.
+/// No labels. Layer scale of a refitted MLP is folded into fc2 (gamma becomes 1). With several ranks all hold
+/// the same images and streams and get the same student; each runs a share of the images, and of every batch
+/// of the gradient steps. Memory: about four streams of all images. Throws std::invalid_argument where the
+/// two models do not match, Error where a fit fails.
 AbsorbReport absorb(model::Model& student, const model::Model& teacher, const data::ImageBatch& images, const AbsorbOptions& options = {});
 
 }  // namespace vitrim::absorb

@@ -7,6 +7,10 @@
 #include "vitrim/absorb/absorb.h"
 #include "vitrim/select/set_scorer.h"
 
+namespace vitrim::distributed {
+class Group;
+}
+
 namespace vitrim::absorb {
 
 struct AbsorbedScorerOptions {
@@ -17,11 +21,14 @@ struct AbsorbedScorerOptions {
   int64_t batch_size = 50;
   int64_t replicates = 200;
   uint64_t seed = 0;
+  distributed::Group* group = nullptr;  ///< the ranks that share the sets; null: this process alone
 };
 
-/// Scores sets by the mean KL of softened logits to the dense model after a ridge refit of fc2 in every block from the first removed one on.
-/// The student's stream depends only on the removed layers below, so sets share prefixes; blocks below the first removed one cost
-/// nothing. Memory: the teacher's stream after every block in bfloat16 and one float32 stream per block.
+/// Scores sets by the mean KL of softened logits to the dense model after a ridge refit of fc2 in every block
+/// from the first removed one on. The student's stream depends only on the removed layers below, so sets
+/// share prefixes; blocks below the first removed one cost nothing. With several ranks all hold the same
+/// images and ask for the same sets; each walks branches of the prefix tree of its own, and all get all
+/// scores. Memory: the teacher's stream after every block in bfloat16 and one float32 stream per block.
 class AbsorbedScorer : public select::SetScorer {
  public:
   /// Model and images must outlive the scorer.
@@ -30,6 +37,7 @@ class AbsorbedScorer : public select::SetScorer {
   int num_layers() const override;
   std::vector<int> candidates() const override;
   std::vector<select::ScoredSet> score(const std::vector<select::LayerSet>& sets) override;
+  /// What one process would need; several ranks together need a few more.
   int64_t block_evaluations() const override;
 
  private:

@@ -3,6 +3,10 @@
 
 #include <ATen/core/Tensor.h>
 
+namespace vitrim::distributed {
+class Group;
+}
+
 namespace vitrim::absorb {
 
 /// Normal equations of a weighted ridge regression. Products are float32 per call and summed in float64.
@@ -14,6 +18,8 @@ class RidgeFit {
   void add(const at::Tensor& hidden, const at::Tensor& target, const at::Tensor& weight);
   /// Adds another fit's rows.
   void merge(const RidgeFit& other);
+  /// Adds the rows of all other ranks: afterwards all hold the same.
+  void merge_ranks(distributed::Group& group);
   /// The solution as fc2 takes it. `weight0` [outputs, inputs] and `bias0` [outputs] are the start W_0 towards which `strength` (times the mean
   /// diagonal of the Gram matrix) pulls. Throws vitrim::Error where the system can't be solved (non-finite inputs). Cost: inputs^3 / 3 MACs in float64.
   struct Solution {

@@ -10,6 +10,10 @@
 
 #include "vitrim/analysis/resample.h"
 
+namespace vitrim::distributed {
+class Group;
+}
+
 namespace vitrim::analysis {
 
 enum class Estimator {
@@ -29,6 +33,9 @@ class FeatureEntropy {
   virtual ~FeatureEntropy() = default;
   /// features [b, C] or [b, T, C] (T samples an image) of images first_image .. first_image + b - 1.
   virtual void add(const at::Tensor& features, int64_t first_image) = 0;
+  /// Adds what the other ranks have added, each for other images: afterwards all hold the same. At least one
+  /// image must have been added on every rank.
+  virtual void merge_ranks(distributed::Group& group) = 0;
   /// H over everything added, nats. sigma is the unbiased standard deviation, floored at 1e-6 of the largest channel's.
   virtual double value() const = 0;
   /// H on each resample (counts over images; the full estimator draws groups with the first columns' counts).

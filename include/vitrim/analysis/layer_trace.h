@@ -9,6 +9,10 @@
 #include "vitrim/data/loader.h"
 #include "vitrim/model/model.h"
 
+namespace vitrim::distributed {
+class Group;
+}
+
 namespace vitrim::analysis {
 
 struct LayerTraceOptions {
@@ -17,6 +21,8 @@ struct LayerTraceOptions {
   int64_t batch_size = 50;
   int64_t replicates = 200;
   uint64_t seed = 0;
+  distributed::Group* group =
+      nullptr;  ///< the ranks that each run a share of the images; null: this process alone
 };
 
 struct LayerTrace {
@@ -26,7 +32,9 @@ struct LayerTrace {
   Spectrum spectrum;                                 ///< of the patch tokens after every block
 };
 
-/// Cost: one forward pass plus about a tenth; the full estimator adds C^2 products per token and branch.
+/// With several ranks all hold the same images, and all get the result of all of them. Throws vitrim::Error
+/// where there are fewer images than ranks. Cost: one forward pass plus about a tenth; the full estimator
+/// adds C^2 products per token and branch.
 LayerTrace trace_layers(const model::Model& model, const data::ImageBatch& images, const LayerTraceOptions& options = {});
 
 }  // namespace vitrim::analysis

@@ -9,6 +9,10 @@
 #include "vitrim/data/loader.h"
 #include "vitrim/model/model.h"
 
+namespace vitrim::distributed {
+class Group;
+}
+
 namespace vitrim::analysis {
 
 inline constexpr int64_t kSpectrumRadii = 11;
@@ -24,6 +28,8 @@ class SpectrumAccumulator {
   explicit SpectrumAccumulator(const ModelSpec& spec);
   /// x: the stream [B, N, C] after block `block`.
   void add(int block, const at::Tensor& x);
+  /// Adds what the other ranks have added.
+  void merge_ranks(distributed::Group& group);
   Spectrum result() const;
 
  private:
@@ -32,7 +38,9 @@ class SpectrumAccumulator {
   std::vector<int64_t> images_;
 };
 
-/// The spectrum of a model in one pass over the images.
-Spectrum measure_spectrum(const model::Model& model, const data::ImageBatch& images, int64_t batch_size = 50);
+/// The spectrum of a model in one pass over the images, of which each rank of `group` (null: this process
+/// alone) takes a share.
+Spectrum measure_spectrum(const model::Model& model, const data::ImageBatch& images, int64_t batch_size = 50,
+                          distributed::Group* group = nullptr);
 
 }  // namespace vitrim::analysis

@@ -9,6 +9,10 @@
 #include "vitrim/model/model.h"
 #include "vitrim/select/set_scorer.h"
 
+namespace vitrim::distributed {
+class Group;
+}
+
 namespace vitrim::analysis {
 
 enum class Mask {
@@ -25,10 +29,14 @@ struct TransferEntropyOptions {
   int64_t batch_size = 50;
   int64_t replicates = 200;  ///< bootstrap resamples
   uint64_t seed = 0;
+  distributed::Group* group =
+      nullptr;  ///< the ranks that each run a share of the images; null: this process alone
 };
 
-/// Scores sets by TE on a fixed list of images. Results are cached by set, so asking again costs nothing; sets of one call share masked
-/// prefixes (select/prefix_tree.h), for the price of one stream per block in memory.
+/// Scores sets by TE on a fixed list of images. Results are cached by set, so asking again costs nothing;
+/// sets of one call share masked prefixes (select/prefix_tree.h), for the price of one stream per block in
+/// memory. With several ranks all hold the same images and ask for the same sets; features and logits go to
+/// all of them, so that all get the same scores.
 class TransferEntropyScorer : public select::SetScorer {
  public:
   /// Neither the model nor the images are copied: they must outlive the scorer.

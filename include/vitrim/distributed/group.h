@@ -22,9 +22,10 @@ namespace vitrim::distributed {
 struct Options {
   bool cuda = false;  ///< also join over NCCL, so that CUDA tensors can be reduced; rank r then uses GPU
                       ///< `local_rank()`
-  /// How long a collective (and the start) waits for the other ranks. A rank that ends is noticed at once,
-  /// one that hangs after this long; so it bounds, too, how far the ranks may drift apart between two
-  /// collectives.
+  /// How long the start waits for the other ranks, and how long one may give no sign of life later. A rank
+  /// that ends is noticed at once, one that is stopped or whose machine is gone after this long; one that is
+  /// merely busy is waited for. Within one backward pass (GradientReducer), and for NCCL, it is also the most
+  /// that ranks may drift apart.
   int timeout_seconds = 50;
 };
 

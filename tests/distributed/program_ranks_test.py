@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""`vitrim eval`, `analyze` and `compress` in two processes give what one process gives.
+
+usage: program_ranks_test.py [CASES...], with the program in VITRIM_BINARY.
+"""
+
+import json
+import math
+import os
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import distributed_test as ranks  # noqa: E402
+from distributed_test import cases  # noqa: E402
+
+PROGRAM = os.environ.get("VITRIM_BINARY", "build/release/vitrim")
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+MODEL = os.path.join(ROOT, "models", "synthetic_vit.safetensors")
+# Sums over images are float64, and the same terms in another order: n of them err by n * 2^-53 of the sum of their magnitudes, far below this. But
+# the terms come from float32 products whose order depends on how many images a batch has; with n terms a product errs by n * 2^-24 of
+# the sum of its magnitudes, n up to 512 here: 3e-5, and three of those in a row.
+TOLERANCE = 1e-4
+# Absorption solves for weights from such sums, which multiplies errors by the condition of the ridge problem, and then takes gradient steps.
+FIT_TOLERANCE = 1e-3
+EXACT = {"layers", "chosen", "removed", "correct", "top1", "top5", "images", "params", "macs", "block_evaluations",
+         "brute_force_block_evaluations", "floored_channels", "fit_images", "held_out_images"}
+VARYING = {"manifest", "seconds", "output"}
+
+
+def differences(one, two, tolerance, where=""):
+    """A sentence for everything in which two result documents differ by more than rounding."""
+    name = where.rsplit(".", 1)[-1]
+    if name in VARYING:
+        return []
+    if isinstance(one, dict) and isinstance(two, dict):
+        if one.keys() != two.keys():
+            return [f"{where}: other keys"]
+        return [text for key in one for text in differences(one[key], two[key], tolerance, f"{where}.{key}")]
+    if isinstance(one, list) and isinstance(two, list) and name not in EXACT:
+        if len(one) != len(two):
+            return [f"{where}: {len(one)} against {len(two)}"]
+        return [text for i, (a, b) in enumerate(zip(one, two)) for text in differences(a, b, tolerance, f"{where}.{i}")]
+    if isinstance(one, float) and isinstance(two, float) and name not in EXACT:
+        same = math.isclose(one, two, rel_tol=tolerance, abs_tol=tolerance) or (math.isnan(one) and math.isnan(two))
+        return [] if same else [f"{where}: {one} against {two}"]
+    return [] if one == two else [f"{where}: {one} against {two}"]
+
+
+class ProgramRanks(unittest.TestCase):
+    def both(self, *arguments):
+        """The result documents of one process and of two."""
+        with tempfile.TemporaryDirectory() as folder:
+            documents = []
+            for size in (1, 2):
+                path = os.path.join(folder, f"{size}.json")
+                words = [path + ".safetensors" if word == "OUT" else word for word in arguments]
+                done = ranks.finish(ranks.start_program([PROGRAM, *words, "--precision", "f32", "--json", path], size), 120)
+                for rank, (status, out, err) in enumerate(done):
+                    self.assertEqual(status, 0, err)
+                    if rank > 0:
+                        self.assertEqual((out, err), ("", ""), "only rank 0 speaks")
+                self.assertNotEqual(done[0][1], "")
+                with open(path, encoding="utf-8") as file:
+                    documents.append(json.load(file))
+                self.assertEqual([name for name in os.listdir(folder) if "tmp" in name], [])
+        return documents
+
+    def same(self, tolerance, *arguments):
+        one, two = self.both(*arguments)
+        self.assertEqual(differences(one, two, tolerance), [])
+        return one
+
+    def test_eval(self):
+        for count in ("1", "101"):  # of one image, one rank has none
+            result = self.same(0, "eval", MODEL, "--data", f"synthetic:test:{count}")
+            self.assertEqual(result["images"], int(count))
+
+    def test_analyze_by_transfer_entropy(self):
+        result = self.same(TOLERANCE, "analyze", MODEL, "--calib", "synthetic:calib:41", "--remove", "2", "--criterion", "te")
+        self.assertEqual(len(result["chosen"]), 2)
+
+    def test_analyze_with_correlations(self):
+        self.same(TOLERANCE, "analyze", MODEL, "--calib", "synthetic:calib:61", "--estimator", "full")
+
+    def test_analyze_by_absorption(self):
+        result = self.same(FIT_TOLERANCE, "analyze", MODEL, "--calib", "synthetic:calib:64", "--remove", "2", "--criterion", "absorbed",
+                           "--search", "exact")
+        self.assertEqual(len(result["chosen"]), 2)
+
+    def test_compress(self):
+        result = self.same(FIT_TOLERANCE, "compress", MODEL, "--calib", "synthetic:calib:64", "--remove-attention", "0,1", "--epochs", "1",
+                           "--eval", "synthetic:test:100", "-o", "OUT")
+        self.assertEqual(result["removed"], [0, 1])
+
+    def test_the_comparison_sees_differences(self):
+        self.assertEqual(differences({"a": [1.0]}, {"a": [1.0 + 1e-5]}, TOLERANCE), [])
+        self.assertEqual(len(differences({"a": [1.0]}, {"a": [1.1]}, TOLERANCE)), 1)
+        self.assertEqual(len(differences({"top1": 0.5}, {"top1": 0.5 + 1e-9}, TOLERANCE)), 1)
+        self.assertEqual(len(differences({"layers": [1]}, {"layers": [2]}, TOLERANCE)), 1)
+
+    def test_a_failure_of_one_kind_everywhere(self):
+        for arguments, status in ((("eval", MODEL, "--data", "/no/such/folder"), 1), (("eval", MODEL, "--nonsense"), 2)):
+            for done in ranks.finish(ranks.start_program([PROGRAM, *arguments], 2), 60):
+                self.assertEqual(done[0], status)
+
+    def test_rank_0_cannot_write(self):
+        with tempfile.TemporaryDirectory() as folder:
+            processes = ranks.start_program([PROGRAM, "eval", MODEL, "--data", "synthetic:test:50", "--json", os.path.join(folder, "no", "x")], 2)
+            for status, _, _ in ranks.finish(processes, 60):
+                self.assertEqual(status, 1)
+
+
+if __name__ == "__main__":
+    cases.main("program_ranks")
