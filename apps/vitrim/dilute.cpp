@@ -18,7 +18,7 @@ struct Flags {
 };
 
 // The layers that are named, or that analyze chooses on some of the training images (their labels unused).
-std::vector<int> choose(const Flags& flags, const model::Model& model, std::string& reason) {
+std::vector<int> choose(const Flags& flags, const model::Model& model, distributed::Group& group, std::string& reason) {
   if (!flags.layers.empty()) {
     reason = "named";
     try {
@@ -35,23 +35,25 @@ std::vector<int> choose(const Flags& flags, const model::Model& model, std::stri
   DataFlags data = flags.train.data;
   data.classes.clear();  // choosing uses no labels
   const data::ImageBatch images = analyze.load(common, data, model.spec(), flags.model.model);
-  const LayerScores scores = pipeline::analyze(model, images, analyze.options(common, model.num_blocks()));
+  pipeline::AnalyzeOptions options = analyze.options(common, model.num_blocks());
+  options.te.group = options.absorbed.group = &group;
+  const LayerScores scores = pipeline::analyze(model, images, options);
   reason = scores.criterion + ", " + scores.search;
   log_info("diluting the attention of " + format_layer_list(scores.chosen) + " (" + reason + ")");
   return scores.chosen;
 }
 
 void run(const Flags& flags, const Context& context) {
-  flags.train.common.apply();
   if (flags.analyze.remove.empty() == flags.layers.empty()) throw UsageError("pass either --remove (how many) or --remove-attention (which)");
+  const auto group = flags.train.start();
   const auto model = flags.model.load(flags.train.common.precision);
   TrainInputs inputs = open_inputs(flags.train, model->spec(), flags.model.model);
   TrainResult result;
   result.task = "dilute";
   result.init = flags.model.model;
-  const std::vector<int> layers = choose(flags, *model, result.reason);
-  prepare(*model, flags.train, inputs);
-  train_and_write(flags.train, context, *model, inputs, layers, std::move(result));
+  const std::vector<int> layers = choose(flags, *model, *group, result.reason);
+  prepare(*model, flags.train, inputs, *group);
+  train_and_write(flags.train, context, *model, inputs, group, layers, std::move(result));
 }
 
 }  // namespace

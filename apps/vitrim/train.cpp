@@ -15,9 +15,9 @@ struct Flags {
 };
 
 void run(const Flags& flags, const Context& context) {
-  flags.train.common.apply();
   if (flags.spec.empty() == flags.init.empty()) throw UsageError("pass either --spec (from scratch) or --init (fine-tune)");
   if (flags.new_head && flags.init.empty()) throw UsageError("--new-head replaces the classifier of --init; a --spec says its classes itself");
+  const auto group = flags.train.start();
   model::LoadHints hints;
   if (flags.image_size > 0) hints.image_size = flags.image_size;
   TrainResult result;
@@ -34,8 +34,8 @@ void run(const Flags& flags, const Context& context) {
   } else {
     model = model::load_model(flags.init, hints);
   }
-  prepare(*model, flags.train, inputs);
-  train_and_write(flags.train, context, *model, inputs, {}, std::move(result));
+  prepare(*model, flags.train, inputs, *group);
+  train_and_write(flags.train, context, *model, inputs, group, {}, std::move(result));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "ranks.h"
 #include "vitrim/core/artifact_json.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
@@ -52,8 +53,10 @@ void TrainFlags::add_to(CLI::App& command) {
   command.add_option("--set", settings, "override a key of the recipe: section.key=value; may be repeated");
   for (const KeyFlag& flag : kKeyFlags) {
     const std::string key = flag.key;
-    command.add_option_function<std::string>(
-        flag.flag, [this, key](const std::string& value) { overrides.emplace_back(key, value); }, std::string(flag.help) + " (" + key + ")");
+    command
+        .add_option_function<std::string>(
+            flag.flag, [this, key](const std::string& value) { overrides.emplace_back(key, value); }, std::string(flag.help) + " (" + key + ")")
+        ->take_last();
   }
   command.add_flag("--resume", resume, "continue the run that wrote the training state, where there is one");
   command.add_option("--state", state, "training state; default: OUTPUT with .state behind it");
@@ -69,6 +72,14 @@ void TrainFlags::add_to(CLI::App& command) {
   data.add_to(command);
   common.batch_size = 0;  // the flag stands for the recipe's key here
   common.add_to(command);
+}
+
+std::shared_ptr<distributed::Group> TrainFlags::start() const {
+  common.apply();
+  if (device == "cuda" && !at::hasCUDA()) throw Error("--device cuda: this LibTorch sees no CUDA device; use --device cpu");
+  distributed::Options options;
+  options.cuda = device == "cuda";
+  return join_ranks(options);
 }
 
 train::Recipe TrainFlags::resolve() const {
@@ -100,12 +111,9 @@ TrainInputs open_inputs(const TrainFlags& flags, const ModelSpec& spec, const st
   return out;
 }
 
-void prepare(model::Model& model, const TrainFlags& flags, const TrainInputs& inputs) {
+void prepare(model::Model& model, const TrainFlags& flags, const TrainInputs& inputs, const distributed::Group& group) {
   model.set_compute_dtype(model::parse_precision(flags.common.precision));
-  if (flags.device == "cuda") {
-    if (!at::hasCUDA()) throw Error("--device cuda: this LibTorch sees no CUDA device; use --device cpu");
-    model.set_device(at::Device("cuda:0"));
-  }
+  if (flags.device == "cuda") model.set_device(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(group.local_rank())));
   // What it was trained on is what it wants to see.
   model.set_preprocess(inputs.preprocess);
 }
@@ -126,15 +134,25 @@ void print_result(const TrainResult& r) {
   std::printf("wrote %s\n", r.output.c_str());
 }
 
+void write_result(const TrainFlags& flags, const model::Model& model, const TrainResult& result) {
+  model::save_model(model, flags.output, flags.dtype == "f16" ? at::kHalf : at::kFloat);
+  const std::string json = to_json(result);
+  flags.common.write_json(json);
+  if (!flags.report.empty()) write_text_file(flags.report, report::render({{flags.output, json}}, "vitrim: " + std::filesystem::path(flags.output).filename().string()));
+  if (flags.common.speaks()) print_result(result);
+}
+
 }  // namespace
 
-void train_and_write(const TrainFlags& flags, const Context& context, model::Model& model, const TrainInputs& inputs, const std::vector<int>& layers,
-                     TrainResult result) {
+void train_and_write(const TrainFlags& flags, const Context& context, model::Model& model, const TrainInputs& inputs,
+                     const std::shared_ptr<distributed::Group>& group, const std::vector<int>& layers, TrainResult result) {
   pipeline::TrainRunOptions options;
   options.train.recipe = inputs.recipe;
   options.train.preprocess = inputs.preprocess;
   options.train.dilute = layers;
   options.train.seed = flags.common.seed;
+  options.train.group = group;
+  options.accuracy.group = group.get();
   options.train.resume = flags.resume;
   options.train.state_path = flags.state.empty() ? flags.output + ".state" : flags.state;
   options.train.state_minutes = flags.state_minutes;
@@ -181,11 +199,7 @@ void train_and_write(const TrainFlags& flags, const Context& context, model::Mod
   run.result.init = result.init;
   run.result.output = result.output;
   run.result.reason = result.reason;
-  model::save_model(*run.model, flags.output, flags.dtype == "f16" ? at::kHalf : at::kFloat);
-  const std::string json = to_json(run.result);
-  flags.common.write_json(json);
-  if (!flags.report.empty()) write_text_file(flags.report, report::render({{flags.output, json}}, "vitrim: " + std::filesystem::path(flags.output).filename().string()));
-  if (flags.common.speaks()) print_result(run.result);
+  on_main_rank(*group, [&] { write_result(flags, *run.model, run.result); });
 }
 
 }  // namespace vitrim::app

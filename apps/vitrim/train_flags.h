@@ -24,6 +24,8 @@ struct TrainFlags {
   int64_t eval_every = 1, log_every = 50, track = 0;
 
   void add_to(CLI::App& command);
+  /// Joins the other ranks, if there are any; sets threads and the log sink before that.
+  std::shared_ptr<distributed::Group> start() const;
   /// The recipe with flags laid over it. UsageError where a key or value is wrong.
   train::Recipe resolve() const;
 };
@@ -37,10 +39,10 @@ struct TrainInputs {
 TrainInputs open_inputs(const TrainFlags& flags, const ModelSpec& spec, const std::string& model_source);
 
 /// Device and precision of the flags, and the preprocessing that the checkpoint will carry.
-void prepare(model::Model& model, const TrainFlags& flags, const TrainInputs& inputs);
+void prepare(model::Model& model, const TrainFlags& flags, const TrainInputs& inputs, const distributed::Group& group);
 
 /// Trains, writes the checkpoint, the JSON and the report, and tells the result in words. `result` comes with task, init and reason filled in.
-void train_and_write(const TrainFlags& flags, const Context& context, model::Model& model, const TrainInputs& inputs, const std::vector<int>& layers,
-                     TrainResult result);
+void train_and_write(const TrainFlags& flags, const Context& context, model::Model& model, const TrainInputs& inputs,
+                     const std::shared_ptr<distributed::Group>& group, const std::vector<int>& layers, TrainResult result);
 
 }  // namespace vitrim::app

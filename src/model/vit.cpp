@@ -92,7 +92,7 @@ at::Tensor VitModel::embed(const at::Tensor& images) const {
                                  .permute({0, 2, 4, 1, 3, 5})
                                  .reshape({batch, rows * columns, -1});
   const at::Tensor weight = compute_weight("patch_embed.proj.weight");
-  at::Tensor x = at::linear(patches.to(compute_dtype_), weight.reshape({weight.size(0), -1}),
+  at::Tensor x = at::linear(patches.to(device(), compute_dtype_), weight.reshape({weight.size(0), -1}),
                             compute_weight("patch_embed.proj.bias"))
                      .to(at::kFloat);
   std::vector<at::Tensor> parts;

@@ -29,8 +29,10 @@ std::vector<double> values(const std::vector<Estimate>& estimates) {
   return out;
 }
 
-void track(const model::Model& model, const std::vector<int>& layers, double lambda, const data::ImageBatch& images, EpochRecord& record) {
+void track(const model::Model& model, const std::vector<int>& layers, double lambda, const data::ImageBatch& images, distributed::Group* group,
+           EpochRecord& record) {
   analysis::LayerTraceOptions options;
+  options.group = group;
   options.other_estimator = false;
   options.replicates = 2;
   const analysis::LayerTrace trace = analysis::trace_layers(model, images, options);
@@ -41,6 +43,7 @@ void track(const model::Model& model, const std::vector<int>& layers, double lam
   if (lambda == 0) return;
   analysis::TransferEntropyOptions te;
   te.replicates = 2;
+  te.group = group;
   analysis::TransferEntropyScorer scorer(model, images, te);
   record.te = scorer.score({layers}).front().result.score.value;
 }
@@ -67,7 +70,7 @@ TrainRun train_run(model::Model& model, const data::Dataset& dataset, const Trai
     if (!evaluates && !options.track) return;
     const auto model_now = snapshot(now, layers, lambda);
     if (evaluates) (ema ? record.ema_top1 : record.top1) = eval::evaluate(*model_now, *judged, options.accuracy).top1;
-    if (options.track) track(*model_now, layers, lambda, *options.track, record);
+    if (options.track) track(*model_now, layers, lambda, *options.track, options.train.group.get(), record);
   };
   const train::Trained trained = train::train(model, dataset, run);
   result.epochs = trained.epochs;

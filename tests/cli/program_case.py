@@ -1,0 +1,128 @@
+"""What the tests of the program share: a small model, images, and running the program in a folder of the case's own."""
+
+import array
+import json
+import os
+import random
+import shutil
+import struct
+import subprocess
+import tempfile
+import unittest
+import zlib
+
+PROGRAM = os.path.abspath(os.environ.get("VITRIM_BINARY", "build/release/vitrim"))
+DEPTH = 4
+CALIB = ("--calib", "synthetic:calib:32")
+
+
+def write_model(path, width=64, image=32, patch=8, classes=10):
+    """A small ViT with random weights, timm's names, and the preprocessing in its metadata."""
+    draw = random.Random(1)
+    tensors = {}
+
+    def tensor(name, *shape, value=None):
+        count = 1
+        for size in shape:
+            count *= size
+        values = (draw.gauss(0, 0.05) if value is None else value for _ in range(count))
+        tensors[name] = (shape, array.array("f", values).tobytes())
+
+    def norm(name):
+        tensor(name + ".weight", width, value=1.0)
+        tensor(name + ".bias", width, value=0.0)
+
+    def linear(name, outputs, inputs):
+        tensor(name + ".weight", outputs, inputs)
+        tensor(name + ".bias", outputs)
+
+    tensor("cls_token", 1, 1, width)
+    tensor("pos_embed", 1, 1 + (image // patch) ** 2, width)
+    tensor("patch_embed.proj.weight", width, 3, patch, patch)
+    tensor("patch_embed.proj.bias", width)
+    for i in range(DEPTH):
+        norm(f"blocks.{i}.norm1")
+        linear(f"blocks.{i}.attn.qkv", 3 * width, width)
+        linear(f"blocks.{i}.attn.proj", width, width)
+        norm(f"blocks.{i}.norm2")
+        linear(f"blocks.{i}.mlp.fc1", 4 * width, width)
+        linear(f"blocks.{i}.mlp.fc2", width, 4 * width)
+    norm("norm")
+    linear("head", classes, width)
+    header, offset = {"__metadata__": {"mean": "0.5", "std": "0.5", "resize": str(image)}}, 0
+    for name, (shape, values) in tensors.items():
+        header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [offset, offset + len(values)]}
+        offset += len(values)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for _, values in tensors.values():
+            file.write(values)
+
+
+def write_png(path, side=32, seed=0):
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    draw = random.Random(seed)
+    rows = b"".join(b"\0" + bytes(draw.randrange(256) for _ in range(3 * side)) for _ in range(side))
+    with open(path, "wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)) +
+                   chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+class Case(unittest.TestCase):
+    """A fresh folder with `model.safetensors` for every case."""
+
+    longMessage = True
+
+    @classmethod
+    def setUpClass(cls):
+        cls.shared = tempfile.mkdtemp(prefix="vitrim-cli-")
+        cls.addClassCleanup(shutil.rmtree, cls.shared)
+        write_model(os.path.join(cls.shared, "model.safetensors"))
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="vitrim-cli-")
+        self.addCleanup(shutil.rmtree, self.folder)
+        shutil.copy(os.path.join(self.shared, "model.safetensors"), self.folder)
+
+    def path(self, *names):
+        return os.path.join(self.folder, *names)
+
+    def write(self, name, content):
+        with open(self.path(name), "wb") as file:
+            file.write(content)
+
+    def read(self, name):
+        with open(self.path(name), "rb") as file:
+            return file.read()
+
+    def run_vitrim(self, *arguments, expect=0, timeout=300):
+        """Runs in the case's folder with standard error no terminal, and checks the exit status."""
+        done = subprocess.run([PROGRAM, *arguments], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, timeout=timeout, text=True, errors="replace", check=False)
+        self.assertEqual(done.returncode, expect, f"vitrim {' '.join(arguments)}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def refuse(self, *arguments, says=(), expect=1):
+        """A refused run: nothing on standard output, the last line on standard error is the one sentence, and it holds each of `says`."""
+        before = set(self.files())
+        done = self.run_vitrim(*arguments, expect=expect)
+        self.assertEqual(done.stdout, "", arguments)
+        lines = done.stderr.strip().splitlines()
+        messages = [line for line in lines if line.startswith("vitrim: ")]
+        self.assertEqual(len(messages), 1, done.stderr)
+        for words in [says] if isinstance(says, str) else says:
+            self.assertIn(words, messages[0], arguments)
+        self.assertEqual(set(self.files()), before, "no file comes or goes in a run that fails")
+        return messages[0]
+
+    OTHERS = b"".join(b"class%d\n" % i for i in range(7))  # three classes and these make the model's ten
+
+    def files(self):
+        return sorted(os.path.relpath(os.path.join(folder, name), self.folder) for folder, _, names in os.walk(self.folder) for name in names)
+
+    def json_of(self, *arguments):
+        return json.loads(self.run_vitrim(*arguments, "--json", "-").stdout)

@@ -1,0 +1,223 @@
+#!/usr/bin/env python3
+"""Training from outside: killed and resumed, several ranks, one step against PyTorch, bad recipes, full disks.
+
+usage: train_test.py [CASES...], with the program in VITRIM_BINARY and the python that imports torch in VITRIM_PYTHON.
+"""
+
+import array
+import json
+import os
+import random
+import resource
+import signal
+import struct
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import cases  # noqa: E402
+from program_case import PROGRAM, Case, write_png  # noqa: E402
+
+PYTHON = os.environ.get("VITRIM_PYTHON", sys.executable)
+HERE = os.path.dirname(os.path.abspath(__file__))
+# Everything random is on, so that a resumed run must draw it all again.
+LIVELY = ("--init", "model.safetensors", "--recipe", "deit", "--resize", "32", "--data", "synthetic:train:96", "--batch-size", "16", "--epochs", "3",
+          "--warm-up-epochs", "1", "--precision", "f32", "--seed", "3", "--set", "augment.repeats=2")
+
+
+def read_safetensors(path):
+    """Name -> list of floats."""
+    with open(path, "rb") as file:
+        data = file.read()
+    size = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:8 + size])
+    out = {}
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        values = array.array("f")
+        begin, end = entry["data_offsets"]
+        values.frombytes(data[8 + size + begin:8 + size + end])
+        out[name] = values
+    return out
+
+
+def has_torch():
+    return subprocess.run([PYTHON, "-c", "import torch, numpy, PIL"], stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
+class TrainCase(Case):
+    def start(self, *arguments):
+        return subprocess.Popen([PROGRAM, *arguments], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL)
+
+    def largest_difference(self, one, other):
+        a, b = read_safetensors(self.path(one)), read_safetensors(self.path(other))
+        self.assertEqual(a.keys(), b.keys())
+        return max(abs(x - y) for name in a for x, y in zip(a[name], b[name]))
+
+
+class Resume(TrainCase):
+    def test_killed_at_any_moment_and_resumed_ends_with_the_same_bytes(self):
+        began = time.monotonic()
+        self.run_vitrim("train", *LIVELY, "-o", "whole.safetensors")
+        whole = time.monotonic() - began
+        draw = random.Random(os.getpid())
+        command = ("train", *LIVELY, "-o", "parts.safetensors", "--resume", "--state-minutes", "0.0001")
+        killed = 0
+        for _ in range(4):
+            run = self.start(*command)
+            time.sleep(whole * draw.uniform(0.3, 0.8))
+            killed += run.poll() is None
+            run.send_signal(signal.SIGKILL)
+            run.wait()
+        self.assertGreater(killed, 0, "the run ended before it could be killed")
+        self.run_vitrim(*command)
+        self.assertEqual(self.read("parts.safetensors"), self.read("whole.safetensors"))
+        self.assertEqual([f for f in self.files() if f.endswith(".tmp") and "state" not in f], [])
+
+    def test_sigterm_writes_a_state_and_leaves(self):
+        run = self.start("train", *LIVELY, "-o", "out.safetensors", "--epochs", "500")
+        deadline = time.monotonic() + 60
+        while not os.path.exists(self.path("out.safetensors.jsonl")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.3)
+        run.send_signal(signal.SIGTERM)
+        self.assertEqual(run.wait(timeout=60), 130)
+        self.assertIn("out.safetensors.state", self.files())
+        self.assertNotIn("out.safetensors", self.files())
+
+    def test_another_command_is_not_resumed(self):
+        self.run_vitrim("train", *LIVELY, "--epochs", "1", "--warm-up-epochs", "0", "-o", "out.safetensors")
+        self.refuse("train", *LIVELY, "-o", "out.safetensors", "--resume", says=("epochs", "--resume"))
+
+    def test_a_full_disk_keeps_the_last_good_state(self):
+        self.run_vitrim("train", *LIVELY, "--epochs", "2", "-o", "out.safetensors")
+        state = self.read("out.safetensors.state")
+        limit = len(state) // 2
+        done = subprocess.run([PROGRAM, "train", *LIVELY, "-o", "out.safetensors"], cwd=self.folder, capture_output=True, text=True, timeout=300,
+                              check=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("out.safetensors.state", done.stderr.strip().splitlines()[-1])
+        self.assertEqual(self.read("out.safetensors.state"), state)
+
+
+class Ranks(TrainCase):
+    def torchrun(self, ranks, *arguments, expect=0):
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        done = subprocess.run([PYTHON, "-m", "torch.distributed.run", "--no-python", f"--nproc-per-node={ranks}", "--master-addr=127.0.0.1",
+                               f"--master-port={random.randrange(20000, 60000)}", PROGRAM, *arguments],
+                              cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, env=environment, check=False)
+        self.assertEqual(done.returncode, expect, done.stderr)
+        return done
+
+    def setUp(self):
+        super().setUp()
+        if not has_torch():
+            self.skipTest("SKIPPED: no python with torch")
+
+    def test_two_ranks_are_one(self):
+        command = ("train", *LIVELY, "--set", "optimizer.eps=1e-3")
+        self.run_vitrim(*command, "-o", "one.safetensors")
+        self.torchrun(2, *command, "-o", "two.safetensors")
+        # Gradients are summed in another order: relative errors of sqrt(16 rows * 17 tokens) * 2^-24 = 1e-6 of their sums. With eps 1e-3 a step moves a
+        # weight by at most lr * dg / eps; 18 steps at 3e-5 with gradients below 1 make 18 * 3e-5 * 1e-6 / 1e-3 = 5e-7, and errors feed back: 100 times.
+        self.assertLess(self.largest_difference("one.safetensors", "two.safetensors"), 5e-5)
+        self.assertEqual([f for f in self.files() if f.startswith("two.")], ["two.safetensors", "two.safetensors.jsonl", "two.safetensors.state"])
+
+    def test_a_rank_that_dies_stops_the_others(self):
+        port = str(random.randrange(20000, 60000))
+        runs = []
+        for rank in range(2):
+            environment = {**os.environ, "OMP_NUM_THREADS": "1", "RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank),
+                           "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+            runs.append(subprocess.Popen([PROGRAM, "train", *LIVELY, "--epochs", "1000", "-o", "out.safetensors"], cwd=self.folder, env=environment,
+                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True))
+        deadline = time.monotonic() + 60
+        while not os.path.exists(self.path("out.safetensors.jsonl")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(1)
+        runs[1].kill()
+        _, text = runs[0].communicate(timeout=60)
+        runs[1].communicate()
+        self.assertEqual(runs[0].returncode, 1, text)
+        self.assertRegex(text.strip().splitlines()[-1], r"^vitrim: .*rank")
+
+
+class Dilute(TrainCase):
+    def test_the_export_has_no_such_layers(self):
+        done = self.run_vitrim("dilute", "model.safetensors", "--recipe", "plain", "--resize", "32", "--data", "synthetic:train:64", "--eval",
+                               "synthetic:test:40", "--remove-attention", "0,2", "--epochs", "2", "--dilution-epochs", "1", "--batch-size", "16",
+                               "--track-entropy", "16", "-o", "out.safetensors", "--json", "out.json", "--report", "out.html")
+        self.assertIn("paired difference", done.stdout)
+        self.assertEqual([b["attention"] for b in self.json_of("inspect", "out.safetensors")["blocks"]], ["none", "softmax", "none", "softmax"])
+        with open(self.path("out.json"), encoding="utf-8") as file:
+            result = json.load(file)
+        self.assertEqual(result["removed"], [0, 2])
+        self.assertEqual([e["lambda"] for e in result["epochs"]], [0, 0])
+        self.assertEqual(len(result["epochs"][0]["entropy"]["mlp"]), 4)
+        self.assertEqual(result["epochs"][1]["entropy"]["attention"][0], None)
+        self.assertEqual(result["recipe"]["dilution"]["epochs"], 1)
+        self.assertEqual(result["evaluation"]["images"], 40)
+
+    def test_an_analysis_chooses_where_nobody_names_layers(self):
+        self.run_vitrim("dilute", "model.safetensors", "--recipe", "plain", "--resize", "32", "--data", "synthetic:train:64", "--remove", "25%",
+                        "--epochs", "1", "--batch-size", "16", "--warm-up-epochs", "0", "--criterion", "te", "-o", "out.safetensors", "--json", "out.json")
+        with open(self.path("out.json"), encoding="utf-8") as file:
+            result = json.load(file)
+        self.assertEqual(len(result["removed"]), 1)
+        self.assertEqual(result["reason"], "te, beam")
+
+
+class BadInput(TrainCase):
+    def test_recipes(self):
+        data = ("train", "--init", "model.safetensors", "--resize", "32", "--data", "synthetic:train:32", "-o", "out.safetensors")
+        self.refuse(*data, "--set", "schedule.epoch=3", says=("schedule.epoch", "schedule.epochs"), expect=2)
+        self.refuse(*data, "--set", "epochs", expect=2)
+        self.refuse(*data, "--epochs", "-1", says="epochs", expect=2)
+        self.refuse(*data, "--dilution-epochs", "400", says="dilution", expect=2)
+        self.refuse(*data, "--recipe", "diet", says=("diet", "deit"))
+        self.write("own.toml", b"[schedule]\nepochs = 3\nlerning_rate = 1\n")
+        self.refuse(*data, "--recipe", "own.toml", says=("own.toml", "3", "lerning_rate", "learning_rate"))
+
+    def test_usage(self):
+        self.refuse("train", "--data", "synthetic:train:32", "-o", "out.safetensors", says=("--spec", "--init"), expect=2)
+        self.refuse("train", "--init", "model.safetensors", "--data", "synthetic:train:32", "-o", "out.safetensors", "--keep-best", says="--validate",
+                    expect=2)
+        self.refuse("dilute", "model.safetensors", "--data", "synthetic:train:32", "-o", "out.safetensors", says="--remove", expect=2)
+        self.refuse("train", "--init", "model.safetensors", "--resize", "32", "--recipe", "plain", "--data", "synthetic:train:8", "-o",
+                    "out.safetensors", says="batch")
+
+
+class AgainstPyTorch(TrainCase):
+    """One optimiser step, everything random switched off: the same weights as PyTorch's autograd and AdamW."""
+
+    def test_one_step(self):
+        if not has_torch():
+            self.skipTest("SKIPPED: no python with torch, numpy and Pillow")
+        for i in range(16):
+            os.makedirs(self.path("images", f"class{i % 3}"), exist_ok=True)
+            write_png(self.path("images", f"class{i % 3}", f"{i}.png"), seed=i)
+        self.write("classes.txt", b"".join(b"class%d\n" % i for i in range(10)))
+        self.run_vitrim("train", "--init", "model.safetensors", "--recipe", "plain", "--resize", "none", "--data", "images", "--classes", "classes.txt",
+                        "--batch-size", "16", "--epochs", "1", "--warm-up-epochs", "0", "--label-smoothing", "0.1", "--clip-norm", "0.5",
+                        "--precision", "f32", "-o", "out.safetensors")
+        subprocess.run([PYTHON, os.path.join(HERE, "pytorch_step.py"), self.folder], check=True, timeout=120)
+        # AdamW's first step is lr g / (|g| + eps): where g is not far above rounding (1e-7 of the largest, about 1), its sign is chance, and a weight may differ by
+        # two steps of 1e-3. Elsewhere rounding of g moves it by lr dg / |g|. So: the mean must be tiny, and next to no weight may be off by a tenth of a step.
+        ours, theirs, before = (read_safetensors(self.path(n)) for n in ("out.safetensors", "expected.safetensors", "model.safetensors"))
+        self.assertEqual(ours.keys(), theirs.keys())
+        for name, values in theirs.items():
+            differences = [abs(x - y) for x, y in zip(ours[name], values)]
+            moved = sum(abs(x - y) for x, y in zip(values, before[name])) / len(values)
+            self.assertLess(sum(differences) / len(values), 0.01 * moved + 1e-8, name)
+            self.assertLess(sum(d > 1e-4 for d in differences), 0.01 * len(values) + 1, name)
+
+
+if __name__ == "__main__":
+    if not os.path.exists(PROGRAM):
+        sys.exit(f"no program at {PROGRAM}: set VITRIM_BINARY")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the model is tiny, and other tests run beside this one
+    cases.main("train_program")
