@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "vitrim/model/batches.h"
 #include "vitrim/train/loss.h"
 
 namespace vitrim::train {
@@ -50,11 +51,11 @@ Trainable trainable_parameters(const model::Model& model, const std::vector<mode
 GradientStep::GradientStep(const model::Model& model, const TrainOptions& options, const BatchSource& source, const Trainable& trainable)
     : model_(model), options_(options), source_(source), parameters_(trainable.tensors) {
   if (options.group && options.group->size() > 1) reducer_ = std::make_unique<distributed::GradientReducer>(parameters_, options.group);
+  if (!model.device().is_cpu()) prefetch_ = std::make_unique<Prefetch>(source, model::num_workers());
 }
 
-at::Tensor GradientStep::loss(int64_t step, int64_t begin, int64_t end, const std::vector<model::BlockGain>& gains) const {
+at::Tensor GradientStep::loss(const Rows& rows, const std::vector<model::BlockGain>& gains) const {
   const Recipe& recipe = options_.recipe;
-  Rows rows = source_.rows(step, begin, end);
   const at::Device device = model_.device();
   const at::Tensor images = rows.images.to(device), targets = rows.targets.to(device);
   const at::Tensor keep = rows.keep.defined() ? rows.keep.to(device, model_.compute_dtype()).unsqueeze(-1).unsqueeze(-1) : at::Tensor();
@@ -84,17 +85,26 @@ at::Tensor GradientStep::loss(int64_t step, int64_t begin, int64_t end, const st
   return value / static_cast<double>(recipe.batch_size);
 }
 
+BatchGradients GradientStep::run_on_cores(int64_t step, const std::vector<model::BlockGain>& gains) const {
+  const int64_t batch = options_.recipe.batch_size;
+  const RowRange rows{0, batch, std::max<int64_t>(1, std::min(kMicroRows, batch / options_.recipe.accumulate))};
+  return batch_gradients(parameters_, rows,
+                         [&](int64_t begin, int64_t end) { return loss(source_.rows(step, begin, end), gains); });
+}
+
 BatchGradients GradientStep::run(int64_t step, const std::vector<model::BlockGain>& gains) {
-  const int64_t batch = options_.recipe.batch_size, parts = options_.recipe.accumulate;
-  if (!reducer_ && model_.device().is_cpu()) {
-    return batch_gradients(parameters_, {0, batch, std::max<int64_t>(1, std::min(kMicroRows, batch / parts))},
-                           [&](int64_t begin, int64_t end) { return loss(step, begin, end, gains); });
-  }
+  if (!reducer_ && !prefetch_) return run_on_cores(step, gains);
+  const int64_t parts = options_.recipe.accumulate;
   const int ranks = reducer_ ? options_.group->size() : 1, rank = reducer_ ? options_.group->rank() : 0;
-  const int64_t share = batch / ranks, first = share * rank;
+  const int64_t share = options_.recipe.batch_size / ranks, first = share * rank;
+  auto place = [&](int64_t at, int64_t part) { return Prefetch::Place{at, first + share * part / parts, first + share * (part + 1) / parts}; };
   BatchGradients out;
   for (int64_t part = 0; part < parts; ++part) {
-    const at::Tensor value = loss(step, first + share * part / parts, first + share * (part + 1) / parts, gains);
+    const Prefetch::Place now = place(step, part);
+    Prefetch::Place next = part + 1 < parts ? place(step, part + 1) : place(step + 1, 0);
+    if (next.step >= source_.steps_per_epoch()) next = {};
+    const Rows rows = prefetch_ ? prefetch_->take(now, next) : source_.rows(now.step, now.begin, now.end);
+    const at::Tensor value = loss(rows, gains);
     out.loss += value.item<double>();
     if (reducer_) {
       reducer_->backward(value, part + 1 == parts);

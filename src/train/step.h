@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "train/prefetch.h"
 #include "vitrim/distributed/gradient_reducer.h"
 #include "vitrim/train/batch_source.h"
 #include "vitrim/train/gradients.h"
@@ -31,12 +32,14 @@ class GradientStep {
   BatchGradients run(int64_t step_of_epoch, const std::vector<model::BlockGain>& gains);
 
  private:
-  at::Tensor loss(int64_t step, int64_t begin, int64_t end, const std::vector<model::BlockGain>& gains) const;
+  at::Tensor loss(const Rows& rows, const std::vector<model::BlockGain>& gains) const;
+  BatchGradients run_on_cores(int64_t step, const std::vector<model::BlockGain>& gains) const;
   const model::Model& model_;
   const TrainOptions& options_;
   const BatchSource& source_;
   std::vector<at::Tensor> parameters_;
   std::unique_ptr<distributed::GradientReducer> reducer_;
+  std::unique_ptr<Prefetch> prefetch_;  // on an accelerator
 };
 
 /// Scales the gradients down to norm `limit` where theirs is larger; 0: never. Returns their norm.

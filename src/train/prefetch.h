@@ -1,0 +1,35 @@
+#pragma once
+// Batches assembled on the processor's cores while an accelerator computes.
+
+#include <future>
+
+#include "vitrim/train/batch_source.h"
+
+namespace vitrim::train {
+
+/// Rows [begin, end) of a step, assembled by `threads` threads.
+Rows assemble(const BatchSource& source, int64_t step, int64_t begin, int64_t end, int threads);
+
+/// Hands out rows and begins, in the background, with those that will be asked for next. One caller at a time.
+class Prefetch {
+ public:
+  Prefetch(const BatchSource& source, int threads) : source_(source), threads_(threads) {}
+  ~Prefetch();
+  Prefetch(const Prefetch&) = delete;
+  Prefetch& operator=(const Prefetch&) = delete;
+
+  struct Place {
+    int64_t step = 0, begin = 0, end = 0;
+    bool operator==(const Place&) const = default;
+  };
+  /// The rows at `now`; those at `next` are begun with (next.begin == next.end: nothing comes next in this epoch).
+  Rows take(const Place& now, const Place& next);
+
+ private:
+  const BatchSource& source_;
+  int threads_;
+  Place begun_;
+  std::future<Rows> ready_;
+};
+
+}  // namespace vitrim::train
