@@ -32,7 +32,7 @@ void run(const ReportFlags& flags) {
 void add_report(CLI::App& app, Context& context) {
   auto flags = std::make_shared<ReportFlags>();
   CLI::App* command = app.add_subcommand("report", "draw result files as one self-contained HTML page");
-  command->add_option("FILE", flags->files, "JSON files written by analyze, compress and eval")->required();
+  command->add_option("FILE", flags->files, "JSON files written by analyze, compress, eval, train and dilute, and logs of training runs")->required();
   command->add_option("-o,--output", flags->output, "the page")->required();
   command->add_option("--title", flags->title, "heading of the page")->capture_default_str();
   flags->common.add_to(*command, /*computes=*/false);

@@ -16,5 +16,7 @@ std::string_view layers_js();
 std::string_view sets_js();
 std::string_view accuracy_js();
 std::string_view spectrum_js();
+std::string_view training_js();
+std::string_view flow_js();
 
 }  // namespace vitrim::report::assets

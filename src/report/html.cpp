@@ -162,6 +162,33 @@ std::string Table::html() const {
   return out + "</tbody></table></div>\n";
 }
 
+std::string cards_html(const std::vector<Card>& cards) {
+  // Rows of equal length where the number allows it.
+  const size_t columns = cards.size() == 4 || cards.size() > 6 ? 4 : cards.size() < 3 ? 2 : 3;
+  std::string out = "<dl class=\"cards\" style=\"--columns:" + std::to_string(columns) + "\">";
+  for (const Card& card : cards) {
+    out += "<div class=\"card\"><dt>" + escape(card.label) + "</dt><dd class=\"value\">" +
+           escape(card.value) + "</dd><dd class=\"note\">" + escape(card.note) + "</dd></div>";
+  }
+  return out + "</dl>\n";
+}
+
+std::string change(double from, double to) {
+  return from > 0 ? signed_fixed(100 * (to - from) / from, 1) + kThin + "%" : "";
+}
+
+std::string interval(const std::pair<double, double>& ci, bool sign) {
+  const auto text = [sign](double value) {
+    return sign ? signed_fixed(100 * value, 1) : fixed(100 * value, 1);
+  };
+  return "[" + text(ci.first) + ", " + text(ci.second) + "]";
+}
+
+std::string file_name(const std::string& source) {
+  const size_t slash = source.find_last_of('/');
+  return slash == std::string::npos ? source : source.substr(slash + 1);
+}
+
 void Page::section(const std::string& id, const std::string& title, const std::string& short_title) {
   if (open_) body_ += "</section>\n";
   open_ = true;

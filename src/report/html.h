@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "vitrim/core/artifacts.h"
@@ -68,6 +69,18 @@ class Table {
   std::vector<Cell> header_;
   std::vector<Row> rows_;
 };
+
+/// A key figure under the page's title.
+struct Card {
+  std::string label, value, note;
+};
+std::string cards_html(const std::vector<Card>& cards);
+/// "+12.3 %"; empty where there is nothing to compare with.
+std::string change(double from, double to);
+/// "[81.2, 83.4]" of two fractions; signed for differences.
+std::string interval(const std::pair<double, double>& ci, bool sign = false);
+/// The last part of a path.
+std::string file_name(const std::string& source);
 
 /// A chart with its caption, its data for the script and the same data as a table.
 struct Figure {

@@ -3,17 +3,13 @@
 #include <map>
 #include <stdexcept>
 
+#include "report/html.h"
 #include "report/paired.h"
 #include "vitrim/core/artifact_json.h"
 #include "vitrim/core/error.h"
 
 namespace vitrim::report {
 namespace {
-
-std::string file_name(const std::string& source) {
-  const size_t slash = source.find_last_of('/');
-  return slash == std::string::npos ? source : source.substr(slash + 1);
-}
 
 /// Sources by file name where those differ, else by full path; empty where there is only one.
 template <typename T>
@@ -32,23 +28,73 @@ void label(std::vector<Named<T>>& items) {
   }
 }
 
-bool same_images(const EvalResult& a, const EvalResult& b) {
-  return a.images > 0 && a.images == b.images && a.data == b.data &&
-         a.manifest.data_fingerprint == b.manifest.data_fingerprint && a.correct.size() == b.correct.size() &&
-         !a.correct.empty();
-}
-
 bool same_result(const EvalResult& a, const EvalResult& b) {
   return same_images(a, b) && a.model == b.model && a.correct == b.correct;
 }
 
+int64_t planned_epochs(const std::string& recipe) {
+  const auto json = nlohmann::json::parse(recipe, nullptr, /*allow_exceptions=*/false);
+  const auto schedule = json.is_object() ? json.find("schedule") : json.end();
+  if (!json.is_object() || schedule == json.end() || !schedule->is_object()) return 0;
+  const auto epochs = schedule->find("epochs");
+  return epochs != schedule->end() && epochs->is_number_integer() ? epochs->get<int64_t>() : 0;
+}
+
+/// Whether `log` tells of the run that `result` came of. A resumed run's document names another command than
+/// the log's first line, so the epochs decide: no two runs agree in them to the last digit.
+bool same_run(const TrainResult& log, const TrainResult& result) {
+  if (log.output != result.output || log.init != result.init || log.recipe != result.recipe ||
+      log.removed != result.removed || log.epochs.size() > result.epochs.size())
+    return false;
+  if (log.epochs.empty()) return log_header(log) == log_header(result);
+  for (size_t i = 0; i < log.epochs.size(); ++i) {
+    if (to_json_line(log.epochs[i]) != to_json_line(result.epochs[i])) return false;
+  }
+  return true;
+}
+
+/// A run's log and its result document become one run, in the place of the first.
+void join_runs(std::vector<Named<Training>>& runs) {
+  for (size_t i = 0; i < runs.size(); ++i) {
+    for (size_t j = runs.size() - 1; j > i; --j) {
+      Training& first = runs[i].value;
+      Training& second = runs[j].value;
+      if (first.finished == second.finished) continue;
+      const TrainResult& log = first.finished ? second.result : first.result;
+      const TrainResult& document = first.finished ? first.result : second.result;
+      if (!same_run(log, document)) continue;
+      std::vector<StepRecord> steps = log.steps;
+      if (!first.finished) {
+        runs[i].source = runs[j].source;
+        first = std::move(second);
+      }
+      first.result.steps = std::move(steps);
+      runs.erase(runs.begin() + static_cast<long>(j));
+    }
+  }
+}
+
 }  // namespace
+
+bool same_images(const EvalResult& a, const EvalResult& b) {
+  // A training run's evaluations leave the fingerprint out.
+  const std::string &first = a.manifest.data_fingerprint, &second = b.manifest.data_fingerprint;
+  return a.images > 0 && a.images == b.images && a.data == b.data &&
+         (first == second || first.empty() || second.empty()) && a.correct.size() == b.correct.size() &&
+         !a.correct.empty();
+}
 
 Inputs read_inputs(const std::vector<Document>& documents) {
   if (documents.empty())
     throw std::invalid_argument("[report::render] no document: give at least one result file");
   Inputs inputs;
   for (const Document& document : documents) {
+    if (is_train_log(document.json)) {
+      TrainResult run = train_result_from_log(document.json, document.source);
+      const int64_t planned = planned_epochs(run.recipe);
+      inputs.trainings.push_back({document.source, "", {std::move(run), false, planned}});
+      continue;
+    }
     const std::string kind = artifact_kind(document.json, document.source);
     if (kind == "layer_scores") {
       inputs.scores.push_back({document.source, "", layer_scores_from_json(document.json, document.source)});
@@ -58,10 +104,15 @@ Inputs read_inputs(const std::vector<Document>& documents) {
       inputs.compresses.push_back({document.source, "", std::move(result)});
     } else if (kind == "eval") {
       inputs.evals.push_back({document.source, "", eval_result_from_json(document.json, document.source)});
+    } else if (kind == "train") {
+      TrainResult run = train_result_from_json(document.json, document.source);
+      const int64_t planned = planned_epochs(run.recipe);
+      inputs.trainings.push_back({document.source, "", {std::move(run), true, planned}});
     } else {
       throw FormatError(document.source, "kind",
                         (kind.empty() ? std::string("is missing") : "'" + kind + "' cannot be shown") +
-                            "; a report is made of layer_scores, compress and eval documents");
+                            "; a report is made of layer_scores, compress, eval and train documents and of "
+                            "training logs");
     }
   }
   // A compression carries the scores it was planned from: given both, they are shown once.
@@ -72,27 +123,55 @@ Inputs read_inputs(const std::vector<Document>& documents) {
         inputs.scores.erase(inputs.scores.begin() + static_cast<long>(j));
     }
   }
+  join_runs(inputs.trainings);
   label(inputs.scores);
   label(inputs.compresses);
   label(inputs.evals);
+  label(inputs.trainings);
   return inputs;
 }
 
 std::vector<AccuracyRow> accuracy_rows(const Inputs& inputs) {
   std::vector<AccuracyRow> rows;
-  const auto add = [&rows](AccuracyRow row) {
-    for (const AccuracyRow& other : rows) {
-      if (same_result(row.eval, other.eval)) return;
-    }
+  std::vector<size_t> baselines;  // per row, where the row stands that it is compared with
+  constexpr size_t kNone = static_cast<size_t>(-1);
+  const auto append = [&](AccuracyRow row, size_t baseline) {
     rows.push_back(std::move(row));
+    baselines.push_back(baseline);
+    return rows.size() - 1;
+  };
+  // Equal results, most of all a dense model that several documents share, stand once.
+  const auto add = [&](AccuracyRow row, size_t baseline) {
+    for (size_t i = 0; i < rows.size(); ++i) {
+      // Evaluations inside training runs name no model: there the role has to tell.
+      if (same_result(row.eval, rows[i].eval) && (row.role == rows[i].role || !row.eval.model.empty()))
+        return i;
+    }
+    return append(std::move(row), baseline);
+  };
+  const auto add_dense = [&](const std::optional<EvalResult>& eval, const std::string& group) {
+    return eval ? add({"dense", group, AccuracyRow::Role::kDense, {}, *eval, {}, "", 0}, kNone) : kNone;
   };
   for (const auto& item : inputs.compresses) {
     const CompressResult& result = item.value;
     const std::string suffix = item.label.empty() ? "" : " (" + item.label + ")";
-    if (result.dense) add({"dense", item.label, AccuracyRow::Role::kDense, {}, *result.dense, {}, "", 0});
+    const size_t dense = add_dense(result.dense, item.label);
     if (result.compressed) {
       add({"compressed" + suffix, item.label, AccuracyRow::Role::kCompressed, result.removed,
-           *result.compressed, result.paired, "dense", result.held_out_kl});
+           *result.compressed, result.paired, "dense", result.held_out_kl},
+          dense);
+    }
+  }
+  for (const auto& item : inputs.trainings) {
+    const TrainResult& result = item.value.result;
+    const std::string suffix = item.label.empty() ? "" : " (" + item.label + ")";
+    const bool dilutes = !result.removed.empty();
+    const size_t dense = add_dense(result.dense, item.label);
+    if (result.evaluation) {
+      append({(dilutes ? "diluted" : "trained") + suffix, item.label,
+              dilutes ? AccuracyRow::Role::kCompressed : AccuracyRow::Role::kOther, result.removed,
+              *result.evaluation, result.paired, result.paired ? "dense" : "", 0},
+             dense);
     }
   }
   for (const auto& item : inputs.evals) {
@@ -105,20 +184,25 @@ std::vector<AccuracyRow> accuracy_rows(const Inputs& inputs) {
                     "",
                     0};
     // Later results refer to the first one on the same images that is no compressed model.
-    for (const AccuracyRow& other : rows) {
+    size_t baseline = kNone;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const AccuracyRow& other = rows[i];
       if (other.role == AccuracyRow::Role::kCompressed || other.paired || !same_images(other.eval, row.eval))
         continue;
       row.paired = compare_paired(other.eval.correct, row.eval.correct);
-      row.baseline = other.name;
+      baseline = i;
       break;
     }
-    add(std::move(row));
+    add(std::move(row), baseline);
   }
   // Two compressions of different models have two dense rows: tell them apart.
   int dense = 0;
   for (const AccuracyRow& row : rows) dense += row.role == AccuracyRow::Role::kDense;
   for (AccuracyRow& row : rows) {
     if (dense > 1 && row.role == AccuracyRow::Role::kDense) row.name += " (" + row.group + ")";
+  }
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (baselines[i] != kNone) rows[i].baseline = rows[baselines[i]].name;
   }
   return rows;
 }

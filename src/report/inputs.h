@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "vitrim/core/artifacts.h"
+#include "vitrim/core/train_artifacts.h"
 #include "vitrim/report/report.h"
 
 namespace vitrim::report {
@@ -18,10 +19,18 @@ struct Named {
   T value;
 };
 
+/// A run of `vitrim train` or `vitrim dilute`, from its result document, its log, or both.
+struct Training {
+  TrainResult result;
+  bool finished = false;  ///< there is a result document
+  int64_t planned = 0;    ///< epochs by its recipe; 0 where it does not say
+};
+
 struct Inputs {
   std::vector<Named<LayerScores>> scores;  ///< of their own and from inside `compresses`
   std::vector<Named<CompressResult>> compresses;
   std::vector<Named<EvalResult>> evals;  ///< documents of their own only
+  std::vector<Named<Training>> trainings;
 };
 
 /// Throws std::invalid_argument where there is no document, FormatError naming the source where one is no
@@ -41,7 +50,11 @@ struct AccuracyRow {
   double held_out_kl = 0;
 };
 
-/// All models with an accuracy: dense and compressed of every compression, then evals. Evals on the same
+/// Whether two results judge the same images, so that they can be paired.
+bool same_images(const EvalResult& a, const EvalResult& b);
+
+/// All models with an accuracy: dense and compressed of every compression, before and after of every training
+/// run, then evals. Evals on the same
 /// images as an earlier dense model or, without one, as the first eval are compared with it. A dense model
 /// shared by compressions stands once.
 std::vector<AccuracyRow> accuracy_rows(const Inputs& inputs);

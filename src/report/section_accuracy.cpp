@@ -5,13 +5,6 @@
 namespace vitrim::report {
 namespace {
 
-std::string interval(const std::pair<double, double>& ci, bool sign) {
-  const auto text = [sign](double value) {
-    return sign ? signed_fixed(100 * value, 1) : fixed(100 * value, 1);
-  };
-  return "[" + text(ci.first) + ", " + text(ci.second) + "]";
-}
-
 const char* role_name(AccuracyRow::Role role) {
   switch (role) {
     case AccuracyRow::Role::kDense:

@@ -3,29 +3,6 @@
 namespace vitrim::report {
 namespace {
 
-struct Card {
-  std::string label, value, note;
-};
-
-std::string change(double from, double to) {
-  return from > 0 ? signed_fixed(100 * (to - from) / from, 1) + "\u202f%" : "";
-}
-
-std::string interval(const std::pair<double, double>& ci) {
-  return "[" + fixed(100 * ci.first, 1) + ", " + fixed(100 * ci.second, 1) + "]";
-}
-
-std::string cards_html(const std::vector<Card>& cards) {
-  // Rows of equal length where the number allows it.
-  const size_t columns = cards.size() == 4 || cards.size() > 6 ? 4 : cards.size() < 3 ? 2 : 3;
-  std::string out = "<dl class=\"cards\" style=\"--columns:" + std::to_string(columns) + "\">";
-  for (const Card& card : cards) {
-    out += "<div class=\"card\"><dt>" + escape(card.label) + "</dt><dd class=\"value\">" +
-           escape(card.value) + "</dd><dd class=\"note\">" + escape(card.note) + "</dd></div>";
-  }
-  return out + "</dl>\n";
-}
-
 double total_seconds(const CompressResult& result) {
   double total = 0;
   for (const auto& phase : result.seconds) total += phase.second;
@@ -125,14 +102,22 @@ std::string other_criterion_name(const LayerScores& scores) {
 
 std::string head_html(const Inputs& inputs) {
   std::string out;
+  if (!inputs.trainings.empty() && inputs.compresses.empty()) return training_head(inputs);
   if (inputs.compresses.size() == 1) {
     const CompressResult& result = inputs.compresses.front().value;
     out += "<p class=\"lede\">" + escape(sentence(result)) + "</p><p class=\"context\">";
     out += escape((result.model.empty() ? "" : "Model " + result.model + ". ") +
                   (result.reason.empty() ? "" : "Layers chosen by: " + result.reason + "."));
     out += "</p>" + cards_html(compress_cards(result));
+    if (!inputs.trainings.empty())
+      out += "<p class=\"context\">Beside it: " +
+             count(inputs.trainings.size(), "training run", "training runs") + ".</p>";
   } else if (inputs.compresses.size() > 1) {
-    out += "<p class=\"lede\">" + std::to_string(inputs.compresses.size()) + " compressions compared.</p>";
+    out += "<p class=\"lede\">" + std::to_string(inputs.compresses.size()) + " compressions" +
+           (inputs.trainings.empty()
+                ? ""
+                : " and " + count(inputs.trainings.size(), "training run", "training runs")) +
+           " compared.</p>";
   } else if (!inputs.scores.empty()) {
     for (const auto& item : inputs.scores) {
       out += "<p class=\"lede\">" +

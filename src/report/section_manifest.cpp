@@ -7,7 +7,26 @@ void entry(std::string& out, const std::string& name, const std::string& value) 
   if (!value.empty()) out += "<div><dt>" + escape(name) + "</dt><dd>" + escape(value) + "</dd></div>";
 }
 
-std::string manifest_html(const std::string& source, const std::string& kind, const Manifest& manifest) {
+/// A recipe's keys, folded away.
+std::string recipe_html(const std::string& recipe) {
+  const auto json = nlohmann::ordered_json::parse(recipe, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || json.empty()) return "";
+  const auto text = [](const nlohmann::ordered_json& value) {
+    return value.is_string() ? value.get<std::string>() : value.dump();
+  };
+  Table table("The resolved recipe, every key of it", {"Group", "Key", "Value"});
+  for (const auto& [group, keys] : json.items()) {
+    if (!keys.is_object()) {
+      table.row({"", group, text(keys)});
+      continue;
+    }
+    for (const auto& [key, value] : keys.items()) table.row({group, key, text(value)});
+  }
+  return "<details class=\"recipe\" open><summary>Recipe</summary>" + table.html() + "</details>";
+}
+
+std::string manifest_html(const std::string& source, const std::string& kind, const Manifest& manifest,
+                          const std::string& more = "") {
   std::string out = "<article class=\"manifest\"><h3 class=\"source\">" + escape(source) + " <small>" +
                     escape(kind) + "</small></h3>";
   if (!manifest.command.empty()) {
@@ -24,7 +43,7 @@ std::string manifest_html(const std::string& source, const std::string& kind, co
   entry(out, "Seed", std::to_string(manifest.seed));
   entry(out, "Data", manifest.data_fingerprint);
   entry(out, "Started", manifest.started);
-  return out + "</dl></article>\n";
+  return out + "</dl>" + more + "</article>\n";
 }
 
 }  // namespace
@@ -37,6 +56,12 @@ void manifest_section(Page& page, const Inputs& inputs) {
     bool inside = false;
     for (const auto& other : inputs.compresses) inside |= other.source == item.source;
     if (!inside) page.raw(manifest_html(item.source, "layer scores", item.value.manifest));
+  }
+  for (const auto& item : inputs.trainings) {
+    const TrainResult& run = item.value.result;
+    const std::string kind = run.removed.empty() ? "training run" : "dilution run";
+    page.raw(manifest_html(item.source, kind + (item.value.finished ? "" : ", its log"), run.manifest,
+                           recipe_html(run.recipe)));
   }
   for (const auto& item : inputs.evals)
     page.raw(manifest_html(item.source, "evaluation", item.value.manifest));

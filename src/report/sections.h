@@ -11,8 +11,14 @@ namespace vitrim::report {
 /// What was done in one sentence a document, and the key figures as cards (HTML, stands under the page's
 /// title).
 std::string head_html(const Inputs& inputs);
+/// The same for pages on training runs.
+std::string training_head(const Inputs& inputs);
 /// Several compressions side by side.
 void comparison_section(Page& page, const Inputs& inputs);
+/// Curves of all runs in one figure, a table of them where there are several.
+void training_section(Page& page, const Inputs& inputs);
+/// How entropy moves between attention and MLP while lambda falls, run by run.
+void flow_section(Page& page, const Inputs& inputs);
 void model_section(Page& page, const Inputs& inputs);
 void entropy_section(Page& page, const Inputs& inputs);
 void transfer_section(Page& page, const Inputs& inputs);

@@ -25,8 +25,11 @@ const expected = {
   "many.html": {model: 2, entropy: 2, transfer: 2, interaction: 2, sets: 4, accuracy: 1, controls: 2, spectrum: 3, time: 2},
   "unlabelled.html": {model: 1, controls: 1, time: 1},
   "eval.html": {accuracy: 1},
+  "dilution.html": {curves: 1, flow: 1, accuracy: 1},
+  "runs.html": {curves: 1, flow: 6, model: 1, entropy: 1, transfer: 1, interaction: 1, sets: 2, accuracy: 1, controls: 1, spectrum: 1, time: 1},
+  "started.html": {curves: 1},
 };
-const least = {model: 20, entropy: 20, transfer: 40, interaction: 130, sets: 30, accuracy: 1, controls: 7, spectrum: 12, time: 7};
+const least = {model: 20, entropy: 20, transfer: 40, interaction: 130, sets: 30, accuracy: 1, controls: 7, spectrum: 12, time: 7, curves: 8, flow: 190};
 
 const profile = mkdtempSync(join(tmpdir(), "vitrim-report-"));
 const browser = spawn(browserPath, ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
@@ -80,7 +83,8 @@ const probe = () => {
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const contrast = (a, b) => { const [x, y] = [luminance(a), luminance(b)].sort((p, q) => q - p); return (x + 0.05) / (y + 0.05); };
-  const pale = [["text", 4.5], ["muted", 4.5], ["attention", 4.5], ["mlp", 4.5], ["accent", 4.5], ["dense", 4.5], ["neutral", 3]]
+  const pale = [["text", 4.5], ["muted", 4.5], ["attention", 4.5], ["mlp", 4.5], ["accent", 4.5], ["dense", 4.5], ["neutral", 3],
+    ...[0, 1, 2, 3, 4, 5].map((run) => ["run-" + run, 3])]
     .flatMap(([name, least]) => ["page", "surface"].map((behind) => [name, behind, contrast(name, behind), least]))
     .filter(([name, behind, value, least]) => value < least - (behind === "page" && name === "neutral" ? 0.3 : 0))
     .map(([name, behind, value]) => `${name} on ${behind} ${value.toFixed(2)}`);
@@ -143,6 +147,19 @@ const open = async (session, page, {width, height, dark}) => {
     const tip = await send("Runtime.evaluate", {expression: "document.querySelector('[data-chart=entropy] [aria-label=tip]')?.textContent ?? ''", returnByValue: true}, session);
     if (!/Block \d+/.test(tip.result.value)) fail("hovering a mark shows no value");
     if (shots) writeFileSync(join(shots, `hover-${dark ? "dark" : "light"}.png`), Buffer.from((await send("Page.captureScreenshot", {}, session)).data, "base64"));
+  }
+  if (width > 600 && page === "dilution.html") {  // the same for the curves and for the heat map's cells
+    const hovered = async (find, shown) => {
+      const {result} = await send("Runtime.evaluate", {returnByValue: true, expression: `(() => { const mark = ${find}; mark.scrollIntoView({block: "center", behavior: "instant"});
+        const box = mark.getBoundingClientRect(); return {x: box.x + box.width / 2, y: box.y + box.height / 2}; })()`}, session);
+      for (const shift of [2, 0]) await send("Input.dispatchMouseEvent", {type: "mouseMoved", x: result.value.x + shift, y: result.value.y}, session);
+      await sleep(100);
+      return (await send("Runtime.evaluate", {expression: `document.querySelector('${shown}')?.textContent ?? ''`, returnByValue: true}, session)).result.value;
+    };
+    const curve = await hovered("document.querySelectorAll('[data-chart=curves] .panel')[1].querySelector('[aria-label=dot] path')", "[data-chart=curves] .panel:nth-of-type(3) [aria-label=tip]");
+    if (!/epoch 1.*top-1/s.test(curve)) fail(`hovering a curve shows "${curve}"`);
+    const cell = await hovered("document.querySelector('[data-chart=flow] .panel svg rect')", "body > .tip:not([hidden])");
+    if (!/Block 0, Attention, epoch 1\n/.test(cell)) fail(`hovering a cell of the heat map shows "${cell}"`);
   }
   // Charts follow a change of width and of theme; tables scroll in their own boxes.
   await send("Runtime.evaluate", {expression: "document.querySelectorAll('details').forEach((d) => (d.open = true))"}, session);

@@ -10,6 +10,7 @@
 #include "vitrim/core/artifact_json.h"
 #include "vitrim/core/artifacts.h"
 #include "vitrim/core/random.h"
+#include "vitrim/core/train_artifacts.h"
 
 namespace vitrim::fixture {
 
@@ -181,6 +182,82 @@ inline CompressResult compress(std::vector<int> removed = {1, 3, 4}, double top1
   control("least-norm", {0, 2, 5}, 0.705);
   control("te", {6, 8, 9}, 0.632);
   return r;
+}
+
+/// A run of 12 blocks as `vitrim dilute` leaves it (as `vitrim train` does, where nothing is removed):
+/// attention that fades falls in entropy, the MLPs of its blocks rise.
+inline TrainResult training(std::vector<int> removed = {1, 3, 4}, int64_t epochs = 10, bool ema = true) {
+  TrainResult r;
+  const bool dilutes = !removed.empty();
+  r.task = dilutes ? "dilute" : "train";
+  r.manifest = manifest("vitrim " + r.task + " vit_tiny.safetensors --data train -o out.safetensors");
+  r.init = "vit_tiny.safetensors";
+  r.output = "out.safetensors";
+  r.recipe =
+      R"({"schedule":{"epochs":)" + std::to_string(epochs) +
+      R"(,"batch_size":128,"learning_rate":0.001},"distillation":{"teacher":"<teacher>"},"seeded":true})";
+  r.removed = removed;
+  r.reason = dilutes ? "te, beam" : "";
+  const int64_t fading = epochs * 6 / 10;
+  const bool tracked = dilutes;
+  Random random(5);
+  for (int64_t e = 1; e <= epochs; ++e) {
+    EpochRecord record;
+    const double t = static_cast<double>(e) / static_cast<double>(epochs);
+    record.epoch = e;
+    record.step = 150 * e;
+    record.loss = 0.4 + 3 * std::exp(-4 * t) + 0.05 * random.uniform();
+    record.learning_rate = 0.0005 * (1 + std::cos(3.141592653589793 * t));
+    record.lambda = dilutes ? std::max(0.0, 1 - static_cast<double>(e) / static_cast<double>(fading)) : 0;
+    record.images_per_second = 240 + 20 * random.uniform();
+    record.memory_gib = 1.2;
+    record.top1 = 0.82 - 0.4 * std::exp(-3 * t);
+    if (ema) record.ema_top1 = record.top1 + 0.01;
+    if (tracked) {
+      record.te = record.lambda == 0 ? 0 : 20 * record.lambda;
+      for (int block = 0; block < 12; ++block) {
+        const bool fades = std::find(removed.begin(), removed.end(), block) != removed.end();
+        record.attention_entropy.push_back(
+            fades && record.lambda == 0 ? std::nan("")
+                                        : 10.0 * block + (fades ? 190 * std::log(record.lambda) : 4 * t));
+        record.mlp_entropy.push_back(-20.0 + 12 * block + (fades ? 60 * (1 - record.lambda) : 8 * t));
+      }
+    }
+    r.epochs.push_back(record);
+  }
+  r.chosen_epoch = epochs;
+  r.seconds = 600.0 * static_cast<double>(epochs);
+  r.evaluation = eval("", dilutes ? 0.815 : 0.822);
+  r.evaluation->manifest = {};
+  if (dilutes) {
+    r.dense = eval("", 0.823);
+    r.dense->manifest = {};
+    r.evaluation->params = 5271016;
+    r.evaluation->macs = 1126120000;
+    r.paired = paired(r.evaluation->top1 - r.dense->top1, 0.21);
+  }
+  return r;
+}
+
+/// The log of such a run: `epochs` whole epochs of it and `steps` lines of the next, with a line every 30
+/// steps.
+inline std::string training_log(const TrainResult& run, size_t epochs, int64_t steps = 0) {
+  std::string out = log_header(run) + "\n";
+  const auto step = [&](const EpochRecord& record, int64_t number) {
+    out += R"({"event":"step","epoch":)" + std::to_string(record.epoch) + R"(,"step":)" +
+           std::to_string(number) + R"(,"loss":)" +
+           std::to_string(record.loss + 0.1 * std::sin(static_cast<double>(number))) +
+           R"(,"learning_rate":)" + std::to_string(record.learning_rate) + R"(,"lambda":)" +
+           std::to_string(record.lambda) + R"(,"images_per_second":250.5,"memory_gib":1.25})" + "\n";
+  };
+  for (size_t e = 0; e <= epochs && e < run.epochs.size(); ++e) {
+    const EpochRecord& record = run.epochs[e];
+    for (int64_t i = 1; i <= (e < epochs ? 5 : steps); ++i) step(record, 150 * (record.epoch - 1) + 30 * i);
+    if (e == epochs) break;
+    const std::string line = to_json_line(record);
+    out += line.substr(0, line.size() - 1) + ",\"event\":\"epoch\"}\n";
+  }
+  return out;
 }
 
 }  // namespace vitrim::fixture

@@ -3,6 +3,7 @@
 
 #include "report/fixture.h"
 #include "vitrim/core/atomic_file.h"
+#include "vitrim/core/train_artifacts.h"
 #include "vitrim/report/report.h"
 
 int main(int argc, char** argv) {
@@ -39,6 +40,26 @@ int main(int argc, char** argv) {
     write("unlabelled.html", {{"unlabelled.json", to_json(unlabelled)}}, "Without labelled images");
     write("eval.html", {{"eval.json", to_json(fixture::eval("vit_tiny.safetensors", 0.82))}},
           "One evaluation");
+    const TrainResult dilution = fixture::training();
+    const std::string log = fixture::training_log(dilution, dilution.epochs.size());
+    write("dilution.html", {{"runs/dilution.json", to_json(dilution)}, {"runs/dilution.jsonl", log}},
+          "A dilution");
+    // One more than there are colours, a killed one with its last line cut off, and a long one.
+    auto long_run = fixture::training({0, 1}, 300, false);
+    std::string killed = fixture::training_log(fixture::training({2, 5}), 4, 3);
+    killed.resize(killed.size() - 20);
+    write("runs.html",
+          {{"runs/dense.json", to_json(fixture::training({}))},
+           {"runs/dilution.json", to_json(dilution)},
+           {"runs/killed.jsonl", killed},
+           {"runs/long.jsonl", fixture::training_log(long_run, 300)},
+           {"runs/first.json", to_json(fixture::training({0, 1, 2}))},
+           {"runs/last.json", to_json(fixture::training({9, 10, 11}))},
+           {"runs/</script>.json", to_json(fixture::training({6}, 8))},
+           {"runs/compress.json", to_json(fixture::compress())}},
+          "Runs beside each other");
+    write("started.html", {{"runs/started.jsonl", fixture::training_log(fixture::training({}), 0, 4)}},
+          "A run that has just begun");
   } catch (const std::exception& error) {
     std::cerr << "write_pages: " << error.what() << "\n";
     return 1;

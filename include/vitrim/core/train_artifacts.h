@@ -27,6 +27,17 @@ struct EpochRecord {
   double te = std::numeric_limits<double>::quiet_NaN();        ///< transfer entropy of the diluted set: dropped against as it is now, nats
 };
 
+/// A step that the log tells of.
+struct StepRecord {
+  int64_t epoch = 0;              ///< the epoch it belongs to, from 1
+  int64_t step = 0;               ///< optimiser steps done, over all epochs
+  double loss = 0;                ///< of its batch
+  double learning_rate = 0;
+  double lambda = 0;
+  double images_per_second = 0;   ///< since the line before
+  double memory_gib = 0;
+};
+
 /// Everything `vitrim train` or `vitrim dilute` did.
 struct TrainResult {
   Manifest manifest;
@@ -42,6 +53,7 @@ struct TrainResult {
   std::optional<EvalResult> dense;       ///< the model it began with, on the evaluation images
   std::optional<EvalResult> evaluation;  ///< the exported model on them
   std::optional<PairedResult> paired;    ///< the second against the first
+  std::vector<StepRecord> steps;         ///< from a log only; the document does not hold them
 };
 
 /// One indented document with "kind": "train"; back: FormatError as in core/artifact_json.h.
@@ -53,5 +65,11 @@ std::string log_header(const TrainResult& result);
 /// One line of a run's log, without its end.
 std::string to_json_line(const EpochRecord& record);
 EpochRecord epoch_record_from_json(std::string_view json, const std::string& source);
+
+/// Whether a text is a run's log: its first line is a JSON object with an "event".
+bool is_train_log(std::string_view text);
+/// A run as its log tells it, be it going on, killed or done: head, epochs and steps, nothing of the result. Where a resumed run told a step
+/// again, the later line holds. A last line without its end that is no JSON was cut off by a kill and is left out. FormatError with the line.
+TrainResult train_result_from_log(std::string_view lines, const std::string& source);
 
 }  // namespace vitrim

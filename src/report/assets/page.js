@@ -59,6 +59,10 @@ const vitrim = (() => {
 
   const swatches = {
     dot: '<circle cx="9" cy="6" r="4.5" fill="C"/>',
+    circle: '<circle cx="9" cy="6" r="4.5" fill="C"/>',
+    triangle: '<path d="M9 0.8 14.6 10.6H3.4Z" fill="C"/>',
+    star: '<path d="M9 0 10.5 4.2 15 4.3 11.4 7 12.7 11.3 9 8.8 5.3 11.3 6.6 7 3 4.3 7.5 4.2Z" fill="C"/>',
+    cross: '<path d="M7.2 0.8H10.8V4.2H14.2V7.8H10.8V11.2H7.2V7.8H3.8V4.2H7.2Z" fill="C"/>',
     diamond: '<path d="M9 0.5 14.5 6 9 11.5 3.5 6Z" fill="C"/>',
     hollow: '<path d="M9 1 14 6 9 11 4 6Z" fill="none" stroke="C" stroke-width="1.5"/>',
     square: '<rect x="3" y="0.5" width="12" height="11" rx="2" fill="C"/>',
@@ -66,6 +70,9 @@ const vitrim = (() => {
     removed: '<rect x="3" y="1" width="12" height="10" rx="2" fill="none" stroke="C" stroke-width="1.3" stroke-dasharray="3 2"/><path d="M3.5 10.5 14.5 1.5" stroke="C" stroke-width="1.3"/>',
     dash: '<path d="M0 6H18" stroke="C" stroke-width="1.3" stroke-dasharray="4 3"/>',
     line: '<path d="M0 6H18" stroke="C" stroke-width="2"/>',
+    faint: '<path d="M0 6H18" stroke="C" stroke-width="1" stroke-opacity="0.6"/>',
+    outline: '<rect x="1.5" y="1.5" width="15" height="9" rx="2.5" fill="none" stroke="C" stroke-width="1.5"/>',
+    ring: '<circle cx="9" cy="6" r="4.7" fill="none" stroke="C" stroke-width="1.5"/>',
   };
   const legend = (items) => {
     const box = element("div", {class: "legend"});
@@ -181,6 +188,7 @@ const vitrim = (() => {
         console.error(error);
       }
     }
+    for (const node of document.querySelectorAll("details.recipe")) node.removeAttribute("open");
   };
 
   return {chart, start, css, element, number, compact, points, percent, ci, withInterval, valueText, blocks, band, grid, axisX, axisY, plot, tip, hover};
