@@ -10,7 +10,7 @@
 namespace vitrim::app {
 
 void AnalyzeFlags::add_to(CLI::App& command, bool needs_calib) {
-  command.add_option("--calib", calib, "calibration images, labels unused: image folder, CIFAR .bin file, or synthetic:calib[:COUNT]")
+  command.add_option("--calib", calib, "calibration images, labels unused: image folder, tar shards, CIFAR .bin file, or synthetic:calib[:COUNT]")
       ->required(needs_calib);
   command.add_option("--images", images, "use only so many calibration images, spread over the classes")->check(CLI::Range(8, 10000000));
   command.add_option("--search", search, "how sets are searched")->check(CLI::IsMember({"exact", "beam", "greedy"}))->capture_default_str();

@@ -48,7 +48,7 @@ void add_eval(CLI::App& app, Context& context) {
   flags->common.precision = "f32";
   CLI::App* command = app.add_subcommand("eval", "accuracy of a model on labelled images");
   flags->model.add_to(*command);
-  command->add_option("--data", flags->source, "image folder, CIFAR .bin file, or synthetic:SPLIT[:COUNT]")->required();
+  command->add_option("--data", flags->source, "image folder, tar shards, CIFAR .bin file, or synthetic:SPLIT[:COUNT]")->required();
   flags->data.add_to(*command);
   flags->common.add_to(*command);
   command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });

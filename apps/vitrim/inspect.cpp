@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "command.h"
+#include "vitrim/core/atomic_file.h"
 #include "vitrim/core/layer_list.h"
 #include "vitrim/eval/cost.h"
 #include "vitrim/surgery/remove_attention.h"
@@ -18,7 +19,7 @@ using nlohmann::ordered_json;
 struct InspectFlags {
   CommonFlags common;
   ModelFlags model;
-  std::string remove;
+  std::string remove, write_spec;
 };
 
 std::string attention_name(const BlockSpec& block) { return block.attention == AttentionKind::kNone ? "none" : "softmax"; }
@@ -62,6 +63,7 @@ void print(const ModelSpec& spec, const std::string& title) {
 
 void run(const InspectFlags& flags) {
   flags.common.apply();
+  if (!flags.write_spec.empty()) check_writable(flags.write_spec);
   const ModelSpec spec = model::load_spec(flags.model.model, flags.model.hints());
   std::vector<int> layers;
   ModelSpec left;
@@ -83,6 +85,7 @@ void run(const InspectFlags& flags) {
       std::printf("parameters %+.1f %%, MACs %+.1f %%\n", 100 * change(before.params, after.params), 100 * change(before.macs, after.macs));
     }
   }
+  if (!flags.write_spec.empty()) write_text_file(flags.write_spec, to_json(layers.empty() ? spec : left) + "\n");
   flags.common.write_json(out.dump(2));
 }
 
@@ -93,6 +96,7 @@ void add_inspect(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("inspect", "parameters and MACs of a model, block by block");
   flags->model.add_to(*command);
   command->add_option("--remove-attention", flags->remove, "also show what is left without these layers' attention, such as 0,1,3");
+  command->add_option("--write-spec", flags->write_spec, "write the architecture (less the layers named) as a ModelSpec, for train --spec")->type_name("FILE");
   flags->common.add_to(*command, /*computes=*/false);
   command->callback([flags, &context] { context.run = [flags] { run(*flags); }; });
 }

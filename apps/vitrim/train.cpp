@@ -14,6 +14,14 @@ struct Flags {
   bool new_head = false;
 };
 
+// An architecture's name, or a file. A name says nothing about classes: those of the training images are taken.
+ModelSpec read_spec(const std::string& source, const model::LoadHints& hints) {
+  if (model::is_known_name(source)) return model::load_spec(source, hints);
+  ModelSpec spec = model_spec_from_json(read_text_file(source), source);
+  if (hints.image_size) throw UsageError("--image-size resizes --init or a known architecture; a ModelSpec file says its size itself");
+  return spec;
+}
+
 void run(const Flags& flags, const Context& context) {
   if (flags.spec.empty() == flags.init.empty()) throw UsageError("pass either --spec (from scratch) or --init (fine-tune)");
   if (flags.new_head && flags.init.empty()) throw UsageError("--new-head replaces the classifier of --init; a --spec says its classes itself");
@@ -23,11 +31,12 @@ void run(const Flags& flags, const Context& context) {
   TrainResult result;
   result.task = "train";
   result.init = flags.spec.empty() ? flags.init : flags.spec;
-  const ModelSpec spec = flags.spec.empty() ? model::load_spec(flags.init, hints) : model_spec_from_json(read_text_file(flags.spec), flags.spec);
+  ModelSpec spec = flags.spec.empty() ? model::load_spec(flags.init, hints) : read_spec(flags.spec, hints);
   const TrainInputs inputs = open_inputs(flags.train, spec, result.init);
   const uint64_t seed = flags.train.common.seed;
   std::unique_ptr<model::Model> model;
   if (!flags.spec.empty()) {
+    if (model::is_known_name(flags.spec)) spec.num_classes = inputs.dataset->num_classes();
     model = model::make_random_model(spec, seed);
   } else if (flags.new_head) {
     model = model::load_model_with_new_head(flags.init, inputs.dataset->num_classes(), seed, hints);
@@ -43,10 +52,10 @@ void run(const Flags& flags, const Context& context) {
 void add_train(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command = app.add_subcommand("train", "train a model from a ModelSpec, or fine-tune a checkpoint");
-  command->add_option("--spec", flags->spec, "ModelSpec (JSON) to train from scratch; its blocks may lack attention from the start")->type_name("FILE");
+  command->add_option("--spec", flags->spec, "architecture to train from scratch: a name such as deit_tiny_patch16_224, or a ModelSpec file (inspect --write-spec makes one), whose blocks may lack attention from the start");
   command->add_option("--init", flags->init, "checkpoint to start from");
   command->add_flag("--new-head", flags->new_head, "give --init a new classifier, for the classes of the training images");
-  command->add_option("--image-size", flags->image_size, "train --init at another image size; position embeddings are resized")->check(CLI::PositiveNumber);
+  command->add_option("--image-size", flags->image_size, "train at another image size; the position embedding of --init is resized")->check(CLI::PositiveNumber);
   flags->train.add_to(*command);
   command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });
 }

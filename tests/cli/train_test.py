@@ -171,6 +171,19 @@ class Dilute(TrainCase):
         self.assertEqual(result["reason"], "te, beam")
 
 
+class FromTheGroundUp(TrainCase):
+    def test_a_spec_whose_bottom_blocks_have_no_attention(self):
+        self.run_vitrim("inspect", "model.safetensors", "--remove-attention", "0,1", "--write-spec", "spec.json")
+        self.run_vitrim("train", "--spec", "spec.json", "--recipe", "plain", "--resize", "32", "--data", "synthetic:train:32", "--batch-size", "16",
+                        "--epochs", "1", "--warm-up-epochs", "0", "--set", "regularization.high_frequency_weight=0.01", "-o", "out.safetensors")
+        self.assertEqual([b["attention"] for b in self.json_of("inspect", "out.safetensors")["blocks"]], ["none", "none", "softmax", "softmax"])
+
+    def test_new_head_and_image_size(self):
+        self.run_vitrim("train", "--init", "model.safetensors", "--new-head", "--image-size", "48", "--resize", "48", "--recipe", "plain", "--data",
+                        "synthetic:train:32", "--batch-size", "16", "--epochs", "1", "--warm-up-epochs", "0", "-o", "out.safetensors")
+        self.run_vitrim("eval", "out.safetensors", "--data", "synthetic:test:20")
+
+
 class BadInput(TrainCase):
     def test_recipes(self):
         data = ("train", "--init", "model.safetensors", "--resize", "32", "--data", "synthetic:train:32", "-o", "out.safetensors")
