@@ -75,22 +75,26 @@ int Group::size() const { return impl_->place.size; }
 int Group::local_rank() const { return impl_->place.local_rank; }
 
 void Group::checked(const std::string& doing, const std::function<void()>& work) const {
-  try {
-    work();
-  } catch (const Error&) {
-    throw;
-  } catch (const std::logic_error&) {  // a bad argument
-    throw;
-  } catch (const Lost& lost) {
-    throw Error("rank " + std::to_string(rank()) + " of " + std::to_string(size()) + ": rank " +
-                std::to_string(lost.rank) + " gave no sign of life while " + doing +
-                "; its process hangs, or its machine or the network is down");
-  } catch (const std::exception& error) {
+  const std::string me = "rank " + std::to_string(rank()) + " of " + std::to_string(size()) + ": ";
+  const auto lost_contact = [&](const std::exception& error) {
     check_cancelled();  // the others were most likely stopped by the same Ctrl-C
     const std::string other = size() == 2 ? "rank " + std::to_string(1 - rank()) : "another rank";
-    throw Error("rank " + std::to_string(rank()) + " of " + std::to_string(size()) + ": " + other +
-                " stopped answering while " + doing + " (" + reason(error.what()) +
-                "); its own message says why");
+    return Error(me + other + " stopped answering while " + doing + " (" + reason(error.what()) +
+                 "); its own message, if it left one, says why");
+  };
+  try {
+    work();
+  } catch (const Lost& lost) {
+    throw Error(me + "rank " + std::to_string(lost.rank) + " gave no sign of life while " + doing +
+                "; its process hangs, or its machine or the network is down");
+  } catch (const c10::DistError& error) {
+    throw lost_contact(error);
+  } catch (const c10::Error&) {  // LibTorch's errors about anything else
+    throw;
+  } catch (const Error&) {
+    throw;
+  } catch (const std::runtime_error& error) {  // Gloo's own
+    throw lost_contact(error);
   }
 }
 

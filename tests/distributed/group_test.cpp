@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "../core/expect_throw.h"
+#include "vitrim/core/error.h"
 #include "vitrim/distributed/gradient_reducer.h"
 
 namespace vitrim::distributed {
@@ -42,6 +43,19 @@ TEST(GroupOfOne, BadArguments) {
                        "requires its gradient"));
   EXPECT_TRUE(
       contains(message_of<std::invalid_argument>([&] { GradientReducer({}, shared); }), "must not be empty"));
+}
+
+TEST(GroupOfOne, OnlyFailuresOfOtherRanksAreTranslated) {
+  Group group;
+  const auto doing = [&](auto thrown) { group.checked("counting", [&] { throw thrown; }); };
+  EXPECT_TRUE(contains(
+      message_of<Error>([&] { doing(std::runtime_error("[/gloo/pair.cc:1] Connection closed. Really.")); }),
+      "stopped answering while counting (Connection closed);"));
+  EXPECT_EQ(message_of<Error>([&] { doing(Error("a sentence")); }), "a sentence");
+  EXPECT_EQ(message_of<std::invalid_argument>([&] { doing(std::invalid_argument("an argument")); }),
+            "an argument");
+  EXPECT_THROW(doing(std::bad_alloc()), std::bad_alloc);
+  EXPECT_THROW(group.checked("counting", [] { at::zeros({2}).view({3}); }), c10::Error);
 }
 
 TEST(GroupOfOne, ReducerLeavesGradientsAlone) {
