@@ -249,10 +249,11 @@ void curves_figure(Page& page, const Inputs& inputs) {
 /// compared with a dense one that was trained as long.
 void runs_table(Page& page, const Inputs& inputs) {
   const auto& first = inputs.trainings.front();
-  Table table("Key figures of each run",
-              {"Run", "Removed layers", "Chosen by", "Epochs", num("Top-1"), num("95 % interval"),
-               num("Change to before"), num("95 % interval"), num("McNemar"), num("Change to " + first.label),
-               num("95 % interval"), num("McNemar"), num("Parameters"), num("MACs"), num("Time")});
+  Table table(
+      "Key figures of each run",
+      {"Run", "Removed layers", "Chosen by", "Epochs", num("Top-1"), num("95 % interval"),
+       num("Change by the run"), num("95 % interval"), num("McNemar"), num("Change to " + first.label),
+       num("95 % interval"), num("McNemar"), num("Parameters"), num("MACs"), num("Time")});
   for (const auto& item : inputs.trainings) {
     const TrainResult& result = item.value.result;
     const std::optional<EvalResult>& eval = result.evaluation;
@@ -268,7 +269,7 @@ void runs_table(Page& page, const Inputs& inputs) {
     std::vector<Cell> cells{item.label,
                             layer_names(result.removed),
                             result.reason.empty() ? kDash : result.reason.c_str(),
-                            status(item.value),
+                            so_far(item.value) + (item.value.finished ? "" : ", log alone"),
                             num(eval ? percent(eval->top1) : kDash),
                             num(eval ? interval(eval->top1_ci95) : kDash)};
     paired(result.paired, cells);
@@ -348,9 +349,9 @@ void flow_figure(Page& page, const Training& run) {
                            "blue, up is orange. ") +
                    (diluted ? "As lambda falls (the curve on top), the attention of the outlined blocks goes "
                               "out; where the same blocks' MLPs "
-                              "turn orange, they have taken up what it carried, and a transfer entropy near "
-                              "0 says that the output no longer "
-                              "needs it."
+                              "turn orange, they have taken up what it carried, and a transfer entropy that "
+                              "is small before "
+                              "lambda has reached 0 says that the output no longer needs it."
                             : "Layers that gain entropy come to carry more of the information."),
                {{"epochs", columns}, {"blocks", blocks}, {"removed", run.result.removed}},
                table.html()});

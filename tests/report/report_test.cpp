@@ -8,6 +8,7 @@
 
 #include "report/fixture.h"
 #include "vitrim/core/error.h"
+#include "vitrim/core/train_artifacts.h"
 
 namespace {
 
@@ -185,6 +186,137 @@ TEST(Report, IsSmall) {
   large.compressed = fixture::eval("s", 0.78, 50000);
   EXPECT_LT(render({{"a.json", vitrim::to_json(large)}}, "t").size(), 2u << 20)
       << "per-image hits stay out of the page";
+}
+
+std::string one_line(std::string text) {
+  std::erase(text, '\n');
+  return text;
+}
+
+TEST(Report, DilutionShowsCurvesFlowAndAccuracy) {
+  const auto run = fixture::training();
+  const std::string page = body(render({{"runs/d.json", vitrim::to_json(run)}}, "t"));
+  EXPECT_EQ(charts(page), "curves flow accuracy ");
+  EXPECT_TRUE(contains(page, "The attention of blocks 1, 3, 4, diluted away within 6 epochs of 10."));
+  EXPECT_TRUE(contains(page, "\"name\":\"dense\""));
+  EXPECT_TRUE(contains(page, "\"name\":\"diluted\""));
+  EXPECT_EQ(count(page, "\"difference\""), 1u);
+  EXPECT_TRUE(contains(page, "95 % interval [\u22121.9, +0.5] on the same images; McNemar p = 0.21")) << page;
+  EXPECT_TRUE(contains(page, "weights of epoch 10 were exported"));
+  EXPECT_TRUE(contains(page, "vitrim dilute vit_tiny.safetensors"));
+  EXPECT_FALSE(contains(page, ":nan"));
+}
+
+TEST(Report, RecipeIsATableOfKeys) {
+  const std::string page = body(render({{"d.json", vitrim::to_json(fixture::training())}}, "t"));
+  EXPECT_EQ(count(page, "<details class=\"recipe\" open>"), 1u);
+  EXPECT_TRUE(contains(page, "<th scope=\"row\">schedule</th><td>batch_size</td><td>128</td>"));
+  EXPECT_TRUE(contains(page, "<td>teacher</td><td>&lt;teacher&gt;</td>"));
+  EXPECT_TRUE(contains(page, "<td>seeded</td><td>true</td>"));
+}
+
+TEST(Report, TrainingAloneHasNoLambda) {
+  const std::string page = body(render({{"t.json", vitrim::to_json(fixture::training({}))}}, "t"));
+  EXPECT_EQ(charts(page), "curves accuracy ");
+  EXPECT_TRUE(contains(page, "Trained for 10 epochs."));
+  EXPECT_FALSE(contains(page, "Lambda is what is left"));
+  EXPECT_EQ(count(page, "\"difference\""), 0u);
+}
+
+TEST(Report, LogsShowWhatThereIs) {
+  const auto run = fixture::training();
+  std::string killed = fixture::training_log(run, 4, 3);
+  killed.resize(killed.size() - 20);  // in the middle of its last line
+  const std::string page = body(render({{"k.jsonl", killed}}, "t"));
+  EXPECT_EQ(charts(page), "curves flow ");
+  EXPECT_TRUE(contains(
+      page, "diluted to 0.167 so far: 4 of 10 epochs, from the log of a run that goes on or was stopped."));
+  EXPECT_TRUE(contains(page, ">4 of 10</dd>"));
+  EXPECT_EQ(count(page, "\"epoch\":5"), 0u);
+  EXPECT_TRUE(contains(page, "5, to step 660"));  // the third line of the epoch was cut off
+
+  const std::string young = body(render({{"y.jsonl", fixture::training_log(run, 0, 4)}}, "t"));
+  EXPECT_EQ(charts(young), "curves ");
+  EXPECT_TRUE(contains(young, "\"unit\":\"step\""));
+  EXPECT_TRUE(contains(young, "step by step"));
+  const std::string only_head = body(render({{"h.jsonl", fixture::training_log(run, 0)}}, "t"));
+  EXPECT_EQ(charts(only_head), "");
+  EXPECT_TRUE(contains(only_head, "Nothing is logged yet"));
+  const std::string whole = body(render({{"w.jsonl", fixture::training_log(run, 10)}}, "t"));
+  EXPECT_TRUE(contains(whole, "10 of 10 epochs, from its log alone"));
+}
+
+TEST(Report, ARunAndItsLogAreOne) {
+  const auto run = fixture::training();
+  const std::string json = vitrim::to_json(run), log = fixture::training_log(run, 10);
+  for (const bool log_first : {true, false}) {
+    std::vector<Document> documents{{"d.json", json}, {"d.jsonl", log}};
+    if (log_first) std::swap(documents[0], documents[1]);
+    const std::string page = body(render(documents, "t"));
+    EXPECT_EQ(charts(page), "curves flow accuracy ");
+    EXPECT_EQ(count(page, "\"chosen\":10"), 1u);
+    EXPECT_EQ(count(page, "\"step\":"), 50u);  // a line every 30 of 1500 steps
+    EXPECT_TRUE(contains(page, "d.json <small>"));
+    EXPECT_FALSE(contains(page, "d.jsonl"));
+  }
+  auto other = run;
+  other.epochs[2].loss += 1e-12;
+  EXPECT_TRUE(contains(render({{"d.json", json}, {"d.jsonl", fixture::training_log(other, 10)}}, "t"),
+                       "2 training runs compared."));
+}
+
+TEST(Report, RunsAreComparedWithTheFirst) {
+  const auto dense = fixture::training({});
+  const std::string page =
+      one_line(body(render({{"dense.json", vitrim::to_json(dense)},
+                            {"a.json", vitrim::to_json(fixture::training())},
+                            {"b.jsonl", fixture::training_log(fixture::training({2}), 3)}},
+                           "t")));
+  EXPECT_TRUE(contains(page, "3 training runs compared."));
+  EXPECT_TRUE(contains(page, "From logs alone: b.jsonl, 3 of 10 epochs"));
+  EXPECT_TRUE(contains(page, "Change to dense.json"));
+  EXPECT_EQ(count(page, "data-chart=\"curves\""), 1u);
+  EXPECT_EQ(count(page, "data-chart=\"flow\""), 2u);
+  EXPECT_EQ(count(page, "\"role\":\"dense\""), 1u);
+  // The difference of the two evaluations, counted here: over the same images, in points with one decimal.
+  const auto diluted = fixture::training();
+  const double points = 100 * (diluted.evaluation->top1 - dense.evaluation->top1);
+  ASSERT_LT(points, -0.05);
+  char text[16];
+  std::snprintf(text, sizeof text, "\u2212%.1f", -points);
+  const std::regex cells("<tr><th scope=\"row\">a.json</th>(.*?)</tr>");
+  std::smatch row;
+  ASSERT_TRUE(std::regex_search(page, row, cells));
+  EXPECT_TRUE(contains(row[1].str(), std::string(">") + text + "<")) << row[1].str();
+}
+
+TEST(Report, LongRunsStaySmall) {
+  auto run = fixture::training({0, 1}, 2000, false);
+  std::string log = vitrim::log_header(run) + "\n";
+  for (int i = 1; i <= 100000; ++i) {
+    log += R"({"event":"step","epoch":1,"step":)" + std::to_string(i) +
+           R"(,"loss":1,"learning_rate":0.001,"lambda":0.5,"images_per_second":100,"memory_gib":1})" + "\n";
+  }
+  EXPECT_LT(render({{"a.jsonl", log}}, "t").size(), 1u << 20);
+  EXPECT_LT(count(body(render({{"a.jsonl", log}}, "t")), "\"step\":"), 502u);
+  // 100 columns of a heat map, first and last among them.
+  const std::string page = body(render({{"a.json", vitrim::to_json(run)}}, "t"));
+  const std::string flow = page.substr(page.find("data-chart=\"flow\""));
+  EXPECT_EQ(count(flow, "\"lambda\":"), 100u);
+  EXPECT_TRUE(contains(flow, "\"epoch\":1,"));
+  EXPECT_TRUE(contains(flow, "\"epoch\":2000,"));
+}
+
+TEST(Report, DamagedLogsAreNamedWithTheirLine) {
+  const std::string log = fixture::training_log(fixture::training(), 2);
+  std::string damaged = log;
+  damaged.insert(damaged.find('\n') + 3, "x");
+  try {
+    render({{"runs/odd.jsonl", damaged}}, "t");
+    ADD_FAILURE() << "a damaged line was read";
+  } catch (const vitrim::FormatError& error) {
+    EXPECT_TRUE(contains(error.what(), "runs/odd.jsonl: line 2: ")) << error.what();
+  }
 }
 
 TEST(Report, TablesStandWithoutScript) {
