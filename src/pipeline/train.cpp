@@ -12,11 +12,12 @@ namespace vitrim::pipeline {
 
 namespace {
 
-// The model as it is at lambda, as a model of its own.
-std::unique_ptr<model::Model> snapshot(const model::Model& model, const std::vector<int>& layers, double lambda) {
+// The model as it is at lambda, as a model of its own. `fold` says whether the factor 2 of removed layers goes into the weights, as in what is exported, or
+// stays in the spec: entropies depend on scale, and folding would move them.
+std::unique_ptr<model::Model> snapshot(const model::Model& model, const std::vector<int>& layers, double lambda, bool fold) {
   surgery::SpecAndWeights parts{model.spec(), {}};
   for (const auto& [name, tensor] : model.parameters().entries()) parts.weights.add(name, tensor.detach());
-  if (!layers.empty()) parts = surgery::dilute(parts, layers, lambda);
+  if (!layers.empty()) parts = fold || lambda > 0 ? surgery::dilute(parts, layers, lambda) : surgery::remove_attention(parts, layers, 2.0);
   auto out = model::make_model(parts.spec, parts.weights);
   out->set_device(model.device());
   out->set_compute_dtype(model.compute_dtype());
@@ -68,14 +69,14 @@ TrainRun train_run(model::Model& model, const data::Dataset& dataset, const Trai
     const bool last = record.epoch == run.recipe.epochs;
     const bool evaluates = judged && (run.keep_best || (options.eval_every > 0 && (record.epoch % options.eval_every == 0 || last)));
     if (!evaluates && !options.track) return;
-    const auto model_now = snapshot(now, layers, lambda);
+    const auto model_now = snapshot(now, layers, lambda, /*fold=*/false);
     if (evaluates) (ema ? record.ema_top1 : record.top1) = eval::evaluate(*model_now, *judged, options.accuracy).top1;
     if (options.track) track(*model_now, layers, lambda, *options.track, options.train.group.get(), record);
   };
   const train::Trained trained = train::train(model, dataset, run);
   result.epochs = trained.epochs;
   result.chosen_epoch = trained.chosen_epoch;
-  out.model = snapshot(model, layers, 0);
+  out.model = snapshot(model, layers, 0, /*fold=*/true);
   if (options.evaluation) {
     result.evaluation = eval::evaluate(*out.model, *options.evaluation, options.accuracy);
     if (result.dense) result.paired = eval::compare_paired(result.dense->correct, result.evaluation->correct);

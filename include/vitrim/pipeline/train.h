@@ -25,8 +25,7 @@ struct TrainRun {
   TrainResult result;                   ///< manifest and names are left to the caller
 };
 
-/// Trains `model` in place (train::train) and returns what is to be exported. What is evaluated in between and at the end is that export: at lambda 0 cut and
-/// folded, before that with the attention that is left.
+/// Trains `model` in place (train::train) and returns what is to be exported: cut and folded. In between, the model is evaluated as it is at that epoch's lambda.
 TrainRun train_run(model::Model& model, const data::Dataset& dataset, const TrainRunOptions& options);
 
 }  // namespace vitrim::pipeline
