@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""The table of benchmarks/cifar100.sh's rows: top-1 with Wilson's interval, and paired against the dense model trained as long (same seed, same images).
+
+usage: benchmarks/cifar100_table.py [RESULTS_DIR]; Markdown on standard output. Rows that are not there yet are left out.
+"""
+
+import glob
+import json
+import math
+import os
+import random
+import sys
+
+ROWS = [("dense", "dense, fine-tuned from ImageNet"), ("dense_longer", "dense, fine-tuned as long as the rows below"),
+        ("nose_25", "NOSE 25 %, diluted"), ("nose_33", "NOSE 33 %, diluted"), ("random_25", "random 25 %, diluted"),
+        ("first_25", "first 25 %, diluted"), ("cut_25", "NOSE's set cut at once, fine-tuned"), ("cut_33", "NOSE's 33 % cut at once, fine-tuned"),
+        ("absorbed_25", "NOSE's set absorbed, fine-tuned"), ("absorbed_33", "NOSE's 33 % absorbed, fine-tuned")]
+
+
+def wilson(k, n, z=1.959964):
+    p, d = k / n, 1 + z * z / n
+    middle, half = (p + z * z / (2 * n)) / d, z / d * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return middle - half, middle + half
+
+
+def mcnemar(a, b):
+    """Exact, two-sided."""
+    lost, won = sum(x == "1" and y == "0" for x, y in zip(a, b)), sum(x == "0" and y == "1" for x, y in zip(a, b))
+    n, k = lost + won, min(lost, won)
+    return min(1.0, 2 * sum(math.comb(n, i) for i in range(k + 1)) / 2**n) if n else 1.0
+
+
+def paired(a, b):
+    """Difference b - a in points with its bootstrap interval over images."""
+    d = [int(y) - int(x) for x, y in zip(a, b)]
+    draw = random.Random(0)
+    n, counts = len(d), [d.count(v) for v in (-1, 0, 1)]
+    means = []
+    for _ in range(2000):  # the resampled sum depends only on how often each of the three values is drawn
+        s = sum(draw.choices((-1, 0, 1), counts, k=n))
+        means.append(100 * s / n)
+    means.sort()
+    return 100 * sum(d) / n, means[50], means[1949]
+
+
+def main():
+    folder = sys.argv[1] if len(sys.argv) > 1 else "benchmarks/results/cifar100"
+    results = {}
+    for path in glob.glob(os.path.join(folder, "*.seed*.json")):
+        name, seed, _ = os.path.basename(path).rsplit(".", 2)
+        with open(path, encoding="utf-8") as file:
+            results[name, int(seed.removeprefix("seed"))] = json.load(file)
+    print("| row | attention removed | epochs | seed | top-1 (95 % interval) | against dense, trained as long (95 % interval) | McNemar p |")
+    print("|---|---|---|---|---|---|---|")
+    for name, title in ROWS:
+        for seed in sorted(s for n, s in results if n == name):
+            r = results[name, seed]
+            e = r["evaluation"]
+            low, high = wilson(e["correct"].count("1"), e["images"])
+            line = f"| {title} | {', '.join(map(str, r['removed'])) or layers_gone(folder, name)} | {len(r['epochs'])} | {seed} | " \
+                   f"{100 * e['top1']:.1f} % ({100 * low:.1f} to {100 * high:.1f}) |"
+            base = results.get(("dense_longer", seed))
+            if base and name not in ("dense", "dense_longer"):
+                a, b = base["evaluation"]["correct"], e["correct"]
+                d, low, high = paired(a, b)
+                line += f" {d:+.1f} ({low:+.1f} to {high:+.1f}) | {mcnemar(a, b):.2g} |"
+            else:
+                line += " | |"
+            print(line)
+
+
+def layers_gone(folder, name):
+    """Rows that begin with an absorbed model: what absorption removed."""
+    path = os.path.join(folder, name + ".json")
+    if not os.path.exists(path):
+        return "none"
+    with open(path, encoding="utf-8") as file:
+        return ", ".join(map(str, json.load(file)["removed"]))
+
+
+if __name__ == "__main__":
+    main()
