@@ -55,6 +55,21 @@ TEST_P(EveryVariant, SpecIsInferredFromTheWeights) {
   EXPECT_EQ(to_json(inferred), to_json(GetParam().spec));
 }
 
+// Stochastic depth: a branch that is dropped for an image adds nothing to it, one that is kept counts for more.
+TEST_P(EveryVariant, DropPathScalesBranchesImageByImage) {
+  const at::NoGradGuard no_grad;
+  const auto model = make_model(GetParam().spec, test::lively_weights(GetParam().spec, 5));
+  const at::Tensor x = model->embed(test::colour_input(3));
+  DropPath drop;
+  drop.attention = at::tensor({0.0f, 1.0f, 2.0f}).reshape({3, 1, 1});
+  drop.mlp = at::tensor({1.0f, 0.0f, 2.0f}).reshape({3, 1, 1});
+  BlockTrace trace;
+  const at::Tensor z = model->run_block(1, x, diluted(0.5), &trace, drop);
+  const at::Tensor y = x * 1.5 + trace.attention * drop.attention * 0.5;
+  EXPECT_LT(relative_difference(trace.after_attention, y), 1e-6);  // one product and one sum of float32 each
+  EXPECT_LT(relative_difference(z, y + trace.mlp * drop.mlp), 1e-6);
+}
+
 TEST_P(EveryVariant, Bfloat16IsNear) {
   const at::NoGradGuard no_grad;
   const auto model = test::lively_model(GetParam().spec);
@@ -245,6 +260,20 @@ TEST(LoadModel, AtAnotherImageSize) {
   EXPECT_EQ(model->spec().num_tokens(), 37);
   EXPECT_EQ(model->parameter("pos_embed").size(1), 37);
   EXPECT_EQ(model->spec().preprocess->crop, 48) << "images must come in the size that the model takes";
+}
+
+TEST(LoadModel, WithAClassifierForOtherClasses) {
+  const TempDir folder;
+  ModelSpec spec = test::small_spec();
+  spec.distillation_token = true;
+  save_model(*make_random_model(spec, 1), folder.file("model.safetensors"));
+  const auto before = load_model(folder.file("model.safetensors")), after = load_model_with_new_head(folder.file("model.safetensors"), 7, 3);
+  EXPECT_EQ(after->spec().num_classes, 7);
+  EXPECT_EQ(after->forward(test::colour_input(2)).logits.sizes(), (std::vector<int64_t>{2, 7}));
+  for (const auto& [name, tensor] : after->parameters().entries()) {
+    EXPECT_TRUE(name.rfind("head", 0) == 0 || at::equal(tensor, before->parameter(name))) << name;
+  }
+  EXPECT_TRUE(at::equal(after->parameter("head.weight"), load_model_with_new_head(folder.file("model.safetensors"), 7, 3)->parameter("head.weight")));
 }
 
 TEST(LoadModel, NamesTheNearestArchitecture) {

@@ -82,6 +82,23 @@ TEST_P(EveryVariant, CutIsMasked) {
   }
 }
 
+TEST_P(EveryVariant, ADilutedModelIsTheOneWithGains) {
+  const at::Tensor images = test::colour_input(3);
+  const auto whole = make(dense());
+  for (double lambda : {1.0, 0.3}) {
+    std::vector<model::BlockGain> gains(4);
+    for (int layer : kLayers) gains[layer] = model::diluted(lambda);
+    const Outcome a = run(*whole, images, gains), b = run(*make(dilute(dense(), kLayers, lambda)), images);
+    EXPECT_LT(relative_difference(b.logits, a.logits), rounding()) << lambda;
+  }
+  // At 0 the layers are gone and their factor folded: what remove and fold make of them, to the bit.
+  const SpecAndWeights nothing = dilute(dense(), kLayers, 0), folded = fold_stream_gains(remove_attention(dense(), kLayers, 2));
+  EXPECT_EQ(nothing.spec, folded.spec);
+  for (const auto& [name, tensor] : folded.weights.entries()) EXPECT_TRUE(at::equal(nothing.weights.at(name), tensor)) << name;
+  EXPECT_THROW(dilute(dense(), kLayers, 1.5), std::invalid_argument);
+  EXPECT_THROW(dilute(dense(), {7}, 0.5), std::invalid_argument);
+}
+
 // LN(g x) differs from LN(x) by at most eps / (2 var x) relative: sum that over all norms on the way, with
 // the smallest variance of a token.
 double epsilon_bound(const model::Model& model, const at::Tensor& images) {
