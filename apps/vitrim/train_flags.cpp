@@ -151,6 +151,7 @@ void train_and_write(const TrainFlags& flags, const Context& context, model::Mod
   options.train.preprocess = inputs.preprocess;
   options.train.dilute = layers;
   options.train.seed = flags.common.seed;
+  options.train.max_corrupt = flags.data.max_corrupt;
   options.train.group = group;
   options.accuracy.group = group.get();
   options.train.resume = flags.resume;

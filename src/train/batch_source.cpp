@@ -8,6 +8,7 @@
 
 #include "train/streams.h"
 #include "vitrim/core/error.h"
+#include "vitrim/core/log.h"
 #include "vitrim/core/random.h"
 #include "vitrim/data/augment.h"
 #include "vitrim/data/transform.h"
@@ -55,11 +56,32 @@ void BatchSource::begin_epoch(int64_t epoch) {
   order_ = sampler_.epoch(epoch);
 }
 
+data::Image BatchSource::read(int64_t& index) const {
+  for (int64_t tried = 0;; ++tried) {
+    try {
+      return dataset_.read(index);
+    } catch (const FormatError& error) {
+      {
+        const std::lock_guard lock(corrupt_mutex_);
+        const bool fresh = corrupt_.insert(index).second;
+        const auto count = static_cast<int64_t>(corrupt_.size());
+        if (count > options_.max_corrupt || tried + 1 >= dataset_.size()) {
+          throw Error(std::string(error.what()) + "; " + std::to_string(count) + " corrupt images are more than --max-corrupt " +
+                      std::to_string(options_.max_corrupt) + " allows: replace or remove them, or allow more and --resume");
+        }
+        if (fresh) log_warning(std::string(error.what()) + "; the next image stands in for it");
+      }
+      index = (index + 1) % dataset_.size();
+    }
+  }
+}
+
 void BatchSource::load(int64_t position, at::Tensor& image, at::Tensor& target) const {
-  const int64_t index = order_[static_cast<size_t>(position)];
+  int64_t index = order_[static_cast<size_t>(position)];
+  const data::Image original = read(index);
   // Positions count on from epoch to epoch, so no two images of a run are varied alike.
   Random random(options_.seed, stream(Stream::kAugment, static_cast<uint64_t>(epoch_ * static_cast<int64_t>(order_.size()) + position)));
-  const data::Image varied = data::augment(dataset_.read(index), options_.preprocess, recipe_.augment, random);
+  const data::Image varied = data::augment(original, options_.preprocess, recipe_.augment, random);
   data::normalize(varied, options_.preprocess, image.mutable_data_ptr<float>());
   data::random_erase(image, recipe_.augment, random);
   const double off = recipe_.label_smoothing / static_cast<double>(options_.num_classes);

@@ -42,6 +42,7 @@ BatchSourceOptions source_options(const model::Model& model, const TrainOptions&
   out.depth = model.num_blocks();
   out.ranks = options.group ? options.group->size() : 1;
   out.seed = options.seed;
+  out.max_corrupt = options.max_corrupt;
   return out;
 }
 
@@ -61,6 +62,7 @@ class Run {
       state_.recipe = to_toml(options.recipe);
       state_.identity = options.identity;
     }
+    agree_on_start();
     model_.set_requires_grad(true);
     if (options.recipe.ema_decay > 0 && state_.ema.size() == 0) {
       for (const auto& [name, tensor] : model_.parameters().entries()) state_.ema.add(name, tensor.detach().clone());
@@ -71,9 +73,8 @@ class Run {
 
   Trained finish() {
     const Recipe& recipe = options_.recipe;
-    const int64_t total = recipe.epochs * source_.steps_per_epoch();
-    Progress progress("train", total * source_.batch_size(), "images");
-    progress.advance((state_.epoch * source_.steps_per_epoch() + state_.batch) * source_.batch_size());
+    // Of a resumed run only what is left counts, so that rate and time left are true.
+    Progress progress("train", (recipe.epochs * source_.steps_per_epoch() - steps_done()) * source_.batch_size(), "images");
     last_saved_ = Clock::now();
     try {
       while (state_.epoch < recipe.epochs) {
@@ -166,6 +167,23 @@ class Run {
       }
       if (state_.batch < source_.steps_per_epoch() && seconds_since(last_saved_) > options_.state_minutes * 60) save();
       progress.advance(source_.batch_size());
+    }
+  }
+
+  // All ranks must begin at the same place, and do with rank 0's weights (and what goes with them, if they resume: from one file).
+  void agree_on_start() {
+    if (!options_.group || options_.group->size() == 1) return;
+    const std::string mine = resumed_ ? "epoch " + std::to_string(state_.epoch) + ", batch " + std::to_string(state_.batch) : "the start";
+    const std::vector<std::string> all = options_.group->all_gather(mine);
+    for (size_t rank = 1; rank < all.size(); ++rank) {
+      if (all[rank] == all[0]) continue;
+      throw Error("rank 0 begins at " + all[0] + ", rank " + std::to_string(rank) + " at " + all[rank] +
+                  "; put the training state (--state) where all ranks see it");
+    }
+    for (const auto& [name, tensor] : model_.parameters().entries()) {
+      const at::Tensor own = tensor.detach().clone();
+      options_.group->broadcast(own);
+      model_.set_parameter(name, own);
     }
   }
 

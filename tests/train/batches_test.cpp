@@ -8,9 +8,11 @@
 
 #include <gtest/gtest.h>
 
+#include "core/expect_throw.h"
 #include "model/small_models.h"
 #include "train/prefetch.h"
 #include "train/small_dataset.h"
+#include "vitrim/core/error.h"
 #include "vitrim/train/batch_source.h"
 #include "vitrim/train/dilution.h"
 #include "vitrim/train/loss.h"
@@ -124,6 +126,27 @@ TEST(BatchSource, WithoutVariationItIsTheImageAndItsLabel) {
     // (x / 255 - 0.5) / 0.5 is below 0 for dark images and above for bright ones.
     EXPECT_EQ(rows.images[i].mean().item<double>() > 0, label == 1);
   }
+}
+
+TEST(BatchSource, OtherImagesStandInForCorruptOnes) {
+  test::BrightAndDark images(16);
+  images.on_read = [](int64_t index) {
+    if (index == 4) throw FormatError("image 4", "", "is cut off");
+  };
+  BatchSourceOptions options = source_options();
+  options.max_corrupt = 1;
+  BatchSource source(images, test::plain_recipe(), options);
+  source.begin_epoch(0);
+  const Rows rows = source.rows(0, 0, 16);
+  // Image 5, which is bright, stands in for the dark image 4: its label comes with it.
+  EXPECT_EQ((rows.targets.argmax(1) == 1).sum().item<int64_t>(), 9);
+  EXPECT_EQ((rows.images.mean({1, 2, 3}) > 0).sum().item<int64_t>(), 9);
+  options.max_corrupt = 0;
+  BatchSource strict(images, test::plain_recipe(), options);
+  strict.begin_epoch(0);
+  const std::string message = message_of<Error>([&] { strict.rows(0, 0, 16); });
+  EXPECT_TRUE(contains(message, "image 4"));
+  EXPECT_TRUE(contains(message, "--max-corrupt"));
 }
 
 TEST(BatchSource, MixedTargetsSayWhatIsInThePicture) {

@@ -4,6 +4,8 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <mutex>
+#include <set>
 #include <vector>
 
 #include "vitrim/core/model_spec.h"
@@ -26,6 +28,7 @@ struct BatchSourceOptions {
   int64_t depth = 0;        ///< blocks, for stochastic depth: its rate grows linearly from 0 to recipe.drop_path at the last block
   int ranks = 1;
   uint64_t seed = 0;
+  int64_t max_corrupt = 0;  ///< corrupt images for which the next one in the data set stands in
 };
 
 /// Assembles batches. All randomness is a function of seed, epoch, step and row, so rows come out the same however a batch is shared among ranks and
@@ -41,10 +44,12 @@ class BatchSource {
   int64_t batch_size() const { return recipe_.batch_size; }
   /// Draws the epoch's order; call before rows of it are asked for, not while.
   void begin_epoch(int64_t epoch);
-  /// Rows [begin, end) of the epoch's step `step`. Thread-safe. Throws FormatError where an image is corrupt.
+  /// Rows [begin, end) of the epoch's step `step`. Thread-safe. Throws Error where more than max_corrupt images are corrupt.
   Rows rows(int64_t step, int64_t begin, int64_t end) const;
 
  private:
+  /// Reads image `index`, or where that is corrupt the next one that is not; sets `index` to the one read.
+  data::Image read(int64_t& index) const;
   void load(int64_t position, at::Tensor& image, at::Tensor& target) const;
   void mix(int64_t position, at::Tensor& images, at::Tensor& targets, int64_t row) const;
   at::Tensor stochastic_depth(int64_t first_position, int64_t n) const;
@@ -53,6 +58,8 @@ class BatchSource {
   Recipe recipe_;
   BatchSourceOptions options_;
   Sampler sampler_;
+  mutable std::mutex corrupt_mutex_;
+  mutable std::set<int64_t> corrupt_;
   int64_t epoch_ = -1;
   std::vector<int64_t> order_;
 };

@@ -22,6 +22,7 @@ struct TrainOptions {
   const model::Model* teacher = nullptr;  ///< of distillation; sees the same pixels
   PreprocessSpec teacher_preprocess;    ///< its mean and std
   uint64_t seed = 0;
+  int64_t max_corrupt = 0;              ///< corrupt images that others stand in for (each named in a warning) before the run ends
   std::shared_ptr<distributed::Group> group;  ///< the ranks that train together; null: this process alone
 
   std::string state_path;               ///< training state, written after every epoch, every `state_minutes` and on a stop; empty: none
