@@ -36,15 +36,20 @@ row dense_longer train --init "$dense"
 # 3. Diluted; the set is chosen once, on unlabelled training images.
 row nose_25 dilute "$dense" --remove 25% --dilution-epochs "${DILUTION:-4}" --track-entropy 200
 chosen=$(layers "$out/nose_25.seed0.json" removed)
-# 5. and 6. The same set cut at once and fine-tuned; absorbed (benchmarks/nose_vit_tiny.sh's way) and fine-tuned.
-row cut_25 dilute "$dense" --remove-attention "$chosen" --dilution-epochs 0
-if [ ! -s "$work/absorbed_25.safetensors" ]; then
-  "$vitrim" compress "$dense" --calib "$work/train.bin" --images 1000 --eval "$work/test.bin" --remove-attention "$chosen" \
-    -o "$work/absorbed_25.safetensors" --json "$out/absorbed_25.json"
-fi
-row absorbed_25 train --init "$work/absorbed_25.safetensors"
+# 5. and 6. The same set cut at once and fine-tuned; absorbed (as vitrim compress does) and fine-tuned.
+# alike SHARE LAYERS: both rows for one set.
+alike() {
+  row "cut_$1" dilute "$dense" --remove-attention "$2" --dilution-epochs 0
+  if [ ! -s "$work/absorbed_$1.safetensors" ]; then
+    "$vitrim" compress "$dense" --calib "$work/train.bin" --images 1000 --eval "$work/test.bin" --remove-attention "$2" \
+      -o "$work/absorbed_$1.safetensors" --json "$out/absorbed_$1.json"
+  fi
+  row "absorbed_$1" train --init "$work/absorbed_$1.safetensors"
+}
+alike 25 "$chosen"
 [ "$seed" = 0 ] || exit 0
 # 4. Other sets, diluted alike; the random one is what python3 draws from seed 0.
 row random_25 dilute "$dense" --remove-attention "${RANDOM_SET:-0,6,11}" --dilution-epochs "${DILUTION:-4}"
 row first_25 dilute "$dense" --remove-attention 0,1,2 --dilution-epochs "${DILUTION:-4}"
 row nose_33 dilute "$dense" --remove 33% --dilution-epochs "${DILUTION:-4}"
+alike 33 "$(layers "$out/nose_33.seed0.json" removed)"
