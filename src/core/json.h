@@ -98,13 +98,6 @@ void read(const Json& json, const Place& place, std::map<int, T>& values) {
   }
 }
 
-template <typename T>
-Json layer_map(const std::map<int, T>& values) {
-  Json json = Json::object();
-  for (const auto& [layer, value] : values) json[std::to_string(layer)] = value;
-  return json;
-}
-
 /// A document's opening: {"kind": ..., "version": ...}.
 Json document(const std::string& kind, int64_t version);
 /// Checks an object's "kind" and "version".

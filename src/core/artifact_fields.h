@@ -1,0 +1,175 @@
+#pragma once
+// Every artifact's fields, in the order of its document. To add one, add its line here.
+
+#include "core/artifact_shapes.h"
+#include "core/json_fields.h"
+#include "core/model_spec_fields.h"
+#include "vitrim/core/artifacts.h"
+#include "vitrim/core/train_artifacts.h"
+
+namespace vitrim {
+
+void fields(auto& f, json::Is<Manifest> auto& manifest) {
+  f("command", manifest.command);
+  f("version", manifest.version);
+  f("git_commit", manifest.git_commit);
+  f("torch_version", manifest.torch_version);
+  f("cpu", manifest.cpu);
+  f("instruction_set", manifest.instruction_set);
+  f("threads", manifest.threads);
+  f("seed", manifest.seed);
+  f("data_fingerprint", manifest.data_fingerprint);
+  f("started", manifest.started);
+}
+
+void fields(auto& f, json::Is<EvalResult> auto& result) {
+  f.document("eval", 1);
+  f("manifest", result.manifest);
+  f("model", result.model);
+  f("data", result.data);
+  f("images", result.images);
+  f("params", result.params);
+  f("macs", result.macs);
+  f("top1", result.top1);
+  f("top5", result.top5);
+  f("top1_ci95", result.top1_ci95);
+  f("correct", Digits{result.correct, result.images});
+}
+
+void fields(auto& f, json::Is<PairedResult> auto& paired) {
+  f("difference", paired.difference);
+  f("ci95", paired.ci95);
+  f("mcnemar_p", paired.mcnemar_p);
+}
+
+void fields(auto& f, json::Is<SetResult> auto& set) {
+  f("layers", set.layers);
+  estimate_fields(f, "score", set.score);
+  estimate_fields(f, "te", set.te);
+  f("kl", set.kl);
+  f("feature_error", set.feature_error);
+  f("chosen_fraction", set.chosen_fraction);
+}
+
+void fields(auto& f, json::Is<Spectrum> auto& spectrum) {
+  f("radii", spectrum.radii);
+  f("log_amplitude", spectrum.log_amplitude);
+}
+
+void fields(auto& f, json::Is<LayerScores> auto& scores) {
+  f.document("layer_scores", 1);
+  f("manifest", scores.manifest);
+  f("model", scores.model);
+  f("estimator", scores.estimator);
+  f("criterion", scores.criterion);
+  f("search", scores.search);
+  f("mask", scores.mask);
+  f("images", scores.images);
+  f("chosen", scores.chosen);
+  for (const Part part : {Part::kValue, Part::kError}) {
+    f.group(name_of("entropy", part), [&](auto& entropy) {
+      entropy("attention", Figures{scores.attention_entropy, part});
+      entropy("mlp", Figures{scores.mlp_entropy, part});
+      entropy("output", Figures{scores.output_entropy, part});
+    });
+  }
+  for (const Part part : {Part::kValue, Part::kError}) {
+    f.group(name_of("te", part), [&](auto& te) {
+      te("drop", Figures{scores.te_drop, part});
+      te("identity", Figures{scores.te_identity, part});
+    });
+  }
+  f("kl_drop", scores.kl_drop);
+  f("feature_error_drop", scores.feature_error_drop);
+  estimate_fields(f, "absorbed", scores.absorbed);
+  f("interaction", scores.interaction);
+  f("sets", scores.sets);
+  f("other_criterion", scores.other_criterion);
+  f("block_evaluations", scores.block_evaluations);
+  f("brute_force_block_evaluations", scores.brute_force_block_evaluations);
+  f("floored_channels", scores.floored_channels);
+  f("other_estimator", scores.other_estimator);
+  f("spectrum", scores.spectrum);
+}
+
+void fields(auto& f, json::Is<CompressionPlan> auto& plan) {
+  f.document("compression_plan", 1);
+  f("remove_attention", plan.remove_attention);
+  f("reason", plan.reason);
+}
+
+void fields(auto& f, json::Is<ControlResult> auto& control) {
+  f("name", control.name);
+  f("layers", control.layers);
+  f("eval", control.eval);
+  f("paired", control.paired);
+  f("held_out_kl", control.held_out_kl);
+}
+
+void fields(auto& f, json::Is<CompressResult> auto& result) {
+  f.document("compress", 1);
+  f("manifest", result.manifest);
+  f("model", result.model);
+  f("output", result.output);
+  f("removed", result.removed);
+  f("reason", result.reason);
+  f("dense", ModelResult{result.dense, result.dense_params, result.dense_macs});
+  f("compressed", ModelResult{result.compressed, result.compressed_params, result.compressed_macs});
+  f("paired", result.paired);
+  f("held_out_kl", result.held_out_kl);
+  f("held_out_agreement", result.held_out_agreement);
+  f("seconds", Phases{result.seconds});
+  f("controls", result.controls);
+  f("dense_spec", result.dense_spec);
+  f("compressed_spec", result.compressed_spec);
+  f("compressed_spectrum", result.compressed_spectrum);
+  f("scores", result.scores);
+}
+
+/// What lines of a log about steps and about epochs have in common.
+void progress_fields(auto& f, auto& record) {
+  f("epoch", record.epoch);
+  f("step", record.step);
+  f("loss", record.loss);
+  f("learning_rate", record.learning_rate);
+  f("lambda", record.lambda);
+  f("images_per_second", record.images_per_second);
+  f("memory_gib", record.memory_gib);
+}
+
+void fields(auto& f, json::Is<StepRecord> auto& record) { progress_fields(f, record); }
+
+void fields(auto& f, json::Is<EpochRecord> auto& record) {
+  progress_fields(f, record);
+  f("top1", record.top1);
+  f("ema_top1", record.ema_top1);
+  f.group("entropy", [&](auto& entropy) {
+    entropy("attention", record.attention_entropy);
+    entropy("mlp", record.mlp_entropy);
+  });
+  f("te", record.te);
+}
+
+/// The beginning of a training result, which is a log's first line too.
+void head_fields(auto& f, json::Is<TrainResult> auto& result) {
+  f.document("train", 1);
+  f("manifest", result.manifest);
+  f("task", result.task);
+  f("init", result.init);
+  f("output", result.output);
+  f("recipe", RecipeText{result.recipe});
+  f("removed", result.removed);
+  f("reason", result.reason);
+}
+
+void fields(auto& f, json::Is<TrainResult> auto& result) {
+  head_fields(f, result);
+  f("epochs", result.epochs);
+  f("chosen_epoch", result.chosen_epoch);
+  f("seconds", result.seconds);
+  f.if_any("dense", result.dense);
+  f.if_any("evaluation", result.evaluation);
+  f.if_any("paired", result.paired);
+}
+
+}  // namespace vitrim

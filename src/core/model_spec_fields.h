@@ -1,0 +1,100 @@
+#pragma once
+// The fields of a ModelSpec. Reading checks keys and types, not whether the spec is a possible model.
+
+#include "core/json_fields.h"
+#include "vitrim/core/model_spec.h"
+#include "vitrim/core/suggest.h"
+
+namespace vitrim {
+
+template <typename Enum>
+using Names = std::vector<std::pair<std::string, Enum>>;
+
+inline const Names<AttentionKind> kAttentionNames = {{"none", AttentionKind::kNone},
+                                                     {"softmax", AttentionKind::kSoftmax}};
+inline const Names<Pooling> kPoolingNames = {{"token", Pooling::kToken}, {"average", Pooling::kAverage}};
+inline const Names<Interpolation> kInterpolationNames = {{"bicubic", Interpolation::kBicubic},
+                                                         {"bilinear", Interpolation::kBilinear}};
+
+/// An enumerator as its name.
+template <typename Enum>
+struct Named {
+  Enum& value;
+  const Names<std::remove_const_t<Enum>>& names;
+};
+template <typename Enum, typename AnyNames>
+Named(Enum&, const AnyNames&) -> Named<Enum>;
+
+template <typename Enum>
+json::Json write(const Named<Enum>& named) {
+  for (const auto& [name, known] : named.names) {
+    if (known == named.value) return name;
+  }
+  throw std::invalid_argument("[core::to_json] the model spec holds a value without a name: " +
+                              std::to_string(static_cast<int>(named.value)));
+}
+
+template <typename Enum>
+void read(const json::Json& json, const json::Place& place, const Named<Enum>& named) {
+  std::string text;
+  read(json, place, text);
+  std::vector<std::string> valid;
+  for (const auto& [name, known] : named.names) {
+    if (name == text) {
+      named.value = known;
+      return;
+    }
+    valid.push_back(name);
+  }
+  place.fail("unknown value \"" + text + "\"; did you mean \"" + nearest(text, valid) + "\"?");
+}
+
+struct SpecVersion {};
+json::Json write(SpecVersion);
+void read(const json::Json& json, const json::Place& place, SpecVersion);
+
+void fields(auto& f, json::Is<BlockSpec> auto& block) {
+  f("attention", Named{block.attention, kAttentionNames});
+  f("embed_dim", block.embed_dim);
+  f("num_heads", block.num_heads);
+  f("qk_dim", block.qk_dim);
+  f("v_dim", block.v_dim);
+  f("mlp_dim", block.mlp_dim);
+  f("stream_gain", block.stream_gain);
+}
+
+void fields(auto& f, json::Is<PreprocessSpec> auto& preprocess) {
+  f("mean", preprocess.mean);
+  f("std", preprocess.std);
+  f("resize", preprocess.resize);
+  f("crop", preprocess.crop);
+  f("interpolation", Named{preprocess.interpolation, kInterpolationNames});
+}
+
+void fields(auto& f, json::Is<ModelSpec> auto& spec) {
+  // The version first: a newer document's new keys must be blamed on its age.
+  f("version", SpecVersion());
+  f("family", spec.family);
+  f("name", spec.name);
+  f("image_size", spec.image_size);
+  f("patch_size", spec.patch_size);
+  f("in_channels", spec.in_channels);
+  f("num_classes", spec.num_classes);
+  f("embed_dim", spec.embed_dim);
+  f("class_token", spec.class_token);
+  f("distillation_token", spec.distillation_token);
+  f("register_tokens", spec.register_tokens);
+  f("embed_prefix_tokens", spec.embed_prefix_tokens);
+  f("pooling", Named{spec.pooling, kPoolingNames});
+  f("pre_norm", spec.pre_norm);
+  f("final_norm", spec.final_norm);
+  f("fc_norm", spec.fc_norm);
+  f("qkv_bias", spec.qkv_bias);
+  f("qk_norm", spec.qk_norm);
+  f("layer_scale", spec.layer_scale);
+  f("norm_eps", spec.norm_eps);
+  f("blocks", spec.blocks);
+  f("preprocess", spec.preprocess);
+}
+
+}  // namespace vitrim
