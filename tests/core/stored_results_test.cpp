@@ -32,6 +32,18 @@ std::string written_again(const std::string& text, const std::string& name) {
   return "";
 }
 
+// The texts are too long to print: the first line in which they differ.
+std::string difference(const std::string& before, const std::string& after) {
+  std::istringstream old_lines(before), new_lines(after);
+  std::string old_line, new_line;
+  for (int number = 1;; ++number) {
+    const bool more = static_cast<bool>(std::getline(old_lines, old_line));
+    if (!std::getline(new_lines, new_line)) new_line = "(end)";
+    if (!more || old_line != new_line)
+      return "line " + std::to_string(number) + ": " + old_line + " became " + new_line;
+  }
+}
+
 TEST(StoredResults, AreTheSameBytesWhenWrittenAgain) {
   int compared = 0;
   std::string older;
@@ -50,7 +62,7 @@ TEST(StoredResults, AreTheSameBytesWhenWrittenAgain) {
     if (again.empty()) continue;
     // The program ends its files with an empty line.
     if (stored.ends_with("\n\n")) stored.pop_back();
-    EXPECT_EQ(again, stored) << entry.path();
+    EXPECT_TRUE(again == stored) << entry.path() << ", " << difference(stored, again);
     ++compared;
   }
   if (!older.empty()) GTEST_SKIP() << "older than a field: " << older;
