@@ -93,10 +93,11 @@ void CommonFlags::apply() const {
 
 void CommonFlags::write_json(const std::string& text) const {
   if (json.empty()) return;
+  const std::string lines = text.ends_with('\n') ? text : text + "\n";
   if (json == "-") {
-    std::cout << text << '\n';
+    std::cout << lines;
   } else {
-    write_text_file(json, text + "\n");
+    write_text_file(json, lines);
   }
 }
 
