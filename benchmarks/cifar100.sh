@@ -34,7 +34,8 @@ layers() { python3 -c 'import json, sys; print(",".join(map(str, json.load(open(
 # 2. Dense, as many epochs more.
 row dense_longer train --init "$dense"
 # 3. Diluted; the set is chosen once, on unlabelled training images.
-row nose_25 dilute "$dense" --remove 25% --dilution-epochs "${DILUTION:-4}" --track-entropy 200
+if [ "$seed" = 0 ]; then which=(--remove 25%); else which=(--remove-attention "$(layers "$out/nose_25.seed0.json" removed)"); fi
+row nose_25 dilute "$dense" "${which[@]}" --dilution-epochs "${DILUTION:-4}" --track-entropy 200
 chosen=$(layers "$out/nose_25.seed0.json" removed)
 # 5. and 6. The same set cut at once and fine-tuned; absorbed (as vitrim compress does) and fine-tuned.
 # alike SHARE LAYERS: both rows for one set.

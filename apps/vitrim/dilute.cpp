@@ -27,6 +27,13 @@ std::vector<int> choose(const Flags& flags, const model::Model& model, distribut
       throw Error(std::string("--remove-attention: ") + error.what());
     }
   }
+  // A resumed run dilutes what it diluted, and spares the search.
+  if (flags.train.resume) {
+    if (const auto layers = train::diluted_layers(flags.train.state_path())) {
+      reason = "as before the resume";
+      return *layers;
+    }
+  }
   AnalyzeFlags analyze = flags.analyze;
   if (analyze.calib.empty()) analyze.calib = flags.train.source;
   if (analyze.images == 0) analyze.images = 1000;
@@ -51,6 +58,8 @@ void run(const Flags& flags, const Context& context) {
   TrainResult result;
   result.task = "dilute";
   result.init = flags.model.model;
+  check_inputs(flags.train, inputs, model->spec());
+  if (inputs.recipe.dilution_epochs == 0) log_warning("the recipe says no dilution.epochs, so the layers are cut at once; pass --dilution-epochs to let them fade out");
   const std::vector<int> layers = choose(flags, *model, *group, result.reason);
   prepare(*model, flags.train, inputs, *group);
   train_and_write(flags.train, context, *model, inputs, group, layers, std::move(result));

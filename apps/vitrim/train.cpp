@@ -10,7 +10,7 @@ namespace {
 struct Flags {
   TrainFlags train;
   std::string spec, init;
-  int64_t image_size = 0;
+  int64_t image_size = 0, num_heads = 0;
   bool new_head = false;
 };
 
@@ -28,6 +28,7 @@ void run(const Flags& flags, const Context& context) {
   const auto group = flags.train.start();
   model::LoadHints hints;
   if (flags.image_size > 0) hints.image_size = flags.image_size;
+  if (flags.num_heads > 0) hints.num_heads = flags.num_heads;
   TrainResult result;
   result.task = "train";
   result.init = flags.spec.empty() ? flags.init : flags.spec;
@@ -43,6 +44,8 @@ void run(const Flags& flags, const Context& context) {
   } else {
     model = model::load_model(flags.init, hints);
   }
+  if (inputs.recipe.dilution_epochs > 0) throw UsageError("train dilutes nothing; use vitrim dilute, or --dilution-epochs 0");
+  check_inputs(flags.train, inputs, model->spec());
   prepare(*model, flags.train, inputs, *group);
   train_and_write(flags.train, context, *model, inputs, group, {}, std::move(result));
 }
@@ -56,6 +59,7 @@ void add_train(CLI::App& app, Context& context) {
   command->add_option("--init", flags->init, "checkpoint to start from");
   command->add_flag("--new-head", flags->new_head, "give --init a new classifier, for the classes of the training images");
   command->add_option("--image-size", flags->image_size, "train at another image size; the position embedding of --init is resized")->check(CLI::PositiveNumber);
+  command->add_option("--num-heads", flags->num_heads, "attention heads of --init, where its file does not say")->check(CLI::PositiveNumber);
   flags->train.add_to(*command);
   command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });
 }

@@ -100,7 +100,7 @@ train::Recipe TrainFlags::resolve() const {
 
 TrainInputs open_inputs(const TrainFlags& flags, const ModelSpec& spec, const std::string& model_source) {
   if (flags.keep_best && flags.validate.empty()) throw UsageError("--keep-best needs --validate: images that choose must not be those that judge");
-  check_writable(flags.output);
+  for (const std::string& path : {flags.output, flags.state_path(), flags.log_path()}) check_writable(path);
   if (!flags.report.empty()) check_writable(flags.report);
   TrainInputs out;
   out.recipe = flags.resolve();
@@ -109,6 +109,41 @@ TrainInputs open_inputs(const TrainFlags& flags, const ModelSpec& spec, const st
   if (!flags.eval.empty()) out.evaluation = data::open_dataset(flags.eval, flags.data.dataset());
   if (!flags.validate.empty()) out.validation = data::open_dataset(flags.validate, flags.data.dataset());
   return out;
+}
+
+namespace {
+
+void check_classes(const data::Dataset& dataset, int64_t classes) {
+  if (dataset.num_classes() == 0 || dataset.label(0) < 0) throw Error(dataset.description() + " has no labels; put the images into one folder per class");
+  if (dataset.num_classes() == classes) return;
+  throw Error("the model has " + std::to_string(classes) + " classes but " + dataset.description() + " has " + std::to_string(dataset.num_classes()) +
+              "; pass --classes FILE with the model's class folders in index order, or train with --new-head");
+}
+
+model::LoadHints teacher_hints(const ModelSpec& spec) {
+  model::LoadHints hints;
+  hints.image_size = spec.image_size[0];
+  return hints;
+}
+
+}  // namespace
+
+void check_inputs(const TrainFlags& flags, const TrainInputs& inputs, const ModelSpec& spec) {
+  for (const data::Dataset* set : {inputs.dataset.get(), inputs.evaluation.get(), inputs.validation.get()}) {
+    if (set) check_classes(*set, spec.num_classes);
+  }
+  if (inputs.evaluation && inputs.validation && inputs.evaluation->fingerprint() == inputs.validation->fingerprint()) {
+    throw UsageError("--validate and --eval are the same images: those that choose an epoch cannot judge it");
+  }
+  const std::string& teacher = inputs.recipe.teacher;
+  if (teacher.empty()) return;
+  if (model::is_known_name(teacher)) throw Error("the teacher '" + teacher + "' is an architecture without weights; name its checkpoint");
+  const ModelSpec taught = model::load_spec(teacher, teacher_hints(spec));
+  if (taught.num_classes != spec.num_classes) {
+    throw Error(teacher + ": the teacher has " + std::to_string(taught.num_classes) + " classes, the model " + std::to_string(spec.num_classes) +
+                "; a teacher must have been trained on the same classes");
+  }
+  flags.data.preprocess(taught, teacher);  // refuses what says nothing about mean and std
 }
 
 void prepare(model::Model& model, const TrainFlags& flags, const TrainInputs& inputs, const distributed::Group& group) {
@@ -134,6 +169,12 @@ void print_result(const TrainResult& r) {
   std::printf("wrote %s\n", r.output.c_str());
 }
 
+std::string describe(const PreprocessSpec& p) {
+  std::string text = (p.resize ? "resized to " + std::to_string(*p.resize) + ", " : std::string()) + "cropped to " + std::to_string(p.crop);
+  for (size_t c = 0; c < 3; ++c) text += ", " + std::to_string(p.mean[c]) + "/" + std::to_string(p.std[c]);
+  return text + (p.interpolation == Interpolation::kBicubic ? ", bicubic" : ", bilinear");
+}
+
 void write_result(const TrainFlags& flags, const model::Model& model, const TrainResult& result) {
   model::save_model(model, flags.output, flags.dtype == "f16" ? at::kHalf : at::kFloat);
   const std::string json = to_json(result);
@@ -155,13 +196,14 @@ void train_and_write(const TrainFlags& flags, const Context& context, model::Mod
   options.train.group = group;
   options.accuracy.group = group.get();
   options.train.resume = flags.resume;
-  options.train.state_path = flags.state.empty() ? flags.output + ".state" : flags.state;
+  options.train.state_path = flags.state_path();
   options.train.state_minutes = flags.state_minutes;
-  options.train.log_path = flags.log.empty() ? flags.output + ".jsonl" : flags.log;
+  options.train.log_path = flags.log_path();
   options.train.log_every = flags.log_every;
   options.train.keep_best = flags.keep_best;
   options.train.identity = result.init + ", " + inputs.dataset->fingerprint() + ", seed " + std::to_string(flags.common.seed) +
-                           (layers.empty() ? "" : ", layers " + format_layer_list(layers));
+                           (layers.empty() ? "" : ", layers " + format_layer_list(layers)) + ", " + at::toString(model.compute_dtype()) +
+                           ", inputs " + describe(inputs.preprocess) + (flags.keep_best ? ", best of " + inputs.validation->fingerprint() : "");
   options.evaluation = inputs.evaluation.get();
   options.validation = inputs.validation.get();
   options.eval_every = flags.eval_every;
@@ -170,14 +212,13 @@ void train_and_write(const TrainFlags& flags, const Context& context, model::Mod
   options.accuracy.max_corrupt = flags.data.max_corrupt;
   std::unique_ptr<model::Model> teacher;
   if (!inputs.recipe.teacher.empty()) {
-    model::LoadHints hints;
-    hints.image_size = model.spec().image_size[0];
-    hints.num_classes = model.spec().num_classes;
-    teacher = model::load_model(inputs.recipe.teacher, hints);
+    teacher = model::load_model(inputs.recipe.teacher, teacher_hints(model.spec()));
     teacher->set_compute_dtype(model.compute_dtype());
     teacher->set_device(model.device());
     options.train.teacher = teacher.get();
-    options.train.teacher_preprocess = flags.data.preprocess(teacher->spec(), inputs.recipe.teacher);
+    // Flags speak of the student; what the teacher's file says about itself goes before them.
+    options.train.teacher_preprocess =
+        teacher->spec().preprocess ? *teacher->spec().preprocess : flags.data.preprocess(teacher->spec(), inputs.recipe.teacher);
   }
   data::ImageBatch track;
   if (flags.track > 0) {

@@ -24,6 +24,8 @@ struct TrainFlags {
   int64_t eval_every = 1, log_every = 50, track = 0;
 
   void add_to(CLI::App& command);
+  std::string state_path() const { return state.empty() ? output + ".state" : state; }
+  std::string log_path() const { return log.empty() ? output + ".jsonl" : log; }
   /// Joins the other ranks, if there are any; sets threads and the log sink before that.
   std::shared_ptr<distributed::Group> start() const;
   /// The recipe with flags laid over it. UsageError where a key or value is wrong.
@@ -37,6 +39,9 @@ struct TrainInputs {
   std::unique_ptr<data::Dataset> dataset, evaluation, validation;
 };
 TrainInputs open_inputs(const TrainFlags& flags, const ModelSpec& spec, const std::string& model_source);
+
+/// Refuses images whose classes are not the model's, and a teacher that does not fit, before the long work.
+void check_inputs(const TrainFlags& flags, const TrainInputs& inputs, const ModelSpec& spec);
 
 /// Device and precision of the flags, and the preprocessing that the checkpoint will carry.
 void prepare(model::Model& model, const TrainFlags& flags, const TrainInputs& inputs, const distributed::Group& group);

@@ -71,7 +71,10 @@ TrainRun train_run(model::Model& model, const data::Dataset& dataset, const Trai
     if (!evaluates && !options.track) return;
     const auto model_now = snapshot(now, layers, lambda, /*fold=*/false);
     if (evaluates) (ema ? record.ema_top1 : record.top1) = eval::evaluate(*model_now, *judged, options.accuracy).top1;
-    if (options.track) track(*model_now, layers, lambda, *options.track, options.train.group.get(), record);
+    // Information moves in the weights that are trained; their average only follows.
+    if (!options.track || ema) return;
+    model_now->set_device(at::kCPU);  // a few images, and what measures them counts on the processor
+    track(*model_now, layers, lambda, *options.track, options.train.group.get(), record);
   };
   const train::Trained trained = train::train(model, dataset, run);
   result.epochs = trained.epochs;

@@ -72,8 +72,8 @@ const std::vector<RecipeField>& recipe_fields() {
       {"regularization.high_frequency_weight", [](R& r) -> S { return &r.high_frequency_weight; },
        at_least(0)},
 
-      {"mixing.mixup", [](R& r) -> S { return &r.mixup; }, at_least(0)},
-      {"mixing.cutmix", [](R& r) -> S { return &r.cutmix; }, at_least(0)},
+      {"mixing.mixup", [](R& r) -> S { return &r.mixup; }, between(0, 4)},
+      {"mixing.cutmix", [](R& r) -> S { return &r.cutmix; }, between(0, 4)},
       {"mixing.mix_probability", [](R& r) -> S { return &r.mix_probability; }, kShare},
       {"mixing.cutmix_share", [](R& r) -> S { return &r.cutmix_share; }, kShare},
 

@@ -42,6 +42,8 @@ void save_run_state(const RunState& state, const std::string& path) {
   meta["records"] = json::Json::array();
   for (const EpochRecord& record : state.records) meta["records"].push_back(to_json_line(record));
   meta["best_epoch"] = state.best_epoch;
+  meta["finished"] = state.finished;
+  meta["dilute"] = state.dilute;
   meta["log_bytes"] = state.log_bytes;
   meta["recipe"] = state.recipe;
   meta["identity"] = state.identity;
@@ -66,6 +68,8 @@ RunState load_run_state(const std::string& path) {
   object.get("records", records);
   for (const std::string& record : records) state.records.push_back(epoch_record_from_json(record, source));
   object.get("best_epoch", state.best_epoch);
+  object.get("finished", state.finished);
+  object.get("dilute", state.dilute);
   object.get("log_bytes", state.log_bytes);
   object.get("recipe", state.recipe);
   object.get("identity", state.identity);

@@ -20,6 +20,8 @@ struct RunState {
   double train_seconds = 0; ///< spent on those batches
   std::vector<EpochRecord> records;
   int64_t best_epoch = 0;
+  bool finished = false;    ///< all epochs are done
+  std::vector<int> dilute;  ///< layers that fade out
   int64_t log_bytes = 0;    ///< length of the log then
   std::string recipe;       ///< TOML, one key a line
   std::string identity;

@@ -122,11 +122,10 @@ BatchGradients GradientStep::run(int64_t step, const std::vector<model::BlockGai
 }
 
 double clip_gradients(std::vector<at::Tensor>& gradients, double limit) {
-  if (limit <= 0) return 0;
   std::vector<at::Tensor> norms = at::_foreach_norm(gradients);
   const double norm = at::stack(norms).to(at::kDouble).norm().item<double>();
   // torch.nn.utils.clip_grad_norm_ divides by the norm plus 1e-6.
-  if (norm > limit) at::_foreach_mul_(gradients, limit / (norm + 1e-6));
+  if (limit > 0 && norm > limit) at::_foreach_mul_(gradients, limit / (norm + 1e-6));
   return norm;
 }
 

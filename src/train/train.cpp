@@ -54,13 +54,16 @@ class Run {
     dilution_ = {options.dilute, static_cast<double>(options.recipe.dilution_epochs), options.recipe.dilution_schedule};
     if (options.resume && !options.state_path.empty() && std::filesystem::exists(options.state_path)) {
       state_ = load_run_state(options.state_path);
+      for (const auto& [name, tensor] : std::vector(state_.ema.entries())) state_.ema.set(name, tensor.to(model_.device()));
       check_same_run(state_, options.state_path, to_toml(options.recipe), options.identity);
       for (const auto& [name, tensor] : state_.weights.entries()) model_.set_parameter(name, tensor.to(model_.device()));
       resumed_ = true;
       log_info("resuming after epoch " + std::to_string(state_.epoch) + ", batch " + std::to_string(state_.batch));
     } else {
+      refuse_to_overwrite();
       state_.recipe = to_toml(options.recipe);
       state_.identity = options.identity;
+      state_.dilute = options.dilute;
     }
     agree_on_start();
     model_.set_requires_grad(true);
@@ -68,7 +71,7 @@ class Run {
       for (const auto& [name, tensor] : model_.parameters().entries()) state_.ema.add(name, tensor.detach().clone());
     }
     if (is_main()) log_.emplace(options.log_path, resumed_ ? state_.log_bytes : -1);
-    if (log_ && !resumed_ && !options.log_header.empty()) log_->line(options.log_header);
+    if (log_ && log_->bytes() == 0 && !options.log_header.empty()) log_->line(options.log_header);
   }
 
   Trained finish() {
@@ -130,6 +133,7 @@ class Run {
     state_.weights = {};
     for (const auto& [name, tensor] : model_.parameters().entries()) state_.weights.add(name, tensor.detach());
     state_.log_bytes = log_ ? log_->bytes() : 0;
+    state_.finished = state_.epoch == options_.recipe.epochs;
     save_run_state(state_, options_.state_path);
   }
 
@@ -144,7 +148,8 @@ class Run {
       BatchGradients batch = gradients_->run(state_.batch, gains());
       const bool stop = agree(batch);
       if (stop) throw Interrupted();  // the step is not taken; a resumed run takes it
-      clip_gradients(batch.gradients, options_.recipe.clip_norm);
+      const double norm = clip_gradients(batch.gradients, options_.recipe.clip_norm);
+      if (!std::isfinite(norm)) not_finite("the gradient is");
       rate_ = learning_rate(options_.recipe, steps_done(), source_.steps_per_epoch());
       optimiser_->step(batch.gradients, rate_);
       average();
@@ -173,12 +178,13 @@ class Run {
   // All ranks must begin at the same place, and do with rank 0's weights (and what goes with them, if they resume: from one file).
   void agree_on_start() {
     if (!options_.group || options_.group->size() == 1) return;
-    const std::string mine = resumed_ ? "epoch " + std::to_string(state_.epoch) + ", batch " + std::to_string(state_.batch) : "the start";
+    const std::string place = resumed_ ? "epoch " + std::to_string(state_.epoch) + ", batch " + std::to_string(state_.batch) : "the start";
+    const std::string mine = place + " of " + std::to_string(source_.steps_per_epoch()) + " batches an epoch (" + options_.identity + ")";
     const std::vector<std::string> all = options_.group->all_gather(mine);
     for (size_t rank = 1; rank < all.size(); ++rank) {
       if (all[rank] == all[0]) continue;
       throw Error("rank 0 begins at " + all[0] + ", rank " + std::to_string(rank) + " at " + all[rank] +
-                  "; put the training state (--state) where all ranks see it");
+                  "; data, weights and training state (--state) must be the same for all ranks");
     }
     for (const auto& [name, tensor] : model_.parameters().entries()) {
       const at::Tensor own = tensor.detach().clone();
@@ -201,11 +207,22 @@ class Run {
       batch.loss = shared[0].item<double>();
       stop = shared[1].item<double>() > 0;
     }
-    if (!std::isfinite(batch.loss)) {
-      throw Error("the loss is not finite at epoch " + std::to_string(state_.epoch + 1) + ", batch " + std::to_string(state_.batch) +
-                  "; use a lower learning rate, clip_norm or --precision f32");
-    }
+    if (!std::isfinite(batch.loss)) not_finite("the loss is");
     return stop;
+  }
+
+  [[noreturn]] void not_finite(const std::string& what) const {
+    throw Error(what + " not finite at epoch " + std::to_string(state_.epoch + 1) + ", batch " + std::to_string(state_.batch) +
+                "; use a lower learning rate, clip_norm or --precision f32");
+  }
+
+  // A forgotten --resume must not cost the hours that a state holds.
+  void refuse_to_overwrite() const {
+    if (!is_main() || options_.resume || options_.state_path.empty() || !std::filesystem::exists(options_.state_path)) return;
+    const RunState old = load_run_state(options_.state_path);
+    if (old.finished) return;
+    throw Error(options_.state_path + ": an unfinished run lies here (after epoch " + std::to_string(old.epoch) + ", batch " + std::to_string(old.batch) +
+                "); pass --resume to go on with it, or remove the file to start anew");
   }
 
   void average() {
@@ -216,7 +233,9 @@ class Run {
       averages.push_back(state_.ema.at(name));
       now.push_back(tensor.detach());
     }
-    at::_foreach_lerp_(averages, now, 1 - options_.recipe.ema_decay);
+    // The average begins at weights that soon mean nothing, so it forgets them faster at first (the usual warm-up of timm and TensorFlow).
+    const auto n = static_cast<double>(steps_done() + 1);
+    at::_foreach_lerp_(averages, now, 1 - std::min(options_.recipe.ema_decay, (1 + n) / (10 + n)));
   }
 
   void end_epoch() {
@@ -253,9 +272,13 @@ class Run {
     model_.forget_casts();  // the optimiser changed the weights in place
     options_.measure(model_, record.lambda, false, record);
     if (options_.recipe.ema_decay <= 0) return;
-    const checkpoint::StateDict own = swap_weights(state_.ema);
+    // Whatever ends the measuring (a stop asked for, say), the weights that are trained come back.
+    struct Restore {
+      Run& run;
+      checkpoint::StateDict own;
+      ~Restore() { run.swap_weights(own); }
+    } restore{*this, swap_weights(state_.ema)};
     options_.measure(model_, record.lambda, true, record);
-    swap_weights(own);
   }
 
   // Copies weights into the model and returns what was there.
@@ -316,12 +339,22 @@ Trained train(model::Model& model, const data::Dataset& dataset, const TrainOpti
     throw std::invalid_argument("[train::train] dilution takes " + std::to_string(options.recipe.dilution_epochs) + " epochs, the run has " +
                                 std::to_string(options.recipe.epochs));
   }
+  const int64_t share = options.recipe.batch_size / (options.group ? options.group->size() : 1);
+  if (share % options.recipe.accumulate != 0) {
+    throw std::invalid_argument("[train::train] a rank's " + std::to_string(share) + " images a step cannot be shared among " +
+                                std::to_string(options.recipe.accumulate) + " accumulation steps");
+  }
   for (int layer : options.dilute) {
     if (layer < 0 || layer >= model.num_blocks() || model.spec().blocks[static_cast<size_t>(layer)].attention == AttentionKind::kNone) {
       throw std::invalid_argument("[train::train] block " + std::to_string(layer) + " has no attention to dilute");
     }
   }
   return Run(model, dataset, options).finish();
+}
+
+std::optional<std::vector<int>> diluted_layers(const std::string& state_path) {
+  if (!std::filesystem::exists(state_path)) return std::nullopt;
+  return load_run_state(state_path).dilute;
 }
 
 }  // namespace vitrim::train

@@ -154,8 +154,8 @@ TEST_F(RecipeFiles, EveryMistakeIsNamedWithLineKeyAndMend) {
            "line 13: dilution.epochs must be a whole number of at least 0 and at most 1000000000, not 1.5",
            "line 15: augment.random_resized_crop must be true or false, not 1",
            "line 16: augment.padding must be a whole number of at least 0 and at most 4096, not a list",
-           "line 18: mixing.mixup must be a number of at least 0, not nan",
-           "line 19: mixing.cutmix must be a number of at least 0, not \"1\"",
+           "line 18: mixing.mixup must be a number of at least 0 and at most 4, not nan",
+           "line 19: mixing.cutmix must be a number of at least 0 and at most 4, not \"1\"",
        }) {
     EXPECT_TRUE(contains(message, part));
   }
@@ -227,6 +227,8 @@ TEST(Recipe, NoseIsDeitWithDilution) {
   recipe.epochs = 300;
   recipe.batch_size = 1024;
   recipe.dilution_epochs = 0;
+  EXPECT_EQ(recipe.ema_decay, 0);
+  recipe.ema_decay = named_recipe("deit").ema_decay;
   expect_same(recipe, named_recipe("deit"));
 }
 
@@ -294,7 +296,7 @@ TEST(Recipe, ValidateListsAllThatIsOutOfRangeOrDoesNotFit) {
                            "augment.scale_min (0.9) must be at most augment.scale_max (0.5)",
                            "augment.padding does nothing while augment.random_resized_crop is true",
                            "dilution.schedule must be linear or cosine",
-                           "mixing.mixup must be a number of at least 0, not nan"}) {
+                           "mixing.mixup must be a number of at least 0 and at most 4, not nan"}) {
     EXPECT_TRUE(contains(message, part));
   }
   recipe = Recipe();

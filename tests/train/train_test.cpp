@@ -111,6 +111,40 @@ TEST_F(Train, ResumingEndsAsIfNothingHadHappened) {
   EXPECT_EQ(lines(path("whole.jsonl")), 12 + 3);  // four steps an epoch, and a line for each epoch
 }
 
+// A stop while the averaged weights are in the model must not put them into the state.
+TEST_F(Train, AStopWhileTheAverageIsMeasuredLosesNothing) {
+  TrainOptions options = options_for(test::lively_recipe());
+  const auto whole = small_model();
+  train(*whole, BrightAndDark(64), options);
+  options.state_path = path("state");
+  options.resume = true;
+  int measured = 0;
+  options.measure = [&](const model::Model&, double, bool ema, EpochRecord&) {
+    if (ema && ++measured == 2) throw Interrupted();
+  };
+  EXPECT_THROW(train(*small_model(), BrightAndDark(64), options), Interrupted);
+  const auto resumed = small_model();
+  EXPECT_EQ(train(*resumed, BrightAndDark(64), options).epochs.size(), 3u);
+  expect_same_weights(*resumed, *whole);
+}
+
+TEST_F(Train, AnUnfinishedRunIsNotOverwritten) {
+  TrainOptions options = options_for(test::plain_recipe());
+  options.state_path = path("state");
+  BrightAndDark images(64);
+  int64_t reads = 0;
+  images.on_read = [&](int64_t) {
+    if (++reads == 100) request_cancel();
+  };
+  EXPECT_THROW(train(*small_model(), images, options), Interrupted);
+  clear_cancel();
+  EXPECT_TRUE(contains(message_of<Error>([&] { train(*small_model(), images, options); }), "--resume"));
+  options.resume = true;
+  train(*small_model(), images, options);
+  options.resume = false;
+  EXPECT_NO_THROW(train(*small_model(), images, options)) << "a finished run is in nobody's way";
+}
+
 TEST_F(Train, AStateOfAnotherRunIsRefused) {
   TrainOptions options = options_for(test::plain_recipe());
   options.recipe.epochs = 1;
@@ -177,7 +211,8 @@ TEST_F(Train, AveragedWeightsFollowAndAreExported) {
   const auto model = small_model(), start = small_model();
   train(*model, BrightAndDark(16), options);  // one step
   ASSERT_EQ(own.size(), 1u);
-  const at::Tensor expected = start->parameter("head.weight") * 0.75 + own[0] * 0.25;
+  // After one step the average still warms up: decay (1 + 1) / (10 + 1), below 0.75.
+  const at::Tensor expected = start->parameter("head.weight") * (2.0 / 11) + own[0] * (9.0 / 11);
   // Two products and a sum in float32 on values below 1.
   EXPECT_LT((averaged.at(0) - expected).abs().max().item<double>(), 4 * std::pow(2.0, -24));
   EXPECT_TRUE(at::equal(model->parameter("head.weight"), averaged[0]));
@@ -226,6 +261,10 @@ TEST_F(Train, RefusesWhatItCannotLearnFrom) {
   EXPECT_TRUE(contains(message_of<Error>([&] { train(*small_model(), images, options); }), "class 10"));
   images.odd_label = -1;
   EXPECT_TRUE(contains(message_of<Error>([&] { train(*small_model(), images, options); }), "no label"));
+  TrainOptions uneven = options;
+  uneven.recipe.accumulate = 16;
+  uneven.recipe.batch_size = 24;
+  EXPECT_THROW(train(*small_model(), BrightAndDark(32), uneven), std::invalid_argument);
   TrainOptions wrong = options;
   wrong.dilute = {3};
   EXPECT_THROW(train(*small_model(), BrightAndDark(32), wrong), std::invalid_argument);

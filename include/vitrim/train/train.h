@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,9 +48,12 @@ struct Trained {
 
 /// Trains `model` in place and leaves the chosen weights in it (the averaged ones where recipe.ema_decay > 0). Layers in `dilute` are at lambda 0 then, but
 /// still there: cut and fold them (surgery). Throws Error with epoch and batch where the loss is not finite, with file and mend where a state does not belong to
-/// this run; Interrupted after the state was written where a stop was asked for.
+/// this run, or (without `resume`) holds an unfinished one; Interrupted after the state was written where a stop was asked for.
 ///
 /// A run that was killed and resumed gives the same weights, bit for bit on the same number of threads, as one that was not.
 Trained train(model::Model& model, const data::Dataset& dataset, const TrainOptions& options);
+
+/// The layers that the run of a training state dilutes; nothing where there is no such file. Throws FormatError where it is no state.
+std::optional<std::vector<int>> diluted_layers(const std::string& state_path);
 
 }  // namespace vitrim::train
