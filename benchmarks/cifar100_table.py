@@ -17,12 +17,6 @@ ROWS = [("dense", "dense, fine-tuned from ImageNet"), ("dense_longer", "dense, f
         ("absorbed_25", "NOSE's set absorbed, fine-tuned"), ("absorbed_33", "NOSE's 33 % absorbed, fine-tuned")]
 
 
-def wilson(k, n, z=1.959964):
-    p, d = k / n, 1 + z * z / n
-    middle, half = (p + z * z / (2 * n)) / d, z / d * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return middle - half, middle + half
-
-
 def mcnemar(a, b):
     """Exact, two-sided."""
     lost, won = sum(x == "1" and y == "0" for x, y in zip(a, b)), sum(x == "0" and y == "1" for x, y in zip(a, b))
@@ -56,7 +50,7 @@ def main():
         for seed in sorted(s for n, s in results if n == name):
             r = results[name, seed]
             e = r["evaluation"]
-            low, high = wilson(e["correct"].count("1"), e["images"])
+            low, high = e["top1_ci95"]
             line = f"| {title} | {', '.join(map(str, r['removed'])) or layers_gone(folder, name)} | {len(r['epochs'])} | {seed} | " \
                    f"{100 * e['top1']:.1f} % ({100 * low:.1f} to {100 * high:.1f}) |"
             base = results.get(("dense_longer", seed))

@@ -25,6 +25,24 @@ void AnalyzeFlags::add_to(CLI::App& command, bool needs_calib) {
   command.add_flag("--both-criteria", both_criteria, "also search under the criterion that does not decide");
 }
 
+void AnalyzeFlags::add_choice_to(CLI::App& command) {
+  command.add_option("--remove", remove, "how many layers to remove: 3 or 25%");
+  command.add_option("--remove-attention", layers, "remove these layers instead, such as 0,2,4");
+}
+
+void AnalyzeFlags::check_choice() const {
+  if (remove.empty() == layers.empty()) throw UsageError("pass either --remove (how many) or --remove-attention (which)");
+}
+
+std::optional<std::vector<int>> AnalyzeFlags::named_layers(int blocks) const {
+  if (layers.empty()) return std::nullopt;
+  try {
+    return parse_layer_list(layers, blocks);
+  } catch (const std::invalid_argument& error) {
+    throw Error(std::string("--remove-attention: ") + error.what());
+  }
+}
+
 pipeline::AnalyzeOptions AnalyzeFlags::options(const CommonFlags& common, int layers) const {
   pipeline::AnalyzeOptions out;
   if (!remove.empty()) {

@@ -1,7 +1,9 @@
 #pragma once
 // Flags that `analyze` and `compress` share.
 
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "command.h"
 #include "vitrim/pipeline/analyze.h"
@@ -12,6 +14,7 @@ struct AnalyzeFlags {
   std::string calib;
   int64_t images = 0;
   std::string remove;
+  std::string layers;          ///< --remove-attention, of commands that take it
   std::string search = "beam";
   std::string criterion = "absorbed";
   std::string estimator = "diagonal";
@@ -21,6 +24,12 @@ struct AnalyzeFlags {
   bool both_criteria = false;
 
   void add_to(CLI::App& command, bool needs_calib = true);
+  /// --remove and --remove-attention, for commands that need one of them.
+  void add_choice_to(CLI::App& command);
+  /// UsageError unless exactly one of the two was passed.
+  void check_choice() const;
+  /// The layers that --remove-attention names for a model of `blocks` blocks; nothing where it was not passed.
+  std::optional<std::vector<int>> named_layers(int blocks) const;
   /// Options for a model of `layers` blocks.
   pipeline::AnalyzeOptions options(const CommonFlags& common, int layers) const;
   /// The calibration images, decoded and transformed.

@@ -6,6 +6,7 @@
 #include <torch/headeronly/version.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <sstream>
 
@@ -14,6 +15,7 @@
 #include "vitrim/core/log.h"
 #include "vitrim/core/manifest.h"
 #include "vitrim/core/suggest.h"
+#include "vitrim/report/report.h"
 
 namespace vitrim::app {
 
@@ -198,6 +200,11 @@ std::string fixed(double value, int digits) {
 }
 
 }  // namespace
+
+void write_report(const std::string& path, const std::string& output, const std::string& json, const std::string& subject) {
+  if (path.empty()) return;
+  write_text_file(path, report::render({{output, json}}, "vitrim: " + std::filesystem::path(subject).filename().string()));
+}
 
 std::string percent(double fraction, int digits) { return fixed(100 * fraction, digits) + " %"; }
 std::string millions(int64_t count) { return fixed(static_cast<double>(count) / 1e6, 3) + " M"; }

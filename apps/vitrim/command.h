@@ -85,6 +85,9 @@ std::optional<int64_t> parse_resize(const std::string& text);
 /// Manifest of this call.
 Manifest manifest_of(const Context& context, const CommonFlags& flags, const std::string& data_fingerprint);
 
+/// Writes the page of one result, `json` (found under the name `output`), about `subject`, a path; does nothing where `path` is empty.
+void write_report(const std::string& path, const std::string& output, const std::string& json, const std::string& subject);
+
 /// "82.3 %" and the like.
 std::string percent(double fraction, int digits = 1);
 std::string millions(int64_t count);

@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <cstdio>
-#include <filesystem>
 
 #include "analyze_flags.h"
 #include "ranks.h"
@@ -12,7 +11,6 @@
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/layer_list.h"
-#include "vitrim/report/report.h"
 
 namespace vitrim::app {
 
@@ -23,7 +21,7 @@ struct Flags {
   ModelFlags model;
   DataFlags data;
   AnalyzeFlags analyze;
-  std::string layers, eval, eval_resize, eval_classes, output, report;
+  std::string eval, eval_resize, eval_classes, output, report;
   bool no_absorb = false, controls = false;
   int random_controls = 5;
   absorb::AbsorbOptions absorb;
@@ -52,17 +50,13 @@ void write_result(const Flags& flags, const model::Model& compressed, const Comp
   model::save_model(compressed, flags.output);
   const std::string json = to_json(result);
   flags.common.write_json(json);
-  if (!flags.report.empty())
-    write_text_file(
-        flags.report,
-        report::render({{flags.output, json}},
-                       "vitrim: " + std::filesystem::path(flags.model.model).filename().string()));
+  write_report(flags.report, flags.output, json, flags.model.model);
   if (flags.common.speaks()) print_result(result, flags.output);
 }
 
 void run(const Flags& flags, const Context& context) {
   flags.common.apply();
-  if (flags.analyze.remove.empty() == flags.layers.empty()) throw UsageError("pass either --remove (how many) or --remove-attention (which)");
+  flags.analyze.check_choice();
   const auto group = join_ranks();
   check_writable(flags.output);
   if (!flags.report.empty()) check_writable(flags.report);
@@ -70,13 +64,7 @@ void run(const Flags& flags, const Context& context) {
   const auto model = flags.model.load(flags.common.precision);
   pipeline::CompressOptions options;
   options.analyze = flags.analyze.options(flags.common, model->num_blocks());
-  if (!flags.layers.empty()) {
-    try {
-      options.layers = parse_layer_list(flags.layers, model->num_blocks());
-    } catch (const std::invalid_argument& error) {
-      throw Error(std::string("--remove-attention: ") + error.what());
-    }
-  }
+  options.layers = flags.analyze.named_layers(model->num_blocks()).value_or(std::vector<int>());
   options.absorb = flags.absorb;
   options.absorb.flip = !flags.no_flip;
   options.absorb.seed = flags.common.seed;
@@ -120,8 +108,7 @@ void add_compress(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("compress", "remove attention layers, let the MLPs take their work over, write a smaller checkpoint");
   flags->model.add_to(*command);
   flags->analyze.add_to(*command);
-  command->add_option("--remove", flags->analyze.remove, "how many layers to remove: 3 or 25%");
-  command->add_option("--remove-attention", flags->layers, "remove these layers instead, such as 0,2,4");
+  flags->analyze.add_choice_to(*command);
   command->add_option("--eval", flags->eval, "labelled images on which both models are evaluated");
   command->add_option("--eval-resize", flags->eval_resize, "short side for the evaluation images, or none; default: as for calibration");
   command->add_option("-o,--output", flags->output, "the compressed checkpoint (.safetensors)")->required();

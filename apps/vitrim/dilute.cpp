@@ -2,7 +2,6 @@
 
 #include "analyze_flags.h"
 #include "train_flags.h"
-#include "vitrim/core/error.h"
 #include "vitrim/core/layer_list.h"
 #include "vitrim/core/log.h"
 
@@ -14,18 +13,13 @@ struct Flags {
   TrainFlags train;
   ModelFlags model;
   AnalyzeFlags analyze;
-  std::string layers;
 };
 
 // The layers that are named, or that analyze chooses on some of the training images (their labels unused).
 std::vector<int> choose(const Flags& flags, const model::Model& model, distributed::Group& group, std::string& reason) {
-  if (!flags.layers.empty()) {
+  if (const auto layers = flags.analyze.named_layers(model.num_blocks())) {
     reason = "named";
-    try {
-      return parse_layer_list(flags.layers, model.num_blocks());
-    } catch (const std::invalid_argument& error) {
-      throw Error(std::string("--remove-attention: ") + error.what());
-    }
+    return *layers;
   }
   // A resumed run dilutes what it diluted, and spares the search.
   if (flags.train.resume) {
@@ -51,10 +45,10 @@ std::vector<int> choose(const Flags& flags, const model::Model& model, distribut
 }
 
 void run(const Flags& flags, const Context& context) {
-  if (flags.analyze.remove.empty() == flags.layers.empty()) throw UsageError("pass either --remove (how many) or --remove-attention (which)");
+  flags.analyze.check_choice();
   const auto group = flags.train.start();
   const auto model = flags.model.load(flags.train.common.precision);
-  TrainInputs inputs = open_inputs(flags.train, model->spec(), flags.model.model);
+  const TrainInputs inputs = open_inputs(flags.train, model->spec(), flags.model.model);
   TrainResult result;
   result.task = "dilute";
   result.init = flags.model.model;
@@ -71,8 +65,7 @@ void add_dilute(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command = app.add_subcommand("dilute", "train a model while attention layers fade out of it, and cut them");
   flags->model.add_to(*command);
-  command->add_option("--remove", flags->analyze.remove, "how many layers to remove: 3 or 25%");
-  command->add_option("--remove-attention", flags->layers, "which layers to remove: 0,2,4");
+  flags->analyze.add_choice_to(*command);
   flags->analyze.add_to(*command, /*needs_calib=*/false);
   flags->train.recipe = "nose_imagenet";
   flags->train.add_to(*command);

@@ -3,14 +3,12 @@
 #include <ATen/Context.h>
 
 #include <cstdio>
-#include <filesystem>
 
 #include "ranks.h"
 #include "vitrim/core/artifact_json.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/layer_list.h"
-#include "vitrim/report/report.h"
 
 namespace vitrim::app {
 
@@ -179,7 +177,7 @@ void write_result(const TrainFlags& flags, const model::Model& model, const Trai
   model::save_model(model, flags.output, flags.dtype == "f16" ? at::kHalf : at::kFloat);
   const std::string json = to_json(result);
   flags.common.write_json(json);
-  if (!flags.report.empty()) write_text_file(flags.report, report::render({{flags.output, json}}, "vitrim: " + std::filesystem::path(flags.output).filename().string()));
+  write_report(flags.report, flags.output, json, flags.output);
   if (flags.common.speaks()) print_result(result);
 }
 

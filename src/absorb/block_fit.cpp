@@ -8,6 +8,7 @@
 #include "vitrim/core/random.h"
 #include "vitrim/distributed/group.h"
 #include "vitrim/train/adamw.h"
+#include "vitrim/train/schedule.h"
 #include "vitrim/train/gradients.h"
 
 namespace vitrim::absorb {

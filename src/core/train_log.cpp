@@ -37,6 +37,20 @@ std::string log_header(const TrainResult& result) {
   return json::dump(f.json(), -1);
 }
 
+std::string log_line(const StepRecord& record) {
+  Writer f;
+  f("event", "step");
+  fields(f, record);
+  return json::dump(f.json(), -1);
+}
+
+std::string log_line(const EpochRecord& record) {
+  Writer f;
+  fields(f, record);
+  f("event", "epoch");
+  return json::dump(f.json(), -1);
+}
+
 std::string to_json_line(const EpochRecord& record) { return json::dump(json::write(record), -1); }
 
 EpochRecord epoch_record_from_json(std::string_view text, const std::string& source) {

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "data/for_each_index.h"
+#include "data/normalization.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
 #include "vitrim/data/transform.h"
@@ -121,19 +122,16 @@ at::Tensor normalized(const ImageBatch& images, int64_t begin, int64_t end) {
     throw std::invalid_argument("[data::normalized] images " + std::to_string(begin) + " to " +
                                 std::to_string(end) + " of " + std::to_string(images.size()));
   }
-  float table[3][256];  // a byte has only 256 values, so the arithmetic is done once, in torchvision's order
-  for (int c = 0; c < 3; ++c) {
-    const auto mean = static_cast<float>(images.preprocess.mean[c]),
-               std = static_cast<float>(images.preprocess.std[c]);
-    for (int x = 0; x < 256; ++x) table[c][x] = (static_cast<float>(x) / 255.0f - mean) / std;
-  }
+  const std::array<float, 256> table[3] = {normalization_table(images.preprocess, 0),
+                                           normalization_table(images.preprocess, 1),
+                                           normalization_table(images.preprocess, 2)};
   const int64_t side = images.pixels.size(2), plane = side * images.pixels.size(3);
   at::Tensor result = at::empty({end - begin, 3, side, images.pixels.size(3)}, at::kFloat);
   const uint8_t* in = images.pixels.const_data_ptr<uint8_t>() + begin * 3 * plane;
   auto* out = result.data_ptr<float>();
   at::parallel_for(0, (end - begin) * 3, 1, [&](int64_t first, int64_t last) {
     for (int64_t p = first; p < last; ++p) {
-      const float* row = table[p % 3];
+      const std::array<float, 256>& row = table[p % 3];
       for (int64_t i = p * plane; i < (p + 1) * plane; ++i) out[i] = row[in[i]];
     }
   });

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "data/normalization.h"
+
 namespace vitrim::data {
 namespace {
 
@@ -55,9 +57,7 @@ Image preprocess(const Image& image, const PreprocessSpec& spec) {
 void normalize(const Image& image, const PreprocessSpec& spec, float* out) {
   const int64_t plane = image.height * image.width;
   for (int64_t c = 0; c < 3; ++c) {
-    const auto mean = static_cast<float>(spec.mean[c]), std = static_cast<float>(spec.std[c]);
-    float table[256];  // a byte has only 256 values, so the arithmetic is done once, in torchvision's order
-    for (int x = 0; x < 256; ++x) table[x] = (static_cast<float>(x) / 255.0f - mean) / std;
+    const std::array<float, 256> table = normalization_table(spec, static_cast<size_t>(c));
     for (int64_t i = 0; i < plane; ++i) out[c * plane + i] = table[image.pixels[i * 3 + c]];
   }
 }

@@ -36,12 +36,14 @@ ModelSpec named_spec(const std::string& source, const LoadHints& hints) {
   return spec;
 }
 
+void warn_of_random_weights(const std::string& source) { log_warning("'" + source + "' names an architecture, no file: its weights are random"); }
+
 }  // namespace
 
 std::unique_ptr<Model> load_model(const std::string& source, const LoadHints& hints) {
   if (means_architecture(source)) {
     const ModelSpec spec = named_spec(source, hints);
-    log_warning("'" + source + "' names an architecture, no file: its weights are random");
+    warn_of_random_weights(source);
     return make_random_model(spec, 0);
   }
   const checkpoint::StateDict state = checkpoint::unwrap(checkpoint::load(source));
@@ -53,7 +55,7 @@ std::unique_ptr<Model> load_model_with_new_head(const std::string& source, int64
   checkpoint::StateDict state;
   if (means_architecture(source)) {
     spec = named_spec(source, hints);
-    log_warning("'" + source + "' names an architecture, no file: its weights are random");
+    warn_of_random_weights(source);
   } else {
     state = checkpoint::unwrap(checkpoint::load(source));
     spec = infer_spec(state, hints);

@@ -2,8 +2,11 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <set>
 #include <stdexcept>
+
+#include "vitrim/model/parameter_names.h"
 
 namespace vitrim::surgery {
 
@@ -61,14 +64,9 @@ SpecAndWeights remove_attention(const SpecAndWeights& model, const std::vector<i
   SpecAndWeights out{remove_attention(model.spec, layers, stream_gain), {}};
   out.weights.path = model.weights.path;
   out.weights.metadata = model.weights.metadata;
-  std::vector<std::string> gone;
-  for (int layer : layers) {
-    for (const char* part : {"norm1.", "attn.", "ls1."}) gone.push_back(block_prefix(static_cast<size_t>(layer)) + part);
-  }
   for (const auto& [name, tensor] : model.weights.entries()) {
-    bool keep = true;
-    for (const std::string& prefix : gone) keep = keep && name.rfind(prefix, 0) != 0;
-    if (keep) out.weights.add(name, tensor);
+    const bool gone = std::any_of(layers.begin(), layers.end(), [&](int layer) { return model::is_attention_parameter(name, layer); });
+    if (!gone) out.weights.add(name, tensor);
   }
   return out;
 }

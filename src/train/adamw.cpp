@@ -2,9 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
-#include <cmath>
-#include <numbers>
 #include <stdexcept>
 
 namespace vitrim::train {
@@ -46,13 +43,6 @@ void AdamW::restore(size_t parameter, const Moments& moments) {
   moments_[parameter].first.copy_(moments.first);
   moments_[parameter].second.copy_(moments.second);
   moments_[parameter].steps.copy_(moments.steps);
-}
-
-double cosine_schedule(int64_t step, int64_t steps, int64_t warm_up, double peak, double floor) {
-  if (step < warm_up) return peak * static_cast<double>(step + 1) / static_cast<double>(warm_up);
-  const double span = static_cast<double>(std::max<int64_t>(1, steps - warm_up));
-  const double progress = std::min(1.0, static_cast<double>(step - warm_up) / span);
-  return peak * (floor + (1 - floor) * 0.5 * (1 + std::cos(std::numbers::pi * progress)));
 }
 
 }  // namespace vitrim::train

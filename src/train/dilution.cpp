@@ -1,8 +1,8 @@
 #include "vitrim/train/dilution.h"
 
-#include <cmath>
-#include <numbers>
 #include <stdexcept>
+
+#include "vitrim/train/schedule.h"
 
 namespace vitrim::train {
 
@@ -10,7 +10,7 @@ double dilution_lambda(const Dilution& dilution, double epoch) {
   if (epoch >= dilution.epochs) return 0;
   const double done = epoch / dilution.epochs;
   if (dilution.schedule == "linear") return 1 - done;
-  if (dilution.schedule == "cosine") return 0.5 * (1 + std::cos(std::numbers::pi * done));
+  if (dilution.schedule == "cosine") return half_cosine(done);
   throw std::invalid_argument("[train::dilution_lambda] the schedule is linear or cosine, not '" + dilution.schedule + "'");
 }
 

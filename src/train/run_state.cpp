@@ -51,8 +51,9 @@ void save_run_state(const RunState& state, const std::string& path) {
   checkpoint::save_safetensors(file, path);
 }
 
-RunState load_run_state(const std::string& path) {
-  const checkpoint::StateDict file = checkpoint::load_safetensors(path);
+namespace {
+
+RunState read_position(const checkpoint::StateDict& file, const std::string& path) {
   const auto found = file.metadata.find(kKey);
   if (found == file.metadata.end()) throw FormatError(path, "", "this is no training state (a model cannot be resumed, only trained on: --init)");
   RunState state;
@@ -74,6 +75,17 @@ RunState load_run_state(const std::string& path) {
   object.get("recipe", state.recipe);
   object.get("identity", state.identity);
   object.finish();
+  return state;
+}
+
+}  // namespace
+
+// The file is only mapped: what is not looked at is not read.
+RunState load_run_position(const std::string& path) { return read_position(checkpoint::load_safetensors(path), path); }
+
+RunState load_run_state(const std::string& path) {
+  const checkpoint::StateDict file = checkpoint::load_safetensors(path);
+  RunState state = read_position(file, path);
   for (const auto& [name, tensor] : file.entries()) {
     for (const Part& part : kParts) {
       // The file stays mapped; training writes in place, so every tensor gets its own memory.

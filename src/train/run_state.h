@@ -31,6 +31,8 @@ struct RunState {
 void save_run_state(const RunState& state, const std::string& path);
 /// Throws FormatError.
 RunState load_run_state(const std::string& path);
+/// The same without its tensors, which are most of the file.
+RunState load_run_position(const std::string& path);
 /// Throws Error naming the first difference where a state does not belong to a run.
 void check_same_run(const RunState& state, const std::string& path, const std::string& recipe, const std::string& identity);
 

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 
 #include "vitrim/model/batches.h"
+#include "vitrim/model/parameter_names.h"
 #include "vitrim/train/loss.h"
 
 namespace vitrim::train {
@@ -35,9 +35,7 @@ Trainable trainable_parameters(const model::Model& model, const std::vector<mode
   for (const auto& [name, tensor] : model.parameters().entries()) {
     bool gone = false;
     for (size_t i = 0; i < gains.size(); ++i) {
-      if (gains[i].branch != 0) continue;
-      const std::string prefix = "blocks." + std::to_string(i) + ".";
-      for (const char* part : {"norm1.", "attn.", "ls1."}) gone = gone || name.rfind(prefix + part, 0) == 0;
+      gone = gone || (gains[i].branch == 0 && model::is_attention_parameter(name, static_cast<int>(i)));
     }
     if (gone) continue;
     const bool token = name == "pos_embed" || name == "cls_token" || name == "dist_token" || name == "reg_token";
@@ -127,14 +125,6 @@ double clip_gradients(std::vector<at::Tensor>& gradients, double limit) {
   // torch.nn.utils.clip_grad_norm_ divides by the norm plus 1e-6.
   if (limit > 0 && norm > limit) at::_foreach_mul_(gradients, limit / (norm + 1e-6));
   return norm;
-}
-
-double learning_rate(const Recipe& recipe, int64_t step, int64_t steps_per_epoch) {
-  const double peak = peak_learning_rate(recipe), total = static_cast<double>(recipe.epochs * steps_per_epoch);
-  const double warm = std::floor(recipe.warm_up_epochs * static_cast<double>(steps_per_epoch)), t = static_cast<double>(step);
-  if (t < warm) return recipe.warm_up_learning_rate + (peak - recipe.warm_up_learning_rate) * t / warm;
-  const double done = std::min(1.0, (t - warm) / std::max(1.0, total - warm));
-  return recipe.min_learning_rate + (peak - recipe.min_learning_rate) * 0.5 * (1 + std::cos(std::numbers::pi * done));
 }
 
 }  // namespace vitrim::train

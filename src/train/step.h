@@ -44,7 +44,5 @@ class GradientStep {
 
 /// Scales the gradients down to norm `limit` where theirs is larger; 0: never. Returns their norm.
 double clip_gradients(std::vector<at::Tensor>& gradients, double limit);
-/// Learning rate of optimiser step `step` (from 0): linear from warm_up_learning_rate to the peak, then half a cosine to min_learning_rate.
-double learning_rate(const Recipe& recipe, int64_t step, int64_t steps_per_epoch);
 
 }  // namespace vitrim::train

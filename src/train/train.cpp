@@ -11,7 +11,6 @@
 #include <map>
 #include <optional>
 
-#include "core/json.h"
 #include "train/run_log.h"
 #include "train/run_state.h"
 #include "train/step.h"
@@ -19,6 +18,7 @@
 #include "vitrim/core/log.h"
 #include "vitrim/train/adamw.h"
 #include "vitrim/train/dilution.h"
+#include "vitrim/train/schedule.h"
 
 namespace vitrim::train {
 
@@ -150,23 +150,15 @@ class Run {
       if (stop) throw Interrupted();  // the step is not taken; a resumed run takes it
       const double norm = clip_gradients(batch.gradients, options_.recipe.clip_norm);
       if (!std::isfinite(norm)) not_finite("the gradient is");
-      rate_ = learning_rate(options_.recipe, steps_done(), source_.steps_per_epoch());
-      optimiser_->step(batch.gradients, rate_);
+      const double learning_rate_now = learning_rate(options_.recipe, steps_done(), source_.steps_per_epoch());
+      optimiser_->step(batch.gradients, learning_rate_now);
       average();
       state_.loss_sum += batch.loss;
       state_.train_seconds += seconds_since(started);
       ++state_.batch;
       if (log_ && options_.log_every > 0 && state_.batch % options_.log_every == 0) {
-        json::Json line;
-        line["event"] = "step";
-        line["epoch"] = state_.epoch + 1;
-        line["step"] = steps_done();
-        line["loss"] = batch.loss;
-        line["learning_rate"] = rate_;
-        line["lambda"] = lambda_now;
-        line["images_per_second"] = static_cast<double>((state_.batch - logged_at) * source_.batch_size()) / seconds_since(since_log);
-        line["memory_gib"] = memory_gib();
-        log_->line(json::dump(line, -1));
+        const double rate = static_cast<double>((state_.batch - logged_at) * source_.batch_size()) / seconds_since(since_log);
+        log_->line(log_line(StepRecord{state_.epoch + 1, steps_done(), batch.loss, learning_rate_now, lambda_now, rate, memory_gib()}));
         since_log = Clock::now();
         logged_at = state_.batch;
       }
@@ -219,7 +211,7 @@ class Run {
   // A forgotten --resume must not cost the hours that a state holds.
   void refuse_to_overwrite() const {
     if (!is_main() || options_.resume || options_.state_path.empty() || !std::filesystem::exists(options_.state_path)) return;
-    const RunState old = load_run_state(options_.state_path);
+    const RunState old = load_run_position(options_.state_path);
     if (old.finished) return;
     throw Error(options_.state_path + ": an unfinished run lies here (after epoch " + std::to_string(old.epoch) + ", batch " + std::to_string(old.batch) +
                 "); pass --resume to go on with it, or remove the file to start anew");
@@ -254,11 +246,7 @@ class Run {
     state_.loss_sum = state_.train_seconds = 0;
     state_.records.push_back(record);
     choose(record);
-    if (log_) {
-      json::Json line = json::parse(to_json_line(record), "record");
-      line["event"] = "epoch";
-      log_->line(json::dump(line, -1));
-    }
+    if (log_) log_->line(log_line(record));
     char text[200];
     std::snprintf(text, sizeof text, "epoch %lld of %lld: loss %.4f, lambda %.2f, %.0f images a second%s", static_cast<long long>(record.epoch),
                   static_cast<long long>(options_.recipe.epochs), record.loss, record.lambda, record.images_per_second,
@@ -276,7 +264,7 @@ class Run {
     struct Restore {
       Run& run;
       checkpoint::StateDict own;
-      ~Restore() { run.swap_weights(own); }
+      ~Restore() { run.load_weights(own); }
     } restore{*this, swap_weights(state_.ema)};
     options_.measure(model_, record.lambda, true, record);
   }
@@ -286,10 +274,15 @@ class Run {
     const at::NoGradGuard no_grad;
     checkpoint::StateDict before;
     for (const auto& [name, tensor] : model_.parameters().entries()) before.add(name, tensor.detach().clone());
+    load_weights(weights);
+    return before;
+  }
+
+  void load_weights(const checkpoint::StateDict& weights) {
+    const at::NoGradGuard no_grad;
     // In place: the optimiser holds these very tensors.
     for (const auto& [name, tensor] : weights.entries()) model_.parameter(name).detach().copy_(tensor);
     model_.forget_casts();
-    return before;
   }
 
   // The last epoch, or the best; only ever one in which nothing is half diluted.
@@ -309,9 +302,9 @@ class Run {
 
   Trained export_weights() {
     if (options_.keep_best) {
-      swap_weights(state_.best);
+      load_weights(state_.best);
     } else if (options_.recipe.ema_decay > 0) {
-      swap_weights(state_.ema);
+      load_weights(state_.ema);
     }
     model_.set_requires_grad(false);
     return {state_.records, state_.best_epoch};
@@ -327,7 +320,6 @@ class Run {
   Trainable trainable_;
   std::optional<AdamW> optimiser_;
   std::optional<GradientStep> gradients_;
-  double rate_ = 0;
   Clock::time_point last_saved_;
 };
 
@@ -335,10 +327,6 @@ class Run {
 
 Trained train(model::Model& model, const data::Dataset& dataset, const TrainOptions& options) {
   validate(options.recipe);
-  if (options.recipe.dilution_epochs > options.recipe.epochs) {
-    throw std::invalid_argument("[train::train] dilution takes " + std::to_string(options.recipe.dilution_epochs) + " epochs, the run has " +
-                                std::to_string(options.recipe.epochs));
-  }
   const int64_t share = options.recipe.batch_size / (options.group ? options.group->size() : 1);
   if (share % options.recipe.accumulate != 0) {
     throw std::invalid_argument("[train::train] a rank's " + std::to_string(share) + " images a step cannot be shared among " +
@@ -354,7 +342,7 @@ Trained train(model::Model& model, const data::Dataset& dataset, const TrainOpti
 
 std::optional<std::vector<int>> diluted_layers(const std::string& state_path) {
   if (!std::filesystem::exists(state_path)) return std::nullopt;
-  return load_run_state(state_path).dilute;
+  return load_run_position(state_path).dilute;
 }
 
 }  // namespace vitrim::train

@@ -47,17 +47,5 @@ TEST(AdamW, IsTheFormula) {
   }
 }
 
-TEST(CosineSchedule, WarmsUpAndFalls) {
-  EXPECT_DOUBLE_EQ(cosine_schedule(0, 110, 10, 2.0), 0.2);
-  EXPECT_DOUBLE_EQ(cosine_schedule(9, 110, 10, 2.0), 2.0);
-  EXPECT_DOUBLE_EQ(cosine_schedule(10, 110, 10, 2.0), 2.0);
-  EXPECT_NEAR(cosine_schedule(60, 110, 10, 2.0), 1.0, 1e-12);
-  EXPECT_NEAR(cosine_schedule(60, 110, 10, 2.0, 0.1), 1.1, 1e-12);
-  EXPECT_NEAR(cosine_schedule(35, 110, 10, 2.0), 1 + std::sqrt(0.5), 1e-12);
-  EXPECT_NEAR(cosine_schedule(110, 110, 10, 2.0), 0, 1e-12);
-  EXPECT_NEAR(cosine_schedule(500, 110, 10, 2.0, 0.1), 0.2, 1e-12);
-  EXPECT_DOUBLE_EQ(cosine_schedule(0, 1, 0, 2.0), 2.0);
-}
-
 }  // namespace
 }  // namespace vitrim::train

@@ -60,9 +60,12 @@ struct TrainResult {
 std::string to_json(const TrainResult& result);
 TrainResult train_result_from_json(std::string_view json, const std::string& source);
 
-/// First line of a run's log: the result without epochs, "event": "start".
+/// First line of a run's log, without its end: the result without epochs, "event": "start".
 std::string log_header(const TrainResult& result);
-/// One line of a run's log, without its end.
+/// Further lines, "event": "step" and "epoch".
+std::string log_line(const StepRecord& record);
+std::string log_line(const EpochRecord& record);
+/// The record alone on one line.
 std::string to_json_line(const EpochRecord& record);
 EpochRecord epoch_record_from_json(std::string_view json, const std::string& source);
 

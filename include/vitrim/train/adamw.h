@@ -37,7 +37,4 @@ class AdamW {
   AdamWOptions options_;
 };
 
-/// Linear warm-up over `warm_up` steps, then half a cosine down to `floor` times the peak. `step` counts from 0.
-double cosine_schedule(int64_t step, int64_t steps, int64_t warm_up, double peak, double floor = 0.0);
-
 }  // namespace vitrim::train
