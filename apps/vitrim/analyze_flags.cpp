@@ -43,11 +43,11 @@ std::optional<std::vector<int>> AnalyzeFlags::named_layers(int blocks) const {
   }
 }
 
-pipeline::AnalyzeOptions AnalyzeFlags::options(const CommonFlags& common, int layers) const {
+pipeline::AnalyzeOptions AnalyzeFlags::options(const CommonFlags& common, int blocks) const {
   pipeline::AnalyzeOptions out;
   if (!remove.empty()) {
     try {
-      out.count = parse_layer_count(remove, layers);
+      out.count = parse_layer_count(remove, blocks);
     } catch (const std::invalid_argument& error) {
       throw Error(std::string("--remove: ") + error.what());
     }

@@ -31,7 +31,7 @@ struct AnalyzeFlags {
   /// The layers that --remove-attention names for a model of `blocks` blocks; nothing where it was not passed.
   std::optional<std::vector<int>> named_layers(int blocks) const;
   /// Options for a model of `layers` blocks.
-  pipeline::AnalyzeOptions options(const CommonFlags& common, int layers) const;
+  pipeline::AnalyzeOptions options(const CommonFlags& common, int blocks) const;
   /// The calibration images, decoded and transformed.
   data::ImageBatch load(const CommonFlags& common, const DataFlags& data, const ModelSpec& spec, const std::string& model) const;
 };
