@@ -4,9 +4,11 @@
 usage: benchmarks/train_throughput.py [--models tiny,small] [--batches 32,128] [--steps 12] [--rounds 5] [-o FILE.json]
 
 The same recipe everywhere (AdamW, cosine schedule, gradient clipping, label smoothing, no augmentation) on the same JPEG files (224 px, made
-here from drawn images), decoded anew every epoch: by vitrim on its cores, by PyTorch in a DataLoader whose number of workers is the best of 0, 1, 2. The
+here from drawn images): decoded by vitrim on its cores, by PyTorch in a DataLoader whose number of workers is the best of 0, 1, 2. One epoch that is exactly
+warm-up and timed steps, so that no epoch's end falls into the time; wall clock over the same steps; the same environment (threads, OMP_WAIT_POLICY). The
 ways take turns (A B C A B C ...), each round a fresh process that warms up before it is timed; the figure is the median of rounds, the result the ratio. A
-busy machine slows all of them, and the ratio stays; absolute figures mean nothing. Needs a python with torch, numpy and Pillow.
+busy machine slows all of them, and the ratio stays; absolute figures mean nothing. The way "two" is vitrim as two processes with a thread each, at the same
+global batch. Needs a python with torch, numpy and Pillow.
 """
 
 import argparse
@@ -20,76 +22,88 @@ import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SIZES = {"tiny": (192, 3), "small": (384, 6)}
-IMAGES = 512
+WARM_UP = 4
+ENVIRONMENT = dict(os.environ, OMP_WAIT_POLICY="passive")
 
 
-def make_images(folder):
+def make_images(folder, count):
     import numpy
     from PIL import Image
     draw = numpy.random.default_rng(0)
-    for i in range(IMAGES):
+    for i in range(count):
         target = os.path.join(folder, f"class{i % 8}")
         os.makedirs(target, exist_ok=True)
         small = draw.integers(0, 256, (14, 14, 3), dtype=numpy.uint8)
-        Image.fromarray(small).resize((224, 224), Image.BICUBIC).save(os.path.join(target, f"{i:04}.jpg"), quality=90)
+        Image.fromarray(small).resize((224, 224), Image.BICUBIC).save(os.path.join(target, f"{i:05}.jpg"), quality=90)
 
 
-def run_vitrim(program, spec, images, batch, steps, folder):
-    """Images a second over the steps behind the first four."""
+def run_vitrim(program, spec, images, batch, steps, folder, processes=1):
+    """Images a second over the steps behind the warm-up."""
     log = os.path.join(folder, "log.jsonl")
-    epochs = -(-(steps + 4) * batch // IMAGES)
-    subprocess.run([program, "train", "--spec", spec, "--recipe", "plain", "--label-smoothing", "0.1", "--data", images, "--mean", "0.5", "--std", "0.5",
-                    "--resize", "none", "--batch-size", str(batch), "--epochs", str(epochs), "--warm-up-epochs", "0", "--precision", "bf16", "--log-every", "1",
-                    "--log", log, "--state", os.path.join(folder, "state"), "--quiet", "-o", os.path.join(folder, "out.safetensors")], check=True)
-    rates = []
+    start = [program] if processes == 1 else [sys.executable, "-m", "torch.distributed.run", "--no-python", "--nproc-per-node", str(processes), program]
+    environment = dict(ENVIRONMENT)
+    if processes > 1:
+        environment["OMP_NUM_THREADS"] = str(max(1, os.cpu_count() // processes))
+    for name in os.listdir(folder):
+        if name.startswith("out"):
+            os.remove(os.path.join(folder, name))
+    subprocess.run([*start, "train", "--spec", spec, "--recipe", "plain", "--label-smoothing", "0.1", "--data", images, "--mean", "0.5", "--std", "0.5",
+                    "--resize", "none", "--batch-size", str(batch // processes), "--epochs", "1", "--warm-up-epochs", "0", "--precision", "bf16",
+                    "--log-every", "1", "--log", log, "--quiet", "-o", os.path.join(folder, "out.safetensors")], check=True, env=environment,
+                   stderr=subprocess.DEVNULL if processes > 1 else None)
+    seconds = []
     with open(log, encoding="utf-8") as file:
         for line in file:
             event = json.loads(line)
             if event.get("event") == "step":
-                rates.append(event["images_per_second"])
-    seconds = [batch / r for r in rates[4:4 + steps]]
-    return batch * len(seconds) / sum(seconds)
+                seconds.append(batch / event["images_per_second"])
+    assert len(seconds) == steps + WARM_UP, len(seconds)
+    return batch * steps / sum(seconds[WARM_UP:])
 
 
 def run_torch(way, width, heads, images, batch, steps, workers):
     command = [sys.executable, os.path.join(ROOT, "benchmarks", "train_torch.py"), way, str(width), str(heads), images, str(batch), str(steps), str(workers)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+    return float(subprocess.run(command, check=True, capture_output=True, text=True, env=ENVIRONMENT).stdout.split()[-1])
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", default="tiny,small")
     parser.add_argument("--batches", default="32,128")
-    parser.add_argument("--ways", default="vitrim,eager,compile")
+    parser.add_argument("--ways", default="vitrim,eager,compile,two")
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--program", default=os.path.join(ROOT, "build", "release", "vitrim"))
     parser.add_argument("-o", "--output")
     flags = parser.parse_args()
     folder = tempfile.mkdtemp(prefix="vitrim-throughput-")
+    ways = flags.ways.split(",")
     results = []
     try:
-        images = os.path.join(folder, "images")
-        make_images(images)
-        for model in flags.models.split(","):
-            width, heads = SIZES[model]
-            spec = f"deit_{model}_patch16_224"
-            for batch in map(int, flags.batches.split(",")):
-                ways = flags.ways.split(",")
+        for batch in map(int, flags.batches.split(",")):
+            images = os.path.join(folder, f"images{batch}")
+            make_images(images, (flags.steps + WARM_UP) * batch)
+            for model in flags.models.split(","):
+                width, heads = SIZES[model]
                 workers = {}
+
+                def rate(way, steps, count):
+                    if way in ("vitrim", "two"):
+                        return run_vitrim(flags.program, f"deit_{model}_patch16_224", images, batch, steps, folder, 2 if way == "two" else 1)
+                    return run_torch(way, width, heads, images, batch, steps, count)
+
                 for way in ways:
-                    if way != "vitrim":
-                        tried = {w: run_torch(way, width, heads, images, batch, max(4, flags.steps // 3), w) for w in (0, 1, 2)}
+                    if way in ("eager", "compile"):
+                        tried = {count: rate(way, max(4, flags.steps // 3), count) for count in (0, 1, 2)}
                         workers[way] = max(tried, key=tried.get)
                 rates = {way: [] for way in ways}
                 for _ in range(flags.rounds):
                     for way in ways:
-                        rates[way].append(run_vitrim(flags.program, spec, images, batch, flags.steps, folder) if way == "vitrim" else
-                                          run_torch(way, width, heads, images, batch, flags.steps, workers[way]))
+                        rates[way].append(rate(way, flags.steps, workers.get(way)))
                 row = {"model": model, "batch": batch, "steps": flags.steps, "rounds": flags.rounds, "workers": workers,
                        "images_per_second": {way: {"median": statistics.median(r), "min": min(r), "max": max(r)} for way, r in rates.items()}}
-                # Ratios within a round: what slowed one slowed the other.
-                row["ratio"] = {way: statistics.median(a / b for a, b in zip(rates["vitrim"], r)) for way, r in rates.items() if way != "vitrim"}
+                # vitrim against each other way, within a round: what slowed one slowed the other.
+                row["ratio"] = {way: statistics.median(a / b for a, b in zip(rates[ways[0]], r)) for way, r in rates.items() if way != ways[0]}
                 print(json.dumps(row), flush=True)
                 results.append(row)
     finally:

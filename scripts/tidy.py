@@ -42,7 +42,7 @@ def split_command(entry):
             header, skip = words[position + 1], True
         elif word == "-o":
             skip = True
-        elif word not in ("-Winvalid-pch", "-Werror", "-c"):
+        elif word not in ("-Winvalid-pch", "-Werror", "-c", "-fopenmp"):  # clang would look for an omp.h of its own
             kept.append(word)
     return kept + ["-Wno-unknown-warning-option"], header
 

@@ -105,14 +105,16 @@ void CommonFlags::write_json(const std::string& text) const {
 
 void ModelFlags::add_to(CLI::App& command) {
   command.add_option("MODEL", model, "checkpoint (.safetensors, .pth) or the name of a known architecture")->required();
-  command.add_option("--num-heads", num_heads, "attention heads, where the checkpoint does not say")->check(CLI::PositiveNumber);
+  command.add_option("--num-heads", num_heads, "attention heads, where the checkpoint does not say; of a model with stages one a stage: 1,2,5,8")
+      ->delimiter(',')
+      ->check(CLI::PositiveNumber);
   command.add_option("--image-size", image_size, "run at another image size; position embeddings are resized")->check(CLI::PositiveNumber);
   command.add_option("--num-classes", num_classes, "classes that the classifier must have")->check(CLI::PositiveNumber);
 }
 
 model::LoadHints ModelFlags::hints() const {
   model::LoadHints hints;
-  if (num_heads > 0) hints.num_heads = num_heads;
+  hints.num_heads = num_heads;
   if (image_size > 0) hints.image_size = image_size;
   if (num_classes > 0) hints.num_classes = num_classes;
   return hints;

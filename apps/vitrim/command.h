@@ -54,7 +54,7 @@ struct CommonFlags {
 /// Flags that say what a checkpoint does not.
 struct ModelFlags {
   std::string model;
-  int64_t num_heads = 0;
+  std::vector<int64_t> num_heads;
   int64_t image_size = 0;
   int64_t num_classes = 0;
 

@@ -22,8 +22,6 @@ struct InspectFlags {
   std::string remove, write_spec;
 };
 
-std::string attention_name(const BlockSpec& block) { return block.attention == AttentionKind::kNone ? "none" : "softmax"; }
-
 ordered_json describe(const ModelSpec& spec) {
   const eval::ModelCost cost = eval::count_cost(spec);
   ordered_json out;
@@ -32,7 +30,7 @@ ordered_json describe(const ModelSpec& spec) {
   out["blocks"] = ordered_json::array();
   for (size_t i = 0; i < spec.blocks.size(); ++i) {
     const BlockSpec& block = spec.blocks[i];
-    out["blocks"].push_back({{"attention", attention_name(block)},
+    out["blocks"].push_back({{"attention", attention_name(block.attention)},
                              {"params", cost.blocks[i].params},
                              {"macs", cost.blocks[i].macs},
                              {"attention_params", cost.blocks[i].attention_params},
@@ -52,10 +50,10 @@ void print(const ModelSpec& spec, const std::string& title) {
               millions(cost.params).c_str(), billions(cost.macs).c_str(), static_cast<long long>(spec.image_size[0]),
               static_cast<long long>(spec.image_size[1]), static_cast<long long>(spec.patch_size),
               static_cast<long long>(spec.num_tokens()), static_cast<long long>(spec.num_classes));
-  std::printf("  block  attention  heads  q/k   v    mlp     params         MACs\n");
+  std::printf("  block  attention             heads  q/k   v    mlp     params         MACs\n");
   for (size_t i = 0; i < spec.blocks.size(); ++i) {
     const BlockSpec& b = spec.blocks[i];
-    std::printf("  %5zu  %-9s  %5lld  %3lld  %3lld  %5lld  %9s  %11s\n", i, attention_name(b).c_str(), static_cast<long long>(b.num_heads),
+    std::printf("  %5zu  %-20s  %5lld  %3lld  %3lld  %5lld  %9s  %11s\n", i, attention_name(b.attention).c_str(), static_cast<long long>(b.num_heads),
                 static_cast<long long>(b.qk_dim), static_cast<long long>(b.v_dim), static_cast<long long>(b.mlp_dim),
                 millions(cost.blocks[i].params).c_str(), billions(cost.blocks[i].macs).c_str());
   }

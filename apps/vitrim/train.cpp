@@ -10,7 +10,8 @@ namespace {
 struct Flags {
   TrainFlags train;
   std::string spec, init;
-  int64_t image_size = 0, num_heads = 0;
+  int64_t image_size = 0;
+  std::vector<int64_t> num_heads;
   bool new_head = false;
 };
 
@@ -28,7 +29,7 @@ void run(const Flags& flags, const Context& context) {
   const auto group = flags.train.start();
   model::LoadHints hints;
   if (flags.image_size > 0) hints.image_size = flags.image_size;
-  if (flags.num_heads > 0) hints.num_heads = flags.num_heads;
+  hints.num_heads = flags.num_heads;
   TrainResult result;
   result.task = "train";
   result.init = flags.spec.empty() ? flags.init : flags.spec;
@@ -59,7 +60,7 @@ void add_train(CLI::App& app, Context& context) {
   command->add_option("--init", flags->init, "checkpoint to start from");
   command->add_flag("--new-head", flags->new_head, "give --init a new classifier, for the classes of the training images");
   command->add_option("--image-size", flags->image_size, "train at another image size; the position embedding of --init is resized")->check(CLI::PositiveNumber);
-  command->add_option("--num-heads", flags->num_heads, "attention heads of --init, where its file does not say")->check(CLI::PositiveNumber);
+  command->add_option("--num-heads", flags->num_heads, "attention heads of --init, where its file does not say; of a model with stages one a stage")->delimiter(',')->check(CLI::PositiveNumber);
   flags->train.add_to(*command);
   command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });
 }

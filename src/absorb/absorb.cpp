@@ -12,6 +12,7 @@
 #include "vitrim/analysis/distortion.h"
 #include "vitrim/core/log.h"
 #include "vitrim/distributed/group.h"
+#include "vitrim/model/parameter_names.h"
 
 namespace vitrim::absorb {
 
@@ -19,7 +20,7 @@ namespace {
 
 int first_changed_block(const ModelSpec& student, const ModelSpec& teacher) {
   if (student.blocks.size() != teacher.blocks.size() || student.num_tokens() != teacher.num_tokens() ||
-      student.embed_dim != teacher.embed_dim) {
+      student.embed_dim != teacher.embed_dim || student.stages != teacher.stages) {
     throw std::invalid_argument("[absorb::absorb] student and teacher differ in more than removed attention");
   }
   for (size_t i = 0; i < student.blocks.size(); ++i) {
@@ -39,7 +40,7 @@ void fold_layer_scale(model::Model& model, const std::string& prefix) {
 
 void ridge_block(model::Model& student, int index, const at::Tensor& input, const at::Tensor& target, const AbsorbOptions& options) {
   const at::NoGradGuard no_grad;
-  const std::string prefix = "blocks." + std::to_string(index) + ".";
+  const std::string prefix = model::block_prefix(student.spec(), index);
   fold_layer_scale(student, prefix);
   const at::Tensor w0 = student.parameter(prefix + "mlp.fc2.weight"), b0 = student.parameter(prefix + "mlp.fc2.bias");
   const RidgeFit fit = ridge_over_batches(

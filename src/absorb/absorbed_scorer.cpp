@@ -15,6 +15,7 @@
 #include "vitrim/core/log.h"
 #include "vitrim/distributed/group.h"
 #include "vitrim/model/batches.h"
+#include "vitrim/model/parameter_names.h"
 #include "vitrim/select/prefix_tree.h"
 
 namespace vitrim::absorb {
@@ -35,13 +36,10 @@ struct AbsorbedScorer::Impl {
   std::map<LayerSet, ScoredSet> known;
   analysis::Resamples resamples;
   int64_t evaluations = 0;
-  double patch_scale = 1;              // all patches against the sampled ones, so that CLS keeps its share of the weight
 
   Impl(const model::Model& m, const data::ImageBatch& batch, AbsorbedScorerOptions o)
       : model(m), options(o), group(distributed::or_alone(o.group)), images(batch.size()) {
     fit_images = images - std::clamp<int64_t>(std::llround(options.held_out * static_cast<double>(images)), 1, images - 1);
-    const auto patches = static_cast<double>(model.spec().num_tokens() - model.spec().prefix_tokens());
-    patch_scale = std::max(1.0, patches / static_cast<double>(options.ridge_patches));
     embedded = embed_all(model, batch, options.batch_size, group)
                    .index_select(0, shuffled_order(images, options.seed));
     at::Tensor x = embedded;
@@ -63,12 +61,13 @@ struct AbsorbedScorer::Impl {
 
   // Block `layer` of the student whose stream is x: ridge refit on the fit images, output for all.
   at::Tensor absorb_block(int layer, const at::Tensor& x, bool removed) const {
-    const std::string prefix = "blocks." + std::to_string(layer) + ".";
+    const std::string prefix = model::block_prefix(model.spec(), layer);
     const ModelSpec& spec = model.spec();
     const at::Tensor& w0 = model.parameter(prefix + "mlp.fc2.weight");
     const at::Tensor& b0 = model.parameter(prefix + "mlp.fc2.bias");
     const at::Tensor gamma = spec.layer_scale ? model.parameter(prefix + "ls2.gamma") : at::ones({w0.size(0)});
-    Pass pass{at::empty_like(x), at::empty({x.size(0), x.size(1), w0.size(1)}, model.compute_dtype())};
+    const int64_t all_tokens = spec.block_tokens(layer);
+    Pass pass{at::empty({x.size(0), all_tokens, w0.size(0)}), at::empty({x.size(0), all_tokens, w0.size(1)}, model.compute_dtype())};
     const RidgeFit fit = ridge_over_batches(
         w0.size(1), w0.size(0), images, options.batch_size, alone,
         [&](RidgeFit& part, int64_t begin, int64_t end) {
@@ -109,7 +108,9 @@ struct AbsorbedScorer::Impl {
     const at::Tensor change = at::linear(h, (solution.weight - old_weight).to(dtype), (solution.bias - old_bias).to(dtype)).to(at::kFloat);
     const at::Tensor residual = teacher[layer].slice(0, fit_images).to(at::kFloat) - pass.y.slice(0, fit_images) -
                                 at::linear(h, old_weight.to(dtype), old_bias.to(dtype)).to(at::kFloat);
-    const at::Tensor weights = token_weights(model.spec(), model.spec().num_tokens(), patch_scale * options.cls_weight).unsqueeze(1);
+    // The fit saw a sample of the patches; CLS keeps its share of the weight.
+    const double patch_scale = std::max(1.0, static_cast<double>(model.spec().block_grid(layer).size()) / static_cast<double>(options.ridge_patches));
+    const at::Tensor weights = token_weights(model.spec(), model.spec().block_tokens(layer), patch_scale * options.cls_weight).unsqueeze(1);
     const double along = (residual * change * weights).sum().item<double>(), length = (change * change * weights).sum().item<double>();
     return length > 0 ? std::clamp(along / length, 0.0, 1.0) : 0.0;
   }

@@ -43,7 +43,8 @@ at::Tensor shuffled_order(int64_t n, uint64_t seed) {
 at::Tensor advance(const model::Model& model, int index, const at::Tensor& x, int64_t batch_size,
                    distributed::Group& group) {
   const at::NoGradGuard no_grad;
-  at::Tensor out = at::empty(x.sizes(), x.options());
+  const ModelSpec& spec = model.spec();
+  at::Tensor out = at::empty({x.size(0), spec.block_tokens(index), spec.blocks[static_cast<size_t>(index)].embed_dim}, x.options());
   for_each_batch_of_ranks(x.size(0), batch_size, group, [&](int64_t begin, int64_t end) {
     out.slice(0, begin, end).copy_(model.run_block(index, x.slice(0, begin, end), model::kKeep, nullptr));
   });
@@ -56,7 +57,7 @@ model::Output finish_all(const model::Model& model, const at::Tensor& x, int64_t
   const at::NoGradGuard no_grad;
   const bool classifies = model.spec().num_classes > 0;
   model::Output out;
-  out.features = at::empty({x.size(0), model.spec().embed_dim});
+  out.features = at::empty({x.size(0), model.spec().feature_dim()});
   if (classifies) out.logits = at::empty({x.size(0), model.spec().num_classes});
   for_each_batch_of_ranks(x.size(0), batch_size, group, [&](int64_t begin, int64_t end) {
     const model::Output part = model.finish(x.slice(0, begin, end));
@@ -69,10 +70,10 @@ model::Output finish_all(const model::Model& model, const at::Tensor& x, int64_t
 }
 
 at::Tensor sample_tokens(const ModelSpec& spec, int index, int64_t patches, uint64_t seed) {
-  const int64_t prefix = spec.prefix_tokens(), all = spec.num_tokens() - prefix;
+  const int64_t prefix = spec.prefix_tokens(), all = spec.block_grid(index).size();
   const bool last = index + 1 == static_cast<int>(spec.blocks.size());
   if (last && spec.pooling == Pooling::kToken) return at::arange(prefix);
-  if (patches >= all) return at::arange(spec.num_tokens());
+  if (patches >= all) return at::arange(prefix + all);
   Random random(seed, /*stream=*/0x746f6b);
   std::vector<int64_t> drawn = permutation(all, random);
   drawn.resize(static_cast<size_t>(patches));

@@ -66,7 +66,8 @@ SpectrumAccumulator::SpectrumAccumulator(const ModelSpec& spec)
 
 void SpectrumAccumulator::add(int block, const at::Tensor& x) {
   const at::Tensor patches = x.detach().slice(1, spec_.prefix_tokens());
-  const at::Tensor map = patches.reshape({x.size(0), spec_.grid_height(), spec_.grid_width(), x.size(2)});
+  const Grid grid = spec_.block_grid(block);
+  const at::Tensor map = patches.reshape({x.size(0), grid.height, grid.width, x.size(2)});
   sums_[block] += radial_amplitude(map) * static_cast<double>(x.size(0));
   images_[block] += x.size(0);
 }

@@ -64,7 +64,7 @@ struct TransferEntropyScorer::Impl {
     const int64_t n = images.size();
     std::vector<at::Tensor> features(sets.size()), logits(sets.size());
     for (size_t s = 0; s < sets.size(); ++s) {
-      features[s] = at::empty({n, model.spec().embed_dim});
+      features[s] = at::empty({n, model.spec().feature_dim()});
       if (model.spec().num_classes > 0) logits[s] = at::empty({n, model.spec().num_classes});
     }
     distributed::Group& group = distributed::or_alone(options.group);

@@ -63,6 +63,7 @@ void check_range(const TensorRecord& tensor, uint64_t data_size, const std::stri
 /// Throws unless the tensors cover the data without overlap and without holes.
 void check_cover(const std::vector<TensorRecord>& tensors, uint64_t data_size, const std::string& file) {
   std::vector<const TensorRecord*> sorted;
+  sorted.reserve(tensors.size());
   for (const TensorRecord& tensor : tensors) sorted.push_back(&tensor);
   std::sort(sorted.begin(), sorted.end(), [](const TensorRecord* a, const TensorRecord* b) {
     return a->begin != b->begin ? a->begin < b->begin : a->end < b->end;

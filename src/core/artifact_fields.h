@@ -106,6 +106,13 @@ void fields(auto& f, json::Is<ControlResult> auto& control) {
   f("held_out_kl", control.held_out_kl);
 }
 
+void fields(auto& f, json::Is<BlockCost> auto& cost) {
+  f("params", cost.params);
+  f("macs", cost.macs);
+  f("attention_params", cost.attention_params);
+  f("attention_macs", cost.attention_macs);
+}
+
 void fields(auto& f, json::Is<CompressResult> auto& result) {
   f.document("compress", 1);
   f("manifest", result.manifest);
@@ -122,6 +129,8 @@ void fields(auto& f, json::Is<CompressResult> auto& result) {
   f("controls", result.controls);
   f("dense_spec", result.dense_spec);
   f("compressed_spec", result.compressed_spec);
+  f.unless("dense_blocks", result.dense_blocks, std::vector<BlockCost>{});
+  f.unless("compressed_blocks", result.compressed_blocks, std::vector<BlockCost>{});
   f("compressed_spectrum", result.compressed_spectrum);
   f("scores", result.scores);
 }

@@ -58,6 +58,11 @@ class Writer {
   void if_any(const std::string& name, const std::optional<T>& value) {
     if (value) (*this)(name, *value);
   }
+  /// A field that is not there where it has this value.
+  template <typename T>
+  void unless(const std::string& name, const T& value, const T& usual) {
+    if (!(value == usual)) (*this)(name, value);
+  }
   /// An object inside, whose fields `list` names to the f that it is given.
   template <typename List>
   void group(const std::string& name, const List& list) {
@@ -85,6 +90,11 @@ class Reader : public Object {
   template <typename T>
   void if_any(const std::string& name, std::optional<T>& value) {
     if (has(name)) get(name, value.emplace());
+  }
+  template <typename T>
+  void unless(const std::string& name, T& value, const T& usual) {
+    value = usual;
+    if (has(name)) get(name, value);
   }
   template <typename List>
   void group(const std::string& name, const List& list) {

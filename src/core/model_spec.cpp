@@ -18,10 +18,33 @@ void check_range(const std::string& where, const char* name, int64_t value, int6
   }
 }
 
-void validate_block(const BlockSpec& block, const std::string& where, int64_t embed_dim) {
+bool takes_sr_ratio(AttentionKind kind) { return kind == AttentionKind::kSoftmax || kind == AttentionKind::kFocusedLinear; }
+bool is_cross(AttentionKind kind) { return kind == AttentionKind::kCrossWindow || kind == AttentionKind::kCrossFocusedLinear; }
+bool is_linear(AttentionKind kind) { return kind == AttentionKind::kFocusedLinear || kind == AttentionKind::kCrossFocusedLinear; }
+
+// Windows, stripes and reductions must divide the map.
+void validate_region(const BlockSpec& block, const std::string& where, Grid grid) {
+  const auto divides = [&](int64_t side) { return grid.height % side == 0 && grid.width % side == 0; };
+  const std::string map = std::to_string(grid.height) + "x" + std::to_string(grid.width);
+  check_range(where, "window", block.window, block.attention == AttentionKind::kWindow ? 1 : 0);
+  if (block.window > 0 && block.attention == AttentionKind::kSoftmax) fail(where + "attention \"softmax\" takes no window");
+  if (block.window > 0 && !divides(block.window)) {
+    fail(where + "window " + std::to_string(block.window) + " does not divide the map of " + map + " tokens; choose another image size");
+  }
+  check_range(where, "shift", block.shift, 0);
+  if (block.shift > 0 && (is_cross(block.attention) || block.shift >= block.window)) fail(where + "shift is no shift of a window");
+  check_range(where, "sr_ratio", block.sr_ratio, 1);
+  if (block.sr_ratio > 1 && (!takes_sr_ratio(block.attention) || block.window > 0 || !divides(block.sr_ratio))) {
+    fail(where + "sr_ratio " + std::to_string(block.sr_ratio) + " does not fit this attention on a map of " + map + " tokens");
+  }
+  if (is_cross(block.attention) && block.window > 0 && block.num_heads % 2 != 0) fail(where + "stripes need an even number of heads");
+  if (block.own_filters && !is_linear(block.attention)) fail(where + "own_filters belongs to focused linear attention");
+}
+
+void validate_block(const BlockSpec& block, const std::string& where, int64_t embed_dim, Grid grid) {
   check_range(where, "embed_dim", block.embed_dim, 1);
   if (block.embed_dim != embed_dim) {
-    fail(where + "embed_dim " + std::to_string(block.embed_dim) + " is not the model's " +
+    fail(where + "embed_dim " + std::to_string(block.embed_dim) + " is not the stage's " +
          std::to_string(embed_dim));
   }
   if (block.attention == AttentionKind::kNone) {
@@ -32,10 +55,31 @@ void validate_block(const BlockSpec& block, const std::string& where, int64_t em
     check_range(where, "num_heads", block.num_heads, 1);
     check_range(where, "qk_dim", block.qk_dim, 1);
     check_range(where, "v_dim", block.v_dim, 1);
+    validate_region(block, where, grid);
   }
   check_range(where, "mlp_dim", block.mlp_dim, 1);
   if (!std::isfinite(block.stream_gain) || block.stream_gain <= 0)
     fail(where + "stream_gain is not positive");
+}
+
+void validate_stages(const ModelSpec& spec) {
+  if (spec.stages.empty()) return;
+  if (spec.stages.size() > 16) fail("more than 16 stages");
+  if (spec.prefix_tokens() > 0) fail("a model with stages has no class, distillation or register tokens");
+  size_t blocks = 0;
+  for (size_t i = 0; i < spec.stages.size(); ++i) {
+    const std::string where = "stage " + std::to_string(i) + ": ";
+    check_range(where, "depth", spec.stages[i].depth, 1);
+    check_range(where, "embed_dim", spec.stages[i].embed_dim, 1);
+    blocks += static_cast<size_t>(spec.stages[i].depth);
+  }
+  if (blocks != spec.blocks.size()) fail("the stages have " + std::to_string(blocks) + " blocks, the model " + std::to_string(spec.blocks.size()));
+  if (spec.stages[0].embed_dim != spec.embed_dim) fail("embed_dim is not the first stage's");
+  const int64_t shrink = int64_t{1} << (spec.stages.size() - 1);
+  if (spec.grid_height() % shrink != 0 || spec.grid_width() % shrink != 0) {
+    fail("image_size must be a multiple of " + std::to_string(shrink * spec.patch_size) + ", so that " + std::to_string(spec.stages.size()) +
+         " stages can halve the map");
+  }
 }
 
 void validate_preprocess(const PreprocessSpec& preprocess) {
@@ -50,6 +94,15 @@ void validate_preprocess(const PreprocessSpec& preprocess) {
 }
 
 }  // namespace
+
+ModelSpec::Position ModelSpec::position(int block) const {
+  Position at{0, block};
+  while (at.stage + 1 < num_stages() && at.index >= stages[static_cast<size_t>(at.stage)].depth) {
+    at.index -= static_cast<int>(stages[static_cast<size_t>(at.stage)].depth);
+    ++at.stage;
+  }
+  return at;
+}
 
 void validate(const ModelSpec& spec) {
   if (spec.family.empty()) fail("family is empty");
@@ -68,9 +121,14 @@ void validate(const ModelSpec& spec) {
   if (spec.distillation_token && !spec.class_token) fail("distillation_token needs class_token");
   if (spec.pooling == Pooling::kToken && !spec.class_token) fail("pooling \"token\" needs class_token");
   if (!std::isfinite(spec.norm_eps) || spec.norm_eps <= 0) fail("norm_eps is not positive");
+  check_range("", "focusing_factor", spec.focusing_factor, 1);
+  check_range("", "filter_size", spec.filter_size, 1);
+  if (spec.filter_size % 2 == 0) fail("filter_size must be odd");
   if (spec.blocks.empty()) fail("blocks is empty");
-  for (size_t i = 0; i < spec.blocks.size(); ++i) {
-    validate_block(spec.blocks[i], "block " + std::to_string(i) + ": ", spec.embed_dim);
+  validate_stages(spec);
+  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
+    validate_block(spec.blocks[static_cast<size_t>(i)], "block " + std::to_string(i) + ": ", spec.stage_dim(spec.position(i).stage),
+                   spec.block_grid(i));
   }
   if (spec.preprocess) validate_preprocess(*spec.preprocess);
 }

@@ -11,7 +11,11 @@ template <typename Enum>
 using Names = std::vector<std::pair<std::string, Enum>>;
 
 inline const Names<AttentionKind> kAttentionNames = {{"none", AttentionKind::kNone},
-                                                     {"softmax", AttentionKind::kSoftmax}};
+                                                     {"softmax", AttentionKind::kSoftmax},
+                                                     {"window", AttentionKind::kWindow},
+                                                     {"focused_linear", AttentionKind::kFocusedLinear},
+                                                     {"cross_window", AttentionKind::kCrossWindow},
+                                                     {"cross_focused_linear", AttentionKind::kCrossFocusedLinear}};
 inline const Names<Pooling> kPoolingNames = {{"token", Pooling::kToken}, {"average", Pooling::kAverage}};
 inline const Names<Interpolation> kInterpolationNames = {{"bicubic", Interpolation::kBicubic},
                                                          {"bilinear", Interpolation::kBilinear}};
@@ -61,6 +65,16 @@ void fields(auto& f, json::Is<BlockSpec> auto& block) {
   f("v_dim", block.v_dim);
   f("mlp_dim", block.mlp_dim);
   f("stream_gain", block.stream_gain);
+  // What only some kinds have is not written where it says nothing, so that plain ViTs stay readable for older versions.
+  f.unless("window", block.window, int64_t{0});
+  f.unless("shift", block.shift, int64_t{0});
+  f.unless("sr_ratio", block.sr_ratio, int64_t{1});
+  f.unless("own_filters", block.own_filters, false);
+}
+
+void fields(auto& f, json::Is<StageSpec> auto& stage) {
+  f("depth", stage.depth);
+  f("embed_dim", stage.embed_dim);
 }
 
 void fields(auto& f, json::Is<PreprocessSpec> auto& preprocess) {
@@ -93,6 +107,9 @@ void fields(auto& f, json::Is<ModelSpec> auto& spec) {
   f("qk_norm", spec.qk_norm);
   f("layer_scale", spec.layer_scale);
   f("norm_eps", spec.norm_eps);
+  f.unless("focusing_factor", spec.focusing_factor, int64_t{3});
+  f.unless("filter_size", spec.filter_size, int64_t{5});
+  f.unless("stages", spec.stages, std::vector<StageSpec>{});
   f("blocks", spec.blocks);
   f("preprocess", spec.preprocess);
 }

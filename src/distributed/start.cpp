@@ -37,19 +37,19 @@ std::string in_use(int port) {
 
 // A socket that only this machine sees. Left to itself, the store listens on every network.
 int listen_on_loopback(int port) {
-  const int socket_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int yes = 1;
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<uint16_t>(port));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (socket_ >= 0 && setsockopt(socket_, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
-      bind(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
-      listen(socket_, SOMAXCONN) == 0) {
-    return socket_;
+  if (descriptor >= 0 && setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
+      bind(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+      listen(descriptor, SOMAXCONN) == 0) {
+    return descriptor;
   }
   const int code = errno;
-  if (socket_ >= 0) close(socket_);
+  if (descriptor >= 0) close(descriptor);
   if (code == EADDRINUSE) throw Error(in_use(port));
   throw Error("rank 0 can't listen on port " + std::to_string(port) + ": " + std::strerror(code));
 }

@@ -63,8 +63,8 @@ std::unique_ptr<Model> load_model_with_new_head(const std::string& source, int64
   spec.num_classes = classes;
   auto random = make_random_model(spec, seed);
   if (state.size() == 0) return random;
-  for (const char* head : {"head.weight", "head.bias", "head_dist.weight", "head_dist.bias"}) {
-    if (random->has_parameter(head)) state.set(head, random->parameter(head));
+  for (const ParameterInfo& info : parameter_layout(spec)) {
+    if (info.part == Part::kClassifier) state.set(info.name, random->parameter(info.name));
   }
   return make_model(spec, state);
 }

@@ -8,7 +8,9 @@
 #include <set>
 #include <stdexcept>
 
-#include "model/vit.h"
+#include "model/attention.h"
+#include "model/family.h"
+#include "model/projections.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
 
@@ -19,6 +21,10 @@ struct Model::Cache {
   std::mutex mutex;
   std::map<std::string, at::Tensor> tensors;
 };
+
+Model::Model(ModelSpec spec) : spec_(std::move(spec)), family_(family_of(spec_)), gates_(spec_.blocks.size()) {
+  for (int i = 0; i < num_blocks(); ++i) prefixes_.push_back(family_.block_prefix(spec_, i));
+}
 
 void Model::set_compute_dtype(at::ScalarType dtype) {
   if (dtype != at::kFloat && dtype != at::kBFloat16) {
@@ -47,6 +53,11 @@ at::Tensor Model::linear(const at::Tensor& x, const std::string& prefix) const {
   return at::linear(x.to(compute_dtype_), compute_weight(prefix + ".weight"), compute_weight(prefix + ".bias"));
 }
 
+at::Tensor Model::convolution(const at::Tensor& maps, const std::string& prefix, int64_t stride, int64_t padding, int64_t groups) const {
+  return at::conv2d(maps.to(compute_dtype_), compute_weight(prefix + ".weight"), compute_weight(prefix + ".bias"), {stride, stride}, {padding, padding}, {1, 1},
+                    groups);
+}
+
 at::Tensor Model::layer_norm(const at::Tensor& x, const std::string& prefix) const {
   const at::Tensor weight = parameter(prefix + ".weight");
   const at::Tensor bias = optional_parameter(prefix + ".bias");
@@ -62,6 +73,112 @@ Output Model::forward(const at::Tensor& images, const std::vector<BlockGain>& ga
   at::Tensor x = embed(images);
   for (int i = 0; i < num_blocks(); ++i) x = run_block(i, x, gains.empty() ? kKeep : gains[i], nullptr);
   return finish(x);
+}
+
+at::Tensor Model::embed(const at::Tensor& images) const {
+  if (images.dim() != 4 || images.size(1) != spec_.in_channels || images.size(2) != spec_.image_size[0] ||
+      images.size(3) != spec_.image_size[1]) {
+    throw std::invalid_argument("[model::embed] the model takes images of [B, " + std::to_string(spec_.in_channels) + ", " +
+                                std::to_string(spec_.image_size[0]) + ", " + std::to_string(spec_.image_size[1]) + "]");
+  }
+  return family_.embed(*this, images);
+}
+
+at::Tensor Model::enter(int index, const at::Tensor& x) const {
+  const ModelSpec::Position at = spec_.position(index);
+  return at.index == 0 && at.stage > 0 ? family_.transition(*this, at.stage, x) : x;
+}
+
+// The attention branch for queries at `tokens` (undefined: all), keys and values at all of x.
+at::Tensor Model::attention(int index, const at::Tensor& x, const at::Tensor& tokens, BlockTrace* trace) const {
+  const BlockSpec& block = spec_.blocks[static_cast<size_t>(index)];
+  const std::string& prefix = prefixes_[static_cast<size_t>(index)];
+  const ChannelGates& gate = gates(index);
+  const AttentionSite site = attention_site(spec_, index);
+  const at::Tensor normed = layer_norm(x, prefix + "norm1").to(compute_dtype_);
+  at::Tensor mixed = attention_of(block.attention).mix(*this, site, normed, tokens, gate.qk);
+  if (gate.v.defined()) mixed = mixed * flat_gate(gate.v, mixed);  // v is mixed over tokens channel by channel, so the gate can wait until here
+  if (trace) trace->mixed = mixed;
+  at::Tensor out = linear(mixed, site.names + "proj");
+  if (spec_.layer_scale) out = out * parameter(prefix + "ls1.gamma");
+  return out;
+}
+
+at::Tensor Model::run_block(int index, const at::Tensor& input, BlockGain gain, BlockTrace* trace, const DropPath& drop) const {
+  const BlockSpec& block = spec_.blocks[static_cast<size_t>(index)];
+  const at::Tensor x = enter(index, input);
+  if (trace) trace->input = x;
+  const double stream = gain.stream * block.stream_gain;
+  at::Tensor y = stream == 1 ? x : x * stream;
+  if (gain.branch != 0 && block.attention != AttentionKind::kNone) {
+    const at::Tensor branch = attention(index, x, {}, trace);
+    if (trace) trace->attention = branch;
+    y = at::add(y, drop.attention.defined() ? branch * drop.attention : branch, gain.branch);
+  }
+  if (trace) trace->after_attention = y;
+  return run_mlp(index, y, trace, drop);
+}
+
+at::Tensor Model::run_block_at(int index, const at::Tensor& input, const at::Tensor& tokens, BlockTrace* trace) const {
+  if (family_.mlp_convolution()) {  // the MLP needs all tokens too
+    const at::Tensor z = run_block(index, input, kKeep, trace);
+    if (trace) {
+      for (at::Tensor* t : {&trace->input, &trace->mixed, &trace->attention, &trace->after_attention, &trace->hidden, &trace->mlp}) {
+        if (t->defined()) *t = t->index_select(1, tokens);
+      }
+    }
+    return z.index_select(1, tokens);
+  }
+  const BlockSpec& block = spec_.blocks[static_cast<size_t>(index)];
+  const at::Tensor x = enter(index, input);
+  at::Tensor y = x.index_select(1, tokens);
+  if (trace) trace->input = y;
+  if (block.stream_gain != 1) y = y * block.stream_gain;
+  if (block.attention != AttentionKind::kNone) {
+    const at::Tensor branch = attention(index, x, tokens, trace);
+    if (trace) trace->attention = branch;
+    y = at::add(y, branch);
+  }
+  if (trace) trace->after_attention = y;
+  return run_mlp(index, y, trace, {});
+}
+
+at::Tensor Model::run_mlp(int index, const at::Tensor& y, BlockTrace* trace, const DropPath& drop) const {
+  const std::string& prefix = prefixes_[static_cast<size_t>(index)];
+  at::Tensor hidden = linear(layer_norm(y, prefix + "norm2"), prefix + "mlp.fc1");
+  if (family_.mlp_convolution()) {
+    hidden = convolution(to_planes(hidden, spec_.block_grid(index)), prefix + "mlp.dwconv.dwconv", 1, 1, hidden.size(2)).flatten(2).transpose(1, 2);
+  }
+  hidden = at::gelu(hidden);
+  if (gates(index).mlp.defined()) hidden = hidden * flat_gate(gates(index).mlp, hidden);
+  at::Tensor branch = linear(hidden, prefix + "mlp.fc2");
+  if (spec_.layer_scale) branch = branch * parameter(prefix + "ls2.gamma");
+  if (trace) {
+    trace->hidden = hidden;
+    trace->mlp = branch;
+  }
+  return at::add(y, drop.mlp.defined() ? branch * drop.mlp : branch);
+}
+
+Output Model::finish(const at::Tensor& x) const {
+  Output out = family_.finish(*this, x);
+  // Without any norm the features' scale would be the stream's, which masking changes: an affine-free LayerNorm takes it out.
+  if (!spec_.final_norm && !spec_.fc_norm) out.features = at::layer_norm(out.features, {spec_.feature_dim()}, {}, {}, spec_.norm_eps);
+  return out;
+}
+
+void Model::set_gates(int index, const ChannelGates& gates) {
+  const BlockSpec& block = spec_.blocks.at(static_cast<size_t>(index));
+  auto check = [&](const at::Tensor& gate, std::vector<int64_t> shape, const char* name) {
+    if (gate.defined() && gate.sizes() != at::IntArrayRef(shape)) {
+      throw std::invalid_argument("[model::set_gates] block " + std::to_string(index) + ": the gates on " + name + " have another shape");
+    }
+  };
+  check(gates.qk, {block.num_heads, block.qk_dim}, "q and k");
+  check(gates.v, {block.num_heads, block.v_dim}, "v");
+  check(gates.mlp, {block.mlp_dim}, "the MLP");
+  if (gates.qk.defined() && spec_.qk_norm) throw std::invalid_argument("[model::set_gates] query-key channels behind a q/k norm can't be pruned");
+  gates_[static_cast<size_t>(index)] = gates;
 }
 
 void Model::set_parameter(const std::string& name, const at::Tensor& value) {
@@ -84,7 +201,7 @@ void Model::bind_parameter(const std::string& name, const at::Tensor& leaf) {
 }
 
 std::vector<std::string> Model::block_parameters(int index) const {
-  const std::string prefix = "blocks." + std::to_string(index) + ".";
+  const std::string& prefix = prefixes_[static_cast<size_t>(index)];
   std::vector<std::string> names;
   for (const auto& [name, tensor] : parameters_.entries()) {
     if (name.rfind(prefix, 0) == 0) names.push_back(name);
@@ -123,12 +240,6 @@ std::unique_ptr<Model> Model::clone() const {
   return result;
 }
 
-std::vector<ParameterInfo> parameter_layout(const ModelSpec& spec) {
-  validate(spec);
-  if (spec.family == "vit") return vit_parameter_layout(spec);
-  throw std::invalid_argument("[model::parameter_layout] unknown model family '" + spec.family + "'");
-}
-
 namespace {
 
 // Buffers that reference implementations register beside their parameters; no error when a file holds them.
@@ -158,7 +269,7 @@ std::unique_ptr<Model> make_model(const ModelSpec& spec, const checkpoint::State
       continue;
     }
     at::Tensor tensor = weights.at(info.name);
-    if (info.name == "pos_embed") tensor = resize_position_embedding(tensor, spec);
+    tensor = family_of(spec).fit(spec, info, tensor);
     if (tensor.sizes() != at::IntArrayRef(info.shape)) {
       mismatch.misshaped.push_back(info.name + ": expected " + shape_text(info.shape) + ", found " +
                                    shape_text(tensor.sizes()));
@@ -178,7 +289,7 @@ std::unique_ptr<Model> make_model(const ModelSpec& spec, const checkpoint::State
   if (!mismatch.empty()) throw FormatError(weights.path.empty() ? "the weights" : weights.path, "", mismatch.text());
   loaded.path = weights.path;
   checkpoint::check_finite(loaded);
-  std::unique_ptr<Model> model = std::make_unique<VitModel>(spec);
+  std::unique_ptr<Model> model(new Model(spec));  // its constructor is private
   model->parameters_ = std::move(loaded);
   model->set_compute_dtype(at::kFloat);
   return model;
@@ -196,10 +307,15 @@ std::unique_ptr<Model> make_random_model(const ModelSpec& spec, uint64_t seed) {
       value.fill_(1e-5);
     } else if (norm && !bias) {
       value.fill_(1);
-    } else if (info.shape.size() == 2 && name.rfind("head", 0) != 0) {
+    } else if (info.shape.size() == 2 && info.part != Part::kClassifier && name.ends_with(".weight")) {
       // Xavier: small widths learn far sooner than from a fixed 0.02.
       const double limit = std::sqrt(6.0 / static_cast<double>(info.shape[0] + info.shape[1]));
       value.uniform_(-limit, limit, generator);
+    } else if (info.shape.size() == 4 && name != "patch_embed.proj.weight") {
+      const double limit = 1 / std::sqrt(static_cast<double>(info.shape[1] * info.shape[2] * info.shape[3]));
+      value.uniform_(-limit, limit, generator);
+    } else if (name.ends_with(".scale") || name.ends_with(".positional_encoding")) {
+      // zeros, as the reference begins
     } else if (!bias) {
       // Truncated at two standard deviations, as trunc_normal_(std=0.02) practically is.
       value.normal_(0, 0.02, generator).clamp_(-0.04, 0.04);

@@ -114,6 +114,8 @@ Compressed compress(const model::Model& dense, const data::ImageBatch& calibrati
 
   result.dense_spec = dense.spec();
   result.compressed_spec = student.model->spec();
+  result.dense_blocks = eval::count_cost(result.dense_spec).blocks;
+  result.compressed_blocks = eval::count_cost(result.compressed_spec).blocks;
   const eval::ModelCost before = eval::count_cost(dense.spec()), after = eval::count_cost(student.model->spec());
   result.dense_params = before.params;
   result.dense_macs = before.macs;

@@ -113,6 +113,7 @@ std::vector<int> promising(std::vector<ScoredSet> singles, const SearchOptions& 
   const int wanted = std::max(options.beam_candidates, options.count);
   if (options.beam_candidates > 0 && singles.size() > static_cast<size_t>(wanted)) singles.resize(static_cast<size_t>(wanted));
   std::vector<int> layers;
+  layers.reserve(singles.size());
   for (const ScoredSet& single : singles) layers.push_back(single.result.layers.front());
   std::sort(layers.begin(), layers.end());
   return layers;

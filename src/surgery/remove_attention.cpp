@@ -6,27 +6,15 @@
 #include <set>
 #include <stdexcept>
 
+#include "vitrim/model/model.h"
 #include "vitrim/model/parameter_names.h"
 
 namespace vitrim::surgery {
 
 namespace {
 
-std::string block_prefix(size_t index) { return "blocks." + std::to_string(index) + "."; }
-
 void scale(checkpoint::StateDict& weights, const std::string& name, double factor) {
   if (weights.contains(name)) weights.set(name, weights.at(name) * factor);
-}
-
-// Everything that writes to the stream before the first block.
-void scale_embedding(const ModelSpec& spec, checkpoint::StateDict& weights, double factor) {
-  if (spec.pre_norm) {
-    for (const char* name : {"norm_pre.weight", "norm_pre.bias"}) scale(weights, name, factor);
-    return;
-  }
-  for (const char* name : {"cls_token", "dist_token", "reg_token", "pos_embed", "patch_embed.proj.weight", "patch_embed.proj.bias"}) {
-    scale(weights, name, factor);
-  }
 }
 
 // What one branch writes: its layer scale where there is one, else the last projection; never both.
@@ -38,6 +26,20 @@ void scale_branch(const ModelSpec& spec, checkpoint::StateDict& weights, const s
     scale(weights, projection + ".weight", factor);
     scale(weights, projection + ".bias", factor);
   }
+}
+
+void scale_attention(const ModelSpec& spec, checkpoint::StateDict& weights, int block, double factor) {
+  if (spec.blocks[static_cast<size_t>(block)].attention == AttentionKind::kNone) return;
+  scale_branch(spec, weights, model::projection_name(spec, block), model::block_prefix(spec, block) + "ls1.gamma", factor);
+}
+
+// The parameters of the attention of `layers`.
+std::set<std::string> attention_parameters(const ModelSpec& spec, const std::vector<int>& layers) {
+  std::set<std::string> names;
+  for (const model::ParameterInfo& info : model::parameter_layout(spec)) {
+    if (info.part == model::Part::kAttention && std::count(layers.begin(), layers.end(), info.block) > 0) names.insert(info.name);
+  }
+  return names;
 }
 
 }  // namespace
@@ -54,8 +56,12 @@ ModelSpec remove_attention(const ModelSpec& spec, const std::vector<int>& layers
     BlockSpec& block = out.blocks[static_cast<size_t>(layer)];
     if (block.attention == AttentionKind::kNone) throw std::invalid_argument(place + "its attention is gone already");
     block.attention = AttentionKind::kNone;
-    block.num_heads = block.qk_dim = block.v_dim = 0;
-    block.stream_gain *= stream_gain;
+    BlockSpec without;
+    without.attention = AttentionKind::kNone;
+    without.embed_dim = block.embed_dim;
+    without.mlp_dim = block.mlp_dim;
+    without.stream_gain = block.stream_gain * stream_gain;
+    block = without;
   }
   return out;
 }
@@ -64,25 +70,26 @@ SpecAndWeights remove_attention(const SpecAndWeights& model, const std::vector<i
   SpecAndWeights out{remove_attention(model.spec, layers, stream_gain), {}};
   out.weights.path = model.weights.path;
   out.weights.metadata = model.weights.metadata;
+  const std::set<std::string> gone = attention_parameters(model.spec, layers);
   for (const auto& [name, tensor] : model.weights.entries()) {
-    const bool gone = std::any_of(layers.begin(), layers.end(), [&](int layer) { return model::is_attention_parameter(name, layer); });
-    if (!gone) out.weights.add(name, tensor);
+    if (!gone.contains(name)) out.weights.add(name, tensor);
   }
   return out;
 }
 
 SpecAndWeights fold_stream_gains(const SpecAndWeights& model) {
   SpecAndWeights out = model;
-  for (size_t i = 0; i < out.spec.blocks.size(); ++i) {
-    const double gain = out.spec.blocks[i].stream_gain;
+  for (int i = 0; i < static_cast<int>(out.spec.blocks.size()); ++i) {
+    const double gain = out.spec.blocks[static_cast<size_t>(i)].stream_gain;
     if (gain == 1) continue;
-    scale_embedding(out.spec, out.weights, gain);
-    for (size_t j = 0; j < i; ++j) {
-      const std::string prefix = block_prefix(j);
-      scale_branch(out.spec, out.weights, prefix + "attn.proj", prefix + "ls1.gamma", gain);
+    const ModelSpec::Position at = out.spec.position(i);
+    for (const std::string& name : model::stream_writers(out.spec, at.stage)) scale(out.weights, name, gain);
+    for (int j = i - at.index; j < i; ++j) {  // the stage's blocks below
+      const std::string prefix = model::block_prefix(out.spec, j);
+      scale_attention(out.spec, out.weights, j, gain);
       scale_branch(out.spec, out.weights, prefix + "mlp.fc2", prefix + "ls2.gamma", gain);
     }
-    out.spec.blocks[i].stream_gain = 1;
+    out.spec.blocks[static_cast<size_t>(i)].stream_gain = 1;
   }
   return out;
 }
@@ -94,8 +101,7 @@ SpecAndWeights dilute(const SpecAndWeights& model, const std::vector<int>& layer
   SpecAndWeights out = model;
   for (int layer : layers) {
     out.spec.blocks[static_cast<size_t>(layer)].stream_gain *= 2 - lambda;
-    const std::string prefix = block_prefix(static_cast<size_t>(layer));
-    scale_branch(out.spec, out.weights, prefix + "attn.proj", prefix + "ls1.gamma", lambda);
+    scale_attention(out.spec, out.weights, layer, lambda);
   }
   return out;
 }

@@ -39,7 +39,7 @@ double beta(double alpha, Random& random) {
 }  // namespace
 
 BatchSource::BatchSource(const data::Dataset& dataset, const Recipe& recipe, BatchSourceOptions options)
-    : dataset_(dataset), recipe_(recipe), options_(std::move(options)), sampler_(sampler_options(dataset, recipe, options_)) {
+    : dataset_(dataset), recipe_(recipe), options_(options), sampler_(sampler_options(dataset, recipe, options_)) {
   for (int64_t i = 0; i < dataset.size(); ++i) {
     const int64_t label = dataset.label(i);
     if (label < 0) throw Error(dataset.name(i) + " has no label; training needs a folder with one folder a class");

@@ -14,7 +14,7 @@ at::Tensor distillation_loss(const at::Tensor& student, const at::Tensor& teache
 }
 
 at::Tensor high_frequency_content(const at::Tensor& x, const ModelSpec& spec) {
-  const int64_t height = spec.grid_height(), width = spec.grid_width();
+  const auto [height, width] = spec.stage_grid(spec.num_stages() - 1);
   const at::Tensor map = x.slice(1, spec.prefix_tokens()).to(at::kFloat).reshape({x.size(0), height, width, -1});
   // Distance of every frequency from zero, in units of pi along the longer of the two axes.
   auto frequencies = [](int64_t n) { return at::fft_fftfreq(n, 1.0, at::TensorOptions(at::kFloat)).abs() * 2; };

@@ -6,7 +6,6 @@
 #include <cmath>
 
 #include "vitrim/model/batches.h"
-#include "vitrim/model/parameter_names.h"
 #include "vitrim/train/loss.h"
 
 namespace vitrim::train {
@@ -28,20 +27,24 @@ at::Tensor renormalised(const at::Tensor& images, const PreprocessSpec& from, co
   return images * channels(factor) + channels(offset);
 }
 
+// Tokens and tables that say where something is: decay would pull them towards nothing (DeiT, Swin and FLatten leave them out too).
+bool is_position(const std::string& name) {
+  for (const char* part : {"pos_embed", "cls_token", "dist_token", "reg_token", "relative_position_bias_table"}) {
+    if (name.find(part) != std::string::npos) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 Trainable trainable_parameters(const model::Model& model, const std::vector<model::BlockGain>& gains) {
   Trainable out;
-  for (const auto& [name, tensor] : model.parameters().entries()) {
-    bool gone = false;
-    for (size_t i = 0; i < gains.size(); ++i) {
-      gone = gone || (gains[i].branch == 0 && model::is_attention_parameter(name, static_cast<int>(i)));
-    }
-    if (gone) continue;
-    const bool token = name == "pos_embed" || name == "cls_token" || name == "dist_token" || name == "reg_token";
-    out.names.push_back(name);
-    out.tensors.push_back(tensor);
-    out.decayed.push_back(tensor.dim() > 1 && !token);
+  for (const model::ParameterInfo& info : model::parameter_layout(model.spec())) {
+    if (!info.used) continue;
+    if (info.part == model::Part::kAttention && !gains.empty() && gains[static_cast<size_t>(info.block)].branch == 0) continue;
+    out.names.push_back(info.name);
+    out.tensors.push_back(model.parameter(info.name));
+    out.decayed.push_back(info.shape.size() > 1 && !is_position(info.name));
   }
   return out;
 }

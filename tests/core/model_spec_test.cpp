@@ -178,7 +178,7 @@ TEST(Validate, NamesTheContradiction) {
     return message_of<std::invalid_argument>([&] { validate(spec); });
   };
   EXPECT_EQ(complaint([](ModelSpec& s) { s.blocks[7].embed_dim = 384; }),
-            "[core::validate] block 7: embed_dim 384 is not the model's 192");
+            "[core::validate] block 7: embed_dim 384 is not the stage's 192");
   EXPECT_TRUE(contains(complaint([](ModelSpec& s) { s.blocks[7].num_heads = 0; }),
                        "[core::validate] block 7: num_heads 0"));
   EXPECT_TRUE(contains(complaint([](ModelSpec& s) { s.blocks[0].qk_dim = -1; }), "block 0: qk_dim -1"));

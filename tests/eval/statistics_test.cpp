@@ -108,6 +108,12 @@ TEST(CountCost, IsThePublishedSizes) {
   expect("deit_tiny_patch16_224", 1.254, 5.717);
   expect("deit_small_patch16_224", 4.599, 22.051);
   expect("deit_base_patch16_224", 17.564, 86.568);
+  expect("swin_tiny_patch4_window7_224", 4.491, 28.288);
+  expect("flatten_pvt_tiny", 1.927, 13.344);
+  expect("flatten_pvt_small", 3.807, 24.719);
+  expect("flatten_pvt_v2_b0", 0.552, 3.725);
+  expect("flatten_swin_tiny_patch4_224", 4.483, 29.192);
+  expect("flatten_cswin_tiny", 4.324, 21.202);
   EXPECT_EQ(count_cost(model::known_spec("vit_tiny_patch16_224")).params, 5717416);
 }
 

@@ -22,15 +22,18 @@ class GoldenModel : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     VITRIM_NEEDS_SHARED("golden/models");
-    file_ = checkpoint::load(golden("models/" + std::string(GetParam()) + ".safetensors"));
-    config_ = nlohmann::json::parse(file_.metadata.at("config"));
-    for (const auto& [name, tensor] : file_.entries()) {
-      if (name.starts_with("weights/")) weights_.add(name.substr(8), tensor);
-    }
+    read(GetParam());
     model::LoadHints hints;
-    hints.num_heads =
-        config_["num_heads"].get<int64_t>();  // 48 channels in 3 heads can't be told from shapes
+    hints.num_heads = {config_["num_heads"].get<int64_t>()};  // 48 channels in 3 heads can't be told from shapes
     spec_ = model::infer_spec(weights_, hints);
+  }
+
+  void read(const std::string& name) {
+    file_ = checkpoint::load(golden("models/" + name + ".safetensors"));
+    config_ = nlohmann::json::parse(file_.metadata.at("config"));
+    for (const auto& [key, tensor] : file_.entries()) {
+      if (key.starts_with("weights/")) weights_.add(key.substr(8), tensor);
+    }
   }
 
   checkpoint::StateDict file_, weights_;
@@ -56,37 +59,88 @@ TEST_P(GoldenModel, SpecIsThatOfTheConfig) {
   EXPECT_EQ(spec_.distillation_token, std::string(GetParam()) == "deit_distilled");
 }
 
-TEST_P(GoldenModel, OutputAndGradients) {
-  auto model = model::make_model(spec_, weights_);
+// Longest sum of products, and what random weights of the references' scale enlarge.
+void expect_output_and_gradients(const checkpoint::StateDict& file, const ModelSpec& spec, const checkpoint::StateDict& weights, double tolerance) {
+  auto model = model::make_model(spec, weights);
   model->set_requires_grad(true);
-  const at::Tensor output = model->forward(file_.at("input")).logits;
-  // 768 products per patch are the longest sum; random weights of timm's scale enlarge little.
-  const double tolerance = test::float_tolerance(768, test::operations(spec_), 2);
-  EXPECT_LT(relative_difference(output, file_.at("output")), tolerance);
+  const at::Tensor output = model->forward(file.at("input")).logits;
+  EXPECT_LT(relative_difference(output, file.at("output")), tolerance);
 
   std::vector<std::string> names;
   std::vector<at::Tensor> parameters;
   for (const auto& [name, tensor] : model->parameters().entries()) {
-    if (!file_.contains("grads/" + name)) continue;
+    if (!file.contains("grads/" + name)) continue;
     names.push_back(name);
     parameters.push_back(tensor);
   }
   size_t golden_gradients = 0;
-  for (const auto& [name, tensor] : file_.entries()) golden_gradients += name.starts_with("grads/");
+  for (const auto& [name, tensor] : file.entries()) golden_gradients += name.starts_with("grads/");
   ASSERT_EQ(names.size(), golden_gradients);
-  const auto gradients = torch::autograd::grad({(output * file_.at("output_weights")).sum()}, parameters);
+  const auto gradients = torch::autograd::grad({(output * file.at("output_weights")).sum()}, parameters);
   for (size_t i = 0; i < names.size(); ++i) {
-    const at::Tensor& wanted = file_.at("grads/" + names[i]);
+    const at::Tensor& wanted = file.at("grads/" + names[i]);
     const double error = (gradients[i] - wanted).abs().max().item<double>() /
-                         file_.at("grads/" + test::gradient_scale(names[i])).abs().max().item<double>();
+                         file.at("grads/" + test::gradient_scale(names[i])).abs().max().item<double>();
     // Back and forth: twice the operations.
     EXPECT_LT(error, 2 * tolerance) << names[i];
   }
 }
 
+TEST_P(GoldenModel, OutputAndGradients) {
+  // 768 products per patch are the longest sum; random weights of timm's scale enlarge little.
+  expect_output_and_gradients(file_, spec_, weights_, test::float_tolerance(768, test::operations(spec_), 2));
+}
+
 INSTANTIATE_TEST_SUITE_P(Timm, GoldenModel,
                          testing::Values("vit_cls", "vit_layerscale_qknorm", "vit_gap", "vit_reg4",
                                          "vit_noqkvbias", "deit_distilled"),
+                         [](const auto& info) { return std::string(info.param); });
+
+// Models with stages: Swin of timm, and FLatten-Transformer's.
+class GoldenStages : public GoldenModel {
+ protected:
+  void SetUp() override {
+    VITRIM_NEEDS_SHARED("golden/models");
+    read(GetParam());
+    model::LoadHints hints;
+    hints.image_size = config_["img_size"].get<int64_t>();
+    spec_ = model::infer_spec(weights_, hints);
+    spec_.norm_eps = 1e-5;  // PyTorch's default, which the references were built with; published PVTs have 1e-6
+  }
+  std::vector<int64_t> list(const char* key) const { return config_[key].get<std::vector<int64_t>>(); }
+};
+
+TEST_P(GoldenStages, SpecIsThatOfTheConfig) {
+  const std::vector<int64_t> depths = list(config_.contains("depths") ? "depths" : "depth"), heads = list("num_heads");
+  ASSERT_EQ(spec_.stages.size(), depths.size());
+  for (size_t s = 0; s < depths.size(); ++s) {
+    EXPECT_EQ(spec_.stages[s].depth, depths[s]);
+    const int64_t wanted = config_.contains("embed_dims") ? list("embed_dims")[s] : config_["embed_dim"].get<int64_t>() << s;
+    EXPECT_EQ(spec_.stages[s].embed_dim, wanted);
+  }
+  const std::string attention = config_.value("attn_type", "SSSS");
+  for (int i = 0; i < static_cast<int>(spec_.blocks.size()); ++i) {
+    const BlockSpec& block = spec_.blocks[static_cast<size_t>(i)];
+    const auto stage = static_cast<size_t>(spec_.position(i).stage);
+    EXPECT_EQ(block.num_heads, heads[stage]) << i;
+    EXPECT_EQ(block.num_heads * block.qk_dim, block.embed_dim) << i;
+    EXPECT_EQ(block.mlp_dim, 4 * block.embed_dim) << i;
+    const bool linear = block.attention == AttentionKind::kFocusedLinear || block.attention == AttentionKind::kCrossFocusedLinear;
+    EXPECT_EQ(linear, attention[stage] == 'L') << i;
+  }
+  EXPECT_EQ(model_spec_from_json(to_json(spec_), "json"), spec_);
+}
+
+TEST_P(GoldenStages, OutputAndGradients) {
+  // The longest sum: 1024 products of a 7 x 7 or 8 x 8 convolution, 784 tokens of a window. Third powers and their norms treble a relative change in
+  // every focused block.
+  expect_output_and_gradients(file_, spec_, weights_, test::float_tolerance(1024, test::operations(spec_), 4));
+}
+
+INSTANTIATE_TEST_SUITE_P(References, GoldenStages,
+                         testing::Values("swin", "swin_w7", "flatten_swin_LLLL_w4", "flatten_swin_LSSS_w28", "flatten_pvt_SSSS_8421",
+                                         "flatten_pvt_LLLL_8421", "flatten_pvt_LLSS_1111", "flatten_pvt_v2_LLLL_8421", "flatten_pvt_v2_LLSS_1111",
+                                         "flatten_cswin_LLSS"),
                          [](const auto& info) { return std::string(info.param); });
 
 class RealViT : public testing::Test {

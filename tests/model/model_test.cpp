@@ -24,14 +24,17 @@ INSTANTIATE_TEST_SUITE_P(Model, EveryVariant, testing::ValuesIn(test::variants()
 TEST_P(EveryVariant, RunBlockAtEqualsRunBlock) {
   const at::NoGradGuard no_grad;
   ModelSpec spec = GetParam().spec;
-  spec.blocks[2].attention = AttentionKind::kNone;
-  spec.blocks[2].num_heads = spec.blocks[2].qk_dim = spec.blocks[2].v_dim = 0;
-  spec.blocks[2].stream_gain = 2;
+  BlockSpec without;
+  without.attention = AttentionKind::kNone;
+  without.embed_dim = spec.blocks[2].embed_dim;
+  without.mlp_dim = spec.blocks[2].mlp_dim;
+  without.stream_gain = 2;
+  spec.blocks[2] = without;
   const auto model = test::lively_model(spec);
-  const at::Tensor tokens = at::tensor(std::vector<int64_t>{0, 3, 4, 9, spec.num_tokens() - 1}, at::kLong);
   at::Tensor x = model->embed(test::colour_input(3));
   ASSERT_EQ(x.size(1), spec.num_tokens());
   for (int i = 0; i < model->num_blocks(); ++i) {
+    const at::Tensor tokens = at::tensor(std::vector<int64_t>{0, 3, 4, 9, spec.block_tokens(i) - 1}, at::kLong);
     BlockTrace all, some;
     const at::Tensor z = model->run_block(i, x, kKeep, &all), part = model->run_block_at(i, x, tokens, &some);
     EXPECT_LT(relative_difference(part, z.index_select(1, tokens)), tolerance_of(spec)) << i;
@@ -40,7 +43,9 @@ TEST_P(EveryVariant, RunBlockAtEqualsRunBlock) {
         << i;
     EXPECT_LT(relative_difference(some.hidden, all.hidden.index_select(1, tokens)), tolerance_of(spec)) << i;
     EXPECT_EQ(some.attention.defined(), i != 2);
+    ASSERT_EQ(z.sizes(), at::IntArrayRef({3, spec.block_tokens(i), spec.blocks[static_cast<size_t>(i)].embed_dim}));
     // The trace's parts make up the block.
+    if (i != 2) EXPECT_LT(relative_difference(all.input + all.attention, all.after_attention), 1e-6);
     EXPECT_LT(relative_difference(all.after_attention + all.mlp, z), 1e-6);
     EXPECT_LT(relative_difference(model->run_mlp(i, all.after_attention, nullptr), z), 1e-6);
     x = z;
@@ -49,7 +54,11 @@ TEST_P(EveryVariant, RunBlockAtEqualsRunBlock) {
 
 TEST_P(EveryVariant, SpecIsInferredFromTheWeights) {
   LoadHints hints;
-  hints.num_heads = 2;
+  hints.num_heads = {2};
+  if (GetParam().spec.num_stages() > 1) {
+    hints.num_heads = {2, 4};
+    hints.image_size = 32;
+  }
   ModelSpec inferred = infer_spec(test::lively_weights(GetParam().spec, 1), hints);
   inferred.preprocess = GetParam().spec.preprocess;  // not in the weights
   EXPECT_EQ(to_json(inferred), to_json(GetParam().spec));
@@ -233,10 +242,10 @@ TEST(InferSpec, RefusesWhatCannotBe) {
   // 32 channels are no multiple of 64.
   EXPECT_TRUE(contains(message_of<FormatError>([&] { infer_spec(weights); }), "--num-heads"));
   LoadHints hints;
-  hints.num_heads = 5;
+  hints.num_heads = {5};
   EXPECT_TRUE(contains(message_of<FormatError>([&] { infer_spec(weights, hints); }), "num_heads 5"));
   EXPECT_TRUE(contains(message_of<FormatError>([&] { infer_spec(weights, hints); }), "--num-heads"));
-  hints.num_heads = 2;
+  hints.num_heads = {2};
   hints.num_classes = 100;
   const std::string classes = message_of<FormatError>([&] { infer_spec(weights, hints); });
   EXPECT_TRUE(contains(classes, "10 classes, not 100"));
@@ -248,7 +257,7 @@ TEST(InferSpec, RefusesWhatCannotBe) {
       contains(message_of<std::invalid_argument>([&] { infer_spec(weights, hints); }), "patch size 8"));
   checkpoint::StateDict other;
   other.add("conv1.weight", at::zeros({4, 3, 7, 7}));
-  EXPECT_TRUE(contains(message_of<FormatError>([&] { infer_spec(other); }), "patch_embed.proj.weight"));
+  EXPECT_TRUE(contains(message_of<FormatError>([&] { infer_spec(other); }), "no known architecture"));
 }
 
 TEST(LoadModel, AtAnotherImageSize) {

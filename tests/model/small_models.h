@@ -33,7 +33,30 @@ inline ModelSpec small_spec(int64_t depth = 4) {
   return spec;
 }
 
-/// Every variant of a ViT that the library knows.
+/// Maps of 8 x 8 and 4 x 4 tokens, 16 and 32 channels, heads of 8, `depth` blocks in all; a stage of focused linear attention and one of softmax,
+/// but for Swin, which is softmax in shifted windows.
+inline ModelSpec staged_spec(const std::string& family, int64_t depth = 4) {
+  model::StagesOptions o;
+  o.image_size = 32;
+  o.num_classes = 10;
+  o.embed_dims = {16, 32};
+  o.depths = {depth / 2, depth - depth / 2};
+  o.num_heads = {2, 4};
+  o.mlp_ratios = {2, 2};
+  o.attention = family == "swin" ? "SS" : "LS";
+  const bool pvt = family.starts_with("pvt");
+  o.regions = pvt ? std::vector<int64_t>{4, 2} : family == "cswin" ? std::vector<int64_t>{1, 2} : std::vector<int64_t>{4, 2};
+  o.linear_regions = pvt ? std::vector<int64_t>{2, 1} : family == "cswin" ? std::vector<int64_t>{2, 4} : std::vector<int64_t>{4, 4};
+  ModelSpec spec = model::stages_spec(family, o);
+  if (family == "cswin") {  // stripes in the last stage too, which the published models do not have
+    for (int64_t i = depth / 2; i < depth; ++i) spec.blocks[static_cast<size_t>(i)].window = 2;
+  }
+  spec.preprocess = PreprocessSpec{};
+  spec.preprocess->crop = 32;
+  return spec;
+}
+
+/// Every variant of a model that the library knows.
 inline std::vector<Variant> variants(int64_t depth = 4) {
   std::vector<Variant> out;
   const auto add = [&](const std::string& name) -> ModelSpec& {
@@ -59,6 +82,7 @@ inline std::vector<Variant> variants(int64_t depth = 4) {
   add("distilled").distillation_token = true;
   add("no_qkv_bias").qkv_bias = false;
   add("pre_norm").pre_norm = true;
+  for (const char* family : {"swin", "flatten_swin", "pvt", "pvt_v2", "cswin"}) out.push_back({family, staged_spec(family, depth)});
   return out;
 }
 

@@ -149,6 +149,11 @@ inline CompressResult compress(std::vector<int> removed = {1, 3, 4}, double top1
   r.reason = "absorbed, beam";
   r.dense_spec = tiny_spec();
   r.compressed_spec = tiny_spec(removed);
+  for (const BlockSpec& block : r.compressed_spec.blocks) {
+    const bool gone = block.attention == AttentionKind::kNone;
+    r.dense_blocks.push_back({444864, 102000000, 148800, 43960000});
+    r.compressed_blocks.push_back(gone ? BlockCost{296064, 58040000, 0, 0} : r.dense_blocks.back());
+  }
   r.dense_params = 5717416;
   r.dense_macs = 1258000000;
   r.compressed_params = 5717416 - 148800 * static_cast<int64_t>(removed.size());

@@ -4,7 +4,6 @@
 
 #include <cmath>
 
-#include "report/block_costs.h"
 #include "report/fixture.h"
 #include "report/html.h"
 
@@ -43,16 +42,6 @@ TEST(Paired, BootstrapAndNormalAgreeOnLargeSets) {
   const PairedResult normal = compare_paired(more(a.correct), more(b.correct));
   const double width = drawn.ci95.second - drawn.ci95.first, half = normal.ci95.second - normal.ci95.first;
   EXPECT_NEAR(half / width, std::sqrt(0.5), 0.06);
-}
-
-TEST(BlockCosts, TinyVit) {
-  const auto costs = block_costs(fixture::tiny_spec({4}));
-  ASSERT_EQ(costs.size(), 12u);
-  EXPECT_EQ(costs[0].attention.params, 2 * 192 + 192 * 576 + 576 + 192 * 192 + 192);
-  EXPECT_EQ(costs[0].attention.macs, 197 * 192 * 768 + 2 * 197 * 197 * 192);
-  EXPECT_EQ(costs[0].mlp.macs, 2 * 197 * 192 * 768);
-  EXPECT_EQ(costs[4].attention.params, 0);
-  EXPECT_EQ(costs[4].attention.macs, 0);
 }
 
 TEST(Html, Numbers) {

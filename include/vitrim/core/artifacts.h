@@ -113,6 +113,13 @@ struct ControlResult {
   double held_out_kl = 0;        ///< on calibration images kept out of the fit
 };
 
+/// What one block costs.
+struct BlockCost {
+  int64_t params = 0, macs = 0;                      ///< of the whole block
+  int64_t attention_params = 0, attention_macs = 0;  ///< of norm1, attention and its layer scale
+  bool operator==(const BlockCost&) const = default;
+};
+
 /// Everything `vitrim compress` did.
 struct CompressResult {
   Manifest manifest;
@@ -122,6 +129,7 @@ struct CompressResult {
   std::string reason;
   ModelSpec dense_spec;
   ModelSpec compressed_spec;
+  std::vector<BlockCost> dense_blocks, compressed_blocks;
   int64_t dense_params = 0, dense_macs = 0, compressed_params = 0, compressed_macs = 0;
   std::optional<EvalResult> dense, compressed;
   std::optional<PairedResult> paired;

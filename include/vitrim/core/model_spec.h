@@ -14,8 +14,16 @@ namespace vitrim {
 /// Key of the ModelSpec's JSON in a checkpoint's metadata.
 inline constexpr const char* kSpecMetadataKey = "vitrim.spec";
 
-/// The kinds of attention a block can hold; kNone is a block whose attention was removed (y = x, then the MLP).
-enum class AttentionKind { kNone, kSoftmax };
+/// The kinds of attention a block can hold; kNone is a block whose attention was removed (y = x, then the MLP). What each computes is in
+/// src/model/attention_*.cpp, one file a kind; docs/attention.md shows how one is added.
+enum class AttentionKind {
+  kNone,
+  kSoftmax,               ///< all tokens see all tokens; sr_ratio > 1: keys and values from a smaller map (PVT)
+  kWindow,                ///< softmax inside (shifted) windows with a relative position bias (Swin)
+  kFocusedLinear,         ///< focused linear attention, over the whole map, a smaller map or windows (FLatten)
+  kCrossWindow,           ///< softmax inside stripes, half of the heads across, half down (CSwin)
+  kCrossFocusedLinear,    ///< focused linear attention inside such stripes (FLatten-CSwin)
+};
 
 /// How tokens become the feature that the classifier sees.
 enum class Pooling { kToken, kAverage };
@@ -41,18 +49,36 @@ struct BlockSpec {
   int64_t v_dim = 0;         ///< v channels per head
   int64_t mlp_dim = 0;       ///< hidden width of the MLP
   double stream_gain = 1.0;  ///< factor on the stream; other than 1 only where a removed layer's 2 was not folded away
+  int64_t window = 0;        ///< side of a window, or width of a stripe, in tokens; 0: the whole map
+  int64_t shift = 0;         ///< by how many tokens the windows are shifted
+  int64_t sr_ratio = 1;      ///< spatial reduction of the map that keys and values come from
+  bool own_filters = false;  ///< focused linear: a depthwise filter per head and channel, else one per channel for all heads
   bool operator==(const BlockSpec&) const = default;
+};
+
+/// Consecutive blocks on one map. Between stages the map shrinks by 2 and the stream is made anew (patch merging).
+struct StageSpec {
+  int64_t depth = 0;      ///< number of blocks
+  int64_t embed_dim = 0;  ///< width of the stream
+  bool operator==(const StageSpec&) const = default;
+};
+
+/// A map of patch tokens.
+struct Grid {
+  int64_t height = 0, width = 0;
+  int64_t size() const { return height * width; }
+  bool operator==(const Grid&) const = default;
 };
 
 /// A whole architecture. Defaults are those of timm's VisionTransformer.
 struct ModelSpec {
-  std::string family = "vit";
+  std::string family = "vit";         ///< vit, swin, flatten_swin, pvt, pvt_v2 or cswin: embedding, stages and parameter names
   std::string name;                   ///< published name, for people; may be empty
   std::array<int64_t, 2> image_size{224, 224};  ///< height, width in pixels
   int64_t patch_size = 16;
   int64_t in_channels = 3;
   int64_t num_classes = 1000;         ///< 0: no classifier
-  int64_t embed_dim = 0;
+  int64_t embed_dim = 0;              ///< of the first stage
   bool class_token = true;
   bool distillation_token = false;    ///< DeiT's second token and second head, averaged in evaluation
   int64_t register_tokens = 0;
@@ -65,15 +91,36 @@ struct ModelSpec {
   bool qk_norm = false;
   bool layer_scale = false;
   double norm_eps = 1e-6;
+  int64_t focusing_factor = 3;        ///< power of focused linear attention
+  int64_t filter_size = 5;            ///< side of its depthwise filters
+  std::vector<StageSpec> stages;      ///< none: one stage of all blocks
   std::vector<BlockSpec> blocks;
   std::optional<PreprocessSpec> preprocess;
   bool operator==(const ModelSpec&) const = default;
 
+  /// Stage of a block, and the block's place within it.
+  struct Position {
+    int stage = 0, index = 0;
+  };
+  Position position(int block) const;
+  int num_stages() const { return stages.empty() ? 1 : static_cast<int>(stages.size()); }
+  int64_t stage_dim(int stage) const { return stages.empty() ? embed_dim : stages[static_cast<size_t>(stage)].embed_dim; }
+  Grid stage_grid(int stage) const { return {grid_height() >> stage, grid_width() >> stage}; }
+  Grid block_grid(int block) const { return stage_grid(position(block).stage); }
+  /// Tokens in the stream after a block, prefix tokens included.
+  int64_t block_tokens(int block) const { return prefix_tokens() + block_grid(block).size(); }
+  /// Width of the features that the classifier sees.
+  int64_t feature_dim() const { return stage_dim(num_stages() - 1); }
+
   int64_t prefix_tokens() const { return (class_token ? 1 : 0) + (distillation_token ? 1 : 0) + register_tokens; }
+  /// Of the first stage, as num_tokens().
   int64_t grid_height() const { return image_size[0] / patch_size; }
   int64_t grid_width() const { return image_size[1] / patch_size; }
   int64_t num_tokens() const { return prefix_tokens() + grid_height() * grid_width(); }
 };
+
+/// "softmax", "window", ...
+std::string attention_name(AttentionKind kind);
 
 /// Throws std::invalid_argument with the first contradiction found (widths not positive, a block's embed_dim unlike the model's, an
 /// image size that the patch size does not divide, ...). What passes is safe to compute with: every size is at most 2^20.

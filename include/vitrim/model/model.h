@@ -32,6 +32,8 @@ struct DropPath {
 
 /// What a block computed on its way, for those who ask. Undefined tensors where a part did not run.
 struct BlockTrace {
+  at::Tensor input;            ///< [B, N, C] x as the block sees it: behind the stage's beginning, where it has one
+  at::Tensor mixed;            ///< [B, N, num_heads * v_dim] input of the attention's last projection, in the compute dtype
   at::Tensor attention;        ///< [B, N, C] attention branch, before the residual sum
   at::Tensor after_attention;  ///< [B, N, C] y
   at::Tensor hidden;           ///< [B, N, mlp_dim] after the activation, fc2's input, in the compute dtype
@@ -45,20 +47,41 @@ struct Output {
   at::Tensor head, head_dist;  ///< of a model with a distillation token: what either head says; `logits` is their mean
 };
 
-/// One parameter's name and shape, in the reference's order and under its own name (timm's).
+/// What a parameter belongs to.
+enum class Part {
+  kEmbedding,   ///< patch embedding, tokens, position embedding, and what leads from stage to stage
+  kAttention,   ///< norm1, attention and its layer scale
+  kMlp,         ///< norm2, MLP and its layer scale
+  kNorm,        ///< norms behind the blocks
+  kClassifier,
+};
+
+/// One parameter's name and shape, under the reference's own name.
 struct ParameterInfo {
   std::string name;
   std::vector<int64_t> shape;
+  Part part = Part::kEmbedding;
+  int block = -1;    ///< of kAttention and kMlp
+  bool used = true;  ///< false: the reference's checkpoints hold it, but nothing reads it (PVT's last norm)
+};
+
+/// Factors on channels: what a pruned model is before it is cut (docs/pruning.md). Undefined: none. A factor 0 takes the channel out everywhere it
+/// counts, norms included, so that the cut model computes the same.
+struct ChannelGates {
+  at::Tensor qk;   ///< [num_heads, qk_dim]
+  at::Tensor v;    ///< [num_heads, v_dim]
+  at::Tensor mlp;  ///< [mlp_dim]
 };
 
 /// All parameters of an architecture.
 std::vector<ParameterInfo> parameter_layout(const ModelSpec& spec);
 
+class Family;
+
 /// A model. Parameters are float32; `set_compute_dtype` chooses the dtype of the matrix products, the stream between blocks
-/// stays float32. All functions are const and thread-safe as long as nobody changes parameters.
+/// stays float32. All functions are const and thread-safe as long as nobody changes parameters or gates.
 class Model {
  public:
-  virtual ~Model() = default;
   const ModelSpec& spec() const { return spec_; }
   int num_blocks() const { return static_cast<int>(spec_.blocks.size()); }
 
@@ -67,16 +90,18 @@ class Model {
   at::ScalarType compute_dtype() const { return compute_dtype_; }
 
   /// images float32 [B, in_channels, H, W], normalised -> stream before block 0, float32 [B, N, C].
-  virtual at::Tensor embed(const at::Tensor& images) const = 0;
-  /// One block. x float32 [B, N, C] -> z [B, N, C]. `trace` may be null; `drop` is for training.
-  virtual at::Tensor run_block(int index, const at::Tensor& x, BlockGain gain, BlockTrace* trace, const DropPath& drop = {}) const = 0;
-  /// One block at some tokens only: x [B, N, C], tokens int64 [T] -> z [B, T, C]. Keys and values come from all tokens, so the result equals
-  /// run_block's at those tokens; everything else is computed for T tokens. For fits on a sample of tokens.
-  virtual at::Tensor run_block_at(int index, const at::Tensor& x, const at::Tensor& tokens, BlockTrace* trace) const = 0;
-  /// The block's MLP half alone, from y: what `run_block` does after the attention.
-  virtual at::Tensor run_mlp(int index, const at::Tensor& y, BlockTrace* trace, const DropPath& drop = {}) const = 0;
+  at::Tensor embed(const at::Tensor& images) const;
+  /// One block. x float32 [B, N, C] -> z [B, N, C]; the first block of a later stage begins with the step that halves the map, so there z's N and
+  /// C are not x's. `trace` may be null; `drop` is for training.
+  at::Tensor run_block(int index, const at::Tensor& x, BlockGain gain, BlockTrace* trace, const DropPath& drop = {}) const;
+  /// One block at some tokens only: x [B, N, C], tokens int64 [T] (of the block's own map) -> z [B, T, C]. Keys and values come from all tokens, so the
+  /// result equals run_block's at those tokens. Where attention is global everything else is computed for T tokens; other kinds compute all tokens'
+  /// attention. For fits on a sample of tokens.
+  at::Tensor run_block_at(int index, const at::Tensor& x, const at::Tensor& tokens, BlockTrace* trace) const;
+  /// The block's MLP half alone, from y [B, N, C]: what `run_block` does after the attention.
+  at::Tensor run_mlp(int index, const at::Tensor& y, BlockTrace* trace, const DropPath& drop = {}) const;
   /// Stream after the last block -> features and logits, float32.
-  virtual Output finish(const at::Tensor& x) const = 0;
+  Output finish(const at::Tensor& x) const;
   /// The whole model. `gains` has one entry per block, or none (all kKeep).
   Output forward(const at::Tensor& images, const std::vector<BlockGain>& gains = {}) const;
 
@@ -101,22 +126,34 @@ class Model {
   /// A second model with copies of the parameters.
   std::unique_ptr<Model> clone() const;
 
- protected:
-  explicit Model(ModelSpec spec) : spec_(std::move(spec)) {}
+  /// Factors on the channels of block `index` from now on (shapes are checked; std::invalid_argument). They are no parameters and are not saved.
+  void set_gates(int index, const ChannelGates& gates);
+  const ChannelGates& gates(int index) const { return gates_[static_cast<size_t>(index)]; }
+
+  // For families and kinds of attention:
   /// The parameter in the compute dtype; cached unless a gradient flows through it. Undefined tensor where there is no such parameter.
   at::Tensor compute_weight(const std::string& name) const;
   at::Tensor optional_parameter(const std::string& name) const;
   /// x in the compute dtype times `prefix.weight`, plus `prefix.bias` where there is one.
   at::Tensor linear(const at::Tensor& x, const std::string& prefix) const;
+  /// 2-d convolution with `prefix.weight` and `prefix.bias`, in the compute dtype, its kernel's middle at the input's edge where `padding` is half of it.
+  at::Tensor convolution(const at::Tensor& maps, const std::string& prefix, int64_t stride, int64_t padding, int64_t groups = 1) const;
   /// LayerNorm over the last dimension with `prefix.weight`, `prefix.bias`, in the dtype of x.
   at::Tensor layer_norm(const at::Tensor& x, const std::string& prefix) const;
 
+ private:
+  explicit Model(ModelSpec spec);
+  at::Tensor enter(int index, const at::Tensor& x) const;
+  at::Tensor attention(int index, const at::Tensor& x, const at::Tensor& tokens, BlockTrace* trace) const;
+
   friend std::unique_ptr<Model> make_model(const ModelSpec&, const checkpoint::StateDict&);
   ModelSpec spec_;
+  const Family& family_;
+  std::vector<std::string> prefixes_;  // "blocks.0." ...
+  std::vector<ChannelGates> gates_;
   checkpoint::StateDict parameters_;
   at::ScalarType compute_dtype_ = at::kFloat;
 
- private:
   struct Cache;
   std::shared_ptr<Cache> cache_;
 };

@@ -1,11 +1,20 @@
 #pragma once
-// What a parameter's name says about its place.
+// Which parameter is whose: families name theirs as their reference does.
 
 #include <string>
+#include <vector>
+
+#include "vitrim/core/model_spec.h"
 
 namespace vitrim::model {
 
-/// Whether `name` belongs to block `layer`'s attention: its norm, its projections, its layer scale. All that goes when the attention goes.
-bool is_attention_parameter(const std::string& name, int layer);
+/// What the names of a block's parameters begin with: "blocks.0.", "layers.1.blocks.0.", "block2.0.", ...
+std::string block_prefix(const ModelSpec& spec, int block);
+/// The attention's last projection, without ".weight".
+std::string projection_name(const ModelSpec& spec, int block);
+/// The parameters that write to a stage's stream before its first block.
+std::vector<std::string> stream_writers(const ModelSpec& spec, int stage);
+/// Whether MLPs hold a depthwise convolution, so that tokens meet there too.
+bool has_mlp_convolution(const ModelSpec& spec);
 
 }  // namespace vitrim::model

@@ -21,7 +21,7 @@ SpecAndWeights remove_attention(const SpecAndWeights& model, const std::vector<i
 ModelSpec remove_attention(const ModelSpec& spec, const std::vector<int>& layers, double stream_gain = 1.0);
 
 /// Makes every stream_gain 1 by multiplying what writes to the stream before such a block with its gain: patch embedding, tokens and position embedding
-/// (or norm_pre where there is one), every earlier proj and fc2 (or its layer scale). LayerNorm undoes the scale, so outputs agree up to about eps / (2 var) relative,
+/// (or norm_pre where there is one; in a later stage the step that leads into it), every earlier proj and fc2 of the stage (or its layer scale). LayerNorm undoes the scale, so outputs agree up to about eps / (2 var) relative,
 /// var the smallest variance of a token in the stream.
 SpecAndWeights fold_stream_gains(const SpecAndWeights& model);
 

@@ -1,0 +1,73 @@
+// Swin: softmax inside windows, which every second block shifts by half a window, with a learned bias for every relative position and head.
+
+#include <ATen/ATen.h>
+
+#include "model/projections.h"
+
+namespace vitrim::model {
+
+namespace {
+
+// Row of the bias table for each pair of positions in a window, int64 [side^4].
+at::Tensor relative_positions(int64_t side) {
+  const at::Tensor range = at::arange(side, at::kLong);
+  const at::Tensor y = range.repeat_interleave(side), x = range.repeat({side});
+  const at::Tensor dy = y.unsqueeze(1) - y + (side - 1), dx = x.unsqueeze(1) - x + (side - 1);
+  return (dy * (2 * side - 1) + dx).flatten();
+}
+
+// Of a shifted map the last windows hold tokens from opposite edges, which must not see each other: 0 or -100, [windows, 1, n, n].
+at::Tensor edge_mask(Grid map, int64_t side, int64_t shift) {
+  auto bands = [&](int64_t length) {
+    const at::Tensor at_position = at::arange(length, at::kLong);
+    return (at_position >= length - side).to(at::kLong) + (at_position >= length - shift).to(at::kLong);
+  };
+  const at::Tensor region = (bands(map.height).unsqueeze(1) * 3 + bands(map.width)).reshape({1, map.size(), 1});
+  const at::Tensor windows = to_windows(region, map, {side, side}).squeeze(2);
+  return (windows.unsqueeze(1) != windows.unsqueeze(2)).to(at::kFloat).mul(-100).unsqueeze(1);
+}
+
+class Window : public Attention {
+ public:
+  void add_parameters(const AttentionSite& site, std::vector<ParameterInfo>& out) const override {
+    const int64_t offsets = 2 * site.block.window - 1;
+    out.push_back({site.names + "relative_position_bias_table", {offsets * offsets, site.block.num_heads}});
+    add_projection_parameters(site, out);
+  }
+
+  at::Tensor mix(const Model& model, const AttentionSite& site, const at::Tensor& x, const at::Tensor& tokens, const at::Tensor& qk_gate) const override {
+    const int64_t heads = site.block.num_heads, side = site.block.window, shift = site.block.shift;
+    Projected p = project(model, site, x, {});
+    if (qk_gate.defined()) p.q = p.q * flat_gate(qk_gate, p.q);
+    const int64_t n = side * side, count = site.grid.size() / n;
+    auto windows = [&](const at::Tensor& t) {  // [B, windows, heads, n, width]
+      return split_heads(to_windows(roll_map(t, site.grid, -shift), site.grid, {side, side}), heads).unflatten(0, {-1, count});
+    };
+    const at::Tensor q = windows(p.q), k = windows(p.k), v = windows(p.v);
+    at::Tensor bias = model.parameter(site.names + "relative_position_bias_table")
+                          .index_select(0, relative_positions(side).to(x.device()))
+                          .reshape({n, n, heads})
+                          .permute({2, 0, 1})
+                          .unsqueeze(0);
+    if (shift > 0) bias = bias + edge_mask(site.grid, side, shift).to(x.device());
+    const at::Tensor mixed = join_heads(softmax_mix(q, k, v, bias.to(q.scalar_type()))).flatten(0, 1);
+    const at::Tensor map = roll_map(from_windows(mixed, site.grid, {side, side}), site.grid, shift);
+    return tokens.defined() ? map.index_select(1, tokens) : map;
+  }
+
+  int64_t macs(const AttentionSite& site) const override {
+    return projection_macs(site) + site.tokens() * site.block.window * site.block.window * (site.qk_width() + site.v_width());
+  }
+
+  void add_channels(const AttentionSite& site, std::vector<ChannelSlice>& out) const override { add_projection_channels(site, out); }
+  QkFold qk_fold(const AttentionSite&) const override { return QkFold::kQueryRows; }
+};
+
+}  // namespace
+
+const Attention& window_attention() {
+  static const Window kind;
+  return kind;
+}
+
+}  // namespace vitrim::model

@@ -1,0 +1,183 @@
+#include "model/family.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <stdexcept>
+
+#include "model/attention.h"
+#include "model/layout.h"
+#include "vitrim/core/suggest.h"
+#include "vitrim/model/channels.h"
+#include "vitrim/model/parameter_names.h"
+
+namespace vitrim::model {
+
+void Family::add_transition(const ModelSpec&, int, std::vector<ParameterInfo>&) const {}
+int64_t Family::transition_macs(const ModelSpec&, int) const { return 0; }
+at::Tensor Family::transition(const Model&, int, const at::Tensor& x) const { return x; }
+at::Tensor Family::fit(const ModelSpec&, const ParameterInfo&, const at::Tensor& tensor) const { return tensor; }
+void Family::add_classifier(const ModelSpec& spec, std::vector<ParameterInfo>& out) const {
+  if (spec.num_classes > 0) add_linear(out, "head", spec.num_classes, spec.feature_dim());
+}
+
+namespace {
+
+struct Named {
+  std::string name;
+  const Family* family;
+};
+
+const std::vector<Named>& registry() {
+  static const std::vector<Named> families = {{"vit", &vit_family()},   {"swin", &swin_family()},     {"flatten_swin", &flatten_swin_family()},
+                                              {"pvt", &pvt_family()},   {"pvt_v2", &pvt_v2_family()}, {"cswin", &cswin_family()}};
+  return families;
+}
+
+}  // namespace
+
+const Family& family_of(const ModelSpec& spec) {
+  std::vector<std::string> names;
+  for (const Named& known : registry()) {
+    if (known.name == spec.family) return *known.family;
+    names.push_back(known.name);
+  }
+  throw std::invalid_argument("[model::family_of] unknown model family '" + spec.family + "'; did you mean '" + nearest(spec.family, names) + "'?");
+}
+
+std::vector<const Family*> all_families() {
+  std::vector<const Family*> out;
+  for (const Named& known : registry()) out.push_back(known.family);
+  return out;
+}
+
+Output classify_average(const Model& model, const at::Tensor& x, const std::string& head) {
+  Output out;
+  out.features = x.mean(1);
+  if (model.spec().num_classes > 0) out.logits = model.linear(out.features, head).to(at::kFloat);
+  return out;
+}
+
+at::Tensor embed_patches(const Model& model, const at::Tensor& planes, int64_t side, const std::string& prefix) {
+  const int64_t rows = planes.size(2) / side, columns = planes.size(3) / side;
+  const at::Tensor patches = planes.reshape({planes.size(0), planes.size(1), rows, side, columns, side})
+                                 .permute({0, 2, 4, 1, 3, 5})
+                                 .reshape({planes.size(0), rows * columns, -1});
+  const at::Tensor weight = model.compute_weight(prefix + ".weight");
+  return at::linear(patches.to(model.device(), model.compute_dtype()), weight.reshape({weight.size(0), -1}), model.compute_weight(prefix + ".bias"))
+      .to(at::kFloat);
+}
+
+at::Tensor resize_positions(const at::Tensor& table, Grid grid) {
+  const int64_t old = table.size(1);
+  const auto side = static_cast<int64_t>(std::llround(std::sqrt(static_cast<double>(old))));
+  if (old == grid.size() || old == 0 || side * side != old) return table;
+  const at::Tensor map = table.to(at::kFloat).reshape({1, side, side, -1}).permute({0, 3, 1, 2});
+  const at::Tensor resized = at::_upsample_bicubic2d_aa(map, {grid.height, grid.width}, /*align_corners=*/false);
+  return resized.permute({0, 2, 3, 1}).reshape({1, grid.size(), -1});
+}
+
+at::Tensor to_planes(const at::Tensor& x, Grid grid) { return x.transpose(1, 2).reshape({x.size(0), x.size(2), grid.height, grid.width}); }
+
+namespace {
+
+void add_block(const ModelSpec& spec, const Family& family, int index, std::vector<ParameterInfo>& out) {
+  const BlockSpec& block = spec.blocks[static_cast<size_t>(index)];
+  const std::string prefix = family.block_prefix(spec, index);
+  const int64_t dim = block.embed_dim;
+  size_t from = out.size();
+  auto label = [&](Part part) {
+    for (; from < out.size(); ++from) {
+      out[from].part = part;
+      out[from].block = index;
+    }
+  };
+  if (block.attention != AttentionKind::kNone) {
+    add_norm(out, prefix + "norm1", dim);
+    const AttentionSite site = attention_site(spec, index);
+    attention_of(block.attention).add_parameters(site, out);
+    add_linear(out, site.names + "proj", dim, site.v_width());
+    if (spec.layer_scale) out.push_back({prefix + "ls1.gamma", {dim}});
+  }
+  label(Part::kAttention);
+  add_norm(out, prefix + "norm2", dim);
+  add_linear(out, prefix + "mlp.fc1", block.mlp_dim, dim);
+  if (family.mlp_convolution()) add_convolution(out, prefix + "mlp.dwconv.dwconv", block.mlp_dim, 1, 3);
+  add_linear(out, prefix + "mlp.fc2", dim, block.mlp_dim);
+  if (spec.layer_scale) out.push_back({prefix + "ls2.gamma", {dim}});
+  label(Part::kMlp);
+}
+
+}  // namespace
+
+std::vector<ParameterInfo> parameter_layout(const ModelSpec& spec) {
+  validate(spec);
+  const Family& family = family_of(spec);
+  std::vector<ParameterInfo> out;
+  family.add_embedding(spec, out);
+  for (int i = 0, stage = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
+    if (spec.position(i).stage > stage) family.add_transition(spec, ++stage, out);
+    add_block(spec, family, i, out);
+  }
+  size_t from = out.size();
+  family.add_norms(spec, out);
+  for (; from < out.size(); ++from) out[from].part = Part::kNorm;
+  family.add_classifier(spec, out);
+  for (; from < out.size(); ++from) out[from].part = Part::kClassifier;
+  return out;
+}
+
+std::string block_prefix(const ModelSpec& spec, int block) { return family_of(spec).block_prefix(spec, block); }
+std::string projection_name(const ModelSpec& spec, int block) { return family_of(spec).attention_prefix(spec, block) + "proj"; }
+std::vector<std::string> stream_writers(const ModelSpec& spec, int stage) { return family_of(spec).stream_writers(spec, stage); }
+bool has_mlp_convolution(const ModelSpec& spec) { return family_of(spec).mlp_convolution(); }
+
+std::vector<ChannelSlice> channel_slices(const ModelSpec& spec, int index) {
+  const BlockSpec& block = spec.blocks[static_cast<size_t>(index)];
+  std::vector<ChannelSlice> out;
+  const std::string prefix = block_prefix(spec, index);
+  for (const char* name : {"mlp.fc1.weight", "mlp.fc1.bias"}) out.push_back({prefix + name, 0, 0, ChannelGroup::kMlp});
+  if (has_mlp_convolution(spec)) {
+    for (const char* name : {"mlp.dwconv.dwconv.weight", "mlp.dwconv.dwconv.bias"}) out.push_back({prefix + name, 0, 0, ChannelGroup::kMlp});
+  }
+  out.push_back({prefix + "mlp.fc2.weight", 1, 0, ChannelGroup::kMlp});
+  if (block.attention == AttentionKind::kNone) return out;
+  const AttentionSite site = attention_site(spec, index);
+  attention_of(block.attention).add_channels(site, out);
+  out.push_back({site.names + "proj.weight", 1, 0, ChannelGroup::kV, 0, block.num_heads});
+  return out;
+}
+
+QkFold qk_fold(const ModelSpec& spec, int block) {
+  return attention_of(spec.blocks[static_cast<size_t>(block)].attention).qk_fold(attention_site(spec, block));
+}
+
+bool can_prune(const ModelSpec& spec, int block, ChannelGroup group) {
+  if (group == ChannelGroup::kMlp) return true;
+  if (spec.blocks[static_cast<size_t>(block)].attention == AttentionKind::kNone) return false;
+  return group == ChannelGroup::kV || !spec.qk_norm;
+}
+
+int64_t attention_macs(const ModelSpec& spec, int index) {
+  const BlockSpec& block = spec.blocks[static_cast<size_t>(index)];
+  if (block.attention == AttentionKind::kNone) return 0;
+  const AttentionSite site = attention_site(spec, index);
+  return attention_of(block.attention).macs(site) + site.tokens() * block.embed_dim * site.v_width();
+}
+
+int64_t mlp_macs(const ModelSpec& spec, int index) {
+  const BlockSpec& block = spec.blocks[static_cast<size_t>(index)];
+  const int64_t convolution = has_mlp_convolution(spec) ? 9 * block.mlp_dim : 0;
+  return spec.block_tokens(index) * (2 * block.embed_dim * block.mlp_dim + convolution);
+}
+
+int64_t embedding_macs(const ModelSpec& spec) {
+  const Family& family = family_of(spec);
+  int64_t total = family.embedding_macs(spec);
+  for (int stage = 1; stage < spec.num_stages(); ++stage) total += family.transition_macs(spec, stage);
+  return total;
+}
+
+int64_t classifier_macs(const ModelSpec& spec) { return spec.feature_dim() * spec.num_classes * (spec.distillation_token ? 2 : 1); }
+
+}  // namespace vitrim::model

@@ -1,0 +1,26 @@
+#pragma once
+// Shapes of common layers' parameters.
+
+#include <string>
+#include <vector>
+
+#include "vitrim/model/model.h"
+
+namespace vitrim::model {
+
+inline void add_linear(std::vector<ParameterInfo>& out, const std::string& name, int64_t rows, int64_t columns, bool bias = true) {
+  out.push_back({name + ".weight", {rows, columns}});
+  if (bias) out.push_back({name + ".bias", {rows}});
+}
+
+inline void add_convolution(std::vector<ParameterInfo>& out, const std::string& name, int64_t to, int64_t from, int64_t side) {
+  out.push_back({name + ".weight", {to, from, side, side}});
+  out.push_back({name + ".bias", {to}});
+}
+
+inline void add_norm(std::vector<ParameterInfo>& out, const std::string& name, int64_t width) {
+  out.push_back({name + ".weight", {width}});
+  out.push_back({name + ".bias", {width}});
+}
+
+}  // namespace vitrim::model

@@ -1,0 +1,143 @@
+// A cut model is the gated model: outputs, features and gradients, for every family, at drawn widths.
+
+#include "vitrim/surgery/cut_channels.h"
+
+#include <torch/csrc/autograd/autograd.h>
+
+#include "core/expect_throw.h"
+#include "model/small_models.h"
+#include "vitrim/core/random.h"
+#include "vitrim/model/channels.h"
+#include "vitrim/model/parameter_names.h"
+
+namespace vitrim::surgery {
+namespace {
+
+using model::ChannelGates;
+using model::ChannelGroup;
+using test::relative_difference;
+
+// `kept` channels of every head, drawn anew for each, with factors between 0.5 and 1.5.
+at::Tensor draw_gate(int64_t heads, int64_t width, int64_t kept, Random& random) {
+  at::Tensor gate = at::zeros({heads, width});
+  for (int64_t h = 0; h < heads; ++h) {
+    const std::vector<int64_t> order = permutation(width, random);
+    for (int64_t i = 0; i < kept; ++i) gate[h][order[static_cast<size_t>(i)]] = 0.5 + random.uniform();
+  }
+  return gate;
+}
+
+std::vector<ChannelGates> draw_gates(const ModelSpec& spec, uint64_t seed) {
+  Random random(seed, /*stream=*/1);
+  std::vector<ChannelGates> out(spec.blocks.size());
+  auto width = [&](int64_t all) { return 1 + static_cast<int64_t>(random.uniform() * static_cast<double>(all)); };
+  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
+    const BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
+    ChannelGates& gates = out[static_cast<size_t>(i)];
+    if (model::can_prune(spec, i, ChannelGroup::kQk)) gates.qk = draw_gate(block.num_heads, block.qk_dim, width(block.qk_dim), random);
+    if (model::can_prune(spec, i, ChannelGroup::kV)) gates.v = draw_gate(block.num_heads, block.v_dim, width(block.v_dim), random);
+    gates.mlp = draw_gate(1, block.mlp_dim, width(block.mlp_dim), random).flatten();
+  }
+  return out;
+}
+
+std::unique_ptr<model::Model> make(const SpecAndWeights& parts) {
+  checkpoint::StateDict own;
+  for (const auto& [name, tensor] : parts.weights.entries()) own.add(name, tensor.clone());
+  return model::make_model(parts.spec, own);
+}
+
+class EveryVariantCut : public testing::TestWithParam<test::Variant> {
+ protected:
+  SpecAndWeights dense() const { return {GetParam().spec, test::lively_weights(GetParam().spec, 5)}; }
+};
+INSTANTIATE_TEST_SUITE_P(Surgery, EveryVariantCut, testing::ValuesIn(test::variants()), [](const auto& info) { return info.param.name; });
+
+// Gradients of what no gate touches are the same; those of cut parameters are the masked ones' rows, so the patch embedding's, which collects all
+// of the network's, stands for them.
+TEST_P(EveryVariantCut, CutIsGated) {
+  const at::Tensor images = test::colour_input(3);
+  for (uint64_t seed : {1, 2, 3}) {
+    const SpecAndWeights whole = dense();
+    const std::vector<ChannelGates> gates = draw_gates(whole.spec, seed);
+    const auto gated = make(whole);
+    for (int i = 0; i < gated->num_blocks(); ++i) gated->set_gates(i, gates[static_cast<size_t>(i)]);
+    const SpecAndWeights parts = cut_channels(whole, gates);
+    const auto cut = make(parts);
+    EXPECT_LT(parts.spec.blocks[1].mlp_dim, whole.spec.blocks[1].mlp_dim + 1);
+    // Sums of at most 192 products; third powers and norms of few channels enlarge more than softmax does.
+    const double tolerance = test::float_tolerance(192, 2 * test::operations(whole.spec), 16);
+    std::vector<at::Tensor> gradients[2];
+    at::Tensor logits[2];
+    int which = 0;
+    for (model::Model* model : {gated.get(), cut.get()}) {
+      model->set_requires_grad(true);
+      logits[which] = model->forward(images).logits;
+      const at::Tensor r = at::randn(logits[which].sizes(), at::detail::createCPUGenerator(11));
+      std::vector<at::Tensor> same;
+      for (const model::ParameterInfo& info : model::parameter_layout(model->spec())) {
+        const bool norm = info.block >= 0 && (info.name.ends_with("norm1.weight") || info.name.ends_with("norm2.bias"));
+        if (info.part == model::Part::kEmbedding || norm) same.push_back(model->parameter(info.name));
+      }
+      gradients[which++] = torch::autograd::grad({(logits[which] * r).sum()}, same);
+    }
+    EXPECT_LT(relative_difference(logits[1], logits[0]), tolerance) << seed;
+    ASSERT_EQ(gradients[0].size(), gradients[1].size());
+    for (size_t g = 0; g < gradients[0].size(); ++g) EXPECT_LT(relative_difference(gradients[1][g], gradients[0][g]), 4 * tolerance) << seed << " " << g;
+    ASSERT_GT(relative_difference(make(whole)->forward(images).logits, logits[0]), 0.02) << "the gates did not matter";
+  }
+}
+
+TEST_P(EveryVariantCut, CutModelsReloadAndAreCutAgain) {
+  const SpecAndWeights once = cut_channels(dense(), draw_gates(GetParam().spec, 4));
+  EXPECT_EQ(model_spec_from_json(to_json(once.spec), "json"), once.spec);
+  const SpecAndWeights twice = cut_channels(once, draw_gates(once.spec, 5));
+  const auto gated = make(once);
+  const std::vector<ChannelGates> gates = draw_gates(once.spec, 5);
+  for (int i = 0; i < gated->num_blocks(); ++i) gated->set_gates(i, gates[static_cast<size_t>(i)]);
+  const at::NoGradGuard no_grad;
+  const at::Tensor images = test::colour_input(2);
+  EXPECT_LT(relative_difference(make(twice)->forward(images).logits, gated->forward(images).logits),
+            test::float_tolerance(192, test::operations(once.spec), 16));
+}
+
+TEST_P(EveryVariantCut, EveryParameterOfTheAttentionHasItsChannels) {
+  // What is nowhere named as a channel's can't depend on the widths.
+  const ModelSpec& spec = GetParam().spec;
+  ModelSpec narrow = spec;
+  for (BlockSpec& block : narrow.blocks) {
+    if (!spec.qk_norm) block.qk_dim -= 3;
+    block.v_dim -= 2;
+    block.mlp_dim -= 5;
+  }
+  const std::vector<model::ParameterInfo> wide = model::parameter_layout(spec), small = model::parameter_layout(narrow);
+  ASSERT_EQ(wide.size(), small.size());
+  for (size_t i = 0; i < wide.size(); ++i) {
+    bool named = false;
+    for (int b = 0; b < static_cast<int>(spec.blocks.size()); ++b) {
+      for (const model::ChannelSlice& slice : model::channel_slices(spec, b)) named = named || slice.parameter == wide[i].name;
+    }
+    if (wide[i].shape != small[i].shape) EXPECT_TRUE(named) << wide[i].name;
+  }
+}
+
+TEST(CutChannels, RefusesWhatCannotBeCut) {
+  const ModelSpec spec = test::small_spec();
+  const SpecAndWeights dense{spec, test::lively_weights(spec, 1)};
+  std::vector<ChannelGates> gates(4);
+  gates[1].v = at::ones({2, 16});
+  gates[1].v[0][3] = 0;
+  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { cut_channels(dense, gates); }), "block 1: heads keep different numbers"));
+  gates[1].v = at::zeros({2, 16});
+  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { cut_channels(dense, gates); }), "no channel of v is left"));
+  gates[1].v = at::ones({2, 15});
+  EXPECT_THROW(cut_channels(dense, gates), std::invalid_argument);
+  EXPECT_THROW(cut_channels(dense, std::vector<ChannelGates>(3)), std::invalid_argument);
+  const ModelSpec normed = test::variant("layerscale_qknorm");
+  gates = std::vector<ChannelGates>(4);
+  gates[0].qk = at::ones({2, 16});
+  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { cut_channels({normed, test::lively_weights(normed, 1)}, gates); }), "q/k norm"));
+}
+
+}  // namespace
+}  // namespace vitrim::surgery
