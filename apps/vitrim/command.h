@@ -97,6 +97,7 @@ void add_inspect(CLI::App& app, Context& context);
 void add_eval(CLI::App& app, Context& context);
 void add_analyze(CLI::App& app, Context& context);
 void add_compress(CLI::App& app, Context& context);
+void add_prune(CLI::App& app, Context& context);
 void add_report(CLI::App& app, Context& context);
 void add_train(CLI::App& app, Context& context);
 void add_dilute(CLI::App& app, Context& context);

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <stdexcept>
+#include <utility>
 
 #include "absorb/block_fit.h"
 #include "absorb/ridge_batches.h"
@@ -18,48 +20,79 @@ namespace vitrim::absorb {
 
 namespace {
 
-int first_changed_block(const ModelSpec& student, const ModelSpec& teacher) {
+bool gated(const model::ChannelGates& gates) { return gates.qk.defined() || gates.v.defined() || gates.mlp.defined(); }
+
+// Whether the attention is there but narrower than the teacher's, so that its last projection is to be refitted too.
+bool attention_pruned(const model::Model& student, const model::Model& teacher, int index) {
+  const BlockSpec& now = student.spec().blocks[static_cast<size_t>(index)];
+  const BlockSpec& before = teacher.spec().blocks[static_cast<size_t>(index)];
+  if (now.attention == AttentionKind::kNone) return false;
+  return now.qk_dim != before.qk_dim || now.v_dim != before.v_dim || student.gates(index).qk.defined() || student.gates(index).v.defined();
+}
+
+int first_changed_block(const model::Model& student_model, const model::Model& teacher_model) {
+  const ModelSpec &student = student_model.spec(), &teacher = teacher_model.spec();
   if (student.blocks.size() != teacher.blocks.size() || student.num_tokens() != teacher.num_tokens() ||
       student.embed_dim != teacher.embed_dim || student.stages != teacher.stages) {
-    throw std::invalid_argument("[absorb::absorb] student and teacher differ in more than removed attention");
+    throw std::invalid_argument("[absorb::absorb] student and teacher differ in more than removed attention and channels");
   }
   for (size_t i = 0; i < student.blocks.size(); ++i) {
-    if (student.blocks[i] != teacher.blocks[i]) return static_cast<int>(i);
+    if (student.blocks[i] != teacher.blocks[i] || gated(student_model.gates(static_cast<int>(i)))) return static_cast<int>(i);
   }
   return static_cast<int>(student.blocks.size());
 }
 
-// gamma * (W h + b) as one fc2.
-void fold_layer_scale(model::Model& model, const std::string& prefix) {
-  if (!model.has_parameter(prefix + "ls2.gamma")) return;
-  const at::Tensor gamma = model.parameter(prefix + "ls2.gamma");
-  model.set_parameter(prefix + "mlp.fc2.weight", model.parameter(prefix + "mlp.fc2.weight") * gamma.unsqueeze(1));
-  model.set_parameter(prefix + "mlp.fc2.bias", model.parameter(prefix + "mlp.fc2.bias") * gamma);
-  model.set_parameter(prefix + "ls2.gamma", at::ones_like(gamma));
+// gamma * (W h + b) as one matrix.
+void fold_layer_scale(model::Model& model, const std::string& matrix, const std::string& scale) {
+  if (!model.has_parameter(scale)) return;
+  const at::Tensor gamma = model.parameter(scale);
+  model.set_parameter(matrix + ".weight", model.parameter(matrix + ".weight") * gamma.unsqueeze(1));
+  model.set_parameter(matrix + ".bias", model.parameter(matrix + ".bias") * gamma);
+  model.set_parameter(scale, at::ones_like(gamma));
+}
+
+// Refits one matrix of block `index` by ridge regression on a sample of tokens. `rows` says for a batch and its tokens what the matrix reads
+// [B, T, inputs] and what it should say [B, T, outputs].
+using Rows = std::function<std::pair<at::Tensor, at::Tensor>(int64_t begin, int64_t end, const at::Tensor& tokens)>;
+void refit(model::Model& student, int index, const std::string& matrix, int64_t images, const AbsorbOptions& options, const Rows& rows) {
+  const at::Tensor w0 = student.parameter(matrix + ".weight"), b0 = student.parameter(matrix + ".bias");
+  const RidgeFit fit = ridge_over_batches(
+      w0.size(1), w0.size(0), images, options.batch_size, distributed::or_alone(options.group), [&](RidgeFit& part, int64_t begin, int64_t end) {
+        const at::Tensor tokens = sample_tokens(student.spec(), index, options.ridge_patches,
+                                                options.seed + static_cast<uint64_t>(begin - begin % options.batch_size));
+        const auto [read, wanted] = rows(begin, end, tokens);
+        const at::Tensor weight = token_weights(student.spec(), tokens.size(0), options.cls_weight).expand({end - begin, -1});
+        part.add(read.reshape({-1, w0.size(1)}), wanted.reshape({-1, w0.size(0)}), weight.reshape({-1}));
+      });
+  const RidgeFit::Solution solution = fit.solve(w0, b0, options.ridge);
+  student.set_parameter(matrix + ".weight", solution.weight);
+  student.set_parameter(matrix + ".bias", solution.bias);
+}
+
+// The last projection of a pruned attention: the stream behind it is to be the teacher's, from the student's own stream.
+void ridge_projection(model::Model& student, const model::Model& teacher, int index, const at::Tensor& input, const at::Tensor& teacher_input,
+                      const AbsorbOptions& options) {
+  const at::NoGradGuard no_grad;
+  const std::string matrix = model::projection_name(student.spec(), index);
+  fold_layer_scale(student, matrix, model::block_prefix(student.spec(), index) + "ls1.gamma");
+  const double gain = student.spec().blocks[static_cast<size_t>(index)].stream_gain;
+  refit(student, index, matrix, input.size(0), options, [&](int64_t begin, int64_t end, const at::Tensor& tokens) {
+    model::BlockTrace wanted, now;
+    teacher.run_block_at(index, teacher_input.slice(0, begin, end), tokens, &wanted);
+    student.run_block_at(index, input.slice(0, begin, end), tokens, &now);
+    return std::pair(now.mixed, wanted.after_attention - now.input * gain);
+  });
 }
 
 void ridge_block(model::Model& student, int index, const at::Tensor& input, const at::Tensor& target, const AbsorbOptions& options) {
   const at::NoGradGuard no_grad;
-  const std::string prefix = model::block_prefix(student.spec(), index);
-  fold_layer_scale(student, prefix);
-  const at::Tensor w0 = student.parameter(prefix + "mlp.fc2.weight"), b0 = student.parameter(prefix + "mlp.fc2.bias");
-  const RidgeFit fit = ridge_over_batches(
-      w0.size(1), w0.size(0), input.size(0), options.batch_size, distributed::or_alone(options.group),
-      [&](RidgeFit& part, int64_t begin, int64_t end) {
-        const at::Tensor tokens =
-            sample_tokens(student.spec(), index, options.ridge_patches,
-                          options.seed + static_cast<uint64_t>(begin - begin % options.batch_size));
-        model::BlockTrace trace;
-        student.run_block_at(index, input.slice(0, begin, end), tokens, &trace);
-        const at::Tensor wanted = target.slice(0, begin, end).index_select(1, tokens) - trace.after_attention;
-        const at::Tensor weight =
-            token_weights(student.spec(), tokens.size(0), options.cls_weight).expand({end - begin, -1});
-        part.add(trace.hidden.reshape({-1, w0.size(1)}), wanted.reshape({-1, w0.size(0)}),
-                 weight.reshape({-1}));
-      });
-  const RidgeFit::Solution solution = fit.solve(w0, b0, options.ridge);
-  student.set_parameter(prefix + "mlp.fc2.weight", solution.weight);
-  student.set_parameter(prefix + "mlp.fc2.bias", solution.bias);
+  const std::string prefix = model::block_prefix(student.spec(), index), matrix = prefix + "mlp.fc2";
+  fold_layer_scale(student, matrix, prefix + "ls2.gamma");
+  refit(student, index, matrix, input.size(0), options, [&](int64_t begin, int64_t end, const at::Tensor& tokens) {
+    model::BlockTrace trace;
+    student.run_block_at(index, input.slice(0, begin, end), tokens, &trace);
+    return std::pair(trace.hidden, target.slice(0, begin, end).index_select(1, tokens) - trace.after_attention);
+  });
 }
 
 struct Closeness {
@@ -84,7 +117,7 @@ model::Output run_all(const model::Model& model, at::Tensor x, int64_t batch_siz
 }  // namespace
 
 AbsorbReport absorb(model::Model& student, const model::Model& teacher, const data::ImageBatch& images, const AbsorbOptions& options) {
-  const int first = first_changed_block(student.spec(), teacher.spec());
+  const int first = first_changed_block(student, teacher);
   const int64_t n = images.size();
   if (n < 8) throw std::invalid_argument("[absorb::absorb] needs at least 8 images, got " + std::to_string(n));
   const int64_t held = std::clamp<int64_t>(std::llround(options.held_out * static_cast<double>(n)), 1, n / 2);
@@ -109,11 +142,14 @@ AbsorbReport absorb(model::Model& student, const model::Model& teacher, const da
   const model::Output plain = run_all(student, teacher_x.slice(0, fit), options.batch_size, group);
   Progress progress("absorb", student.num_blocks(), "blocks");
   for (int i = 0; i < student.num_blocks(); ++i) {
+    const bool pruned = attention_pruned(student, teacher, i);
+    const at::Tensor teacher_input = pruned ? teacher_x : at::Tensor();  // a stream is large; kept only where it is needed
     teacher_x = advance(teacher, i, teacher_x, options.batch_size, group);
     if (i < first) {
       student_x = teacher_x;
     } else {
       const at::Tensor input = student_x.slice(0, 0, fit), target = teacher_x.slice(0, 0, fit);
+      if (pruned) ridge_projection(student, teacher, i, input, teacher_input.slice(0, 0, fit), options);
       ridge_block(student, i, input, target, options);
       if (options.epochs > 0) fit_block(student, i, input, target, options);
       student_x = advance(student, i, student_x, options.batch_size, group);

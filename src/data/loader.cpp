@@ -117,6 +117,18 @@ ImageBatch load_images(const Dataset& dataset, const LoadOptions& options) {
   return batch;
 }
 
+ImageBatch select_images(const ImageBatch& images, const std::vector<int64_t>& indices) {
+  ImageBatch out = images;
+  out.pixels = images.pixels.index_select(0, at::tensor(indices, at::kLong));
+  out.labels.clear();
+  out.names.clear();
+  for (int64_t i : indices) {
+    out.labels.push_back(images.labels.at(static_cast<size_t>(i)));
+    out.names.push_back(images.names.at(static_cast<size_t>(i)));
+  }
+  return out;
+}
+
 at::Tensor normalized(const ImageBatch& images, int64_t begin, int64_t end) {
   if (begin < 0 || begin > end || end > images.size()) {
     throw std::invalid_argument("[data::normalized] images " + std::to_string(begin) + " to " +

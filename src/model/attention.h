@@ -33,6 +33,8 @@ class Attention {
   /// those rows only, [B, T, v_width]. `qk_gate` [num_heads, qk_dim] or undefined; the gate on v is the caller's.
   virtual at::Tensor mix(const Model& model, const AttentionSite& site, const at::Tensor& x, const at::Tensor& tokens,
                          const at::Tensor& qk_gate) const = 0;
+  /// Queries and keys as they meet (channels.h), for those who measure; x as in mix().
+  virtual std::vector<QueryKeys> query_keys(const Model& model, const AttentionSite& site, const at::Tensor& x) const = 0;
   /// Multiply-adds of one image, without the last projection.
   virtual int64_t macs(const AttentionSite& site) const = 0;
   /// Which slices of its parameters belong to which channels.

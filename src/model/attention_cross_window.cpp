@@ -42,11 +42,8 @@ class CrossWindow : public Attention {
     const Projected p = project(model, site, x, {});
     std::vector<at::Tensor> parts;
     for (const Branch& branch : branches(site)) {
-      auto stripes = [&](const at::Tensor& t, int64_t width) {
-        return to_windows(t.narrow(2, branch.head_begin * width, branch.heads * width), site.grid, branch.stripe);
-      };
-      at::Tensor q = stripes(p.q, site.block.qk_dim);
-      const at::Tensor k = stripes(p.k, site.block.qk_dim), v = stripes(p.v, site.block.v_dim);
+      at::Tensor q = stripes(site, branch, p.q, site.block.qk_dim);
+      const at::Tensor k = stripes(site, branch, p.k, site.block.qk_dim), v = stripes(site, branch, p.v, site.block.v_dim);
       const at::Tensor gate = qk_gate.defined() ? qk_gate.narrow(0, branch.head_begin, branch.heads) : qk_gate;
       at::Tensor mixed;
       if (linear_) {
@@ -61,6 +58,21 @@ class CrossWindow : public Attention {
     }
     const at::Tensor map = parts.size() > 1 ? at::cat(parts, 2) : parts[0];
     return tokens.defined() ? map.index_select(1, tokens) : map;
+  }
+
+  std::vector<QueryKeys> query_keys(const Model& model, const AttentionSite& site, const at::Tensor& x) const override {
+    const Projected p = project(model, site, x, {});
+    std::vector<QueryKeys> out;
+    for (const Branch& branch : branches(site)) {
+      const at::Tensor q = stripes(site, branch, p.q, site.block.qk_dim), k = stripes(site, branch, p.k, site.block.qk_dim);
+      if (linear_) {
+        const Focused focused = focus(model, site, branch.names, q, k, branch.heads, {});
+        out.push_back({focused.q, focused.k, branch.head_begin});
+      } else {
+        out.push_back({split_heads(q, branch.heads), split_heads(k, branch.heads), branch.head_begin});
+      }
+    }
+    return out;
   }
 
   int64_t macs(const AttentionSite& site) const override {
@@ -85,6 +97,9 @@ class CrossWindow : public Attention {
   QkFold qk_fold(const AttentionSite&) const override { return linear_ ? QkFold::kScale : QkFold::kQueryRows; }
 
  private:
+  static at::Tensor stripes(const AttentionSite& site, const Branch& branch, const at::Tensor& t, int64_t width) {
+    return to_windows(t.narrow(2, branch.head_begin * width, branch.heads * width), site.grid, branch.stripe);
+  }
   bool linear_;
 };
 

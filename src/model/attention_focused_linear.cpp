@@ -20,12 +20,15 @@ class FocusedLinear : public Attention {
   at::Tensor mix(const Model& model, const AttentionSite& site, const at::Tensor& x, const at::Tensor& tokens, const at::Tensor& qk_gate) const override {
     const Projected p = project(model, site, x, {});
     const Grid window = region(site);
-    auto windows = [&](const at::Tensor& t) {
-      return site.block.window > 0 ? to_windows(roll_map(t, site.grid, -site.block.shift), site.grid, window) : t;
-    };
-    const at::Tensor mixed = focused_mix(model, site, site.names, windows(p.q), windows(p.k), windows(p.v), site.block.num_heads, window, qk_gate);
+    const at::Tensor mixed = focused_mix(model, site, site.names, windows(site, p.q), windows(site, p.k), windows(site, p.v), site.block.num_heads, window, qk_gate);
     const at::Tensor map = roll_map(from_windows(mixed, site.grid, window), site.grid, site.block.shift);
     return tokens.defined() ? map.index_select(1, tokens) : map;
+  }
+
+  std::vector<QueryKeys> query_keys(const Model& model, const AttentionSite& site, const at::Tensor& x) const override {
+    const Projected p = project(model, site, x, {});
+    const Focused focused = focus(model, site, site.names, windows(site, p.q), windows(site, p.k), site.block.num_heads, {});
+    return {{focused.q, focused.k, 0}};
   }
 
   int64_t macs(const AttentionSite& site) const override {
@@ -39,6 +42,9 @@ class FocusedLinear : public Attention {
   QkFold qk_fold(const AttentionSite&) const override { return QkFold::kScale; }
 
  private:
+  static at::Tensor windows(const AttentionSite& site, const at::Tensor& t) {
+    return site.block.window > 0 ? to_windows(roll_map(t, site.grid, -site.block.shift), site.grid, region(site)) : t;
+  }
   static Grid region(const AttentionSite& site) { return site.block.window > 0 ? Grid{site.block.window, site.block.window} : site.grid; }
   static int64_t keys(const AttentionSite& site) { return site.block.window > 0 ? region(site).size() : key_grid(site).size(); }
 };

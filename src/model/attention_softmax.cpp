@@ -21,13 +21,12 @@ class Softmax : public Attention {
   at::Tensor mix(const Model& model, const AttentionSite& site, const at::Tensor& x, const at::Tensor& tokens, const at::Tensor& qk_gate) const override {
     Projected p = project(model, site, x, tokens);
     if (qk_gate.defined()) p.q = p.q * flat_gate(qk_gate, p.q);
-    const int64_t heads = site.block.num_heads;
-    at::Tensor q = split_heads(p.q, heads), k = split_heads(p.k, heads);
-    if (site.spec.qk_norm) {
-      q = model.layer_norm(q, site.names + "q_norm");
-      k = model.layer_norm(k, site.names + "k_norm");
-    }
-    return join_heads(softmax_mix(q, k, split_heads(p.v, heads), {}));
+    return join_heads(softmax_mix(heads_of(model, site, p.q, "q_norm"), heads_of(model, site, p.k, "k_norm"), split_heads(p.v, site.block.num_heads), {}));
+  }
+
+  std::vector<QueryKeys> query_keys(const Model& model, const AttentionSite& site, const at::Tensor& x) const override {
+    const Projected p = project(model, site, x, {});
+    return {{heads_of(model, site, p.q, "q_norm"), heads_of(model, site, p.k, "k_norm"), 0}};
   }
 
   int64_t macs(const AttentionSite& site) const override {
@@ -37,6 +36,12 @@ class Softmax : public Attention {
 
   void add_channels(const AttentionSite& site, std::vector<ChannelSlice>& out) const override { add_projection_channels(site, out); }
   QkFold qk_fold(const AttentionSite&) const override { return QkFold::kQueryRows; }
+
+ private:
+  static at::Tensor heads_of(const Model& model, const AttentionSite& site, const at::Tensor& t, const char* norm) {
+    const at::Tensor split = split_heads(t, site.block.num_heads);
+    return site.spec.qk_norm ? model.layer_norm(split, site.names + norm) : split;
+  }
 };
 
 }  // namespace

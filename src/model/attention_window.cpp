@@ -55,6 +55,15 @@ class Window : public Attention {
     return tokens.defined() ? map.index_select(1, tokens) : map;
   }
 
+  std::vector<QueryKeys> query_keys(const Model& model, const AttentionSite& site, const at::Tensor& x) const override {
+    const Projected p = project(model, site, x, {});
+    auto windows = [&](const at::Tensor& t) {
+      const int64_t side = site.block.window;
+      return split_heads(to_windows(roll_map(t, site.grid, -site.block.shift), site.grid, {side, side}), site.block.num_heads);
+    };
+    return {{windows(p.q), windows(p.k), 0}};
+  }
+
   int64_t macs(const AttentionSite& site) const override {
     return projection_macs(site) + site.tokens() * site.block.window * site.block.window * (site.qk_width() + site.v_width());
   }

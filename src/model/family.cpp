@@ -148,6 +148,20 @@ std::vector<ChannelSlice> channel_slices(const ModelSpec& spec, int index) {
   return out;
 }
 
+std::vector<QueryKeys> query_keys(const Model& model, int block, const at::Tensor& x) {
+  const AttentionKind kind = model.spec().blocks[static_cast<size_t>(block)].attention;
+  if (kind == AttentionKind::kNone) return {};
+  const at::Tensor normed = model.layer_norm(x, block_prefix(model.spec(), block) + "norm1").to(model.compute_dtype());
+  std::vector<QueryKeys> out = attention_of(kind).query_keys(model, attention_site(model.spec(), block), normed);
+  for (QueryKeys& part : out) {
+    part.q = part.q.to(at::kFloat);
+    part.k = part.k.to(at::kFloat);
+  }
+  return out;
+}
+
+bool is_linear_attention(AttentionKind kind) { return kind == AttentionKind::kFocusedLinear || kind == AttentionKind::kCrossFocusedLinear; }
+
 QkFold qk_fold(const ModelSpec& spec, int block) {
   return attention_of(spec.blocks[static_cast<size_t>(block)].attention).qk_fold(attention_site(spec, block));
 }

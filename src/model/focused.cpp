@@ -39,17 +39,23 @@ at::Tensor filtered(const Model& model, const AttentionSite& site, const std::st
 
 }  // namespace
 
-at::Tensor focused_mix(const Model& model, const AttentionSite& site, const std::string& names, const at::Tensor& q, const at::Tensor& k,
-                       const at::Tensor& v, int64_t heads, Grid map, const at::Tensor& gate) {
+Focused focus(const Model& model, const AttentionSite& site, const std::string& names, const at::Tensor& q, const at::Tensor& k, int64_t heads,
+              const at::Tensor& gate) {
   // Norms and powers in float32: third powers leave bfloat16's precision behind.
   const at::Tensor scale = at::softplus(model.parameter(names + "scale"));
-  auto focus = [&](const at::Tensor& t) {
+  auto phi = [&](const at::Tensor& t) {
     at::Tensor f = (at::relu(t.to(at::kFloat)) + 1e-6) / scale;
     if (gate.defined()) f = f * gate.flatten();  // before the norms, which run over all heads: so the cut model's norms are the same
     const at::Tensor power = f.pow(static_cast<double>(site.spec.focusing_factor));
-    return split_heads((power / power.norm(2, {-1}, true) * f.norm(2, {-1}, true)).to(v.scalar_type()), heads);
+    return split_heads(power / power.norm(2, {-1}, true) * f.norm(2, {-1}, true), heads);
   };
-  const at::Tensor query = focus(q), key = focus(k + model.compute_weight(names + "positional_encoding")), value = split_heads(v, heads);
+  return {phi(q), phi(k + model.compute_weight(names + "positional_encoding"))};
+}
+
+at::Tensor focused_mix(const Model& model, const AttentionSite& site, const std::string& names, const at::Tensor& q, const at::Tensor& k,
+                       const at::Tensor& v, int64_t heads, Grid map, const at::Tensor& gate) {
+  const Focused focused = focus(model, site, names, q, k, heads, gate);
+  const at::Tensor query = focused.q.to(v.scalar_type()), key = focused.k.to(v.scalar_type()), value = split_heads(v, heads);
   const double root = 1 / std::sqrt(static_cast<double>(k.size(1)));
   const at::Tensor total = at::matmul(query, key.mean(-2, true).transpose(-2, -1)) + 1e-6;
   const at::Tensor summary = at::matmul(key.transpose(-2, -1) * root, value * root);

@@ -12,6 +12,12 @@ void add_focused_channels(const AttentionSite& site, const std::string& names, i
 /// `map`'s size (n tokens; interpolated over the flattened tokens where m < n). `gate` [heads, qk] or undefined.
 at::Tensor focused_mix(const Model& model, const AttentionSite& site, const std::string& names, const at::Tensor& q, const at::Tensor& k,
                        const at::Tensor& v, int64_t heads, Grid map, const at::Tensor& gate);
+/// phi(q) and phi(k), split into heads: [R, heads, n, qk], [R, heads, m, qk].
+struct Focused {
+  at::Tensor q, k;
+};
+Focused focus(const Model& model, const AttentionSite& site, const std::string& names, const at::Tensor& q, const at::Tensor& k, int64_t heads,
+              const at::Tensor& gate);
 /// Multiply-adds for n queries, m keys in all regions together.
 int64_t focused_macs(const AttentionSite& site, int64_t queries, int64_t keys, int64_t heads);
 

@@ -53,7 +53,13 @@ struct Student {
 Student make_student(const model::Model& dense, const std::vector<int>& layers, const data::ImageBatch& calibration,
                      const CompressOptions& options) {
   Student student{cut(dense, layers), {}};
-  if (options.absorb_layers) student.report = absorb::absorb(*student.model, dense, calibration, options.absorb);
+  const bool prunes = !options.prune.target.empty();
+  // Channels are judged in a model whose MLPs have taken over what the removed layers did.
+  if (options.absorb_layers && (!prunes || !layers.empty())) student.report = absorb::absorb(*student.model, dense, calibration, options.absorb);
+  if (prunes) {
+    student.model = prune_channels(*student.model, calibration, options.prune);
+    if (options.absorb_layers) student.report = absorb::absorb(*student.model, dense, calibration, options.absorb);
+  }
   return student;
 }
 
@@ -99,13 +105,14 @@ Compressed compress(const model::Model& dense, const data::ImageBatch& calibrati
   Stopwatch watch(result.seconds);
   std::vector<int> layers = options.layers;
   result.reason = "named";
-  if (layers.empty()) {
+  if (layers.empty() && options.remove_layers) {
     result.scores = analyze(dense, calibration, options.analyze);
     layers = result.scores->chosen;
     result.reason = result.scores->criterion + ", " + result.scores->search;
     watch.lap("analyze");
     log_info("removing the attention of " + (layers.empty() ? "no layer" : format_layer_list(layers)));
   }
+  if (!options.prune.target.empty()) result.reason = (options.remove_layers ? result.reason + "; " : "") + describe(options.prune);
   Student student = make_student(dense, layers, calibration, options);
   result.removed = layers;
   result.held_out_kl = student.report.kl;

@@ -39,8 +39,8 @@ struct AbsorbReport {
   double plain_agreement = 0;
 };
 
-/// Fits `student` (same blocks as `teacher`, some without attention) in place, from the first changed block
-/// up: refits fc2 by ridge regression on the student's own stream so that the block's output matches the
+/// Fits `student` (same blocks as `teacher`, some without attention or with fewer channels, cut or gated) in place, from the first changed block
+/// up: refits the last projection of a pruned attention and fc2 by ridge regression on the student's own stream so that the block's output matches the
 /// teacher's, then improves the whole block (norms, attention that stays, MLP) by AdamW on the same target.
 /// No labels. Layer scale of a refitted MLP is folded into fc2 (gamma becomes 1). With several ranks all hold
 /// the same images and streams and get the same student; each runs a share of the images, and of every batch

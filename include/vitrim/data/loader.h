@@ -36,6 +36,8 @@ ImageBatch load_images(const Dataset& dataset, const LoadOptions& options);
 
 /// Normalises images [begin, end) to float32 [end - begin, 3, crop, crop]: (x / 255 - mean) / std.
 at::Tensor normalized(const ImageBatch& images, int64_t begin, int64_t end);
+/// The images at these indices, in this order.
+ImageBatch select_images(const ImageBatch& images, const std::vector<int64_t>& indices);
 /// `count` indices spread evenly over 0..size-1 when size > count (class folders sort by class, so a prefix
 /// would see few classes), else all.
 std::vector<int64_t> spread_indices(int64_t size, int64_t count);

@@ -1,12 +1,16 @@
 #pragma once
 // Which slices of which parameters belong to the channels of a block: what pruning cuts.
 
+#include <ATen/core/Tensor.h>
+
 #include <string>
 #include <vector>
 
 #include "vitrim/core/model_spec.h"
 
 namespace vitrim::model {
+
+class Model;
 
 /// The groups of channels that can be pruned (DESIGN section 6, and the MLP's hidden units).
 enum class ChannelGroup { kQk, kV, kMlp };
@@ -36,6 +40,16 @@ std::vector<ChannelSlice> channel_slices(const ModelSpec& spec, int block);
 QkFold qk_fold(const ModelSpec& spec, int block);
 /// Whether the group exists in this block and can be cut.
 bool can_prune(const ModelSpec& spec, int block, ChannelGroup group);
+
+/// Queries and keys as they meet, region by region (a window, a stripe, the whole map); of focused linear attention behind its kernel phi.
+struct QueryKeys {
+  at::Tensor q;  ///< [regions, heads, n, qk_dim] float32
+  at::Tensor k;  ///< [regions, heads, m, qk_dim]
+  int64_t head_begin = 0;
+};
+/// Of block `block` for a stream x [B, N, C] as the block sees it (BlockTrace::input). Empty where there is no attention.
+std::vector<QueryKeys> query_keys(const Model& model, int block, const at::Tensor& x);
+bool is_linear_attention(AttentionKind kind);
 
 /// Multiply-adds of one image (DESIGN section 2), by part. Exact functions of the spec.
 int64_t attention_macs(const ModelSpec& spec, int block);

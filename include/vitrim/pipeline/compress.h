@@ -12,6 +12,7 @@
 #include "vitrim/eval/accuracy.h"
 #include "vitrim/model/model.h"
 #include "vitrim/pipeline/analyze.h"
+#include "vitrim/pipeline/prune.h"
 
 namespace vitrim::pipeline {
 
@@ -19,6 +20,8 @@ struct CompressOptions {
   std::vector<int> layers;        ///< remove these; empty: choose analyze.count by analyze
   AnalyzeOptions analyze;
   absorb::AbsorbOptions absorb;
+  bool remove_layers = true;      ///< false: only channels are pruned
+  PruneOptions prune;             ///< channels to prune in what stays, behind the removal
   bool absorb_layers = true;      ///< false: cut only
   bool controls = false;          ///< also treat random sets, first-k, last-k, least-norm and the other criterion's set alike
   int random_controls = 5;        ///< how many random sets

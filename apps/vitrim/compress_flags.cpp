@@ -1,0 +1,124 @@
+#include "compress_flags.h"
+
+#include <cstdio>
+#include <sstream>
+
+#include "vitrim/core/artifact_json.h"
+#include "vitrim/core/atomic_file.h"
+#include "vitrim/core/error.h"
+#include "vitrim/core/layer_list.h"
+#include "vitrim/core/suggest.h"
+
+namespace vitrim::app {
+
+void AbsorbFlags::add_to(CLI::App& command) {
+  command.add_flag("--no-absorb", none, "only cut, refit nothing");
+  command.add_option("--epochs", values.epochs, "gradient epochs a block after the closed form")->check(CLI::Range(0, 1000))->capture_default_str();
+  command.add_option("--learning-rate", values.learning_rate, "of these epochs")->check(CLI::PositiveNumber)->capture_default_str();
+  command.add_option("--ridge", values.ridge, "strength of the closed form's pull towards the old weights")->check(CLI::PositiveNumber)->capture_default_str();
+  command.add_option("--cls-weight", values.cls_weight, "weight of the CLS token against a patch token")->check(CLI::PositiveNumber)->capture_default_str();
+  command.add_option("--fit-patches", values.fit_patches, "patch tokens drawn a step")->check(CLI::Range(1, 100000))->capture_default_str();
+  command.add_option("--fit-batch", values.fit_batch, "images a step")->check(CLI::Range(1, 4096))->capture_default_str();
+  command.add_option("--held-out", values.held_out, "share of the calibration images kept out of the fit")->check(CLI::Range(0.01, 0.5))->capture_default_str();
+  command.add_flag("--no-flip", no_flip, "do not fit on the mirrored images too");
+}
+
+absorb::AbsorbOptions AbsorbFlags::options(const CommonFlags& common) const {
+  absorb::AbsorbOptions out = values;
+  out.flip = !no_flip;
+  out.seed = common.seed;
+  out.batch_size = common.batch_size;
+  return out;
+}
+
+void PruneFlags::add_to(CLI::App& command) {
+  prune::IndicatorOptions& indicators = values.indicators;
+  auto* whole = command.add_option("--target-macs", target_macs, "prune channels to these multiply-adds of the whole model: 70% or 2.1G");
+  command.add_option("--attention-macs", attention_macs, "prune channels to these multiply-adds of the attention layers")->excludes(whole);
+  command.add_option("--scope", scope, "what is pruned")->check(CLI::IsMember({"attention", "attention+mlp"}))->capture_default_str();
+  command.add_option("--round", values.round, "channels of a head are a multiple of this, or all")->check(CLI::Range(1, 1024))->capture_default_str();
+  command.add_option("--channels-by", values.criterion, "apma (learned indicators), magnitude, taylor, energy, energy_centred, difference or random")
+      ->capture_default_str();
+  command.add_option("--without", without, "parts of apma to leave out: similarity,proportions,reweight,initialisation");
+  command.add_flag("--unequal-heads{false}", values.per_head, "let heads end with different widths: the model is masked, not cut, and not written");
+  command.add_option("--score-images", values.score_images, "images that channels are scored on")->check(CLI::Range(1, 100000))->capture_default_str();
+  command.add_option("--indicator-epochs", indicators.epochs, "passes over the images in which indicators learn")->check(CLI::Range(1, 1000))->capture_default_str();
+  command.add_option("--indicator-rate", indicators.learning_rate, "their learning rate")->check(CLI::PositiveNumber)->capture_default_str();
+  command.add_option("--temperature", indicators.temperature, "of the sigmoid that makes indicators proportions")->check(CLI::PositiveNumber)->capture_default_str();
+}
+
+pipeline::PruneOptions PruneFlags::options(const CommonFlags& common) const {
+  pipeline::PruneOptions out = values;
+  out.attention_only = !attention_macs.empty();
+  out.target = out.attention_only ? attention_macs : target_macs;
+  out.scope = scope == "attention" ? prune::Scope::kAttention : prune::Scope::kAttentionAndMlp;
+  if (out.attention_only && out.scope == prune::Scope::kAttentionAndMlp) throw UsageError("--attention-macs says nothing of the MLP; use --target-macs with --scope attention+mlp");
+  out.indicators.seed = common.seed;
+  const std::vector<std::pair<std::string, bool*>> parts = {{"similarity", &out.indicators.similarity},
+                                                            {"proportions", &out.indicators.equal_proportions},
+                                                            {"reweight", &out.indicators.reweight},
+                                                            {"initialisation", &out.indicators.initialise}};
+  std::vector<std::string> names;
+  for (const auto& [name, on] : parts) names.push_back(name);
+  std::istringstream list(without);
+  for (std::string part; std::getline(list, part, ',');) {
+    bool found = false;
+    for (const auto& [name, on] : parts) {
+      if (name != part) continue;
+      *on = false;
+      found = true;
+    }
+    if (!found) throw UsageError("--without: unknown part '" + part + "'; did you mean '" + nearest(part, names) + "'?");
+  }
+  return out;
+}
+
+void EvaluationFlags::add_to(CLI::App& command) {
+  command.add_option("--eval", eval, "labelled images on which both models are evaluated");
+  command.add_option("--eval-resize", resize, "short side for the evaluation images, or none; default: as for calibration");
+}
+
+std::unique_ptr<data::Dataset> EvaluationFlags::open(const CommonFlags& common, const DataFlags& data, const model::Model& model, const std::string& name,
+                                                     eval::AccuracyOptions& accuracy) const {
+  if (eval.empty()) return nullptr;
+  DataFlags eval_data = data;
+  if (!resize.empty()) eval_data.resize = resize;
+  accuracy.preprocess = eval_data.preprocess(model.spec(), name);
+  accuracy.batch_size = common.batch_size;
+  accuracy.threads = common.threads;
+  accuracy.max_corrupt = data.max_corrupt;
+  return data::open_dataset(eval, eval_data.dataset());
+}
+
+namespace {
+
+void print_result(const CompressResult& r, const std::string& output) {
+  auto change = [](int64_t before, int64_t after) { return 100.0 * static_cast<double>(after - before) / static_cast<double>(before); };
+  const std::string removed = r.removed.empty() ? "no layer" : "the attention of " + format_layer_list(r.removed);
+  std::printf("removed %s (%s): %s parameters (%+.1f %%), %s MACs (%+.1f %%)\n", removed.c_str(), r.reason.c_str(), millions(r.compressed_params).c_str(),
+              change(r.dense_params, r.compressed_params), billions(r.compressed_macs).c_str(), change(r.dense_macs, r.compressed_macs));
+  if (r.dense && r.compressed && r.paired) {
+    std::printf("top-1 %s -> %s on %lld images; paired difference %+.1f points (95 %% interval %+.1f to %+.1f, McNemar p = %.2g)\n",
+                percent(r.dense->top1).c_str(), percent(r.compressed->top1).c_str(), static_cast<long long>(r.compressed->images),
+                100 * r.paired->difference, 100 * r.paired->ci95.first, 100 * r.paired->ci95.second, r.paired->mcnemar_p);
+  }
+  for (const ControlResult& c : r.controls) {
+    std::printf("  %-12s %-12s top-1 %s, held-out KL %.4f\n", c.name.c_str(), format_layer_list(c.layers).c_str(), percent(c.eval.top1).c_str(), c.held_out_kl);
+  }
+  std::printf("seconds:");
+  for (const auto& [phase, seconds] : r.seconds) std::printf(" %s %.1f", phase.c_str(), seconds);
+  std::printf("\n");
+  if (!output.empty()) std::printf("wrote %s\n", output.c_str());
+}
+
+}  // namespace
+
+void write_compressed(const CommonFlags& common, const model::Model& compressed, const CompressResult& result, const std::string& report) {
+  if (!result.output.empty()) model::save_model(compressed, result.output);
+  const std::string json = to_json(result);
+  common.write_json(json);
+  write_report(report, result.output, json, result.model);
+  if (common.speaks()) print_result(result, result.output);
+}
+
+}  // namespace vitrim::app

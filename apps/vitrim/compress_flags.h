@@ -1,0 +1,41 @@
+#pragma once
+// What compress and prune share: flags of absorption and channel pruning, the evaluation images, the result.
+
+#include <memory>
+#include <string>
+
+#include "command.h"
+#include "vitrim/pipeline/compress.h"
+
+namespace vitrim::app {
+
+/// --epochs, --ridge, ...
+struct AbsorbFlags {
+  absorb::AbsorbOptions values;
+  bool none = false, no_flip = false;
+  void add_to(CLI::App& command);
+  absorb::AbsorbOptions options(const CommonFlags& common) const;
+};
+
+/// --attention-macs, --scope, --round, ...
+struct PruneFlags {
+  std::string target_macs, attention_macs, scope = "attention", without;
+  pipeline::PruneOptions values;
+  void add_to(CLI::App& command);
+  /// Target empty where no flag asked for pruning.
+  pipeline::PruneOptions options(const CommonFlags& common) const;
+};
+
+/// --eval and what goes with it.
+struct EvaluationFlags {
+  std::string eval, resize;
+  void add_to(CLI::App& command);
+  /// Opened before the minutes of work, so that what is wrong is said at once; null without --eval.
+  std::unique_ptr<data::Dataset> open(const CommonFlags& common, const DataFlags& data, const model::Model& model, const std::string& name,
+                                      eval::AccuracyOptions& accuracy) const;
+};
+
+/// Writes checkpoint, JSON and page, and prints what was reached.
+void write_compressed(const CommonFlags& common, const model::Model& compressed, const CompressResult& result, const std::string& report);
+
+}  // namespace vitrim::app

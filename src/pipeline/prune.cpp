@@ -1,0 +1,68 @@
+#include "vitrim/pipeline/prune.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "pipeline/subset.h"
+#include "vitrim/core/log.h"
+#include "vitrim/prune/budget.h"
+#include "vitrim/surgery/cut_channels.h"
+
+namespace vitrim::pipeline {
+
+namespace {
+
+prune::Budget make_budget(const ModelSpec& spec, const PruneOptions& options) {
+  const prune::Target target = prune::parse_target(options.target, options.attention_only, spec);
+  return {spec, prune::units_of(spec, options.scope), target, options.round};
+}
+
+// The same share in every unit.
+std::vector<int64_t> even_widths(const prune::Budget& budget) {
+  return budget.fit([&](double share) { return std::vector<double>(budget.units().size(), std::clamp(share, 0.0, 1.0)); }, 1);
+}
+
+std::vector<at::Tensor> choose(const model::Model& dense, const prune::Budget& budget, const data::ImageBatch& images, const PruneOptions& options) {
+  if (options.criterion == "apma") {
+    prune::IndicatorOptions indicators = options.indicators;
+    indicators.score_images = options.score_images;
+    const prune::Indicators learned = prune::learn_indicators(dense, budget, images, indicators);
+    log_info("indicators ended " + std::to_string(learned.distillation) + " nats from the dense model");
+    return learned.gates;
+  }
+  const std::vector<at::Tensor> scores = prune::score_channels(dense, budget.units(), prune::parse_criterion(options.criterion),
+                                                               subset(images, options.score_images), {options.indicators.batch_size, options.indicators.seed});
+  return prune::best_channels(budget.units(), scores, even_widths(budget), options.per_head);
+}
+
+}  // namespace
+
+void check_prune(const ModelSpec& spec, const PruneOptions& options) {
+  make_budget(spec, options);
+  if (options.criterion != "apma") prune::parse_criterion(options.criterion);
+}
+
+std::unique_ptr<model::Model> prune_channels(const model::Model& dense, const data::ImageBatch& images, const PruneOptions& options) {
+  const prune::Budget budget = make_budget(dense.spec(), options);
+  const std::vector<at::Tensor> factors = choose(dense, budget, images, options);
+  const std::vector<model::ChannelGates> gates = prune::as_gates(dense.spec(), budget.units(), factors);
+  std::unique_ptr<model::Model> out;
+  if (options.per_head && (options.criterion != "apma" || options.indicators.equal_proportions)) {
+    const surgery::SpecAndWeights parts = surgery::cut_channels({dense.spec(), dense.parameters()}, gates);
+    checkpoint::StateDict own;  // the weights will change in place; the dense model's must not
+    for (const auto& [name, tensor] : parts.weights.entries()) own.add(name, tensor.detach().clone());
+    out = model::make_model(parts.spec, own);
+  } else {
+    out = dense.clone();
+    for (int i = 0; i < out->num_blocks(); ++i) out->set_gates(i, gates[static_cast<size_t>(i)]);
+  }
+  out->set_compute_dtype(dense.compute_dtype());
+  return out;
+}
+
+std::string describe(const PruneOptions& options) {
+  return options.criterion + ", " + options.target + (options.attention_only ? " of the attention's MACs" : " of the MACs");
+}
+
+}  // namespace vitrim::pipeline

@@ -1,0 +1,225 @@
+#include "vitrim/prune/indicators.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "vitrim/core/error.h"
+#include "vitrim/core/log.h"
+#include "vitrim/core/random.h"
+#include "vitrim/model/batches.h"
+#include "vitrim/prune/scores.h"
+#include "vitrim/train/adamw.h"
+#include "vitrim/train/gradients.h"
+#include "vitrim/train/schedule.h"
+
+namespace vitrim::prune {
+
+namespace {
+
+constexpr double kFirstShare = 0.98;   // where every unit's proportion begins
+constexpr double kTargetPhase = 0.6;   // share of the steps in which the target falls
+constexpr double kLimit = 50;          // offsets beyond it change no sigmoid any more
+
+at::Tensor standardised(const at::Tensor& values) {
+  const at::Tensor spread = values.std();
+  if (!(spread.item<double>() > 0)) return at::zeros_like(values);
+  return (values - values.mean()) / spread;
+}
+
+// The learned numbers of one unit.
+struct Learned {
+  at::Tensor indicator;    // m [heads, width]
+  at::Tensor offset;       // b, scalar
+  at::Tensor gain;         // [heads, width]
+  at::Tensor log_similarity;
+
+  at::Tensor effective() const { return indicator + log_similarity; }
+  at::Tensor soft(double temperature) const { return at::sigmoid((effective() + offset) / temperature); }
+};
+
+double share_at(const at::Tensor& effective, double offset, double temperature) {
+  return at::sigmoid((effective + offset) / temperature).mean().item<double>();
+}
+
+// The offset at which a unit keeps a share.
+double offset_for(const at::Tensor& effective, double share, double temperature) {
+  double low = -kLimit, high = kLimit;
+  for (int step = 0; step < 60; ++step) {
+    const double middle = (low + high) / 2;
+    (share_at(effective, middle, temperature) < share ? low : high) = middle;
+  }
+  return high;
+}
+
+class Fit {
+ public:
+  Fit(const model::Model& dense, const Budget& budget, const data::ImageBatch& images, const IndicatorOptions& options)
+      : dense_(dense), budget_(budget), images_(images), options_(options), student_(dense.clone()) {
+    student_->set_compute_dtype(dense.compute_dtype());
+    begin();
+    answer();
+  }
+
+  Indicators run() {
+    const int64_t n = images_.size(), batch = std::min(options_.fit_batch, n), an_epoch = n / batch, steps = an_epoch * options_.epochs;
+    std::vector<at::Tensor> leaves;
+    for (Learned& l : learned_) {
+      leaves.push_back(l.indicator);
+      leaves.push_back(l.offset);
+    }
+    std::vector<at::Tensor> gains;
+    for (Learned& l : learned_) gains.push_back(l.gain);
+    train::AdamW adam(leaves, {0.9, 0.99, 1e-8, 0.0}), gain_adam(gains, {0.9, 0.99, 1e-8, 0.0});
+    Random random(options_.seed, /*stream=*/0x696e64);
+    const double dense_macs = budget_.macs(at::ones({static_cast<int64_t>(learned_.size())}, at::kDouble)).item<double>();
+    const auto wanted = static_cast<double>(budget_.target().macs);
+    Progress progress("indicators", steps * batch, "images");
+    Indicators out;
+    std::vector<int64_t> order;
+    for (int64_t step = 0; step < steps; ++step) {
+      check_cancelled();
+      if (step % an_epoch == 0) {
+        order = permutation(n, random);
+        out.distillation = 0;
+      }
+      const double done = std::min(1.0, static_cast<double>(step + 1) / (kTargetPhase * static_cast<double>(steps)));
+      const double target = dense_macs * std::pow(wanted / dense_macs, done);
+      const at::Tensor rows = at::from_blob(order.data() + (step % an_epoch) * batch, {batch}, at::kLong).clone();
+      out.distillation += this->step(rows, target, leaves, gains) / static_cast<double>(an_epoch);
+      const double rate = options_.learning_rate * train::half_cosine(static_cast<double>(step) / static_cast<double>(steps));
+      adam.step(leaf_gradients_, rate);
+      if (options_.reweight) gain_adam.step(gain_gradients_, rate / 5);
+      progress.advance(batch);
+    }
+    finish(out);
+    return out;
+  }
+
+ private:
+  void begin() {
+    const at::NoGradGuard no_grad;
+    std::vector<at::Tensor> first, similar;
+    if (options_.initialise) {
+      const data::ImageBatch few = data::select_images(images_, data::spread_indices(images_.size(), options_.score_images));
+      first = score_channels(dense_, budget_.units(), Criterion::kDifference, few, {options_.batch_size, options_.seed});
+    }
+    if (options_.similarity) similar = similarity_weights(dense_, budget_.units());
+    for (size_t u = 0; u < budget_.units().size(); ++u) {
+      const Unit& unit = budget_.units()[u];
+      const std::vector<int64_t> shape = {unit.heads, unit.width};
+      Learned l;
+      l.indicator = options_.initialise ? standardised(first[u]).to(at::kFloat) : at::zeros(shape);
+      l.log_similarity = options_.similarity ? similar[u].log().to(at::kFloat) : at::zeros(shape);
+      l.offset = at::full({1}, offset_for(l.effective(), kFirstShare, options_.temperature), at::kFloat);
+      l.gain = at::ones(shape);
+      for (at::Tensor* t : {&l.indicator, &l.offset, &l.gain}) t->set_requires_grad(true);
+      learned_.push_back(std::move(l));
+    }
+  }
+
+  // The dense model's answers to all images.
+  void answer() {
+    const at::NoGradGuard no_grad;
+    const bool classifies = dense_.spec().num_classes > 0;
+    answers_ = at::empty({images_.size(), classifies ? dense_.spec().num_classes : dense_.spec().feature_dim()});
+    model::for_each_batch(images_.size(), options_.batch_size, [&](int, int64_t first, int64_t last) {
+      const at::NoGradGuard no_grad_here;
+      const model::Output out = dense_.forward(normalized(images_, first, last));
+      answers_.slice(0, first, last).copy_(classifies ? out.logits : out.features);
+    });
+  }
+
+  // 0 and 1, the best channels of every head at the unit's present share.
+  std::vector<at::Tensor> hard(const std::vector<int64_t>& widths) const {
+    std::vector<at::Tensor> scores;
+    for (const Learned& l : learned_) scores.push_back(l.effective().detach());
+    return best_channels(budget_.units(), scores, widths, options_.equal_proportions);
+  }
+
+  double step(const at::Tensor& rows, double target, const std::vector<at::Tensor>& leaves, const std::vector<at::Tensor>& gains) {
+    const at::AutoGradMode with_gradients(true);
+    std::vector<int64_t> widths;
+    std::vector<at::Tensor> shares, softs;
+    for (size_t u = 0; u < learned_.size(); ++u) {
+      softs.push_back(learned_[u].soft(options_.temperature));
+      shares.push_back(softs.back().mean().to(at::kDouble));
+      const auto width = static_cast<double>(budget_.units()[u].width);
+      widths.push_back(std::clamp<int64_t>(std::llround(shares.back().item<double>() * width), 1, budget_.units()[u].width));
+    }
+    const std::vector<at::Tensor> masks = hard(widths);
+    std::vector<at::Tensor> gates, copies;
+    for (size_t u = 0; u < learned_.size(); ++u) {
+      // Straight through: the mask's value, the sigmoid's slope.
+      gates.push_back((masks[u] + softs[u] - softs[u].detach()) * learned_[u].gain);
+      copies.push_back(gates.back().detach().clone().requires_grad_(true));
+    }
+    const std::vector<model::ChannelGates> by_block = as_gates(dense_.spec(), budget_.units(), copies);
+    for (int i = 0; i < student_->num_blocks(); ++i) student_->set_gates(i, by_block[static_cast<size_t>(i)]);
+    // The cores differentiate up to the gates, each its rows; from there one pass leads to what is learned.
+    const train::BatchGradients sums = train::batch_gradients(copies, {0, rows.size(0), 8}, [&](int64_t first, int64_t last) {
+      const at::Tensor part = rows.slice(0, first, last);
+      const model::Output out = student_->forward(normalized_rows(part));
+      return distance(out, answers_.index_select(0, part)) / static_cast<double>(rows.size(0));
+    });
+    if (!std::isfinite(sums.loss)) throw Error("[prune::learn_indicators] the loss is not finite; use a lower --learning-rate");
+    const at::Tensor excess = budget_.macs(at::stack(shares)) / target - 1;
+    at::Tensor objective = options_.budget_weight * excess.square().to(at::kFloat);
+    for (size_t u = 0; u < gates.size(); ++u) objective = objective + (gates[u] * sums.gradients[u]).sum();
+    std::vector<at::Tensor> all = leaves;
+    all.insert(all.end(), gains.begin(), gains.end());
+    std::vector<at::Tensor> gradients = torch::autograd::grad({objective}, all);
+    leaf_gradients_.assign(gradients.begin(), gradients.begin() + static_cast<int64_t>(leaves.size()));
+    gain_gradients_.assign(gradients.begin() + static_cast<int64_t>(leaves.size()), gradients.end());
+    return sums.loss;
+  }
+
+  at::Tensor normalized_rows(const at::Tensor& rows) const {
+    const int64_t* first = rows.const_data_ptr<int64_t>();
+    return normalized(data::select_images(images_, std::vector<int64_t>(first, first + rows.size(0))), 0, rows.size(0));
+  }
+
+  at::Tensor distance(const model::Output& out, const at::Tensor& answers) const {
+    if (!out.logits.defined()) return (out.features - answers).square().sum();
+    const at::Tensor log_p = at::log_softmax(answers, 1), log_q = at::log_softmax(out.logits, 1);
+    return (log_p.exp() * (log_p - log_q)).sum();
+  }
+
+  void finish(Indicators& out) const {
+    const at::NoGradGuard no_grad;
+    // The same change of every unit's offset meets the target after rounding.
+    out.widths = budget_.fit(
+        [&](double shift) {
+          std::vector<double> shares;
+          for (const Learned& l : learned_) shares.push_back(share_at(l.effective(), l.offset.item<double>() + shift, options_.temperature));
+          return shares;
+        },
+        2 * kLimit);
+    for (const Learned& l : learned_) out.shares.push_back(share_at(l.effective(), l.offset.item<double>(), options_.temperature));
+    const std::vector<at::Tensor> masks = hard(out.widths);
+    for (size_t u = 0; u < learned_.size(); ++u) {
+      // A gain that learned its way to 0 or below would take the channel out, or turn it round.
+      out.gates.push_back(options_.reweight ? masks[u] * learned_[u].gain.detach().clamp_min(0.05) : masks[u]);
+    }
+  }
+
+  const model::Model& dense_;
+  const Budget& budget_;
+  const data::ImageBatch& images_;
+  const IndicatorOptions& options_;
+  std::unique_ptr<model::Model> student_;
+  std::vector<Learned> learned_;
+  at::Tensor answers_;
+  std::vector<at::Tensor> leaf_gradients_, gain_gradients_;
+};
+
+}  // namespace
+
+Indicators learn_indicators(const model::Model& model, const Budget& budget, const data::ImageBatch& images, const IndicatorOptions& options) {
+  if (images.size() < 8) throw Error("[prune::learn_indicators] needs at least 8 images, got " + std::to_string(images.size()));
+  return Fit(model, budget, images, options).run();
+}
+
+}  // namespace vitrim::prune

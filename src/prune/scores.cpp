@@ -1,0 +1,234 @@
+#include "vitrim/prune/scores.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <stdexcept>
+
+#include "vitrim/core/log.h"
+#include "vitrim/core/random.h"
+#include "vitrim/core/suggest.h"
+#include "vitrim/model/parameter_names.h"
+
+namespace vitrim::prune {
+
+using model::ChannelGroup;
+using model::ChannelSlice;
+
+Criterion parse_criterion(const std::string& name) {
+  const std::vector<std::pair<std::string, Criterion>> known = {{"magnitude", Criterion::kMagnitude}, {"taylor", Criterion::kTaylor},
+                                                                {"energy", Criterion::kEnergy},       {"energy_centred", Criterion::kEnergyCentred},
+                                                                {"random", Criterion::kRandom},       {"difference", Criterion::kDifference}};
+  std::vector<std::string> names;
+  for (const auto& [text, criterion] : known) {
+    if (text == name) return criterion;
+    names.push_back(text);
+  }
+  throw std::invalid_argument("unknown criterion '" + name + "'; did you mean '" + nearest(name, names) + "'?");
+}
+
+namespace {
+
+// The weights of a slice as rows, [heads, width, rest]; undefined where the parameter has only one dimension.
+at::Tensor rows_of(const model::Model& model, const ChannelSlice& slice, int64_t width) {
+  const at::Tensor& parameter = model.parameter(slice.parameter);
+  if (parameter.dim() < 2 || slice.shared) return {};
+  const at::Tensor part = parameter.detach().narrow(slice.dim, slice.offset, slice.heads * width).to(at::kDouble).cpu();
+  return part.movedim(slice.dim, 0).reshape({slice.heads, width, -1});
+}
+
+std::vector<at::Tensor> magnitudes(const model::Model& model, const std::vector<Unit>& units) {
+  std::vector<at::Tensor> out;
+  for (const Unit& unit : units) {
+    at::Tensor sum = at::zeros({unit.heads, unit.width}, at::kDouble);
+    for (const ChannelSlice& slice : model::channel_slices(model.spec(), unit.block)) {
+      if (slice.group != unit.group) continue;
+      const at::Tensor rows = rows_of(model, slice, unit.width);
+      if (rows.defined()) sum.narrow(0, slice.head_begin, slice.heads).add_(rows.abs().sum(2));
+    }
+    out.push_back(sum);
+  }
+  return out;
+}
+
+// |column|^2 of the matrix that reads the channels: the last projection, or fc2.
+at::Tensor column_energy(const model::Model& model, const Unit& unit) {
+  const std::string name = unit.group == ChannelGroup::kMlp ? model::block_prefix(model.spec(), unit.block) + "mlp.fc2.weight"
+                                                            : model::projection_name(model.spec(), unit.block) + ".weight";
+  return model.parameter(name).detach().to(at::kDouble).cpu().square().sum(0).reshape({unit.heads, unit.width});
+}
+
+// Sums over images of what a unit's score is made of.
+class Measure {
+ public:
+  Measure(const Unit& unit, Criterion criterion) : unit_(unit), criterion_(criterion) {}
+
+  // x: the block's input; mixed and hidden as in BlockTrace.
+  void add(const model::Model& model, const at::Tensor& x, const model::BlockTrace& trace) {
+    if (unit_.group == ChannelGroup::kQk) {
+      for (const model::QueryKeys& part : model::query_keys(model, unit_.block, x)) add_query_keys(part, model::is_linear_attention(kind(model)));
+      return;
+    }
+    const at::Tensor& read = unit_.group == ChannelGroup::kV ? trace.mixed : trace.hidden;
+    at::Tensor t = read.to(at::kFloat);
+    if (criterion_ == Criterion::kEnergyCentred) t = t - t.mean(1, true);
+    accumulate(first_, t.square().sum(at::IntArrayRef{0, 1}).reshape({unit_.heads, unit_.width}), 0);
+  }
+
+  at::Tensor result(const model::Model& model) const {
+    if (unit_.group == ChannelGroup::kQk) return criterion_ == Criterion::kDifference ? first_ : first_ * second_;
+    if (criterion_ != Criterion::kDifference || unit_.group == ChannelGroup::kMlp) return first_ * column_energy(model, unit_);
+    // Of v: the head's output less channel i's alone, both in the head's own channels: sqrt(1 - share of the energy).
+    return -(1 - first_ / first_.sum(1, true).clamp_min(1e-30)).clamp_min(0).sqrt();
+  }
+
+ private:
+  AttentionKind kind(const model::Model& model) const { return model.spec().blocks[static_cast<size_t>(unit_.block)].attention; }
+
+  void accumulate(at::Tensor& sum, const at::Tensor& values, int64_t head_begin) {
+    if (!sum.defined()) sum = at::zeros({unit_.heads, unit_.width}, at::kDouble);
+    sum.narrow(0, head_begin, values.size(0)).add_(values.to(at::kDouble).cpu());
+  }
+
+  void add_query_keys(const model::QueryKeys& part, bool linear) {
+    const at::IntArrayRef over = {0, 2};
+    if (criterion_ == Criterion::kDifference) {
+      accumulate(first_, linear ? linear_difference(part) : softmax_difference(part), part.head_begin);
+      return;
+    }
+    const at::Tensor k = criterion_ == Criterion::kEnergyCentred ? part.k - part.k.mean(2, true) : part.k;
+    accumulate(first_, part.q.square().sum(over), part.head_begin);
+    accumulate(second_, k.square().sum(over), part.head_begin);
+  }
+
+  // Minus the distance, summed over regions. A_h = phi(q) phi(k)^T is the sum of its channels' terms, so norms follow from two Gram matrices.
+  static at::Tensor linear_difference(const model::QueryKeys& part) {
+    const at::Tensor gram = at::matmul(part.q.transpose(2, 3), part.q) * at::matmul(part.k.transpose(2, 3), part.k);  // [R, heads, d, d]: <a_i, a_j>
+    const at::Tensor whole = gram.sum(at::IntArrayRef{2, 3}).unsqueeze(2);
+    const at::Tensor own = gram.diagonal(0, 2, 3), with_all = gram.sum(3);
+    return -((whole - 2 * with_all + own).clamp_min(0) / whole.clamp_min(1e-30)).sqrt().sum(0);
+  }
+
+  static at::Tensor softmax_difference(const model::QueryKeys& part) {
+    const double scale = 1 / std::sqrt(static_cast<double>(part.q.size(3)));
+    const at::Tensor whole = at::softmax(at::matmul(part.q * scale, part.k.transpose(2, 3)), -1);
+    const at::Tensor norm = whole.square().sum(at::IntArrayRef{2, 3}).sqrt();
+    std::vector<at::Tensor> channels;
+    for (int64_t i = 0; i < part.q.size(3); ++i) {
+      const at::Tensor alone = at::softmax(part.q.slice(3, i, i + 1) * scale * part.k.slice(3, i, i + 1).transpose(2, 3), -1);
+      channels.push_back(-((whole - alone).square().sum(at::IntArrayRef{2, 3}).sqrt() / norm).sum(0));
+    }
+    return at::stack(channels, 1);
+  }
+
+  Unit unit_;
+  Criterion criterion_;
+  at::Tensor first_, second_;
+};
+
+std::vector<at::Tensor> measured(const model::Model& model, const std::vector<Unit>& units, Criterion criterion, const data::ImageBatch& images,
+                                 int64_t batch_size) {
+  const at::NoGradGuard no_grad;
+  std::vector<Measure> measures;
+  for (const Unit& unit : units) measures.emplace_back(unit, criterion);
+  Progress progress("channel scores", images.size(), "images");
+  for (int64_t begin = 0; begin < images.size(); begin += batch_size) {
+    const int64_t end = std::min(images.size(), begin + batch_size);
+    at::Tensor x = model.embed(normalized(images, begin, end));
+    size_t u = 0;
+    for (int i = 0; i < model.num_blocks(); ++i) {
+      model::BlockTrace trace;
+      x = model.run_block(i, x, model::kKeep, &trace);
+      for (; u < units.size() && units[u].block == i; ++u) measures[u].add(model, trace.input, trace);
+    }
+    progress.advance(end - begin);
+  }
+  std::vector<at::Tensor> out;
+  for (const Measure& measure : measures) out.push_back(measure.result(model));
+  return out;
+}
+
+std::vector<at::Tensor> slopes(const model::Model& model, const std::vector<Unit>& units, const data::ImageBatch& images, int64_t batch_size) {
+  if (model.spec().num_classes == 0) throw std::invalid_argument("[prune::score_channels] taylor needs a classifier");
+  const at::AutoGradMode with_gradients(true);
+  const auto own = model.clone();
+  own->set_compute_dtype(model.compute_dtype());
+  std::vector<at::Tensor> gates, sums;
+  for (const Unit& unit : units) {
+    gates.push_back(at::ones({unit.heads, unit.width}).requires_grad_(true));
+    sums.push_back(at::zeros({unit.heads, unit.width}, at::kDouble));
+  }
+  const std::vector<model::ChannelGates> by_block = as_gates(model.spec(), units, gates);
+  for (int i = 0; i < own->num_blocks(); ++i) own->set_gates(i, by_block[static_cast<size_t>(i)]);
+  Progress progress("channel slopes", images.size(), "images");
+  for (int64_t begin = 0; begin < images.size(); begin += batch_size) {
+    const int64_t end = std::min(images.size(), begin + batch_size);
+    const at::Tensor logits = own->forward(normalized(images, begin, end)).logits;
+    const at::Tensor loss = at::cross_entropy_loss(logits, logits.detach().argmax(1));
+    const auto gradients = torch::autograd::grad({loss}, gates);
+    for (size_t u = 0; u < units.size(); ++u) sums[u] += gradients[u].to(at::kDouble).square();
+    progress.advance(end - begin);
+  }
+  return sums;
+}
+
+}  // namespace
+
+std::vector<at::Tensor> score_channels(const model::Model& model, const std::vector<Unit>& units, Criterion criterion, const data::ImageBatch& images,
+                                       const ScoreOptions& options) {
+  switch (criterion) {
+    case Criterion::kMagnitude: return magnitudes(model, units);
+    case Criterion::kTaylor: return slopes(model, units, images, options.batch_size);
+    case Criterion::kRandom: {
+      Random random(options.seed, /*stream=*/0x70726e);
+      std::vector<at::Tensor> out;
+      for (const Unit& unit : units) {
+        std::vector<double> values(static_cast<size_t>(unit.heads * unit.width));
+        for (double& value : values) value = random.uniform();
+        out.push_back(at::tensor(values, at::kDouble).reshape({unit.heads, unit.width}));
+      }
+      return out;
+    }
+    case Criterion::kEnergy:
+    case Criterion::kEnergyCentred:
+    case Criterion::kDifference: break;
+  }
+  return measured(model, units, criterion, images, options.batch_size);
+}
+
+std::vector<at::Tensor> similarity_weights(const model::Model& model, const std::vector<Unit>& units) {
+  std::vector<at::Tensor> out;
+  for (const Unit& unit : units) {
+    at::Tensor weights = at::ones({unit.heads, unit.width}, at::kDouble);
+    if (unit.group != ChannelGroup::kMlp && unit.width > 1) {
+      std::vector<at::Tensor> rows;  // q's and k's, or v's, rows of the projections
+      for (const ChannelSlice& slice : model::channel_slices(model.spec(), unit.block)) {
+        if (slice.group == unit.group && slice.dim == 0 && slice.heads == unit.heads && model.parameter(slice.parameter).dim() == 2) {
+          rows.push_back(rows_of(model, slice, unit.width));
+        }
+      }
+      const at::Tensor all = at::cat(rows, 2);  // [heads, width, rest]
+      const at::Tensor unit_rows = all / all.norm(2, {2}, true).clamp_min(1e-30);
+      const at::Tensor cosines = at::matmul(unit_rows, unit_rows.transpose(1, 2)).abs();
+      const at::Tensor apart = 1 - (cosines.sum(2) - cosines.diagonal(0, 1, 2)) / static_cast<double>(unit.width - 1);
+      const at::Tensor mean = apart.mean(1, true);
+      weights = at::where(mean > 1e-6, (apart / mean.clamp_min(1e-6)).clamp_min(1e-6), weights);  // all alike: nothing to tell them by
+    }
+    out.push_back(weights);
+  }
+  return out;
+}
+
+std::vector<at::Tensor> best_channels(const std::vector<Unit>& units, const std::vector<at::Tensor>& scores, const std::vector<int64_t>& widths,
+                                      bool per_head) {
+  std::vector<at::Tensor> out;
+  for (size_t u = 0; u < units.size(); ++u) {
+    const at::Tensor score = per_head ? scores[u] : scores[u].reshape({1, -1});
+    const at::Tensor order = at::argsort(score, /*stable=*/true, /*dim=*/1, /*descending=*/true);
+    const at::Tensor chosen = order.slice(1, 0, per_head ? widths[u] : widths[u] * units[u].heads);
+    out.push_back(at::zeros(score.sizes(), at::kFloat).scatter(1, chosen, 1.0).reshape({units[u].heads, units[u].width}));
+  }
+  return out;
+}
+
+}  // namespace vitrim::prune
