@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <array>
+#include <cmath>
 #include <stdexcept>
 
 #include "vitrim/core/log.h"
@@ -91,7 +93,7 @@ class Measure {
   }
 
   void add_query_keys(const model::QueryKeys& part, bool linear) {
-    const at::IntArrayRef over = {0, 2};
+    constexpr std::array<int64_t, 2> over = {0, 2};
     if (criterion_ == Criterion::kDifference) {
       accumulate(first_, linear ? linear_difference(part) : softmax_difference(part), part.head_begin);
       return;
