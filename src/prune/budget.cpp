@@ -44,7 +44,7 @@ Target parse_target(const std::string& text, bool attention_only, const ModelSpe
     throw std::invalid_argument("'" + text + "' is no number of MACs; say 70% or 2.1G");
   }
   const double macs = value * units.at(unit);
-  if (macs > static_cast<double>(dense)) {
+  if (std::llround(macs) > dense) {
     throw std::invalid_argument(text + " is more than the model has (" + giga(dense) + "); pruning can only take away");
   }
   return {std::llround(macs), attention_only};
