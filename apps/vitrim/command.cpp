@@ -108,6 +108,7 @@ void ModelFlags::add_to(CLI::App& command) {
   command.add_option("MODEL", model, "checkpoint (.safetensors, .pth) or the name of a known architecture")->required();
   command.add_option("--num-heads", num_heads, "attention heads, where the checkpoint does not say; of a model with stages one a stage: 1,2,5,8")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->check(CLI::PositiveNumber);
   command.add_option("--image-size", image_size, "run at another image size; position embeddings are resized")->check(CLI::PositiveNumber);
   command.add_option("--num-classes", num_classes, "classes that the classifier must have")->check(CLI::PositiveNumber);

@@ -11,10 +11,10 @@
 
 namespace vitrim::app {
 
-void AbsorbFlags::add_to(CLI::App& command) {
+void AbsorbFlags::add_to(CLI::App& command, bool beside_training) {
   command.add_flag("--no-absorb", none, "only cut, refit nothing");
-  command.add_option("--epochs", values.epochs, "gradient epochs a block after the closed form")->check(CLI::Range(0, 1000))->capture_default_str();
-  command.add_option("--learning-rate", values.learning_rate, "of these epochs")->check(CLI::PositiveNumber)->capture_default_str();
+  command.add_option(beside_training ? "--block-epochs" : "--epochs", values.epochs, "gradient epochs a block after the closed form")->check(CLI::Range(0, 1000))->capture_default_str();
+  command.add_option(beside_training ? "--block-rate" : "--learning-rate", values.learning_rate, "of these epochs")->check(CLI::PositiveNumber)->capture_default_str();
   command.add_option("--ridge", values.ridge, "strength of the closed form's pull towards the old weights")->check(CLI::PositiveNumber)->capture_default_str();
   command.add_option("--cls-weight", values.cls_weight, "weight of the CLS token against a patch token")->check(CLI::PositiveNumber)->capture_default_str();
   command.add_option("--fit-patches", values.fit_patches, "patch tokens drawn a step")->check(CLI::Range(1, 100000))->capture_default_str();

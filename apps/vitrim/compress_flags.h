@@ -13,7 +13,8 @@ namespace vitrim::app {
 struct AbsorbFlags {
   absorb::AbsorbOptions values;
   bool none = false, no_flip = false;
-  void add_to(CLI::App& command);
+  /// `beside_training`: --block-epochs and --block-rate, where --epochs and --learning-rate are those of training.
+  void add_to(CLI::App& command, bool beside_training = false);
   absorb::AbsorbOptions options(const CommonFlags& common) const;
 };
 

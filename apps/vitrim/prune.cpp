@@ -1,11 +1,15 @@
-// vitrim prune: choose channels of the attention that stays, cut them, refit what reads them.
+// vitrim prune: choose channels of the attention that stays, cut them, refit what reads them; then, unless --few-shot says that there are only a few unlabelled
+// images, fine-tune.
 
 #include <chrono>
 
 #include "analyze_flags.h"
 #include "compress_flags.h"
+#include "ranks.h"
+#include "train_flags.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
+#include "vitrim/core/log.h"
 #include "vitrim/pipeline/compress.h"
 
 namespace vitrim::app {
@@ -13,71 +17,123 @@ namespace vitrim::app {
 namespace {
 
 struct Flags {
-  CommonFlags common;
+  TrainFlags train;
   ModelFlags model;
-  DataFlags data;
-  EvaluationFlags evaluation;
   AbsorbFlags absorb;
   PruneFlags prune;
-  std::string images_from, output, report;
-  int64_t images = 0;
+  int64_t images = 1000;
   bool few_shot = false;
 };
 
-void run(const Flags& flags, const Context& context) {
-  flags.common.apply();
+bool masked(const pipeline::PruneOptions& options) { return !options.per_head || !options.indicators.equal_proportions; }
+
+pipeline::CompressOptions options_of(const Flags& flags) {
   pipeline::CompressOptions options;
   options.remove_layers = false;
-  options.prune = flags.prune.options(flags.common);
+  options.prune = flags.prune.options(flags.train.common);
   if (options.prune.target.empty()) throw UsageError("say how far: --target-macs 70% (of the whole model) or --attention-macs 60% (of its attention layers)");
-  const bool masked = !options.prune.per_head || !options.prune.indicators.equal_proportions;
-  if (masked && !flags.output.empty()) throw UsageError("heads of unequal widths can be compared (leave -o out), not cut and written");
-  if (!masked && flags.output.empty()) throw UsageError("--output is required");
-  if (!flags.output.empty()) check_writable(flags.output);
-  if (!flags.report.empty()) check_writable(flags.report);
-  const auto started = std::chrono::steady_clock::now();
-  const auto model = flags.model.load(flags.common.precision);
+  if (masked(options.prune) && !flags.few_shot) throw UsageError("heads of unequal widths can't be cut, only compared: add --few-shot");
+  if (masked(options.prune) && !flags.train.output.empty()) throw UsageError("heads of unequal widths can be compared (leave -o out), not cut and written");
+  if (!masked(options.prune) && flags.train.output.empty()) throw UsageError("--output is required");
+  options.absorb_layers = !flags.absorb.none;
+  return options;
+}
+
+void refuse_impossible(const ModelSpec& spec, const pipeline::PruneOptions& options) {
   try {
-    pipeline::check_prune(model->spec(), options.prune);
+    pipeline::check_prune(spec, options);
   } catch (const std::invalid_argument& error) {
     throw Error(error.what());
   }
-  options.absorb = flags.absorb.options(flags.common);
-  options.absorb_layers = !flags.absorb.none;
-  eval::AccuracyOptions accuracy;
-  const auto evaluation = flags.evaluation.open(flags.common, flags.data, *model, flags.model.model, accuracy);
+}
+
+// Some of the images, their labels unused.
+data::ImageBatch load_some(const Flags& flags, const model::Model& model, const CommonFlags& common) {
   AnalyzeFlags loader;
-  loader.calib = flags.images_from;
+  loader.calib = flags.train.source;
   loader.images = flags.images;
-  DataFlags data = flags.data;
-  data.classes.clear();  // labels are not used
-  const data::ImageBatch images = loader.load(flags.common, data, model->spec(), flags.model.model);
+  DataFlags data = flags.train.data;
+  data.classes.clear();
+  return loader.load(common, data, model.spec(), flags.model.model);
+}
+
+void few_shot(const Flags& flags, const Context& context, pipeline::CompressOptions options) {
+  const CommonFlags& common = flags.train.common;
+  if (!flags.train.output.empty()) check_writable(flags.train.output);
+  if (!flags.train.report.empty()) check_writable(flags.train.report);
+  const auto group = flags.train.start();
+  if (group->size() > 1) throw Error("prune --few-shot runs in one process; start it without torchrun");
+  const auto started = std::chrono::steady_clock::now();
+  const auto model = flags.model.load(common.precision);
+  refuse_impossible(model->spec(), options.prune);
+  options.absorb = flags.absorb.options(common);
+  EvaluationFlags evaluated;
+  evaluated.eval = flags.train.eval;
+  eval::AccuracyOptions accuracy;
+  const auto evaluation = evaluated.open(common, flags.train.data, *model, flags.model.model, accuracy);
+  const data::ImageBatch images = load_some(flags, *model, common);
   const double loading = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   pipeline::Compressed pruned = pipeline::compress(*model, images, evaluation.get(), accuracy, options);
   CompressResult& result = pruned.result;
   result.seconds.insert(result.seconds.begin(), {"load", loading});
-  result.manifest = manifest_of(context, flags.common, images.fingerprint);
+  result.manifest = manifest_of(context, common, images.fingerprint);
   result.model = flags.model.model;
-  result.output = flags.output;
-  write_compressed(flags.common, *pruned.model, result, flags.report);
+  result.output = flags.train.output;
+  write_compressed(common, *pruned.model, result, flags.train.report);
+}
+
+void prune_and_train(const Flags& flags, const Context& context, pipeline::CompressOptions options) {
+  const auto group = flags.train.start();
+  const auto dense = flags.model.load(flags.train.common.precision);
+  refuse_impossible(dense->spec(), options.prune);
+  const TrainInputs inputs = open_inputs(flags.train, dense->spec(), flags.model.model);
+  check_inputs(flags.train, inputs, dense->spec());
+  CommonFlags common = flags.train.common;
+  common.batch_size = 50;
+  options.absorb = flags.absorb.options(common);
+  options.absorb.epochs = 0;  // training follows
+  options.absorb.group = group.get();
+  // Every rank chooses from the same images by the same steps.
+  const pipeline::Compressed pruned = pipeline::compress(*dense, load_some(flags, *dense, common), nullptr, {}, options);
+  TrainResult result;
+  result.task = "prune";
+  result.init = flags.model.model + " pruned to " + pipeline::describe(options.prune);
+  result.reason = pruned.result.reason;
+  if (inputs.evaluation) {
+    eval::AccuracyOptions accuracy;
+    accuracy.preprocess = inputs.preprocess;
+    accuracy.threads = common.threads;
+    accuracy.max_corrupt = flags.train.data.max_corrupt;
+    accuracy.group = group.get();
+    result.dense = eval::evaluate(*dense, *inputs.evaluation, accuracy);
+  }
+  prepare(*pruned.model, flags.train, inputs, *group);
+  train_and_write(flags.train, context, *pruned.model, inputs, group, {}, std::move(result));
+}
+
+void run(const Flags& flags, const Context& context) {
+  pipeline::CompressOptions options = options_of(flags);
+  if (flags.few_shot) {
+    few_shot(flags, context, std::move(options));
+  } else {
+    prune_and_train(flags, context, std::move(options));
+  }
 }
 
 }  // namespace
 
 void add_prune(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command = app.add_subcommand("prune", "prune channels of attention (and MLPs), refit what reads them, write a smaller checkpoint");
+  CLI::App* command = app.add_subcommand("prune", "prune channels of attention (and MLPs), then refit and fine-tune");
   flags->model.add_to(*command);
-  command->add_option("--data", flags->images_from, "images, some 1000, whose labels are not used")->required();
-  command->add_option("--images", flags->images, "use only so many of them, spread evenly")->check(CLI::PositiveNumber);
-  command->add_flag("--few-shot", flags->few_shot, "indicators and refit from these images alone, without labels (so far the only way; fine-tune with train --init)");
-  flags->evaluation.add_to(*command);
-  command->add_option("-o,--output", flags->output, "the pruned checkpoint (.safetensors)");
-  command->add_option("--report", flags->report, "write a page that shows what was done");
   flags->prune.add_to(*command);
-  flags->absorb.add_to(*command);
-  flags->data.add_to(*command);
-  flags->common.add_to(*command);
+  command->add_flag("--few-shot", flags->few_shot, "only refit, from some 1000 images without labels; no training");
+  command->add_option("--images", flags->images, "images that indicators and refit see, spread over all")->check(CLI::PositiveNumber)->capture_default_str();
+  flags->absorb.add_to(*command, /*beside_training=*/true);
+  flags->train.recipe = "apma_imagenet";
+  flags->train.add_to(*command);
+  flags->train.common.batch_size = 50;  // of --few-shot; training's is the recipe's
+  command->get_option("--output")->required(false);
   command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });
 }
 

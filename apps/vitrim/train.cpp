@@ -60,7 +60,7 @@ void add_train(CLI::App& app, Context& context) {
   command->add_option("--init", flags->init, "checkpoint to start from");
   command->add_flag("--new-head", flags->new_head, "give --init a new classifier, for the classes of the training images");
   command->add_option("--image-size", flags->image_size, "train at another image size; the position embedding of --init is resized")->check(CLI::PositiveNumber);
-  command->add_option("--num-heads", flags->num_heads, "attention heads of --init, where its file does not say; of a model with stages one a stage")->delimiter(',')->check(CLI::PositiveNumber);
+  command->add_option("--num-heads", flags->num_heads, "attention heads of --init, where its file does not say; of a model with stages one a stage")->delimiter(',')->allow_extra_args(false)->check(CLI::PositiveNumber);
   flags->train.add_to(*command);
   command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });
 }

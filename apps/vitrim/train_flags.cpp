@@ -9,6 +9,7 @@
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/layer_list.h"
+#include "vitrim/eval/statistics.h"
 
 namespace vitrim::app {
 
@@ -47,7 +48,7 @@ void TrainFlags::add_to(CLI::App& command) {
   command.add_option("--validate", validate, "labelled images on which --keep-best chooses");
   command.add_option("-o,--output", output, "the trained checkpoint (.safetensors)")->required();
   command.add_option("--report", report, "also write a page about the run (.html)");
-  command.add_option("--recipe", recipe, "TOML file, or deit, nose_imagenet, cifar100, plain")->capture_default_str();
+  command.add_option("--recipe", recipe, "TOML file, or deit, nose_imagenet, apma_imagenet, cifar100, plain")->capture_default_str();
   command.add_option("--set", settings, "override a key of the recipe: section.key=value; may be repeated");
   for (const KeyFlag& flag : kKeyFlags) {
     const std::string key = flag.key;
@@ -239,6 +240,10 @@ void train_and_write(const TrainFlags& flags, const Context& context, model::Mod
   run.result.init = result.init;
   run.result.output = result.output;
   run.result.reason = result.reason;
+  if (result.dense && run.result.evaluation) {
+    run.result.dense = result.dense;
+    run.result.paired = eval::compare_paired(result.dense->correct, run.result.evaluation->correct);
+  }
   on_main_rank(*group, [&] { write_result(flags, *run.model, run.result); });
 }
 

@@ -46,7 +46,8 @@ void check_inputs(const TrainFlags& flags, const TrainInputs& inputs, const Mode
 /// Device and precision of the flags, and the preprocessing that the checkpoint will carry.
 void prepare(model::Model& model, const TrainFlags& flags, const TrainInputs& inputs, const distributed::Group& group);
 
-/// Trains, writes the checkpoint, the JSON and the report, and tells the result in words. `result` comes with task, init and reason filled in.
+/// Trains, writes the checkpoint, the JSON and the report, and tells the result in words. `result` comes with task, init and reason filled in, and with `dense` where
+/// the result is to be compared with another model than the one that training begins with.
 void train_and_write(const TrainFlags& flags, const Context& context, model::Model& model, const TrainInputs& inputs,
                      const std::shared_ptr<distributed::Group>& group, const std::vector<int>& layers, TrainResult result);
 

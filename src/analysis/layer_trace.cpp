@@ -67,7 +67,7 @@ LayerTrace trace_layers(const model::Model& model, const data::ImageBatch& image
       const at::Tensor z = model.run_block(i, x, model::kKeep, &trace);
       if (trace.attention.defined()) {
         attention[i].add(trace.attention, begin, options, images.size());
-        const at::Tensor ratio = trace.attention.to(at::kFloat).norm(2, -1) / x.norm(2, -1).clamp_min(1e-12);
+        const at::Tensor ratio = trace.attention.to(at::kFloat).norm(2, -1) / trace.input.norm(2, -1).clamp_min(1e-12);
         norm[i] += ratio.mean().item<double>() * static_cast<double>(end - begin) / static_cast<double>(images.size());
       } else {
         norm[i] = kNaN;

@@ -70,7 +70,7 @@ Budget::Budget(const ModelSpec& spec, std::vector<Unit> units, Target target, in
   if (target_.macs > dense) throw std::invalid_argument("[prune::Budget] the target is above what the model has (" + giga(dense) + ")");
   if (target_.macs < floor_) {
     throw std::invalid_argument("[prune::Budget] " + giga(target_.macs) + " can't be reached: with " + std::to_string(round) +
-                                " channels in every head " + giga(floor_) + " are left; ask for more, use a smaller --round, or --scope attention+mlp");
+                                " channels in every head " + giga(floor_) + " are left; ask for more or use a smaller --round" + (target_.attention_only ? "" : ", or --scope attention+mlp"));
   }
   // A block's MACs are a + b qk + c v + d qk v + e mlp: five measurements.
   double in_blocks = 0;

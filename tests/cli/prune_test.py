@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""Channel pruning from outside: targets that are met as inspect counts, checkpoints that reload, every family, refusals.
+
+usage: prune_test.py [CASES...], with the program in VITRIM_BINARY.
+"""
+
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import cases  # noqa: E402
+from program_case import PROGRAM, Case  # noqa: E402
+
+FEW = ("--few-shot", "--data", "synthetic:calib:48", "--indicator-epochs", "1", "--score-images", "8", "--block-epochs", "0")
+
+
+class Prune(Case):
+    def macs(self, model):
+        """(of the whole model, of its attention layers)"""
+        seen = self.json_of("inspect", model)
+        return seen["macs"], sum(block["attention_macs"] for block in seen["blocks"])
+
+    def test_targets_are_met_as_inspect_counts(self):
+        whole, attention = self.macs("model.safetensors")
+        self.run_vitrim("prune", "model.safetensors", *FEW, "--target-macs", "85%", "--round", "2", "-o", "a.safetensors")
+        self.assertAlmostEqual(self.macs("a.safetensors")[0] / whole, 0.85, delta=0.01)
+        self.run_vitrim("prune", "model.safetensors", *FEW, "--attention-macs", "60%", "--round", "2", "-o", "b.safetensors")
+        self.assertAlmostEqual(self.macs("b.safetensors")[1] / attention, 0.6, delta=0.02)
+        self.run_vitrim("prune", "model.safetensors", *FEW, "--target-macs", str(round(0.5 * whole)), "--scope", "attention+mlp", "-o", "c.safetensors")
+        self.assertAlmostEqual(self.macs("c.safetensors")[0] / whole, 0.5, delta=0.03)
+        widths = [block["mlp_dim"] for block in self.json_of("inspect", "c.safetensors")["blocks"]]
+        self.assertTrue(all(width % 8 == 0 for width in widths) and min(widths) < 256, widths)
+
+    def test_a_pruned_checkpoint_is_a_checkpoint(self):
+        done = self.json_of("prune", "model.safetensors", *FEW, "--attention-macs", "70%", "--eval", "synthetic:test:40", "-o", "once.safetensors",
+                            "--report", "page.html")
+        self.assertEqual(done["kind"], "compress")
+        self.assertEqual(done["removed"], [])
+        self.assertIn("apma", done["reason"])
+        self.assertEqual(done["dense"]["images"], 40)
+        self.assertIn(b"</html>", self.read("page.html"))
+        again = self.json_of("eval", "once.safetensors", "--data", "synthetic:test:40")
+        self.assertEqual(again["top1"], done["compressed"]["top1"])
+        # Pruned again, diluted, and a layer removed.
+        self.run_vitrim("prune", "once.safetensors", *FEW, "--attention-macs", "80%", "--round", "4", "-o", "twice.safetensors")
+        self.assertLess(self.macs("twice.safetensors")[1], self.macs("once.safetensors")[1])
+        self.run_vitrim("dilute", "once.safetensors", "--data", "synthetic:train:32", "--remove-attention", "1", "--recipe", "plain", "--epochs", "2",
+                        "--dilution-epochs", "1", "--batch-size", "16", "-o", "diluted.safetensors")
+        self.assertEqual([b["attention"] for b in self.json_of("inspect", "diluted.safetensors")["blocks"]], ["softmax", "none", "softmax", "softmax"])
+
+    def test_with_removal(self):
+        whole, attention = self.macs("model.safetensors")
+        done = self.json_of("compress", "model.safetensors", "--calib", "synthetic:calib:48", "--remove-attention", "1", "--attention-macs", "70%", "--round", "2",
+                            "--epochs", "0", "--indicator-epochs", "1", "-o", "both.safetensors")
+        self.assertEqual(done["removed"], [1])
+        # Of what stays: three of four layers.
+        self.assertAlmostEqual(self.macs("both.safetensors")[1] / (attention * 3 / 4), 0.7, delta=0.02)
+
+    def test_same_seed_same_file(self):
+        for name in ("a", "b"):
+            self.run_vitrim("prune", "model.safetensors", *FEW, "--attention-macs", "70%", "-o", name + ".safetensors", "--threads", "1")
+        self.assertEqual(self.read("a.safetensors"), self.read("b.safetensors"))
+
+    def test_every_criterion_and_every_part(self):
+        for criterion in ("magnitude", "taylor", "energy", "energy_centred", "difference", "random"):
+            done = self.json_of("prune", "model.safetensors", *FEW, "--attention-macs", "60%", "--channels-by", criterion, "-o", "x.safetensors")
+            self.assertGreater(done["held_out_kl"], 0, criterion)
+            widths = {(b["qk_dim"], b["num_heads"]) for b in done["compressed_spec"]["blocks"]}
+            self.assertLessEqual(len(widths), 2, "one share for all, up to rounding")
+        for part in ("similarity", "reweight", "initialisation"):
+            self.run_vitrim("prune", "model.safetensors", *FEW, "--attention-macs", "60%", "--without", part, "-o", "x.safetensors")
+        before = self.files()
+        done = self.json_of("prune", "model.safetensors", *FEW, "--attention-macs", "60%", "--without", "proportions", "--eval", "synthetic:test:20")
+        self.assertEqual(done["compressed"]["images"], 20)
+        self.assertEqual(self.files(), before, "what is only masked is not written")
+
+    def test_pruned_and_fine_tuned(self):
+        done = self.json_of("prune", "model.safetensors", "--attention-macs", "70%", "--data", "synthetic:train:64", "--eval", "synthetic:test:40", "--images", "32",
+                            "--indicator-epochs", "1", "--score-images", "8", "--recipe", "plain", "--epochs", "1", "--batch-size", "16", "-o", "tuned.safetensors")
+        self.assertEqual(done["kind"], "train")
+        self.assertEqual(done["task"], "prune")
+        self.assertEqual(done["dense"]["images"], 40)
+        self.assertIn("difference", done["paired"])
+        self.assertLess(self.macs("tuned.safetensors")[1], self.macs("model.safetensors")[1])
+        self.assertEqual(self.json_of("eval", "tuned.safetensors", "--data", "synthetic:test:40")["top1"], done["evaluation"]["top1"])
+
+    def write_staged(self, family):
+        """A ModelSpec of two stages, two blocks each, on 32 px: maps of 8 x 8 and 4 x 4 tokens."""
+        self.run_vitrim("inspect", "flatten_pvt_v2_b0", "--image-size", "32", "--num-classes", "10", "--write-spec", "spec.json")
+        spec = json.loads(self.read("spec.json"))
+        pvt = family.startswith("pvt")
+        kinds = {"swin": ("window", "window"), "flatten_swin": ("focused_linear", "window"), "pvt": ("softmax", "focused_linear"),
+                 "pvt_v2": ("focused_linear", "softmax"), "cswin": ("cross_focused_linear", "cross_window")}[family]
+        spec.update(family=family, name="", embed_dim=32, stages=[{"depth": 2, "embed_dim": 32}, {"depth": 2, "embed_dim": 64}], final_norm=family != "pvt")
+        spec["preprocess"].update(resize=32, crop=32)
+        spec["blocks"] = []
+        for i in range(4):
+            dim, kind = (32, kinds[0]) if i < 2 else (64, kinds[1])
+            block = {"attention": kind, "embed_dim": dim, "num_heads": dim // 16, "qk_dim": 16, "v_dim": 16, "mlp_dim": 2 * dim, "stream_gain": 1.0}
+            if pvt:
+                block["sr_ratio"] = 2 if i < 2 else 1
+            else:
+                block["window"] = 2 if family == "cswin" else 4
+                if not family == "cswin" and i == 1:
+                    block["shift"] = 2
+            spec["blocks"].append(block)
+        self.write("spec.json", json.dumps(spec).encode())
+
+    def test_every_command_on_every_family(self):
+        for family in ("swin", "flatten_swin", "pvt", "pvt_v2", "cswin"):
+            with self.subTest(family):
+                self.write_staged(family)
+                self.run_vitrim("train", "--spec", "spec.json", "--data", "synthetic:train:32", "--recipe", "plain", "--epochs", "1", "--batch-size", "16",
+                                "-o", "staged.safetensors")
+                whole, attention = self.macs("staged.safetensors")
+                scores = self.json_of("analyze", "staged.safetensors", "--calib", "synthetic:calib:32", "--remove", "2", "--both-criteria", "-o", "scores.json")
+                self.assertEqual(len(scores["entropy"]["attention"]), 4)
+                self.assertEqual(len(scores["chosen"]), 2)
+                done = self.json_of("compress", "staged.safetensors", "--calib", "synthetic:calib:32", "--remove-attention", "1,2", "--epochs", "1", "--eval",
+                                    "synthetic:test:20", "-o", "small.safetensors", "--report", "page.html", "--precision", "f32")
+                self.assertGreater(done["held_out_kl"], 0)
+                self.assertEqual(self.json_of("eval", "small.safetensors", "--data", "synthetic:test:20", "--precision", "f32")["top1"], done["compressed"]["top1"])
+                self.assertLess(self.macs("small.safetensors")[0], whole)
+                self.run_vitrim("dilute", "staged.safetensors", "--data", "synthetic:train:32", "--remove-attention", "0,3", "--recipe", "plain", "--epochs", "2",
+                                "--dilution-epochs", "1", "--batch-size", "16", "-o", "diluted.safetensors")
+                self.assertEqual([b["attention"] == "none" for b in self.json_of("inspect", "diluted.safetensors")["blocks"]], [True, False, False, True])
+                self.run_vitrim("prune", "staged.safetensors", *FEW, "--attention-macs", "75%", "--round", "2", "-o", "pruned.safetensors")
+                self.assertAlmostEqual(self.macs("pruned.safetensors")[1] / attention, 0.75, delta=0.04)
+                self.json_of("eval", "pruned.safetensors", "--data", "synthetic:test:20")
+
+    def test_refusals(self):
+        model = ("prune", "model.safetensors", "--few-shot", "--data", "synthetic:calib:32")
+        self.refuse(*model, "--target-macs", "130%", "-o", "x.safetensors", says="more than the model has")
+        self.refuse(*model, "--attention-macs", "1%", "-o", "x.safetensors", says=("can't be reached", "--round"))
+        self.refuse(*model, "--target-macs", "soon", "-o", "x.safetensors", says="no number of MACs")
+        self.refuse(*model, "-o", "x.safetensors", says="--target-macs", expect=2)
+        self.refuse(*model, "--target-macs", "80%", says="--output", expect=2)
+        self.refuse(*model, "--target-macs", "80%", "--unequal-heads", "-o", "x.safetensors", says="unequal", expect=2)
+        self.refuse(*model, "--target-macs", "80%", "--without", "reweighting", "-o", "x.safetensors", says="did you mean 'reweight'", expect=2)
+        self.refuse(*model, "--target-macs", "80%", "--channels-by", "magnitud", "-o", "x.safetensors", says="did you mean 'magnitude'")
+        self.refuse(*model, "--attention-macs", "80%", "--scope", "attention+mlp", "-o", "x.safetensors", says="--target-macs", expect=2)
+        self.refuse("prune", "model.safetensors", "--few-shot", "--data", "nowhere", "--target-macs", "80%", "-o", "x.safetensors", says="nowhere")
+
+
+if __name__ == "__main__":
+    if not os.path.exists(PROGRAM):
+        sys.exit(f"no program at {PROGRAM}: set VITRIM_BINARY")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the model is tiny, and other tests run beside this one
+    cases.main("prune_program")
