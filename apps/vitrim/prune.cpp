@@ -21,6 +21,7 @@ struct Flags {
   ModelFlags model;
   AbsorbFlags absorb;
   PruneFlags prune;
+  std::string eval_resize;
   int64_t images = 1000;
   bool few_shot = false;
 };
@@ -35,6 +36,7 @@ pipeline::CompressOptions options_of(const Flags& flags) {
   if (masked(options.prune) && !flags.few_shot) throw UsageError("heads of unequal widths can't be cut, only compared: add --few-shot");
   if (masked(options.prune) && !flags.train.output.empty()) throw UsageError("heads of unequal widths can be compared (leave -o out), not cut and written");
   if (!masked(options.prune) && flags.train.output.empty()) throw UsageError("--output is required");
+  if (!flags.eval_resize.empty() && !flags.few_shot) throw UsageError("--eval-resize belongs to --few-shot; training evaluates on images as it trains on them");
   options.absorb_layers = !flags.absorb.none;
   return options;
 }
@@ -69,6 +71,7 @@ void few_shot(const Flags& flags, const Context& context, pipeline::CompressOpti
   options.absorb = flags.absorb.options(common);
   EvaluationFlags evaluated;
   evaluated.eval = flags.train.eval;
+  evaluated.resize = flags.eval_resize;
   eval::AccuracyOptions accuracy;
   const auto evaluation = evaluated.open(common, flags.train.data, *model, flags.model.model, accuracy);
   const data::ImageBatch images = load_some(flags, *model, common);
@@ -129,6 +132,7 @@ void add_prune(CLI::App& app, Context& context) {
   flags->prune.add_to(*command);
   command->add_flag("--few-shot", flags->few_shot, "only refit, from some 1000 images without labels; no training");
   command->add_option("--images", flags->images, "images that indicators and refit see, spread over all")->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--eval-resize", flags->eval_resize, "short side for the evaluation images of --few-shot, or none; default: as for --data");
   flags->absorb.add_to(*command, /*beside_training=*/true);
   flags->train.recipe = "apma_imagenet";
   flags->train.add_to(*command);

@@ -51,14 +51,20 @@ struct Student {
 };
 
 Student make_student(const model::Model& dense, const std::vector<int>& layers, const data::ImageBatch& calibration,
-                     const CompressOptions& options) {
+                     const CompressOptions& options, Stopwatch* watch = nullptr) {
   Student student{cut(dense, layers), {}};
+  auto absorb = [&] {
+    if (!options.absorb_layers) return;
+    student.report = absorb::absorb(*student.model, dense, calibration, options.absorb);
+    if (watch) watch->lap("absorb");
+  };
   const bool prunes = !options.prune.target.empty();
   // Channels are judged in a model whose MLPs have taken over what the removed layers did.
-  if (options.absorb_layers && (!prunes || !layers.empty())) student.report = absorb::absorb(*student.model, dense, calibration, options.absorb);
+  if (!prunes || !layers.empty()) absorb();
   if (prunes) {
     student.model = prune_channels(*student.model, calibration, options.prune);
-    if (options.absorb_layers) student.report = absorb::absorb(*student.model, dense, calibration, options.absorb);
+    if (watch) watch->lap("choose channels");
+    absorb();
   }
   return student;
 }
@@ -113,11 +119,10 @@ Compressed compress(const model::Model& dense, const data::ImageBatch& calibrati
     log_info("removing the attention of " + (layers.empty() ? "no layer" : format_layer_list(layers)));
   }
   if (!options.prune.target.empty()) result.reason = (options.remove_layers ? result.reason + "; " : "") + describe(options.prune);
-  Student student = make_student(dense, layers, calibration, options);
+  Student student = make_student(dense, layers, calibration, options, &watch);
   result.removed = layers;
   result.held_out_kl = student.report.kl;
   result.held_out_agreement = student.report.agreement;
-  watch.lap("absorb");
 
   result.dense_spec = dense.spec();
   result.compressed_spec = student.model->spec();

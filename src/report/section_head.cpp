@@ -19,11 +19,28 @@ int attention_layers(const ModelSpec& spec) {
   return layers;
 }
 
+// Blocks that are narrower than they were, and not for having lost their attention.
+size_t pruned_blocks(const CompressResult& result) {
+  size_t pruned = 0;
+  for (size_t i = 0; i < result.dense_spec.blocks.size() && i < result.compressed_spec.blocks.size(); ++i) {
+    const BlockSpec &before = result.dense_spec.blocks[i], &after = result.compressed_spec.blocks[i];
+    const bool attention = after.attention != AttentionKind::kNone && (after.qk_dim < before.qk_dim || after.v_dim < before.v_dim);
+    pruned += attention || after.mlp_dim < before.mlp_dim;
+  }
+  return pruned;
+}
+
 std::string sentence(const CompressResult& result) {
-  if (result.removed.empty()) return "No attention layer removed.";
-  return std::to_string(result.removed.size()) + " of " +
-         count(attention_layers(result.dense_spec), "attention layer", "attention layers") +
-         " removed: " + layer_names(result.removed) + ".";
+  const size_t pruned = pruned_blocks(result);
+  std::string text;
+  if (!result.removed.empty()) {
+    text = std::to_string(result.removed.size()) + " of " + count(attention_layers(result.dense_spec), "attention layer", "attention layers") + " removed: " +
+           layer_names(result.removed) + ".";
+  } else if (pruned == 0) {
+    return "No attention layer removed.";
+  }
+  if (pruned > 0) text += std::string(text.empty() ? "" : " ") + "Channels pruned in " + count(pruned, "block", "blocks") + ".";
+  return text;
 }
 
 std::vector<Card> compress_cards(const CompressResult& result) {
@@ -107,7 +124,7 @@ std::string head_html(const Inputs& inputs) {
     const CompressResult& result = inputs.compresses.front().value;
     out += "<p class=\"lede\">" + escape(sentence(result)) + "</p><p class=\"context\">";
     out += escape((result.model.empty() ? "" : "Model " + result.model + ". ") +
-                  (result.reason.empty() ? "" : "Layers chosen by: " + result.reason + "."));
+                  (result.reason.empty() ? "" : "Chosen by: " + result.reason + "."));
     out += "</p>" + cards_html(compress_cards(result));
     if (!inputs.trainings.empty())
       out += "<p class=\"context\">Beside it: " +

@@ -51,6 +51,18 @@ TEST(Report, CompressHasEverySection) {
   EXPECT_TRUE(contains(full_page(), "vitrim compress vit_tiny.safetensors --remove 3"));
 }
 
+TEST(Report, PrunedChannelsAreSaid) {
+  auto result = fixture::compress();
+  result.compressed_spec.blocks[0].v_dim -= 8;
+  result.compressed_spec.blocks[2].mlp_dim -= 8;
+  EXPECT_TRUE(contains(render({{"a.json", vitrim::to_json(result)}}, "t"), "removed: 1, 3, 4. Channels pruned in 2 blocks."));
+  result.removed.clear();
+  result.compressed_spec.blocks = result.dense_spec.blocks;
+  EXPECT_TRUE(contains(render({{"a.json", vitrim::to_json(result)}}, "t"), "No attention layer removed."));
+  result.compressed_spec.blocks[5].qk_dim -= 8;
+  EXPECT_TRUE(contains(render({{"a.json", vitrim::to_json(result)}}, "t"), "Channels pruned in 1 block."));
+}
+
 TEST(Report, SectionsAppearOnlyWithTheirData) {
   auto result = fixture::compress();
   result.scores.reset();
