@@ -51,9 +51,9 @@ void run(const Flags& flags, const Context& context) {
   options.absorb = flags.absorb.options(flags.common);
   options.absorb_layers = !flags.absorb.none;
   options.prune = flags.prune.options(flags.common);
-  if (!options.prune.per_head) throw UsageError("compress writes a model that was cut; --unequal-heads belongs to prune");
+  if (options.prune.masked()) throw UsageError("compress writes a model that was cut; heads of unequal widths can only be compared, by prune --few-shot");
   if (!options.prune.target.empty()) check_removed_too(model->spec(), options);
-  options.analyze.te.group = options.analyze.absorbed.group = options.absorb.group = group.get();
+  options.analyze.te.group = options.analyze.absorbed.group = options.absorb.group = options.prune.group = group.get();
   options.controls = flags.controls;
   options.analyze.both_criteria = options.analyze.both_criteria || flags.controls;
   options.random_controls = flags.random_controls;

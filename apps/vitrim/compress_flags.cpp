@@ -33,8 +33,8 @@ absorb::AbsorbOptions AbsorbFlags::options(const CommonFlags& common) const {
 
 void PruneFlags::add_to(CLI::App& command) {
   prune::IndicatorOptions& indicators = values.indicators;
-  auto* whole = command.add_option("--target-macs", target_macs, "prune channels to these multiply-adds of the whole model: 70% or 2.1G");
-  command.add_option("--attention-macs", attention_macs, "prune channels to these multiply-adds of the attention layers")->excludes(whole);
+  auto* whole = command.add_option("--target-macs", target_macs, "prune channels to these multiply-adds of the whole model (behind a removal: of what it left): 70% or 2.1G");
+  command.add_option("--attention-macs", attention_macs, "prune channels to these multiply-adds of the attention layers (that are left)")->excludes(whole);
   command.add_option("--scope", scope, "what is pruned")->check(CLI::IsMember({"attention", "attention+mlp"}))->capture_default_str();
   command.add_option("--round", values.round, "channels of a head are a multiple of this, or all")->check(CLI::Range(1, 1024))->capture_default_str();
   command.add_option("--channels-by", values.criterion, "apma (learned indicators), magnitude, taylor, energy, energy_centred, difference or random")
@@ -54,6 +54,8 @@ pipeline::PruneOptions PruneFlags::options(const CommonFlags& common) const {
   out.scope = scope == "attention" ? prune::Scope::kAttention : prune::Scope::kAttentionAndMlp;
   if (out.attention_only && out.scope == prune::Scope::kAttentionAndMlp) throw UsageError("--attention-macs says nothing of the MLP; use --target-macs with --scope attention+mlp");
   out.indicators.seed = common.seed;
+  if (!without.empty() && out.criterion != "apma") throw UsageError("--without names parts of apma; --channels-by " + out.criterion + " has none");
+  if (!out.per_head && out.criterion == "apma") out.indicators.equal_proportions = false;
   const std::vector<std::pair<std::string, bool*>> parts = {{"similarity", &out.indicators.similarity},
                                                             {"proportions", &out.indicators.equal_proportions},
                                                             {"reweight", &out.indicators.reweight},
@@ -87,7 +89,9 @@ std::unique_ptr<data::Dataset> EvaluationFlags::open(const CommonFlags& common, 
   accuracy.batch_size = common.batch_size;
   accuracy.threads = common.threads;
   accuracy.max_corrupt = data.max_corrupt;
-  return data::open_dataset(eval, eval_data.dataset());
+  auto out = data::open_dataset(eval, eval_data.dataset());
+  eval::check_evaluable(model, *out);
+  return out;
 }
 
 namespace {

@@ -31,7 +31,7 @@ struct PruneFlags {
 struct EvaluationFlags {
   std::string eval, resize;
   void add_to(CLI::App& command);
-  /// Opened before the minutes of work, so that what is wrong is said at once; null without --eval.
+  /// Opened and checked (labels, classes) before the minutes of work, so that what is wrong is said at once; null without --eval.
   std::unique_ptr<data::Dataset> open(const CommonFlags& common, const DataFlags& data, const model::Model& model, const std::string& name,
                                       eval::AccuracyOptions& accuracy) const;
 };

@@ -26,16 +26,14 @@ struct Flags {
   bool few_shot = false;
 };
 
-bool masked(const pipeline::PruneOptions& options) { return !options.per_head || !options.indicators.equal_proportions; }
-
 pipeline::CompressOptions options_of(const Flags& flags) {
   pipeline::CompressOptions options;
   options.remove_layers = false;
   options.prune = flags.prune.options(flags.train.common);
   if (options.prune.target.empty()) throw UsageError("say how far: --target-macs 70% (of the whole model) or --attention-macs 60% (of its attention layers)");
-  if (masked(options.prune) && !flags.few_shot) throw UsageError("heads of unequal widths can't be cut, only compared: add --few-shot");
-  if (masked(options.prune) && !flags.train.output.empty()) throw UsageError("heads of unequal widths can be compared (leave -o out), not cut and written");
-  if (!masked(options.prune) && flags.train.output.empty()) throw UsageError("--output is required");
+  if (options.prune.masked() && !flags.few_shot) throw UsageError("heads of unequal widths can't be cut, only compared: add --few-shot");
+  if (options.prune.masked() && !flags.train.output.empty()) throw UsageError("heads of unequal widths can be compared (leave -o out), not cut and written");
+  if (!options.prune.masked() && flags.train.output.empty()) throw UsageError("--output is required");
   if (!flags.eval_resize.empty() && !flags.few_shot) throw UsageError("--eval-resize belongs to --few-shot; training evaluates on images as it trains on them");
   options.absorb_layers = !flags.absorb.none;
   return options;
@@ -95,8 +93,7 @@ void prune_and_train(const Flags& flags, const Context& context, pipeline::Compr
   common.batch_size = 50;
   options.absorb = flags.absorb.options(common);
   options.absorb.epochs = 0;  // training follows
-  options.absorb.group = group.get();
-  // Every rank chooses from the same images by the same steps.
+  options.absorb.group = options.prune.group = group.get();
   const pipeline::Compressed pruned = pipeline::compress(*dense, load_some(flags, *dense, common), nullptr, {}, options);
   TrainResult result;
   result.task = "prune";
@@ -114,7 +111,18 @@ void prune_and_train(const Flags& flags, const Context& context, pipeline::Compr
   train_and_write(flags.train, context, *pruned.model, inputs, group, {}, std::move(result));
 }
 
-void run(const Flags& flags, const Context& context) {
+// Flags that say something only with, or only without, --few-shot.
+void refuse_idle_flags(const CLI::App& command, bool few_shot) {
+  const std::vector<std::string> training = {"--recipe", "--set", "--epochs", "--batch-size", "--learning-rate", "--warm-up-epochs", "--weight-decay", "--teacher",
+                                             "--resume", "--state", "--validate", "--keep-best", "--track-entropy", "--eval-every", "--device", "--save-dtype"};
+  const std::vector<std::string> refit = {"--block-epochs", "--block-rate", "--fit-patches", "--fit-batch"};
+  for (const std::string& flag : few_shot ? training : refit) {
+    if (command.count(flag) > 0) throw UsageError(flag + (few_shot ? " belongs to training, which --few-shot leaves out" : " belongs to --few-shot; training refits all blocks together"));
+  }
+}
+
+void run(const Flags& flags, const Context& context, const CLI::App& command) {
+  refuse_idle_flags(command, flags.few_shot);
   pipeline::CompressOptions options = options_of(flags);
   if (flags.few_shot) {
     few_shot(flags, context, std::move(options));
@@ -138,7 +146,7 @@ void add_prune(CLI::App& app, Context& context) {
   flags->train.add_to(*command);
   flags->train.common.batch_size = 50;  // of --few-shot; training's is the recipe's
   command->get_option("--output")->required(false);
-  command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });
+  command->callback([flags, &context, command] { context.run = [flags, &context, command] { run(*flags, context, *command); }; });
 }
 
 }  // namespace vitrim::app

@@ -126,6 +126,14 @@ void validate(const ModelSpec& spec) {
   if (spec.filter_size % 2 == 0) fail("filter_size must be odd");
   if (spec.blocks.empty()) fail("blocks is empty");
   validate_stages(spec);
+  if (spec.family == "vit") {
+    if (!spec.stages.empty()) fail("family vit has no stages");
+    for (const BlockSpec& block : spec.blocks) {
+      const bool plain = block.attention == AttentionKind::kSoftmax || block.attention == AttentionKind::kNone;
+      if (!plain || block.sr_ratio != 1) fail("family vit knows plain softmax attention only");
+    }
+  }
+  if (spec.family == "cswin" && spec.patch_size != 4) fail("family cswin has patch_size 4");
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     validate_block(spec.blocks[static_cast<size_t>(i)], "block " + std::to_string(i) + ": ", spec.stage_dim(spec.position(i).stage),
                    spec.block_grid(i));

@@ -91,10 +91,14 @@ EvalResult finish(const model::Model& model, Counter counter, const std::string&
 
 }  // namespace
 
-EvalResult evaluate(const model::Model& model, const data::Dataset& dataset, const AccuracyOptions& options) {
+void check_evaluable(const model::Model& model, const data::Dataset& dataset) {
   std::vector<int64_t> labels;
   for (int64_t i = 0; i < dataset.size(); ++i) labels.push_back(dataset.label(i));
   check_labels(model, labels, dataset.description(), dataset.num_classes());
+}
+
+EvalResult evaluate(const model::Model& model, const data::Dataset& dataset, const AccuracyOptions& options) {
+  check_evaluable(model, dataset);
   distributed::Group& group = distributed::or_alone(options.group);
   const distributed::Share share = group.share(dataset.size());
   Counter counter;

@@ -17,6 +17,10 @@ std::optional<double> as_number(const std::string& text);
 const at::Tensor& need(const checkpoint::StateDict& state, const std::string& name, int64_t dims);
 /// Preprocessing from metadata (mean, std, resize, interpolation); the rest as timm's models have it.
 std::optional<PreprocessSpec> infer_preprocess(const checkpoint::StateDict& state, int64_t image_size);
+/// What follows from the image size beside the maps: Swin's shifts, the stripes of CSwin's softmax stages.
+void follow_image_size(ModelSpec& spec);
+/// The spec at another image size: preprocessing takes the same share of the image.
+void resize(ModelSpec& spec, int64_t image_size);
 /// Side of a square with so many tokens; 0 where there is none.
 int64_t side_of(int64_t tokens);
 /// How many of `prefix`0`suffix`, `prefix`1`suffix`, ... hold any tensor.

@@ -71,7 +71,7 @@ std::optional<PreprocessSpec> infer_preprocess(const checkpoint::StateDict& stat
 
 const at::Tensor& need(const checkpoint::StateDict& state, const std::string& name, int64_t dims) {
   if (!state.contains(name)) {
-    refuse(state, name, "this tensor is missing, so the file is none of the known architectures");
+    refuse(state, name, "this tensor is missing: the file is incomplete, or of another architecture than its other tensors say");
   }
   const at::Tensor& tensor = state.at(name);
   if (tensor.dim() != dims) refuse(state, name, "expected " + std::to_string(dims) + " dimensions, found " + std::to_string(tensor.dim()));
@@ -97,18 +97,22 @@ int64_t count_numbered(const checkpoint::StateDict& state, const std::string& pr
   return count;
 }
 
+void resize(ModelSpec& spec, int64_t image_size) {
+  if (image_size < 1 || image_size > (int64_t{1} << 20)) throw std::invalid_argument("[model::resize] image size " + std::to_string(image_size) + " is out of range");
+  spec.image_size = {image_size, image_size};
+  if (spec.preprocess) {
+    if (spec.preprocess->resize) *spec.preprocess->resize = *spec.preprocess->resize * image_size / spec.preprocess->crop;
+    spec.preprocess->crop = image_size;
+  }
+  follow_image_size(spec);
+}
+
 ModelSpec infer_spec(const checkpoint::StateDict& state, const LoadHints& hints) {
   ModelSpec spec;
   const auto own = state.metadata.find(kSpecMetadataKey);
   if (own != state.metadata.end()) {
     spec = model_spec_from_json(own->second, state.path + ": metadata " + kSpecMetadataKey);
-    if (hints.image_size) {
-      spec.image_size = {*hints.image_size, *hints.image_size};
-      if (spec.preprocess) {  // the same share of the image at the new size
-        if (spec.preprocess->resize) *spec.preprocess->resize = *spec.preprocess->resize * *hints.image_size / spec.preprocess->crop;
-        spec.preprocess->crop = *hints.image_size;
-      }
-    }
+    if (hints.image_size) resize(spec, *hints.image_size);
   } else {
     std::optional<ModelSpec> inferred;
     for (const Family* family : all_families()) {
@@ -126,7 +130,12 @@ ModelSpec infer_spec(const checkpoint::StateDict& state, const LoadHints& hints)
            "the classifier has " + std::to_string(spec.num_classes) + " classes, not " + std::to_string(*hints.num_classes) +
                "; pass --num-classes " + std::to_string(spec.num_classes) + " or a checkpoint trained on these classes");
   }
-  validate(spec);
+  try {
+    validate(spec);
+  } catch (const std::invalid_argument& error) {
+    if (hints.image_size) throw;  // the size asked for may be at fault
+    refuse(state, "", std::string(error.what()) + "; pass --image-size if the model was trained at another size");
+  }
   return spec;
 }
 

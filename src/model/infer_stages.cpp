@@ -35,6 +35,12 @@ void set_widths(const checkpoint::StateDict& state, const std::string& place, Bl
   block.qk_dim = (projected - values) / (2 * heads);
 }
 
+int64_t count_stages(const checkpoint::StateDict& state, const std::string& prefix, const std::string& suffix, int64_t first) {
+  const int64_t stages = count_numbered(state, prefix, suffix, first);
+  if (stages < 1 || stages > 16) refuse(state, prefix + std::to_string(first) + suffix, "found " + std::to_string(stages) + " stages, expected 1 to 16");
+  return stages;
+}
+
 // A model's beginning that all have.
 ModelSpec begin(const checkpoint::StateDict& state, const std::string& family, const std::string& patches, double eps) {
   ModelSpec spec;
@@ -74,13 +80,28 @@ void finish(const checkpoint::StateDict& state, ModelSpec& spec, const std::stri
 
 }  // namespace
 
+void follow_image_size(ModelSpec& spec) {
+  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
+    BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
+    const ModelSpec::Position at = spec.position(i);
+    const Grid grid = spec.block_grid(i);
+    if (spec.family == "swin" || spec.family == "flatten_swin") {
+      // Every second block is shifted by half a window, unless one window is the whole map.
+      const bool shifts = block.attention != AttentionKind::kNone && at.index % 2 == 1 && std::min(grid.height, grid.width) > block.window;
+      block.shift = shifts ? block.window / 2 : 0;
+    } else if (block.attention == AttentionKind::kCrossWindow && block.window > 0 && at.stage >= 2) {
+      block.window = spec.image_size[0] / 32;  // as the published models have it at 224 and 384
+    }
+  }
+}
+
 std::optional<ModelSpec> infer_swin(const checkpoint::StateDict& state, const LoadHints& hints, bool flatten) {
   if (!state.contains("layers.0.blocks.0.mlp.fc1.weight")) return std::nullopt;
   const bool is_flatten = state.contains("layers.0.downsample.reduction.weight") || (!state.contains("head.fc.weight") && state.contains("head.weight"));
   if (is_flatten != flatten) return std::nullopt;
   ModelSpec spec = begin(state, flatten ? "flatten_swin" : "swin", "patch_embed.proj.weight", 1e-5);
   spec.patch_size = rows(state, "patch_embed.proj.weight", 4, 2);
-  const int64_t stages = count_numbered(state, "layers.", ".blocks.0.");
+  const int64_t stages = count_stages(state, "layers.", ".blocks.0.", 0);
   std::vector<int64_t> windows;  // of every block; 0 where there is no attention
   int64_t map = 0;               // of the first stage, where a buffer tells it
   for (int64_t s = 0; s < stages; ++s) {
@@ -112,12 +133,7 @@ std::optional<ModelSpec> infer_swin(const checkpoint::StateDict& state, const Lo
   const int64_t first_window = spec.blocks[0].window;
   const int64_t guess = first_window == 12 || first_window == 96 ? 384 : 224;
   set_image_size(spec, state, hints.image_size.value_or(map > 0 ? map * spec.patch_size : guess));
-  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
-    BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
-    const Grid grid = spec.block_grid(i);
-    // Every second block is shifted by half a window, unless one window is the whole map.
-    if (block.attention != AttentionKind::kNone && spec.position(i).index % 2 == 1 && std::min(grid.height, grid.width) > block.window) block.shift = block.window / 2;
-  }
+  follow_image_size(spec);
   finish(state, spec, flatten ? "head.weight" : "head.fc.weight");
   return spec;
 }
@@ -129,7 +145,7 @@ std::optional<ModelSpec> infer_pvt(const checkpoint::StateDict& state, const Loa
   ModelSpec spec = begin(state, second ? "pvt_v2" : "pvt", "patch_embed1.proj.weight", 1e-6);
   spec.final_norm = second;
   if (!second) spec.patch_size = rows(state, "patch_embed1.proj.weight", 4, 2);
-  const int64_t stages = count_numbered(state, "block", ".0.", 1);
+  const int64_t stages = count_stages(state, "block", ".0.", 1);
   const std::vector<int64_t> usual = {1, 2, 5, 8};
   int64_t size = second ? 0 : side_of(rows(state, "pos_embed1", 3, 1)) * spec.patch_size;
   for (int64_t s = 0; s < stages; ++s) {
@@ -160,13 +176,21 @@ std::optional<ModelSpec> infer_pvt(const checkpoint::StateDict& state, const Loa
 std::optional<ModelSpec> infer_cswin(const checkpoint::StateDict& state, const LoadHints& hints) {
   if (!state.contains("stage1_conv_embed.0.weight")) return std::nullopt;
   ModelSpec spec = begin(state, "cswin", "stage1_conv_embed.0.weight", 1e-5);
-  const int64_t stages = count_numbered(state, "stage", ".0.", 1);
-  const int64_t size = hints.image_size.value_or(224);
+  const int64_t stages = count_stages(state, "stage", ".0.", 1);
+  // Focused attention over the whole map tells the map's size; stripes and softmax do not.
+  int64_t size = hints.image_size.value_or(0);
+  for (int64_t s = 0; s < stages && size == 0; ++s) {
+    const std::string block = "stage" + std::to_string(s + 1) + ".0.attns.";
+    if (!state.contains(block + "1.get_v.weight") && state.contains(block + "0.positional_encoding")) {
+      size = (side_of(rows(state, block + "0.positional_encoding", 3, 1)) * spec.patch_size) << s;
+    }
+  }
+  if (size == 0) size = 224;
   set_image_size(spec, state, size);
   for (int64_t s = 0; s < stages; ++s) {
     const std::string layer = "stage" + std::to_string(s + 1) + ".";
     const int64_t depth = count_numbered(state, layer, "."), dim = rows(state, layer + "0.norm2.weight", 1);
-    const int64_t map = size / (spec.patch_size << s);
+    const int64_t map = std::max<int64_t>(1, size / (spec.patch_size << s));
     spec.stages.push_back({depth, dim});
     for (int64_t j = 0; j < depth; ++j) {
       const std::string prefix = layer + std::to_string(j) + ".", first = prefix + "attns.0.";
@@ -176,7 +200,7 @@ std::optional<ModelSpec> infer_cswin(const checkpoint::StateDict& state, const L
         const int64_t values = rows(state, prefix + "proj.weight", 2, 1);
         block.attention = linear ? AttentionKind::kCrossFocusedLinear : AttentionKind::kCrossWindow;
         block.num_heads = heads_of(state, hints, static_cast<size_t>(s), static_cast<size_t>(stages), first + "dwc.weight", stripes ? values / 2 : values,
-                                   (spec.embed_dim == 96 ? 4 : 2) << s);
+                                   int64_t{spec.embed_dim == 96 ? 4 : 2} << s);
         // A filter's rows are one head's, its branch has half of the heads.
         if (hints.num_heads.empty() && stripes && state.contains(first + "dwc.weight")) block.num_heads *= 2;
         set_widths(state, prefix + "qkv.weight", block, rows(state, prefix + "qkv.weight", 2), values);

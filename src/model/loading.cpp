@@ -3,7 +3,9 @@
 #include <ATen/ATen.h>
 
 #include <filesystem>
+#include <stdexcept>
 
+#include "model/infer.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
@@ -25,13 +27,7 @@ ModelSpec named_spec(const std::string& source, const LoadHints& hints) {
   }
   ModelSpec spec = known_spec(source);
   if (hints.num_classes) spec.num_classes = *hints.num_classes;
-  if (hints.image_size) {
-    spec.image_size = {*hints.image_size, *hints.image_size};
-    if (spec.preprocess) {
-      spec.preprocess->crop = *hints.image_size;
-      spec.preprocess->resize = *hints.image_size * 10 / 9;
-    }
-  }
+  if (hints.image_size) resize(spec, *hints.image_size);
   validate(spec);
   return spec;
 }
@@ -75,6 +71,12 @@ ModelSpec load_spec(const std::string& source, const LoadHints& hints) {
 }
 
 void save_model(const Model& model, const std::string& path, at::ScalarType dtype) {
+  for (int i = 0; i < model.num_blocks(); ++i) {
+    const ChannelGates& gates = model.gates(i);
+    if (gates.qk.defined() || gates.v.defined() || gates.mlp.defined()) {
+      throw std::invalid_argument("[model::save_model] block " + std::to_string(i) + " is gated: gates are not saved; cut the channels first");
+    }
+  }
   checkpoint::StateDict state;
   for (const auto& [name, tensor] : model.parameters().entries()) state.add(name, tensor.detach().to(dtype));
   state.metadata[kSpecMetadataKey] = to_json(model.spec());

@@ -269,7 +269,9 @@ std::unique_ptr<Model> make_model(const ModelSpec& spec, const checkpoint::State
       continue;
     }
     at::Tensor tensor = weights.at(info.name);
-    tensor = family_of(spec).fit(spec, info, tensor);
+    // Position tables may be those of another map.
+    const bool table = tensor.dim() == 3 && tensor.size(0) == 1 && tensor.numel() > 0 && tensor.is_floating_point() && info.shape.size() == 3;
+    if (table && tensor.size(2) == info.shape[2]) tensor = family_of(spec).fit(spec, info, tensor);
     if (tensor.sizes() != at::IntArrayRef(info.shape)) {
       mismatch.misshaped.push_back(info.name + ": expected " + shape_text(info.shape) + ", found " +
                                    shape_text(tensor.sizes()));
@@ -301,7 +303,7 @@ std::unique_ptr<Model> make_random_model(const ModelSpec& spec, uint64_t seed) {
   for (const ParameterInfo& info : parameter_layout(spec)) {
     const std::string& name = info.name;
     const bool bias = name.ends_with(".bias");
-    const bool norm = name.find("norm") != std::string::npos;
+    const bool norm = info.shape.size() == 1 && name.ends_with(".weight");
     at::Tensor value = at::zeros(info.shape);
     if (name.ends_with(".gamma")) {
       value.fill_(1e-5);

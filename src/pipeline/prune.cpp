@@ -40,15 +40,20 @@ std::vector<at::Tensor> choose(const model::Model& dense, const prune::Budget& b
 
 void check_prune(const ModelSpec& spec, const PruneOptions& options) {
   make_budget(spec, options);
-  if (options.criterion != "apma") prune::parse_criterion(options.criterion);
+  if (options.criterion == "apma") return;
+  if (prune::parse_criterion(options.criterion) == prune::Criterion::kTaylor && spec.num_classes == 0) {
+    throw std::invalid_argument("taylor needs a classifier, and the model has none; use another criterion");
+  }
 }
 
 std::unique_ptr<model::Model> prune_channels(const model::Model& dense, const data::ImageBatch& images, const PruneOptions& options) {
   const prune::Budget budget = make_budget(dense.spec(), options);
   const std::vector<at::Tensor> factors = choose(dense, budget, images, options);
+  // Rounding is a step function: an ulp between two machines could make two models.
+  for (const at::Tensor& factor : factors) distributed::or_alone(options.group).broadcast(factor);
   const std::vector<model::ChannelGates> gates = prune::as_gates(dense.spec(), budget.units(), factors);
   std::unique_ptr<model::Model> out;
-  if (options.per_head && (options.criterion != "apma" || options.indicators.equal_proportions)) {
+  if (!options.masked()) {
     const surgery::SpecAndWeights parts = surgery::cut_channels({dense.spec(), dense.parameters()}, gates);
     checkpoint::StateDict own;  // the weights will change in place; the dense model's must not
     for (const auto& [name, tensor] : parts.weights.entries()) own.add(name, tensor.detach().clone());
@@ -62,7 +67,14 @@ std::unique_ptr<model::Model> prune_channels(const model::Model& dense, const da
 }
 
 std::string describe(const PruneOptions& options) {
-  return options.criterion + ", " + options.target + (options.attention_only ? " of the attention's MACs" : " of the MACs");
+  std::string text = options.criterion + ", " + options.target + (options.attention_only ? " of the attention's MACs" : " of the MACs");
+  if (options.scope == prune::Scope::kAttentionAndMlp) text += ", attention and MLP";
+  text += ", multiples of " + std::to_string(options.round);
+  if (!options.indicators.similarity) text += ", without similarity";
+  if (!options.indicators.equal_proportions) text += ", without equal proportions";
+  if (!options.indicators.reweight) text += ", without reweighting";
+  if (!options.indicators.initialise) text += ", without initialisation";
+  return text + (options.masked() ? ", masked and not cut" : "");
 }
 
 }  // namespace vitrim::pipeline

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <stdexcept>
 
@@ -133,11 +134,14 @@ std::vector<int64_t> Budget::fit(const std::function<std::vector<double>(double)
     (macs(rounded(middle)) <= target_.macs ? low : high) = middle;
   }
   std::vector<int64_t> widths = rounded(low);
+  if (macs(widths) > target_.macs) {  // shares that stay high at any shift
+    for (size_t u = 0; u < units_.size(); ++u) widths[u] = choices_[u].front();
+  }
   // What rounding left over: give a step to the unit that is furthest below its share, as long as one fits.
   const auto most = static_cast<int64_t>(std::floor(static_cast<double>(target_.macs) * 1.005));
   while (true) {
     int best = -1;
-    double largest = 0;
+    double largest = -std::numeric_limits<double>::infinity();
     int64_t best_width = 0;
     for (size_t u = 0; u < units_.size(); ++u) {
       const auto next = std::upper_bound(choices_[u].begin(), choices_[u].end(), widths[u]);

@@ -21,6 +21,7 @@ namespace {
 
 constexpr double kFirstShare = 0.98;   // where every unit's proportion begins
 constexpr double kTargetPhase = 0.6;   // share of the steps in which the target falls
+constexpr double kAjar = 0.2;          // of focused attention's masked channels while indicators learn: counts for 0.2^3
 constexpr double kLimit = 50;          // offsets beyond it change no sigmoid any more
 
 at::Tensor standardised(const at::Tensor& values) {
@@ -132,6 +133,11 @@ class Fit {
     });
   }
 
+  // Focused attention raises q and k to a power: at a gate of 0 its slope is 0 as well, and a channel once out would never be asked back.
+  bool cubed(const Unit& unit) const {
+    return unit.group == model::ChannelGroup::kQk && model::is_linear_attention(dense_.spec().blocks[static_cast<size_t>(unit.block)].attention);
+  }
+
   // 0 and 1, the best channels of every head at the unit's present share.
   std::vector<at::Tensor> hard(const std::vector<int64_t>& widths) const {
     std::vector<at::Tensor> scores;
@@ -149,7 +155,10 @@ class Fit {
       const auto width = static_cast<double>(budget_.units()[u].width);
       widths.push_back(std::clamp<int64_t>(std::llround(shares.back().item<double>() * width), 1, budget_.units()[u].width));
     }
-    const std::vector<at::Tensor> masks = hard(widths);
+    std::vector<at::Tensor> masks = hard(widths);
+    for (size_t u = 0; u < masks.size(); ++u) {
+      if (cubed(budget_.units()[u])) masks[u] = at::where(masks[u] > 0, masks[u], at::full_like(masks[u], kAjar));
+    }
     std::vector<at::Tensor> gates, copies;
     for (size_t u = 0; u < learned_.size(); ++u) {
       // Straight through: the mask's value, the sigmoid's slope.

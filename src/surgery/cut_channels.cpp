@@ -44,7 +44,7 @@ class BlockCut {
     if (const Group* g = group(ChannelGroup::kMlp)) block.mlp_dim = static_cast<int64_t>(g->kept[0].size());
     if (const Group* g = group(ChannelGroup::kV)) {
       block.v_dim = static_cast<int64_t>(g->kept[0].size());
-      block.own_filters = block.own_filters || model::is_linear_attention(block.attention);
+      block.own_filters = block.own_filters || (model::is_linear_attention(block.attention) && !alike(*g));
     }
   }
 
@@ -122,12 +122,18 @@ class BlockCut {
     }
   }
 
+  // Whether all heads keep the same channels.
+  static bool alike(const Group& g) {
+    return std::all_of(g.kept.begin(), g.kept.end(), [&](const std::vector<int64_t>& kept) { return kept == g.kept.front(); });
+  }
+
   void append(std::vector<int64_t>& rows, const ChannelSlice& slice) const {
     const BlockSpec& block = spec_.blocks[static_cast<size_t>(index_)];
     const Group* g = group(slice.group);
     const int64_t width = g ? g->width : slice.group == ChannelGroup::kQk ? block.qk_dim : slice.group == ChannelGroup::kV ? block.v_dim : block.mlp_dim;
     for (int64_t h = 0; h < slice.heads; ++h) {
       const int64_t begin = slice.offset + (slice.shared ? 0 : h * width);
+      if (slice.shared && h > 0 && (!g || alike(*g))) break;  // one filter a channel still serves all heads
       if (g) {
         for (int64_t c : g->kept[static_cast<size_t>(slice.head_begin + h)]) rows.push_back(begin + c);
       } else {

@@ -237,6 +237,50 @@ TEST(PositionEmbedding, IsResizedAsTimmDoes) {
   expect_row(smaller, 8, {0.2641996145248413, -0.4702773988246918, 0.3308868110179901, -0.23733453452587128});
 }
 
+TEST(RandomModel, NormsBeginAtOne) {
+  for (const test::Variant& variant : test::variants()) {
+    const auto model = make_random_model(variant.spec, 1);
+    for (const ParameterInfo& info : parameter_layout(variant.spec)) {
+      if (info.shape.size() != 1) continue;
+      const double wanted = info.name.ends_with(".weight") ? 1 : info.name.ends_with(".gamma") ? 1e-5 : 0;
+      EXPECT_TRUE((model->parameter(info.name) == static_cast<float>(wanted)).all().item<bool>()) << variant.name << " " << info.name;
+    }
+  }
+}
+
+TEST(SaveModel, RefusesGates) {
+  const TempDir folder;
+  const auto model = test::lively_model(test::small_spec());
+  ChannelGates gates;
+  gates.v = at::ones({2, 16});
+  model->set_gates(1, gates);
+  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { save_model(*model, folder.file("x.safetensors")); }), "block 1 is gated"));
+  gates.v = at::ones({2, 15});
+  EXPECT_THROW(model->set_gates(1, gates), std::invalid_argument);
+}
+
+TEST(InferSpec, TooManyStagesAreRefused) {
+  checkpoint::StateDict weights;
+  weights.add("stage1_conv_embed.0.weight", at::zeros({8, 3, 7, 7}));
+  for (int i = 1; i <= 63; ++i) {
+    const std::string block = "stage" + std::to_string(i) + ".0.";
+    weights.add(block + "mlp.fc1.weight", at::zeros({1, 1}));
+    weights.add(block + "norm2.weight", at::zeros({1}));
+  }
+  EXPECT_TRUE(contains(message_of<FormatError>([&] { infer_spec(weights); }), "63 stages"));
+}
+
+// What follows from the image size follows it, whether the spec was read, known or inferred.
+TEST(InferSpec, ShiftsFollowTheImageSize) {
+  ModelSpec spec = test::staged_spec("swin");
+  EXPECT_EQ(spec.blocks[3].shift, 0) << "one window is the whole map";
+  const TempDir folder;
+  save_model(*test::lively_model(spec), folder.file("model.safetensors"));
+  LoadHints hints;
+  hints.image_size = 64;
+  EXPECT_EQ(load_spec(folder.file("model.safetensors"), hints).blocks[3].shift, 2);
+}
+
 TEST(InferSpec, RefusesWhatCannotBe) {
   const checkpoint::StateDict weights = test::lively_weights(test::small_spec(), 1);
   // 32 channels are no multiple of 64.

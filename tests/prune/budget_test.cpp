@@ -61,6 +61,24 @@ TEST(Budget, RefusesWhatCannotBeReached) {
   EXPECT_THROW(Budget(spec, units, parse_target("90%", false, spec), 0), std::invalid_argument);
 }
 
+// What rounding leaves over goes to whoever it still fits, also to those that have more than they asked for.
+TEST(Budget, CheapStepsFillWhatDearOnesLeave) {
+  ModelSpec spec = test::small_spec(2);
+  spec.blocks[1].mlp_dim = 4;  // a dear unit (64 hidden channels in steps of 16) beside cheap ones
+  const auto units = units_of(spec, Scope::kAttentionAndMlp);
+  const Budget budget(spec, units, parse_target("80%", false, spec), 1);
+  // Wants everything from the first block's MLP and nothing from the others.
+  const std::vector<int64_t> widths = budget.fit(
+      [&](double shift) {
+        std::vector<double> shares(units.size(), 0.01);
+        shares[2] = shift > 0 ? 1 : 0.5;
+        return shares;
+      },
+      1);
+  const double left = 1 - static_cast<double>(budget.macs(widths)) / static_cast<double>(budget.target().macs);
+  EXPECT_LT(std::abs(left), 0.005);
+}
+
 class EveryVariantBudget : public testing::TestWithParam<test::Variant> {};
 INSTANTIATE_TEST_SUITE_P(Prune, EveryVariantBudget, testing::ValuesIn(test::variants()), [](const auto& info) { return info.param.name; });
 

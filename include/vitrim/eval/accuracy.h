@@ -21,6 +21,8 @@ struct AccuracyOptions {
   distributed::Group* group = nullptr;  ///< the ranks that each evaluate a share of the images; null: this process alone
 };
 
+/// What evaluate() refuses, found out without decoding an image: no labels, other classes than the model's, no classifier. Throws vitrim::Error.
+void check_evaluable(const model::Model& model, const data::Dataset& dataset);
 /// Throws vitrim::Error where the set has no labels, or a label is not among the model's classes (with what to pass). The manifest is left
 /// to the caller. With several ranks, all get the whole result, which is that of one process (but for logits that rounding decides).
 EvalResult evaluate(const model::Model& model, const data::Dataset& dataset, const AccuracyOptions& options);

@@ -33,8 +33,8 @@ struct ChannelSlice {
 /// focused linear attention divides q and k by softplus(scale), so scale takes it.
 enum class QkFold { kQueryRows, kScale };
 
-/// All slices of block `block`, the last projection's and the MLP's included. Empty for a group that can't be cut (query-key channels with q/k norm, whose
-/// norm weights all heads share).
+/// All slices of block `block`, the last projection's and the MLP's included, also of query-key channels that can't be cut (can_prune(): behind a q/k norm, whose
+/// weights all heads share).
 std::vector<ChannelSlice> channel_slices(const ModelSpec& spec, int block);
 /// Throws std::invalid_argument where the block has no attention.
 QkFold qk_fold(const ModelSpec& spec, int block);

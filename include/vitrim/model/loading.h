@@ -30,7 +30,7 @@ std::unique_ptr<Model> load_model_with_new_head(const std::string& source, int64
 /// The spec alone, without reading weights into a model.
 ModelSpec load_spec(const std::string& source, const LoadHints& hints = {});
 
-/// Writes weights (in `dtype`) and spec as safetensors, atomically.
+/// Writes weights (in `dtype`) and spec as safetensors, atomically. std::invalid_argument where channels are gated: gates are not saved.
 void save_model(const Model& model, const std::string& path, at::ScalarType dtype = at::kFloat);
 
 /// Published architectures: deit_tiny_patch16_224, vit_base_patch16_224, ... Throws std::invalid_argument with the nearest names.

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "vitrim/data/loader.h"
+#include "vitrim/distributed/group.h"
 #include "vitrim/model/model.h"
 #include "vitrim/prune/indicators.h"
 #include "vitrim/prune/scores.h"
@@ -21,6 +22,10 @@ struct PruneOptions {
   bool per_head = true;             ///< false: heads may end unequal; the model is masked instead of cut, to be compared with, not saved
   int64_t score_images = 64;
   prune::IndicatorOptions indicators;
+  distributed::Group* group = nullptr;  ///< rank 0 chooses for all; null: this process alone
+
+  /// Whether heads may end unequal, so that the model is masked and can't be written.
+  bool masked() const { return !per_head || (criterion == "apma" && !indicators.equal_proportions); }
 };
 
 /// Refuses what can't be, before any work: std::invalid_argument on a wrong target, a target that can't be reached, nothing to prune.

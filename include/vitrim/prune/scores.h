@@ -15,7 +15,7 @@ enum class Criterion {
   kEnergy,          ///< E q^2 E k^2; E m^2 |proj column|^2 of what the projection reads; E h^2 |fc2 column|^2
   kEnergyCentred,   ///< the same with k, m and h centred over tokens
   kRandom,
-  kDifference,      ///< -||A_h - A_h(i)|| / ||A_h||: how far the attention made by channel i alone is from its head's (DESIGN section 6); of v: the head's output
+  kDifference,      ///< -||A_h - A_h(i)|| / ||A_h||: how far the attention made by channel i alone is from its head's (DESIGN section 6); of v: the head's output. Of windows without their position bias
 };
 /// "magnitude", "taylor", "energy", "energy_centred", "random", "difference"; throws std::invalid_argument.
 Criterion parse_criterion(const std::string& name);
