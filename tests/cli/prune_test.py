@@ -142,7 +142,6 @@ class Prune(Case):
         self.refuse(*model, "--attention-macs", "80%", "--scope", "attention+mlp", "-o", "x.safetensors", says="--target-macs", expect=2)
         self.refuse(*model, "--target-macs", "80%", "--channels-by", "energy", "--without", "reweight", "-o", "x.safetensors", says="apma", expect=2)
         self.refuse(*model, "--target-macs", "80%", "--teacher", "t.safetensors", "-o", "x.safetensors", says="--teacher belongs to training", expect=2)
-        self.refuse(*model, "--target-macs", "80%", "--eval", "synthetic:test:8", "--classes", "none.txt", "-o", "x.safetensors", says="none.txt")
         self.refuse("compress", "model.safetensors", "--calib", "synthetic:calib:32", "--remove", "1", "--attention-macs", "80%", "--without", "proportions", "-o",
                     "x.safetensors", says="compared", expect=2)
         os.mkdir(self.path("flat"))
