@@ -169,7 +169,7 @@ Output Model::finish(const at::Tensor& x) const {
 
 void Model::set_gates(int index, const ChannelGates& gates) {
   const BlockSpec& block = spec_.blocks.at(static_cast<size_t>(index));
-  auto check = [&](const at::Tensor& gate, std::vector<int64_t> shape, const char* name) {
+  auto check = [&](const at::Tensor& gate, const std::vector<int64_t>& shape, const char* name) {
     if (gate.defined() && gate.sizes() != at::IntArrayRef(shape)) {
       throw std::invalid_argument("[model::set_gates] block " + std::to_string(index) + ": the gates on " + name + " have another shape");
     }

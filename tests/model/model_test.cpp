@@ -45,7 +45,9 @@ TEST_P(EveryVariant, RunBlockAtEqualsRunBlock) {
     EXPECT_EQ(some.attention.defined(), i != 2);
     ASSERT_EQ(z.sizes(), at::IntArrayRef({3, spec.block_tokens(i), spec.blocks[static_cast<size_t>(i)].embed_dim}));
     // The trace's parts make up the block.
-    if (i != 2) EXPECT_LT(relative_difference(all.input + all.attention, all.after_attention), 1e-6);
+    if (i != 2) {
+      EXPECT_LT(relative_difference(all.input + all.attention, all.after_attention), 1e-6);
+    }
     EXPECT_LT(relative_difference(all.after_attention + all.mlp, z), 1e-6);
     EXPECT_LT(relative_difference(model->run_mlp(i, all.after_attention, nullptr), z), 1e-6);
     x = z;

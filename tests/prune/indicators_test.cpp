@@ -71,7 +71,9 @@ TEST(Indicators, DeadChannelsGo) {
     ASSERT_GE(learned.widths[u], 4);
     EXPECT_GT(kept.slice(1, 8).sum().item<double>(), kept.slice(1, 0, 8).sum().item<double>()) << u;
     // A query-key channel that says nothing makes uniform attention, which may be nearer to the head's than a loud channel's; a value nobody reads is nothing.
-    if (u == 5 && learned.widths[u] <= 8) EXPECT_EQ(kept.slice(1, 0, 8).sum().item<double>(), 0);
+    if (u == 5 && learned.widths[u] <= 8) {
+      EXPECT_EQ(kept.slice(1, 0, 8).sum().item<double>(), 0);
+    }
   }
 }
 

@@ -117,7 +117,9 @@ TEST_P(EveryVariantCut, EveryParameterOfTheAttentionHasItsChannels) {
     for (int b = 0; b < static_cast<int>(spec.blocks.size()); ++b) {
       for (const model::ChannelSlice& slice : model::channel_slices(spec, b)) named = named || slice.parameter == wide[i].name;
     }
-    if (wide[i].shape != small[i].shape) EXPECT_TRUE(named) << wide[i].name;
+    if (wide[i].shape != small[i].shape) {
+      EXPECT_TRUE(named) << wide[i].name;
+    }
   }
 }
 
