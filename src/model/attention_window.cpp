@@ -1,4 +1,5 @@
-// Swin: softmax inside windows, which every second block shifts by half a window, with a learned bias for every relative position and head.
+// Swin: softmax inside windows, which every second block shifts by half a window, with a learned bias for
+// every relative position and head.
 
 #include <ATen/ATen.h>
 
@@ -16,13 +17,15 @@ at::Tensor relative_positions(int64_t side) {
   return (dy * (2 * side - 1) + dx).flatten();
 }
 
-// Of a shifted map the last windows hold tokens from opposite edges, which must not see each other: 0 or -100, [windows, 1, n, n].
+// Of a shifted map the last windows hold tokens from opposite edges, which must not see each other: 0 or
+// -100, [windows, 1, n, n].
 at::Tensor edge_mask(Grid map, int64_t side, int64_t shift) {
   auto bands = [&](int64_t length) {
     const at::Tensor at_position = at::arange(length, at::kLong);
     return (at_position >= length - side).to(at::kLong) + (at_position >= length - shift).to(at::kLong);
   };
-  const at::Tensor region = (bands(map.height).unsqueeze(1) * 3 + bands(map.width)).reshape({1, map.size(), 1});
+  const at::Tensor region =
+      (bands(map.height).unsqueeze(1) * 3 + bands(map.width)).reshape({1, map.size(), 1});
   const at::Tensor windows = to_windows(region, map, {side, side}).squeeze(2);
   return (windows.unsqueeze(1) != windows.unsqueeze(2)).to(at::kFloat).mul(-100).unsqueeze(1);
 }
@@ -35,15 +38,16 @@ class Window : public Attention {
     add_projection_parameters(site, out);
   }
 
-  at::Tensor mix(const Model& model, const AttentionSite& site, const at::Tensor& x, const at::Tensor& tokens, const at::Tensor& qk_gate) const override {
+  at::Tensor mix(const Model& model, const AttentionSite& site, const at::Tensor& x, const at::Tensor& tokens,
+                 const at::Tensor& qk_gate) const override {
     const int64_t heads = site.block.num_heads, side = site.block.window, shift = site.block.shift;
     Projected p = project(model, site, x, {});
     if (qk_gate.defined()) p.q = p.q * flat_gate(qk_gate, p.q);
     const int64_t n = side * side, count = site.grid.size() / n;
-    auto windows = [&](const at::Tensor& t) {  // [B, windows, heads, n, width]
-      return split_heads(to_windows(roll_map(t, site.grid, -shift), site.grid, {side, side}), heads).unflatten(0, {-1, count});
-    };
-    const at::Tensor q = windows(p.q), k = windows(p.k), v = windows(p.v);
+    auto by_image = [&](const at::Tensor& t) {
+      return windows(site, t).unflatten(0, {-1, count});
+    };  // [B, windows, heads, n, width]
+    const at::Tensor q = by_image(p.q), k = by_image(p.k), v = by_image(p.v);
     at::Tensor bias = model.parameter(site.names + "relative_position_bias_table")
                           .index_select(0, relative_positions(side).to(x.device()))
                           .reshape({n, n, heads})
@@ -55,21 +59,29 @@ class Window : public Attention {
     return tokens.defined() ? map.index_select(1, tokens) : map;
   }
 
-  std::vector<QueryKeys> query_keys(const Model& model, const AttentionSite& site, const at::Tensor& x) const override {
+  std::vector<QueryKeys> query_keys(const Model& model, const AttentionSite& site,
+                                    const at::Tensor& x) const override {
     const Projected p = project(model, site, x, {});
-    auto windows = [&](const at::Tensor& t) {
-      const int64_t side = site.block.window;
-      return split_heads(to_windows(roll_map(t, site.grid, -site.block.shift), site.grid, {side, side}), site.block.num_heads);
-    };
-    return {{windows(p.q), windows(p.k), 0}};
+    return {{windows(site, p.q), windows(site, p.k), 0}};
   }
 
   int64_t macs(const AttentionSite& site) const override {
-    return projection_macs(site) + site.tokens() * site.block.window * site.block.window * (site.qk_width() + site.v_width());
+    return projection_macs(site) +
+           site.tokens() * site.block.window * site.block.window * (site.qk_width() + site.v_width());
   }
 
-  void add_channels(const AttentionSite& site, std::vector<ChannelSlice>& out) const override { add_projection_channels(site, out); }
+  void add_channels(const AttentionSite& site, std::vector<ChannelSlice>& out) const override {
+    add_projection_channels(site, out);
+  }
   QkFold qk_fold(const AttentionSite&) const override { return QkFold::kQueryRows; }
+
+ private:
+  // [B, N, heads * width] -> [B * windows, heads, n, width]
+  static at::Tensor windows(const AttentionSite& site, const at::Tensor& t) {
+    const int64_t side = site.block.window;
+    return split_heads(to_windows(roll_map(t, site.grid, -site.block.shift), site.grid, {side, side}),
+                       site.block.num_heads);
+  }
 };
 
 }  // namespace

@@ -2,10 +2,10 @@
 
 #include <ATen/ATen.h>
 
-#include <cmath>
 #include <stdexcept>
 
 #include "model/attention.h"
+#include "model/infer.h"
 #include "model/layout.h"
 #include "vitrim/core/suggest.h"
 #include "vitrim/model/channels.h"
@@ -16,7 +16,9 @@ namespace vitrim::model {
 void Family::add_transition(const ModelSpec&, int, std::vector<ParameterInfo>&) const {}
 int64_t Family::transition_macs(const ModelSpec&, int) const { return 0; }
 at::Tensor Family::transition(const Model&, int, const at::Tensor& x) const { return x; }
-at::Tensor Family::fit(const ModelSpec&, const ParameterInfo&, const at::Tensor& tensor) const { return tensor; }
+at::Tensor Family::fit(const ModelSpec&, const ParameterInfo&, const at::Tensor& tensor) const {
+  return tensor;
+}
 void Family::add_classifier(const ModelSpec& spec, std::vector<ParameterInfo>& out) const {
   if (spec.num_classes > 0) add_linear(out, "head", spec.num_classes, spec.feature_dim());
 }
@@ -29,20 +31,22 @@ struct Named {
 };
 
 const std::vector<Named>& registry() {
-  static const std::vector<Named> families = {{"vit", &vit_family()},   {"swin", &swin_family()},     {"flatten_swin", &flatten_swin_family()},
-                                              {"pvt", &pvt_family()},   {"pvt_v2", &pvt_v2_family()}, {"cswin", &cswin_family()}};
+  static const std::vector<Named> families = {
+      {"vit", &vit_family()}, {"swin", &swin_family()},     {"flatten_swin", &flatten_swin_family()},
+      {"pvt", &pvt_family()}, {"pvt_v2", &pvt_v2_family()}, {"cswin", &cswin_family()}};
   return families;
 }
 
 }  // namespace
 
 const Family& family_of(const ModelSpec& spec) {
-  std::vector<std::string> names;
   for (const Named& known : registry()) {
     if (known.name == spec.family) return *known.family;
-    names.push_back(known.name);
   }
-  throw std::invalid_argument("[model::family_of] unknown model family '" + spec.family + "'; did you mean '" + nearest(spec.family, names) + "'?");
+  std::vector<std::string> names;
+  for (const Named& known : registry()) names.push_back(known.name);
+  throw std::invalid_argument("[model::family_of] unknown model family '" + spec.family +
+                              "'; did you mean '" + nearest(spec.family, names) + "'?");
 }
 
 std::vector<const Family*> all_families() {
@@ -58,26 +62,31 @@ Output classify_average(const Model& model, const at::Tensor& x, const std::stri
   return out;
 }
 
-at::Tensor embed_patches(const Model& model, const at::Tensor& planes, int64_t side, const std::string& prefix) {
+at::Tensor embed_patches(const Model& model, const at::Tensor& planes, int64_t side,
+                         const std::string& prefix) {
   const int64_t rows = planes.size(2) / side, columns = planes.size(3) / side;
   const at::Tensor patches = planes.reshape({planes.size(0), planes.size(1), rows, side, columns, side})
                                  .permute({0, 2, 4, 1, 3, 5})
                                  .reshape({planes.size(0), rows * columns, -1});
   const at::Tensor weight = model.compute_weight(prefix + ".weight");
-  return at::linear(patches.to(model.device(), model.compute_dtype()), weight.reshape({weight.size(0), -1}), model.compute_weight(prefix + ".bias"))
+  return at::linear(patches.to(model.device(), model.compute_dtype()), weight.reshape({weight.size(0), -1}),
+                    model.compute_weight(prefix + ".bias"))
       .to(at::kFloat);
 }
 
 at::Tensor resize_positions(const at::Tensor& table, Grid grid) {
   const int64_t old = table.size(1);
-  const auto side = static_cast<int64_t>(std::llround(std::sqrt(static_cast<double>(old))));
-  if (old == grid.size() || old == 0 || side * side != old) return table;
+  const int64_t side = side_of(old);
+  if (old == grid.size() || side == 0) return table;
   const at::Tensor map = table.to(at::kFloat).reshape({1, side, side, -1}).permute({0, 3, 1, 2});
-  const at::Tensor resized = at::_upsample_bicubic2d_aa(map, {grid.height, grid.width}, /*align_corners=*/false);
+  const at::Tensor resized =
+      at::_upsample_bicubic2d_aa(map, {grid.height, grid.width}, /*align_corners=*/false);
   return resized.permute({0, 2, 3, 1}).reshape({1, grid.size(), -1});
 }
 
-at::Tensor to_planes(const at::Tensor& x, Grid grid) { return x.transpose(1, 2).reshape({x.size(0), x.size(2), grid.height, grid.width}); }
+at::Tensor to_planes(const at::Tensor& x, Grid grid) {
+  return x.transpose(1, 2).reshape({x.size(0), x.size(2), grid.height, grid.width});
+}
 
 namespace {
 
@@ -127,18 +136,26 @@ std::vector<ParameterInfo> parameter_layout(const ModelSpec& spec) {
   return out;
 }
 
-std::string block_prefix(const ModelSpec& spec, int block) { return family_of(spec).block_prefix(spec, block); }
-std::string projection_name(const ModelSpec& spec, int block) { return family_of(spec).attention_prefix(spec, block) + "proj"; }
-std::vector<std::string> stream_writers(const ModelSpec& spec, int stage) { return family_of(spec).stream_writers(spec, stage); }
+std::string block_prefix(const ModelSpec& spec, int block) {
+  return family_of(spec).block_prefix(spec, block);
+}
+std::string projection_name(const ModelSpec& spec, int block) {
+  return family_of(spec).attention_prefix(spec, block) + "proj";
+}
+std::vector<std::string> stream_writers(const ModelSpec& spec, int stage) {
+  return family_of(spec).stream_writers(spec, stage);
+}
 bool has_mlp_convolution(const ModelSpec& spec) { return family_of(spec).mlp_convolution(); }
 
 std::vector<ChannelSlice> channel_slices(const ModelSpec& spec, int index) {
   const BlockSpec& block = spec.blocks[static_cast<size_t>(index)];
   std::vector<ChannelSlice> out;
   const std::string prefix = block_prefix(spec, index);
-  for (const char* name : {"mlp.fc1.weight", "mlp.fc1.bias"}) out.push_back({prefix + name, 0, 0, ChannelGroup::kMlp});
+  for (const char* name : {"mlp.fc1.weight", "mlp.fc1.bias"})
+    out.push_back({prefix + name, 0, 0, ChannelGroup::kMlp});
   if (has_mlp_convolution(spec)) {
-    for (const char* name : {"mlp.dwconv.dwconv.weight", "mlp.dwconv.dwconv.bias"}) out.push_back({prefix + name, 0, 0, ChannelGroup::kMlp});
+    for (const char* name : {"mlp.dwconv.dwconv.weight", "mlp.dwconv.dwconv.bias"})
+      out.push_back({prefix + name, 0, 0, ChannelGroup::kMlp});
   }
   out.push_back({prefix + "mlp.fc2.weight", 1, 0, ChannelGroup::kMlp});
   if (block.attention == AttentionKind::kNone) return out;
@@ -151,8 +168,10 @@ std::vector<ChannelSlice> channel_slices(const ModelSpec& spec, int index) {
 std::vector<QueryKeys> query_keys(const Model& model, int block, const at::Tensor& x) {
   const AttentionKind kind = model.spec().blocks[static_cast<size_t>(block)].attention;
   if (kind == AttentionKind::kNone) return {};
-  const at::Tensor normed = model.layer_norm(x, block_prefix(model.spec(), block) + "norm1").to(model.compute_dtype());
-  std::vector<QueryKeys> out = attention_of(kind).query_keys(model, attention_site(model.spec(), block), normed);
+  const at::Tensor normed =
+      model.layer_norm(x, block_prefix(model.spec(), block) + "norm1").to(model.compute_dtype());
+  std::vector<QueryKeys> out =
+      attention_of(kind).query_keys(model, attention_site(model.spec(), block), normed);
   for (QueryKeys& part : out) {
     part.q = part.q.to(at::kFloat);
     part.k = part.k.to(at::kFloat);
@@ -160,7 +179,9 @@ std::vector<QueryKeys> query_keys(const Model& model, int block, const at::Tenso
   return out;
 }
 
-bool is_linear_attention(AttentionKind kind) { return kind == AttentionKind::kFocusedLinear || kind == AttentionKind::kCrossFocusedLinear; }
+bool is_linear_attention(AttentionKind kind) {
+  return kind == AttentionKind::kFocusedLinear || kind == AttentionKind::kCrossFocusedLinear;
+}
 
 QkFold qk_fold(const ModelSpec& spec, int block) {
   return attention_of(spec.blocks[static_cast<size_t>(block)].attention).qk_fold(attention_site(spec, block));
@@ -192,6 +213,8 @@ int64_t embedding_macs(const ModelSpec& spec) {
   return total;
 }
 
-int64_t classifier_macs(const ModelSpec& spec) { return spec.feature_dim() * spec.num_classes * (spec.distillation_token ? 2 : 1); }
+int64_t classifier_macs(const ModelSpec& spec) {
+  return spec.feature_dim() * spec.num_classes * (spec.distillation_token ? 2 : 1);
+}
 
 }  // namespace vitrim::model

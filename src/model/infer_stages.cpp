@@ -1,4 +1,5 @@
-// Reads the architecture of models with stages off the names and shapes of their tensors: Swin, PVT, CSwin and FLatten's forms of them.
+// Reads the architecture of models with stages off the names and shapes of their tensors: Swin, PVT, CSwin
+// and FLatten's forms of them.
 
 #include <ATen/ATen.h>
 
@@ -11,13 +12,17 @@ namespace vitrim::model {
 
 namespace {
 
-int64_t rows(const checkpoint::StateDict& state, const std::string& name, int64_t dims, int64_t dim = 0) { return need(state, name, dims).size(dim); }
+int64_t rows(const checkpoint::StateDict& state, const std::string& name, int64_t dims, int64_t dim = 0) {
+  return need(state, name, dims).size(dim);
+}
 
 // What the shapes can't tell about a stage's heads; FLatten's depthwise filters tell the width of one.
-int64_t heads_of(const checkpoint::StateDict& state, const LoadHints& hints, size_t stage, size_t stages, const std::string& filters, int64_t width, int64_t usual) {
+int64_t heads_of(const checkpoint::StateDict& state, const LoadHints& hints, size_t stage, size_t stages,
+                 const std::string& filters, int64_t width, int64_t usual) {
   if (!hints.num_heads.empty()) {
     if (hints.num_heads.size() != 1 && hints.num_heads.size() != stages) {
-      throw std::invalid_argument("[model::infer_spec] " + std::to_string(hints.num_heads.size()) + " numbers of heads for " + std::to_string(stages) + " stages");
+      throw std::invalid_argument("[model::infer_spec] " + std::to_string(hints.num_heads.size()) +
+                                  " numbers of heads for " + std::to_string(stages) + " stages");
     }
     return hints.num_heads.size() == 1 ? hints.num_heads[0] : hints.num_heads[stage];
   }
@@ -26,23 +31,30 @@ int64_t heads_of(const checkpoint::StateDict& state, const LoadHints& hints, siz
 }
 
 // Widths of a block's attention from its value projection's columns and all its rows.
-void set_widths(const checkpoint::StateDict& state, const std::string& place, BlockSpec& block, int64_t projected, int64_t values) {
+void set_widths(const checkpoint::StateDict& state, const std::string& place, BlockSpec& block,
+                int64_t projected, int64_t values) {
   const int64_t heads = block.num_heads;
   if (heads <= 0 || values % heads != 0 || projected <= values || (projected - values) % (2 * heads) != 0) {
-    refuse(state, place, "num_heads " + std::to_string(heads) + " does not divide the attention's channels; pass --num-heads, one a stage");
+    refuse(state, place,
+           "num_heads " + std::to_string(heads) +
+               " does not divide the attention's channels; pass --num-heads, one a stage");
   }
   block.v_dim = values / heads;
   block.qk_dim = (projected - values) / (2 * heads);
 }
 
-int64_t count_stages(const checkpoint::StateDict& state, const std::string& prefix, const std::string& suffix, int64_t first) {
+int64_t count_stages(const checkpoint::StateDict& state, const std::string& prefix, const std::string& suffix,
+                     int64_t first) {
   const int64_t stages = count_numbered(state, prefix, suffix, first);
-  if (stages < 1 || stages > 16) refuse(state, prefix + std::to_string(first) + suffix, "found " + std::to_string(stages) + " stages, expected 1 to 16");
+  if (stages < 1 || stages > 16)
+    refuse(state, prefix + std::to_string(first) + suffix,
+           "found " + std::to_string(stages) + " stages, expected 1 to 16");
   return stages;
 }
 
 // A model's beginning that all have.
-ModelSpec begin(const checkpoint::StateDict& state, const std::string& family, const std::string& patches, double eps) {
+ModelSpec begin(const checkpoint::StateDict& state, const std::string& family, const std::string& patches,
+                double eps) {
   ModelSpec spec;
   spec.family = family;
   spec.embed_dim = rows(state, patches, 4);
@@ -52,7 +64,8 @@ ModelSpec begin(const checkpoint::StateDict& state, const std::string& family, c
   spec.embed_prefix_tokens = false;
   spec.pooling = Pooling::kAverage;
   spec.norm_eps = as_number(metadata_value(state, {"norm_eps", "eps"})).value_or(eps);
-  if (const auto power = as_number(metadata_value(state, {"focusing_factor"}))) spec.focusing_factor = static_cast<int64_t>(*power);
+  if (const auto power = as_number(metadata_value(state, {"focusing_factor"})))
+    spec.focusing_factor = static_cast<int64_t>(*power);
   return spec;
 }
 
@@ -87,7 +100,8 @@ void follow_image_size(ModelSpec& spec) {
     const Grid grid = spec.block_grid(i);
     if (spec.family == "swin" || spec.family == "flatten_swin") {
       // Every second block is shifted by half a window, unless one window is the whole map.
-      const bool shifts = block.attention != AttentionKind::kNone && at.index % 2 == 1 && std::min(grid.height, grid.width) > block.window;
+      const bool shifts = block.attention != AttentionKind::kNone && at.index % 2 == 1 &&
+                          std::min(grid.height, grid.width) > block.window;
       block.shift = shifts ? block.window / 2 : 0;
     } else if (block.attention == AttentionKind::kCrossWindow && block.window > 0 && at.stage >= 2) {
       block.window = spec.image_size[0] / 32;  // as the published models have it at 224 and 384
@@ -95,22 +109,24 @@ void follow_image_size(ModelSpec& spec) {
   }
 }
 
-std::optional<ModelSpec> infer_swin(const checkpoint::StateDict& state, const LoadHints& hints, bool flatten) {
+std::optional<ModelSpec> infer_swin(const checkpoint::StateDict& state, const LoadHints& hints,
+                                    bool flatten) {
   if (!state.contains("layers.0.blocks.0.mlp.fc1.weight")) return std::nullopt;
-  const bool is_flatten = state.contains("layers.0.downsample.reduction.weight") || (!state.contains("head.fc.weight") && state.contains("head.weight"));
+  const bool is_flatten = state.contains("layers.0.downsample.reduction.weight") ||
+                          (!state.contains("head.fc.weight") && state.contains("head.weight"));
   if (is_flatten != flatten) return std::nullopt;
   ModelSpec spec = begin(state, flatten ? "flatten_swin" : "swin", "patch_embed.proj.weight", 1e-5);
   spec.patch_size = rows(state, "patch_embed.proj.weight", 4, 2);
   const int64_t stages = count_stages(state, "layers.", ".blocks.0.", 0);
-  std::vector<int64_t> windows;  // of every block; 0 where there is no attention
-  int64_t map = 0;               // of the first stage, where a buffer tells it
+  int64_t map = 0;  // of the first stage, where a buffer tells it
   for (int64_t s = 0; s < stages; ++s) {
     const std::string layer = "layers." + std::to_string(s) + ".blocks.";
     const int64_t depth = count_numbered(state, layer, ".");
     const int64_t dim = rows(state, layer + "0.norm2.weight", 1);
     spec.stages.push_back({depth, dim});
     for (int64_t j = 0; j < depth; ++j) {
-      const std::string prefix = layer + std::to_string(j) + ".", table = prefix + "attn.relative_position_bias_table";
+      const std::string prefix = layer + std::to_string(j) + ".",
+                        table = prefix + "attn.relative_position_bias_table";
       BlockSpec block = begin_block(state, prefix, dim);
       if (state.contains(prefix + "attn.qkv.weight")) {
         const int64_t values = rows(state, prefix + "attn.proj.weight", 2, 1);
@@ -120,12 +136,15 @@ std::optional<ModelSpec> infer_swin(const checkpoint::StateDict& state, const Lo
           block.window = (side_of(rows(state, table, 2)) + 1) / 2;
         } else {
           block.attention = AttentionKind::kFocusedLinear;
-          block.num_heads = heads_of(state, hints, static_cast<size_t>(s), static_cast<size_t>(stages), prefix + "attn.dwc.weight", values, dim / 32);
+          block.num_heads = heads_of(state, hints, static_cast<size_t>(s), static_cast<size_t>(stages),
+                                     prefix + "attn.dwc.weight", values, dim / 32);
           block.window = side_of(rows(state, prefix + "attn.positional_encoding", 3, 1));
         }
         if (block.window == 0) refuse(state, prefix + "attn", "its window is no square");
-        set_widths(state, prefix + "attn.qkv.weight", block, rows(state, prefix + "attn.qkv.weight", 2), values);
-        if (state.contains(prefix + "attn_mask")) map = side_of(rows(state, prefix + "attn_mask", 3)) * block.window << s;
+        set_widths(state, prefix + "attn.qkv.weight", block, rows(state, prefix + "attn.qkv.weight", 2),
+                   values);
+        if (state.contains(prefix + "attn_mask"))
+          map = side_of(rows(state, prefix + "attn_mask", 3)) * block.window << s;
       }
       spec.blocks.push_back(block);
     }
@@ -139,9 +158,13 @@ std::optional<ModelSpec> infer_swin(const checkpoint::StateDict& state, const Lo
 }
 
 std::optional<ModelSpec> infer_pvt(const checkpoint::StateDict& state, const LoadHints& hints, bool second) {
-  if (!state.contains("patch_embed1.proj.weight") || !state.contains("block1.0.mlp.fc1.weight")) return std::nullopt;
+  if (!state.contains("patch_embed1.proj.weight") || !state.contains("block1.0.mlp.fc1.weight"))
+    return std::nullopt;
   if (state.contains("norm1.weight") != second) return std::nullopt;
-  if (state.contains("cls_token")) refuse(state, "cls_token", "a PVT with a class token (the original's last stage) is not supported; FLatten-Transformer's PVT averages tokens");
+  if (state.contains("cls_token"))
+    refuse(state, "cls_token",
+           "a PVT with a class token (the original's last stage) is not supported; FLatten-Transformer's PVT "
+           "averages tokens");
   ModelSpec spec = begin(state, second ? "pvt_v2" : "pvt", "patch_embed1.proj.weight", 1e-6);
   spec.final_norm = second;
   if (!second) spec.patch_size = rows(state, "patch_embed1.proj.weight", 4, 2);
@@ -157,13 +180,20 @@ std::optional<ModelSpec> infer_pvt(const checkpoint::StateDict& state, const Loa
       BlockSpec block = begin_block(state, prefix, dim);
       if (state.contains(attention + "q.weight")) {
         const bool linear = state.contains(attention + "scale");
-        const int64_t queries = rows(state, attention + "q.weight", 2), values = rows(state, attention + "proj.weight", 2, 1);
+        const int64_t queries = rows(state, attention + "q.weight", 2),
+                      values = rows(state, attention + "proj.weight", 2, 1);
         block.attention = linear ? AttentionKind::kFocusedLinear : AttentionKind::kSoftmax;
-        if (state.contains(attention + "sr.weight")) block.sr_ratio = rows(state, attention + "sr.weight", 4, 2);
-        block.num_heads = heads_of(state, hints, static_cast<size_t>(s), static_cast<size_t>(stages), attention + "dwc.weight", values,
-                                   s < 4 && stages == 4 ? usual[static_cast<size_t>(s)] : std::max<int64_t>(1, dim / 64));
-        set_widths(state, attention + "kv.weight", block, queries + rows(state, attention + "kv.weight", 2), values);
-        if (linear && size == 0) size = (side_of(rows(state, attention + "positional_encoding", 3, 1)) * block.sr_ratio * spec.patch_size) << s;
+        if (state.contains(attention + "sr.weight"))
+          block.sr_ratio = rows(state, attention + "sr.weight", 4, 2);
+        block.num_heads = heads_of(
+            state, hints, static_cast<size_t>(s), static_cast<size_t>(stages), attention + "dwc.weight",
+            values, s < 4 && stages == 4 ? usual[static_cast<size_t>(s)] : std::max<int64_t>(1, dim / 64));
+        set_widths(state, attention + "kv.weight", block, queries + rows(state, attention + "kv.weight", 2),
+                   values);
+        if (linear && size == 0)
+          size = (side_of(rows(state, attention + "positional_encoding", 3, 1)) * block.sr_ratio *
+                  spec.patch_size)
+                 << s;
       }
       spec.blocks.push_back(block);
     }
@@ -196,11 +226,13 @@ std::optional<ModelSpec> infer_cswin(const checkpoint::StateDict& state, const L
       const std::string prefix = layer + std::to_string(j) + ".", first = prefix + "attns.0.";
       BlockSpec block = begin_block(state, prefix, dim);
       if (state.contains(prefix + "qkv.weight")) {
-        const bool linear = state.contains(first + "scale"), stripes = state.contains(prefix + "attns.1.get_v.weight");
+        const bool linear = state.contains(first + "scale"),
+                   stripes = state.contains(prefix + "attns.1.get_v.weight");
         const int64_t values = rows(state, prefix + "proj.weight", 2, 1);
         block.attention = linear ? AttentionKind::kCrossFocusedLinear : AttentionKind::kCrossWindow;
-        block.num_heads = heads_of(state, hints, static_cast<size_t>(s), static_cast<size_t>(stages), first + "dwc.weight", stripes ? values / 2 : values,
-                                   int64_t{spec.embed_dim == 96 ? 4 : 2} << s);
+        block.num_heads =
+            heads_of(state, hints, static_cast<size_t>(s), static_cast<size_t>(stages), first + "dwc.weight",
+                     stripes ? values / 2 : values, int64_t{spec.embed_dim == 96 ? 4 : 2} << s);
         // A filter's rows are one head's, its branch has half of the heads.
         if (hints.num_heads.empty() && stripes && state.contains(first + "dwc.weight")) block.num_heads *= 2;
         set_widths(state, prefix + "qkv.weight", block, rows(state, prefix + "qkv.weight", 2), values);

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "pipeline/controls.h"
+#include "pipeline/own_model.h"
 #include "pipeline/subset.h"
 #include "vitrim/analysis/layer_trace.h"
 #include "vitrim/analysis/spectrum.h"
@@ -35,14 +36,9 @@ class Stopwatch {
 };
 
 std::unique_ptr<model::Model> cut(const model::Model& dense, const std::vector<int>& layers) {
-  surgery::SpecAndWeights parts{dense.spec(), dense.parameters()};
-  parts = surgery::fold_stream_gains(surgery::remove_attention(parts, layers));
-  // The student's weights will change in place; the dense model's must not.
-  checkpoint::StateDict own;
-  for (const auto& [name, tensor] : parts.weights.entries()) own.add(name, tensor.detach().clone());
-  auto model = model::make_model(parts.spec, own);
-  model->set_compute_dtype(dense.compute_dtype());
-  return model;
+  return own_model(
+      surgery::fold_stream_gains(surgery::remove_attention({dense.spec(), dense.parameters()}, layers)),
+      dense);
 }
 
 struct Student {
@@ -50,8 +46,9 @@ struct Student {
   absorb::AbsorbReport report;
 };
 
-Student make_student(const model::Model& dense, const std::vector<int>& layers, const data::ImageBatch& calibration,
-                     const CompressOptions& options, Stopwatch* watch = nullptr) {
+Student make_student(const model::Model& dense, const std::vector<int>& layers,
+                     const data::ImageBatch& calibration, const CompressOptions& options,
+                     Stopwatch* watch = nullptr) {
   Student student{cut(dense, layers), {}};
   auto absorb = [&] {
     if (!options.absorb_layers) return;
@@ -78,15 +75,18 @@ std::vector<int> removable(const ModelSpec& spec) {
 }
 
 // Every set of the comparison, absorbed and evaluated like the chosen one.
-void run_controls(const model::Model& dense, const std::vector<int>& layers, const data::ImageBatch& calibration,
-                  const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy, const CompressOptions& options,
+void run_controls(const model::Model& dense, const std::vector<int>& layers,
+                  const data::ImageBatch& calibration, const data::Dataset* evaluation,
+                  const eval::AccuracyOptions& accuracy, const CompressOptions& options,
                   CompressResult& result) {
   analysis::LayerTraceOptions trace_options;
   trace_options.other_estimator = false;
   trace_options.group = options.analyze.te.group;
-  const analysis::LayerTrace trace = analysis::trace_layers(dense, subset(calibration, options.analyze.te_images), trace_options);
-  const auto plans = plans_to_compare(result.scores ? &*result.scores : nullptr, layers, removable(dense.spec()), trace.attention_norm,
-                                      options.random_controls, options.absorb.seed);
+  const analysis::LayerTrace trace =
+      analysis::trace_layers(dense, subset(calibration, options.analyze.te_images), trace_options);
+  const auto plans =
+      plans_to_compare(result.scores ? &*result.scores : nullptr, layers, removable(dense.spec()),
+                       trace.attention_norm, options.random_controls, options.absorb.seed);
   for (const CompressionPlan& plan : plans) {
     log_info("control " + plan.reason + ": " + format_layer_list(plan.remove_attention));
     Student student = make_student(dense, plan.remove_attention, calibration, options);
@@ -104,8 +104,9 @@ void run_controls(const model::Model& dense, const std::vector<int>& layers, con
 
 }  // namespace
 
-Compressed compress(const model::Model& dense, const data::ImageBatch& calibration, const data::Dataset* evaluation,
-                    const eval::AccuracyOptions& accuracy, const CompressOptions& options) {
+Compressed compress(const model::Model& dense, const data::ImageBatch& calibration,
+                    const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy,
+                    const CompressOptions& options) {
   Compressed out;
   CompressResult& result = out.result;
   Stopwatch watch(result.seconds);
@@ -118,7 +119,8 @@ Compressed compress(const model::Model& dense, const data::ImageBatch& calibrati
     watch.lap("analyze");
     log_info("removing the attention of " + (layers.empty() ? "no layer" : format_layer_list(layers)));
   }
-  if (!options.prune.target.empty()) result.reason = (options.remove_layers ? result.reason + "; " : "") + describe(options.prune);
+  if (!options.prune.target.empty())
+    result.reason = (options.remove_layers ? result.reason + "; " : "") + describe(options.prune);
   Student student = make_student(dense, layers, calibration, options, &watch);
   result.removed = layers;
   result.held_out_kl = student.report.kl;
@@ -126,9 +128,10 @@ Compressed compress(const model::Model& dense, const data::ImageBatch& calibrati
 
   result.dense_spec = dense.spec();
   result.compressed_spec = student.model->spec();
-  result.dense_blocks = eval::count_cost(result.dense_spec).blocks;
-  result.compressed_blocks = eval::count_cost(result.compressed_spec).blocks;
-  const eval::ModelCost before = eval::count_cost(dense.spec()), after = eval::count_cost(student.model->spec());
+  const eval::ModelCost before = eval::count_cost(dense.spec()),
+                        after = eval::count_cost(student.model->spec());
+  result.dense_blocks = before.blocks;
+  result.compressed_blocks = after.blocks;
   result.dense_params = before.params;
   result.dense_macs = before.macs;
   result.compressed_params = after.params;

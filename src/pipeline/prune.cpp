@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "pipeline/own_model.h"
 #include "pipeline/subset.h"
 #include "vitrim/core/log.h"
 #include "vitrim/prune/budget.h"
@@ -20,10 +21,13 @@ prune::Budget make_budget(const ModelSpec& spec, const PruneOptions& options) {
 
 // The same share in every unit.
 std::vector<int64_t> even_widths(const prune::Budget& budget) {
-  return budget.fit([&](double share) { return std::vector<double>(budget.units().size(), std::clamp(share, 0.0, 1.0)); }, 1);
+  return budget.fit(
+      [&](double share) { return std::vector<double>(budget.units().size(), std::clamp(share, 0.0, 1.0)); },
+      1);
 }
 
-std::vector<at::Tensor> choose(const model::Model& dense, const prune::Budget& budget, const data::ImageBatch& images, const PruneOptions& options) {
+std::vector<at::Tensor> choose(const model::Model& dense, const prune::Budget& budget,
+                               const data::ImageBatch& images, const PruneOptions& options) {
   if (options.criterion == "apma") {
     prune::IndicatorOptions indicators = options.indicators;
     indicators.score_images = options.score_images;
@@ -31,8 +35,9 @@ std::vector<at::Tensor> choose(const model::Model& dense, const prune::Budget& b
     log_info("indicators ended " + std::to_string(learned.distillation) + " nats from the dense model");
     return learned.gates;
   }
-  const std::vector<at::Tensor> scores = prune::score_channels(dense, budget.units(), prune::parse_criterion(options.criterion),
-                                                               subset(images, options.score_images), {options.indicators.batch_size, options.indicators.seed});
+  const std::vector<at::Tensor> scores = prune::score_channels(
+      dense, budget.units(), prune::parse_criterion(options.criterion), subset(images, options.score_images),
+      {options.indicators.batch_size, options.indicators.seed});
   return prune::best_channels(budget.units(), scores, even_widths(budget), options.per_head);
 }
 
@@ -46,7 +51,8 @@ void check_prune(const ModelSpec& spec, const PruneOptions& options) {
   }
 }
 
-std::unique_ptr<model::Model> prune_channels(const model::Model& dense, const data::ImageBatch& images, const PruneOptions& options) {
+std::unique_ptr<model::Model> prune_channels(const model::Model& dense, const data::ImageBatch& images,
+                                             const PruneOptions& options) {
   const prune::Budget budget = make_budget(dense.spec(), options);
   const std::vector<at::Tensor> factors = choose(dense, budget, images, options);
   // Rounding is a step function: an ulp between two machines could make two models.
@@ -54,20 +60,17 @@ std::unique_ptr<model::Model> prune_channels(const model::Model& dense, const da
   const std::vector<model::ChannelGates> gates = prune::as_gates(dense.spec(), budget.units(), factors);
   std::unique_ptr<model::Model> out;
   if (!options.masked()) {
-    const surgery::SpecAndWeights parts = surgery::cut_channels({dense.spec(), dense.parameters()}, gates);
-    checkpoint::StateDict own;  // the weights will change in place; the dense model's must not
-    for (const auto& [name, tensor] : parts.weights.entries()) own.add(name, tensor.detach().clone());
-    out = model::make_model(parts.spec, own);
+    out = own_model(surgery::cut_channels({dense.spec(), dense.parameters()}, gates), dense);
   } else {
     out = dense.clone();
     for (int i = 0; i < out->num_blocks(); ++i) out->set_gates(i, gates[static_cast<size_t>(i)]);
   }
-  out->set_compute_dtype(dense.compute_dtype());
   return out;
 }
 
 std::string describe(const PruneOptions& options) {
-  std::string text = options.criterion + ", " + options.target + (options.attention_only ? " of the attention's MACs" : " of the MACs");
+  std::string text = options.criterion + ", " + options.target +
+                     (options.attention_only ? " of the attention's MACs" : " of the MACs");
   if (options.scope == prune::Scope::kAttentionAndMlp) text += ", attention and MLP";
   text += ", multiples of " + std::to_string(options.round);
   if (!options.indicators.similarity) text += ", without similarity";

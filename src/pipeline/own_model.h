@@ -1,0 +1,22 @@
+#pragma once
+// A model with weights of its own.
+
+#include <memory>
+
+#include "vitrim/model/model.h"
+#include "vitrim/surgery/remove_attention.h"
+
+namespace vitrim::pipeline {
+
+/// The model of `parts` with copies of their weights, which may then change in place while the model they
+/// were cut from stays; computes as `like` does.
+inline std::unique_ptr<model::Model> own_model(const surgery::SpecAndWeights& parts,
+                                               const model::Model& like) {
+  checkpoint::StateDict own;
+  for (const auto& [name, tensor] : parts.weights.entries()) own.add(name, tensor.detach().clone());
+  auto model = model::make_model(parts.spec, own);
+  model->set_compute_dtype(like.compute_dtype());
+  return model;
+}
+
+}  // namespace vitrim::pipeline
