@@ -6,35 +6,16 @@ usage: benchmarks/cifar100_table.py [RESULTS_DIR]; Markdown on standard output. 
 
 import glob
 import json
-import math
 import os
-import random
 import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from paired import mcnemar, paired  # noqa: E402
 
 ROWS = [("dense", "dense, fine-tuned from ImageNet"), ("dense_longer", "dense, fine-tuned as long as the rows below"),
         ("nose_25", "NOSE 25 %, diluted"), ("nose_33", "NOSE 33 %, diluted"), ("random_25", "random 25 %, diluted"),
         ("first_25", "first 25 %, diluted"), ("cut_25", "NOSE's set cut at once, fine-tuned"), ("cut_33", "NOSE's 33 % cut at once, fine-tuned"),
         ("absorbed_25", "NOSE's set absorbed, fine-tuned"), ("absorbed_33", "NOSE's 33 % absorbed, fine-tuned")]
-
-
-def mcnemar(a, b):
-    """Exact, two-sided."""
-    lost, won = sum(x == "1" and y == "0" for x, y in zip(a, b)), sum(x == "0" and y == "1" for x, y in zip(a, b))
-    n, k = lost + won, min(lost, won)
-    return min(1.0, 2 * sum(math.comb(n, i) for i in range(k + 1)) / 2**n) if n else 1.0
-
-
-def paired(a, b):
-    """Difference b - a in points with its bootstrap interval over images."""
-    d = [int(y) - int(x) for x, y in zip(a, b)]
-    draw = random.Random(0)
-    n, counts = len(d), [d.count(v) for v in (-1, 0, 1)]
-    means = []
-    for _ in range(2000):  # the resampled sum depends only on how often each of the three values is drawn
-        s = sum(draw.choices((-1, 0, 1), counts, k=n))
-        means.append(100 * s / n)
-    means.sort()
-    return 100 * sum(d) / n, means[50], means[1949]
 
 
 def main():

@@ -25,6 +25,8 @@ install(TARGETS ${_modules} vitrim_all EXPORT vitrimTargets
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT vitrimTargets NAMESPACE vitrim:: DESTINATION ${_package})
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/vitrim DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+install(TARGETS vitrim_c LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+set_target_properties(vitrim_c PROPERTIES INSTALL_RPATH "${VITRIM_TORCH_LIB_DIR}")
 install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 # The program finds LibTorch where the build found it, in the build tree and in the installed one.

@@ -97,6 +97,8 @@ void add_inspect(CLI::App& app, Context& context);
 void add_eval(CLI::App& app, Context& context);
 void add_analyze(CLI::App& app, Context& context);
 void add_compress(CLI::App& app, Context& context);
+void add_bench(CLI::App& app, Context& context);
+void add_merge(CLI::App& app, Context& context);
 void add_prune(CLI::App& app, Context& context);
 void add_report(CLI::App& app, Context& context);
 void add_train(CLI::App& app, Context& context);

@@ -98,8 +98,8 @@ namespace {
 
 void print_result(const CompressResult& r, const std::string& output) {
   auto change = [](int64_t before, int64_t after) { return 100.0 * static_cast<double>(after - before) / static_cast<double>(before); };
-  const std::string removed = r.removed.empty() ? "no layer" : "the attention of " + format_layer_list(r.removed);
-  std::printf("removed %s (%s): %s parameters (%+.1f %%), %s MACs (%+.1f %%)\n", removed.c_str(), r.reason.c_str(), millions(r.compressed_params).c_str(),
+  const std::string what = r.removed.empty() ? r.reason : "removed the attention of " + format_layer_list(r.removed) + " (" + r.reason + ")";
+  std::printf("%s: %s parameters (%+.1f %%), %s MACs (%+.1f %%)\n", what.c_str(), millions(r.compressed_params).c_str(),
               change(r.dense_params, r.compressed_params), billions(r.compressed_macs).c_str(), change(r.dense_macs, r.compressed_macs));
   if (r.dense && r.compressed && r.paired) {
     std::printf("top-1 %s -> %s on %lld images; paired difference %+.1f points (95 %% interval %+.1f to %+.1f, McNemar p = %.2g)\n",

@@ -1,11 +1,16 @@
 // vitrim eval: accuracy of a model on labelled images.
 
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
 #include <cstdio>
 
 #include "command.h"
 #include "ranks.h"
 #include "vitrim/core/artifact_json.h"
+#include "vitrim/core/error.h"
 #include "vitrim/eval/accuracy.h"
+#include "vitrim/runtime/engine.h"
 
 namespace vitrim::app {
 
@@ -15,7 +20,7 @@ struct EvalFlags {
   CommonFlags common;
   ModelFlags model;
   DataFlags data;
-  std::string source;
+  std::string source, engine = "libtorch";
 };
 
 void run(const EvalFlags& flags, const Context& context) {
@@ -29,6 +34,18 @@ void run(const EvalFlags& flags, const Context& context) {
   options.threads = flags.common.threads;
   options.max_corrupt = flags.data.max_corrupt;
   options.group = group.get();
+  std::unique_ptr<runtime::Engine> engine;
+  if (flags.engine == "native") {
+    const std::string reason = runtime::why_not(model->spec());
+    if (!reason.empty()) throw Error(reason + " (--engine libtorch)");
+    engine = std::make_unique<runtime::Engine>(model->spec(), model->parameters(),
+                                               runtime::EngineOptions{at::get_num_threads(), runtime::parse_precision(flags.common.precision)});
+    options.logits = [&](const at::Tensor& images) {
+      const at::Tensor input = images.contiguous(), out = at::empty({images.size(0), engine->outputs()});
+      engine->run(input.const_data_ptr<float>(), images.size(0), out.data_ptr<float>());
+      return out;
+    };
+  }
   EvalResult result = eval::evaluate(*model, *dataset, options);
   result.manifest = manifest_of(context, flags.common, dataset->fingerprint());
   result.model = flags.model.model;
@@ -49,6 +66,7 @@ void add_eval(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("eval", "accuracy of a model on labelled images");
   flags->model.add_to(*command);
   command->add_option("--data", flags->source, "image folder, tar shards, CIFAR .bin file, or synthetic:SPLIT[:COUNT]")->required();
+  command->add_option("--engine", flags->engine, "libtorch, or native: vitrim's CPU engine (ViTs)")->check(CLI::IsMember({"native", "libtorch"}))->capture_default_str();
   flags->data.add_to(*command);
   flags->common.add_to(*command);
   command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });

@@ -13,6 +13,7 @@
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
 #include "vitrim/core/manifest.h"
+#include "vitrim/runtime/isa.h"
 
 namespace {
 
@@ -43,6 +44,11 @@ int fail(const std::string& message) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  try {
+    vitrim::runtime::cap_libraries();  // they read their limits once
+  } catch (const std::exception& error) {
+    return fail(error.what());
+  }
   wait_asleep(argv);
   keep_memory();
   std::signal(SIGINT, on_signal);

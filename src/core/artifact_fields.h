@@ -5,6 +5,7 @@
 #include "core/json_fields.h"
 #include "core/model_spec_fields.h"
 #include "vitrim/core/artifacts.h"
+#include "vitrim/core/bench_artifacts.h"
 #include "vitrim/core/train_artifacts.h"
 
 namespace vitrim {
@@ -113,6 +114,12 @@ void fields(auto& f, json::Is<BlockCost> auto& cost) {
   f("attention_macs", cost.attention_macs);
 }
 
+void fields(auto& f, json::Is<MergedPicture> auto& picture) {
+  f("name", picture.name);
+  f("image", picture.image);
+  f("place", picture.place);
+}
+
 void fields(auto& f, json::Is<CompressResult> auto& result) {
   f.document("compress", 1);
   f("manifest", result.manifest);
@@ -132,7 +139,43 @@ void fields(auto& f, json::Is<CompressResult> auto& result) {
   f.unless("dense_blocks", result.dense_blocks, std::vector<BlockCost>{});
   f.unless("compressed_blocks", result.compressed_blocks, std::vector<BlockCost>{});
   f("compressed_spectrum", result.compressed_spectrum);
+  f.unless("pictures", result.pictures, std::vector<MergedPicture>{});
   f("scores", result.scores);
+}
+
+void fields(auto& f, json::Is<BenchRow> auto& row) {
+  f("name", row.name);
+  f("model", row.model);
+  f("engine", row.engine);
+  f("precision", row.precision);
+  f("batch", row.batch);
+  f("params", row.params);
+  f("macs", row.macs);
+  f("rounds", row.rounds);
+  f("latency", row.latency);
+  f("latency_p10", row.latency_p10);
+  f("latency_p90", row.latency_p90);
+  f("images_per_second", row.images_per_second);
+  f("tflops", row.tflops);
+  f("share_of_peak", row.share_of_peak);
+  f("speedup", row.speedup);
+  f("speedup_p10", row.speedup_p10);
+  f("speedup_p90", row.speedup_p90);
+  f("predicted", row.predicted);
+  f("weight_bytes", row.weight_bytes);
+  f("work_bytes", row.work_bytes);
+}
+
+void fields(auto& f, json::Is<BenchResult> auto& result) {
+  f.document("bench", 1);
+  f("manifest", result.manifest);
+  f("device", result.device);
+  f("threads", result.threads);
+  f("tile_peak", result.tile_peak);
+  f("library_peak", result.library_peak);
+  f("output_difference", result.output_difference);
+  f("peak_memory", result.peak_memory);
+  f("rows", result.rows);
 }
 
 /// What lines of a log about steps and about epochs have in common.

@@ -37,6 +37,10 @@ CompressResult compress_result_from_json(std::string_view text, const std::strin
   return json::from_text<CompressResult>(text, source);
 }
 
+std::string to_json(const BenchResult& result) { return indented(result); }
+
+BenchResult bench_result_from_json(std::string_view text, const std::string& source) { return json::from_text<BenchResult>(text, source); }
+
 TrainResult train_result_from_json(std::string_view text, const std::string& source) {
   return json::from_text<TrainResult>(text, source);
 }

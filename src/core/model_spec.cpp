@@ -1,5 +1,6 @@
 #include "vitrim/core/model_spec.h"
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
@@ -38,6 +39,7 @@ void validate_region(const BlockSpec& block, const std::string& where, Grid grid
     fail(where + "sr_ratio " + std::to_string(block.sr_ratio) + " does not fit this attention on a map of " + map + " tokens");
   }
   if (is_cross(block.attention) && block.window > 0 && block.num_heads % 2 != 0) fail(where + "stripes need an even number of heads");
+  check_range(where, "merge", block.merge, 0);
   if (block.own_filters && !is_linear(block.attention)) fail(where + "own_filters belongs to focused linear attention");
 }
 
@@ -48,6 +50,7 @@ void validate_block(const BlockSpec& block, const std::string& where, int64_t em
          std::to_string(embed_dim));
   }
   if (block.attention == AttentionKind::kNone) {
+    if (block.merge != 0) fail(where + "a block without attention merges no tokens");
     if (block.num_heads != 0 || block.qk_dim != 0 || block.v_dim != 0) {
       fail(where + "num_heads, qk_dim and v_dim must be 0 where there is no attention");
     }
@@ -104,6 +107,34 @@ ModelSpec::Position ModelSpec::position(int block) const {
   return at;
 }
 
+int64_t ModelSpec::attention_tokens(int block) const {
+  int64_t tokens = block_tokens(block);
+  for (int i = 0; i < block; ++i) tokens -= blocks[static_cast<size_t>(i)].merge;
+  return tokens;
+}
+
+int64_t ModelSpec::mlp_tokens(int block) const { return attention_tokens(block) - blocks[static_cast<size_t>(block)].merge; }
+
+bool ModelSpec::merges() const {
+  return std::any_of(blocks.begin(), blocks.end(), [](const BlockSpec& block) { return block.merge > 0; });
+}
+
+namespace {
+
+void validate_merging(const ModelSpec& spec) {
+  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
+    const BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
+    if (block.merge == 0) continue;
+    const std::string where = "block " + std::to_string(i) + ": ";
+    if (spec.family != "vit" || block.attention != AttentionKind::kSoftmax) fail(where + "only ViTs' blocks that keep their attention merge tokens");
+    if (block.merge > spec.most_merged(i)) {
+      fail(where + "merges " + std::to_string(block.merge) + " pairs of " + std::to_string(spec.attention_tokens(i)) + " tokens, more than half of those that may merge");
+    }
+  }
+}
+
+}  // namespace
+
 void validate(const ModelSpec& spec) {
   if (spec.family.empty()) fail("family is empty");
   check_range("", "patch_size", spec.patch_size, 1);
@@ -138,6 +169,7 @@ void validate(const ModelSpec& spec) {
     validate_block(spec.blocks[static_cast<size_t>(i)], "block " + std::to_string(i) + ": ", spec.stage_dim(spec.position(i).stage),
                    spec.block_grid(i));
   }
+  validate_merging(spec);
   if (spec.preprocess) validate_preprocess(*spec.preprocess);
 }
 

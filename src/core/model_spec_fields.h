@@ -69,6 +69,7 @@ void fields(auto& f, json::Is<BlockSpec> auto& block) {
   f.unless("window", block.window, int64_t{0});
   f.unless("shift", block.shift, int64_t{0});
   f.unless("sr_ratio", block.sr_ratio, int64_t{1});
+  f.unless("merge", block.merge, int64_t{0});
   f.unless("own_filters", block.own_filters, false);
 }
 

@@ -50,13 +50,20 @@ void check_labels(const model::Model& model, const std::vector<int64_t>& labels,
   }
 }
 
-void run(const model::Model& model, const data::ImageBatch& images, int64_t batch_size, Counter& counter, Progress& progress) {
+void run(const model::Model& model, const data::ImageBatch& images, const AccuracyOptions& options, Counter& counter, Progress& progress) {
   const at::NoGradGuard no_grad;
   at::Tensor logits = at::empty({images.size(), model.spec().num_classes});
-  model::for_each_batch(images.size(), batch_size, [&](int, int64_t begin, int64_t end) {
-    logits.slice(0, begin, end).copy_(model.forward(normalized(images, begin, end)).logits);
+  for (int64_t begin = 0; options.logits && begin < images.size(); begin += options.batch_size) {
+    const int64_t end = std::min(images.size(), begin + options.batch_size);
+    logits.slice(0, begin, end).copy_(options.logits(normalized(images, begin, end)));
     progress.advance(end - begin);
-  });
+  }
+  if (!options.logits) {
+    model::for_each_batch(images.size(), options.batch_size, [&](int, int64_t begin, int64_t end) {
+      logits.slice(0, begin, end).copy_(model.forward(normalized(images, begin, end)).logits);
+      progress.advance(end - begin);
+    });
+  }
   counter.add(logits, images.labels, 0);
 }
 
@@ -113,7 +120,7 @@ EvalResult evaluate(const model::Model& model, const data::Dataset& dataset, con
     std::iota(load.indices.begin(), load.indices.end(), begin);
     const data::ImageBatch images = data::load_images(dataset, load);
     corrupt += static_cast<int64_t>(images.corrupt.size());
-    run(model, images, options.batch_size, counter, progress);
+    run(model, images, options, counter, progress);
   }
   add_ranks(group, counter, corrupt, options.max_corrupt, dataset.description());
   return finish(model, std::move(counter), dataset.description());
@@ -123,7 +130,9 @@ EvalResult evaluate(const model::Model& model, const data::ImageBatch& images, i
   check_labels(model, images.labels, images.description, 0);
   Counter counter;
   Progress progress("evaluate", images.size(), "images");
-  run(model, images, batch_size, counter, progress);
+  AccuracyOptions options;
+  options.batch_size = batch_size;
+  run(model, images, options, counter, progress);
   return finish(model, std::move(counter), images.description);
 }
 

@@ -38,13 +38,13 @@ class CrossWindow : public Attention {
     }
   }
 
-  at::Tensor mix(const Model& model, const AttentionSite& site, const at::Tensor& x, const at::Tensor& tokens, const at::Tensor& qk_gate) const override {
+  at::Tensor mix(const Model& model, const AttentionSite& site, const at::Tensor& x, const MixRequest& request) const override {
     const Projected p = project(model, site, x, {});
     std::vector<at::Tensor> parts;
     for (const Branch& branch : branches(site)) {
       at::Tensor q = stripes(site, branch, p.q, site.block.qk_dim);
       const at::Tensor k = stripes(site, branch, p.k, site.block.qk_dim), v = stripes(site, branch, p.v, site.block.v_dim);
-      const at::Tensor gate = qk_gate.defined() ? qk_gate.narrow(0, branch.head_begin, branch.heads) : qk_gate;
+      const at::Tensor gate = request.qk_gate.defined() ? request.qk_gate.narrow(0, branch.head_begin, branch.heads) : request.qk_gate;
       at::Tensor mixed;
       if (linear_) {
         mixed = focused_mix(model, site, branch.names, q, k, v, branch.heads, branch.stripe, gate);
@@ -57,7 +57,7 @@ class CrossWindow : public Attention {
       parts.push_back(from_windows(mixed + positions, site.grid, branch.stripe));
     }
     const at::Tensor map = parts.size() > 1 ? at::cat(parts, 2) : parts[0];
-    return tokens.defined() ? map.index_select(1, tokens) : map;
+    return request.tokens.defined() ? map.index_select(1, request.tokens) : map;
   }
 
   std::vector<QueryKeys> query_keys(const Model& model, const AttentionSite& site, const at::Tensor& x) const override {

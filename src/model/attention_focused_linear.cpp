@@ -17,12 +17,12 @@ class FocusedLinear : public Attention {
     add_projection_parameters(site, out);
   }
 
-  at::Tensor mix(const Model& model, const AttentionSite& site, const at::Tensor& x, const at::Tensor& tokens, const at::Tensor& qk_gate) const override {
+  at::Tensor mix(const Model& model, const AttentionSite& site, const at::Tensor& x, const MixRequest& request) const override {
     const Projected p = project(model, site, x, {});
     const Grid window = region(site);
-    const at::Tensor mixed = focused_mix(model, site, site.names, windows(site, p.q), windows(site, p.k), windows(site, p.v), site.block.num_heads, window, qk_gate);
+    const at::Tensor mixed = focused_mix(model, site, site.names, windows(site, p.q), windows(site, p.k), windows(site, p.v), site.block.num_heads, window, request.qk_gate);
     const at::Tensor map = roll_map(from_windows(mixed, site.grid, window), site.grid, site.block.shift);
-    return tokens.defined() ? map.index_select(1, tokens) : map;
+    return request.tokens.defined() ? map.index_select(1, request.tokens) : map;
   }
 
   std::vector<QueryKeys> query_keys(const Model& model, const AttentionSite& site, const at::Tensor& x) const override {

@@ -18,10 +18,14 @@ class Softmax : public Attention {
     add_norm(out, site.names + "k_norm", site.block.qk_dim);
   }
 
-  at::Tensor mix(const Model& model, const AttentionSite& site, const at::Tensor& x, const at::Tensor& tokens, const at::Tensor& qk_gate) const override {
-    Projected p = project(model, site, x, tokens);
-    if (qk_gate.defined()) p.q = p.q * flat_gate(qk_gate, p.q);
-    return join_heads(softmax_mix(heads_of(model, site, p.q, "q_norm"), heads_of(model, site, p.k, "k_norm"), split_heads(p.v, site.block.num_heads), {}));
+  at::Tensor mix(const Model& model, const AttentionSite& site, const at::Tensor& x, const MixRequest& request) const override {
+    Projected p = project(model, site, x, request.tokens);
+    if (request.qk_gate.defined()) p.q = p.q * flat_gate(request.qk_gate, p.q);
+    const at::Tensor keys = heads_of(model, site, p.k, "k_norm");
+    if (request.mean_keys) *request.mean_keys = keys.to(at::kFloat).mean(1);
+    at::Tensor bias;
+    if (request.log_sizes.defined()) bias = request.log_sizes.to(keys.scalar_type()).unsqueeze(1).unsqueeze(1);
+    return join_heads(softmax_mix(heads_of(model, site, p.q, "q_norm"), keys, split_heads(p.v, site.block.num_heads), bias));
   }
 
   std::vector<QueryKeys> query_keys(const Model& model, const AttentionSite& site, const at::Tensor& x) const override {
@@ -30,8 +34,7 @@ class Softmax : public Attention {
   }
 
   int64_t macs(const AttentionSite& site) const override {
-    const int64_t keys = site.prefix + key_grid(site).size();
-    return projection_macs(site) + site.tokens() * keys * (site.qk_width() + site.v_width());
+    return projection_macs(site) + site.tokens() * num_keys(site) * (site.qk_width() + site.v_width());
   }
 
   void add_channels(const AttentionSite& site, std::vector<ChannelSlice>& out) const override { add_projection_channels(site, out); }

@@ -38,11 +38,10 @@ class Window : public Attention {
     add_projection_parameters(site, out);
   }
 
-  at::Tensor mix(const Model& model, const AttentionSite& site, const at::Tensor& x, const at::Tensor& tokens,
-                 const at::Tensor& qk_gate) const override {
+  at::Tensor mix(const Model& model, const AttentionSite& site, const at::Tensor& x, const MixRequest& request) const override {
     const int64_t heads = site.block.num_heads, side = site.block.window, shift = site.block.shift;
     Projected p = project(model, site, x, {});
-    if (qk_gate.defined()) p.q = p.q * flat_gate(qk_gate, p.q);
+    if (request.qk_gate.defined()) p.q = p.q * flat_gate(request.qk_gate, p.q);
     const int64_t n = side * side, count = site.grid.size() / n;
     auto by_image = [&](const at::Tensor& t) {
       return windows(site, t).unflatten(0, {-1, count});
@@ -56,7 +55,7 @@ class Window : public Attention {
     if (shift > 0) bias = bias + edge_mask(site.grid, side, shift).to(x.device());
     const at::Tensor mixed = join_heads(softmax_mix(q, k, v, bias.to(q.scalar_type()))).flatten(0, 1);
     const at::Tensor map = roll_map(from_windows(mixed, site.grid, {side, side}), site.grid, shift);
-    return tokens.defined() ? map.index_select(1, tokens) : map;
+    return request.tokens.defined() ? map.index_select(1, request.tokens) : map;
   }
 
   std::vector<QueryKeys> query_keys(const Model& model, const AttentionSite& site,

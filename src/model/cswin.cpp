@@ -40,7 +40,7 @@ class Cswin : public Family {
   at::Tensor transition(const Model& model, int stage, const at::Tensor& x) const override {
     return tokens(model, model.convolution(to_planes(x, model.spec().stage_grid(stage - 1)), step(stage) + "conv", 2, 1), step(stage) + "norm");
   }
-  Output finish(const Model& model, const at::Tensor& x) const override { return classify_average(model, model.layer_norm(x, "norm"), "head"); }
+  Output finish(const Model& model, const at::Tensor& x, const MergedTokens&) const override { return classify_average(model, model.layer_norm(x, "norm"), "head"); }
 
   std::vector<std::string> stream_writers(const ModelSpec&, int stage) const override {
     const std::string norm = stage == 0 ? "stage1_conv_embed.2" : step(stage) + "norm";

@@ -203,7 +203,7 @@ int64_t attention_macs(const ModelSpec& spec, int index) {
 int64_t mlp_macs(const ModelSpec& spec, int index) {
   const BlockSpec& block = spec.blocks[static_cast<size_t>(index)];
   const int64_t convolution = has_mlp_convolution(spec) ? 9 * block.mlp_dim : 0;
-  return spec.block_tokens(index) * (2 * block.embed_dim * block.mlp_dim + convolution);
+  return spec.mlp_tokens(index) * (2 * block.embed_dim * block.mlp_dim + convolution);
 }
 
 int64_t embedding_macs(const ModelSpec& spec) {
@@ -215,6 +215,12 @@ int64_t embedding_macs(const ModelSpec& spec) {
 
 int64_t classifier_macs(const ModelSpec& spec) {
   return spec.feature_dim() * spec.num_classes * (spec.distillation_token ? 2 : 1);
+}
+
+int64_t total_macs(const ModelSpec& spec) {
+  int64_t total = embedding_macs(spec) + classifier_macs(spec);
+  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) total += attention_macs(spec, i) + mlp_macs(spec, i);
+  return total;
 }
 
 }  // namespace vitrim::model

@@ -35,7 +35,7 @@ class Family {
   virtual at::Tensor embed(const Model& model, const at::Tensor& images) const = 0;
   /// From the end of stage - 1 to the stream before the first block of `stage`.
   virtual at::Tensor transition(const Model& model, int stage, const at::Tensor& x) const;
-  virtual Output finish(const Model& model, const at::Tensor& x) const = 0;
+  virtual Output finish(const Model& model, const at::Tensor& x, const MergedTokens& merged) const = 0;
 
   /// The parameters that write to the stream of a stage before its first block: what takes a factor on the stream (DESIGN section 4).
   virtual std::vector<std::string> stream_writers(const ModelSpec& spec, int stage) const = 0;

@@ -9,6 +9,7 @@
 #include "model/family.h"
 #include "model/infer.h"
 #include "vitrim/core/error.h"
+#include "vitrim/core/log.h"
 
 namespace vitrim::model {
 
@@ -105,6 +106,13 @@ void resize(ModelSpec& spec, int64_t image_size) {
     spec.preprocess->crop = image_size;
   }
   follow_image_size(spec);
+  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
+    int64_t& merge = spec.blocks[static_cast<size_t>(i)].merge;
+    if (merge == 0 || merge <= spec.most_merged(i)) continue;
+    log_warning("block " + std::to_string(i) + " merges " + std::to_string(spec.most_merged(i)) + " pairs of tokens instead of " + std::to_string(merge) +
+                ": at this image size there are no more");
+    merge = spec.most_merged(i);
+  }
 }
 
 ModelSpec infer_spec(const checkpoint::StateDict& state, const LoadHints& hints) {

@@ -71,8 +71,9 @@ Output Model::forward(const at::Tensor& images, const std::vector<BlockGain>& ga
                                 std::to_string(num_blocks()) + " blocks");
   }
   at::Tensor x = embed(images);
-  for (int i = 0; i < num_blocks(); ++i) x = run_block(i, x, gains.empty() ? kKeep : gains[i], nullptr);
-  return finish(x);
+  MergedTokens merged;
+  for (int i = 0; i < num_blocks(); ++i) x = run_block(i, x, gains.empty() ? kKeep : gains[i], nullptr, {{}, &merged});
+  return finish(x, merged);
 }
 
 at::Tensor Model::embed(const at::Tensor& images) const {
@@ -89,14 +90,16 @@ at::Tensor Model::enter(int index, const at::Tensor& x) const {
   return at.index == 0 && at.stage > 0 ? family_.transition(*this, at.stage, x) : x;
 }
 
-// The attention branch for queries at `tokens` (undefined: all), keys and values at all of x.
-at::Tensor Model::attention(int index, const at::Tensor& x, const at::Tensor& tokens, BlockTrace* trace) const {
+// The attention branch; keys and values come from all of x. The gate on q and k is set here.
+at::Tensor Model::attention(int index, const at::Tensor& x, const MixRequest& request, BlockTrace* trace) const {
   const BlockSpec& block = spec_.blocks[static_cast<size_t>(index)];
   const std::string& prefix = prefixes_[static_cast<size_t>(index)];
   const ChannelGates& gate = gates(index);
   const AttentionSite site = attention_site(spec_, index);
   const at::Tensor normed = layer_norm(x, prefix + "norm1").to(compute_dtype_);
-  at::Tensor mixed = attention_of(block.attention).mix(*this, site, normed, tokens, gate.qk);
+  MixRequest gated = request;
+  gated.qk_gate = gate.qk;
+  at::Tensor mixed = attention_of(block.attention).mix(*this, site, normed, gated);
   if (gate.v.defined()) mixed = mixed * flat_gate(gate.v, mixed);  // v is mixed over tokens channel by channel, so the gate can wait until here
   if (trace) trace->mixed = mixed;
   at::Tensor out = linear(mixed, site.names + "proj");
@@ -104,19 +107,25 @@ at::Tensor Model::attention(int index, const at::Tensor& x, const at::Tensor& to
   return out;
 }
 
-at::Tensor Model::run_block(int index, const at::Tensor& input, BlockGain gain, BlockTrace* trace, const DropPath& drop) const {
+at::Tensor Model::run_block(int index, const at::Tensor& input, BlockGain gain, BlockTrace* trace, const BlockContext& context) const {
   const BlockSpec& block = spec_.blocks[static_cast<size_t>(index)];
   const at::Tensor x = enter(index, input);
   if (trace) trace->input = x;
   const double stream = gain.stream * block.stream_gain;
   at::Tensor y = stream == 1 ? x : x * stream;
+  MergedTokens* const merged = block.merge > 0 && gain.branch == 1 ? context.merged : nullptr;
+  at::Tensor keys;
   if (gain.branch != 0 && block.attention != AttentionKind::kNone) {
-    const at::Tensor branch = attention(index, x, {}, trace);
+    MixRequest request;
+    if (context.merged && context.merged->any()) request.log_sizes = context.merged->sizes.log();
+    if (merged) request.mean_keys = &keys;
+    const at::Tensor branch = attention(index, x, request, trace);
     if (trace) trace->attention = branch;
-    y = at::add(y, drop.attention.defined() ? branch * drop.attention : branch, gain.branch);
+    y = at::add(y, context.drop.attention.defined() ? branch * context.drop.attention : branch, gain.branch);
   }
   if (trace) trace->after_attention = y;
-  return run_mlp(index, y, trace, drop);
+  if (merged) y = merge_tokens(y, keys, spec_.prefix_tokens(), block.merge, *merged);
+  return run_mlp(index, y, trace, context.drop);
 }
 
 at::Tensor Model::run_block_at(int index, const at::Tensor& input, const at::Tensor& tokens, BlockTrace* trace) const {
@@ -135,7 +144,9 @@ at::Tensor Model::run_block_at(int index, const at::Tensor& input, const at::Ten
   if (trace) trace->input = y;
   if (block.stream_gain != 1) y = y * block.stream_gain;
   if (block.attention != AttentionKind::kNone) {
-    const at::Tensor branch = attention(index, x, tokens, trace);
+    MixRequest request;
+    request.tokens = tokens;
+    const at::Tensor branch = attention(index, x, request, trace);
     if (trace) trace->attention = branch;
     y = at::add(y, branch);
   }
@@ -160,8 +171,8 @@ at::Tensor Model::run_mlp(int index, const at::Tensor& y, BlockTrace* trace, con
   return at::add(y, drop.mlp.defined() ? branch * drop.mlp : branch);
 }
 
-Output Model::finish(const at::Tensor& x) const {
-  Output out = family_.finish(*this, x);
+Output Model::finish(const at::Tensor& x, const MergedTokens& merged) const {
+  Output out = family_.finish(*this, x, merged);
   // Without any norm the features' scale would be the stream's, which masking changes: an affine-free LayerNorm takes it out.
   if (!spec_.final_norm && !spec_.fc_norm) out.features = at::layer_norm(out.features, {spec_.feature_dim()}, {}, {}, spec_.norm_eps);
   return out;
@@ -179,6 +190,13 @@ void Model::set_gates(int index, const ChannelGates& gates) {
   check(gates.mlp, {block.mlp_dim}, "the MLP");
   if (gates.qk.defined() && spec_.qk_norm) throw std::invalid_argument("[model::set_gates] query-key channels behind a q/k norm can't be pruned");
   gates_[static_cast<size_t>(index)] = gates;
+}
+
+void Model::set_merging(const std::vector<int64_t>& pairs) {
+  ModelSpec spec = spec_;
+  for (size_t i = 0; i < spec.blocks.size(); ++i) spec.blocks[i].merge = pairs.at(i);
+  validate(spec);
+  spec_ = std::move(spec);
 }
 
 void Model::set_parameter(const std::string& name, const at::Tensor& value) {

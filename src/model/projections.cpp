@@ -12,6 +12,8 @@ Grid key_grid(const AttentionSite& site) {
   return {site.grid.height / site.block.sr_ratio, site.grid.width / site.block.sr_ratio};
 }
 
+int64_t num_keys(const AttentionSite& site) { return site.block.sr_ratio == 1 ? site.tokens() : site.prefix + key_grid(site).size(); }
+
 void add_projection_parameters(const AttentionSite& site, std::vector<ParameterInfo>& out) {
   const int64_t dim = site.block.embed_dim, sr = site.block.sr_ratio;
   if (!site.separate_q) {
@@ -56,7 +58,7 @@ Projected project(const Model& model, const AttentionSite& site, const at::Tenso
 }
 
 int64_t projection_macs(const AttentionSite& site) {
-  const int64_t dim = site.block.embed_dim, keys = site.prefix + key_grid(site).size();
+  const int64_t dim = site.block.embed_dim, keys = num_keys(site);
   const int64_t reduction = site.block.sr_ratio > 1 ? site.grid.size() * dim * dim : 0;  // every token of the map is read once
   return site.tokens() * dim * site.qk_width() + keys * dim * (site.qk_width() + site.v_width()) + reduction;
 }

@@ -14,7 +14,9 @@ void add_projection_parameters(const AttentionSite& site, std::vector<ParameterI
 Projected project(const Model& model, const AttentionSite& site, const at::Tensor& x, const at::Tensor& tokens);
 int64_t projection_macs(const AttentionSite& site);
 void add_projection_channels(const AttentionSite& site, std::vector<ChannelSlice>& out);
-/// The map that keys and values come from.
+/// Tokens that keys and values come from.
+int64_t num_keys(const AttentionSite& site);
+/// Their map, where none were merged.
 Grid key_grid(const AttentionSite& site);
 
 /// [.., T, heads * width] -> [.., heads, T, width], and back.

@@ -44,7 +44,7 @@ class Pvt : public Family {
     const at::Tensor end = second_ ? model.layer_norm(x, numbered("norm", stage - 1)) : x;
     return begin_stage(model, stage, to_planes(end, model.spec().stage_grid(stage - 1)));
   }
-  Output finish(const Model& model, const at::Tensor& x) const override {
+  Output finish(const Model& model, const at::Tensor& x, const MergedTokens&) const override {
     return classify_average(model, second_ ? model.layer_norm(x, numbered("norm", model.spec().num_stages() - 1)) : x, "head");
   }
 

@@ -46,7 +46,7 @@ class Swin : public Family {
     const at::Tensor merged = x.reshape({x.size(0), grid.height, 2, grid.width, 2, x.size(2)}).permute({0, 1, 3, 4, 2, 5}).reshape({x.size(0), grid.size(), -1});
     return model.linear(model.layer_norm(merged, step(stage) + "norm"), step(stage) + "reduction").to(at::kFloat);
   }
-  Output finish(const Model& model, const at::Tensor& x) const override { return classify_average(model, model.layer_norm(x, "norm"), head()); }
+  Output finish(const Model& model, const at::Tensor& x, const MergedTokens&) const override { return classify_average(model, model.layer_norm(x, "norm"), head()); }
 
   std::vector<std::string> stream_writers(const ModelSpec&, int stage) const override {
     if (stage == 0) return {"patch_embed.norm.weight", "patch_embed.norm.bias"};

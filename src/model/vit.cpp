@@ -52,11 +52,11 @@ class Vit : public Family {
     return spec.pre_norm ? model.layer_norm(x, "norm_pre") : x;
   }
 
-  Output finish(const Model& model, const at::Tensor& x) const override {
+  Output finish(const Model& model, const at::Tensor& x, const MergedTokens& merged) const override {
     const ModelSpec& spec = model.spec();
     const at::Tensor normed = spec.final_norm ? model.layer_norm(x, "norm") : x;
     Output out;
-    out.features = spec.pooling == Pooling::kToken ? normed.select(1, 0) : normed.slice(1, spec.prefix_tokens()).mean(1);
+    out.features = spec.pooling == Pooling::kToken ? normed.select(1, 0) : mean_of_tokens(normed, spec.prefix_tokens(), merged);
     if (spec.fc_norm) out.features = model.layer_norm(out.features, "fc_norm");
     if (spec.num_classes == 0) return out;
     out.logits = model.linear(out.features, "head").to(at::kFloat);

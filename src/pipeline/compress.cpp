@@ -2,38 +2,23 @@
 
 #include <ATen/ATen.h>
 
-#include <chrono>
 #include <stdexcept>
 
 #include "pipeline/controls.h"
+#include "pipeline/describe_models.h"
 #include "pipeline/own_model.h"
+#include "pipeline/stopwatch.h"
 #include "pipeline/subset.h"
 #include "vitrim/analysis/layer_trace.h"
 #include "vitrim/analysis/spectrum.h"
 #include "vitrim/core/layer_list.h"
 #include "vitrim/core/log.h"
-#include "vitrim/eval/cost.h"
 #include "vitrim/eval/statistics.h"
 #include "vitrim/surgery/remove_attention.h"
 
 namespace vitrim::pipeline {
 
 namespace {
-
-// Seconds per phase, in order.
-class Stopwatch {
- public:
-  explicit Stopwatch(std::vector<std::pair<std::string, double>>& phases) : phases_(phases) {}
-  void lap(const std::string& name) {
-    const auto now = std::chrono::steady_clock::now();
-    phases_.emplace_back(name, std::chrono::duration<double>(now - last_).count());
-    last_ = now;
-  }
-
- private:
-  std::vector<std::pair<std::string, double>>& phases_;
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
 
 std::unique_ptr<model::Model> cut(const model::Model& dense, const std::vector<int>& layers) {
   return own_model(
@@ -88,6 +73,14 @@ void run_controls(const model::Model& dense, const std::vector<int>& layers,
       plans_to_compare(result.scores ? &*result.scores : nullptr, layers, removable(dense.spec()),
                        trace.attention_norm, options.random_controls, options.absorb.seed);
   for (const CompressionPlan& plan : plans) {
+    if (!options.prune.target.empty()) {
+      try {
+        check_prune(surgery::remove_attention(dense.spec(), plan.remove_attention), options.prune);
+      } catch (const std::invalid_argument& error) {
+        log_warning("control " + plan.reason + " is left out: " + error.what());
+        continue;
+      }
+    }
     log_info("control " + plan.reason + ": " + format_layer_list(plan.remove_attention));
     Student student = make_student(dense, plan.remove_attention, calibration, options);
     ControlResult control;
@@ -126,20 +119,9 @@ Compressed compress(const model::Model& dense, const data::ImageBatch& calibrati
   result.held_out_kl = student.report.kl;
   result.held_out_agreement = student.report.agreement;
 
-  result.dense_spec = dense.spec();
-  result.compressed_spec = student.model->spec();
-  const eval::ModelCost before = eval::count_cost(dense.spec()),
-                        after = eval::count_cost(student.model->spec());
-  result.dense_blocks = before.blocks;
-  result.compressed_blocks = after.blocks;
-  result.dense_params = before.params;
-  result.dense_macs = before.macs;
-  result.compressed_params = after.params;
-  result.compressed_macs = after.macs;
+  describe_models(dense.spec(), student.model->spec(), result);
   if (evaluation) {
-    result.dense = eval::evaluate(dense, *evaluation, accuracy);
-    result.compressed = eval::evaluate(*student.model, *evaluation, accuracy);
-    result.paired = eval::compare_paired(result.dense->correct, result.compressed->correct);
+    evaluate_models(dense, *student.model, *evaluation, accuracy, result);
     watch.lap("evaluate");
   }
   result.compressed_spectrum = analysis::measure_spectrum(

@@ -8,6 +8,8 @@
 #include <map>
 #include <stdexcept>
 
+#include "vitrim/core/macs_target.h"
+
 namespace vitrim::prune {
 
 using model::ChannelGroup;
@@ -15,40 +17,16 @@ using model::ChannelGroup;
 namespace {
 
 int64_t counted(const ModelSpec& spec, bool attention_only) {
-  int64_t total = attention_only ? 0 : model::embedding_macs(spec) + model::classifier_macs(spec);
-  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
-    total += model::attention_macs(spec, i) + (attention_only ? 0 : model::mlp_macs(spec, i));
-  }
+  if (!attention_only) return model::total_macs(spec);
+  int64_t total = 0;
+  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) total += model::attention_macs(spec, i);
   return total;
-}
-
-std::string giga(int64_t macs) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3f G", static_cast<double>(macs) * 1e-9);
-  return text;
 }
 
 }  // namespace
 
 Target parse_target(const std::string& text, bool attention_only, const ModelSpec& spec) {
-  const int64_t dense = counted(spec, attention_only);
-  size_t used = 0;
-  double value = 0;
-  try {
-    value = std::stod(text, &used);
-  } catch (const std::exception&) {
-    used = 0;
-  }
-  const std::string unit = text.substr(used);
-  const std::map<std::string, double> units = {{"%", static_cast<double>(dense) / 100}, {"", 1}, {"K", 1e3}, {"M", 1e6}, {"G", 1e9}, {"T", 1e12}};
-  if (used == 0 || !units.contains(unit) || !(value > 0)) {
-    throw std::invalid_argument("'" + text + "' is no number of MACs; say 70% or 2.1G");
-  }
-  const double macs = value * units.at(unit);
-  if (std::llround(macs) > dense) {
-    throw std::invalid_argument(text + " is more than the model has (" + giga(dense) + "); pruning can only take away");
-  }
-  return {std::llround(macs), attention_only};
+  return {parse_macs(text, counted(spec, attention_only)), attention_only};
 }
 
 Budget::Budget(const ModelSpec& spec, std::vector<Unit> units, Target target, int64_t round) : spec_(spec), units_(std::move(units)), target_(target) {

@@ -18,5 +18,7 @@ std::string_view accuracy_js();
 std::string_view spectrum_js();
 std::string_view training_js();
 std::string_view flow_js();
+std::string_view merge_js();
+std::string_view bench_js();
 
 }  // namespace vitrim::report::assets

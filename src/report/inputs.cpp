@@ -104,6 +104,8 @@ Inputs read_inputs(const std::vector<Document>& documents) {
       inputs.compresses.push_back({document.source, "", std::move(result)});
     } else if (kind == "eval") {
       inputs.evals.push_back({document.source, "", eval_result_from_json(document.json, document.source)});
+    } else if (kind == "bench") {
+      inputs.benches.push_back({document.source, "", bench_result_from_json(document.json, document.source)});
     } else if (kind == "train") {
       TrainResult run = train_result_from_json(document.json, document.source);
       const int64_t planned = planned_epochs(run.recipe);
@@ -111,7 +113,7 @@ Inputs read_inputs(const std::vector<Document>& documents) {
     } else {
       throw FormatError(document.source, "kind",
                         (kind.empty() ? std::string("is missing") : "'" + kind + "' cannot be shown") +
-                            "; a report is made of layer_scores, compress, eval and train documents and of "
+                            "; a report is made of layer_scores, compress, eval, train and bench documents and of "
                             "training logs");
     }
   }
@@ -128,6 +130,7 @@ Inputs read_inputs(const std::vector<Document>& documents) {
   label(inputs.compresses);
   label(inputs.evals);
   label(inputs.trainings);
+  label(inputs.benches);
   return inputs;
 }
 

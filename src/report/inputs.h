@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "vitrim/core/artifacts.h"
+#include "vitrim/core/bench_artifacts.h"
 #include "vitrim/core/train_artifacts.h"
 #include "vitrim/report/report.h"
 
@@ -31,6 +32,7 @@ struct Inputs {
   std::vector<Named<CompressResult>> compresses;
   std::vector<Named<EvalResult>> evals;  ///< documents of their own only
   std::vector<Named<Training>> trainings;
+  std::vector<Named<BenchResult>> benches;
 };
 
 /// Throws std::invalid_argument where there is no document, FormatError naming the source where one is no

@@ -36,10 +36,15 @@ std::string sentence(const CompressResult& result) {
   if (!result.removed.empty()) {
     text = std::to_string(result.removed.size()) + " of " + count(attention_layers(result.dense_spec), "attention layer", "attention layers") + " removed: " +
            layer_names(result.removed) + ".";
-  } else if (pruned == 0) {
+  } else if (pruned == 0 && !result.compressed_spec.merges()) {
     return "No attention layer removed.";
   }
   if (pruned > 0) text += std::string(text.empty() ? "" : " ") + "Channels pruned in " + count(pruned, "block", "blocks") + ".";
+  if (result.compressed_spec.merges()) {
+    const ModelSpec& spec = result.compressed_spec;
+    const int last = static_cast<int>(spec.blocks.size()) - 1;
+    text += std::string(text.empty() ? "" : " ") + "Tokens merged: " + std::to_string(spec.num_tokens()) + " become " + std::to_string(spec.mlp_tokens(last)) + ".";
+  }
   return text;
 }
 
@@ -66,9 +71,12 @@ std::vector<Card> compress_cards(const CompressResult& result) {
   }
   // Neither can be zero where they were measured: some image always moves a little.
   if (result.held_out_kl != 0 || result.held_out_agreement != 0) {
-    cards.push_back(
-        {"Same prediction as dense", percent(result.held_out_agreement),
-         "of held-out images; mean KL to the dense output " + significant(result.held_out_kl) + " nats"});
+    const std::string kl = "mean KL to the dense output " + significant(result.held_out_kl) + " nats";
+    if (result.held_out_agreement > 0) {
+      cards.push_back({"Same prediction as dense", percent(result.held_out_agreement), "of held-out images; " + kl});
+    } else {
+      cards.push_back({"Change of the output", significant(result.held_out_kl) + " nats", "mean KL to the unmerged output on calibration images"});
+    }
   }
   if (!result.seconds.empty())
     cards.push_back({"Time", duration(total_seconds(result)), "for the whole run, all phases"});
@@ -148,6 +156,14 @@ std::string head_html(const Inputs& inputs) {
                     (first.search.empty() ? "" : first.search + " search, ") + "mask \u201c" + first.mask +
                     "\u201d, estimator \u201c" + first.estimator + "\u201d.") +
              "</p>" + cards_html(scores_cards(first));
+    }
+  } else if (!inputs.benches.empty()) {
+    for (const auto& item : inputs.benches) {
+      const BenchRow* best = nullptr;
+      for (const BenchRow& row : item.value.rows) best = best == nullptr || row.speedup > best->speedup ? &row : best;
+      if (best == nullptr) continue;
+      out += "<p class=\"lede\">" + escape((item.label.empty() ? "" : item.label + ": ") + best->name + " is " + fixed(best->speedup, 2) + " times as fast as " +
+                                           item.value.rows.front().name + " at batch " + std::to_string(best->batch) + ".") + "</p>";
     }
   } else if (inputs.evals.size() == 1) {
     const EvalResult& eval = inputs.evals.front().value;

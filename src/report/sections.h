@@ -20,6 +20,9 @@ void training_section(Page& page, const Inputs& inputs);
 /// How entropy moves between attention and MLP while lambda falls, run by run.
 void flow_section(Page& page, const Inputs& inputs);
 void model_section(Page& page, const Inputs& inputs);
+/// Tokens by block, and images with what was merged.
+void merge_section(Page& page, const Inputs& inputs);
+void bench_section(Page& page, const Inputs& inputs);
 void entropy_section(Page& page, const Inputs& inputs);
 void transfer_section(Page& page, const Inputs& inputs);
 void interaction_section(Page& page, const Inputs& inputs);

@@ -61,12 +61,13 @@ at::Tensor GradientStep::loss(const Rows& rows, const std::vector<model::BlockGa
   const at::Tensor images = rows.images.to(device), targets = rows.targets.to(device);
   const at::Tensor keep = rows.keep.defined() ? rows.keep.to(device, model_.compute_dtype()).unsqueeze(-1).unsqueeze(-1) : at::Tensor();
   at::Tensor x = model_.embed(images);
+  model::MergedTokens merged;
   for (int i = 0; i < model_.num_blocks(); ++i) {
     model::DropPath drop;
     if (keep.defined() && i > 0) drop = {keep[i][0], keep[i][1]};
-    x = model_.run_block(i, x, gains[static_cast<size_t>(i)], nullptr, drop);
+    x = model_.run_block(i, x, gains[static_cast<size_t>(i)], nullptr, {drop, &merged});
   }
-  const model::Output out = model_.finish(x);
+  const model::Output out = model_.finish(x, merged);
   // A model with a distillation token learns labels with one head and the teacher with the other.
   const at::Tensor& labelled = out.head.defined() ? out.head : out.logits;
   const at::Tensor& taught = out.head_dist.defined() ? out.head_dist : out.logits;
@@ -82,7 +83,7 @@ at::Tensor GradientStep::loss(const Rows& rows, const std::vector<model::BlockGa
   } else if (out.head_dist.defined()) {
     value = (value + soft_cross_entropy(taught, targets)) * 0.5;
   }
-  if (recipe.high_frequency_weight > 0) value = value - high_frequency_content(x, model_.spec()) * recipe.high_frequency_weight;
+  if (recipe.high_frequency_weight > 0) value = value - high_frequency_content(model::spread_tokens(x, merged), model_.spec()) * recipe.high_frequency_weight;
   return value / static_cast<double>(recipe.batch_size);
 }
 

@@ -82,6 +82,13 @@ class Installed(unittest.TestCase):
         self.assertEqual(before - after, 3 * (2 * 192 + 4 * 192 * 192 + 4 * 192))
         self.assertIn("none", run(os.path.join(self.prefix, "bin", "vitrim"), "inspect", out))
         self.assertRegex(run(program, out, "synthetic:test:1"), r"class \d+")
+        # The engine's example on what the first one wrote.
+        build = os.path.join(self.folder, "engine")
+        run(CMAKE, "-S", os.path.join(ROOT, "examples", "classify_jpegs"), "-B", build, *flags)
+        run(CMAKE, "--build", build)
+        lines = run(os.path.join(build, "classify_jpegs"), out, "synthetic:test:3", "2").strip().splitlines()
+        self.assertEqual(len(lines), 3)
+        self.assertRegex(lines[0], r"class \d+")
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ TEST_P(EveryVariant, DropPathScalesBranchesImageByImage) {
   drop.attention = at::tensor({0.0f, 1.0f, 2.0f}).reshape({3, 1, 1});
   drop.mlp = at::tensor({1.0f, 0.0f, 2.0f}).reshape({3, 1, 1});
   BlockTrace trace;
-  const at::Tensor z = model->run_block(1, x, diluted(0.5), &trace, drop);
+  const at::Tensor z = model->run_block(1, x, diluted(0.5), &trace, {drop, nullptr});
   const at::Tensor y = x * 1.5 + trace.attention * drop.attention * 0.5;
   EXPECT_LT(relative_difference(trace.after_attention, y), 1e-6);  // one product and one sum of float32 each
   EXPECT_LT(relative_difference(z, y + trace.mlp * drop.mlp), 1e-6);

@@ -120,7 +120,15 @@ struct BlockCost {
   bool operator==(const BlockCost&) const = default;
 };
 
-/// Everything `vitrim compress` did.
+/// An image and where merging took its patches.
+struct MergedPicture {
+  std::string name;
+  std::string image;            ///< data URL
+  std::vector<int64_t> place;   ///< [patches], row by row: the token that stands for the patch at the end, prefix tokens counted
+  bool operator==(const MergedPicture&) const = default;
+};
+
+/// Everything `vitrim compress`, `prune --few-shot` or `merge` did.
 struct CompressResult {
   Manifest manifest;
   std::string model;
@@ -139,6 +147,7 @@ struct CompressResult {
   std::optional<LayerScores> scores;
   Spectrum compressed_spectrum;
   std::vector<ControlResult> controls;
+  std::vector<MergedPicture> pictures;
 };
 
 }  // namespace vitrim

@@ -52,6 +52,7 @@ struct BlockSpec {
   int64_t window = 0;        ///< side of a window, or width of a stripe, in tokens; 0: the whole map
   int64_t shift = 0;         ///< by how many tokens the windows are shifted
   int64_t sr_ratio = 1;      ///< spatial reduction of the map that keys and values come from
+  int64_t merge = 0;         ///< token pairs merged behind the attention (ToMe); only where the attention is plain softmax over one map
   bool own_filters = false;  ///< focused linear: a depthwise filter per head and channel, else one per channel for all heads
   bool operator==(const BlockSpec&) const = default;
 };
@@ -107,8 +108,14 @@ struct ModelSpec {
   int64_t stage_dim(int stage) const { return stages.empty() ? embed_dim : stages[static_cast<size_t>(stage)].embed_dim; }
   Grid stage_grid(int stage) const { return {grid_height() >> stage, grid_width() >> stage}; }
   Grid block_grid(int block) const { return stage_grid(position(block).stage); }
-  /// Tokens in the stream after a block, prefix tokens included.
+  /// Tokens of a block's map, prefix tokens included, as they are where none were merged.
   int64_t block_tokens(int block) const { return prefix_tokens() + block_grid(block).size(); }
+  /// The same less what the blocks below have merged: tokens that the block's attention sees; and those that its MLP sees.
+  int64_t attention_tokens(int block) const;
+  int64_t mlp_tokens(int block) const;
+  /// How many pairs a block can merge at most: prefix tokens stay, and a pair takes one token of either half of the others.
+  int64_t most_merged(int block) const { return (attention_tokens(block) - prefix_tokens()) / 2; }
+  bool merges() const;
   /// Width of the features that the classifier sees.
   int64_t feature_dim() const { return stage_dim(num_stages() - 1); }
 

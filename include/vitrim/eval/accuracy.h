@@ -1,6 +1,8 @@
 #pragma once
 // Top-1 and top-5 accuracy of a model on labelled images.
 
+#include <functional>
+
 #include "vitrim/core/artifacts.h"
 #include "vitrim/data/dataset.h"
 #include "vitrim/data/loader.h"
@@ -18,6 +20,8 @@ struct AccuracyOptions {
   int threads = 0;            ///< decoding; 0: all cores
   int64_t max_corrupt = 0;
   int64_t chunk = 1000;       ///< images held in memory at a time
+  /// Another way to compute logits [B, num_classes] of normalised images [B, 3, H, W] than the model's own forward (an engine); it is called batch by batch.
+  std::function<at::Tensor(const at::Tensor& images)> logits;
   distributed::Group* group = nullptr;  ///< the ranks that each evaluate a share of the images; null: this process alone
 };
 

@@ -56,5 +56,6 @@ int64_t attention_macs(const ModelSpec& spec, int block);
 int64_t mlp_macs(const ModelSpec& spec, int block);
 int64_t embedding_macs(const ModelSpec& spec);  ///< patch embedding and all steps between stages
 int64_t classifier_macs(const ModelSpec& spec);
+int64_t total_macs(const ModelSpec& spec);
 
 }  // namespace vitrim::model

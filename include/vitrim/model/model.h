@@ -9,6 +9,7 @@
 
 #include "vitrim/checkpoint/state_dict.h"
 #include "vitrim/core/model_spec.h"
+#include "vitrim/model/merged_tokens.h"
 
 namespace vitrim::model {
 
@@ -28,6 +29,12 @@ inline BlockGain diluted(double lambda) { return {2 - lambda, lambda}; }
 /// block y = (2 - lambda) x + lambda * attention * A(LN1 x).
 struct DropPath {
   at::Tensor attention, mlp;
+};
+
+/// What accompanies a stream from block to block.
+struct BlockContext {
+  DropPath drop;                   ///< for training
+  MergedTokens* merged = nullptr;  ///< blocks whose spec says so merge tokens, and keep count here; null: no block merges
 };
 
 /// What a block computed on its way, for those who ask. Undefined tensors where a part did not run.
@@ -77,6 +84,7 @@ struct ChannelGates {
 std::vector<ParameterInfo> parameter_layout(const ModelSpec& spec);
 
 class Family;
+struct MixRequest;
 
 /// A model. Parameters are float32; `set_compute_dtype` chooses the dtype of the matrix products, the stream between blocks
 /// stays float32. All functions are const and thread-safe as long as nobody changes parameters or gates.
@@ -92,8 +100,9 @@ class Model {
   /// images float32 [B, in_channels, H, W], normalised -> stream before block 0, float32 [B, N, C].
   at::Tensor embed(const at::Tensor& images) const;
   /// One block. x float32 [B, N, C] -> z [B, N, C]; the first block of a later stage begins with the step that halves the map, so there z's N and
-  /// C are not x's. `trace` may be null; `drop` is for training.
-  at::Tensor run_block(int index, const at::Tensor& x, BlockGain gain, BlockTrace* trace, const DropPath& drop = {}) const;
+  /// C are not x's. `trace` may be null. Whoever looks into a model block by block sees all its tokens; with `context.merged` a block that merges hands N - merge tokens on, unless its
+  /// gain takes from its attention: only attention that counts in full merges.
+  at::Tensor run_block(int index, const at::Tensor& x, BlockGain gain, BlockTrace* trace, const BlockContext& context = {}) const;
   /// One block at some tokens only: x [B, N, C], tokens int64 [T] (of the block's own map) -> z [B, T, C]. Keys and values come from all tokens, so the
   /// result equals run_block's at those tokens. Where attention is global everything else is computed for T tokens; other kinds compute all tokens'
   /// attention. For fits on a sample of tokens.
@@ -101,8 +110,8 @@ class Model {
   /// The block's MLP half alone, from y [B, N, C]: what `run_block` does after the attention.
   at::Tensor run_mlp(int index, const at::Tensor& y, BlockTrace* trace, const DropPath& drop = {}) const;
   /// Stream after the last block -> features and logits, float32.
-  Output finish(const at::Tensor& x) const;
-  /// The whole model. `gains` has one entry per block, or none (all kKeep).
+  Output finish(const at::Tensor& x, const MergedTokens& merged = {}) const;
+  /// The whole model, tokens merged as its spec says. `gains` has one entry per block, or none (all kKeep).
   Output forward(const at::Tensor& images, const std::vector<BlockGain>& gains = {}) const;
 
   const checkpoint::StateDict& parameters() const { return parameters_; }
@@ -116,6 +125,8 @@ class Model {
   std::vector<std::string> block_parameters(int index) const;
   /// The preprocessing that the spec carries from now on.
   void set_preprocess(const PreprocessSpec& preprocess) { spec_.preprocess = preprocess; }
+  /// How many pairs of tokens each block merges from now on ([num_blocks]); std::invalid_argument where the spec would not be valid.
+  void set_merging(const std::vector<int64_t>& pairs);
   /// Moves the parameters; images must then be on that device.
   void set_device(at::Device device);
   at::Device device() const;
@@ -144,7 +155,7 @@ class Model {
  private:
   explicit Model(ModelSpec spec);
   at::Tensor enter(int index, const at::Tensor& x) const;
-  at::Tensor attention(int index, const at::Tensor& x, const at::Tensor& tokens, BlockTrace* trace) const;
+  at::Tensor attention(int index, const at::Tensor& x, const MixRequest& request, BlockTrace* trace) const;
 
   friend std::unique_ptr<Model> make_model(const ModelSpec&, const checkpoint::StateDict&);
   ModelSpec spec_;

@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""The tables of benchmarks/apma_vit_tiny.sh: top-1 on held-out labelled images, paired against the dense model and against APMA, and what the pruned
+model's output differs by on calibration images kept out of the fit.
+
+usage: benchmarks/apma_table.py [RESULTS_DIR]; Markdown on standard output. Rows that are not there yet are left out.
+"""
+
+import glob
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from paired import mcnemar, paired  # noqa: E402
+
+ROWS = [("apma", "APMA"), ("apma_no_similarity", "without similarity"), ("apma_no_reweight", "without reweighting"),
+        ("apma_no_initialisation", "without initialisation"), ("apma_no_proportions", "without equal proportions (masked)"),
+        ("magnitude", "magnitude"), ("magnitude_unequal", "magnitude, unequal heads (masked)"), ("taylor", "Taylor"),
+        ("energy", "activation energy"), ("energy_centred", "activation energy, centred"), ("difference", "attention difference alone"),
+        ("random", "random")]
+
+
+def row_of(folder, name, target, suffix=""):
+    path = os.path.join(folder, f"{name}_{target}{suffix}.json")
+    if not os.path.exists(path):
+        return None
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def interval(d):
+    return f"{d[0]:+.1f} ({d[1]:+.1f} to {d[2]:+.1f})"
+
+
+def main():
+    folder = sys.argv[1] if len(sys.argv) > 1 else "benchmarks/results/apma_vit_tiny"
+    targets = sorted({int(os.path.basename(p).removesuffix(".json").split("_")[-1]) for p in glob.glob(os.path.join(folder, "apma_*.json"))}, reverse=True)
+    for target in targets:
+        own = row_of(folder, "apma", target)
+        print(f"\nAttention MACs {target} %:\n")
+        print("| channels by | top-1 | against dense (95 % interval) | against APMA (95 % interval) | McNemar p | held-out KL |")
+        print("|---|---|---|---|---|---|")
+        for name, title in ROWS:
+            suffixes = [f"_seed{s}" for s in range(10)] if name == "random" else [""]
+            for suffix in suffixes:
+                r = row_of(folder, name, target, suffix)
+                if r is None:
+                    continue
+                bits = r["compressed"]["correct"]
+                against = own["compressed"]["correct"] if own and name != "apma" else None
+                line = f"| {title}{suffix.replace('_', ' ')} | {100 * r['compressed']['top1']:.1f} % | {interval(paired(r['dense']['correct'], bits))} | "
+                line += f"{interval(paired(against, bits))} | {mcnemar(against, bits):.2g} | " if against else "| | "
+                print(line + f"{r['held_out_kl']:.3f} |")
+    fronts = sorted(glob.glob(os.path.join(folder, "front_*.json")))
+    if fronts:
+        print("\n| layers removed | attention MACs of what stays | MACs of the model | top-1 | against dense (95 % interval) |")
+        print("|---|---|---|---|---|")
+        for path in fronts:
+            with open(path, encoding="utf-8") as file:
+                r = json.load(file)
+            share = r["compressed"]["macs"] / r["dense"]["macs"]
+            pruned = os.path.basename(path).removesuffix(".json").split("pruned_")
+            print(f"| {', '.join(map(str, r['removed'])) or 'none'} | {pruned[1] + ' %' if len(pruned) > 1 else 'all'} | {100 * share:.1f} % | "
+                  f"{100 * r['compressed']['top1']:.1f} % | {interval(paired(r['dense']['correct'], r['compressed']['correct']))} |")
+
+
+if __name__ == "__main__":
+    main()

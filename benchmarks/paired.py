@@ -1,0 +1,24 @@
+"""What the tables share: paired comparison of two models on the same images, from the strings of 0 and 1 in their result files."""
+
+import math
+import random
+
+
+def mcnemar(a, b):
+    """Exact, two-sided."""
+    lost, won = sum(x == "1" and y == "0" for x, y in zip(a, b)), sum(x == "0" and y == "1" for x, y in zip(a, b))
+    n, k = lost + won, min(lost, won)
+    return min(1.0, 2 * sum(math.comb(n, i) for i in range(k + 1)) / 2**n) if n else 1.0
+
+
+def paired(a, b):
+    """Difference b - a in points with its bootstrap interval over images."""
+    d = [int(y) - int(x) for x, y in zip(a, b)]
+    draw = random.Random(0)
+    n, counts = len(d), [d.count(v) for v in (-1, 0, 1)]
+    means = []
+    for _ in range(2000):  # the resampled sum depends only on how often each of the three values is drawn
+        s = sum(draw.choices((-1, 0, 1), counts, k=n))
+        means.append(100 * s / n)
+    means.sort()
+    return 100 * sum(d) / n, means[50], means[1949]

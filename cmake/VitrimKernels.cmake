@@ -1,0 +1,21 @@
+# The engine's kernels, compiled once per instruction set. They include no standard library, so nothing of it is compiled for a newer machine, and are
+# optimised in every preset: unoptimised register tiles would be a hundred times slower.
+set(VITRIM_KERNEL_FLAGS -O3 -ffp-contract=fast -fno-math-errno -Wno-psabi)
+set(VITRIM_AVX2 -mavx2 -mfma)
+set(VITRIM_AVX512 ${VITRIM_AVX2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512)
+function(vitrim_kernels file)
+  set_source_files_properties(${CMAKE_SOURCE_DIR}/src/runtime/kernels_${file}.cpp PROPERTIES SKIP_PRECOMPILE_HEADERS ON
+                              COMPILE_OPTIONS "${VITRIM_KERNEL_FLAGS};${ARGN}")
+endfunction()
+vitrim_kernels(plain)
+vitrim_kernels(emulated_tiles)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  vitrim_kernels(avx2 ${VITRIM_AVX2})
+  vitrim_kernels(avx512 ${VITRIM_AVX512})
+  vitrim_kernels(avx512_bf16 ${VITRIM_AVX512} -mavx512bf16)
+  vitrim_kernels(amx ${VITRIM_AVX512} -mavx512bf16 -mamx-tile -mamx-bf16)
+else()
+  get_target_property(sources vitrim_runtime SOURCES)
+  list(FILTER sources EXCLUDE REGEX "kernels_(avx|amx)")
+  set_target_properties(vitrim_runtime PROPERTIES SOURCES "${sources}")
+endif()

@@ -1,0 +1,43 @@
+#pragma once
+// Timing models against each other: all contestants take turns in every round, so that a busy moment hits them alike, and outputs are compared before
+// anything is timed.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vitrim/core/bench_artifacts.h"
+#include "vitrim/model/model.h"
+#include "vitrim/runtime/engine.h"
+
+namespace vitrim::bench {
+
+/// A model on an engine.
+struct Contestant {
+  std::string name;
+  std::shared_ptr<model::Model> model;
+  bool native = true;                                        ///< the CPU engine, else LibTorch
+  runtime::Precision precision = runtime::Precision::kAuto;
+};
+
+struct BenchOptions {
+  std::vector<int64_t> batches = {1, 32};
+  int threads = 1;
+  int rounds = 15;
+  double warmup = 1;         ///< seconds a contestant at least, two calls at the least
+  double peak_seconds = 1;   ///< for either peak
+  bool cuda = false;         ///< LibTorch's contestants run on the GPU, in CUDA's own time
+  uint64_t seed = 0;
+};
+
+/// How far outputs may be from the model's own float32 outputs, relative to the largest of those, before a contestant is refused: what measures more is broken.
+double output_tolerance(const ModelSpec& spec, bool bf16);
+
+/// Rows in the order of batches, then contestants; speed-ups are over the first contestant. The manifest is left to the caller. Throws vitrim::Error where a
+/// contestant's outputs disagree, std::invalid_argument without contestants or where images differ in size.
+BenchResult run(const std::vector<Contestant>& contestants, const BenchOptions& options);
+
+/// The architecture that a compressed one was made from: the published one of its name, else with the widest block of its own in every place, nothing merged.
+ModelSpec dense_like(const ModelSpec& spec);
+
+}  // namespace vitrim::bench

@@ -1,0 +1,213 @@
+#include "vitrim/bench/bench.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <functional>
+#include <stdexcept>
+
+#include "bench/torch_path.h"
+#include "vitrim/core/error.h"
+#include "vitrim/core/log.h"
+#include "vitrim/model/channels.h"
+#include "vitrim/model/loading.h"
+#include "vitrim/runtime/peak.h"
+
+namespace vitrim::bench {
+
+namespace {
+
+using runtime::Precision;
+
+double since(std::chrono::steady_clock::time_point begin) { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(); }
+
+bool is_bf16(Precision precision) {
+  if (precision == Precision::kAuto) return runtime::chosen_isa() >= runtime::Isa::kAvx512Bf16;
+  return precision == Precision::kBf16;
+}
+
+// A contestant ready to run at one batch size.
+struct Ready {
+  std::unique_ptr<runtime::Engine> engine;
+  std::unique_ptr<TorchPath> torch;
+  at::Tensor images, out;
+  std::vector<double> seconds;
+
+  void call() {
+    if (engine) {
+      engine->run(images.const_data_ptr<float>(), images.size(0), out.data_ptr<float>());
+    } else {
+      torch->run();
+    }
+  }
+  at::Tensor outputs() const { return engine ? out : torch->outputs(); }
+};
+
+Ready make_ready(const Contestant& contestant, const at::Tensor& images, const BenchOptions& options) {
+  Ready ready;
+  ready.images = images;
+  if (contestant.native) {
+    ready.engine = std::make_unique<runtime::Engine>(contestant.model->spec(), contestant.model->parameters(),
+                                                     runtime::EngineOptions{options.threads, contestant.precision});
+    ready.out = at::empty({images.size(0), ready.engine->outputs()});
+  } else {
+    ready.torch = std::make_unique<TorchPath>(*contestant.model, is_bf16(contestant.precision), images, options.cuda);
+  }
+  return ready;
+}
+
+double percentile(std::vector<double> values, double q) {
+  std::sort(values.begin(), values.end());
+  const double at = q * static_cast<double>(values.size() - 1);
+  const size_t low = static_cast<size_t>(at), high = std::min(low + 1, values.size() - 1);
+  return values[low] + (values[high] - values[low]) * (at - static_cast<double>(low));
+}
+
+// Before anything is timed: does every contestant say what its model says?
+double check_outputs(const Contestant& contestant, Ready& ready) {
+  const at::NoGradGuard no_grad;
+  ready.call();
+  const at::ScalarType old = contestant.model->compute_dtype();
+  contestant.model->set_compute_dtype(at::kFloat);
+  const int64_t some = std::min<int64_t>(ready.images.size(0), 4);
+  const model::Output plain = contestant.model->forward(ready.images.slice(0, 0, some));
+  contestant.model->set_compute_dtype(old);
+  const at::Tensor wanted = plain.logits.defined() ? plain.logits : plain.features;
+  const at::Tensor got = ready.outputs().slice(0, 0, some).to(at::kCPU, at::kFloat);
+  const double difference = (got - wanted).abs().max().item<double>() / wanted.abs().max().item<double>();
+  const double allowed = output_tolerance(contestant.model->spec(), is_bf16(contestant.precision));
+  if (!(difference <= allowed)) {
+    throw Error(contestant.name + ": its outputs are " + std::to_string(difference) + " away from the model's float32 outputs (at most " +
+                std::to_string(allowed) + " is rounding); it is not timed");
+  }
+  return difference;
+}
+
+// LibTorch's best single product, at shapes of a DeiT-B's layers and a large square one.
+double library_peak(bool bf16, double seconds, bool cuda) {
+  const at::NoGradGuard no_grad;
+  const at::TensorOptions options = at::TensorOptions(bf16 ? at::kBFloat16 : at::kFloat).device(cuda ? at::kCUDA : at::kCPU);
+  double best = 0;
+  const std::vector<std::vector<int64_t>> shapes = {{2048, 2048, 2048}, {32 * 197, 768, 3072}, {1024, 1024, 1024}};
+  for (const std::vector<int64_t>& shape : shapes) {
+    const at::Tensor a = at::randn({shape[0], shape[1]}, options), w = at::randn({shape[2], shape[1]}, options);
+    at::linear(a, w);
+    const auto started = std::chrono::steady_clock::now();
+    while (since(started) < seconds / static_cast<double>(shapes.size())) {
+      const auto begin = std::chrono::steady_clock::now();
+      at::linear(a, w);
+      synchronize(cuda);
+      best = std::max(best, 2.0 * static_cast<double>(shape[0] * shape[1] * shape[2]) / since(begin));
+    }
+  }
+  return best * 1e-12;
+}
+
+BenchRow row_of(const Contestant& contestant, const Ready& ready, const Ready& first, const Contestant& first_contestant) {
+  BenchRow row;
+  row.name = contestant.name;
+  row.model = contestant.model->spec().name;
+  row.engine = contestant.native ? "native" : "libtorch";
+  row.precision = is_bf16(contestant.precision) ? "bf16" : "f32";
+  row.batch = ready.images.size(0);
+  for (const auto& [name, tensor] : contestant.model->parameters().entries()) row.params += tensor.numel();
+  row.macs = model::total_macs(contestant.model->spec());
+  row.rounds = static_cast<int64_t>(ready.seconds.size());
+  row.latency = percentile(ready.seconds, 0.5);
+  row.latency_p10 = percentile(ready.seconds, 0.1);
+  row.latency_p90 = percentile(ready.seconds, 0.9);
+  row.images_per_second = static_cast<double>(row.batch) / row.latency;
+  row.tflops = 2e-12 * static_cast<double>(row.macs * row.batch) / row.latency;
+  std::vector<double> ratios;
+  for (size_t i = 0; i < ready.seconds.size(); ++i) ratios.push_back(first.seconds[i] / ready.seconds[i]);
+  row.speedup = percentile(ratios, 0.5);
+  row.speedup_p10 = percentile(ratios, 0.1);
+  row.speedup_p90 = percentile(ratios, 0.9);
+  row.predicted = static_cast<double>(model::total_macs(first_contestant.model->spec())) / static_cast<double>(row.macs);
+  if (ready.engine) {
+    row.weight_bytes = ready.engine->weight_bytes();
+    row.work_bytes = ready.engine->work_bytes();
+  }
+  return row;
+}
+
+}  // namespace
+
+double output_tolerance(const ModelSpec& spec, bool bf16) {
+  // Roundings of a block add up as a root and a trained network enlarges them by some 10 (float32: nine sums of at most 4096 terms; bfloat16: nine roundings
+  // to 2^-9). Merged tokens can pair otherwise, which moves outputs by more than rounding does.
+  const double blocks = static_cast<double>(spec.blocks.size());
+  const double rounding = bf16 ? std::sqrt(9 * blocks) * std::ldexp(1.0, -9) : std::sqrt(4096 * 9 * blocks) * std::ldexp(1.0, -24);
+  return rounding * 10 * (spec.merges() ? 5 : 1);
+}
+
+BenchResult run(const std::vector<Contestant>& contestants, const BenchOptions& options) {
+  if (contestants.empty()) throw std::invalid_argument("[bench::run] nothing to time");
+  if (options.rounds < 1) throw std::invalid_argument("[bench::run] no rounds");
+  BenchResult result;
+  result.device = options.cuda ? "cuda" : "cpu";
+  result.threads = options.threads;
+  at::set_num_threads(options.threads);
+  const bool bf16 = is_bf16(contestants.front().precision);
+  Progress progress("benchmark", static_cast<int64_t>(options.batches.size() * contestants.size()) * options.rounds, "calls");
+  at::Generator generator = at::detail::createCPUGenerator(options.seed);
+  for (const int64_t batch : options.batches) {
+    std::vector<Ready> ready;
+    for (const Contestant& contestant : contestants) {
+      const ModelSpec& spec = contestant.model->spec();
+      const at::Tensor images = at::randn({batch, spec.in_channels, spec.image_size[0], spec.image_size[1]}, generator);
+      ready.push_back(make_ready(contestant, images, options));
+      result.output_difference = std::max(result.output_difference, check_outputs(contestant, ready.back()));
+      const auto begin = std::chrono::steady_clock::now();
+      for (int calls = 0; calls < 2 || since(begin) < options.warmup; ++calls) ready.back().call();
+    }
+    for (int round = 0; round < options.rounds; ++round) {
+      for (Ready& one : ready) {
+        const auto begin = std::chrono::steady_clock::now();
+        one.call();
+        one.seconds.push_back(since(begin));
+        progress.advance();
+      }
+    }
+    for (size_t i = 0; i < ready.size(); ++i) result.rows.push_back(row_of(contestants[i], ready[i], ready[0], contestants[0]));
+  }
+  if (!options.cuda) result.tile_peak = runtime::measure_tile_peak(contestants.front().precision, options.threads, options.peak_seconds);
+  result.library_peak = library_peak(bf16, options.peak_seconds, options.cuda);
+  for (BenchRow& row : result.rows) row.share_of_peak = row.tflops / std::max(result.tile_peak, result.library_peak);
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  result.peak_memory = static_cast<int64_t>(usage.ru_maxrss) * 1024;
+  return result;
+}
+
+ModelSpec dense_like(const ModelSpec& spec) {
+  ModelSpec out = spec;
+  if (model::is_known_name(spec.name)) {
+    const ModelSpec known = model::known_spec(spec.name);
+    if (known.blocks.size() == spec.blocks.size() && known.image_size == spec.image_size) {
+      out.blocks = known.blocks;
+      return out;
+    }
+  }
+  BlockSpec widest;
+  for (const BlockSpec& block : spec.blocks) {
+    if (block.num_heads * block.qk_dim > widest.num_heads * widest.qk_dim) widest = block;
+  }
+  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
+    BlockSpec& block = out.blocks[static_cast<size_t>(i)];
+    block.merge = 0;
+    if (spec.family != "vit" || widest.num_heads == 0) continue;
+    const int64_t mlp = std::max(block.mlp_dim, widest.mlp_dim);
+    block = widest;
+    block.merge = 0;
+    block.mlp_dim = mlp;
+    block.stream_gain = 1;
+  }
+  return out;
+}
+
+}  // namespace vitrim::bench

@@ -1,0 +1,17 @@
+#pragma once
+// What every result says of the two models it compares.
+
+#include "vitrim/core/artifacts.h"
+#include "vitrim/data/dataset.h"
+#include "vitrim/eval/accuracy.h"
+#include "vitrim/model/model.h"
+
+namespace vitrim::pipeline {
+
+/// Fills in specs, blocks, parameters and MACs.
+void describe_models(const ModelSpec& dense, const ModelSpec& compressed, CompressResult& result);
+/// Evaluates both, paired.
+void evaluate_models(const model::Model& dense, const model::Model& compressed, const data::Dataset& evaluation, const eval::AccuracyOptions& accuracy,
+                     CompressResult& result);
+
+}  // namespace vitrim::pipeline

@@ -1,0 +1,44 @@
+#include <set>
+
+#include "report/sections.h"
+
+namespace vitrim::report {
+
+void bench_section(Page& page, const Inputs& inputs) {
+  if (inputs.benches.empty()) return;
+  page.section("speed", "Speed", "Speed");
+  for (const auto& item : inputs.benches) {
+    const BenchResult& result = item.value;
+    page.subheading(item.label);
+    nlohmann::json rows = nlohmann::json::array();
+    std::set<int64_t> batches;
+    Table table("Every contestant at every batch size, called in turns",
+                {"Model and engine", num("Batch"), num("Images/s"), num("ms a call"), num("10th\u201390th percentile"), num("TFLOP/s"), num("Share of peak"),
+                 num("Speed-up"), num("10th\u201390th percentile"), num("By MACs")});
+    for (const BenchRow& row : result.rows) {
+      batches.insert(row.batch);
+      const std::string name = row.name + ", " + row.precision;
+      rows.push_back({{"name", name},
+                      {"batch", row.batch},
+                      {"speedup", number(row.speedup)},
+                      {"low", number(row.speedup_p10)},
+                      {"high", number(row.speedup_p90)},
+                      {"predicted", number(row.predicted)},
+                      {"rate", number(row.images_per_second)},
+                      {"latency", number(1e3 * row.latency)}});
+      table.row({name, num(std::to_string(row.batch)), num(fixed(row.images_per_second, 1)), num(fixed(1e3 * row.latency, 2)),
+                 num(fixed(1e3 * row.latency_p10, 2) + "\u2013" + fixed(1e3 * row.latency_p90, 2)), num(fixed(row.tflops, 3)), num(percent(row.share_of_peak)),
+                 num(fixed(row.speedup, 2)), num(fixed(row.speedup_p10, 2) + "\u2013" + fixed(row.speedup_p90, 2)), num(fixed(row.predicted, 2))});
+    }
+    const std::string peak = fixed(std::max(result.tile_peak, result.library_peak), 2);
+    page.figure({"bench",
+                 "Measured against what arithmetic promises",
+                 "How many times as fast as the first row each model runs on " + (result.device == "cpu" ? std::to_string(result.threads) + " threads" : result.device) +
+                     ", beside what its multiply-adds alone would promise. All took turns in every round; the machine's matrix peak was measured in the same run: " +
+                     peak + " TFLOP/s.",
+                 {{"rows", rows}, {"batches", batches}},
+                 table.html()});
+  }
+}
+
+}  // namespace vitrim::report

@@ -1,0 +1,177 @@
+#include "vitrim/runtime/engine.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <stdexcept>
+
+#include "runtime/implementation.h"
+#include "runtime/vit_forward.h"
+
+namespace vitrim::runtime {
+
+namespace {
+
+// Images whose features wait for the classifier, which then reads its weights once for all.
+constexpr int64_t kChunk = 64;
+
+// Rows of a tile: what the second half of a block needs of them fills half of the L2 cache.
+template <typename T>
+int64_t tile_rows(const Widest& w) {
+  const long found = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  const int64_t cache = found > 0 ? found : 1 << 20;
+  const int64_t row = w.mlp * static_cast<int64_t>(sizeof(T)) + w.dim * static_cast<int64_t>(sizeof(float) + sizeof(T));
+  return std::clamp<int64_t>(cache / 2 / row / 24 * 24, 24, 480);
+}
+
+template <typename T>
+class VitEngine : public Engine::Implementation {
+ public:
+  VitEngine(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads, const Kernels& kernels)
+      : weights_(spec, weights),
+        widest_(weights_),
+        forward_(weights_, kernels, tile_rows<T>(widest_)),
+        kernels_(kernels),
+        pool_(threads),
+        barrier_(threads),
+        features_(kChunk * forward_.feature_width()),
+        head_input_(padded_rows(kChunk) * std::max<int64_t>(weights_.head.k, 1)),
+        head_scratch_(padded_rows(kChunk) * kPanel) {
+    for (int i = 0; i < threads; ++i) workspaces_.emplace_back(spec, widest_, tile_rows<T>(widest_));
+    solo_ = [this](int rank) {
+      Workspace<T>& own = workspaces_[static_cast<size_t>(rank)];
+      const int64_t size = image_size();
+      // Whole images first, one a thread; what is left over is shared by all.
+      for (int64_t i = next_.fetch_add(1); i < whole_; i = next_.fetch_add(1)) forward_.run(images_ + i * size, {}, own, own, features_at(i));
+      const Member member{rank, pool_.size(), &barrier_};
+      member.wait();
+      for (int64_t i = whole_; i < count_; ++i) forward_.run(images_ + i * size, member, workspaces_.front(), own, features_at(i));
+    };
+  }
+
+  void run(const float* images, int64_t batch, float* out) override {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const int64_t outputs = weights_.spec.num_classes > 0 ? weights_.spec.num_classes : weights_.spec.embed_dim;
+    for (int64_t begin = 0; begin < batch; begin += kChunk) {
+      count_ = std::min(kChunk, batch - begin);
+      whole_ = pool_.size() == 1 ? count_ : count_ / pool_.size() * pool_.size();
+      images_ = images + begin * image_size();
+      next_ = 0;
+      pool_.run(solo_);
+      classify(out + begin * outputs);
+    }
+  }
+
+  const ModelSpec& spec() const override { return weights_.spec; }
+  int threads() const override { return pool_.size(); }
+  int64_t weight_bytes() const override { return weights_.bytes; }
+  int64_t work_bytes() const override {
+    int64_t bytes = features_.bytes() + head_input_.bytes() + head_scratch_.bytes();
+    for (const Workspace<T>& one : workspaces_) bytes += one.bytes;
+    return bytes;
+  }
+
+ private:
+  int64_t image_size() const { return weights_.spec.in_channels * weights_.spec.image_size[0] * weights_.spec.image_size[1]; }
+  float* features_at(int64_t image) const { return features_.data() + image * forward_.feature_width(); }
+
+  void classify(float* out) {
+    const ModelSpec& spec = weights_.spec;
+    const int64_t width = forward_.feature_width();
+    if (spec.num_classes == 0) {
+      for (int64_t i = 0; i < count_; ++i) std::copy_n(features_at(i), spec.embed_dim, out + i * spec.embed_dim);
+      return;
+    }
+    const KernelSet<T>* kernels = nullptr;
+    if constexpr (sizeof(T) == 2) {
+      kernels = &kernels_.bf16;
+    } else {
+      kernels = &kernels_.f32;
+    }
+    const Matrix<T>& head = weights_.head;
+    kernels->convert(features_.data(), width, count_, width, head_input_.data(), head.k);
+    Gemm<T> g;
+    g.a = head_input_.data();
+    g.lda = g.k = head.k;
+    g.rows = count_;
+    g.b = head.data.data();
+    g.columns = head.columns;
+    g.scratch = head_scratch_.data();
+    g.edge = Edge::kFloat;
+    g.out = out;
+    g.ldo = g.valid = head.valid;
+    g.bias = head.bias.data();
+    kernels->gemm(g);
+  }
+
+  VitWeights<T> weights_;
+  Widest widest_;
+  VitForward<T> forward_;
+  const Kernels& kernels_;
+  Pool pool_;
+  Barrier barrier_;
+  std::vector<Workspace<T>> workspaces_;
+  Buffer<float> features_;
+  Buffer<T> head_input_;
+  Buffer<float> head_scratch_;
+  std::mutex mutex_;
+  // Of the call that is running.
+  std::function<void(int)> solo_;
+  const float* images_ = nullptr;
+  int64_t count_ = 0, whole_ = 0;
+  std::atomic<int64_t> next_{0};
+};
+
+}  // namespace
+
+std::unique_ptr<Engine::Implementation> make_implementation(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads, Precision precision,
+                                                            const Kernels& kernels) {
+  validate(spec);
+  const std::string reason = why_not(spec);
+  if (!reason.empty()) throw std::invalid_argument("[runtime::Engine] " + reason);
+  if (threads < 1 || threads > 1024) throw std::invalid_argument("[runtime::Engine] " + std::to_string(threads) + " threads");
+  std::unique_ptr<Engine::Implementation> out;
+  if (precision == Precision::kBf16) {
+    out = std::make_unique<VitEngine<Bf16>>(spec, weights, threads, kernels);
+  } else {
+    out = std::make_unique<VitEngine<float>>(spec, weights, threads, kernels);
+  }
+  out->precision = precision;
+  return out;
+}
+
+Precision parse_precision(const std::string& name) {
+  if (name == "auto") return Precision::kAuto;
+  if (name == "f32") return Precision::kF32;
+  if (name == "bf16") return Precision::kBf16;
+  throw std::invalid_argument("there is no precision '" + name + "'; say f32, bf16 or auto");
+}
+
+std::string why_not(const ModelSpec& spec) {
+  if (spec.family != "vit") return "the native engine runs ViTs and DeiTs, not family " + spec.family + "; use LibTorch's path";
+  return "";
+}
+
+Engine::Engine(const ModelSpec& spec, const checkpoint::StateDict& weights, const EngineOptions& options) {
+  const Isa isa = chosen_isa();
+  Precision precision = options.precision;
+  if (precision == Precision::kAuto) precision = isa >= Isa::kAvx512Bf16 ? Precision::kBf16 : Precision::kF32;
+  implementation_ = make_implementation(spec, weights, options.threads, precision, kernels_of(isa));
+  implementation_->isa = isa;
+}
+
+Engine::~Engine() = default;
+Engine::Engine(Engine&&) noexcept = default;
+
+void Engine::run(const float* images, int64_t batch, float* out) { implementation_->run(images, batch, out); }
+const ModelSpec& Engine::spec() const { return implementation_->spec(); }
+int64_t Engine::outputs() const { return spec().num_classes > 0 ? spec().num_classes : spec().embed_dim; }
+int Engine::threads() const { return implementation_->threads(); }
+Precision Engine::precision() const { return implementation_->precision; }
+Isa Engine::isa() const { return implementation_->isa; }
+int64_t Engine::weight_bytes() const { return implementation_->weight_bytes(); }
+int64_t Engine::work_bytes() const { return implementation_->work_bytes(); }
+
+}  // namespace vitrim::runtime

@@ -1,0 +1,88 @@
+// The bfloat16 product on 16x16 tiles, included behind kernels_body.h by kernels_amx.cpp, with the hardware's tiles and with emulated ones, so that all but
+// the six instructions themselves can be tested anywhere.
+//
+// A step takes 32 rows and 32 columns: two tiles of either operand, four of sums. Rows past the end are computed and not used, so operands on the left are
+// allocated in multiples of 32 rows.
+
+template <typename Tiles>
+static void gemm_tiles(const Gemm<Bf16>& g) {
+  Tiles::configure();
+  for (int64_t j0 = 0; j0 < g.columns; j0 += kPanel) {
+    const int64_t width = g.columns - j0 < kPanel ? g.columns - j0 : kPanel;
+    const Bf16* panel = g.b + j0 * g.k;
+    for (int64_t r0 = 0; r0 < g.rows; r0 += 32) {
+      const int64_t rows = g.rows - r0 < 32 ? g.rows - r0 : 32;
+      const Bf16* a = g.a + r0 * g.lda;
+      for (int64_t j = 0; j < width; j += 32) {
+        float* c = g.scratch + j;
+        const bool wide = j + 32 <= width, tall = rows > 16;
+        Tiles::zero();
+        for (int64_t k = 0; k < g.k; k += 32) {
+          const Bf16* b = panel + k * width + 2 * j;
+          Tiles::load_a0(a + k, g.lda * 2);
+          Tiles::load_b0(b, width * 4);
+          Tiles::dot00();
+          if (wide) {
+            Tiles::load_b1(b + 32, width * 4);
+            Tiles::dot01();
+          }
+          if (tall) {
+            Tiles::load_a1(a + 16 * g.lda + k, g.lda * 2);
+            Tiles::dot10();
+            if (wide) Tiles::dot11();
+          }
+        }
+        Tiles::store00(c);
+        if (wide) Tiles::store01(c + 16);
+        if (tall) {
+          Tiles::store10(c + 16 * kPanel);
+          if (wide) Tiles::store11(c + 16 * kPanel + 16);
+        }
+      }
+      leave(g, g.scratch, r0, rows, j0, width);
+    }
+  }
+  Tiles::release();
+}
+
+struct EmulatedTiles {
+  struct Tile {
+    uint32_t words[16][16];
+  };
+  static inline thread_local Tile a[2], b[2];
+  static inline thread_local float c[2][2][16][16];
+
+  static void configure() {}
+  static void release() {}
+  static void zero() { __builtin_memset(c, 0, sizeof c); }
+  static void load(Tile& tile, const void* from, int64_t stride) {
+    for (int r = 0; r < 16; ++r) __builtin_memcpy(tile.words[r], static_cast<const char*>(from) + r * stride, 64);
+  }
+  static void load_a0(const void* from, int64_t stride) { load(a[0], from, stride); }
+  static void load_a1(const void* from, int64_t stride) { load(a[1], from, stride); }
+  static void load_b0(const void* from, int64_t stride) { load(b[0], from, stride); }
+  static void load_b1(const void* from, int64_t stride) { load(b[1], from, stride); }
+  static void dot(int i, int j) {
+    for (int r = 0; r < 16; ++r) {
+      for (int p = 0; p < 16; ++p) {
+        const uint32_t x = a[i].words[r][p];
+        const Bf16 x0{static_cast<uint16_t>(x)}, x1{static_cast<uint16_t>(x >> 16)};
+        for (int n = 0; n < 16; ++n) {
+          const uint32_t y = b[j].words[p][n];
+          c[i][j][r][n] += as_one_float(x0) * as_one_float(Bf16{static_cast<uint16_t>(y)}) + as_one_float(x1) * as_one_float(Bf16{static_cast<uint16_t>(y >> 16)});
+        }
+      }
+    }
+  }
+  static void dot00() { dot(0, 0); }
+  static void dot01() { dot(0, 1); }
+  static void dot10() { dot(1, 0); }
+  static void dot11() { dot(1, 1); }
+  static void store(int i, int j, float* to) {
+    for (int r = 0; r < 16; ++r) __builtin_memcpy(to + r * kPanel, c[i][j][r], 64);
+  }
+  static void store00(float* to) { store(0, 0, to); }
+  static void store01(float* to) { store(0, 1, to); }
+  static void store10(float* to) { store(1, 0, to); }
+  static void store11(float* to) { store(1, 1, to); }
+};

@@ -1,0 +1,82 @@
+#pragma once
+// The engine's arithmetic: one table of functions per instruction set, all compiled from kernels_body.h (and gemm_tiles.h). Nothing here allocates.
+//
+// Matrices on the right of a product are packed once: panels of at most 64 columns, a multiple of 16. In a panel, float32 stands row by row; bfloat16 in
+// rows of pairs, so that a 32-bit word holds rows 2p and 2p + 1 of one column, as the dot-product instructions and tiles want it. The number of rows k is
+// padded with zeros to a multiple of 32 for bfloat16. Matrices on the left are row-major, their rows padded likewise.
+
+#include <cstdint>
+
+namespace vitrim::runtime {
+
+enum class Isa;
+
+struct Bf16 {
+  uint16_t bits;
+};
+
+inline constexpr int64_t kPanel = 64;       ///< columns of a panel
+inline constexpr int64_t kColumnStep = 16;  ///< columns are padded to a multiple of this
+template <typename T>
+inline constexpr int64_t kDepthStep = sizeof(T) == 2 ? 32 : 1;  ///< rows of a packed matrix are padded to a multiple of this
+
+// Not inline: a copy of an inline function compiled for a newer machine may be the one that the linker keeps.
+static constexpr int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
+
+/// What happens to a product where it leaves the kernel.
+enum class Edge {
+  kStore,   ///< out[T] = c + bias, padded columns included
+  kGelu,    ///< out[T] = gelu(c + bias), padded columns included
+  kFloat,   ///< out[float] = c + bias
+  kAdd,     ///< out[float] += c + bias
+  kScaled,  ///< out[T] = c * row_scale[row]
+};
+
+/// out = edge(a b). Cost: rows * k * columns multiply-adds.
+template <typename T>
+struct Gemm {
+  const T* a = nullptr;      ///< [rows, >= k], `lda` apart
+  int64_t lda = 0, rows = 0;
+  const T* b = nullptr;      ///< packed [k, columns]
+  int64_t k = 0, columns = 0;  ///< padded
+  float* scratch = nullptr;  ///< [rows rounded up to 32, 64]
+  Edge edge = Edge::kStore;
+  void* out = nullptr;       ///< [rows, ..], `ldo` apart
+  int64_t ldo = 0;
+  int64_t valid = 0;         ///< columns that kFloat, kAdd and kScaled write
+  const float* bias = nullptr;  ///< [columns], zero where padded; null: none
+  const float* row_scale = nullptr;
+};
+
+template <typename T>
+struct KernelSet {
+  void (*gemm)(const Gemm<T>&);
+  /// out[r] = (x[r] - mean) / sqrt(variance + eps), zero beyond `width` up to ldo.
+  void (*normalize)(const float* x, int64_t ldx, int64_t rows, int64_t width, float eps, T* out, int64_t ldo);
+  /// p = 2^(score + key_bias - max) for the first `keys` columns, zero beyond up to ldp; inverse_sums[r] = 1 / sum. key_bias may be null.
+  void (*softmax)(const float* scores, int64_t lds, int64_t rows, int64_t keys, const float* key_bias, T* p, int64_t ldp, float* inverse_sums);
+  /// out = x, zero beyond `width` up to ldo.
+  void (*convert)(const float* x, int64_t ldx, int64_t rows, int64_t width, T* out, int64_t ldo);
+  /// Packs the transpose of row-major m [rows, k], k padded: columns are its rows, zero beyond.
+  void (*pack_transposed)(const T* m, int64_t ldm, int64_t rows, int64_t k, T* out);
+  /// Packs row-major m [rows, columns], columns padded; zero beyond `rows`.
+  void (*pack)(const T* m, int64_t ldm, int64_t rows, int64_t columns, T* out);
+};
+
+struct Kernels {
+  KernelSet<float> f32;
+  KernelSet<Bf16> bf16;
+};
+
+/// The table of an instruction set that this machine has.
+const Kernels& kernels_of(Isa isa);
+
+const Kernels& plain_kernels();
+const Kernels& avx2_kernels();
+const Kernels& avx512_kernels();
+const Kernels& avx512_bf16_kernels();
+const Kernels& amx_kernels();
+/// amx_kernels() with the tiles' arithmetic done by plain code: what a machine without tiles can test.
+const Kernels& emulated_tile_kernels();
+
+}  // namespace vitrim::runtime

@@ -1,0 +1,71 @@
+#include <immintrin.h>
+
+#include "runtime/kernels.h"
+
+namespace vitrim::runtime {
+namespace {
+
+#define VITRIM_LANES 16
+#define VITRIM_VECTORS 4
+#define VITRIM_DOT(sum, a, b) \
+  reinterpret_cast<Vf>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sum), reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b)))
+#include "runtime/kernels_body.h"
+#include "runtime/gemm_tiles.h"
+
+// Tiles 0 to 3 hold sums, 4 and 5 the left operand, 6 and 7 the right one.
+struct HardwareTiles {
+  static void configure() {
+    struct alignas(64) Config {
+      uint8_t palette = 1, start_row = 0, reserved[14] = {};
+      uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+      uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+    };
+    static const Config config;
+    _tile_loadconfig(&config);
+  }
+  static void release() { _tile_release(); }
+  static void zero() {
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+  }
+  static void load_a0(const void* from, int64_t stride) { _tile_loadd(4, from, stride); }
+  static void load_a1(const void* from, int64_t stride) { _tile_loadd(5, from, stride); }
+  static void load_b0(const void* from, int64_t stride) { _tile_loadd(6, from, stride); }
+  static void load_b1(const void* from, int64_t stride) { _tile_loadd(7, from, stride); }
+  static void dot00() { _tile_dpbf16ps(0, 4, 6); }
+  static void dot01() { _tile_dpbf16ps(1, 4, 7); }
+  static void dot10() { _tile_dpbf16ps(2, 5, 6); }
+  static void dot11() { _tile_dpbf16ps(3, 5, 7); }
+  static void store00(float* to) { _tile_stored(0, to, kPanel * 4); }
+  static void store01(float* to) { _tile_stored(1, to, kPanel * 4); }
+  static void store10(float* to) { _tile_stored(2, to, kPanel * 4); }
+  static void store11(float* to) { _tile_stored(3, to, kPanel * 4); }
+};
+
+// A few rows would leave most of a tile empty.
+template <typename Tiles>
+static void gemm_by_rows(const Gemm<Bf16>& g) {
+  if (g.rows < 4) {
+    gemm(g);
+  } else {
+    gemm_tiles<Tiles>(g);
+  }
+}
+
+template <typename Tiles>
+static Kernels with_tiles() {
+  Kernels out = kKernels;
+  out.bf16.gemm = gemm_by_rows<Tiles>;
+  return out;
+}
+
+}  // namespace
+
+const Kernels& amx_kernels() {
+  static const Kernels kernels = with_tiles<HardwareTiles>();
+  return kernels;
+}
+
+}  // namespace vitrim::runtime

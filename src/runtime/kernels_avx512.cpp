@@ -1,0 +1,14 @@
+#include "runtime/kernels.h"
+
+namespace vitrim::runtime {
+namespace {
+
+#define VITRIM_LANES 16
+#define VITRIM_VECTORS 4
+#include "runtime/kernels_body.h"
+
+}  // namespace
+
+const Kernels& avx512_kernels() { return kKernels; }
+
+}  // namespace vitrim::runtime

@@ -1,0 +1,370 @@
+// The kernels, written once and compiled once per instruction set: included by kernels_*.cpp inside a namespace of its own, which defines before
+//   VITRIM_LANES    floats in a register
+//   VITRIM_VECTORS  registers side by side in a tile of the product
+//   VITRIM_DOT      optional: VITRIM_DOT(sum, a, b) adds the products of pairs of bfloat16 in 32-bit words
+// Everything is in that namespace and static: nothing compiled here may be taken by the linker for a machine that lacks the instructions. For the same
+// reason no standard header is used.
+
+constexpr int kLanes = VITRIM_LANES;
+constexpr int kTileRows = 6;
+constexpr int kVectors = VITRIM_VECTORS;
+constexpr int kTileColumns = kLanes * kVectors;
+// Depth of a block of the right matrix: 64 columns of it stay in the L1 cache.
+template <typename T>
+constexpr int64_t kDepthBlock = sizeof(T) == 2 ? 256 : 128;
+
+typedef float Vf __attribute__((vector_size(kLanes * 4)));
+typedef int32_t Vi __attribute__((vector_size(kLanes * 4)));
+typedef uint32_t Vu __attribute__((vector_size(kLanes * 4)));
+typedef uint16_t Vh __attribute__((vector_size(kLanes * 2)));
+typedef float VfAnywhere __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
+typedef uint32_t VuAnywhere __attribute__((vector_size(kLanes * 4), aligned(2), may_alias));
+typedef uint16_t VhAnywhere __attribute__((vector_size(kLanes * 2), aligned(2), may_alias));
+
+static inline Vf all(float x) { return x - Vf{}; }
+static inline Vu all_words(uint32_t x) { return x - Vu{}; }
+static inline Vf load(const float* p) { return *reinterpret_cast<const VfAnywhere*>(p); }
+static inline void store(float* p, Vf v) { *reinterpret_cast<VfAnywhere*>(p) = v; }
+static inline Vf as_float(Vu v) { return reinterpret_cast<Vf>(v); }
+static inline Vu as_words(Vf v) { return reinterpret_cast<Vu>(v); }
+static inline Vf larger(Vf a, Vf b) { return a > b ? a : b; }
+
+static inline Vf load_as_float(const float* p) { return load(p); }
+static inline Vf load_as_float(const Bf16* p) {
+  return as_float(__builtin_convertvector(*reinterpret_cast<const VhAnywhere*>(p), Vu) << 16);
+}
+static inline void store_as(float* p, Vf v) { store(p, v); }
+// To nearest, ties to even; NaN stays NaN.
+static inline void store_as(Bf16* p, Vf v) {
+  const Vu bits = as_words(v);
+  const Vu rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+  const Vi number = v == v;
+  *reinterpret_cast<VhAnywhere*>(p) = __builtin_convertvector(number ? rounded : all_words(0x7fc0), Vh);
+}
+static inline float as_one_float(float x) { return x; }
+static inline float as_one_float(Bf16 x) {
+  const uint32_t bits = static_cast<uint32_t>(x.bits) << 16;
+  float out;
+  __builtin_memcpy(&out, &bits, 4);
+  return out;
+}
+static inline void set_one(float* p, float x) { *p = x; }
+static inline void set_one(Bf16* p, float x) {
+  uint32_t bits;
+  __builtin_memcpy(&bits, &x, 4);
+  p->bits = x != x ? static_cast<uint16_t>(0x7fc0) : static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static inline float sum_of(Vf v) {
+  float total = 0;
+  for (int i = 0; i < kLanes; ++i) total += v[i];
+  return total;
+}
+static inline float largest_of(Vf v) {
+  float best = v[0];
+  for (int i = 1; i < kLanes; ++i) best = v[i] > best ? v[i] : best;
+  return best;
+}
+
+// 2^x for x <= 126, relative error 2e-7: the whole part goes into the exponent, the rest through the series of exp. Below 2^-126: 0.
+static inline Vf exp2(Vf x) {
+  const Vf magic = all(12582912.0f);  // 1.5 * 2^23: adding it rounds to whole numbers
+  const Vf floor_at = all(-126.0f);
+  const Vi tiny = x < floor_at;
+  const Vf clamped = tiny ? floor_at : x;
+  const Vf shifted = clamped + magic;
+  const Vf f = clamped - (shifted - magic);
+  Vf p = all(1.5403530e-4f);
+  p = p * f + 1.3333558e-3f;
+  p = p * f + 9.6181291e-3f;
+  p = p * f + 5.5504109e-2f;
+  p = p * f + 2.4022651e-1f;
+  p = p * f + 6.9314718e-1f;
+  p = p * f + 1.0f;
+  const Vu exponent = (as_words(shifted) - 0x4b400000u) << 23;
+  const Vf scaled = as_float(as_words(p) + exponent);
+  return tiny ? Vf{} : scaled;
+}
+
+// x Phi(x) with Abramowitz and Stegun's 7.1.26 for erf (absolute error 1.5e-7).
+static inline Vf gelu(Vf x) {
+  const Vf magnitude = as_float(as_words(x) & 0x7fffffffu);
+  const Vf z = magnitude * 0.70710678f;
+  const Vf t = 1.0f / (1.0f + 0.3275911f * z);
+  Vf p = all(1.061405429f);
+  p = p * t - 1.453152027f;
+  p = p * t + 1.421413741f;
+  p = p * t - 0.284496736f;
+  p = p * t + 0.254829592f;
+  const Vf tail = p * t * exp2(z * z * -1.44269504f);  // 1 - erf(z)
+  const Vf half = 0.5f * magnitude * tail;  // |x| (1 - Phi(|x|))
+  return x > 0.0f ? x - half : -half;
+}
+
+// ---- products ----
+
+// c [R, N * kLanes] (+)= a [R, k] b [k, ..]; b's rows are `ldb` columns apart, c's kPanel floats.
+template <int R, int N>
+static inline void tile(const float* a, int64_t lda, const float* b, int64_t ldb, int64_t k, float* c, bool fresh) {
+  Vf sum[R][N];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int j = 0; j < N; ++j) sum[r][j] = fresh ? Vf{} : load(c + r * kPanel + j * kLanes);
+  }
+  for (int64_t i = 0; i < k; ++i) {
+    Vf row[N];
+#pragma GCC unroll 4
+    for (int j = 0; j < N; ++j) row[j] = load(b + i * ldb + j * kLanes);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const Vf x = all(a[r * lda + i]);
+#pragma GCC unroll 4
+      for (int j = 0; j < N; ++j) sum[r][j] += x * row[j];
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int j = 0; j < N; ++j) store(c + r * kPanel + j * kLanes, sum[r][j]);
+  }
+}
+
+template <int R, int N>
+static inline void tile(const Bf16* a, int64_t lda, const Bf16* b, int64_t ldb, int64_t k, float* c, bool fresh) {
+  Vf sum[R][N];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int j = 0; j < N; ++j) sum[r][j] = fresh ? Vf{} : load(c + r * kPanel + j * kLanes);
+  }
+  for (int64_t i = 0; i < k; i += 2) {
+    Vu row[N];
+#pragma GCC unroll 4
+    for (int j = 0; j < N; ++j) row[j] = *reinterpret_cast<const VuAnywhere*>(b + i * ldb + 2 * j * kLanes);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      uint32_t pair;
+      __builtin_memcpy(&pair, a + r * lda + i, 4);
+#ifdef VITRIM_DOT
+      const Vu x = all_words(pair);
+#pragma GCC unroll 4
+      for (int j = 0; j < N; ++j) sum[r][j] = VITRIM_DOT(sum[r][j], x, row[j]);
+#else
+      const Vf even = as_float(all_words(pair << 16)), odd = as_float(all_words(pair & 0xffff0000u));
+#pragma GCC unroll 4
+      for (int j = 0; j < N; ++j) sum[r][j] += even * as_float(row[j] << 16) + odd * as_float(row[j] & 0xffff0000u);
+#endif
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int j = 0; j < N; ++j) store(c + r * kPanel + j * kLanes, sum[r][j]);
+  }
+}
+
+template <int R, typename T>
+static void strip_of(const T* a, int64_t lda, const T* b, int64_t width, int64_t k, float* c, bool fresh) {
+  constexpr int kWords = sizeof(T) == 2 ? 2 : 1;
+  for (int64_t j = 0; j < width; j += kTileColumns) {
+    const T* from = b + j * kWords;
+    const int64_t left = (width - j) / kLanes;
+    if (left >= kVectors) {
+      tile<R, kVectors>(a, lda, from, width, k, c + j, fresh);
+    } else if constexpr (kVectors > 2) {  // panels are multiples of 16 columns, so this is AVX-512's last panel
+      if (left == 3) tile<R, 3>(a, lda, from, width, k, c + j, fresh);
+      if (left == 2) tile<R, 2>(a, lda, from, width, k, c + j, fresh);
+      if (left == 1) tile<R, 1>(a, lda, from, width, k, c + j, fresh);
+    }
+  }
+}
+
+template <typename T>
+static inline void strip(int64_t rows, const T* a, int64_t lda, const T* b, int64_t width, int64_t k, float* c, bool fresh) {
+  switch (rows) {
+    case 1: return strip_of<1>(a, lda, b, width, k, c, fresh);
+    case 2: return strip_of<2>(a, lda, b, width, k, c, fresh);
+    case 3: return strip_of<3>(a, lda, b, width, k, c, fresh);
+    case 4: return strip_of<4>(a, lda, b, width, k, c, fresh);
+    case 5: return strip_of<5>(a, lda, b, width, k, c, fresh);
+    default: return strip_of<6>(a, lda, b, width, k, c, fresh);
+  }
+}
+
+// What leaves the kernel: `rows` rows of a panel of `width` columns, which begins at row r0 and column j0 of the result.
+template <typename T>
+static void leave(const Gemm<T>& g, const float* c, int64_t r0, int64_t rows, int64_t j0, int64_t width) {
+  const int64_t valid = g.valid - j0 < width ? g.valid - j0 : width;
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* from = c + r * kPanel;
+    const float* bias = g.bias ? g.bias + j0 : nullptr;
+    if (g.edge == Edge::kStore || g.edge == Edge::kGelu) {
+      T* out = static_cast<T*>(g.out) + (r0 + r) * g.ldo + j0;
+      for (int64_t j = 0; j < width; j += kLanes) {
+        Vf v = load(from + j);
+        if (bias) v += load(bias + j);
+        store_as(out + j, g.edge == Edge::kGelu ? gelu(v) : v);
+      }
+    } else if (g.edge == Edge::kScaled) {
+      T* out = static_cast<T*>(g.out) + (r0 + r) * g.ldo + j0;
+      const float scale = g.row_scale[r0 + r];
+      int64_t j = 0;
+      for (; j + kLanes <= valid; j += kLanes) store_as(out + j, load(from + j) * scale);
+      for (; j < valid; ++j) set_one(out + j, from[j] * scale);
+    } else {
+      float* out = static_cast<float*>(g.out) + (r0 + r) * g.ldo + j0;
+      const bool add = g.edge == Edge::kAdd;
+      int64_t j = 0;
+      for (; j + kLanes <= valid; j += kLanes) {
+        Vf v = load(from + j);
+        if (bias) v += load(bias + j);
+        store(out + j, add ? v + load(out + j) : v);
+      }
+      for (; j < valid; ++j) {
+        const float v = from[j] + (bias ? bias[j] : 0.0f);
+        out[j] = add ? v + out[j] : v;
+      }
+    }
+  }
+}
+
+template <typename T>
+static void gemm(const Gemm<T>& g) {
+  for (int64_t j0 = 0; j0 < g.columns; j0 += kPanel) {
+    const int64_t width = g.columns - j0 < kPanel ? g.columns - j0 : kPanel;
+    const T* panel = g.b + j0 * g.k;
+    for (int64_t k0 = 0; k0 < g.k; k0 += kDepthBlock<T>) {
+      const int64_t depth = g.k - k0 < kDepthBlock<T> ? g.k - k0 : kDepthBlock<T>;
+      const bool first = k0 == 0, last = k0 + depth == g.k;
+      for (int64_t r0 = 0; r0 < g.rows; r0 += kTileRows) {
+        const int64_t rows = g.rows - r0 < kTileRows ? g.rows - r0 : kTileRows;
+        float* c = g.scratch + (first && last ? 0 : r0 * kPanel);
+        strip(rows, g.a + r0 * g.lda + k0, g.lda, panel + k0 * width, width, depth, c, first);
+        if (last) leave(g, c, r0, rows, j0, width);
+      }
+    }
+  }
+}
+
+// ---- what is between products ----
+
+template <typename T>
+static void normalize(const float* x, int64_t ldx, int64_t rows, int64_t width, float eps, T* out, int64_t ldo) {
+  const int64_t whole = width / kLanes * kLanes;
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* from = x + r * ldx;
+    T* to = out + r * ldo;
+    Vf sums = {};
+    for (int64_t j = 0; j < whole; j += kLanes) sums += load(from + j);
+    float sum = sum_of(sums);
+    for (int64_t j = whole; j < width; ++j) sum += from[j];
+    const float mean = sum / static_cast<float>(width);
+    Vf squares = {};
+    for (int64_t j = 0; j < whole; j += kLanes) {
+      const Vf d = load(from + j) - mean;
+      squares += d * d;
+    }
+    float square = sum_of(squares);
+    for (int64_t j = whole; j < width; ++j) square += (from[j] - mean) * (from[j] - mean);
+    const float factor = 1.0f / __builtin_sqrtf(square / static_cast<float>(width) + eps);
+    for (int64_t j = 0; j < whole; j += kLanes) store_as(to + j, (load(from + j) - mean) * factor);
+    for (int64_t j = whole; j < width; ++j) set_one(to + j, (from[j] - mean) * factor);
+    for (int64_t j = width; j < ldo; ++j) set_one(to + j, 0.0f);
+  }
+}
+
+template <typename T>
+static void softmax(const float* scores, int64_t lds, int64_t rows, int64_t keys, const float* key_bias, T* p, int64_t ldp, float* inverse_sums) {
+  const int64_t whole = keys / kLanes * kLanes;
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* from = scores + r * lds;
+    T* to = p + r * ldp;
+    Vf best = all(-3.0e38f);
+    for (int64_t j = 0; j < whole; j += kLanes) best = larger(best, key_bias ? load(from + j) + load(key_bias + j) : load(from + j));
+    float top = largest_of(best);
+    for (int64_t j = whole; j < keys; ++j) {
+      const float s = from[j] + (key_bias ? key_bias[j] : 0.0f);
+      top = s > top ? s : top;
+    }
+    Vf sums = {};
+    for (int64_t j = 0; j < whole; j += kLanes) {
+      const Vf s = key_bias ? load(from + j) + load(key_bias + j) : load(from + j);
+      const Vf e = exp2(s - top);
+      sums += e;
+      store_as(to + j, e);
+    }
+    float sum = sum_of(sums);
+    if (whole < keys) {
+      Vf rest = all(-1.0e30f);
+      for (int64_t j = whole; j < keys; ++j) rest[j - whole] = from[j] + (key_bias ? key_bias[j] : 0.0f) - top;
+      const Vf e = exp2(rest);
+      for (int64_t j = whole; j < keys; ++j) {
+        sum += e[j - whole];
+        set_one(to + j, e[j - whole]);
+      }
+    }
+    for (int64_t j = keys; j < ldp; ++j) set_one(to + j, 0.0f);
+    // NaN scores (an image with NaN pixels) must come out as NaN, though no comparison sees them.
+    inverse_sums[r] = 1.0f / sum;
+  }
+}
+
+template <typename T>
+static void convert(const float* x, int64_t ldx, int64_t rows, int64_t width, T* out, int64_t ldo) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* from = x + r * ldx;
+    T* to = out + r * ldo;
+    int64_t j = 0;
+    for (; j + kLanes <= width; j += kLanes) store_as(to + j, load(from + j));
+    for (; j < width; ++j) set_one(to + j, from[j]);
+    for (; j < ldo; ++j) set_one(to + j, 0.0f);
+  }
+}
+
+template <typename T>
+static void pack_transposed(const T* m, int64_t ldm, int64_t rows, int64_t k, T* out) {
+  using Word = uint32_t __attribute__((may_alias));  // a float, or two bfloat16 of one column
+  constexpr int64_t kPer = sizeof(Word) / sizeof(T);
+  const int64_t columns = round_up(rows, kColumnStep), words = k / kPer;
+  for (int64_t j0 = 0; j0 < columns; j0 += kPanel) {
+    const int64_t width = columns - j0 < kPanel ? columns - j0 : kPanel;
+    Word* to = reinterpret_cast<Word*>(out + j0 * k);
+    for (int64_t j = 0; j < width; ++j) {
+      const bool inside = j0 + j < rows;
+      const Word* from = reinterpret_cast<const Word*>(m + (j0 + j) * ldm);
+      for (int64_t p = 0; p < words; ++p) to[p * width + j] = inside ? from[p] : Word{};
+    }
+  }
+}
+
+static void pack(const float* m, int64_t ldm, int64_t rows, int64_t columns, float* out) {
+  for (int64_t j0 = 0; j0 < columns; j0 += kPanel) {
+    const int64_t width = columns - j0 < kPanel ? columns - j0 : kPanel;
+    float* to = out + j0 * rows;
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t j = 0; j < width; j += kLanes) store(to + r * width + j, load(m + r * ldm + j0 + j));
+    }
+  }
+}
+
+static void pack(const Bf16* m, int64_t ldm, int64_t rows, int64_t columns, Bf16* out) {
+  const int64_t k = round_up(rows, kDepthStep<Bf16>);
+  for (int64_t j0 = 0; j0 < columns; j0 += kPanel) {
+    const int64_t width = columns - j0 < kPanel ? columns - j0 : kPanel;
+    uint32_t* to = reinterpret_cast<uint32_t*>(out + j0 * k);
+    for (int64_t p = 0; p < k / 2; ++p) {
+      const Bf16* first = m + 2 * p * ldm + j0;
+      const bool one = 2 * p < rows, two = 2 * p + 1 < rows;
+      for (int64_t j = 0; j < width; j += kLanes) {
+        const Vu low = one ? __builtin_convertvector(*reinterpret_cast<const VhAnywhere*>(first + j), Vu) : Vu{};
+        const Vu high = two ? __builtin_convertvector(*reinterpret_cast<const VhAnywhere*>(first + ldm + j), Vu) : Vu{};
+        *reinterpret_cast<VuAnywhere*>(to + p * width + j) = low | high << 16;
+      }
+    }
+  }
+}
+
+static const Kernels kKernels = {
+    {gemm<float>, normalize<float>, softmax<float>, convert<float>, pack_transposed<float>, static_cast<void (*)(const float*, int64_t, int64_t, int64_t, float*)>(pack)},
+    {gemm<Bf16>, normalize<Bf16>, softmax<Bf16>, convert<Bf16>, pack_transposed<Bf16>, static_cast<void (*)(const Bf16*, int64_t, int64_t, int64_t, Bf16*)>(pack)}};

@@ -1,0 +1,22 @@
+#include "runtime/kernels.h"
+
+namespace vitrim::runtime {
+namespace {
+
+#define VITRIM_LANES 4
+#define VITRIM_VECTORS 2
+#include "runtime/kernels_body.h"
+#include "runtime/gemm_tiles.h"
+
+}  // namespace
+
+const Kernels& emulated_tile_kernels() {
+  static const Kernels kernels = [] {
+    Kernels out = kKernels;
+    out.bf16.gemm = gemm_tiles<EmulatedTiles>;
+    return out;
+  }();
+  return kernels;
+}
+
+}  // namespace vitrim::runtime

@@ -1,0 +1,14 @@
+#include "runtime/kernels.h"
+
+namespace vitrim::runtime {
+namespace {
+
+#define VITRIM_LANES 4
+#define VITRIM_VECTORS 2
+#include "runtime/kernels_body.h"
+
+}  // namespace
+
+const Kernels& plain_kernels() { return kKernels; }
+
+}  // namespace vitrim::runtime

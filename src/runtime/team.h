@@ -1,0 +1,70 @@
+#pragma once
+// Threads that work on one task together.
+
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <thread>
+#include <vector>
+
+namespace vitrim::runtime {
+
+/// A place where `size` threads wait for each other; for one thread it costs nothing. Waiting spins briefly and then sleeps: on a busy machine a spinning
+/// thread holds the core that the others need.
+class Barrier {
+ public:
+  explicit Barrier(int size) : size_(size) {}
+  void wait() {
+    if (size_ == 1) return;
+    const uint32_t round = round_.load(std::memory_order_acquire);
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
+      arrived_.store(0, std::memory_order_relaxed);
+      round_.fetch_add(1, std::memory_order_release);
+      round_.notify_all();
+      return;
+    }
+    for (int i = 0; i < 4000; ++i) {
+      if (round_.load(std::memory_order_acquire) != round) return;
+    }
+    round_.wait(round, std::memory_order_acquire);
+  }
+
+ private:
+  const int size_;
+  std::atomic<int> arrived_{0};
+  std::atomic<uint32_t> round_{0};
+};
+
+/// One of the threads of a task: which one, of how many.
+struct Member {
+  int rank = 0, size = 1;
+  Barrier* barrier = nullptr;
+  void wait() const {
+    if (size > 1) barrier->wait();
+  }
+  bool first() const { return rank == 0; }
+};
+
+/// Threads that stay. The caller's thread is number 0.
+class Pool {
+ public:
+  explicit Pool(int threads);
+  ~Pool();
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+  int size() const { return size_; }
+  /// Calls task(rank) on every thread and waits for all. Not to be called by two threads at once. Does not allocate.
+  void run(const std::function<void(int)>& task);
+
+ private:
+  void work(int rank);
+  const int size_;
+  std::atomic<uint32_t> round_{0};
+  std::atomic<int> busy_{0};
+  std::atomic<bool> stop_{false};
+  const std::function<void(int)>* task_ = nullptr;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace vitrim::runtime

@@ -1,0 +1,334 @@
+#include "runtime/vit_forward.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace vitrim::runtime {
+
+namespace {
+
+float as_float(float x) { return x; }
+float as_float(Bf16 x) {
+  const uint32_t bits = static_cast<uint32_t>(x.bits) << 16;
+  float out = 0;
+  std::memcpy(&out, &bits, 4);
+  return out;
+}
+
+// out = gain * (x - mean) / deviation + shift, one row; `out` may be x.
+void layer_norm(const float* x, int64_t width, float eps, const NormWeights& weights, float* out) {
+  double sum = 0, square = 0;
+  for (int64_t c = 0; c < width; ++c) sum += x[c];
+  const float mean = static_cast<float>(sum / static_cast<double>(width));
+  for (int64_t c = 0; c < width; ++c) square += static_cast<double>(x[c] - mean) * (x[c] - mean);
+  const float factor = static_cast<float>(1 / std::sqrt(square / static_cast<double>(width) + eps));
+  for (int64_t c = 0; c < width; ++c) {
+    const float v = (x[c] - mean) * factor;
+    out[c] = weights.any() ? v * weights.gain[static_cast<size_t>(c)] + weights.shift[static_cast<size_t>(c)] : v;
+  }
+}
+
+}  // namespace
+
+template <typename T>
+VitForward<T>::VitForward(const VitWeights<T>& weights, const Kernels& kernels, int64_t tile_rows)
+    : weights_(weights), kernels_([&]() -> const KernelSet<T>& {
+        if constexpr (sizeof(T) == 2) {
+          return kernels.bf16;
+        } else {
+          return kernels.f32;
+        }
+      }()),
+      float_kernels_(kernels.f32),
+      tile_rows_(tile_rows) {
+  // Where the classifier reads tokens before the patches only, what stands behind the last attention is computed for those alone.
+  const ModelSpec& spec = weights.spec;
+  live_.assign(spec.blocks.size(), 0);
+  if (spec.pooling == Pooling::kAverage) return;
+  for (size_t i = spec.blocks.size(); i-- > 0;) {
+    live_[i] = spec.distillation_token ? 2 : 1;
+    if (spec.blocks[i].attention != AttentionKind::kNone) break;
+  }
+}
+
+template <typename T>
+typename VitForward<T>::Rows VitForward<T>::share(int64_t rows, Member member) {
+  const int64_t each = (rows + member.size - 1) / member.size;
+  const int64_t begin = std::min(rows, each * member.rank);
+  return {begin, std::min(rows, begin + each)};
+}
+
+template <typename T>
+Gemm<T> VitForward<T>::product(const Matrix<T>& matrix, const T* a, int64_t lda, int64_t rows, Workspace<T>& own) const {
+  Gemm<T> g;
+  g.a = a;
+  g.lda = lda;
+  g.rows = rows;
+  g.b = matrix.data.data();
+  g.k = matrix.k;
+  g.columns = matrix.columns;
+  g.valid = matrix.valid;
+  g.bias = matrix.bias.data();
+  g.scratch = own.scratch.data();
+  return g;
+}
+
+template <typename T>
+void VitForward<T>::embed(const float* image, Member member, Workspace<T>& shared, Workspace<T>& own) const {
+  const ModelSpec& spec = weights_.spec;
+  const int64_t dim = spec.embed_dim, prefix = spec.prefix_tokens(), side = spec.patch_size;
+  const Grid grid = spec.stage_grid(0);
+  const int64_t height = spec.image_size[0], width = spec.image_size[1], pixels = spec.in_channels * side * side, lda = weights_.patches.k;
+  float* x = shared.x.data();
+  if (member.first()) std::memcpy(x, weights_.start.data(), static_cast<size_t>(prefix * dim) * sizeof(float));
+  const Rows lines = share(grid.height, member);
+  for (int64_t line = lines.begin; line < lines.end; ++line) {  // a row of patches at a time
+    float* to = x + (prefix + line * grid.width) * dim;
+    std::memcpy(to, weights_.start.data() + (prefix + line * grid.width) * dim, static_cast<size_t>(grid.width * dim) * sizeof(float));
+    for (int64_t column = 0; column < grid.width; ++column) {
+      T* patch = own.pixels.data() + column * lda;
+      for (int64_t c = 0; c < spec.in_channels; ++c) {
+        const float* from = image + (c * height + line * side) * width + column * side;
+        kernels_.convert(from, width, side, side, patch + c * side * side, side);
+      }
+      std::fill(patch + pixels, patch + lda, T{});
+    }
+    Gemm<T> g = product(weights_.patches, own.pixels.data(), lda, grid.width, own);
+    g.edge = Edge::kAdd;
+    g.out = to;
+    g.ldo = dim;
+    kernels_.gemm(g);
+  }
+  if (!weights_.norm_pre.any()) return;
+  for (int64_t r = lines.begin * grid.width + prefix; r < lines.end * grid.width + prefix; ++r) {
+    layer_norm(x + r * dim, dim, static_cast<float>(spec.norm_eps), weights_.norm_pre, x + r * dim);
+  }
+  for (int64_t r = 0; member.first() && r < prefix; ++r) layer_norm(x + r * dim, dim, static_cast<float>(spec.norm_eps), weights_.norm_pre, x + r * dim);
+}
+
+template <typename T>
+void VitForward<T>::attend_head(int block, int64_t head, int64_t tokens, int64_t queries, Workspace<T>& shared, Workspace<T>& own) const {
+  const ModelSpec& spec = weights_.spec;
+  const BlockSpec& shape = spec.blocks[static_cast<size_t>(block)];
+  const BlockWeights<T>& layer = weights_.blocks[static_cast<size_t>(block)];
+  const HeadWeights<T>& w = layer.heads[static_cast<size_t>(head)];
+  const int64_t qk = padded_qk(shape), v = padded_v(shape), ldn = round_up(spec.embed_dim, 32), ldm = round_up(shape.num_heads * shape.v_dim, 32);
+  T* q = own.q.data();
+  T* kv = own.kv.data();
+  const int64_t ldkv = qk + v;
+  auto projected = [&](const Matrix<T>& matrix, int64_t rows, T* out, int64_t ldo, const NormWeights& norm) {
+    Gemm<T> g = product(matrix, shared.normed.data(), ldn, rows, own);
+    g.ldo = ldo;
+    if (!norm.any()) {
+      g.out = out;
+      g.edge = Edge::kStore;
+      kernels_.gemm(g);
+      return;
+    }
+    g.out = own.wide.data();
+    g.edge = Edge::kFloat;
+    g.valid = matrix.columns;
+    kernels_.gemm(g);
+    const float eps = static_cast<float>(spec.norm_eps);
+    for (int64_t r = 0; r < rows; ++r) layer_norm(own.wide.data() + r * ldo, shape.qk_dim, eps, norm, own.wide.data() + r * ldo);
+    kernels_.convert(own.wide.data(), ldo, rows, ldo, out, ldo);
+  };
+  projected(w.q, queries, q, qk, layer.q_norm);
+  projected(w.kv, tokens, kv, ldkv, layer.k_norm);
+  if (shape.merge > 0) {
+    const float share_of_mean = 1.0f / static_cast<float>(shape.num_heads);
+    for (int64_t r = 0; r < tokens; ++r) {
+      float* sum = own.own_metric.data() + r * qk;
+      for (int64_t c = 0; c < qk; ++c) sum[c] += share_of_mean * as_float(kv[r * ldkv + c]);
+    }
+  }
+  kernels_.pack_transposed(kv, ldkv, tokens, qk, own.keys.data());
+  kernels_.pack(kv + qk, ldkv, tokens, v, own.values.data());
+
+  const int64_t columns = round_up(tokens, kColumnStep), depth = round_up(tokens, kDepthStep<T>);
+  const float* key_bias = spec.merges() && shared.merger.any() ? shared.merger.log_sizes() : nullptr;
+  for (int64_t r0 = 0; r0 < queries; r0 += kQueryRows) {
+    const int64_t rows = std::min(kQueryRows, queries - r0);
+    Gemm<T> scores;
+    scores.a = q + r0 * qk;
+    scores.lda = scores.k = qk;
+    scores.rows = rows;
+    scores.b = own.keys.data();
+    scores.columns = scores.valid = scores.ldo = columns;
+    scores.scratch = own.scratch.data();
+    scores.edge = Edge::kFloat;
+    scores.out = own.scores.data();
+    kernels_.gemm(scores);
+    kernels_.softmax(own.scores.data(), columns, rows, tokens, key_bias, own.p.data(), depth, own.inverse_sums.data());
+    Gemm<T> mixed;
+    mixed.a = own.p.data();
+    mixed.lda = mixed.k = depth;
+    mixed.rows = rows;
+    mixed.b = own.values.data();
+    mixed.columns = v;
+    mixed.valid = shape.v_dim;
+    mixed.scratch = own.scratch.data();
+    mixed.edge = Edge::kScaled;
+    mixed.row_scale = own.inverse_sums.data();
+    mixed.out = shared.mixed.data() + r0 * ldm + head * shape.v_dim;
+    mixed.ldo = ldm;
+    kernels_.gemm(mixed);
+  }
+}
+
+template <typename T>
+void VitForward<T>::attend(int block, int64_t tokens, int64_t queries, Member member, Workspace<T>& shared, Workspace<T>& own) const {
+  const BlockSpec& shape = weights_.spec.blocks[static_cast<size_t>(block)];
+  const int64_t dim = weights_.spec.embed_dim, ldn = round_up(dim, 32), width = shape.num_heads * shape.v_dim, ldm = round_up(width, 32);
+  const Rows mine = share(tokens, member);
+  kernels_.normalize(shared.x.data() + mine.begin * dim, dim, mine.count(), dim, static_cast<float>(weights_.spec.norm_eps),
+                     shared.normed.data() + mine.begin * ldn, ldn);
+  if (shape.merge > 0) std::memset(own.own_metric.data(), 0, static_cast<size_t>(tokens * padded_qk(shape)) * sizeof(float));
+  member.wait();
+  for (int64_t head = member.rank; head < shape.num_heads; head += member.size) attend_head(block, head, tokens, queries, shared, own);
+  if (member.first() && ldm > width) {
+    for (int64_t r = 0; r < queries; ++r) std::fill(shared.mixed.data() + r * ldm + width, shared.mixed.data() + (r + 1) * ldm, T{});
+  }
+  member.wait();
+}
+
+template <typename T>
+void VitForward<T>::project(int block, Rows rows, Workspace<T>& shared, Workspace<T>& own) const {
+  const BlockSpec& shape = weights_.spec.blocks[static_cast<size_t>(block)];
+  const int64_t dim = weights_.spec.embed_dim, ldm = round_up(shape.num_heads * shape.v_dim, 32);
+  Gemm<T> g = product(weights_.blocks[static_cast<size_t>(block)].proj, shared.mixed.data() + rows.begin * ldm, ldm, rows.count(), own);
+  g.edge = Edge::kAdd;
+  g.out = shared.x.data() + rows.begin * dim;
+  g.ldo = dim;
+  kernels_.gemm(g);
+}
+
+template <typename T>
+int64_t VitForward<T>::merge(int block, int64_t tokens, Member member, Workspace<T>& shared, Workspace<T>& own) const {
+  const ModelSpec& spec = weights_.spec;
+  const BlockSpec& shape = spec.blocks[static_cast<size_t>(block)];
+  const int64_t depth = padded_qk(shape);
+  // Every member's heads, in the members' order.
+  for (int rank = 0; rank < member.size; ++rank) {
+    if (member.rank == rank) {
+      float* sum = shared.metric.data();
+      const float* part = own.own_metric.data();
+      for (int64_t i = 0; i < tokens * depth; ++i) sum[i] = rank == 0 ? part[i] : sum[i] + part[i];
+    }
+    member.wait();
+  }
+  if (member.first()) {
+    shared.merger.merge(float_kernels_, shared.x.data(), shared.metric.data(), depth, depth, tokens, spec.prefix_tokens(), shape.merge, shared.merged_x.data());
+    std::swap(shared.x, shared.merged_x);
+  }
+  member.wait();
+  return tokens - shape.merge;
+}
+
+template <typename T>
+void VitForward<T>::mlp(int block, Rows rows, Workspace<T>& shared, Workspace<T>& own) const {
+  const BlockWeights<T>& layer = weights_.blocks[static_cast<size_t>(block)];
+  const int64_t dim = weights_.spec.embed_dim, ldn = round_up(dim, 32), ldh = std::max(layer.fc1.columns, layer.fc2.k);
+  float* x = shared.x.data() + rows.begin * dim;
+  kernels_.normalize(x, dim, rows.count(), dim, static_cast<float>(weights_.spec.norm_eps), own.tile_normed.data(), ldn);
+  Gemm<T> up = product(layer.fc1, own.tile_normed.data(), ldn, rows.count(), own);
+  up.edge = Edge::kGelu;
+  up.out = own.hidden.data();
+  up.ldo = ldh;
+  kernels_.gemm(up);
+  for (int64_t r = 0; layer.fc1.columns < ldh && r < rows.count(); ++r) {
+    std::fill(own.hidden.data() + r * ldh + layer.fc1.columns, own.hidden.data() + (r + 1) * ldh, T{});
+  }
+  Gemm<T> down = product(layer.fc2, own.hidden.data(), ldh, rows.count(), own);
+  down.edge = Edge::kAdd;
+  down.out = x;
+  down.ldo = dim;
+  kernels_.gemm(down);
+}
+
+template <typename T>
+void VitForward<T>::finish(int64_t tokens, Workspace<T>& shared, Workspace<T>& own, float* features) const {
+  const ModelSpec& spec = weights_.spec;
+  const int64_t dim = spec.embed_dim, prefix = spec.prefix_tokens();
+  const float eps = static_cast<float>(spec.norm_eps);
+  const float* x = shared.x.data();
+  auto normed = [&](int64_t token, float* out) {
+    if (spec.final_norm) {
+      layer_norm(x + token * dim, dim, eps, weights_.norm, out);
+    } else {
+      std::memcpy(out, x + token * dim, static_cast<size_t>(dim) * sizeof(float));
+    }
+  };
+  if (spec.pooling == Pooling::kToken) {
+    normed(0, features);
+  } else {
+    const bool weighted = spec.merges() && shared.merger.any();
+    float* row = own.row.data();
+    std::fill_n(features, dim, 0.0f);
+    float total = 0;
+    for (int64_t token = prefix; token < tokens; ++token) {
+      const float weight = weighted ? shared.merger.sizes()[token] : 1.0f;
+      normed(token, row);
+      for (int64_t c = 0; c < dim; ++c) features[c] += weight * row[c];
+      total += weight;
+    }
+    for (int64_t c = 0; c < dim; ++c) features[c] /= total;
+  }
+  if (spec.fc_norm) layer_norm(features, dim, eps, weights_.fc_norm, features);
+  if (spec.num_classes == 0 && !spec.final_norm && !spec.fc_norm) layer_norm(features, dim, eps, {}, features);  // as Model::finish does
+  if (spec.distillation_token) normed(1, features + dim);
+}
+
+template <typename T>
+void VitForward<T>::run(const float* image, Member member, Workspace<T>& shared, Workspace<T>& own, float* features) const {
+  const ModelSpec& spec = weights_.spec;
+  embed(image, member, shared, own);
+  int64_t tokens = spec.num_tokens();
+  if (spec.merges() && member.first()) shared.merger.reset(tokens);
+  member.wait();
+  for (int block = 0; block < static_cast<int>(spec.blocks.size()); ++block) {
+    const BlockSpec& shape = spec.blocks[static_cast<size_t>(block)];
+    const int64_t live = live_[static_cast<size_t>(block)];
+    const int64_t after = live > 0 ? std::min(live, tokens) : tokens;
+    const bool attends = shape.attention != AttentionKind::kNone;
+    if (attends) attend(block, tokens, after, member, shared, own);
+    const bool merges = shape.merge > 0 && live == 0;  // tokens that nobody reads any more need no merging
+    const int64_t left = merges ? tokens - shape.merge : after;
+    // The block's second half in tiles of rows that stay in the L2 cache, from the projection to the MLP's output.
+    auto for_tiles = [&](int64_t rows, auto&& work) {
+      const int64_t tiles = round_up((rows + tile_rows_ - 1) / tile_rows_, member.size);
+      const int64_t each = (rows + tiles - 1) / tiles;
+      for (int64_t i = member.rank; i < tiles; i += member.size) {
+        const Rows part{std::min(rows, i * each), std::min(rows, (i + 1) * each)};
+        if (part.count() > 0) work(part);
+      }
+    };
+    auto first_half = [&](Rows rows) {
+      const float gain = weights_.blocks[static_cast<size_t>(block)].stream_gain;
+      float* x = shared.x.data() + rows.begin * spec.embed_dim;
+      for (int64_t i = 0; gain != 1 && i < rows.count() * spec.embed_dim; ++i) x[i] *= gain;
+      if (attends) project(block, rows, shared, own);
+    };
+    if (merges) {
+      for_tiles(tokens, first_half);
+      member.wait();
+      merge(block, tokens, member, shared, own);
+      for_tiles(left, [&](Rows rows) { mlp(block, rows, shared, own); });
+    } else {
+      for_tiles(left, [&](Rows rows) {
+        first_half(rows);
+        mlp(block, rows, shared, own);
+      });
+    }
+    tokens = left;
+    member.wait();
+  }
+  if (member.first()) finish(tokens, shared, own, features);
+  member.wait();
+}
+
+template class VitForward<float>;
+template class VitForward<Bf16>;
+
+}  // namespace vitrim::runtime

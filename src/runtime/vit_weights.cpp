@@ -1,0 +1,140 @@
+#include "runtime/vit_weights.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+#include "vitrim/core/error.h"
+
+namespace vitrim::runtime {
+
+namespace {
+
+class Source {
+ public:
+  explicit Source(const checkpoint::StateDict& weights) : weights_(weights) {}
+
+  std::vector<float> values(const std::string& name, int64_t count) const {
+    if (!weights_.contains(name)) throw FormatError(weights_.path.empty() ? "the weights" : weights_.path, name, "is missing");
+    const at::Tensor tensor = weights_.at(name).detach().to(at::kCPU, at::kFloat).contiguous();
+    if (tensor.numel() != count) {
+      throw FormatError(weights_.path.empty() ? "the weights" : weights_.path, name,
+                        "has " + std::to_string(tensor.numel()) + " values instead of " + std::to_string(count));
+    }
+    const float* p = tensor.const_data_ptr<float>();
+    return {p, p + count};
+  }
+  Linear linear(const std::string& name, int64_t out, int64_t in, bool bias = true) const {
+    Linear layer{out, in, values(name + ".weight", out * in), {}};
+    layer.bias = bias ? values(name + ".bias", out) : std::vector<float>(static_cast<size_t>(out), 0.0f);
+    return layer;
+  }
+  NormWeights norm(const std::string& name, int64_t width) const { return {values(name + ".weight", width), values(name + ".bias", width)}; }
+
+ private:
+  const checkpoint::StateDict& weights_;
+};
+
+template <typename T>
+BlockWeights<T> block_weights(const Source& source, const ModelSpec& spec, int index) {
+  const BlockSpec& block = spec.blocks[static_cast<size_t>(index)];
+  const std::string prefix = "blocks." + std::to_string(index) + ".";
+  const int64_t dim = block.embed_dim;
+  BlockWeights<T> out;
+  out.stream_gain = static_cast<float>(block.stream_gain);
+  if (block.attention != AttentionKind::kNone) {
+    const int64_t qk = block.num_heads * block.qk_dim, v = block.num_heads * block.v_dim;
+    Linear qkv = source.linear(prefix + "attn.qkv", 2 * qk + v, dim, spec.qkv_bias);
+    const NormWeights norm1 = source.norm(prefix + "norm1", dim);
+    qkv.fold_input(norm1.gain, norm1.shift);
+    const float scale = static_cast<float>(std::log2(std::exp(1.0)) / std::sqrt(static_cast<double>(block.qk_dim)));
+    if (spec.qk_norm) {
+      out.q_norm = source.norm(prefix + "attn.q_norm", block.qk_dim);
+      out.k_norm = source.norm(prefix + "attn.k_norm", block.qk_dim);
+      for (std::vector<float>* part : {&out.q_norm.gain, &out.q_norm.shift}) {
+        for (float& x : *part) x *= scale;
+      }
+    }
+    for (int64_t h = 0; h < block.num_heads; ++h) {
+      Linear q = qkv.rows(h * block.qk_dim, (h + 1) * block.qk_dim);
+      if (!spec.qk_norm) q.scale(scale);
+      q.pad_rows(padded_qk(block));
+      Linear kv = qkv.rows(qk + h * block.qk_dim, qk + (h + 1) * block.qk_dim);
+      kv.pad_rows(padded_qk(block));
+      Linear values = qkv.rows(2 * qk + h * block.v_dim, 2 * qk + (h + 1) * block.v_dim);
+      values.pad_rows(padded_v(block));
+      kv.append(values);
+      out.heads.push_back({Matrix<T>(q), Matrix<T>(kv)});
+    }
+    Linear proj = source.linear(prefix + "attn.proj", dim, v);
+    if (spec.layer_scale) proj.fold_output(source.values(prefix + "ls1.gamma", dim));
+    out.proj = Matrix<T>(proj);
+  }
+  Linear fc1 = source.linear(prefix + "mlp.fc1", block.mlp_dim, dim);
+  const NormWeights norm2 = source.norm(prefix + "norm2", dim);
+  fc1.fold_input(norm2.gain, norm2.shift);
+  out.fc1 = Matrix<T>(fc1);
+  Linear fc2 = source.linear(prefix + "mlp.fc2", dim, block.mlp_dim);
+  if (spec.layer_scale) fc2.fold_output(source.values(prefix + "ls2.gamma", dim));
+  out.fc2 = Matrix<T>(fc2);
+  return out;
+}
+
+// Everything of the stream before block 0 that does not depend on the image.
+std::vector<float> start_of(const Source& source, const ModelSpec& spec, const std::vector<float>& patch_bias) {
+  const int64_t dim = spec.embed_dim, prefix = spec.prefix_tokens(), tokens = spec.num_tokens();
+  std::vector<float> out;
+  auto append = [&](const std::vector<float>& rows) { out.insert(out.end(), rows.begin(), rows.end()); };
+  if (spec.class_token) append(source.values("cls_token", dim));
+  if (spec.distillation_token) append(source.values("dist_token", dim));
+  if (spec.register_tokens > 0) append(source.values("reg_token", spec.register_tokens * dim));
+  for (int64_t i = prefix; i < tokens; ++i) append(patch_bias);
+  const int64_t from = spec.embed_prefix_tokens ? 0 : prefix;
+  const std::vector<float> positions = source.values("pos_embed", (tokens - from) * dim);
+  for (size_t i = 0; i < positions.size(); ++i) out[static_cast<size_t>(from * dim) + i] += positions[i];
+  return out;
+}
+
+template <typename T>
+Matrix<T> head_of(const Source& source, const ModelSpec& spec) {
+  if (spec.num_classes == 0) return {};
+  Linear head = source.linear("head", spec.num_classes, spec.embed_dim);
+  if (!spec.distillation_token) return Matrix<T>(head);
+  const Linear dist = source.linear("head_dist", spec.num_classes, spec.embed_dim);
+  Linear both{spec.num_classes, 2 * spec.embed_dim, {}, {}};
+  for (int64_t r = 0; r < spec.num_classes; ++r) {
+    for (const Linear* one : {static_cast<const Linear*>(&head), &dist}) {
+      for (int64_t c = 0; c < spec.embed_dim; ++c) both.weight.push_back(0.5f * one->weight[static_cast<size_t>(r * spec.embed_dim + c)]);
+    }
+    both.bias.push_back(0.5f * (head.bias[static_cast<size_t>(r)] + dist.bias[static_cast<size_t>(r)]));
+  }
+  return Matrix<T>(both);
+}
+
+}  // namespace
+
+template <typename T>
+VitWeights<T>::VitWeights(const ModelSpec& model, const checkpoint::StateDict& weights) : spec(model), start(model.num_tokens() * model.embed_dim) {
+  const Source source(weights);
+  const int64_t pixels = spec.in_channels * spec.patch_size * spec.patch_size;
+  Linear embedding = source.linear("patch_embed.proj", spec.embed_dim, pixels, !spec.pre_norm);
+  const std::vector<float> rows = start_of(source, spec, embedding.bias);
+  std::copy(rows.begin(), rows.end(), start.data());
+  std::fill(embedding.bias.begin(), embedding.bias.end(), 0.0f);
+  patches = Matrix<T>(embedding);
+  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) blocks.push_back(block_weights<T>(source, spec, i));
+  if (spec.pre_norm) norm_pre = source.norm("norm_pre", spec.embed_dim);
+  if (spec.final_norm) norm = source.norm("norm", spec.embed_dim);
+  if (spec.fc_norm) fc_norm = source.norm("fc_norm", spec.embed_dim);
+  head = head_of<T>(source, spec);
+  bytes = patches.bytes() + start.bytes() + head.bytes();
+  for (const BlockWeights<T>& block : blocks) {
+    bytes += block.proj.bytes() + block.fc1.bytes() + block.fc2.bytes();
+    for (const HeadWeights<T>& h : block.heads) bytes += h.q.bytes() + h.kv.bytes();
+  }
+}
+
+template struct VitWeights<float>;
+template struct VitWeights<Bf16>;
+
+}  // namespace vitrim::runtime

@@ -1,0 +1,50 @@
+#pragma once
+// A ViT's weights as the engine uses them. LayerNorm's gain and shift are folded into the layer behind it, LayerScale into the layer before it, the
+// attention's scale (and log2 e, so that softmax is a power of two) into the queries.
+
+#include <vector>
+
+#include "runtime/matrix.h"
+#include "vitrim/checkpoint/state_dict.h"
+#include "vitrim/core/model_spec.h"
+
+namespace vitrim::runtime {
+
+struct NormWeights {
+  std::vector<float> gain, shift;
+  bool any() const { return !gain.empty(); }
+};
+
+template <typename T>
+struct HeadWeights {
+  Matrix<T> q;   ///< -> qk_pad columns
+  Matrix<T> kv;  ///< -> qk_pad columns of k, then v_pad of v
+};
+
+template <typename T>
+struct BlockWeights {
+  std::vector<HeadWeights<T>> heads;  ///< empty: no attention
+  Matrix<T> proj, fc1, fc2;
+  NormWeights q_norm, k_norm;
+  float stream_gain = 1;
+};
+
+template <typename T>
+struct VitWeights {
+  ModelSpec spec;
+  Matrix<T> patches;            ///< patch pixels -> stream; its bias is in `start`
+  Buffer<float> start;          ///< [tokens, C]: position embeddings, tokens before the patches, the patches' bias
+  std::vector<BlockWeights<T>> blocks;
+  NormWeights norm_pre, norm, fc_norm;
+  Matrix<T> head;               ///< features -> logits; of a distilled model both features, half of either
+  int64_t bytes = 0;
+
+  VitWeights(const ModelSpec& spec, const checkpoint::StateDict& weights);
+  int64_t prefix() const { return spec.prefix_tokens(); }
+};
+
+/// Channels of q and k as they stand in memory: a left operand whose depth is padded.
+inline int64_t padded_qk(const BlockSpec& block) { return round_up(block.qk_dim, 32); }
+inline int64_t padded_v(const BlockSpec& block) { return round_up(block.v_dim, kColumnStep); }
+
+}  // namespace vitrim::runtime

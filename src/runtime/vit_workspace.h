@@ -1,0 +1,78 @@
+#pragma once
+// The memory that one thread computes in, laid out once for a model's widest block.
+
+#include "runtime/memory.h"
+#include "runtime/merge_rows.h"
+#include "runtime/vit_weights.h"
+
+namespace vitrim::runtime {
+
+/// Query rows whose scores are held at a time: they stay in the L1 cache with the keys' panel.
+inline constexpr int64_t kQueryRows = 32;
+
+/// Rows are allocated in multiples of 32 and with 32 to spare: tiles read past the end.
+inline int64_t padded_rows(int64_t rows) { return round_up(rows, 32) + 32; }
+
+/// Widths that every block fits into.
+struct Widest {
+  int64_t tokens = 0, dim = 0, qk = 0, v = 0, heads_v = 0, mlp = 0, depth = 0;
+  bool merges = false, qk_norm = false;
+  template <typename T>
+  explicit Widest(const VitWeights<T>& weights) {
+    const ModelSpec& spec = weights.spec;
+    tokens = spec.num_tokens();
+    dim = spec.embed_dim;
+    merges = spec.merges();
+    qk_norm = spec.qk_norm;
+    for (const BlockSpec& block : spec.blocks) {
+      mlp = std::max(mlp, round_up(block.mlp_dim, 64));
+      if (block.attention == AttentionKind::kNone) continue;
+      qk = std::max(qk, padded_qk(block));
+      v = std::max(v, padded_v(block));
+      heads_v = std::max(heads_v, round_up(block.num_heads * block.v_dim, 32));
+    }
+    depth = round_up(std::max<int64_t>(qk, 16), 16);
+  }
+};
+
+template <typename T>
+struct Workspace {
+  // Of an image; the first thread's where several share one.
+  Buffer<float> x, merged_x, metric;
+  Buffer<T> normed, mixed;
+  RowMerger merger;
+  // Of a thread.
+  Buffer<T> pixels, q, kv, keys, values, p, tile_normed, hidden;
+  Buffer<float> wide, scores, inverse_sums, scratch, own_metric, row;
+  int64_t bytes = 0;
+
+  Workspace(const ModelSpec& spec, const Widest& w, int64_t tile_rows)
+      : x(padded_rows(w.tokens) * w.dim),
+        merged_x(w.merges ? padded_rows(w.tokens) * w.dim : 0),
+        metric(w.merges ? padded_rows(w.tokens) * w.depth : 0),
+        normed(padded_rows(w.tokens) * round_up(w.dim, 32)),
+        mixed(padded_rows(w.tokens) * w.heads_v),
+        pixels(padded_rows(spec.stage_grid(0).width) * round_up(spec.in_channels * spec.patch_size * spec.patch_size, 32)),
+        q(padded_rows(w.tokens) * w.qk),
+        kv(padded_rows(w.tokens) * (w.qk + w.v)),
+        keys(round_up(w.tokens, kColumnStep) * w.qk),
+        values(round_up(w.tokens, 32) * w.v),
+        p(padded_rows(kQueryRows) * round_up(w.tokens, 32)),
+        tile_normed(padded_rows(tile_rows) * round_up(w.dim, 32)),
+        hidden(padded_rows(tile_rows) * w.mlp),
+        wide(w.qk_norm ? padded_rows(w.tokens) * (w.qk + w.v) : 0),
+        scores(padded_rows(kQueryRows) * round_up(w.tokens, kColumnStep)),
+        inverse_sums(padded_rows(kQueryRows)),
+        scratch(padded_rows(w.tokens) * kPanel),
+        own_metric(w.merges ? padded_rows(w.tokens) * w.depth : 0),
+        row(4 * w.dim) {
+    if (w.merges) merger = RowMerger(w.tokens, w.dim, w.depth);
+    for (const int64_t part : {x.bytes(), merged_x.bytes(), metric.bytes(), normed.bytes(), mixed.bytes(), pixels.bytes(), q.bytes(), kv.bytes(), keys.bytes(),
+                               values.bytes(), p.bytes(), tile_normed.bytes(), hidden.bytes(), wide.bytes(), scores.bytes(), inverse_sums.bytes(),
+                               scratch.bytes(), own_metric.bytes(), row.bytes(), merger.bytes()}) {
+      bytes += part;
+    }
+  }
+};
+
+}  // namespace vitrim::runtime

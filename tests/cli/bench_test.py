@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""`vitrim bench` and the native engine from outside: what is in the result, not how fast it is.
+
+usage: bench_test.py [CASES...], with the program in VITRIM_BINARY.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import cases  # noqa: E402
+from program_case import CALIB, PROGRAM, Case  # noqa: E402
+
+QUICK = ("--rounds", "3", "--warm-up", "0", "--peak-seconds", "0.05", "--batch", "1,3")
+
+
+class Bench(Case):
+    def test_every_contestant_at_every_batch(self):
+        self.run_vitrim("compress", "model.safetensors", *CALIB, "--remove-attention", "0,2", "--no-absorb", "-o", "cut.safetensors", "--quiet")
+        result = self.json_of("bench", "cut.safetensors", "--against", "dense,libtorch:model.safetensors", "--threads", "1", *QUICK, "--report", "page.html")
+        self.assertEqual(result["kind"], "bench")
+        rows = result["rows"]
+        self.assertEqual([(row["engine"], row["batch"]) for row in rows],
+                         [("native", 1), ("libtorch", 1), ("native", 1), ("native", 3), ("libtorch", 3), ("native", 3)])
+        macs = {name: self.json_of("inspect", name)["macs"] for name in ("model.safetensors", "cut.safetensors")}
+        for i, row in enumerate(rows):
+            self.assertEqual(row["rounds"], 3)
+            self.assertGreater(row["latency"], 0)
+            self.assertLessEqual(row["latency_p10"], row["latency"])
+            self.assertLessEqual(row["latency"], row["latency_p90"])
+            self.assertAlmostEqual(row["images_per_second"] * row["latency"], row["batch"], places=6)
+            self.assertEqual(row["macs"], macs["cut.safetensors" if i % 3 == 2 else "model.safetensors"])
+            self.assertAlmostEqual(row["predicted"], macs["model.safetensors"] / row["macs"])
+            self.assertEqual(row["weight_bytes"] > 0, row["engine"] == "native")
+        self.assertEqual([row["speedup"] for row in rows[::3]], [1, 1])
+        self.assertGreater(result["tile_peak"], 0)
+        self.assertGreater(result["library_peak"], 0)
+        self.assertIn(b"Measured against what arithmetic promises", self.read("page.html"))
+        # The page can be made of the file too.
+        self.write("b.json", json.dumps(result).encode())
+        self.run_vitrim("report", "b.json", "-o", "again.html")
+
+    def test_words(self):
+        done = self.run_vitrim("bench", "model.safetensors", *QUICK)
+        self.assertIn("matrix peak", done.stdout)
+        self.assertIn("model.safetensors, native", done.stdout)
+
+    def test_refusals(self):
+        self.refuse("bench", "swin_tiny_patch4_window7_224", *QUICK, says="--engine libtorch")
+        self.refuse("bench", "model.safetensors", "--device", "cuda", *QUICK, says="--engine libtorch", expect=2)
+        self.refuse("bench", "model.safetensors", "--against", "nothing.safetensors", *QUICK, says="nothing.safetensors")
+        self.refuse("bench", "model.safetensors", "--against", "deit_tiny_patch16_224", *QUICK, says="another size")
+
+    def test_native_evaluation_agrees(self):
+        one = self.json_of("eval", "model.safetensors", "--data", "synthetic:test:100", "--precision", "f32")
+        two = self.json_of("eval", "model.safetensors", "--data", "synthetic:test:100", "--precision", "f32", "--engine", "native")
+        self.assertEqual(one["correct"], two["correct"])
+        self.refuse("eval", "flatten_pvt_tiny", "--data", "synthetic:test:4", "--engine", "native", says="--engine libtorch")
+
+    def test_forced_instruction_sets(self):
+        def run(isa):
+            environment = dict(os.environ, VITRIM_FORCE_ISA=isa)
+            return subprocess.run([PROGRAM, "eval", "model.safetensors", "--data", "synthetic:test:20", "--engine", "native", "--precision", "f32", "--json", "-"],
+                                  cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+        plain = run("plain")
+        self.assertEqual(plain.returncode, 0, plain.stderr)
+        self.assertEqual(json.loads(plain.stdout)["correct"], self.json_of("eval", "model.safetensors", "--data", "synthetic:test:20", "--precision", "f32")["correct"])
+        wrong = run("avx9")
+        self.assertEqual(wrong.returncode, 1)
+        self.assertIn("no instruction set 'avx9'", wrong.stderr)
+
+
+if __name__ == "__main__":
+    if not os.path.exists(PROGRAM):
+        sys.exit(f"no program at {PROGRAM}: set VITRIM_BINARY")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    cases.main("bench_program")

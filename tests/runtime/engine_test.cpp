@@ -1,0 +1,249 @@
+// The engine against the LibTorch model: every variant of ViT, every instruction set, threads, and what a call may not do.
+
+#include "vitrim/runtime/engine.h"
+
+#include <ATen/ATen.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <thread>
+
+#include "model/small_models.h"
+#include "runtime/implementation.h"
+#include "vitrim/checkpoint/checkpoint.h"
+#include "vitrim/core/error.h"
+#include "shared_data.h"
+
+namespace {
+std::atomic<long> allocations{0};
+}
+
+// Every allocation of this program is counted.
+void* operator new(std::size_t size) {
+  ++allocations;
+  if (void* p = std::malloc(size)) return p;
+  throw std::bad_alloc();
+}
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+
+namespace vitrim {
+namespace {
+
+using runtime::Engine;
+using runtime::Isa;
+using runtime::Precision;
+using test::relative_difference;
+
+at::Tensor run(Engine::Implementation& engine, const at::Tensor& images, int64_t outputs) {
+  const at::Tensor input = images.contiguous();
+  at::Tensor out = at::empty({images.size(0), outputs});
+  engine.run(input.const_data_ptr<float>(), images.size(0), out.data_ptr<float>());
+  return out;
+}
+
+at::Tensor run(Engine& engine, const at::Tensor& images) {
+  const at::Tensor input = images.contiguous();
+  at::Tensor out = at::empty({images.size(0), engine.outputs()});
+  engine.run(input.const_data_ptr<float>(), images.size(0), out.data_ptr<float>());
+  return out;
+}
+
+std::unique_ptr<Engine::Implementation> engine_of(const model::Model& model, int threads, Precision precision, const runtime::Kernels& kernels) {
+  return runtime::make_implementation(model.spec(), model.parameters(), threads, precision, kernels);
+}
+
+// Every form that a ViT takes: the library's variants, and each cut, gained and merged.
+std::vector<test::Variant> vit_variants() {
+  std::vector<test::Variant> out;
+  for (const test::Variant& v : test::variants()) {
+    if (v.spec.family == "vit") out.push_back(v);
+  }
+  const size_t plain = out.size();
+  for (size_t i = 0; i < plain; ++i) {
+    test::Variant cut = out[i];
+    cut.name += "_cut";
+    BlockSpec& gone = cut.spec.blocks[1];
+    gone.attention = AttentionKind::kNone;
+    gone.num_heads = gone.qk_dim = gone.v_dim = 0;
+    gone.stream_gain = 2;
+    cut.spec.blocks[2].qk_dim = 5;
+    cut.spec.blocks[2].v_dim = 11;
+    cut.spec.blocks[2].mlp_dim = 37;
+    out.push_back(cut);
+    cut.name += "_merged";
+    cut.spec.blocks[0].merge = 3;
+    cut.spec.blocks[2].merge = 2;
+    cut.spec.blocks[3].merge = 2;
+    if (cut.spec.qk_norm) cut.spec.blocks[2].qk_dim = 8;
+    out.push_back(cut);
+  }
+  test::Variant headless = out[0];
+  headless.name = "headless";
+  headless.spec.num_classes = 0;
+  out.push_back(headless);
+  test::Variant last_gone = out[0];
+  last_gone.name = "last_two_gone";
+  for (const size_t i : {2, 3}) {
+    BlockSpec& gone = last_gone.spec.blocks[i];
+    gone.attention = AttentionKind::kNone;
+    gone.num_heads = gone.qk_dim = gone.v_dim = 0;
+  }
+  out.push_back(last_gone);
+  return out;
+}
+
+at::Tensor reference(const model::Model& model, const at::Tensor& images) {
+  const at::NoGradGuard no_grad;
+  const model::Output out = model.forward(images);
+  return model.spec().num_classes > 0 ? out.logits : out.features;
+}
+
+TEST(Engine, EveryVariantOnEveryInstructionSet) {
+  const at::Tensor images = test::colour_input(5);
+  for (const test::Variant& variant : vit_variants()) {
+    const auto model = test::lively_model(variant.spec);
+    const at::Tensor wanted = reference(*model, images);
+    auto check = [&](const std::string& name, const runtime::Kernels& kernels) {
+      for (const int threads : {1, 3}) {
+        // float32: as between LibTorch and its references (golden_test.cpp); the longest sum has 192 products (a patch). GELU's series adds 1.5e-7.
+        const double exact = 2 * test::float_tolerance(192, test::operations(variant.spec), 10);
+        EXPECT_LT(relative_difference(run(*engine_of(*model, threads, Precision::kF32, kernels), images, wanted.size(1)), wanted), exact)
+            << variant.name << ", " << name << ", " << threads << " threads, float32";
+        // bfloat16: each product's inputs are rounded to 2^-9 of themselves; nine roundings a block that add up as a root, enlarged by 10. A merged
+        // model may choose other pairs, whose means differ more: only that it is finite and near is asked.
+        const double near = std::sqrt(9.0 * static_cast<double>(variant.spec.blocks.size())) * std::ldexp(1.0, -9) * 10;
+        const double factor = variant.spec.merges() ? 4 : 1;
+        EXPECT_LT(relative_difference(run(*engine_of(*model, threads, Precision::kBf16, kernels), images, wanted.size(1)), wanted), factor * near)
+            << variant.name << ", " << name << ", " << threads << " threads, bfloat16";
+      }
+    };
+    for (const Isa isa : runtime::available_isas()) check(runtime::to_string(isa), runtime::kernels_of(isa));
+    check("emulated tiles", runtime::emulated_tile_kernels());
+  }
+}
+
+TEST(Engine, BatchesOfAnySizeGiveTheSameRows) {
+  const auto model = test::lively_model(test::small_spec());
+  const at::Tensor images = test::colour_input(67);
+  Engine engine(model->spec(), model->parameters(), {2, Precision::kF32});
+  const at::Tensor all = run(engine, images);  // more than a chunk of 64, and an odd number
+  for (const int64_t begin : {0, 63, 64, 66}) {
+    EXPECT_LT(relative_difference(run(engine, images.slice(0, begin, begin + 1)), all.slice(0, begin, begin + 1)), 1e-5) << begin;
+  }
+}
+
+TEST(Engine, ABrokenImageHarmsNoOther) {
+  const auto model = test::lively_model(test::small_spec());
+  model->set_merging({2, 2, 0, 0});
+  for (const Precision precision : {Precision::kF32, Precision::kBf16}) {
+    at::Tensor images = test::colour_input(4);
+    Engine engine(model->spec(), model->parameters(), {1, precision});
+    const at::Tensor wanted = run(engine, images);
+    images[1].fill_(std::nanf(""));
+    const at::Tensor got = run(engine, images);
+    EXPECT_TRUE(got[1].isnan().all().item<bool>());
+    for (const int64_t i : {0, 2, 3}) EXPECT_TRUE(at::equal(got[i], wanted[i])) << i;
+  }
+}
+
+TEST(Engine, ACallAllocatesNothing) {
+  ModelSpec spec = test::small_spec();
+  spec.blocks[1].merge = 3;
+  const auto model = test::lively_model(spec);
+  const at::Tensor images = test::colour_input(5).contiguous();
+  at::Tensor out = at::empty({5, 10});
+  for (const Precision precision : {Precision::kF32, Precision::kBf16}) {
+    for (const int threads : {1, 2}) {
+      Engine engine(model->spec(), model->parameters(), {threads, precision});
+      for (int call = 0; call < 2; ++call) {
+        const long before = allocations;
+        engine.run(images.const_data_ptr<float>(), 5, out.data_ptr<float>());
+        EXPECT_EQ(allocations - before, 0) << "call " << call;
+      }
+    }
+  }
+}
+
+TEST(Engine, SeveralEnginesAndSeveralCallers) {
+  const auto model = test::lively_model(test::small_spec());
+  const at::Tensor images = test::colour_input(6).contiguous();
+  Engine one(model->spec(), model->parameters(), {2, Precision::kF32}), two(model->spec(), model->parameters(), {1, Precision::kF32});
+  const at::Tensor wanted = run(one, images);
+  std::vector<std::thread> callers;
+  std::atomic<int> wrong{0};
+  for (int i = 0; i < 4; ++i) {
+    callers.emplace_back([&, i] {
+      Engine& engine = i % 2 == 0 ? one : two;
+      std::vector<float> out(60);
+      for (int call = 0; call < 20; ++call) {
+        engine.run(images.const_data_ptr<float>(), 6, out.data());
+        const at::Tensor got = at::from_blob(out.data(), {6, 10});
+        if (relative_difference(got, wanted) > 1e-5) ++wrong;
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST(Engine, SaysWhatItHoldsAndWhatItCanNot) {
+  const auto model = test::lively_model(test::small_spec());
+  Engine engine(model->spec(), model->parameters(), {1, Precision::kBf16});
+  EXPECT_EQ(engine.precision(), Precision::kBf16);
+  EXPECT_EQ(engine.outputs(), 10);
+  EXPECT_GT(engine.weight_bytes(), 2 * 4 * (64 * 32 * 2 + 4 * 32 * 32));
+  EXPECT_NE(runtime::why_not(test::staged_spec("swin")), "");
+  EXPECT_THROW(Engine(test::staged_spec("swin"), {}, {}), std::invalid_argument);
+  EXPECT_THROW(Engine(model->spec(), model->parameters(), {0, Precision::kF32}), std::invalid_argument);
+  EXPECT_THROW(Engine(model->spec(), {}, {}), FormatError);
+}
+
+// DeiT-B at batch 1: weights and 64 MB, no more.
+TEST(Engine, MemoryOfDeitBase) {
+  const ModelSpec spec = model::known_spec("deit_base_patch16_224");
+  const auto model = model::make_random_model(spec, 0);
+  Engine engine(spec, model->parameters(), {2, Precision::kBf16});
+  EXPECT_LT(engine.weight_bytes(), int64_t{180} << 20);  // 86.6 million parameters of two bytes, position embeddings of four
+  EXPECT_LT(engine.work_bytes(), int64_t{64} << 20);
+}
+
+class RealEngine : public testing::Test {
+ protected:
+  void SetUp() override {
+    VITRIM_NEEDS_SHARED("golden/vit_tiny_imagenet.safetensors");
+    VITRIM_NEEDS_SHARED("data/vit_tiny_imagenet1k/model.safetensors");
+    golden_ = checkpoint::load((test::shared_folder() / "golden/vit_tiny_imagenet.safetensors").string());
+    model_ = model::load_model((test::shared_folder() / "data/vit_tiny_imagenet1k/model.safetensors").string());
+    images_ = (golden_.at("images_u8").to(at::kFloat) / 255 - 0.5) / 0.5;
+  }
+  checkpoint::StateDict golden_;
+  std::unique_ptr<model::Model> model_;
+  at::Tensor images_;
+};
+
+TEST_F(RealEngine, LogitsOfTheReference) {
+  Engine exact(model_->spec(), model_->parameters(), {2, Precision::kF32});
+  // As golden_test.cpp has it for LibTorch; GELU's series doubles it.
+  EXPECT_LT(relative_difference(run(exact, images_), golden_.at("logits_dense")), 2 * test::float_tolerance(768, test::operations(model_->spec()), 10));
+  Engine fast(model_->spec(), model_->parameters(), {2, Precision::kBf16});
+  EXPECT_LT(relative_difference(run(fast, images_), golden_.at("logits_dense")), std::sqrt(60.0) * std::ldexp(1.0, -9) * 10);
+}
+
+TEST_F(RealEngine, MergedLogitsOfTheReference) {
+  for (const int64_t r : {8, 16}) {
+    std::vector<int64_t> pairs;
+    for (int64_t tokens = 197, i = 0; i < 12; ++i) {
+      pairs.push_back(std::min(r, (tokens - 1) / 2));
+      tokens -= pairs.back();
+    }
+    model_->set_merging(pairs);
+    Engine engine(model_->spec(), model_->parameters(), {2, Precision::kF32});
+    EXPECT_LT(relative_difference(run(engine, images_), golden_.at("logits_tome_r" + std::to_string(r))),
+              2 * test::float_tolerance(768, test::operations(model_->spec()), 10));
+  }
+}
+
+}  // namespace
+}  // namespace vitrim

@@ -1,0 +1,222 @@
+// Every table of kernels that this machine can run, and the emulated tiles, against double precision.
+
+#include "runtime/kernels.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "runtime/matrix.h"
+#include "vitrim/runtime/isa.h"
+
+namespace vitrim::runtime {
+namespace {
+
+struct Table {
+  std::string name;
+  const Kernels* kernels;
+};
+
+std::vector<Table> tables() {
+  std::vector<Table> out;
+  for (const Isa isa : available_isas()) out.push_back({to_string(isa), &kernels_of(isa)});
+  out.push_back({"emulated_tiles", &emulated_tile_kernels()});
+  return out;
+}
+
+template <typename T>
+const KernelSet<T>& set_of(const Kernels& kernels) {
+  if constexpr (sizeof(T) == 2) {
+    return kernels.bf16;
+  } else {
+    return kernels.f32;
+  }
+}
+
+float value_of(float x) { return x; }
+float value_of(Bf16 x) {
+  const uint32_t bits = static_cast<uint32_t>(x.bits) << 16;
+  float out = 0;
+  std::memcpy(&out, &bits, 4);
+  return out;
+}
+
+class Draw {
+ public:
+  float operator()() { return normal_(engine_); }
+  std::vector<float> many(int64_t n) {
+    std::vector<float> out(static_cast<size_t>(n));
+    for (float& x : out) x = (*this)();
+    return out;
+  }
+
+ private:
+  std::mt19937 engine_{7};
+  std::normal_distribution<float> normal_;
+};
+
+// A left operand with its rows padded and room behind it, as the engine lays them out; beyond `k` NaN must not be read as numbers, so zeros stand there.
+template <typename T>
+Buffer<T> left(const Kernels& kernels, const std::vector<float>& values, int64_t rows, int64_t k, int64_t lda) {
+  Buffer<T> out((round_up(rows, 32) + 32) * lda);
+  set_of<T>(kernels).convert(values.data(), k, rows, k, out.data(), lda);
+  return out;
+}
+
+template <typename T>
+class KernelsOf : public testing::Test {};
+using Types = testing::Types<float, Bf16>;
+TYPED_TEST_SUITE(KernelsOf, Types);
+
+// Shapes with ragged rows, panels and depths; every edge.
+TYPED_TEST(KernelsOf, ProductsAndEdges) {
+  using T = TypeParam;
+  const struct {
+    int64_t rows, k, out;
+  } shapes[] = {{1, 5, 3}, {7, 64, 48}, {33, 300, 70}, {24, 257, 129}, {50, 768, 64}};
+  for (const Table& table : tables()) {
+    const KernelSet<T>& kernels = set_of<T>(*table.kernels);
+    for (const auto& shape : shapes) {
+      Draw draw;
+      Linear layer{shape.out, shape.k, draw.many(shape.out * shape.k), draw.many(shape.out)};
+      const Matrix<T> matrix(layer);
+      const std::vector<float> x = draw.many(shape.rows * shape.k), old = draw.many(shape.rows * shape.out), factors = draw.many(shape.rows);
+      const Buffer<T> a = left<T>(*table.kernels, x, shape.rows, shape.k, matrix.k);
+      Buffer<float> scratch((round_up(shape.rows, 32) + 32) * kPanel);
+      for (const Edge edge : {Edge::kStore, Edge::kGelu, Edge::kFloat, Edge::kAdd, Edge::kScaled}) {
+        const bool is_float = edge == Edge::kFloat || edge == Edge::kAdd;
+        const int64_t ldo = matrix.columns + 5;
+        std::vector<float> float_out(static_cast<size_t>(shape.rows * ldo), 77.0f);
+        std::vector<T> out(static_cast<size_t>(shape.rows * ldo), T{});
+        for (int64_t r = 0; r < shape.rows; ++r) std::copy_n(old.data() + r * shape.out, shape.out, float_out.data() + r * ldo);
+        Gemm<T> g;
+        g.a = a.data();
+        g.lda = g.k = matrix.k;
+        g.rows = shape.rows;
+        g.b = matrix.data.data();
+        g.columns = matrix.columns;
+        g.valid = shape.out;
+        g.scratch = scratch.data();
+        g.edge = edge;
+        g.out = is_float ? static_cast<void*>(float_out.data()) : out.data();
+        g.ldo = ldo;
+        g.bias = edge == Edge::kScaled ? nullptr : matrix.bias.data();
+        g.row_scale = factors.data();
+        kernels.gemm(g);
+        for (int64_t r = 0; r < shape.rows; ++r) {
+          for (int64_t c = 0; c < shape.out; ++c) {
+            double sum = edge == Edge::kScaled ? 0 : layer.bias[static_cast<size_t>(c)], size = 1;
+            for (int64_t i = 0; i < shape.k; ++i) {
+              // Of the values as they were rounded.
+              T w{};
+              if constexpr (sizeof(T) == 2) {
+                w = matrix.data.data()[c / kPanel * kPanel * matrix.k + (i / 2 * std::min(kPanel, matrix.columns - c / kPanel * kPanel) + c % kPanel) * 2 + i % 2];
+              } else {
+                w = layer.weight[static_cast<size_t>(c * shape.k + i)];
+              }
+              const double product = static_cast<double>(value_of(a.data()[r * matrix.k + i])) * value_of(w);
+              sum += product;
+              size += std::abs(product);
+            }
+            double wanted = sum;
+            if (edge == Edge::kGelu) wanted = 0.5 * sum * (1 + std::erf(sum / std::sqrt(2.0)));
+            if (edge == Edge::kAdd) wanted += old[static_cast<size_t>(r * shape.out + c)];
+            if (edge == Edge::kScaled) wanted *= factors[static_cast<size_t>(r)];
+            const size_t at = static_cast<size_t>(r * ldo + c);
+            const double got = is_float ? float_out[at] : value_of(out[at]);
+            // Sums of float32: sqrt(k) 2^-24 of the products' size, times the factor; GELU's series 2e-7; a bfloat16 result 2^-9 of itself.
+            double tolerance = std::sqrt(static_cast<double>(shape.k)) * std::ldexp(1.0, -23) * size * (1 + std::abs(factors[static_cast<size_t>(r)])) + 1e-6;
+            if (!is_float && sizeof(T) == 2) tolerance += std::ldexp(1.0, -8) * std::abs(wanted);
+            ASSERT_NEAR(got, wanted, tolerance) << table.name << " edge " << static_cast<int>(edge) << " row " << r << " column " << c << " of " << shape.out;
+          }
+          // What a neighbour owns stays as it is.
+          if (edge == Edge::kScaled) {
+            EXPECT_EQ(value_of(out[static_cast<size_t>(r * ldo + shape.out)]), 0);
+          }
+          if (is_float) {
+            EXPECT_EQ(float_out[static_cast<size_t>(r * ldo + shape.out)], 77.0f);
+          }
+        }
+      }
+    }
+  }
+}
+
+TYPED_TEST(KernelsOf, NormalizeConvertAndSoftmax) {
+  using T = TypeParam;
+  const double rounding = sizeof(T) == 2 ? std::ldexp(1.0, -8) : 1e-6;
+  for (const Table& table : tables()) {
+    const KernelSet<T>& kernels = set_of<T>(*table.kernels);
+    for (const int64_t width : {5, 16, 100}) {
+      Draw draw;
+      const int64_t rows = 3, ld = round_up(width, 32);
+      std::vector<float> x = draw.many(rows * width);
+      for (float& v : x) v = 3 * v + 5;
+      std::vector<T> out(static_cast<size_t>(rows * ld), T{});
+      kernels.normalize(x.data(), width, rows, width, 1e-6f, out.data(), ld);
+      std::vector<T> p(static_cast<size_t>(rows * ld), T{});
+      std::vector<float> inverse(3), bias = draw.many(width);
+      kernels.softmax(x.data(), width, rows, width, bias.data(), p.data(), ld, inverse.data());
+      for (int64_t r = 0; r < rows; ++r) {
+        const float* row = x.data() + r * width;
+        double mean = 0, square = 0, sum = 0;
+        for (int64_t c = 0; c < width; ++c) mean += row[c] / static_cast<double>(width);
+        for (int64_t c = 0; c < width; ++c) square += (row[c] - mean) * (row[c] - mean) / static_cast<double>(width);
+        for (int64_t c = 0; c < width; ++c) sum += std::exp2(static_cast<double>(row[c]) + bias[static_cast<size_t>(c)]);
+        for (int64_t c = 0; c < ld; ++c) {
+          const double normed = c < width ? (row[c] - mean) / std::sqrt(square + 1e-6) : 0;
+          EXPECT_NEAR(value_of(out[static_cast<size_t>(r * ld + c)]), normed, rounding * (std::abs(normed) + 1)) << table.name;
+          const double share = c < width ? std::exp2(static_cast<double>(row[c]) + bias[static_cast<size_t>(c)]) / sum : 0;
+          EXPECT_NEAR(value_of(p[static_cast<size_t>(r * ld + c)]) * inverse[static_cast<size_t>(r)], share, rounding * (share + 1e-3) + 1e-7) << table.name;
+        }
+      }
+    }
+  }
+}
+
+TYPED_TEST(KernelsOf, PackingIsWhatMatrixDoes) {
+  using T = TypeParam;
+  for (const Table& table : tables()) {
+    const KernelSet<T>& kernels = set_of<T>(*table.kernels);
+    for (const int64_t rows : {1, 7, 64, 100}) {
+      Draw draw;
+      const int64_t k = 32, columns = 80;
+      Linear keys{rows, k, draw.many(rows * k), std::vector<float>(static_cast<size_t>(rows), 0.0f)};
+      const Matrix<T> wanted_keys(keys);
+      const Buffer<T> m = left<T>(*table.kernels, keys.weight, rows, k, k);
+      Buffer<T> packed(wanted_keys.k * wanted_keys.columns);
+      kernels.pack_transposed(m.data(), k, rows, k, packed.data());
+      EXPECT_EQ(0, std::memcmp(packed.data(), wanted_keys.data.data(), static_cast<size_t>(k * wanted_keys.columns) * sizeof(T))) << table.name << rows;
+
+      const std::vector<float> values = draw.many(rows * columns);
+      Linear transposed{columns, rows, {}, std::vector<float>(static_cast<size_t>(columns), 0.0f)};
+      for (int64_t c = 0; c < columns; ++c) {
+        for (int64_t r = 0; r < rows; ++r) transposed.weight.push_back(values[static_cast<size_t>(r * columns + c)]);
+      }
+      const Matrix<T> wanted(transposed);
+      const Buffer<T> v = left<T>(*table.kernels, values, rows, columns, columns);
+      Buffer<T> out(wanted.k * columns);
+      kernels.pack(v.data(), columns, rows, columns, out.data());
+      EXPECT_EQ(0, std::memcmp(out.data(), wanted.data.data(), static_cast<size_t>(wanted.k * columns) * sizeof(T))) << table.name << rows;
+    }
+  }
+}
+
+TEST(Kernels, NanStaysNan) {
+  for (const Table& table : tables()) {
+    const float x[16] = {NAN, 1};
+    Bf16 out[16];
+    table.kernels->bf16.convert(x, 16, 1, 16, out, 16);
+    EXPECT_TRUE(std::isnan(value_of(out[0]))) << table.name;
+    EXPECT_EQ(value_of(out[1]), 1) << table.name;
+    float inverse = 0, p[16];
+    table.kernels->f32.softmax(x, 16, 1, 16, nullptr, p, 16, &inverse);
+    EXPECT_TRUE(std::isnan(p[0] * inverse)) << table.name;
+  }
+}
+
+}  // namespace
+}  // namespace vitrim::runtime
