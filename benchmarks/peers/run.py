@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """vitrim's engine against PyTorch eager, torch.compile, ONNX Runtime and OpenVINO on the same weights, in turns, in one process.
 
-usage: benchmarks/peers/run.py [--size base] [--batch 32] [--rounds 15] [--removed 0,1,3,4,6] [--merge 0:14] [--out RESULTS.json] [--without NAMES]
+usage: benchmarks/peers/run.py [--size base] [--batch 32] [--rounds 15] [--variant REMOVED[/SCHEDULE]]... [--out RESULTS.json] [--without NAMES]
 
+--variant 0,1,3,4,6 is the model less that attention, 0,1,3,4,6,9/0:14 the same with tokens merged, /8:13 the whole model with tokens merged.
 Every contestant runs in every round; the table gives medians and the ratio to the best peer's dense model, round by round. Before timing, all outputs are held
 against PyTorch in float32 (merged models against vitrim's own in float32). Install what it needs with: pip install -r benchmarks/peers/requirements.txt
 """
@@ -51,15 +52,13 @@ def main():
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--removed", default="")
-    parser.add_argument("--merge", default="")
+    parser.add_argument("--variant", action="append", default=[])
     parser.add_argument("--without", default="", help="peers to leave out: eager,compile,onnxruntime,openvino")
     parser.add_argument("--out")
     parser.add_argument("--library", default=os.path.join(ROOT, "build/release/libvitrim.so"))
     parser.add_argument("--vitrim", default=os.path.join(ROOT, "build/release/vitrim"))
     args = parser.parse_args()
     name = f"deit_{args.size}_patch16_224"
-    removed = [int(i) for i in args.removed.split(",") if i]
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     dense = ViT(name).eval()
@@ -89,11 +88,13 @@ def main():
         wanted.update({peer: dense_out for peer in peers})
         contestants["vitrim, dense"] = Vitrim(args.library, plain, images, args.threads)
         wanted["vitrim, dense"] = dense_out
-        if removed or args.merge:
-            cut = checkpoint(dense, name, folder, removed, args.merge, args.vitrim)
-            label = "vitrim" + (f", less {args.removed}" if removed else "") + (f", merged {args.merge}" if args.merge else "")
+        for variant in args.variant:
+            layers, _, merge = variant.partition("/")
+            removed = [int(i) for i in layers.split(",") if i]
+            cut = checkpoint(dense, name, folder, removed, merge, args.vitrim)
+            label = "vitrim" + (f", less {layers}" if removed else "") + (f", merged {merge}" if merge else "")
             contestants[label] = Vitrim(args.library, cut, images, args.threads)
-            if args.merge:
+            if merge:
                 wanted[label] = Vitrim(args.library, cut, images[:4], args.threads, "f32").call()
             else:
                 model = ViT(name, removed).eval()

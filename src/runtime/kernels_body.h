@@ -240,6 +240,10 @@ static void gemm(const Gemm<T>& g) {
       for (int64_t r0 = 0; r0 < g.rows; r0 += kTileRows) {
         const int64_t rows = g.rows - r0 < kTileRows ? g.rows - r0 : kTileRows;
         float* c = g.scratch + (first && last ? 0 : r0 * kPanel);
+        // The block behind this one is on its way while this one is used: a strip fetches its share of it.
+        const char* next = reinterpret_cast<const char*>(panel + k0 * width + depth * width);
+        const int64_t bytes = depth * width * static_cast<int64_t>(sizeof(T)), part = (bytes * kTileRows / g.rows + 63) / 64 * 64;
+        for (int64_t i = r0 / kTileRows * part; i < (r0 / kTileRows + 1) * part && i < bytes; i += 64) __builtin_prefetch(next + i, 0, 2);
         strip(rows, g.a + r0 * g.lda + k0, g.lda, panel + k0 * width, width, depth, c, first);
         if (last) leave(g, c, r0, rows, j0, width);
       }
