@@ -1,11 +1,16 @@
 // vitrim merge: put a schedule of merged tokens into a ViT.
 
+#include <ATen/Parallel.h>
+
 #include <chrono>
+#include <cstdio>
 
 #include "analyze_flags.h"
 #include "compress_flags.h"
+#include "vitrim/bench/bench.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
+#include "vitrim/core/log.h"
 #include "vitrim/pipeline/merge.h"
 
 namespace vitrim::app {
@@ -19,7 +24,7 @@ struct Flags {
   EvaluationFlags evaluation;
   pipeline::MergeOptions options;
   std::string calib, pairs, output, report;
-  int64_t images = 64;
+  int64_t images = 64, pays_at = 32;
 };
 
 pipeline::MergeOptions options_of(const Flags& flags) {
@@ -33,6 +38,30 @@ pipeline::MergeOptions options_of(const Flags& flags) {
   if (!flags.pairs.empty()) options.schedule = std::to_string(options.start) + ":" + flags.pairs;
   options.choosing.batch_size = std::min<int64_t>(flags.common.batch_size, 16);
   return options;
+}
+
+// Fewer multiply-adds are no gain by themselves: matching costs time too.
+void measure_speed(const Flags& flags, const model::Model& merged, CompressResult& result) {
+  if (flags.pays_at == 0 || !merged.spec().merges()) return;
+  bench::BenchOptions options;
+  options.batches = {flags.pays_at};
+  options.threads = at::get_num_threads();
+  options.rounds = 9;
+  options.warmup = 0.2;
+  options.peak_seconds = 0;
+  const std::shared_ptr<model::Model> after = merged.clone(), before = merged.clone();
+  before->set_merging(std::vector<int64_t>(result.dense_spec.blocks.size(), 0));
+  const runtime::Precision precision = runtime::parse_precision(flags.common.precision);
+  const BenchRow row = bench::run({{"unmerged", before, true, precision}, {"merged", after, true, precision}}, options).rows.back();
+  result.speed = MeasuredSpeed{"native", row.batch, options.threads, row.speedup, row.speedup_p10, row.speedup_p90};
+  char text[200];
+  std::snprintf(text, sizeof text, "%.2f times as fast as unmerged at batch %lld on %d threads (native engine; %.2f by multiply-adds)", row.speedup,
+                static_cast<long long>(row.batch), options.threads, row.predicted);
+  if (row.speedup < 1.03) {
+    log_warning(std::string("don't merge for speed on this machine: ") + text);
+  } else {
+    log_info(text);
+  }
 }
 
 void run(const Flags& flags, const Context& context) {
@@ -61,6 +90,7 @@ void run(const Flags& flags, const Context& context) {
   const double loading = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   pipeline::Merged merged = pipeline::merge(*model, images ? &*images : nullptr, evaluation.get(), accuracy, options);
   CompressResult& result = merged.result;
+  measure_speed(flags, *merged.model, result);
   result.seconds.insert(result.seconds.begin(), {"load", loading});
   result.manifest = manifest_of(context, flags.common, images ? images->fingerprint : "");
   result.model = flags.model.model;
@@ -83,6 +113,7 @@ void add_merge(CLI::App& app, Context& context) {
   command->add_option("--calib", flags->calib, "images (labels unused) that --auto chooses on, and that the page draws");
   command->add_option("--images", flags->images, "of these, spread over all")->check(CLI::PositiveNumber)->capture_default_str();
   command->add_option("--pictures", flags->options.pictures, "calibration images drawn with their merged tokens")->check(CLI::Range(0, 64))->capture_default_str();
+  command->add_option("--pays-at", flags->pays_at, "batch size at which merged and unmerged are timed, to say whether it pays here; 0: no timing")->check(CLI::Range(0, 4096))->capture_default_str();
   flags->evaluation.add_to(*command);
   command->add_option("-o,--output", flags->output, "the checkpoint with its schedule (.safetensors)")->required();
   command->add_option("--report", flags->report, "write a page that shows what was done");

@@ -120,6 +120,15 @@ void fields(auto& f, json::Is<MergedPicture> auto& picture) {
   f("place", picture.place);
 }
 
+void fields(auto& f, json::Is<MeasuredSpeed> auto& speed) {
+  f("engine", speed.engine);
+  f("batch", speed.batch);
+  f("threads", speed.threads);
+  f("speedup", speed.speedup);
+  f("speedup_p10", speed.speedup_p10);
+  f("speedup_p90", speed.speedup_p90);
+}
+
 void fields(auto& f, json::Is<CompressResult> auto& result) {
   f.document("compress", 1);
   f("manifest", result.manifest);
@@ -140,6 +149,7 @@ void fields(auto& f, json::Is<CompressResult> auto& result) {
   f.unless("compressed_blocks", result.compressed_blocks, std::vector<BlockCost>{});
   f("compressed_spectrum", result.compressed_spectrum);
   f.unless("pictures", result.pictures, std::vector<MergedPicture>{});
+  f.if_any("speed", result.speed);
   f("scores", result.scores);
 }
 

@@ -21,7 +21,6 @@ void check_range(const std::string& where, const char* name, int64_t value, int6
 
 bool takes_sr_ratio(AttentionKind kind) { return kind == AttentionKind::kSoftmax || kind == AttentionKind::kFocusedLinear; }
 bool is_cross(AttentionKind kind) { return kind == AttentionKind::kCrossWindow || kind == AttentionKind::kCrossFocusedLinear; }
-bool is_linear(AttentionKind kind) { return kind == AttentionKind::kFocusedLinear || kind == AttentionKind::kCrossFocusedLinear; }
 
 // Windows, stripes and reductions must divide the map.
 void validate_region(const BlockSpec& block, const std::string& where, Grid grid) {
@@ -40,7 +39,7 @@ void validate_region(const BlockSpec& block, const std::string& where, Grid grid
   }
   if (is_cross(block.attention) && block.window > 0 && block.num_heads % 2 != 0) fail(where + "stripes need an even number of heads");
   check_range(where, "merge", block.merge, 0);
-  if (block.own_filters && !is_linear(block.attention)) fail(where + "own_filters belongs to focused linear attention");
+  if (block.own_filters && !is_linear_attention(block.attention)) fail(where + "own_filters belongs to focused linear attention");
 }
 
 void validate_block(const BlockSpec& block, const std::string& where, int64_t embed_dim, Grid grid) {
@@ -97,6 +96,10 @@ void validate_preprocess(const PreprocessSpec& preprocess) {
 }
 
 }  // namespace
+
+bool is_linear_attention(AttentionKind kind) {
+  return kind == AttentionKind::kFocusedLinear || kind == AttentionKind::kCrossFocusedLinear;
+}
 
 ModelSpec::Position ModelSpec::position(int block) const {
   Position at{0, block};

@@ -179,10 +179,6 @@ std::vector<QueryKeys> query_keys(const Model& model, int block, const at::Tenso
   return out;
 }
 
-bool is_linear_attention(AttentionKind kind) {
-  return kind == AttentionKind::kFocusedLinear || kind == AttentionKind::kCrossFocusedLinear;
-}
-
 QkFold qk_fold(const ModelSpec& spec, int block) {
   return attention_of(spec.blocks[static_cast<size_t>(block)].attention).qk_fold(attention_site(spec, block));
 }

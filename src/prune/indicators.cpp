@@ -135,7 +135,7 @@ class Fit {
 
   // Focused attention raises q and k to a power: at a gate of 0 its slope is 0 as well, and a channel once out would never be asked back.
   bool cubed(const Unit& unit) const {
-    return unit.group == model::ChannelGroup::kQk && model::is_linear_attention(dense_.spec().blocks[static_cast<size_t>(unit.block)].attention);
+    return unit.group == model::ChannelGroup::kQk && is_linear_attention(dense_.spec().blocks[static_cast<size_t>(unit.block)].attention);
   }
 
   // 0 and 1, the best channels of every head at the unit's present share.

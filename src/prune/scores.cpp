@@ -68,7 +68,7 @@ class Measure {
   // x: the block's input; mixed and hidden as in BlockTrace.
   void add(const model::Model& model, const at::Tensor& x, const model::BlockTrace& trace) {
     if (unit_.group == ChannelGroup::kQk) {
-      for (const model::QueryKeys& part : model::query_keys(model, unit_.block, x)) add_query_keys(part, model::is_linear_attention(kind(model)));
+      for (const model::QueryKeys& part : model::query_keys(model, unit_.block, x)) add_query_keys(part, is_linear_attention(kind(model)));
       return;
     }
     const at::Tensor& read = unit_.group == ChannelGroup::kV ? trace.mixed : trace.hidden;

@@ -78,6 +78,11 @@ std::vector<Card> compress_cards(const CompressResult& result) {
       cards.push_back({"Change of the output", significant(result.held_out_kl) + " nats", "mean KL to the unmerged output on calibration images"});
     }
   }
+  if (result.speed) {
+    cards.push_back({"Measured speed", fixed(result.speed->speedup, 2) + "\u00d7",
+                     "10th to 90th percentile " + fixed(result.speed->speedup_p10, 2) + " to " + fixed(result.speed->speedup_p90, 2) + "; batch " +
+                         std::to_string(result.speed->batch) + ", " + result.speed->engine + " engine"});
+  }
   if (!result.seconds.empty())
     cards.push_back({"Time", duration(total_seconds(result)), "for the whole run, all phases"});
   return cards;

@@ -23,12 +23,15 @@ def pairs_of(spec):
 
 class Merge(Case):
     def merge(self, *arguments, output="m.safetensors"):
-        return self.json_of("merge", "model.safetensors", *arguments, "-o", output)
+        timed = () if "--pays-at" in arguments or "--report" in arguments else ("--pays-at", "0")
+        return self.json_of("merge", "model.safetensors", *arguments, *timed, "-o", output)
 
     def test_r_goes_into_the_spec_and_everything_follows_it(self):
         result = self.merge("--r", "3", "--eval", "synthetic:test:40", *CALIB, "--images", "8", "--report", "page.html")
         self.assertEqual(pairs_of(spec_of(self.path("m.safetensors"))), [3, 3, 3, 2])  # 17, 14, 11, 8 tokens: at most 3 of the last 7 could go
         self.assertLess(result["compressed"]["macs"], result["dense"]["macs"])
+        self.assertEqual(result["speed"]["batch"], 32)
+        self.assertGreater(result["speed"]["speedup"], 0)
         self.assertEqual(result["compressed"]["params"], result["dense"]["params"])
         self.assertGreater(result["held_out_kl"], 0)
         self.assertIn("paired", result)

@@ -37,7 +37,7 @@ TEST_P(EveryVariantScore, DifferenceIsThatOfTheAttentionMatrices) {
   for (int i = 0; i <= 1; ++i) x = model->run_block(i, x, model::kKeep, &trace);
   at::Tensor wanted = at::zeros_like(got);
   for (const model::QueryKeys& part : model::query_keys(*model, 1, trace.input)) {
-    const bool linear = model::is_linear_attention(spec.blocks[1].attention);
+    const bool linear = is_linear_attention(spec.blocks[1].attention);
     const at::Tensor q = part.q.to(at::kDouble), k = part.k.to(at::kDouble);
     auto attention = [&](const at::Tensor& a, const at::Tensor& b) {
       const at::Tensor scores = at::matmul(a, b.transpose(-2, -1));

@@ -9,6 +9,7 @@
 
 #include "vitrim/core/artifact_json.h"
 #include "vitrim/core/artifacts.h"
+#include "vitrim/core/bench_artifacts.h"
 #include "vitrim/core/random.h"
 #include "vitrim/core/train_artifacts.h"
 
@@ -263,6 +264,61 @@ inline std::string training_log(const TrainResult& run, size_t epochs, int64_t s
     out += line.substr(0, line.size() - 1) + ",\"event\":\"epoch\"}\n";
   }
   return out;
+}
+
+/// A merged ViT-Ti: sixteen pairs a block, two images, their left halves one token each.
+inline CompressResult merged() {
+  CompressResult r = compress({});
+  r.scores.reset();
+  r.controls.clear();
+  r.reason = "tokens merged by block: 16,16,16,16,16,16,16,16,16,16,16,10";
+  r.dense_spec = tiny_spec();
+  r.compressed_spec = tiny_spec();
+  for (BlockSpec& block : r.compressed_spec.blocks) block.merge = 16;
+  r.compressed_spec.blocks.back().merge = 10;
+  r.speed = MeasuredSpeed{"native", 32, 2, 1.42, 1.38, 1.47};
+  for (const char* name : {"n01440764/one.JPEG", "n01440764/</script>.JPEG"}) {
+    MergedPicture picture;
+    picture.name = name;
+    // One white pixel, stretched.
+    picture.image = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP6DwABBQECz6AuzQAAAABJRU5ErkJggg==";
+    for (int i = 0; i < 196; ++i) picture.place.push_back(i % 14 < 7 ? 1 : 2 + i % 9);
+    r.pictures.push_back(picture);
+  }
+  return r;
+}
+
+/// Two models on two engines at two batch sizes.
+inline BenchResult bench() {
+  BenchResult r;
+  r.manifest = manifest("vitrim bench smaller.safetensors --against dense");
+  r.device = "cpu";
+  r.threads = 2;
+  r.tile_peak = 0.83;
+  r.library_peak = 0.77;
+  r.output_difference = 0.004;
+  for (const int64_t batch : {1, 32}) {
+    for (const double speedup : {1.0, 1.37}) {
+      BenchRow row;
+      row.name = speedup == 1 ? "dense form, native" : "smaller.safetensors, native";
+      row.engine = "native";
+      row.precision = "bf16";
+      row.batch = batch;
+      row.rounds = 15;
+      row.latency = 0.006 * static_cast<double>(batch) / speedup;
+      row.latency_p10 = 0.95 * row.latency;
+      row.latency_p90 = 1.2 * row.latency;
+      row.images_per_second = static_cast<double>(batch) / row.latency;
+      row.tflops = 0.4;
+      row.share_of_peak = 0.48;
+      row.speedup = speedup;
+      row.speedup_p10 = speedup == 1 ? 1 : 1.3;
+      row.speedup_p90 = speedup == 1 ? 1 : 1.45;
+      row.predicted = speedup == 1 ? 1 : 1.12;
+      r.rows.push_back(row);
+    }
+  }
+  return r;
 }
 
 }  // namespace vitrim::fixture

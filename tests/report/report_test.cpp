@@ -338,4 +338,27 @@ TEST(Report, TablesStandWithoutScript) {
   EXPECT_EQ(count(page, "<figcaption>"), count(page, "data-chart="));
 }
 
+TEST(Report, MergedTokensAreTold) {
+  const auto result = fixture::merged();
+  EXPECT_EQ(vitrim::to_json(vitrim::compress_result_from_json(vitrim::to_json(result), "copy")), vitrim::to_json(result));
+  const std::string page = one_line(body(render({{"merged.json", vitrim::to_json(result)}}, "t")));
+  EXPECT_TRUE(contains(page, "Tokens merged: 197 become 11."));
+  EXPECT_EQ(count(page, "data-chart=\"merged\""), 1u);
+  EXPECT_TRUE(contains(page, "1.42\u00d7"));
+  EXPECT_TRUE(contains(page, "10th to 90th percentile 1.38 to 1.47; batch 32, native engine"));
+  EXPECT_FALSE(contains(page, "</script>.JPEG"));
+  // Block 11 sees 21 tokens and hands on 11.
+  EXPECT_TRUE(std::regex_search(page, std::regex(">11</th><td[^>]*>21</td><td[^>]*>10</td><td[^>]*>11</td>")));
+}
+
+TEST(Report, BenchmarksAreTold) {
+  const auto result = fixture::bench();
+  EXPECT_EQ(vitrim::to_json(vitrim::bench_result_from_json(vitrim::to_json(result), "copy")), vitrim::to_json(result));
+  const std::string page = one_line(body(render({{"bench.json", vitrim::to_json(result)}}, "t")));
+  EXPECT_TRUE(contains(page, "smaller.safetensors, native is 1.37 times as fast as dense form, native at batch 1."));
+  EXPECT_EQ(count(page, "data-chart=\"bench\""), 1u);
+  EXPECT_TRUE(contains(page, "0.83 TFLOP/s"));
+  EXPECT_TRUE(contains(page, ">1.30\u20131.45<"));
+}
+
 }  // namespace

@@ -58,6 +58,8 @@ int main(int argc, char** argv) {
            {"runs/</script>.json", to_json(fixture::training({6}, 8))},
            {"runs/compress.json", to_json(fixture::compress())}},
           "Runs beside each other");
+    write("merged.html", {{"runs/merged.json", to_json(fixture::merged())}}, "Merged tokens");
+    write("speed.html", {{"runs/bench.json", to_json(fixture::bench())}}, "Speed");
     write("started.html", {{"runs/started.jsonl", fixture::training_log(fixture::training({}), 0, 4)}},
           "A run that has just begun");
   } catch (const std::exception& error) {

@@ -128,6 +128,13 @@ struct MergedPicture {
   bool operator==(const MergedPicture&) const = default;
 };
 
+/// How many times as fast the compressed model was on this machine, measured in turns.
+struct MeasuredSpeed {
+  std::string engine;
+  int64_t batch = 0, threads = 0;
+  double speedup = 1, speedup_p10 = 1, speedup_p90 = 1;
+};
+
 /// Everything `vitrim compress`, `prune --few-shot` or `merge` did.
 struct CompressResult {
   Manifest manifest;
@@ -148,6 +155,7 @@ struct CompressResult {
   Spectrum compressed_spectrum;
   std::vector<ControlResult> controls;
   std::vector<MergedPicture> pictures;
+  std::optional<MeasuredSpeed> speed;
 };
 
 }  // namespace vitrim

@@ -128,6 +128,8 @@ struct ModelSpec {
 
 /// "softmax", "window", ...
 std::string attention_name(AttentionKind kind);
+/// Focused linear attention, over a map, windows or stripes.
+bool is_linear_attention(AttentionKind kind);
 
 /// Throws std::invalid_argument with the first contradiction found (widths not positive, a block's embed_dim unlike the model's, an
 /// image size that the patch size does not divide, ...). What passes is safe to compute with: every size is at most 2^20.

@@ -49,7 +49,6 @@ struct QueryKeys {
 };
 /// Of block `block` for a stream x [B, N, C] as the block sees it (BlockTrace::input). Empty where there is no attention.
 std::vector<QueryKeys> query_keys(const Model& model, int block, const at::Tensor& x);
-bool is_linear_attention(AttentionKind kind);
 
 /// Multiply-adds of one image (DESIGN section 2), by part. Exact functions of the spec.
 int64_t attention_macs(const ModelSpec& spec, int block);
