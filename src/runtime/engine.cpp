@@ -17,7 +17,9 @@ constexpr int64_t kChunk = 64;
 
 // Rows that pass through a block's second half together. The whole of a 224-pixel image: measured, reading the weights once for 200 rows is worth more than
 // keeping what lies between two layers in the L2 cache (docs/performance.md).
-constexpr int64_t kRowsTogether = 208;
+constexpr int64_t kRowsTogether = 416;
+// Images that a thread takes at a time: tokens that are merged or not needed leave few rows of one image.
+constexpr int64_t kGroup = 4;
 
 template <typename T>
 class VitEngine : public Engine::Implementation {
@@ -32,15 +34,19 @@ class VitEngine : public Engine::Implementation {
         features_(kChunk * forward_.feature_width()),
         head_input_(padded_rows(kChunk) * std::max<int64_t>(weights_.head.k, 1)),
         head_scratch_(padded_rows(kChunk) * kPanel) {
-    for (int i = 0; i < threads; ++i) workspaces_.emplace_back(spec, widest_, kRowsTogether);
+    for (int i = 0; i < threads; ++i) workspaces_.emplace_back(spec, widest_, kGroup, kRowsTogether);
     solo_ = [this](int rank) {
       Workspace<T>& own = workspaces_[static_cast<size_t>(rank)];
       const int64_t size = image_size();
-      // Whole images first, one a thread; what is left over is shared by all.
-      for (int64_t i = next_.fetch_add(1); i < whole_; i = next_.fetch_add(1)) forward_.run(images_ + i * size, {}, own, own, features_at(i));
+      // Groups first, one a thread; what is left over is shared by all.
+      for (int64_t i = next_.fetch_add(group_); i < whole_; i = next_.fetch_add(group_)) {
+        forward_.run(images_ + i * size, std::min(group_, whole_ - i), {}, own, own, features_at(i));
+      }
       const Member member{rank, pool_.size(), &barrier_};
       member.wait();
-      for (int64_t i = whole_; i < count_; ++i) forward_.run(images_ + i * size, member, workspaces_.front(), own, features_at(i));
+      for (int64_t i = whole_; i < count_; i += kGroup) {
+        forward_.run(images_ + i * size, std::min(kGroup, count_ - i), member, workspaces_.front(), own, features_at(i));
+      }
     };
   }
 
@@ -49,7 +55,9 @@ class VitEngine : public Engine::Implementation {
     const int64_t outputs = weights_.spec.num_classes > 0 ? weights_.spec.num_classes : weights_.spec.embed_dim;
     for (int64_t begin = 0; begin < batch; begin += kChunk) {
       count_ = std::min(kChunk, batch - begin);
-      whole_ = pool_.size() == 1 ? count_ : count_ / pool_.size() * pool_.size();
+      // As many for every thread, in groups as large as that allows.
+      whole_ = count_ / pool_.size() * pool_.size();
+      group_ = std::clamp<int64_t>(whole_ / pool_.size(), 1, kGroup);
       images_ = images + begin * image_size();
       next_ = 0;
       pool_.run(solo_);
@@ -113,7 +121,7 @@ class VitEngine : public Engine::Implementation {
   // Of the call that is running.
   std::function<void(int)> solo_;
   const float* images_ = nullptr;
-  int64_t count_ = 0, whole_ = 0;
+  int64_t count_ = 0, whole_ = 0, group_ = 1;
   std::atomic<int64_t> next_{0};
 };
 

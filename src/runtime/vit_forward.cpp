@@ -75,12 +75,12 @@ Gemm<T> VitForward<T>::product(const Matrix<T>& matrix, const T* a, int64_t lda,
 }
 
 template <typename T>
-void VitForward<T>::embed(const float* image, Member member, Workspace<T>& shared, Workspace<T>& own) const {
+void VitForward<T>::embed(const float* image, int64_t index, Member member, Workspace<T>& shared, Workspace<T>& own) const {
   const ModelSpec& spec = weights_.spec;
   const int64_t dim = spec.embed_dim, prefix = spec.prefix_tokens(), side = spec.patch_size;
   const Grid grid = spec.stage_grid(0);
   const int64_t height = spec.image_size[0], width = spec.image_size[1], pixels = spec.in_channels * side * side, lda = weights_.patches.k;
-  float* x = shared.x.data();
+  float* x = shared.x.data() + index * spec.num_tokens() * dim;
   if (member.first()) std::memcpy(x, weights_.start.data(), static_cast<size_t>(prefix * dim) * sizeof(float));
   const Rows lines = share(grid.height, member);
   for (int64_t line = lines.begin; line < lines.end; ++line) {  // a row of patches at a time
@@ -108,17 +108,18 @@ void VitForward<T>::embed(const float* image, Member member, Workspace<T>& share
 }
 
 template <typename T>
-void VitForward<T>::attend_head(int block, int64_t head, int64_t tokens, int64_t queries, Workspace<T>& shared, Workspace<T>& own) const {
+void VitForward<T>::attend_head(int block, int64_t head, int64_t image, int64_t tokens, int64_t queries, Workspace<T>& shared, Workspace<T>& own) const {
   const ModelSpec& spec = weights_.spec;
   const BlockSpec& shape = spec.blocks[static_cast<size_t>(block)];
   const BlockWeights<T>& layer = weights_.blocks[static_cast<size_t>(block)];
   const HeadWeights<T>& w = layer.heads[static_cast<size_t>(head)];
   const int64_t qk = padded_qk(shape), v = padded_v(shape), ldn = round_up(spec.embed_dim, 32), ldm = round_up(shape.num_heads * shape.v_dim, 32);
+  const T* normed = shared.normed.data() + image * tokens * ldn;
   T* q = own.q.data();
   T* kv = own.kv.data();
   const int64_t ldkv = qk + v;
   auto projected = [&](const Matrix<T>& matrix, int64_t rows, T* out, int64_t ldo, const NormWeights& norm) {
-    Gemm<T> g = product(matrix, shared.normed.data(), ldn, rows, own);
+    Gemm<T> g = product(matrix, normed, ldn, rows, own);
     g.ldo = ldo;
     if (!norm.any()) {
       g.out = out;
@@ -139,7 +140,7 @@ void VitForward<T>::attend_head(int block, int64_t head, int64_t tokens, int64_t
   if (shape.merge > 0) {
     const float share_of_mean = 1.0f / static_cast<float>(shape.num_heads);
     for (int64_t r = 0; r < tokens; ++r) {
-      float* sum = own.own_metric.data() + r * qk;
+      float* sum = own.own_metric.data() + (image * tokens + r) * qk;
       for (int64_t c = 0; c < qk; ++c) sum[c] += share_of_mean * as_float(kv[r * ldkv + c]);
     }
   }
@@ -147,7 +148,8 @@ void VitForward<T>::attend_head(int block, int64_t head, int64_t tokens, int64_t
   kernels_.pack(kv + qk, ldkv, tokens, v, own.values.data());
 
   const int64_t columns = round_up(tokens, kColumnStep), depth = round_up(tokens, kDepthStep<T>);
-  const float* key_bias = spec.merges() && shared.merger.any() ? shared.merger.log_sizes() : nullptr;
+  const RowMerger* merger = spec.merges() ? &shared.mergers[static_cast<size_t>(image)] : nullptr;
+  const float* key_bias = merger && merger->any() ? merger->log_sizes() : nullptr;
   for (int64_t r0 = 0; r0 < queries; r0 += kQueryRows) {
     const int64_t rows = std::min(kQueryRows, queries - r0);
     Gemm<T> scores;
@@ -171,24 +173,26 @@ void VitForward<T>::attend_head(int block, int64_t head, int64_t tokens, int64_t
     mixed.scratch = own.scratch.data();
     mixed.edge = Edge::kScaled;
     mixed.row_scale = own.inverse_sums.data();
-    mixed.out = shared.mixed.data() + r0 * ldm + head * shape.v_dim;
+    mixed.out = shared.mixed.data() + (image * queries + r0) * ldm + head * shape.v_dim;
     mixed.ldo = ldm;
     kernels_.gemm(mixed);
   }
 }
 
 template <typename T>
-void VitForward<T>::attend(int block, int64_t tokens, int64_t queries, Member member, Workspace<T>& shared, Workspace<T>& own) const {
+void VitForward<T>::attend(int block, int64_t group, int64_t tokens, int64_t queries, Member member, Workspace<T>& shared, Workspace<T>& own) const {
   const BlockSpec& shape = weights_.spec.blocks[static_cast<size_t>(block)];
   const int64_t dim = weights_.spec.embed_dim, ldn = round_up(dim, 32), width = shape.num_heads * shape.v_dim, ldm = round_up(width, 32);
-  const Rows mine = share(tokens, member);
+  const Rows mine = share(group * tokens, member);
   kernels_.normalize(shared.x.data() + mine.begin * dim, dim, mine.count(), dim, static_cast<float>(weights_.spec.norm_eps),
                      shared.normed.data() + mine.begin * ldn, ldn);
-  if (shape.merge > 0) std::memset(own.own_metric.data(), 0, static_cast<size_t>(tokens * padded_qk(shape)) * sizeof(float));
+  if (shape.merge > 0) std::memset(own.own_metric.data(), 0, static_cast<size_t>(group * tokens * padded_qk(shape)) * sizeof(float));
   member.wait();
-  for (int64_t head = member.rank; head < shape.num_heads; head += member.size) attend_head(block, head, tokens, queries, shared, own);
+  for (int64_t head = member.rank; head < shape.num_heads; head += member.size) {
+    for (int64_t image = 0; image < group; ++image) attend_head(block, head, image, tokens, queries, shared, own);
+  }
   if (member.first() && ldm > width) {
-    for (int64_t r = 0; r < queries; ++r) std::fill(shared.mixed.data() + r * ldm + width, shared.mixed.data() + (r + 1) * ldm, T{});
+    for (int64_t r = 0; r < group * queries; ++r) std::fill(shared.mixed.data() + r * ldm + width, shared.mixed.data() + (r + 1) * ldm, T{});
   }
   member.wait();
 }
@@ -204,26 +208,38 @@ void VitForward<T>::project(int block, Rows rows, Workspace<T>& shared, Workspac
   kernels_.gemm(g);
 }
 
+// The first `kept` rows of every image, moved together.
 template <typename T>
-int64_t VitForward<T>::merge(int block, int64_t tokens, Member member, Workspace<T>& shared, Workspace<T>& own) const {
+void VitForward<T>::keep_first(int64_t group, int64_t tokens, int64_t kept, Member member, Workspace<T>& shared) const {
+  const int64_t dim = weights_.spec.embed_dim;
+  float* x = shared.x.data();
+  for (int64_t image = 1; member.first() && image < group; ++image) {
+    std::memmove(x + image * kept * dim, x + image * tokens * dim, static_cast<size_t>(kept * dim) * sizeof(float));
+  }
+  member.wait();
+}
+
+template <typename T>
+void VitForward<T>::merge(int block, int64_t group, int64_t tokens, Member member, Workspace<T>& shared, Workspace<T>& own) const {
   const ModelSpec& spec = weights_.spec;
   const BlockSpec& shape = spec.blocks[static_cast<size_t>(block)];
-  const int64_t depth = padded_qk(shape);
+  const int64_t depth = padded_qk(shape), dim = spec.embed_dim, left = tokens - shape.merge;
   // Every member's heads, in the members' order.
   for (int rank = 0; rank < member.size; ++rank) {
     if (member.rank == rank) {
       float* sum = shared.metric.data();
       const float* part = own.own_metric.data();
-      for (int64_t i = 0; i < tokens * depth; ++i) sum[i] = rank == 0 ? part[i] : sum[i] + part[i];
+      for (int64_t i = 0; i < group * tokens * depth; ++i) sum[i] = rank == 0 ? part[i] : sum[i] + part[i];
     }
     member.wait();
   }
-  if (member.first()) {
-    shared.merger.merge(float_kernels_, shared.x.data(), shared.metric.data(), depth, depth, tokens, spec.prefix_tokens(), shape.merge, shared.merged_x.data());
-    std::swap(shared.x, shared.merged_x);
+  for (int64_t image = member.rank; image < group; image += member.size) {
+    shared.mergers[static_cast<size_t>(image)].merge(float_kernels_, shared.x.data() + image * tokens * dim, shared.metric.data() + image * tokens * depth, depth, depth,
+                                                     tokens, spec.prefix_tokens(), shape.merge, shared.merged_x.data() + image * left * dim);
   }
   member.wait();
-  return tokens - shape.merge;
+  if (member.first()) std::swap(shared.x, shared.merged_x);
+  member.wait();
 }
 
 template <typename T>
@@ -248,11 +264,11 @@ void VitForward<T>::mlp(int block, Rows rows, Workspace<T>& shared, Workspace<T>
 }
 
 template <typename T>
-void VitForward<T>::finish(int64_t tokens, Workspace<T>& shared, Workspace<T>& own, float* features) const {
+void VitForward<T>::finish(int64_t image, int64_t tokens, Workspace<T>& shared, Workspace<T>& own, float* features) const {
   const ModelSpec& spec = weights_.spec;
   const int64_t dim = spec.embed_dim, prefix = spec.prefix_tokens();
   const float eps = static_cast<float>(spec.norm_eps);
-  const float* x = shared.x.data();
+  const float* x = shared.x.data() + image * tokens * dim;
   auto normed = [&](int64_t token, float* out) {
     if (spec.final_norm) {
       layer_norm(x + token * dim, dim, eps, weights_.norm, out);
@@ -263,12 +279,13 @@ void VitForward<T>::finish(int64_t tokens, Workspace<T>& shared, Workspace<T>& o
   if (spec.pooling == Pooling::kToken) {
     normed(0, features);
   } else {
-    const bool weighted = spec.merges() && shared.merger.any();
+    const RowMerger* merger = spec.merges() ? &shared.mergers[static_cast<size_t>(image)] : nullptr;
+    const bool weighted = merger && merger->any();
     float* row = own.row.data();
     std::fill_n(features, dim, 0.0f);
     float total = 0;
     for (int64_t token = prefix; token < tokens; ++token) {
-      const float weight = weighted ? shared.merger.sizes()[token] : 1.0f;
+      const float weight = weighted ? merger->sizes()[token] : 1.0f;
       normed(token, row);
       for (int64_t c = 0; c < dim; ++c) features[c] += weight * row[c];
       total += weight;
@@ -281,21 +298,23 @@ void VitForward<T>::finish(int64_t tokens, Workspace<T>& shared, Workspace<T>& o
 }
 
 template <typename T>
-void VitForward<T>::run(const float* image, Member member, Workspace<T>& shared, Workspace<T>& own, float* features) const {
+void VitForward<T>::run(const float* images, int64_t group, Member member, Workspace<T>& shared, Workspace<T>& own, float* features) const {
   const ModelSpec& spec = weights_.spec;
-  embed(image, member, shared, own);
   int64_t tokens = spec.num_tokens();
-  if (spec.merges() && member.first()) shared.merger.reset(tokens);
+  for (int64_t image = 0; image < group; ++image) {
+    embed(images + image * spec.in_channels * spec.image_size[0] * spec.image_size[1], image, member, shared, own);
+    if (spec.merges() && member.first()) shared.mergers[static_cast<size_t>(image)].reset(tokens);
+  }
   member.wait();
   for (int block = 0; block < static_cast<int>(spec.blocks.size()); ++block) {
     const BlockSpec& shape = spec.blocks[static_cast<size_t>(block)];
     const int64_t live = live_[static_cast<size_t>(block)];
     const int64_t after = live > 0 ? std::min(live, tokens) : tokens;
     const bool attends = shape.attention != AttentionKind::kNone;
-    if (attends) attend(block, tokens, after, member, shared, own);
+    if (attends) attend(block, group, tokens, after, member, shared, own);
+    if (after < tokens) keep_first(group, tokens, after, member, shared);
     const bool merges = shape.merge > 0 && live == 0;  // tokens that nobody reads any more need no merging
-    const int64_t left = merges ? tokens - shape.merge : after;
-    // The block's second half in tiles of rows that stay in the L2 cache, from the projection to the MLP's output.
+    // The block's second half, tile by tile from the projection to the MLP's output.
     auto for_tiles = [&](int64_t rows, auto&& work) {
       const int64_t tiles = round_up((rows + tile_rows_ - 1) / tile_rows_, member.size);
       const int64_t each = (rows + tiles - 1) / tiles;
@@ -311,20 +330,21 @@ void VitForward<T>::run(const float* image, Member member, Workspace<T>& shared,
       if (attends) project(block, rows, shared, own);
     };
     if (merges) {
-      for_tiles(tokens, first_half);
+      for_tiles(group * tokens, first_half);
       member.wait();
-      merge(block, tokens, member, shared, own);
-      for_tiles(left, [&](Rows rows) { mlp(block, rows, shared, own); });
+      merge(block, group, tokens, member, shared, own);
+      tokens -= shape.merge;
+      for_tiles(group * tokens, [&](Rows rows) { mlp(block, rows, shared, own); });
     } else {
-      for_tiles(left, [&](Rows rows) {
+      tokens = after;
+      for_tiles(group * tokens, [&](Rows rows) {
         first_half(rows);
         mlp(block, rows, shared, own);
       });
     }
-    tokens = left;
     member.wait();
   }
-  if (member.first()) finish(tokens, shared, own, features);
+  for (int64_t image = member.rank; image < group; image += member.size) finish(image, tokens, shared, own, features + image * feature_width());
   member.wait();
 }
 

@@ -1,6 +1,9 @@
 #pragma once
 // The memory that one thread computes in, laid out once for a model's widest block.
 
+#include <algorithm>
+#include <vector>
+
 #include "runtime/memory.h"
 #include "runtime/merge_rows.h"
 #include "runtime/vit_weights.h"
@@ -37,21 +40,21 @@ struct Widest {
 
 template <typename T>
 struct Workspace {
-  // Of an image; the first thread's where several share one.
+  // Of a group of images; the first thread's where several share one. Rows of the images follow each other.
   Buffer<float> x, merged_x, metric;
   Buffer<T> normed, mixed;
-  RowMerger merger;
+  std::vector<RowMerger> mergers;  // an image each
   // Of a thread.
   Buffer<T> pixels, q, kv, keys, values, p, tile_normed, hidden;
   Buffer<float> wide, scores, inverse_sums, scratch, own_metric, row;
   int64_t bytes = 0;
 
-  Workspace(const ModelSpec& spec, const Widest& w, int64_t tile_rows)
-      : x(padded_rows(w.tokens) * w.dim),
-        merged_x(w.merges ? padded_rows(w.tokens) * w.dim : 0),
-        metric(w.merges ? padded_rows(w.tokens) * w.depth : 0),
-        normed(padded_rows(w.tokens) * round_up(w.dim, 32)),
-        mixed(padded_rows(w.tokens) * w.heads_v),
+  Workspace(const ModelSpec& spec, const Widest& w, int64_t group, int64_t tile_rows)
+      : x(padded_rows(group * w.tokens) * w.dim),
+        merged_x(w.merges ? padded_rows(group * w.tokens) * w.dim : 0),
+        metric(w.merges ? padded_rows(group * w.tokens) * w.depth : 0),
+        normed(padded_rows(group * w.tokens) * round_up(w.dim, 32)),
+        mixed(padded_rows(group * w.tokens) * w.heads_v),
         pixels(padded_rows(spec.stage_grid(0).width) * round_up(spec.in_channels * spec.patch_size * spec.patch_size, 32)),
         q(padded_rows(w.tokens) * w.qk),
         kv(padded_rows(w.tokens) * (w.qk + w.v)),
@@ -63,13 +66,16 @@ struct Workspace {
         wide(w.qk_norm ? padded_rows(w.tokens) * (w.qk + w.v) : 0),
         scores(padded_rows(kQueryRows) * round_up(w.tokens, kColumnStep)),
         inverse_sums(padded_rows(kQueryRows)),
-        scratch(padded_rows(w.tokens) * kPanel),
-        own_metric(w.merges ? padded_rows(w.tokens) * w.depth : 0),
+        scratch(padded_rows(std::max(w.tokens, tile_rows)) * kPanel),
+        own_metric(w.merges ? padded_rows(group * w.tokens) * w.depth : 0),
         row(4 * w.dim) {
-    if (w.merges) merger = RowMerger(w.tokens, w.dim, w.depth);
+    for (int64_t i = 0; w.merges && i < group; ++i) {
+      mergers.emplace_back(w.tokens, w.dim, w.depth);
+      bytes += mergers.back().bytes();
+    }
     for (const int64_t part : {x.bytes(), merged_x.bytes(), metric.bytes(), normed.bytes(), mixed.bytes(), pixels.bytes(), q.bytes(), kv.bytes(), keys.bytes(),
                                values.bytes(), p.bytes(), tile_normed.bytes(), hidden.bytes(), wide.bytes(), scores.bytes(), inverse_sums.bytes(),
-                               scratch.bytes(), own_metric.bytes(), row.bytes(), merger.bytes()}) {
+                               scratch.bytes(), own_metric.bytes(), row.bytes()}) {
       bytes += part;
     }
   }

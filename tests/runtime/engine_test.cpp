@@ -101,7 +101,7 @@ at::Tensor reference(const model::Model& model, const at::Tensor& images) {
 }
 
 TEST(Engine, EveryVariantOnEveryInstructionSet) {
-  const at::Tensor images = test::colour_input(5);
+  const at::Tensor images = test::colour_input(11);  // one thread: groups of four, four and three; three threads: three each, and two that all share
   for (const test::Variant& variant : vit_variants()) {
     const auto model = test::lively_model(variant.spec);
     const at::Tensor wanted = reference(*model, images);
@@ -125,7 +125,9 @@ TEST(Engine, EveryVariantOnEveryInstructionSet) {
 }
 
 TEST(Engine, BatchesOfAnySizeGiveTheSameRows) {
-  const auto model = test::lively_model(test::small_spec());
+  ModelSpec spec = test::small_spec();
+  spec.blocks[1].merge = 3;
+  const auto model = test::lively_model(spec);
   const at::Tensor images = test::colour_input(67);
   Engine engine(model->spec(), model->parameters(), {2, Precision::kF32});
   const at::Tensor all = run(engine, images);  // more than a chunk of 64, and an odd number
@@ -243,6 +245,35 @@ TEST_F(RealEngine, MergedLogitsOfTheReference) {
     EXPECT_LT(relative_difference(run(engine, images_), golden_.at("logits_tome_r" + std::to_string(r))),
               2 * test::float_tolerance(768, test::operations(model_->spec()), 10));
   }
+}
+
+// bfloat16 says what float32 says on real images. A sample in ./check, all 700 with VITRIM_FULL=1.
+TEST_F(RealEngine, Bfloat16PredictsAlike) {
+  VITRIM_NEEDS_SHARED("data/imagenet_val700");
+  data::DatasetOptions folder;
+  folder.classes_file = (test::shared_folder() / "data/imagenet_synsets.txt").string();
+  const auto dataset = data::open_dataset((test::shared_folder() / "data/imagenet_val700").string(), folder);
+  data::LoadOptions load;
+  load.preprocess = model_->spec().preprocess.value();
+  load.preprocess.resize.reset();
+  const bool all = std::getenv("VITRIM_FULL") != nullptr;
+  load.indices = data::spread_indices(dataset->size(), all ? dataset->size() : 140);
+  const data::ImageBatch images = data::load_images(*dataset, load);
+  std::vector<at::Tensor> predictions;
+  for (const Precision precision : {Precision::kF32, Precision::kBf16}) {
+    Engine engine(model_->spec(), model_->parameters(), {2, precision});
+    std::vector<at::Tensor> parts;
+    for (int64_t i = 0; i < images.size(); i += 64) parts.push_back(run(engine, data::normalized(images, i, std::min(images.size(), i + 64))).argmax(1));
+    predictions.push_back(at::cat(parts));
+  }
+  const double n = static_cast<double>(images.size());
+  const double agree = predictions[0].eq(predictions[1]).sum().item<double>() / n;
+  const at::Tensor labels = at::tensor(images.labels);
+  const double change = (predictions[1].eq(labels).sum() - predictions[0].eq(labels).sum()).item<double>() / n;
+  RecordProperty("agreement", std::to_string(agree));
+  RecordProperty("change_of_top1", std::to_string(change));
+  EXPECT_GE(agree, 0.985) << "of " << n << " images";
+  EXPECT_LE(std::abs(change), all ? 0.01 : 0.015);
 }
 
 }  // namespace
