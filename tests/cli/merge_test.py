@@ -28,7 +28,7 @@ class Merge(Case):
 
     def test_r_goes_into_the_spec_and_everything_follows_it(self):
         result = self.merge("--r", "3", "--eval", "synthetic:test:40", *CALIB, "--images", "8", "--report", "page.html")
-        self.assertEqual(pairs_of(spec_of(self.path("m.safetensors"))), [3, 3, 3, 2])  # 17, 14, 11, 8 tokens: at most 3 of the last 7 could go
+        self.assertEqual(pairs_of(spec_of(self.path("m.safetensors"))), [3, 3, 3, 3])  # 17, 14, 11, 8 tokens: 3 of the last 7 can still go
         self.assertLess(result["compressed"]["macs"], result["dense"]["macs"])
         self.assertEqual(result["speed"]["batch"], 32)
         self.assertGreater(result["speed"]["speedup"], 0)
@@ -77,7 +77,7 @@ class Merge(Case):
         self.run_vitrim("prune", "m.safetensors", "--few-shot", "--data", "synthetic:calib:16", "--attention-macs", "80%", "--block-epochs", "0",
                         "--indicator-epochs", "1", "-o", "p.safetensors", "--quiet")
         self.assertEqual(pairs_of(spec_of(self.path("p.safetensors"))), [2, 2, 2, 2])
-        self.run_vitrim("dilute", "m.safetensors", "--data", "synthetic:train:32", "--remove-attention", "1", "--epochs", "1", "--dilution-epochs", "1",
+        self.run_vitrim("dilute", "m.safetensors", "--data", "synthetic:train:32", "--remove-attention", "1", "--epochs", "2", "--dilution-epochs", "1",
                         "--recipe", "plain", "--batch-size", "16", "-o", "d.safetensors", "--quiet")
         self.assertEqual(pairs_of(spec_of(self.path("d.safetensors"))), [2, 0, 2, 2])
 

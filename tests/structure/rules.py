@@ -123,6 +123,8 @@ def check_includes(path, text, modules):
     found = []
     public = path.startswith("include/")
     name = module_of(path)
+    if path == "include/vitrim/vitrim.h":  # the C interface of apps/libvitrim, which no module may use
+        return [f"{path}: a C header includes C headers only" for other in INCLUDE.findall(text) if "".join(other) not in ("stdint.h", "stddef.h")]
     if path.startswith(("src/", "include/")) and name is None:
         return [f"{path}: code lies in src/MODULE or include/vitrim/MODULE"]
     if name is not None and name not in modules:
