@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Token merging on the real ViT-Ti, dense and less 25 % of its attention: accuracy on held-out labelled images and speed on the native engine, against the dense
+# model, over several schedules.
+# usage: benchmarks/merge_vit_tiny.sh [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Resumable: a result that is there
+# already is kept. CUT names the compressed model (default: what benchmarks/nose_vit_tiny.sh left).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+shared=${VITRIM_SHARED:-../shared}
+vitrim=${VITRIM_BINARY:-build/release/vitrim}
+out=${1:-benchmarks/results/merge_vit_tiny}
+work=build/merge_vit_tiny
+mkdir -p "$out" "$work"
+dense=$shared/data/vit_tiny_imagenet1k/model.safetensors
+cut=${CUT:-build/nose_vit_tiny/removed_3.safetensors}
+for r in ${PAIRS:-4 8 12 16 20}; do
+  for model in dense cut; do
+    json=$out/${model}_$r.json
+    [ -s "$json" ] || "$vitrim" merge "${!model}" --r "$r" --calib "$shared/data/imagenet_calib1000" --images 64 --pictures 0 --pays-at 0 \
+      --eval "$shared/data/imagenet_val700" --classes "$shared/data/imagenet_synsets.txt" --eval-resize none -o "$work/${model}_$r.safetensors" --quiet --json "$json"
+  done
+done
+for share in 75 60; do
+  json=$out/dense_auto_$share.json
+  [ -s "$json" ] || "$vitrim" merge "$dense" --target-macs $share% --auto --calib "$shared/data/imagenet_calib1000" --images 64 --pictures 0 --pays-at 0 \
+    --eval "$shared/data/imagenet_val700" --classes "$shared/data/imagenet_synsets.txt" --eval-resize none -o "$work/dense_auto_$share.safetensors" --quiet --json "$json"
+  json=$out/dense_constant_$share.json
+  [ -s "$json" ] || "$vitrim" merge "$dense" --target-macs $share% --calib "$shared/data/imagenet_calib1000" --images 64 --pictures 0 --pays-at 0 \
+    --eval "$shared/data/imagenet_val700" --classes "$shared/data/imagenet_synsets.txt" --eval-resize none -o "$work/dense_constant_$share.safetensors" --quiet --json "$json"
+done
+[ -s "$out/speed.json" ] || "$vitrim" bench "$cut" --against "$dense,$(for r in ${PAIRS:-4 8 12 16 20}; do printf '%s,%s,' "$work/dense_$r.safetensors" "$work/cut_$r.safetensors"; done | sed 's/,$//')" \
+  --batch 32 --rounds 15 --json "$out/speed.json"

@@ -1,0 +1,24 @@
+#!/usr/bin/env python3
+"""The results of run.py as one table: a column for each file, each contestant's speed over the best peer's dense model in the same run.
+
+usage: benchmarks/peers/table.py RESULTS.json...; Markdown on standard output.
+"""
+
+import json
+import sys
+
+results = []
+for path in sys.argv[1:]:
+    with open(path, encoding="utf-8") as file:
+        results.append(json.load(file))
+names = []
+for result in results:
+    names += [row["name"] for row in result["rows"] if row["name"] not in names]
+print("| contestant | " + " | ".join(f"{r['model'].replace('_patch16_224', '').replace('_', '-')}, batch {r['batch']}" for r in results) + " |")
+print("|---" * (len(results) + 1) + "|")
+for name in names:
+    cells = []
+    for result in results:
+        row = next((row for row in result["rows"] if row["name"] == name), None)
+        cells.append(f"{row['ratio']:.2f} ({row['ratio_p10']:.2f} to {row['ratio_p90']:.2f}), {row['images_per_second']:.1f}/s" if row else "")
+    print(f"| {name} | " + " | ".join(cells) + " |")
