@@ -94,11 +94,19 @@ void prune_and_train(const Flags& flags, const Context& context, pipeline::Compr
   options.absorb = flags.absorb.options(common);
   options.absorb.epochs = 0;  // training follows
   options.absorb.group = options.prune.group = group.get();
-  const pipeline::Compressed pruned = pipeline::compress(*dense, load_some(flags, *dense, common), nullptr, {}, options);
   TrainResult result;
+  // What was chosen once stays chosen: an unfinished run keeps its pruned model in its state.
+  std::unique_ptr<model::Model> model = flags.train.resume ? train::stored_model(flags.train.state_path()) : nullptr;
+  if (model) {
+    model->set_compute_dtype(dense->compute_dtype());
+    result.reason = pipeline::describe(options.prune);
+  } else {
+    pipeline::Compressed pruned = pipeline::compress(*dense, load_some(flags, *dense, common), nullptr, {}, options);
+    model = std::move(pruned.model);
+    result.reason = pruned.result.reason;
+  }
   result.task = "prune";
   result.init = flags.model.model + " pruned to " + pipeline::describe(options.prune);
-  result.reason = pruned.result.reason;
   if (inputs.evaluation) {
     eval::AccuracyOptions accuracy;
     accuracy.preprocess = inputs.preprocess;
@@ -107,8 +115,8 @@ void prune_and_train(const Flags& flags, const Context& context, pipeline::Compr
     accuracy.group = group.get();
     result.dense = eval::evaluate(*dense, *inputs.evaluation, accuracy);
   }
-  prepare(*pruned.model, flags.train, inputs, *group);
-  train_and_write(flags.train, context, *pruned.model, inputs, group, {}, std::move(result));
+  prepare(*model, flags.train, inputs, *group);
+  train_and_write(flags.train, context, *model, inputs, group, {}, std::move(result));
 }
 
 // Flags that say something only with, or only without, --few-shot.

@@ -47,6 +47,7 @@ void save_run_state(const RunState& state, const std::string& path) {
   meta["log_bytes"] = state.log_bytes;
   meta["recipe"] = state.recipe;
   meta["identity"] = state.identity;
+  if (!state.spec.empty()) meta["spec"] = state.spec;
   file.metadata[kKey] = json::dump(meta, -1);
   checkpoint::save_safetensors(file, path);
 }
@@ -74,6 +75,7 @@ RunState read_position(const checkpoint::StateDict& file, const std::string& pat
   object.get("log_bytes", state.log_bytes);
   object.get("recipe", state.recipe);
   object.get("identity", state.identity);
+  if (object.has("spec")) object.get("spec", state.spec);
   object.finish();
   return state;
 }

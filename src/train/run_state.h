@@ -25,6 +25,7 @@ struct RunState {
   int64_t log_bytes = 0;    ///< length of the log then
   std::string recipe;       ///< TOML, one key a line
   std::string identity;
+  std::string spec;         ///< ModelSpec's JSON; of states that older versions wrote: empty
 };
 
 /// Written atomically: a full disk or a kill leaves the last good one.

@@ -132,6 +132,7 @@ class Run {
     if (optimiser_) remember();
     state_.weights = {};
     for (const auto& [name, tensor] : model_.parameters().entries()) state_.weights.add(name, tensor.detach());
+    state_.spec = to_json(model_.spec());
     state_.log_bytes = log_ ? log_->bytes() : 0;
     state_.finished = state_.epoch == options_.recipe.epochs;
     save_run_state(state_, options_.state_path);
@@ -338,6 +339,13 @@ Trained train(model::Model& model, const data::Dataset& dataset, const TrainOpti
     }
   }
   return Run(model, dataset, options).finish();
+}
+
+std::unique_ptr<model::Model> stored_model(const std::string& state_path) {
+  if (!std::filesystem::exists(state_path)) return nullptr;
+  const RunState state = load_run_state(state_path);
+  if (state.spec.empty()) return nullptr;
+  return model::make_model(model_spec_from_json(state.spec, state_path), state.weights);
 }
 
 std::optional<std::vector<int>> diluted_layers(const std::string& state_path) {

@@ -6,7 +6,9 @@ usage: prune_test.py [CASES...], with the program in VITRIM_BINARY.
 
 import json
 import os
+import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import cases  # noqa: E402
@@ -84,6 +86,22 @@ class Prune(Case):
         self.assertIn("difference", done["paired"])
         self.assertLess(self.macs("tuned.safetensors")[1], self.macs("model.safetensors")[1])
         self.assertEqual(self.json_of("eval", "tuned.safetensors", "--data", "synthetic:test:40")["top1"], done["evaluation"]["top1"])
+
+    def test_resumed_it_keeps_what_it_chose(self):
+        command = (PROGRAM, "prune", "model.safetensors", "--attention-macs", "70%", "--data", "synthetic:train:64", "--images", "32", "--indicator-epochs", "1",
+                   "--score-images", "8", "--recipe", "plain", "--epochs", "3", "--batch-size", "16", "--state-minutes", "0.0001", "--resume")
+        whole = subprocess.run([*command, "-o", "whole.safetensors"], cwd=self.folder, capture_output=True, text=True, check=True)
+        self.assertIn("indicators", whole.stderr)
+        run = subprocess.Popen([*command, "-o", "parts.safetensors"], cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        while not os.path.exists(self.path("parts.safetensors.state")) and run.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        run.kill()
+        run.wait()
+        self.assertNotIn("parts.safetensors", self.files(), "the run ended before it could be killed")
+        again = subprocess.run([*command, "-o", "parts.safetensors"], cwd=self.folder, capture_output=True, text=True, check=True)
+        self.assertNotIn("indicators", again.stderr)
+        self.assertEqual(self.read("parts.safetensors"), self.read("whole.safetensors"))
 
     def write_staged(self, family):
         """A ModelSpec of two stages, two blocks each, on 32 px: maps of 8 x 8 and 4 x 4 tokens."""

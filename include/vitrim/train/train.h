@@ -55,5 +55,7 @@ Trained train(model::Model& model, const data::Dataset& dataset, const TrainOpti
 
 /// The layers that the run of a training state dilutes; nothing where there is no such file. Throws FormatError where it is no state.
 std::optional<std::vector<int>> diluted_layers(const std::string& state_path);
+/// The model of an unfinished run, as far as it was trained; null where there is no state, or one of a version that did not keep it. Throws FormatError.
+std::unique_ptr<model::Model> stored_model(const std::string& state_path);
 
 }  // namespace vitrim::train
