@@ -1,6 +1,7 @@
 #include "vitrim/vitrim.h"
 
 #include <exception>
+#include <filesystem>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -44,6 +45,8 @@ vitrim_engine* vitrim_load(const char* path, int threads, const char* precision)
   vitrim_engine* out = nullptr;
   guarded([&] {
     need(path, "path");
+    vitrim::runtime::cap_libraries();
+    if (!std::filesystem::exists(path)) throw std::invalid_argument(std::string(path) + ": there is no such file");
     const auto model = vitrim::model::load_model(path);
     out = new vitrim_engine{vitrim::runtime::Engine(model->spec(), model->parameters(), {threads, vitrim::runtime::parse_precision(precision ? precision : "auto")})};
   });

@@ -23,7 +23,7 @@ struct Flags {
   EvaluationFlags evaluation;
   AbsorbFlags absorb;
   PruneFlags prune;
-  std::string output, report;
+  OutputFlags output;
   bool controls = false;
   int random_controls = 5;
 };
@@ -41,13 +41,15 @@ void run(const Flags& flags, const Context& context) {
   flags.common.apply();
   flags.analyze.check_choice();
   const auto group = join_ranks();
-  check_writable(flags.output);
-  if (!flags.report.empty()) check_writable(flags.report);
+  flags.output.check(flags.common.json);
   const auto started = std::chrono::steady_clock::now();
   const auto model = flags.model.load(flags.common.precision);
   pipeline::CompressOptions options;
   options.analyze = flags.analyze.options(flags.common, model->num_blocks());
   options.layers = flags.analyze.named_layers(model->num_blocks()).value_or(std::vector<int>());
+  if (options.layers.empty() && options.analyze.count == 0 && flags.prune.target_macs.empty() && flags.prune.attention_macs.empty()) {
+    throw Error("--remove " + flags.analyze.remove + " is no layer of " + std::to_string(model->num_blocks()) + "; nothing would be removed");
+  }
   options.absorb = flags.absorb.options(flags.common);
   options.absorb_layers = !flags.absorb.none;
   options.prune = flags.prune.options(flags.common);
@@ -70,8 +72,8 @@ void run(const Flags& flags, const Context& context) {
   result.seconds.insert(result.seconds.begin(), {"load", loading});
   result.manifest = manifest_of(context, flags.common, images.fingerprint);
   result.model = flags.model.model;
-  result.output = flags.output;
-  on_main_rank(*group, [&] { write_compressed(flags.common, *compressed.model, result, flags.report); });
+  result.output = flags.output.output;
+  on_main_rank(*group, [&] { write_compressed(flags.common, *compressed.model, result, flags.output); });
 }
 
 }  // namespace
@@ -83,8 +85,7 @@ void add_compress(CLI::App& app, Context& context) {
   flags->analyze.add_to(*command);
   flags->analyze.add_choice_to(*command);
   flags->evaluation.add_to(*command);
-  command->add_option("-o,--output", flags->output, "the compressed checkpoint (.safetensors)")->required();
-  command->add_option("--report", flags->report, "write a page that shows what was done");
+  flags->output.add_to(*command, "the compressed checkpoint");
   command->add_flag("--controls", flags->controls, "treat random, first, last and least-norm sets alike and evaluate them too");
   command->add_option("--random-controls", flags->random_controls, "random sets among the controls")->check(CLI::Range(0, 100))->capture_default_str();
   flags->absorb.add_to(*command);

@@ -1,6 +1,8 @@
 #include "compress_flags.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <sstream>
 
 #include "vitrim/core/artifact_json.h"
@@ -106,6 +108,11 @@ void print_result(const CompressResult& r, const std::string& output) {
                 percent(r.dense->top1).c_str(), percent(r.compressed->top1).c_str(), static_cast<long long>(r.compressed->images),
                 100 * r.paired->difference, 100 * r.paired->ci95.first, 100 * r.paired->ci95.second, r.paired->mcnemar_p);
   }
+  if (r.held_out_agreement > 0) {
+    std::printf("on calibration images kept out of the fit: same prediction as the dense model on %s, mean KL %.3g nats\n", percent(r.held_out_agreement).c_str(), r.held_out_kl);
+  } else if (r.held_out_kl > 0) {
+    std::printf("mean KL to the unmerged output on calibration images: %.3g nats\n", r.held_out_kl);
+  }
   for (const ControlResult& c : r.controls) {
     std::printf("  %-12s %-12s top-1 %s, held-out KL %.4f\n", c.name.c_str(), format_layer_list(c.layers).c_str(), percent(c.eval.top1).c_str(), c.held_out_kl);
   }
@@ -117,11 +124,39 @@ void print_result(const CompressResult& r, const std::string& output) {
 
 }  // namespace
 
-void write_compressed(const CommonFlags& common, const model::Model& compressed, const CompressResult& result, const std::string& report) {
-  if (!result.output.empty()) model::save_model(compressed, result.output);
+void OutputFlags::add_to(CLI::App& command, const std::string& what) {
+  command.add_option("-o,--output", output, what + " (.safetensors)")->required();
+  command.add_option("--report", report, "write a page that shows what was done");
+  command.add_option("--save-dtype", dtype, "f32, f16, bf16, or same: as the model that was read")->check(CLI::IsMember({"same", "f32", "f16", "bf16"}))->capture_default_str();
+}
+
+void OutputFlags::check(const std::string& json) const {
+  std::vector<std::string> paths;
+  for (const std::string& path : {output, report, json}) {
+    if (path.empty() || path == "-") continue;
+    check_writable(path);
+    const std::string whole = std::filesystem::weakly_canonical(path).string();
+    if (std::find(paths.begin(), paths.end(), whole) != paths.end() && whole != "/dev/null") throw UsageError(path + " is named for two outputs; give each a file of its own");
+    paths.push_back(whole);
+  }
+  if (!output.empty() && !output.ends_with(".safetensors") && output != "/dev/null") throw UsageError(output + ": checkpoints are written as safetensors; let the name end in .safetensors");
+}
+
+namespace {
+
+at::ScalarType dtype_of(const OutputFlags& flags, const std::string& source) {
+  if (flags.dtype == "f16") return at::kHalf;
+  if (flags.dtype == "bf16") return at::kBFloat16;
+  return flags.dtype == "same" ? model::stored_dtype(source) : at::kFloat;
+}
+
+}  // namespace
+
+void write_compressed(const CommonFlags& common, const model::Model& compressed, const CompressResult& result, const OutputFlags& output) {
+  if (!result.output.empty()) model::save_model(compressed, result.output, dtype_of(output, result.model));
   const std::string json = to_json(result);
   common.write_json(json);
-  write_report(report, result.output, json, result.model);
+  write_report(output.report, result.output, json, result.model);
   if (common.speaks()) print_result(result, result.output);
 }
 

@@ -36,7 +36,16 @@ struct EvaluationFlags {
                                       eval::AccuracyOptions& accuracy) const;
 };
 
-/// Writes checkpoint, JSON and page, and prints what was reached.
-void write_compressed(const CommonFlags& common, const model::Model& compressed, const CompressResult& result, const std::string& report);
+/// -o, --report, --save-dtype.
+struct OutputFlags {
+  std::string output, report;
+  std::string dtype = "same";  ///< "same" as the model that was read, "f32", "f16" or "bf16"
+  void add_to(CLI::App& command, const std::string& what);
+  /// Before any work: every path can be written, no two are one file (`json` included), and the checkpoint's name ends as what is written.
+  void check(const std::string& json) const;
+};
+
+/// Writes checkpoint, JSON and page, and prints what was reached. `result.model` names the model that was read, result.output the checkpoint, empty for none.
+void write_compressed(const CommonFlags& common, const model::Model& compressed, const CompressResult& result, const OutputFlags& output);
 
 }  // namespace vitrim::app

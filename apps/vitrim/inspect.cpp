@@ -39,7 +39,8 @@ ordered_json describe(const ModelSpec& spec) {
                              {"num_heads", block.num_heads},
                              {"qk_dim", block.qk_dim},
                              {"v_dim", block.v_dim},
-                             {"mlp_dim", block.mlp_dim}});
+                             {"mlp_dim", block.mlp_dim},
+                             {"merge", block.merge}});
   }
   return out;
 }
@@ -50,6 +51,7 @@ void print(const ModelSpec& spec, const std::string& title) {
               millions(cost.params).c_str(), billions(cost.macs).c_str(), static_cast<long long>(spec.image_size[0]),
               static_cast<long long>(spec.image_size[1]), static_cast<long long>(spec.patch_size),
               static_cast<long long>(spec.num_tokens()), static_cast<long long>(spec.num_classes));
+  if (spec.merges()) std::printf("  tokens are merged: %lld are left behind the last block\n", static_cast<long long>(spec.mlp_tokens(static_cast<int>(spec.blocks.size()) - 1)));
   std::printf("  block  attention             heads  q/k   v    mlp     params         MACs\n");
   for (size_t i = 0; i < spec.blocks.size(); ++i) {
     const BlockSpec& b = spec.blocks[i];

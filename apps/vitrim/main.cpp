@@ -33,8 +33,13 @@ void keep_memory() {
 
 void on_signal(int) { vitrim::request_cancel(); }
 
-// The first line of LibTorch's messages; the rest is its own stack.
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+// The first line of LibTorch's messages; the rest is its own stack. Of the library's own, without the function that says it.
+std::string sentence(const std::string& text) {
+  const std::string line = text.substr(0, text.find('\n'));
+  const size_t end = line.find("] ");
+  const bool named = line.starts_with('[') && end != std::string::npos && line.substr(0, end).find("::") != std::string::npos;
+  return named ? line.substr(end + 2) : line;
+}
 
 int fail(const std::string& message) {
   std::cerr << "vitrim: " << message << '\n';
@@ -76,6 +81,6 @@ int main(int argc, char** argv) {
   } catch (const std::bad_alloc&) {
     return fail("out of memory; use fewer images (--images) or a smaller --batch-size");
   } catch (const std::exception& error) {
-    return fail(first_line(error.what()));
+    return fail(sentence(error.what()));
   }
 }

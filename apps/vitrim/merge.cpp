@@ -23,7 +23,8 @@ struct Flags {
   DataFlags data;
   EvaluationFlags evaluation;
   pipeline::MergeOptions options;
-  std::string calib, pairs, output, report;
+  OutputFlags output;
+  std::string calib, pairs;
   int64_t images = 64, pays_at = 32;
 };
 
@@ -67,8 +68,7 @@ void measure_speed(const Flags& flags, const model::Model& merged, CompressResul
 void run(const Flags& flags, const Context& context) {
   flags.common.apply();
   const pipeline::MergeOptions options = options_of(flags);
-  check_writable(flags.output);
-  if (!flags.report.empty()) check_writable(flags.report);
+  flags.output.check(flags.common.json);
   const auto started = std::chrono::steady_clock::now();
   const auto model = flags.model.load(flags.common.precision);
   try {
@@ -90,12 +90,17 @@ void run(const Flags& flags, const Context& context) {
   const double loading = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   pipeline::Merged merged = pipeline::merge(*model, images ? &*images : nullptr, evaluation.get(), accuracy, options);
   CompressResult& result = merged.result;
-  measure_speed(flags, *merged.model, result);
+  model::save_model(*merged.model, flags.output.output);  // before the timing: it may be stopped, and costs nothing but itself
+  try {
+    measure_speed(flags, *merged.model, result);
+  } catch (const Error& error) {
+    log_warning(std::string("merging was not timed: ") + error.what());
+  }
   result.seconds.insert(result.seconds.begin(), {"load", loading});
   result.manifest = manifest_of(context, flags.common, images ? images->fingerprint : "");
   result.model = flags.model.model;
-  result.output = flags.output;
-  write_compressed(flags.common, *merged.model, result, flags.report);
+  result.output = flags.output.output;
+  write_compressed(flags.common, *merged.model, result, flags.output);
 }
 
 }  // namespace
@@ -115,8 +120,7 @@ void add_merge(CLI::App& app, Context& context) {
   command->add_option("--pictures", flags->options.pictures, "calibration images drawn with their merged tokens")->check(CLI::Range(0, 64))->capture_default_str();
   command->add_option("--pays-at", flags->pays_at, "batch size at which merged and unmerged are timed, to say whether it pays here; 0: no timing")->check(CLI::Range(0, 4096))->capture_default_str();
   flags->evaluation.add_to(*command);
-  command->add_option("-o,--output", flags->output, "the checkpoint with its schedule (.safetensors)")->required();
-  command->add_option("--report", flags->report, "write a page that shows what was done");
+  flags->output.add_to(*command, "the checkpoint with its schedule");
   flags->data.add_to(*command);
   flags->common.add_to(*command);
   command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });

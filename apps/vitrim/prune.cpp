@@ -59,8 +59,7 @@ data::ImageBatch load_some(const Flags& flags, const model::Model& model, const 
 
 void few_shot(const Flags& flags, const Context& context, pipeline::CompressOptions options) {
   const CommonFlags& common = flags.train.common;
-  if (!flags.train.output.empty()) check_writable(flags.train.output);
-  if (!flags.train.report.empty()) check_writable(flags.train.report);
+  OutputFlags{flags.train.output, flags.train.report, flags.train.dtype}.check(common.json);
   const auto group = flags.train.start();
   if (group->size() > 1) throw Error("prune --few-shot runs in one process; start it without torchrun");
   const auto started = std::chrono::steady_clock::now();
@@ -80,7 +79,7 @@ void few_shot(const Flags& flags, const Context& context, pipeline::CompressOpti
   result.manifest = manifest_of(context, common, images.fingerprint);
   result.model = flags.model.model;
   result.output = flags.train.output;
-  write_compressed(common, *pruned.model, result, flags.train.report);
+  write_compressed(common, *pruned.model, result, {flags.train.output, flags.train.report, flags.train.dtype});
 }
 
 void prune_and_train(const Flags& flags, const Context& context, pipeline::CompressOptions options) {

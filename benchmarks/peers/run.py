@@ -9,6 +9,7 @@ against PyTorch in float32 (merged models against vitrim's own in float32). Inst
 """
 
 import argparse
+import importlib.metadata
 import json
 import os
 import platform
@@ -64,6 +65,8 @@ def main():
     dense = ViT(name).eval()
     images = torch.randn(args.batch, 3, 224, 224)
     without = set(args.without.split(","))
+    if {"eager", "compile", "onnxruntime", "openvino"} <= without:
+        sys.exit("no peer is left to compare with")
 
     with tempfile.TemporaryDirectory() as folder:
         plain = checkpoint(dense, name, folder, [], "", args.vitrim)
@@ -136,7 +139,10 @@ def main():
         cpu = next(line.split(":")[1].strip() for line in info.splitlines() if line.startswith("model name"))
         flags = sorted({f for f in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f in info})
         with open(args.out, "w") as file:
-            json.dump({"command": " ".join(["benchmarks/peers/run.py", *sys.argv[1:]]), "model": name, "batch": args.batch, "threads": args.threads,
+            versions = {package: importlib.metadata.version(package) for package in ("onnxruntime", "openvino")}
+            versions["vitrim"] = subprocess.run([args.vitrim, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+            versions["commit"] = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+            json.dump({"versions": versions, "seed": 0, "command": " ".join(["benchmarks/peers/run.py", *sys.argv[1:]]), "model": name, "batch": args.batch, "threads": args.threads,
                        "rounds": args.rounds, "best_peer": best, "cpu": cpu, "instructions": flags, "torch": torch.__version__,
                        "python": platform.python_version(), "rows": rows}, file, indent=1)
 

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <exception>
 #include <iostream>
+#include <stdexcept>
 #include <vector>
 
 int main(int argc, char** argv) {
@@ -21,7 +22,8 @@ int main(int argc, char** argv) {
 
     const auto folder = vitrim::data::open_dataset(argv[2]);
     vitrim::data::LoadOptions options;
-    options.preprocess = engine.spec().preprocess.value_or(vitrim::PreprocessSpec{});
+    if (!engine.spec().preprocess) throw std::runtime_error("the checkpoint does not say how images are normalised; let `vitrim` write it");
+    options.preprocess = *engine.spec().preprocess;
     const vitrim::data::ImageBatch images = vitrim::data::load_images(*folder, options);
 
     const auto pixels = vitrim::data::normalized(images, 0, images.size());

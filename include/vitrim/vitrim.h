@@ -24,7 +24,7 @@ typedef struct vitrim_shape {
 } vitrim_shape;
 
 /* A checkpoint (.safetensors or .pth; any ViT or DeiT, also cut, pruned and merged) on `threads` threads. precision: "f32", "bf16" or "auto" (NULL is "auto").
- * NULL on failure; vitrim_error() says why. */
+ * Not to be used in a process that was forked after it was made. NULL on failure; vitrim_error() says why. */
 vitrim_engine* vitrim_load(const char* path, int threads, const char* precision);
 
 /* 0, or 1 on failure. */

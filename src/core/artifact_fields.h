@@ -158,6 +158,7 @@ void fields(auto& f, json::Is<BenchRow> auto& row) {
   f("model", row.model);
   f("engine", row.engine);
   f("precision", row.precision);
+  f("isa", row.isa);
   f("batch", row.batch);
   f("params", row.params);
   f("macs", row.macs);

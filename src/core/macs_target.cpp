@@ -9,7 +9,8 @@ namespace vitrim {
 
 std::string giga(int64_t macs) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.3f G", static_cast<double>(macs) * 1e-9);
+  const bool small = macs < 100'000'000;
+  std::snprintf(text, sizeof text, small ? "%.3f M" : "%.3f G", static_cast<double>(macs) * (small ? 1e-6 : 1e-9));
   return text;
 }
 
@@ -27,6 +28,7 @@ int64_t parse_macs(const std::string& text, int64_t dense) {
     throw std::invalid_argument("'" + text + "' is no number of MACs; say 70% or 2.1G");
   }
   const double macs = value * units.at(unit);
+  if (unit.empty() && value <= 100) throw std::invalid_argument(text + " multiply-adds are next to none; did you mean " + text + "%?");
   if (!(std::round(macs) <= static_cast<double>(dense))) {
     throw std::invalid_argument(text + " is more than the model has (" + giga(dense) + "); this can only take away");
   }

@@ -95,7 +95,7 @@ std::string describe_schedule(const ModelSpec& spec) {
   if (!spec.merges()) return "no tokens merged";
   std::string text;
   for (size_t i = 0; i < spec.blocks.size(); ++i) text += (i ? "," : "") + std::to_string(spec.blocks[i].merge);
-  return "tokens merged by block: " + text;
+  return "pairs of tokens merged by block: " + text;
 }
 
 }  // namespace vitrim::merge

@@ -121,6 +121,7 @@ ModelSpec infer_spec(const checkpoint::StateDict& state, const LoadHints& hints)
   if (own != state.metadata.end()) {
     spec = model_spec_from_json(own->second, state.path + ": metadata " + kSpecMetadataKey);
     if (hints.image_size) resize(spec, *hints.image_size);
+    if (!hints.num_heads.empty()) log_warning(state.path + ": its own metadata says how many heads every block has; --num-heads is not needed and not used");
   } else {
     std::optional<ModelSpec> inferred;
     for (const Family* family : all_families()) {

@@ -70,6 +70,18 @@ ModelSpec load_spec(const std::string& source, const LoadHints& hints) {
   return infer_spec(checkpoint::unwrap(checkpoint::load(source)), hints);
 }
 
+at::ScalarType stored_dtype(const std::string& source) {
+  if (means_architecture(source)) return at::kFloat;
+  std::optional<at::ScalarType> found;
+  const checkpoint::StateDict state = checkpoint::unwrap(checkpoint::load(source));
+  for (const auto& [name, tensor] : state.entries()) {
+    if (!tensor.is_floating_point()) continue;
+    if (found && *found != tensor.scalar_type()) return at::kFloat;
+    found = tensor.scalar_type();
+  }
+  return found.value_or(at::kFloat);
+}
+
 void save_model(const Model& model, const std::string& path, at::ScalarType dtype) {
   for (int i = 0; i < model.num_blocks(); ++i) {
     const ChannelGates& gates = model.gates(i);

@@ -20,7 +20,7 @@ struct Matching {
 
 Matching match(const at::Tensor& metric, int64_t prefix, int64_t count) {
   const at::Tensor unit = metric.detach().to(at::kFloat);
-  const at::Tensor direction = unit / unit.norm(2, -1, /*keepdim=*/true);
+  const at::Tensor direction = unit / unit.norm(2, -1, /*keepdim=*/true).clamp_min(1e-12);
   const at::Tensor scores = at::matmul(direction.slice(1, 0, std::nullopt, 2), direction.slice(1, 1, std::nullopt, 2).transpose(1, 2));
   constexpr double kNever = -std::numeric_limits<double>::infinity();
   scores.slice(1, 0, (prefix + 1) / 2).fill_(kNever);

@@ -82,6 +82,7 @@ at::Tensor flat_gate(const at::Tensor& gate, const at::Tensor& like) { return ga
 // In bfloat16 the plain form is about three times as fast on a CPU as the fused kernel, which converts tile by tile (docs/performance.md).
 at::Tensor softmax_mix(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& bias) {
   if (!bias.defined() && (q.scalar_type() != at::kBFloat16 || !q.is_cpu())) return at::scaled_dot_product_attention(q, k, v);
+  if (!q.is_cpu() && q.dim() == 4) return at::scaled_dot_product_attention(q, k, v, bias);
   const double scale = 1 / std::sqrt(static_cast<double>(q.size(-1)));
   at::Tensor scores = at::matmul(q * scale, k.transpose(-2, -1));
   if (bias.defined()) scores = scores + bias;

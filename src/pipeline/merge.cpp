@@ -28,6 +28,14 @@ ModelSpec unmerged(ModelSpec spec) {
 
 int64_t target_macs(const ModelSpec& plain, const MergeOptions& options) { return parse_macs(options.target, model::total_macs(plain)); }
 
+// Half of the images: those at even or at odd places.
+data::ImageBatch every_other(const data::ImageBatch& images, int64_t first) {
+  std::vector<int64_t> indices;
+  for (int64_t i = first; i < images.size(); i += 2) indices.push_back(i);
+  if (indices.empty()) throw std::invalid_argument("a schedule is chosen on one half of the images and judged on the other: at least two are needed");
+  return data::select_images(images, indices);
+}
+
 // Of a schedule that needs no images.
 ModelSpec planned(const ModelSpec& plain, const MergeOptions& options, bool quiet) {
   if (!options.schedule.empty()) return merge::with_schedule(plain, merge::parse_schedule(options.schedule, plain), quiet);
@@ -69,7 +77,7 @@ Merged merge(const model::Model& model, const data::ImageBatch* calibration, con
   std::vector<int64_t> pairs;
   if (options.choose) {
     if (!calibration) throw std::invalid_argument("[pipeline::merge] a schedule is chosen on images");
-    pairs = merge::choose_schedule(*plain, *calibration, target_macs(plain_spec, options), options.choosing).pairs;
+    pairs = merge::choose_schedule(*plain, every_other(*calibration, 0), target_macs(plain_spec, options), options.choosing).pairs;
     watch.lap("choose");
   } else {
     pairs = pairs_of(planned(plain_spec, options, /*quiet=*/false));
@@ -80,7 +88,9 @@ Merged merge(const model::Model& model, const data::ImageBatch* calibration, con
   log_info(result.reason);
   describe_models(plain_spec, out.model->spec(), result);
   if (calibration) {
-    if (plain_spec.num_classes > 0) result.held_out_kl = merge::measure_schedules(*plain, *calibration, {pairs}, options.choosing.batch_size).front();
+    // Images that a schedule was chosen on say nothing about it.
+    const data::ImageBatch held_out = options.choose ? every_other(*calibration, 1) : *calibration;
+    if (plain_spec.num_classes > 0) result.held_out_kl = merge::measure_schedules(*plain, held_out, {pairs}, options.choosing.batch_size).front();
     if (options.pictures > 0) result.pictures = take_pictures(*out.model, subset(*calibration, options.pictures));
     watch.lap("measure");
   }

@@ -1,7 +1,6 @@
 #include "vitrim/runtime/engine.h"
 
 #include <algorithm>
-#include <atomic>
 #include <mutex>
 #include <stdexcept>
 
@@ -12,7 +11,7 @@ namespace vitrim::runtime {
 
 namespace {
 
-// Images whose features wait for the classifier, which then reads its weights once for all.
+// Images whose features wait for the classifier, which then reads its weights once for all (more where there are more threads).
 constexpr int64_t kChunk = 64;
 
 // Rows that pass through a block's second half together. The whole of a 224-pixel image: measured, reading the weights once for 200 rows is worth more than
@@ -31,16 +30,20 @@ class VitEngine : public Engine::Implementation {
         kernels_(kernels),
         pool_(threads),
         barrier_(threads),
-        features_(kChunk * forward_.feature_width()),
-        head_input_(padded_rows(kChunk) * std::max<int64_t>(weights_.head.k, 1)),
-        head_scratch_(padded_rows(kChunk) * kPanel) {
+        chunk_(std::max<int64_t>(kChunk, kGroup * threads)),
+        features_(chunk_ * forward_.feature_width()),
+        head_input_(padded_rows(chunk_) * std::max<int64_t>(weights_.head.k, 1)),
+        head_scratch_(padded_rows(chunk_) * kPanel) {
     for (int i = 0; i < threads; ++i) workspaces_.emplace_back(spec, widest_, kGroup, kRowsTogether);
     solo_ = [this](int rank) {
       Workspace<T>& own = workspaces_[static_cast<size_t>(rank)];
       const int64_t size = image_size();
-      // Groups first, one a thread; what is left over is shared by all.
-      for (int64_t i = next_.fetch_add(group_); i < whole_; i = next_.fetch_add(group_)) {
-        forward_.run(images_ + i * size, std::min(group_, whole_ - i), {}, own, own, features_at(i));
+      // First every thread its share, in groups of even size; what is left over is shared by all.
+      const int64_t share = whole_ / pool_.size(), begin = rank * share, end = begin + share, groups = (share + kGroup - 1) / kGroup;
+      for (int64_t i = begin, group = 0; i < end; ++group) {
+        const int64_t next = begin + share * (group + 1) / groups;
+        forward_.run(images_ + i * size, next - i, {}, own, own, features_at(i));
+        i = next;
       }
       const Member member{rank, pool_.size(), &barrier_};
       member.wait();
@@ -53,13 +56,10 @@ class VitEngine : public Engine::Implementation {
   void run(const float* images, int64_t batch, float* out) override {
     const std::lock_guard<std::mutex> lock(mutex_);
     const int64_t outputs = weights_.spec.num_classes > 0 ? weights_.spec.num_classes : weights_.spec.embed_dim;
-    for (int64_t begin = 0; begin < batch; begin += kChunk) {
-      count_ = std::min(kChunk, batch - begin);
-      // As many for every thread, in groups as large as that allows.
+    for (int64_t begin = 0; begin < batch; begin += chunk_) {
+      count_ = std::min(chunk_, batch - begin);
       whole_ = count_ / pool_.size() * pool_.size();
-      group_ = std::clamp<int64_t>(whole_ / pool_.size(), 1, kGroup);
       images_ = images + begin * image_size();
-      next_ = 0;
       pool_.run(solo_);
       classify(out + begin * outputs);
     }
@@ -113,6 +113,7 @@ class VitEngine : public Engine::Implementation {
   const Kernels& kernels_;
   Pool pool_;
   Barrier barrier_;
+  int64_t chunk_;
   std::vector<Workspace<T>> workspaces_;
   Buffer<float> features_;
   Buffer<T> head_input_;
@@ -121,8 +122,7 @@ class VitEngine : public Engine::Implementation {
   // Of the call that is running.
   std::function<void(int)> solo_;
   const float* images_ = nullptr;
-  int64_t count_ = 0, whole_ = 0, group_ = 1;
-  std::atomic<int64_t> next_{0};
+  int64_t count_ = 0, whole_ = 0;
 };
 
 }  // namespace
@@ -148,6 +148,21 @@ Precision parse_precision(const std::string& name) {
   if (name == "f32") return Precision::kF32;
   if (name == "bf16") return Precision::kBf16;
   throw std::invalid_argument("there is no precision '" + name + "'; say f32, bf16 or auto");
+}
+
+int64_t executed_macs(const ModelSpec& spec) {
+  const std::vector<int64_t> live = rows_read(spec);
+  int64_t total = spec.stage_grid(0).size() * spec.embed_dim * spec.in_channels * spec.patch_size * spec.patch_size;
+  total += spec.embed_dim * spec.num_classes * (spec.distillation_token ? 2 : 1);
+  int64_t tokens = spec.num_tokens();
+  for (size_t i = 0; i < spec.blocks.size(); ++i) {
+    const BlockSpec& block = spec.blocks[i];
+    const int64_t after = live[i] > 0 ? std::min(live[i], tokens) : tokens, qk = block.num_heads * block.qk_dim, v = block.num_heads * block.v_dim;
+    total += after * spec.embed_dim * (qk + v) + tokens * spec.embed_dim * (qk + v) + after * tokens * (qk + v);
+    tokens = live[i] > 0 ? after : tokens - block.merge;
+    total += tokens * 2 * spec.embed_dim * block.mlp_dim;
+  }
+  return total;
 }
 
 std::string why_not(const ModelSpec& spec) {

@@ -45,6 +45,26 @@ static void gemm_tiles(const Gemm<Bf16>& g) {
   Tiles::release();
 }
 
+// Four products of 16 x 16 x 32 a round.
+template <typename Tiles>
+static int64_t burn_tiles(int64_t repeats) {
+  alignas(64) static const Bf16 zeros[16 * 32] = {};
+  Tiles::configure();
+  Tiles::zero();
+  Tiles::load_a0(zeros, 64);
+  Tiles::load_a1(zeros, 64);
+  Tiles::load_b0(zeros, 64);
+  Tiles::load_b1(zeros, 64);
+  for (int64_t i = 0; i < repeats; ++i) {
+    Tiles::dot00();
+    Tiles::dot01();
+    Tiles::dot10();
+    Tiles::dot11();
+  }
+  Tiles::release();
+  return 4 * 16 * 16 * 32;
+}
+
 struct EmulatedTiles {
   struct Tile {
     uint32_t words[16][16];

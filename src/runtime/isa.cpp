@@ -113,9 +113,9 @@ Isa chosen_isa() {
 void cap_libraries() {
   const Known* wanted = forced();
   if (wanted == nullptr) return;
-  setenv("ONEDNN_MAX_CPU_ISA", wanted->onednn, 1);
-  setenv("MKL_ENABLE_INSTRUCTIONS", wanted->mkl, 1);
-  setenv("ATEN_CPU_CAPABILITY", wanted->torch, 1);
+  setenv("ONEDNN_MAX_CPU_ISA", wanted->onednn, 0);
+  setenv("MKL_ENABLE_INSTRUCTIONS", wanted->mkl, 0);
+  setenv("ATEN_CPU_CAPABILITY", wanted->torch, 0);
 }
 
 }  // namespace vitrim::runtime

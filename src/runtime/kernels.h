@@ -61,6 +61,8 @@ struct KernelSet {
   void (*pack_transposed)(const T* m, int64_t ldm, int64_t rows, int64_t k, T* out);
   /// Packs row-major m [rows, columns], columns padded; zero beyond `rows`.
   void (*pack)(const T* m, int64_t ldm, int64_t rows, int64_t columns, T* out);
+  /// `repeats` rounds of products on operands in registers (or tiles), nothing loaded or stored: the machine's peak. Returns the multiply-adds of one round.
+  int64_t (*burn)(int64_t repeats);
 };
 
 struct Kernels {

@@ -30,6 +30,7 @@ struct HardwareTiles {
     _tile_zero(2);
     _tile_zero(3);
   }
+  // GCC does not know that these read and write memory; the operands come through a function pointer's arguments, so they are written by then.
   static void load_a0(const void* from, int64_t stride) { _tile_loadd(4, from, stride); }
   static void load_a1(const void* from, int64_t stride) { _tile_loadd(5, from, stride); }
   static void load_b0(const void* from, int64_t stride) { _tile_loadd(6, from, stride); }
@@ -58,6 +59,7 @@ template <typename Tiles>
 static Kernels with_tiles() {
   Kernels out = kKernels;
   out.bf16.gemm = gemm_by_rows<Tiles>;
+  out.bf16.burn = burn_tiles<Tiles>;
   return out;
 }
 

@@ -369,6 +369,48 @@ static void pack(const Bf16* m, int64_t ldm, int64_t rows, int64_t columns, Bf16
   }
 }
 
+// Operands the compiler knows nothing about, so that it can neither fold nor drop the products.
+static float volatile kOperand = 1.0f;
+static float volatile sink;
+
+template <typename T>
+static int64_t burn(int64_t repeats) {
+  Vf sum[kTileRows][kVectors] = {};
+  const Vf x = all(kOperand);
+  Vf y[kVectors];
+  for (int j = 0; j < kVectors; ++j) y[j] = all(kOperand * 1e-3f);
+#ifdef VITRIM_DOT
+  constexpr bool kPairs = sizeof(T) == 2;
+#else
+  constexpr bool kPairs = false;
+#endif
+  for (int64_t i = 0; i < repeats; ++i) {
+#pragma GCC unroll 8
+    for (int r = 0; r < kTileRows; ++r) {
+#pragma GCC unroll 4
+      for (int j = 0; j < kVectors; ++j) {
+#ifdef VITRIM_DOT
+        if constexpr (kPairs) {
+          sum[r][j] = VITRIM_DOT(sum[r][j], as_words(x), as_words(y[j]));
+        } else {
+          sum[r][j] += x * y[j];
+        }
+#else
+        sum[r][j] += x * y[j];
+#endif
+      }
+    }
+  }
+  Vf total = {};
+  for (int r = 0; r < kTileRows; ++r) {
+    for (int j = 0; j < kVectors; ++j) total += sum[r][j];
+  }
+  sink = sum_of(total);
+  return kTileRows * kTileColumns * (kPairs ? 2 : 1);
+}
+
 static const Kernels kKernels = {
-    {gemm<float>, normalize<float>, softmax<float>, convert<float>, pack_transposed<float>, static_cast<void (*)(const float*, int64_t, int64_t, int64_t, float*)>(pack)},
-    {gemm<Bf16>, normalize<Bf16>, softmax<Bf16>, convert<Bf16>, pack_transposed<Bf16>, static_cast<void (*)(const Bf16*, int64_t, int64_t, int64_t, Bf16*)>(pack)}};
+    {gemm<float>, normalize<float>, softmax<float>, convert<float>, pack_transposed<float>, static_cast<void (*)(const float*, int64_t, int64_t, int64_t, float*)>(pack),
+     burn<float>},
+    {gemm<Bf16>, normalize<Bf16>, softmax<Bf16>, convert<Bf16>, pack_transposed<Bf16>, static_cast<void (*)(const Bf16*, int64_t, int64_t, int64_t, Bf16*)>(pack),
+     burn<Bf16>}};

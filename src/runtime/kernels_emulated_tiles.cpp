@@ -14,6 +14,7 @@ const Kernels& emulated_tile_kernels() {
   static const Kernels kernels = [] {
     Kernels out = kKernels;
     out.bf16.gemm = gemm_tiles<EmulatedTiles>;
+    out.bf16.burn = burn_tiles<EmulatedTiles>;
     return out;
   }();
   return kernels;

@@ -36,7 +36,7 @@ void RowMerger::merge(const KernelSet<float>& kernels, float* x, float* metric, 
     float* row = metric + i * ldm;
     float square = 0;
     for (int64_t c = 0; c < depth; ++c) square += row[c] * row[c];
-    const float factor = 1 / std::sqrt(square);
+    const float factor = 1 / std::max(std::sqrt(square), 1e-12f);
     for (int64_t c = 0; c < depth; ++c) row[c] *= factor;
   }
   const int64_t columns = round_up(second, kColumnStep);

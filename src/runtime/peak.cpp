@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 
 #include "runtime/kernels.h"
-#include "runtime/memory.h"
 #include "runtime/team.h"
 
 namespace vitrim::runtime {
@@ -14,46 +14,22 @@ namespace {
 double since(std::chrono::steady_clock::time_point begin) { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(); }
 
 template <typename T>
-struct Operands {
-  // 96 rows of a, one panel of b and a strip of sums: some 40 KB.
-  static constexpr int64_t kRows = 96, kDepth = sizeof(T) == 2 ? 128 : 64;
-  Buffer<T> a{kRows * kDepth}, b{kDepth * kPanel};
-  Buffer<float> scratch{kRows * kPanel}, out{kRows * kPanel};
-  Gemm<T> gemm() const {
-    Gemm<T> g;
-    g.a = a.data();
-    g.lda = g.k = kDepth;
-    g.rows = kRows;
-    g.b = b.data();
-    g.columns = kPanel;
-    g.scratch = scratch.data();
-    g.edge = Edge::kFloat;
-    g.out = out.data();
-    g.ldo = kPanel;
-    g.valid = 0;  // the sums are not copied: only the products count
-    return g;
-  }
-};
-
-template <typename T>
 double peak(const KernelSet<T>& kernels, int threads, double seconds) {
-  std::vector<Operands<T>> operands(static_cast<size_t>(threads));
   Pool pool(threads);
-  int64_t repeats = 64;
+  int64_t repeats = 4096, round = 0;
   const std::function<void(int)> work = [&](int rank) {
-    const Gemm<T> g = operands[static_cast<size_t>(rank)].gemm();
-    for (int64_t i = 0; i < repeats; ++i) kernels.gemm(g);
+    const int64_t macs = kernels.burn(repeats);
+    if (rank == 0) round = macs;
   };
-  const double flops = 2.0 * Operands<T>::kRows * Operands<T>::kDepth * kPanel * threads;
   double best = 0;
   const auto started = std::chrono::steady_clock::now();
-  while (since(started) < seconds) {
+  do {
     const auto begin = std::chrono::steady_clock::now();
     pool.run(work);
     const double took = since(begin);
-    best = std::max(best, flops * static_cast<double>(repeats) / took);
+    best = std::max(best, 2.0 * static_cast<double>(round * repeats * threads) / took);
     if (took < 0.01) repeats *= 2;
-  }
+  } while (since(started) < seconds);
   return best * 1e-12;
 }
 

@@ -4,10 +4,17 @@ namespace vitrim::runtime {
 
 Pool::Pool(int threads) : size_(threads) {
   threads_.reserve(static_cast<size_t>(threads - 1));
-  for (int rank = 1; rank < threads; ++rank) threads_.emplace_back([this, rank] { work(rank); });
+  try {
+    for (int rank = 1; rank < threads; ++rank) threads_.emplace_back([this, rank] { work(rank); });
+  } catch (...) {  // the system gives no more of them: those that run must end before the failure can be told
+    end();
+    throw;
+  }
 }
 
-Pool::~Pool() {
+Pool::~Pool() { end(); }
+
+void Pool::end() {
   stop_ = true;
   round_.fetch_add(1, std::memory_order_release);
   round_.notify_all();

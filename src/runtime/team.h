@@ -46,7 +46,7 @@ struct Member {
   bool first() const { return rank == 0; }
 };
 
-/// Threads that stay. The caller's thread is number 0.
+/// Threads that stay. The caller's thread is number 0. The constructor throws std::system_error where the system gives no more threads.
 class Pool {
  public:
   explicit Pool(int threads);
@@ -59,6 +59,7 @@ class Pool {
 
  private:
   void work(int rank);
+  void end();
   const int size_;
   std::atomic<uint32_t> round_{0};
   std::atomic<int> busy_{0};

@@ -31,6 +31,16 @@ void layer_norm(const float* x, int64_t width, float eps, const NormWeights& wei
 
 }  // namespace
 
+std::vector<int64_t> rows_read(const ModelSpec& spec) {
+  std::vector<int64_t> out(spec.blocks.size(), 0);
+  if (spec.pooling == Pooling::kAverage) return out;
+  for (size_t i = spec.blocks.size(); i-- > 0;) {
+    out[i] = spec.distillation_token ? 2 : 1;
+    if (spec.blocks[i].attention != AttentionKind::kNone) break;
+  }
+  return out;
+}
+
 template <typename T>
 VitForward<T>::VitForward(const VitWeights<T>& weights, const Kernels& kernels, int64_t tile_rows)
     : weights_(weights), kernels_([&]() -> const KernelSet<T>& {
@@ -41,16 +51,8 @@ VitForward<T>::VitForward(const VitWeights<T>& weights, const Kernels& kernels, 
         }
       }()),
       float_kernels_(kernels.f32),
-      tile_rows_(tile_rows) {
-  // Where the classifier reads tokens before the patches only, what stands behind the last attention is computed for those alone.
-  const ModelSpec& spec = weights.spec;
-  live_.assign(spec.blocks.size(), 0);
-  if (spec.pooling == Pooling::kAverage) return;
-  for (size_t i = spec.blocks.size(); i-- > 0;) {
-    live_[i] = spec.distillation_token ? 2 : 1;
-    if (spec.blocks[i].attention != AttentionKind::kNone) break;
-  }
-}
+      tile_rows_(tile_rows),
+      live_(rows_read(weights.spec)) {}
 
 template <typename T>
 typename VitForward<T>::Rows VitForward<T>::share(int64_t rows, Member member) {
@@ -188,9 +190,8 @@ void VitForward<T>::attend(int block, int64_t group, int64_t tokens, int64_t que
                      shared.normed.data() + mine.begin * ldn, ldn);
   if (shape.merge > 0) std::memset(own.own_metric.data(), 0, static_cast<size_t>(group * tokens * padded_qk(shape)) * sizeof(float));
   member.wait();
-  for (int64_t head = member.rank; head < shape.num_heads; head += member.size) {
-    for (int64_t image = 0; image < group; ++image) attend_head(block, head, image, tokens, queries, shared, own);
-  }
+  // A head of all images before the next head: its weights are read once.
+  for (int64_t i = member.rank; i < shape.num_heads * group; i += member.size) attend_head(block, i / group, i % group, tokens, queries, shared, own);
   if (member.first() && ldm > width) {
     for (int64_t r = 0; r < group * queries; ++r) std::fill(shared.mixed.data() + r * ldm + width, shared.mixed.data() + (r + 1) * ldm, T{});
   }

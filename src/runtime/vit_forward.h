@@ -6,6 +6,10 @@
 
 namespace vitrim::runtime {
 
+/// Per block, how many rows of an image anything reads behind its attention; 0: all. Where the classifier reads tokens before the patches only, what stands
+/// behind the last attention is needed for those alone.
+std::vector<int64_t> rows_read(const ModelSpec& spec);
+
 template <typename T>
 class VitForward {
  public:
@@ -38,7 +42,7 @@ class VitForward {
   const KernelSet<T>& kernels_;
   const KernelSet<float>& float_kernels_;
   int64_t tile_rows_;
-  std::vector<int64_t> live_;  // [blocks] rows that anything reads behind the block's attention; 0: all
+  std::vector<int64_t> live_;  // rows_read()
 };
 
 }  // namespace vitrim::runtime

@@ -71,7 +71,7 @@ class Interface(Case):
         for arguments, words in (((b"nowhere.safetensors", 1, None), "nowhere.safetensors"), ((None, 1, None), "path is NULL"),
                                  ((self.path("model.safetensors").encode(), 0, None), "0 threads"),
                                  ((self.path("model.safetensors").encode(), 1, b"f16"), "no precision 'f16'"),
-                                 ((b"swin_tiny_patch4_window7_224", 1, None), "family swin")):
+                                 ((b"deit_tiny_patch16_224", 1, None), "no such file")):
             self.assertIsNone(self.lib.vitrim_load(*arguments))
             self.assertIn(words, self.lib.vitrim_error().decode())
         engine = self.load()

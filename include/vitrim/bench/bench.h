@@ -26,18 +26,19 @@ struct BenchOptions {
   int rounds = 15;
   double warmup = 1;         ///< seconds a contestant at least, two calls at the least
   double peak_seconds = 1;   ///< for either peak
-  bool cuda = false;         ///< LibTorch's contestants run on the GPU, in CUDA's own time
+  bool cuda = false;         ///< LibTorch's contestants run on the GPU; a call ends when its outputs are there
   uint64_t seed = 0;
 };
 
-/// How far outputs may be from the model's own float32 outputs, relative to the largest of those, before a contestant is refused: what measures more is broken.
+/// How far outputs may be from the model's own float32 outputs, ||got - wanted|| / ||wanted||, before a contestant is refused: what measures more is broken.
 double output_tolerance(const ModelSpec& spec, bool bf16);
 
 /// Rows in the order of batches, then contestants; speed-ups are over the first contestant. The manifest is left to the caller. Throws vitrim::Error where a
 /// contestant's outputs disagree, std::invalid_argument without contestants or where images differ in size.
 BenchResult run(const std::vector<Contestant>& contestants, const BenchOptions& options);
 
-/// The architecture that a compressed one was made from: the published one of its name, else with the widest block of its own in every place, nothing merged.
+/// The architecture that a compressed one was made from: the published one of its name, else (ViTs) with the widest block of its own in every place, nothing
+/// merged. Throws std::invalid_argument where neither tells.
 ModelSpec dense_like(const ModelSpec& spec);
 
 }  // namespace vitrim::bench

@@ -22,7 +22,7 @@ std::vector<int64_t> parse_schedule(const std::string& text, const ModelSpec& sp
 ModelSpec with_schedule(ModelSpec spec, const std::vector<int64_t>& pairs, bool quiet = false);
 /// The constant schedule with the fewest pairs whose model needs at most `macs`. Throws std::invalid_argument where no schedule does.
 ModelSpec within_macs(const ModelSpec& spec, int start, int64_t macs);
-/// "24 pairs in each of blocks 2, 5 to 11" and the like.
+/// "pairs of tokens merged by block: 0,24,24" and the like.
 std::string describe_schedule(const ModelSpec& spec);
 
 }  // namespace vitrim::merge

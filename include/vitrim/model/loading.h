@@ -30,6 +30,9 @@ std::unique_ptr<Model> load_model_with_new_head(const std::string& source, int64
 /// The spec alone, without reading weights into a model.
 ModelSpec load_spec(const std::string& source, const LoadHints& hints = {});
 
+/// The dtype that all floating-point tensors of MODEL have as it is stored; float32 where they differ, and for known architectures.
+at::ScalarType stored_dtype(const std::string& source);
+
 /// Writes weights (in `dtype`) and spec as safetensors, atomically. std::invalid_argument where channels are gated: gates are not saved.
 void save_model(const Model& model, const std::string& path, at::ScalarType dtype = at::kFloat);
 

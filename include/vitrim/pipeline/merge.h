@@ -31,8 +31,8 @@ struct Merged {
   CompressResult result;  ///< manifest, model and output names are left to the caller
 };
 
-/// The model's own schedule is replaced. `calibration` may be null unless options.choose; with it, `held_out_kl` is measured on it (on the images that were
-/// used for choosing, where a schedule was chosen). With `evaluation` the model is evaluated without and with merging, paired.
+/// The model's own schedule is replaced. `calibration` may be null unless options.choose; with it, `held_out_kl` is measured on it; a chosen schedule
+/// is chosen on one half of the images and measured on the other. With `evaluation` the model is evaluated without and with merging, paired.
 Merged merge(const model::Model& model, const data::ImageBatch* calibration, const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy,
              const MergeOptions& options);
 

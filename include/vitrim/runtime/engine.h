@@ -28,6 +28,9 @@ struct EngineOptions {
 /// Empty where the engine can run this architecture, else why not.
 std::string why_not(const ModelSpec& spec);
 
+/// Multiply-adds of one image that the engine really computes: behind the last attention only what the classifier reads. At most what `inspect` counts.
+int64_t executed_macs(const ModelSpec& spec);
+
 /// A model ready to run. It copies what it needs of the weights.
 class Engine {
  public:
@@ -37,7 +40,7 @@ class Engine {
   Engine(Engine&&) noexcept;
 
   /// images float32 [batch, in_channels, H, W], normalised -> out float32 [batch, outputs()]: logits, or features where the model has no classifier.
-  /// Safe to call from several threads; calls then follow one another (for work side by side, make an engine for each). A batch of any size is taken;
+  /// Safe to call from several threads (not in a process that was forked after the engine was made: its threads stay behind); calls then follow one another (for work side by side, make an engine for each). A batch of any size is taken;
   /// images are spread over the threads, what is left over is shared among them.
   void run(const float* images, int64_t batch, float* out);
 
