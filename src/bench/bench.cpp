@@ -193,8 +193,10 @@ BenchResult run(const std::vector<Contestant>& contestants, const BenchOptions& 
     }
     for (size_t i = 0; i < ready.size(); ++i) result.rows.push_back(row_of(contestants[i], ready[i], ready[0], contestants[0], bf16(contestants[i])));
   }
-  if (!options.cuda) result.tile_peak = runtime::measure_tile_peak(contestants.front().precision, options.threads, options.peak_seconds);
-  result.library_peak = library_peak(bf16(contestants.front()), options.peak_seconds, options.cuda);
+  if (!options.cuda && options.peak_seconds > 0) {
+    result.tile_peak = runtime::measure_tile_peak(contestants.front().precision, options.threads, options.peak_seconds);
+  }
+  if (options.peak_seconds > 0) result.library_peak = library_peak(bf16(contestants.front()), options.peak_seconds, options.cuda);
   const double peak = std::max(result.tile_peak, result.library_peak);
   for (BenchRow& row : result.rows) row.share_of_peak = peak > 0 ? row.tflops / peak : 0;
   result.peak_memory = peak_memory();

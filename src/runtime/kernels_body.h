@@ -375,7 +375,11 @@ static float volatile sink;
 
 template <typename T>
 static int64_t burn(int64_t repeats) {
-  Vf sum[kTileRows][kVectors] = {};
+  // Every sum begins with a value of its own to the compiler, or it would see that all rows compute the same and do it once.
+  Vf sum[kTileRows][kVectors];
+  for (int r = 0; r < kTileRows; ++r) {
+    for (int j = 0; j < kVectors; ++j) sum[r][j] = all(kOperand);
+  }
   const Vf x = all(kOperand);
   Vf y[kVectors];
   for (int j = 0; j < kVectors; ++j) y[j] = all(kOperand * 1e-3f);

@@ -25,7 +25,7 @@ struct BenchOptions {
   int threads = 1;
   int rounds = 15;
   double warmup = 1;         ///< seconds a contestant at least, two calls at the least
-  double peak_seconds = 1;   ///< for either peak
+  double peak_seconds = 1;   ///< for either peak; 0: not measured, and shares of it are 0
   bool cuda = false;         ///< LibTorch's contestants run on the GPU; a call ends when its outputs are there
   uint64_t seed = 0;
 };
