@@ -3,12 +3,14 @@
 #include <ATen/Context.h>
 
 #include <cstdio>
+#include <filesystem>
 
 #include "ranks.h"
 #include "vitrim/core/artifact_json.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/layer_list.h"
+#include "vitrim/core/log.h"
 #include "vitrim/eval/statistics.h"
 
 namespace vitrim::app {
@@ -234,7 +236,14 @@ void train_and_write(const TrainFlags& flags, const Context& context, model::Mod
   result.recipe = train::to_json(inputs.recipe);
   options.train.log_header = log_header(result);
 
-  pipeline::TrainRun run = pipeline::train_run(model, *inputs.dataset, options);
+  pipeline::TrainRun run = [&] {
+    try {
+      return pipeline::train_run(model, *inputs.dataset, options);
+    } catch (const Interrupted&) {
+      if (std::filesystem::exists(options.train.state_path)) log_info("the run's state is in " + options.train.state_path + "; repeat the command with --resume to go on");
+      throw;
+    }
+  }();
   run.result.manifest = result.manifest;
   run.result.task = result.task;
   run.result.init = result.init;

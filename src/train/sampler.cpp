@@ -12,7 +12,7 @@ namespace vitrim::train {
 Sampler::Sampler(SamplerOptions options) : options_(std::move(options)) {
   if (options_.batch_size <= 0 || options_.batch_size > options_.images) {
     throw std::invalid_argument("[train::Sampler] a batch of " + std::to_string(options_.batch_size) + " images needs at least as many, got " +
-                                std::to_string(options_.images));
+                                std::to_string(options_.images) + "; choose a smaller schedule.batch_size (--batch-size)");
   }
   if (options_.ranks < 1 || options_.batch_size % options_.ranks != 0) {
     throw std::invalid_argument("[train::Sampler] the batch size " + std::to_string(options_.batch_size) + " is no multiple of the " +
