@@ -25,11 +25,11 @@ for target in ${TARGETS:-80 65 50}; do
   at=(--attention-macs "$target%")
   file=(-o "$work/pruned.safetensors")
   row "apma_$target" "${at[@]}" "${file[@]}"
-  for part in similarity reweight initialisation; do row "apma_no_${part}_$target" "${at[@]}" --without $part "${file[@]}"; done
-  row "apma_no_proportions_$target" "${at[@]}" --without proportions
   for criterion in magnitude taylor energy energy_centred difference; do row "${criterion}_$target" "${at[@]}" --channels-by $criterion "${file[@]}"; done
   row "magnitude_unequal_$target" "${at[@]}" --channels-by magnitude --unequal-heads
   for seed in 0 1 2; do row "random_${target}_seed$seed" "${at[@]}" --channels-by random --seed $seed "${file[@]}"; done
+  for part in similarity reweight initialisation; do row "apma_no_${part}_$target" "${at[@]}" --without $part "${file[@]}"; done
+  row "apma_no_proportions_$target" "${at[@]}" --without proportions
 done
 
 # The front: layers removed, channels pruned, and both.
