@@ -42,7 +42,7 @@ void compare(const char* what, int64_t rows, int64_t k, int64_t n, int rounds) {
   const Matrix<Bf16> m16(layer);
   const int64_t padded = round_up(rows, 32) + 32;
   Buffer<Bf16> a(padded * k);
-  Buffer<float> scratch(padded * kPanel), out(padded * n), panel_out(padded * kPanel);
+  Buffer<float> scratch(padded * kPanel), out(padded * n);
   const Kernels& kernels = kernels_of(chosen_isa());
   kernels.bf16.convert(x.const_data_ptr<float>(), k, rows, k, a.data(), k);
   auto gemm = [&](const auto& matrix, const auto* left, auto kernel) {

@@ -74,6 +74,14 @@ data::ImageBatch AnalyzeFlags::load(const CommonFlags& common, const DataFlags& 
   return data::load_images(*dataset, options);
 }
 
+data::ImageBatch load_unlabelled(const std::string& source, int64_t count, const CommonFlags& common, DataFlags data, const ModelSpec& spec, const std::string& model) {
+  AnalyzeFlags loader;
+  loader.calib = source;
+  loader.images = count;
+  data.classes.clear();
+  return loader.load(common, data, spec, model);
+}
+
 void print_scores(const LayerScores& scores) {
   std::printf("entropy of the output %.2f +- %.2f nats; %lld images, %s estimator\n", scores.output_entropy.value,
               scores.output_entropy.standard_error, static_cast<long long>(scores.images), scores.estimator.c_str());

@@ -13,6 +13,7 @@
 #include "terminal_sink.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/log.h"
+#include "vitrim/core/macs_target.h"
 #include "vitrim/core/manifest.h"
 #include "vitrim/core/suggest.h"
 #include "vitrim/report/report.h"
@@ -214,6 +215,6 @@ void write_report(const std::string& path, const std::string& output, const std:
 
 std::string percent(double fraction, int digits) { return fixed(100 * fraction, digits) + " %"; }
 std::string millions(int64_t count) { return fixed(static_cast<double>(count) / 1e6, 3) + " M"; }
-std::string billions(int64_t count) { return count < 100'000'000 ? millions(count) : fixed(static_cast<double>(count) / 1e9, 3) + " G"; }
+std::string billions(int64_t count) { return giga(count); }
 
 }  // namespace vitrim::app

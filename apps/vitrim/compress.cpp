@@ -63,9 +63,7 @@ void run(const Flags& flags, const Context& context) {
   eval::AccuracyOptions accuracy;
   accuracy.group = group.get();
   const auto evaluation = flags.evaluation.open(flags.common, flags.data, *model, flags.model.model, accuracy);
-  DataFlags calib_data = flags.data;
-  calib_data.classes.clear();  // calibration uses no labels
-  const data::ImageBatch images = flags.analyze.load(flags.common, calib_data, model->spec(), flags.model.model);
+  const data::ImageBatch images = load_unlabelled(flags.analyze.calib, flags.analyze.images, flags.common, flags.data, model->spec(), flags.model.model);
   const double loading = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   pipeline::Compressed compressed = pipeline::compress(*model, images, evaluation.get(), accuracy, options);
   CompressResult& result = compressed.result;

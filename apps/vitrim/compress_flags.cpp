@@ -152,12 +152,20 @@ at::ScalarType dtype_of(const OutputFlags& flags, const std::string& source) {
 
 }  // namespace
 
-void write_compressed(const CommonFlags& common, const model::Model& compressed, const CompressResult& result, const OutputFlags& output) {
+void save_compressed(const model::Model& compressed, const CompressResult& result, const OutputFlags& output) {
   if (!result.output.empty()) model::save_model(compressed, result.output, dtype_of(output, result.model));
+}
+
+void tell_compressed(const CommonFlags& common, const CompressResult& result, const OutputFlags& output) {
   const std::string json = to_json(result);
   common.write_json(json);
   write_report(output.report, result.output, json, result.model);
   if (common.speaks()) print_result(result, result.output);
+}
+
+void write_compressed(const CommonFlags& common, const model::Model& compressed, const CompressResult& result, const OutputFlags& output) {
+  save_compressed(compressed, result, output);
+  tell_compressed(common, result, output);
 }
 
 }  // namespace vitrim::app

@@ -45,7 +45,11 @@ struct OutputFlags {
   void check(const std::string& json) const;
 };
 
-/// Writes checkpoint, JSON and page, and prints what was reached. `result.model` names the model that was read, result.output the checkpoint, empty for none.
+/// Writes the checkpoint. `result.model` names the model that was read, result.output the checkpoint, empty for none.
+void save_compressed(const model::Model& compressed, const CompressResult& result, const OutputFlags& output);
+/// Writes JSON and page, and prints what was reached.
+void tell_compressed(const CommonFlags& common, const CompressResult& result, const OutputFlags& output);
+/// Both.
 void write_compressed(const CommonFlags& common, const model::Model& compressed, const CompressResult& result, const OutputFlags& output);
 
 }  // namespace vitrim::app

@@ -33,9 +33,7 @@ std::vector<int> choose(const Flags& flags, const model::Model& model, distribut
   if (analyze.images == 0) analyze.images = 1000;
   CommonFlags common = flags.train.common;
   common.batch_size = 50;
-  DataFlags data = flags.train.data;
-  data.classes.clear();  // choosing uses no labels
-  const data::ImageBatch images = analyze.load(common, data, model.spec(), flags.model.model);
+  const data::ImageBatch images = load_unlabelled(analyze.calib, analyze.images, common, flags.train.data, model.spec(), flags.model.model);
   pipeline::AnalyzeOptions options = analyze.options(common, model.num_blocks());
   options.te.group = options.absorbed.group = &group;
   const LayerScores scores = pipeline::analyze(model, images, options);

@@ -79,28 +79,23 @@ void run(const Flags& flags, const Context& context) {
   eval::AccuracyOptions accuracy;
   const auto evaluation = flags.evaluation.open(flags.common, flags.data, *model, flags.model.model, accuracy);
   std::optional<data::ImageBatch> images;
-  if (!flags.calib.empty()) {
-    AnalyzeFlags loader;
-    loader.calib = flags.calib;
-    loader.images = flags.images;
-    DataFlags data = flags.data;
-    data.classes.clear();
-    images = loader.load(flags.common, data, model->spec(), flags.model.model);
-  }
+  if (!flags.calib.empty()) images = load_unlabelled(flags.calib, flags.images, flags.common, flags.data, model->spec(), flags.model.model);
   const double loading = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   pipeline::Merged merged = pipeline::merge(*model, images ? &*images : nullptr, evaluation.get(), accuracy, options);
   CompressResult& result = merged.result;
-  model::save_model(*merged.model, flags.output.output);  // before the timing: it may be stopped, and costs nothing but itself
-  try {
-    measure_speed(flags, *merged.model, result);
-  } catch (const Error& error) {
-    log_warning(std::string("merging was not timed: ") + error.what());
-  }
   result.seconds.insert(result.seconds.begin(), {"load", loading});
   result.manifest = manifest_of(context, flags.common, images ? images->fingerprint : "");
   result.model = flags.model.model;
   result.output = flags.output.output;
-  write_compressed(flags.common, *merged.model, result, flags.output);
+  save_compressed(*merged.model, result, flags.output);  // before the timing, which may be stopped or fail
+  try {
+    measure_speed(flags, *merged.model, result);
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    log_warning(std::string("merging was not timed: ") + error.what());
+  }
+  tell_compressed(flags.common, result, flags.output);
 }
 
 }  // namespace

@@ -49,12 +49,7 @@ void refuse_impossible(const ModelSpec& spec, const pipeline::PruneOptions& opti
 
 // Some of the images, their labels unused.
 data::ImageBatch load_some(const Flags& flags, const model::Model& model, const CommonFlags& common) {
-  AnalyzeFlags loader;
-  loader.calib = flags.train.source;
-  loader.images = flags.images;
-  DataFlags data = flags.train.data;
-  data.classes.clear();
-  return loader.load(common, data, model.spec(), flags.model.model);
+  return load_unlabelled(flags.train.source, flags.images, common, flags.train.data, model.spec(), flags.model.model);
 }
 
 void few_shot(const Flags& flags, const Context& context, pipeline::CompressOptions options) {

@@ -26,8 +26,7 @@ using runtime::Precision;
 double since(std::chrono::steady_clock::time_point begin) { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(); }
 
 bool is_bf16(Precision precision, bool cuda = false) {
-  if (precision == Precision::kAuto) return cuda || runtime::chosen_isa() >= runtime::Isa::kAvx512Bf16;
-  return precision == Precision::kBf16;
+  return (cuda && precision == Precision::kAuto) || runtime::resolve(precision) == Precision::kBf16;
 }
 
 // A contestant ready to run at one batch size.

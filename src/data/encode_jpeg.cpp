@@ -5,7 +5,7 @@
 
 #include <jpeglib.h>
 
-#include <memory>
+#include <algorithm>
 #include <stdexcept>
 
 #include "vitrim/data/encode.h"

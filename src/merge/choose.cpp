@@ -6,6 +6,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "vitrim/analysis/distortion.h"
 #include "vitrim/core/log.h"
 #include "vitrim/core/macs_target.h"
 #include "vitrim/merge/schedule.h"
@@ -16,12 +17,12 @@ namespace vitrim::merge {
 
 namespace {
 
-at::Tensor log_probabilities(const model::Model& model, const data::ImageBatch& images, int64_t batch_size) {
+at::Tensor logits_of(const model::Model& model, const data::ImageBatch& images, int64_t batch_size) {
   if (model.spec().num_classes == 0) throw std::invalid_argument("schedules are chosen by what the classifier says, and the model has none");
   at::Tensor out = at::empty({images.size(), model.spec().num_classes});
   model::for_each_batch(images.size(), batch_size, [&](int, int64_t begin, int64_t end) {
     const at::NoGradGuard no_grad;
-    out.slice(0, begin, end).copy_(at::log_softmax(model.forward(data::normalized(images, begin, end)).logits, -1));
+    out.slice(0, begin, end).copy_(model.forward(data::normalized(images, begin, end)).logits);
   });
   return out;
 }
@@ -31,15 +32,15 @@ class Trials {
  public:
   Trials(const model::Model& model, const data::ImageBatch& images, int64_t batch_size) : model_(model.clone()), images_(images), batch_size_(batch_size) {
     model_->set_merging(std::vector<int64_t>(static_cast<size_t>(model.num_blocks()), 0));
-    plain_ = log_probabilities(*model_, images, batch_size);
+    plain_ = logits_of(*model_, images, batch_size);
   }
   const ModelSpec& plain_spec() const { return model_->spec(); }
   double kl(const std::vector<int64_t>& pairs) {
     const std::vector<int64_t> none(pairs.size(), 0);
     model_->set_merging(pairs);
-    const at::Tensor merged = log_probabilities(*model_, images_, batch_size_);
+    const at::Tensor merged = logits_of(*model_, images_, batch_size_);
     model_->set_merging(none);
-    return (plain_.exp() * (plain_ - merged)).sum(-1).mean().item<double>();
+    return analysis::kl_per_image(plain_, merged, /*temperature=*/1).mean().item<double>();
   }
 
  private:
@@ -48,12 +49,6 @@ class Trials {
   int64_t batch_size_;
   at::Tensor plain_;
 };
-
-std::vector<int64_t> pairs_of(const ModelSpec& spec) {
-  std::vector<int64_t> out;
-  for (const BlockSpec& block : spec.blocks) out.push_back(block.merge);
-  return out;
-}
 
 }  // namespace
 
@@ -70,7 +65,7 @@ Chosen choose_schedule(const model::Model& model, const data::ImageBatch& images
   const ModelSpec plain = trials.plain_spec();
   within_macs(plain, 0, macs);  // refuses what can't be reached
   const std::vector<int> blocks = merging_blocks(plain);
-  Chosen out{pairs_of(plain), 0};
+  Chosen out{schedule_of(plain), 0};
   const int64_t dense = model::total_macs(plain);
   Progress progress("merging schedule", dense - macs, "MACs");
   for (int64_t now = dense; now > macs;) {
@@ -84,10 +79,10 @@ Chosen choose_schedule(const model::Model& model, const data::ImageBatch& images
       const int64_t saved = now - model::total_macs(spec);
       if (saved <= 0) continue;
       check_cancelled();
-      const double kl = trials.kl(pairs_of(spec)), price = (kl - out.kl) / static_cast<double>(saved);
+      const double kl = trials.kl(schedule_of(spec)), price = (kl - out.kl) / static_cast<double>(saved);
       if (price >= best_price) continue;
       best_price = price;
-      best = {pairs_of(spec), kl};
+      best = {schedule_of(spec), kl};
       best_macs = now - saved;
     }
     if (best.pairs.empty()) throw std::invalid_argument("merging can't bring the model below " + giga(now) + " MACs; " + giga(macs) + " were asked for");

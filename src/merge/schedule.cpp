@@ -66,8 +66,19 @@ std::vector<int64_t> parse_schedule(const std::string& text, const ModelSpec& sp
   return out;
 }
 
-ModelSpec with_schedule(ModelSpec spec, const std::vector<int64_t>& pairs, bool quiet) {
+std::vector<int64_t> schedule_of(const ModelSpec& spec) {
+  std::vector<int64_t> out;
+  for (const BlockSpec& block : spec.blocks) out.push_back(block.merge);
+  return out;
+}
+
+ModelSpec unmerged(ModelSpec spec) {
   for (BlockSpec& block : spec.blocks) block.merge = 0;
+  return spec;
+}
+
+ModelSpec with_schedule(ModelSpec spec, const std::vector<int64_t>& pairs, bool quiet) {
+  spec = unmerged(std::move(spec));
   for (const int i : merging_blocks(spec)) {
     const size_t at = static_cast<size_t>(i);
     const int64_t most = spec.most_merged(i);

@@ -15,17 +15,6 @@ namespace vitrim::pipeline {
 
 namespace {
 
-std::vector<int64_t> pairs_of(const ModelSpec& spec) {
-  std::vector<int64_t> out;
-  for (const BlockSpec& block : spec.blocks) out.push_back(block.merge);
-  return out;
-}
-
-ModelSpec unmerged(ModelSpec spec) {
-  for (BlockSpec& block : spec.blocks) block.merge = 0;
-  return spec;
-}
-
 int64_t target_macs(const ModelSpec& plain, const MergeOptions& options) { return parse_macs(options.target, model::total_macs(plain)); }
 
 // Half of the images: those at even or at odd places.
@@ -64,7 +53,7 @@ std::vector<MergedPicture> take_pictures(const model::Model& model, const data::
 
 }  // namespace
 
-void check_merge(const ModelSpec& spec, const MergeOptions& options) { planned(unmerged(spec), options, /*quiet=*/true); }
+void check_merge(const ModelSpec& spec, const MergeOptions& options) { planned(merge::unmerged(spec), options, /*quiet=*/true); }
 
 Merged merge(const model::Model& model, const data::ImageBatch* calibration, const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy,
              const MergeOptions& options) {
@@ -72,15 +61,15 @@ Merged merge(const model::Model& model, const data::ImageBatch* calibration, con
   CompressResult& result = out.result;
   Stopwatch watch(result.seconds);
   const std::unique_ptr<model::Model> plain = model.clone();
-  const ModelSpec plain_spec = unmerged(model.spec());
-  plain->set_merging(pairs_of(plain_spec));
+  const ModelSpec plain_spec = merge::unmerged(model.spec());
+  plain->set_merging(merge::schedule_of(plain_spec));
   std::vector<int64_t> pairs;
   if (options.choose) {
     if (!calibration) throw std::invalid_argument("[pipeline::merge] a schedule is chosen on images");
     pairs = merge::choose_schedule(*plain, every_other(*calibration, 0), target_macs(plain_spec, options), options.choosing).pairs;
     watch.lap("choose");
   } else {
-    pairs = pairs_of(planned(plain_spec, options, /*quiet=*/false));
+    pairs = merge::schedule_of(planned(plain_spec, options, /*quiet=*/false));
   }
   out.model = plain->clone();
   out.model->set_merging(pairs);

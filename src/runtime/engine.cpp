@@ -85,14 +85,9 @@ class VitEngine : public Engine::Implementation {
       for (int64_t i = 0; i < count_; ++i) std::copy_n(features_at(i), spec.embed_dim, out + i * spec.embed_dim);
       return;
     }
-    const KernelSet<T>* kernels = nullptr;
-    if constexpr (sizeof(T) == 2) {
-      kernels = &kernels_.bf16;
-    } else {
-      kernels = &kernels_.f32;
-    }
+    const KernelSet<T>& kernels = kernels_for<T>(kernels_);
     const Matrix<T>& head = weights_.head;
-    kernels->convert(features_.data(), width, count_, width, head_input_.data(), head.k);
+    kernels.convert(features_.data(), width, count_, width, head_input_.data(), head.k);
     Gemm<T> g;
     g.a = head_input_.data();
     g.lda = g.k = head.k;
@@ -104,7 +99,7 @@ class VitEngine : public Engine::Implementation {
     g.out = out;
     g.ldo = g.valid = head.valid;
     g.bias = head.bias.data();
-    kernels->gemm(g);
+    kernels.gemm(g);
   }
 
   VitWeights<T> weights_;
@@ -150,6 +145,11 @@ Precision parse_precision(const std::string& name) {
   throw std::invalid_argument("there is no precision '" + name + "'; say f32, bf16 or auto");
 }
 
+Precision resolve(Precision precision) {
+  if (precision != Precision::kAuto) return precision;
+  return chosen_isa() >= Isa::kAvx512Bf16 ? Precision::kBf16 : Precision::kF32;
+}
+
 int64_t executed_macs(const ModelSpec& spec) {
   const std::vector<int64_t> live = rows_read(spec);
   int64_t total = spec.stage_grid(0).size() * spec.embed_dim * spec.in_channels * spec.patch_size * spec.patch_size;
@@ -172,9 +172,7 @@ std::string why_not(const ModelSpec& spec) {
 
 Engine::Engine(const ModelSpec& spec, const checkpoint::StateDict& weights, const EngineOptions& options) {
   const Isa isa = chosen_isa();
-  Precision precision = options.precision;
-  if (precision == Precision::kAuto) precision = isa >= Isa::kAvx512Bf16 ? Precision::kBf16 : Precision::kF32;
-  implementation_ = make_implementation(spec, weights, options.threads, precision, kernels_of(isa));
+  implementation_ = make_implementation(spec, weights, options.threads, resolve(options.precision), kernels_of(isa));
   implementation_->isa = isa;
 }
 

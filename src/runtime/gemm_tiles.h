@@ -89,7 +89,7 @@ struct EmulatedTiles {
         const Bf16 x0{static_cast<uint16_t>(x)}, x1{static_cast<uint16_t>(x >> 16)};
         for (int n = 0; n < 16; ++n) {
           const uint32_t y = b[j].words[p][n];
-          c[i][j][r][n] += as_one_float(x0) * as_one_float(Bf16{static_cast<uint16_t>(y)}) + as_one_float(x1) * as_one_float(Bf16{static_cast<uint16_t>(y >> 16)});
+          c[i][j][r][n] += to_float(x0) * to_float(Bf16{static_cast<uint16_t>(y)}) + to_float(x1) * to_float(Bf16{static_cast<uint16_t>(y >> 16)});
         }
       }
     }

@@ -23,6 +23,22 @@ inline constexpr int64_t kDepthStep = sizeof(T) == 2 ? 32 : 1;  ///< rows of a p
 // Not inline: a copy of an inline function compiled for a newer machine may be the one that the linker keeps.
 static constexpr int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 
+// Static for the same reason as round_up.
+static inline float to_float(float x) { return x; }
+static inline float to_float(Bf16 x) {
+  const uint32_t bits = static_cast<uint32_t>(x.bits) << 16;
+  float out = 0;
+  __builtin_memcpy(&out, &bits, 4);
+  return out;
+}
+static inline void set_float(float* p, float x) { *p = x; }
+/// To nearest, ties to even; NaN stays NaN.
+static inline void set_float(Bf16* p, float x) {
+  uint32_t bits = 0;
+  __builtin_memcpy(&bits, &x, 4);
+  p->bits = x != x ? static_cast<uint16_t>(0x7fc0) : static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
 /// What happens to a product where it leaves the kernel.
 enum class Edge {
   kStore,   ///< out[T] = c + bias, padded columns included
@@ -69,6 +85,16 @@ struct Kernels {
   KernelSet<float> f32;
   KernelSet<Bf16> bf16;
 };
+
+/// The functions for one element type.
+template <typename T>
+static inline const KernelSet<T>& kernels_for(const Kernels& kernels) {
+  if constexpr (sizeof(T) == 2) {
+    return kernels.bf16;
+  } else {
+    return kernels.f32;
+  }
+}
 
 /// The table of an instruction set that this machine has.
 const Kernels& kernels_of(Isa isa);

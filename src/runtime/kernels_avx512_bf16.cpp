@@ -1,5 +1,4 @@
-#include <immintrin.h>
-
+#include "runtime/dot_avx512_bf16.h"
 #include "runtime/kernels.h"
 
 namespace vitrim::runtime {
@@ -7,8 +6,6 @@ namespace {
 
 #define VITRIM_LANES 16
 #define VITRIM_VECTORS 4
-#define VITRIM_DOT(sum, a, b) \
-  reinterpret_cast<Vf>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sum), reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b)))
 #include "runtime/kernels_body.h"
 
 }  // namespace

@@ -41,20 +41,6 @@ static inline void store_as(Bf16* p, Vf v) {
   const Vi number = v == v;
   *reinterpret_cast<VhAnywhere*>(p) = __builtin_convertvector(number ? rounded : all_words(0x7fc0), Vh);
 }
-static inline float as_one_float(float x) { return x; }
-static inline float as_one_float(Bf16 x) {
-  const uint32_t bits = static_cast<uint32_t>(x.bits) << 16;
-  float out;
-  __builtin_memcpy(&out, &bits, 4);
-  return out;
-}
-static inline void set_one(float* p, float x) { *p = x; }
-static inline void set_one(Bf16* p, float x) {
-  uint32_t bits;
-  __builtin_memcpy(&bits, &x, 4);
-  p->bits = x != x ? static_cast<uint16_t>(0x7fc0) : static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
 static inline float sum_of(Vf v) {
   float total = 0;
   for (int i = 0; i < kLanes; ++i) total += v[i];
@@ -103,60 +89,52 @@ static inline Vf gelu(Vf x) {
 
 // ---- products ----
 
-// c [R, N * kLanes] (+)= a [R, k] b [k, ..]; b's rows are `ldb` columns apart, c's kPanel floats.
+// sum [R, N] += the products of one step in depth: a column of a (for bfloat16 two) with the row of b at `b`.
 template <int R, int N>
-static inline void tile(const float* a, int64_t lda, const float* b, int64_t ldb, int64_t k, float* c, bool fresh) {
-  Vf sum[R][N];
+static inline void add_products(Vf (&sum)[R][N], const float* a, int64_t lda, const float* b) {
+  Vf row[N];
+#pragma GCC unroll 4
+  for (int j = 0; j < N; ++j) row[j] = load(b + j * kLanes);
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
+    const Vf x = all(a[r * lda]);
 #pragma GCC unroll 4
-    for (int j = 0; j < N; ++j) sum[r][j] = fresh ? Vf{} : load(c + r * kPanel + j * kLanes);
-  }
-  for (int64_t i = 0; i < k; ++i) {
-    Vf row[N];
-#pragma GCC unroll 4
-    for (int j = 0; j < N; ++j) row[j] = load(b + i * ldb + j * kLanes);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      const Vf x = all(a[r * lda + i]);
-#pragma GCC unroll 4
-      for (int j = 0; j < N; ++j) sum[r][j] += x * row[j];
-    }
-  }
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 4
-    for (int j = 0; j < N; ++j) store(c + r * kPanel + j * kLanes, sum[r][j]);
+    for (int j = 0; j < N; ++j) sum[r][j] += x * row[j];
   }
 }
 
 template <int R, int N>
-static inline void tile(const Bf16* a, int64_t lda, const Bf16* b, int64_t ldb, int64_t k, float* c, bool fresh) {
+static inline void add_products(Vf (&sum)[R][N], const Bf16* a, int64_t lda, const Bf16* b) {
+  Vu row[N];
+#pragma GCC unroll 4
+  for (int j = 0; j < N; ++j) row[j] = *reinterpret_cast<const VuAnywhere*>(b + 2 * j * kLanes);
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+    uint32_t pair;
+    __builtin_memcpy(&pair, a + r * lda, 4);
+#ifdef VITRIM_DOT
+    const Vu x = all_words(pair);
+#pragma GCC unroll 4
+    for (int j = 0; j < N; ++j) sum[r][j] = VITRIM_DOT(sum[r][j], x, row[j]);
+#else
+    const Vf even = as_float(all_words(pair << 16)), odd = as_float(all_words(pair & 0xffff0000u));
+#pragma GCC unroll 4
+    for (int j = 0; j < N; ++j) sum[r][j] += even * as_float(row[j] << 16) + odd * as_float(row[j] & 0xffff0000u);
+#endif
+  }
+}
+
+// c [R, N * kLanes] (+)= a [R, k] b [k, ..]; b's rows are `ldb` columns apart, c's kPanel floats.
+template <int R, int N, typename T>
+static inline void tile(const T* a, int64_t lda, const T* b, int64_t ldb, int64_t k, float* c, bool fresh) {
+  constexpr int64_t kStep = sizeof(T) == 2 ? 2 : 1;
   Vf sum[R][N];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
     for (int j = 0; j < N; ++j) sum[r][j] = fresh ? Vf{} : load(c + r * kPanel + j * kLanes);
   }
-  for (int64_t i = 0; i < k; i += 2) {
-    Vu row[N];
-#pragma GCC unroll 4
-    for (int j = 0; j < N; ++j) row[j] = *reinterpret_cast<const VuAnywhere*>(b + i * ldb + 2 * j * kLanes);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      uint32_t pair;
-      __builtin_memcpy(&pair, a + r * lda + i, 4);
-#ifdef VITRIM_DOT
-      const Vu x = all_words(pair);
-#pragma GCC unroll 4
-      for (int j = 0; j < N; ++j) sum[r][j] = VITRIM_DOT(sum[r][j], x, row[j]);
-#else
-      const Vf even = as_float(all_words(pair << 16)), odd = as_float(all_words(pair & 0xffff0000u));
-#pragma GCC unroll 4
-      for (int j = 0; j < N; ++j) sum[r][j] += even * as_float(row[j] << 16) + odd * as_float(row[j] & 0xffff0000u);
-#endif
-    }
-  }
+  for (int64_t i = 0; i < k; i += kStep) add_products<R, N>(sum, a + i, lda, b + i * ldb);
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
@@ -211,7 +189,7 @@ static void leave(const Gemm<T>& g, const float* c, int64_t r0, int64_t rows, in
       const float scale = g.row_scale[r0 + r];
       int64_t j = 0;
       for (; j + kLanes <= valid; j += kLanes) store_as(out + j, load(from + j) * scale);
-      for (; j < valid; ++j) set_one(out + j, from[j] * scale);
+      for (; j < valid; ++j) set_float(out + j, from[j] * scale);
     } else {
       float* out = static_cast<float*>(g.out) + (r0 + r) * g.ldo + j0;
       const bool add = g.edge == Edge::kAdd;
@@ -273,8 +251,8 @@ static void normalize(const float* x, int64_t ldx, int64_t rows, int64_t width, 
     for (int64_t j = whole; j < width; ++j) square += (from[j] - mean) * (from[j] - mean);
     const float factor = 1.0f / __builtin_sqrtf(square / static_cast<float>(width) + eps);
     for (int64_t j = 0; j < whole; j += kLanes) store_as(to + j, (load(from + j) - mean) * factor);
-    for (int64_t j = whole; j < width; ++j) set_one(to + j, (from[j] - mean) * factor);
-    for (int64_t j = width; j < ldo; ++j) set_one(to + j, 0.0f);
+    for (int64_t j = whole; j < width; ++j) set_float(to + j, (from[j] - mean) * factor);
+    for (int64_t j = width; j < ldo; ++j) set_float(to + j, 0.0f);
   }
 }
 
@@ -305,10 +283,10 @@ static void softmax(const float* scores, int64_t lds, int64_t rows, int64_t keys
       const Vf e = exp2(rest);
       for (int64_t j = whole; j < keys; ++j) {
         sum += e[j - whole];
-        set_one(to + j, e[j - whole]);
+        set_float(to + j, e[j - whole]);
       }
     }
-    for (int64_t j = keys; j < ldp; ++j) set_one(to + j, 0.0f);
+    for (int64_t j = keys; j < ldp; ++j) set_float(to + j, 0.0f);
     // NaN scores (an image with NaN pixels) must come out as NaN, though no comparison sees them.
     inverse_sums[r] = 1.0f / sum;
   }
@@ -321,8 +299,8 @@ static void convert(const float* x, int64_t ldx, int64_t rows, int64_t width, T*
     T* to = out + r * ldo;
     int64_t j = 0;
     for (; j + kLanes <= width; j += kLanes) store_as(to + j, load(from + j));
-    for (; j < width; ++j) set_one(to + j, from[j]);
-    for (; j < ldo; ++j) set_one(to + j, 0.0f);
+    for (; j < width; ++j) set_float(to + j, from[j]);
+    for (; j < ldo; ++j) set_float(to + j, 0.0f);
   }
 }
 

@@ -47,17 +47,6 @@ void Linear::append(const Linear& other) {
   bias.insert(bias.end(), other.bias.begin(), other.bias.end());
 }
 
-namespace {
-
-void set(float* p, float value) { *p = value; }
-void set(Bf16* p, float value) {
-  uint32_t bits = 0;
-  std::memcpy(&bits, &value, 4);
-  p->bits = static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);  // weights are finite
-}
-
-}  // namespace
-
 template <typename T>
 Matrix<T>::Matrix(const Linear& layer)
     : k(round_up(layer.in, kDepthStep<T>)),
@@ -71,7 +60,7 @@ Matrix<T>::Matrix(const Linear& layer)
     T* panel = data.data() + j0 * k;
     for (int64_t j = 0; j < width && j0 + j < layer.out; ++j) {
       const float* row = layer.weight.data() + (j0 + j) * layer.in;
-      for (int64_t i = 0; i < layer.in; ++i) set(panel + (i / kPer * width + j) * kPer + i % kPer, row[i]);
+      for (int64_t i = 0; i < layer.in; ++i) set_float(panel + (i / kPer * width + j) * kPer + i % kPer, row[i]);
     }
   }
   std::copy(layer.bias.begin(), layer.bias.end(), bias.data());

@@ -36,10 +36,8 @@ double peak(const KernelSet<T>& kernels, int threads, double seconds) {
 }  // namespace
 
 double measure_tile_peak(Precision precision, int threads, double seconds) {
-  const Isa isa = chosen_isa();
-  if (precision == Precision::kAuto) precision = isa >= Isa::kAvx512Bf16 ? Precision::kBf16 : Precision::kF32;
-  const Kernels& kernels = kernels_of(isa);
-  return precision == Precision::kBf16 ? peak(kernels.bf16, threads, seconds) : peak(kernels.f32, threads, seconds);
+  const Kernels& kernels = kernels_of(chosen_isa());
+  return resolve(precision) == Precision::kBf16 ? peak(kernels.bf16, threads, seconds) : peak(kernels.f32, threads, seconds);
 }
 
 }  // namespace vitrim::runtime

@@ -8,14 +8,6 @@ namespace vitrim::runtime {
 
 namespace {
 
-float as_float(float x) { return x; }
-float as_float(Bf16 x) {
-  const uint32_t bits = static_cast<uint32_t>(x.bits) << 16;
-  float out = 0;
-  std::memcpy(&out, &bits, 4);
-  return out;
-}
-
 // out = gain * (x - mean) / deviation + shift, one row; `out` may be x.
 void layer_norm(const float* x, int64_t width, float eps, const NormWeights& weights, float* out) {
   double sum = 0, square = 0;
@@ -43,13 +35,8 @@ std::vector<int64_t> rows_read(const ModelSpec& spec) {
 
 template <typename T>
 VitForward<T>::VitForward(const VitWeights<T>& weights, const Kernels& kernels, int64_t tile_rows)
-    : weights_(weights), kernels_([&]() -> const KernelSet<T>& {
-        if constexpr (sizeof(T) == 2) {
-          return kernels.bf16;
-        } else {
-          return kernels.f32;
-        }
-      }()),
+    : weights_(weights),
+      kernels_(kernels_for<T>(kernels)),
       float_kernels_(kernels.f32),
       tile_rows_(tile_rows),
       live_(rows_read(weights.spec)) {}
@@ -143,7 +130,7 @@ void VitForward<T>::attend_head(int block, int64_t head, int64_t image, int64_t 
     const float share_of_mean = 1.0f / static_cast<float>(shape.num_heads);
     for (int64_t r = 0; r < tokens; ++r) {
       float* sum = own.own_metric.data() + (image * tokens + r) * qk;
-      for (int64_t c = 0; c < qk; ++c) sum[c] += share_of_mean * as_float(kv[r * ldkv + c]);
+      for (int64_t c = 0; c < qk; ++c) sum[c] += share_of_mean * to_float(kv[r * ldkv + c]);
     }
   }
   kernels_.pack_transposed(kv, ldkv, tokens, qk, own.keys.data());

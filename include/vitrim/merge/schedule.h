@@ -20,6 +20,10 @@ std::vector<int64_t> parse_schedule(const std::string& text, const ModelSpec& sp
 
 /// The spec with this schedule. More pairs than a block has are clipped, with a warning unless `quiet`.
 ModelSpec with_schedule(ModelSpec spec, const std::vector<int64_t>& pairs, bool quiet = false);
+/// The schedule that a spec carries: [num_blocks].
+std::vector<int64_t> schedule_of(const ModelSpec& spec);
+/// The spec with nothing merged.
+ModelSpec unmerged(ModelSpec spec);
 /// The constant schedule with the fewest pairs whose model needs at most `macs`. Throws std::invalid_argument where no schedule does.
 ModelSpec within_macs(const ModelSpec& spec, int start, int64_t macs);
 /// "pairs of tokens merged by block: 0,24,24" and the like.

@@ -19,6 +19,8 @@ enum class Precision {
 
 /// "auto", "f32" or "bf16"; throws std::invalid_argument.
 Precision parse_precision(const std::string& name);
+/// kF32 or kBf16: what kAuto means with chosen_isa().
+Precision resolve(Precision precision);
 
 struct EngineOptions {
   int threads = 1;

@@ -1,0 +1,6 @@
+// VITRIM_DOT for kernels_body.h, by AVX-512's bfloat16 instructions.
+
+#include <immintrin.h>
+
+#define VITRIM_DOT(sum, a, b) \
+  reinterpret_cast<Vf>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sum), reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b)))
