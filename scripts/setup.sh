@@ -56,8 +56,8 @@ missing_packages() {
   for name in libcli11-dev nlohmann-json3-dev libjpeg62-turbo-dev libpng-dev zlib1g-dev libtomlplusplus-dev libgtest-dev libgloo-dev; do
     has_package "$name" || echo "$name"
   done
-  # venv's own pip is what Debian splits off into this package; only an installation of torch needs it.
-  if [[ -z $VITRIM_TORCH_FOLDER ]] && ! python3 -c 'import ensurepip' 2>/dev/null; then echo python3-venv; fi
+  # venv's own pip is what Debian splits off into this package.
+  if [[ -z $VITRIM_TORCH_FOLDER || $level != build ]] && ! python3 -c 'import ensurepip' 2>/dev/null; then echo python3-venv; fi
   if [[ $level != build ]]; then
     has_chromium || echo chromium
   fi
@@ -125,11 +125,33 @@ install_torch() {
   VITRIM_TORCH_FOLDER=$(find_torch) || fail "torch was installed into .venv, but cannot be imported: remove .venv and run this again"
 }
 
+# The libraries that read what vitrim writes (ONNX Runtime; at level full also timm, transformers, OpenVINO), in a venv of their own that
+# sees the torch that vitrim links. Done again only where a list of them has changed. VITRIM_PEERS_PYTHON is its python.
+install_peers() {
+  local level=$1 venv=$VITRIM_ROOT/.venv-peers lists=(tests/requirements.txt) stamp site
+  if [[ $level == full ]]; then lists+=(tests/full/requirements.txt tests/full/requirements-alone.txt); fi
+  export VITRIM_PEERS_PYTHON=$venv/bin/python
+  stamp=$venv/installed.$level
+  if [[ -f $stamp ]] && (cd "$VITRIM_ROOT" && cat "${lists[@]}" && echo "$VITRIM_TORCH_FOLDER") | cmp -s - "$stamp"; then return; fi
+  say "installing what reads vitrim's files (${lists[*]}) into .venv-peers"
+  if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then python3 -m venv --clear "$venv"; fi
+  site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
+  dirname "$VITRIM_TORCH_FOLDER" >"$site/torch-elsewhere.pth"
+  local install=("$venv/bin/python" -m pip install -q --disable-pip-version-check --retries 5)
+  "${install[@]}" -r "$VITRIM_ROOT/tests/requirements.txt"
+  if [[ $level == full ]]; then
+    "${install[@]}" -r "$VITRIM_ROOT/tests/full/requirements.txt"
+    "${install[@]}" --no-deps -r "$VITRIM_ROOT/tests/full/requirements-alone.txt"
+  fi
+  (cd "$VITRIM_ROOT" && cat "${lists[@]}" && echo "$VITRIM_TORCH_FOLDER") >"$stamp"
+}
+
 # vitrim_setup LEVEL: everything that building (build), testing (check) or ./check --full (full) needs.
 vitrim_setup() {
   VITRIM_TORCH_FOLDER=$(find_torch) || VITRIM_TORCH_FOLDER=
   install_packages "$1"
   install_torch
+  if [[ $1 != build ]]; then install_peers "$1"; fi
   say "LibTorch in $VITRIM_TORCH_FOLDER"
 }
 
