@@ -10,6 +10,7 @@
 #include <iostream>
 #include <sstream>
 
+#include "examples.h"
 #include "terminal_sink.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/log.h"
@@ -41,6 +42,7 @@ void add_commands(CLI::App& app, Context& context) {
   add_report(app, context);
   add_train(app, context);
   add_dilute(app, context);
+  add_examples(app);
 }
 
 namespace {

@@ -73,7 +73,7 @@ int main(int argc, char** argv) {
     context.run();
     return 0;
   } catch (const vitrim::app::UsageError& error) {
-    std::cerr << "vitrim: " << error.what() << '\n';
+    fail(sentence(error.what()));
     return 2;
   } catch (const vitrim::Interrupted&) {
     fail("stopped");

@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+"""What the documents say is done: their commands are run, their links lead somewhere, the command pages are the program's own help.
+
+A fence says what its block is: `sh` is run here, in the order of the page, in one folder a page that holds what FILES below makes; `sh full` and
+`python full` (real data, the libraries that read vitrim's files) are run by ./check --full, which passes --full; `python` is run where
+VITRIM_PEERS_PYTHON names a python with those libraries. Everything else is only shown.
+
+usage: docs_test.py [--full] [CASES...], with the program in VITRIM_BINARY.
+"""
+
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests"))
+sys.path.insert(0, os.path.join(ROOT, "tests", "cli"))
+import cases  # noqa: E402
+from program_case import PROGRAM, write_png  # noqa: E402
+
+FULL = "--full" in sys.argv
+SHOWN = {"text", "cpp", "cmake", "json", "toml", "c", "mermaid"}
+RUN = {"sh": "sh", "python": "python"}
+SHARED = os.environ.get("VITRIM_SHARED", os.path.join(ROOT, "..", "shared"))
+PEERS = os.environ.get("VITRIM_PEERS_PYTHON", "")
+CLASSES = 10  # of the embedded model
+
+
+def documents():
+    return sorted([os.path.join(ROOT, "README.md")] + glob.glob(os.path.join(ROOT, "docs", "**", "*.md"), recursive=True))
+
+
+def blocks(text):
+    """[(line number, info string, block)] of the fenced blocks."""
+    found, start = [], None
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith("```"):
+            if start is None:
+                start, info, body = number, line[3:].strip(), []
+            else:
+                found.append((start, info, "\n".join(body)))
+                start = None
+        elif start is not None:
+            body.append(line)
+    return found
+
+
+def make_images(folder):
+    for rank in range(CLASSES):
+        os.makedirs(f"{folder}/class{rank}")
+        for i in range(7):
+            write_png(f"{folder}/class{rank}/{i}.png", side=64, seed=10 * rank + i)
+
+
+def make_files(folder):
+    """FILES: what the documents' commands find. model.safetensors is the embedded model, the images are noise in ten classes."""
+    os.symlink(os.path.join(ROOT, "models"), f"{folder}/models")
+    shutil.copy(os.path.join(ROOT, "models", "synthetic_vit.safetensors"), f"{folder}/model.safetensors")
+    for name in ("calibration_images", "labelled_images", "train", "val"):
+        make_images(f"{folder}/{name}")
+    if FULL:
+        data = os.path.join(SHARED, "data")
+        os.symlink(os.path.join(data, "vit_tiny_imagenet1k", "model.safetensors"), f"{folder}/vit_tiny.safetensors")
+        for name, real in (("calib1000", "imagenet_calib1000"), ("val700", "imagenet_val700"), ("synsets.txt", "imagenet_synsets.txt")):
+            os.symlink(os.path.join(data, real), f"{folder}/{name}")
+
+
+class Documents(unittest.TestCase):
+    longMessage = True
+
+    def run_page(self, path, kinds):
+        text = open(path, encoding="utf-8").read()
+        chosen = [(number, info, body) for number, info, body in blocks(text) if info in kinds]
+        if not chosen:
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            make_files(folder)
+            environment = dict(os.environ, PATH=os.path.dirname(PROGRAM) + os.pathsep + os.environ["PATH"])
+            for number, info, body in chosen:
+                shell = ["bash", "-euo", "pipefail", "-c", body] if info.startswith("sh") else [PEERS, "-c", body]
+                done = subprocess.run(shell, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+                self.assertEqual(done.returncode, 0, f"{os.path.relpath(path, ROOT)}:{number}\n{body}\n{done.stderr[-2000:]}")
+
+    def test_commands_run(self):
+        if FULL:
+            self.skipTest("run by ./check; here those of ./check --full")
+        for path in documents():
+            with self.subTest(os.path.relpath(path, ROOT)):
+                self.run_page(path, {"sh", "python"} if PEERS else {"sh"})
+
+    def test_commands_of_the_full_check_run(self):
+        if not FULL:
+            self.skipTest("run by ./check --full")
+        if not os.path.isdir(os.path.join(SHARED, "data")):
+            self.skipTest("no real data in " + SHARED)
+        for path in documents():
+            with self.subTest(os.path.relpath(path, ROOT)):
+                self.run_page(path, {"sh", "sh full", "python", "python full"} if any(
+                    info.endswith(" full") for _, info, _ in blocks(open(path, encoding="utf-8").read())) else set())
+
+    def test_every_block_says_what_it_is(self):
+        for path in documents():
+            for number, info, _ in blocks(open(path, encoding="utf-8").read()):
+                words = info.split()
+                known = bool(words) and (info in SHOWN or (words[0] in RUN and words[1:] in ([], ["full"])))
+                self.assertTrue(known, f"{os.path.relpath(path, ROOT)}:{number}: '{info}' is no kind of block")
+
+    def test_commands_are_the_programs(self):
+        # A command that is only shown must at least exist, with its flags.
+        known = {}
+        for path in documents():
+            for number, info, body in blocks(open(path, encoding="utf-8").read()):
+                for name, rest in re.findall(r"\bvitrim ([a-z]+) ((?:[^\n|;]|\\\n)*)", body) if info.startswith(("sh", "text")) else []:
+                    if name not in known:
+                        done = subprocess.run([PROGRAM, name, "--help"], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+                        self.assertEqual(done.returncode, 0, f"{path}:{number}: vitrim {name}")
+                        known[name] = set(re.findall(r"--[a-z0-9-]+", done.stdout))
+                    for flag in re.findall(r"(?<!\S)--[a-z0-9-]+", rest):
+                        self.assertIn(flag, known[name], f"{os.path.relpath(path, ROOT)}:{number}: vitrim {name}")
+
+    def test_command_pages_are_the_programs_help(self):
+        script = os.path.join(ROOT, "scripts", "command_pages.py")
+        done = subprocess.run([sys.executable, script, "--check", "--binary", PROGRAM], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_quoted_errors_are_the_programs(self):
+        # First column of docs/troubleshooting.md: every piece between the dots is in the sources.
+        sources = "".join(open(path, encoding="utf-8").read() for folder in ("src", "apps") for path in glob.glob(os.path.join(ROOT, folder, "**", "*.cpp"), recursive=True))
+        text = open(os.path.join(ROOT, "docs", "troubleshooting.md"), encoding="utf-8").read()
+        quotes = [quote for cell in re.findall(r"^\|([^|]*)\|", text, re.MULTILINE) for quote in re.findall(r"`([^`]*)`", cell)]
+        self.assertGreater(len(quotes), 15)
+        for quote in quotes:
+            for piece in quote.split("…"):
+                self.assertTrue(piece.strip() in sources, f"no error says: {quote}")
+
+    def test_links_lead_somewhere(self):
+        for path in documents() + [os.path.join(ROOT, name) for name in ("ARCHITECTURE.md", "CONTRIBUTING.md")]:
+            text = re.sub(r"^```.*?^```", "", open(path, encoding="utf-8").read(), flags=re.DOTALL | re.MULTILINE)
+            for target in re.findall(r"\]\(([^)\s]+)\)", text):
+                if not re.match(r"[a-z]+:|#", target):
+                    place = os.path.join(os.path.dirname(path), target.split("#")[0])
+                    self.assertTrue(os.path.exists(place), f"{os.path.relpath(path, ROOT)}: {target}")
+
+    def test_blocks_are_found(self):
+        text = "a\n```sh\nvitrim x\n```\nb\n```\ny\n```\n```python full\nz\n```\n"
+        self.assertEqual(blocks(text), [(2, "sh", "vitrim x"), (6, "", "y"), (9, "python full", "z")])
+
+
+if __name__ == "__main__":
+    if FULL:
+        sys.argv.remove("--full")
+    cases.main("documents")
