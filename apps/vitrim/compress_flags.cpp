@@ -39,9 +39,13 @@ void PruneFlags::add_to(CLI::App& command) {
   command.add_option("--attention-macs", attention_macs, "prune channels to these multiply-adds of the attention layers (that are left)")->excludes(whole);
   command.add_option("--scope", scope, "what is pruned")->check(CLI::IsMember({"attention", "attention+mlp"}))->capture_default_str();
   command.add_option("--round", values.round, "channels of a head are a multiple of this, or all")->check(CLI::Range(1, 1024))->capture_default_str();
-  command.add_option("--channels-by", values.criterion, "apma (learned indicators), magnitude, taylor, energy, energy_centred, difference or random")
+  command.add_option("--channels-by", values.criterion, "apma (learned indicators), magnitude, taylor, energy, energy_centred, difference, absence or random")
       ->capture_default_str();
   command.add_option("--without", without, "parts of apma to leave out: similarity,proportions,reweight,initialisation");
+  command.add_option("--similarity", similarity, "of channels, by which indicators are weighted: of their weights, activations, or residual (what the others of the head do not explain)")
+      ->check(CLI::IsMember({"weights", "activations", "residual"}))
+      ->capture_default_str();
+  command.add_option("--begin-with", begin_with, "criterion that indicators begin with: difference, absence, energy, energy_centred, magnitude or taylor")->capture_default_str();
   command.add_flag("--unequal-heads{false}", values.per_head, "let heads end with different widths: the model is masked, not cut, and not written");
   command.add_option("--score-images", values.score_images, "images that channels are scored on")->check(CLI::Range(1, 100000))->capture_default_str();
   command.add_option("--indicator-epochs", indicators.epochs, "passes over the images in which indicators learn")->check(CLI::Range(1, 1000))->capture_default_str();
@@ -56,6 +60,8 @@ pipeline::PruneOptions PruneFlags::options(const CommonFlags& common) const {
   out.scope = scope == "attention" ? prune::Scope::kAttention : prune::Scope::kAttentionAndMlp;
   if (out.attention_only && out.scope == prune::Scope::kAttentionAndMlp) throw UsageError("--attention-macs says nothing of the MLP; use --target-macs with --scope attention+mlp");
   out.indicators.seed = common.seed;
+  out.indicators.similarity_of = prune::parse_similarity(similarity);
+  out.indicators.begin_with = prune::parse_criterion(begin_with);
   if (!without.empty() && out.criterion != "apma") throw UsageError("--without names parts of apma; --channels-by " + out.criterion + " has none");
   if (!out.per_head && out.criterion == "apma") out.indicators.equal_proportions = false;
   const std::vector<std::pair<std::string, bool*>> parts = {{"similarity", &out.indicators.similarity},

@@ -20,7 +20,7 @@ struct AbsorbFlags {
 
 /// --attention-macs, --scope, --round, ...
 struct PruneFlags {
-  std::string target_macs, attention_macs, scope = "attention", without;
+  std::string target_macs, attention_macs, scope = "attention", without, similarity = "weights", begin_with = "difference";
   pipeline::PruneOptions values;
   void add_to(CLI::App& command);
   /// Target empty where no flag asked for pruning.

@@ -20,6 +20,7 @@ struct InspectFlags {
   CommonFlags common;
   ModelFlags model;
   std::string remove, write_spec;
+  bool list = false;
 };
 
 ordered_json describe(const ModelSpec& spec) {
@@ -61,8 +62,20 @@ void print(const ModelSpec& spec, const std::string& title) {
   }
 }
 
+void list_known(const CommonFlags& common) {
+  ordered_json list = ordered_json::array();
+  for (const std::string& name : model::known_names()) {
+    const eval::ModelCost cost = eval::count_cost(model::load_spec(name, {}));
+    list.push_back({{"name", name}, {"params", cost.params}, {"macs", cost.macs}});
+    if (common.speaks()) std::printf("%-36s %12s parameters %12s MACs\n", name.c_str(), millions(cost.params).c_str(), billions(cost.macs).c_str());
+  }
+  common.write_json(ordered_json{{"architectures", list}}.dump(2));
+}
+
 void run(const InspectFlags& flags) {
   flags.common.apply();
+  if (flags.list) return list_known(flags.common);
+  if (flags.model.model.empty()) throw UsageError("MODEL is required: a checkpoint or a known name; --list shows the names");
   if (!flags.write_spec.empty()) check_writable(flags.write_spec);
   const ModelSpec spec = model::load_spec(flags.model.model, flags.model.hints());
   std::vector<int> layers;
@@ -95,6 +108,8 @@ void add_inspect(CLI::App& app, Context& context) {
   auto flags = std::make_shared<InspectFlags>();
   CLI::App* command = app.add_subcommand("inspect", "parameters and MACs of a model, block by block");
   flags->model.add_to(*command);
+  CLI::Option* model = command->get_option("MODEL")->required(false);
+  command->add_flag("--list", flags->list, "list the known architectures instead")->excludes(model);
   command->add_option("--remove-attention", flags->remove, "also show what is left without these layers' attention, such as 0,1,3");
   command->add_option("--write-spec", flags->write_spec, "write the architecture (less the layers named) as a ModelSpec, for train --spec")->type_name("FILE");
   flags->common.add_to(*command, /*computes=*/false);

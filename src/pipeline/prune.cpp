@@ -74,6 +74,7 @@ std::string describe(const PruneOptions& options) {
   if (options.scope == prune::Scope::kAttentionAndMlp) text += ", attention and MLP";
   text += ", multiples of " + std::to_string(options.round);
   if (!options.indicators.similarity) text += ", without similarity";
+  else if (options.criterion == "apma") text += ", similarity of " + prune::to_string(options.indicators.similarity_of);
   if (!options.indicators.equal_proportions) text += ", without equal proportions";
   if (!options.indicators.reweight) text += ", without reweighting";
   if (!options.indicators.initialise) text += ", without initialisation";

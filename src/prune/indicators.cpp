@@ -103,11 +103,14 @@ class Fit {
   void begin() {
     const at::NoGradGuard no_grad;
     std::vector<at::Tensor> first, similar;
+    const data::ImageBatch few = data::select_images(images_, data::spread_indices(images_.size(), options_.score_images));
     if (options_.initialise) {
-      const data::ImageBatch few = data::select_images(images_, data::spread_indices(images_.size(), options_.score_images));
-      first = score_channels(dense_, budget_.units(), Criterion::kDifference, few, {options_.batch_size, options_.seed});
+      first = score_channels(dense_, budget_.units(), options_.begin_with, few, {options_.batch_size, options_.seed});
+      // What spans orders of magnitude would leave a few channels far from all others.
+      const bool signless = options_.begin_with != Criterion::kDifference && options_.begin_with != Criterion::kRandom;
+      for (at::Tensor& score : first) score = signless ? score.clamp_min(1e-30).log() : score;
     }
-    if (options_.similarity) similar = similarity_weights(dense_, budget_.units());
+    if (options_.similarity) similar = similarity_weights(dense_, budget_.units(), options_.similarity_of, few, options_.batch_size);
     for (size_t u = 0; u < budget_.units().size(); ++u) {
       const Unit& unit = budget_.units()[u];
       const std::vector<int64_t> shape = {unit.heads, unit.width};

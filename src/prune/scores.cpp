@@ -7,6 +7,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "prune/weight_rows.h"
 #include "vitrim/core/log.h"
 #include "vitrim/core/random.h"
 #include "vitrim/core/suggest.h"
@@ -20,7 +21,8 @@ using model::ChannelSlice;
 Criterion parse_criterion(const std::string& name) {
   const std::vector<std::pair<std::string, Criterion>> known = {{"magnitude", Criterion::kMagnitude}, {"taylor", Criterion::kTaylor},
                                                                 {"energy", Criterion::kEnergy},       {"energy_centred", Criterion::kEnergyCentred},
-                                                                {"random", Criterion::kRandom},       {"difference", Criterion::kDifference}};
+                                                                {"random", Criterion::kRandom},       {"difference", Criterion::kDifference},
+                                                                {"absence", Criterion::kAbsence}};
   std::vector<std::string> names;
   for (const auto& [text, criterion] : known) {
     if (text == name) return criterion;
@@ -31,21 +33,13 @@ Criterion parse_criterion(const std::string& name) {
 
 namespace {
 
-// The weights of a slice as rows, [heads, width, rest]; undefined where the parameter has only one dimension.
-at::Tensor rows_of(const model::Model& model, const ChannelSlice& slice, int64_t width) {
-  const at::Tensor& parameter = model.parameter(slice.parameter);
-  if (parameter.dim() < 2 || slice.shared) return {};
-  const at::Tensor part = parameter.detach().narrow(slice.dim, slice.offset, slice.heads * width).to(at::kDouble).cpu();
-  return part.movedim(slice.dim, 0).reshape({slice.heads, width, -1});
-}
-
 std::vector<at::Tensor> magnitudes(const model::Model& model, const std::vector<Unit>& units) {
   std::vector<at::Tensor> out;
   for (const Unit& unit : units) {
     at::Tensor sum = at::zeros({unit.heads, unit.width}, at::kDouble);
     for (const ChannelSlice& slice : model::channel_slices(model.spec(), unit.block)) {
       if (slice.group != unit.group) continue;
-      const at::Tensor rows = rows_of(model, slice, unit.width);
+      const at::Tensor rows = weight_rows(model, slice, unit.width);
       if (rows.defined()) sum.narrow(0, slice.head_begin, slice.heads).add_(rows.abs().sum(2));
     }
     out.push_back(sum);
@@ -78,13 +72,15 @@ class Measure {
   }
 
   at::Tensor result(const model::Model& model) const {
-    if (unit_.group == ChannelGroup::kQk) return criterion_ == Criterion::kDifference ? first_ : first_ * second_;
-    if (criterion_ != Criterion::kDifference || unit_.group == ChannelGroup::kMlp) return first_ * column_energy(model, unit_);
-    // Of v: the head's output less channel i's alone, both in the head's own channels: sqrt(1 - share of the energy).
-    return -(1 - first_ / first_.sum(1, true).clamp_min(1e-30)).clamp_min(0).sqrt();
+    if (unit_.group == ChannelGroup::kQk) return of_attention() ? first_ : first_ * second_;
+    if (!of_attention() || unit_.group == ChannelGroup::kMlp) return first_ * column_energy(model, unit_);
+    // Of v, in the head's own channels: its output less channel i's alone, sqrt(1 - share of the energy); or channel i's.
+    const at::Tensor share = first_ / first_.sum(1, true).clamp_min(1e-30);
+    return criterion_ == Criterion::kAbsence ? share.sqrt() : -(1 - share).clamp_min(0).sqrt();
   }
 
  private:
+  bool of_attention() const { return criterion_ == Criterion::kDifference || criterion_ == Criterion::kAbsence; }
   AttentionKind kind(const model::Model& model) const { return model.spec().blocks[static_cast<size_t>(unit_.block)].attention; }
 
   void accumulate(at::Tensor& sum, const at::Tensor& values, int64_t head_begin) {
@@ -94,7 +90,7 @@ class Measure {
 
   void add_query_keys(const model::QueryKeys& part, bool linear) {
     constexpr std::array<int64_t, 2> over = {0, 2};
-    if (criterion_ == Criterion::kDifference) {
+    if (of_attention()) {
       accumulate(first_, linear ? linear_difference(part) : softmax_difference(part), part.head_begin);
       return;
     }
@@ -103,22 +99,26 @@ class Measure {
     accumulate(second_, k.square().sum(over), part.head_begin);
   }
 
-  // Minus the distance, summed over regions. A_h = phi(q) phi(k)^T is the sum of its channels' terms, so norms follow from two Gram matrices.
-  static at::Tensor linear_difference(const model::QueryKeys& part) {
+  // Minus the distance to what channel i makes alone, or the distance to what the others make, summed over regions. A_h = phi(q) phi(k)^T is the sum of its channels' terms,
+  // so norms follow from two Gram matrices.
+  at::Tensor linear_difference(const model::QueryKeys& part) const {
     const at::Tensor gram = at::matmul(part.q.transpose(2, 3), part.q) * at::matmul(part.k.transpose(2, 3), part.k);  // [R, heads, d, d]: <a_i, a_j>
-    const at::Tensor whole = gram.sum(at::IntArrayRef{2, 3}).unsqueeze(2);
+    const at::Tensor whole = gram.sum(at::IntArrayRef{2, 3}).unsqueeze(2).clamp_min(1e-30);
     const at::Tensor own = gram.diagonal(0, 2, 3), with_all = gram.sum(3);
-    return -((whole - 2 * with_all + own).clamp_min(0) / whole.clamp_min(1e-30)).sqrt().sum(0);
+    if (criterion_ == Criterion::kAbsence) return (own / whole).sqrt().sum(0);
+    return -((whole - 2 * with_all + own).clamp_min(0) / whole).sqrt().sum(0);
   }
 
-  static at::Tensor softmax_difference(const model::QueryKeys& part) {
+  at::Tensor softmax_difference(const model::QueryKeys& part) const {
     const double scale = 1 / std::sqrt(static_cast<double>(part.q.size(3)));
-    const at::Tensor whole = at::softmax(at::matmul(part.q * scale, part.k.transpose(2, 3)), -1);
+    const at::Tensor scores = at::matmul(part.q * scale, part.k.transpose(2, 3)), whole = at::softmax(scores, -1);
     const at::Tensor norm = whole.square().sum(at::IntArrayRef{2, 3}).sqrt();
     std::vector<at::Tensor> channels;
     for (int64_t i = 0; i < part.q.size(3); ++i) {
-      const at::Tensor alone = at::softmax(part.q.slice(3, i, i + 1) * scale * part.k.slice(3, i, i + 1).transpose(2, 3), -1);
-      channels.push_back(-((whole - alone).square().sum(at::IntArrayRef{2, 3}).sqrt() / norm).sum(0));
+      const at::Tensor term = part.q.slice(3, i, i + 1) * scale * part.k.slice(3, i, i + 1).transpose(2, 3);
+      const at::Tensor other = at::softmax(criterion_ == Criterion::kAbsence ? scores - term : term, -1);
+      const at::Tensor distance = ((whole - other).square().sum(at::IntArrayRef{2, 3}).sqrt() / norm).sum(0);
+      channels.push_back(criterion_ == Criterion::kAbsence ? distance : -distance);
     }
     return at::stack(channels, 1);
   }
@@ -193,32 +193,10 @@ std::vector<at::Tensor> score_channels(const model::Model& model, const std::vec
     }
     case Criterion::kEnergy:
     case Criterion::kEnergyCentred:
-    case Criterion::kDifference: break;
+    case Criterion::kDifference:
+    case Criterion::kAbsence: break;
   }
   return measured(model, units, criterion, images, options.batch_size);
-}
-
-std::vector<at::Tensor> similarity_weights(const model::Model& model, const std::vector<Unit>& units) {
-  std::vector<at::Tensor> out;
-  for (const Unit& unit : units) {
-    at::Tensor weights = at::ones({unit.heads, unit.width}, at::kDouble);
-    if (unit.group != ChannelGroup::kMlp && unit.width > 1) {
-      std::vector<at::Tensor> rows;  // q's and k's, or v's, rows of the projections
-      for (const ChannelSlice& slice : model::channel_slices(model.spec(), unit.block)) {
-        if (slice.group == unit.group && slice.dim == 0 && slice.heads == unit.heads && model.parameter(slice.parameter).dim() == 2) {
-          rows.push_back(rows_of(model, slice, unit.width));
-        }
-      }
-      const at::Tensor all = at::cat(rows, 2);  // [heads, width, rest]
-      const at::Tensor unit_rows = all / all.norm(2, {2}, true).clamp_min(1e-30);
-      const at::Tensor cosines = at::matmul(unit_rows, unit_rows.transpose(1, 2)).abs();
-      const at::Tensor apart = 1 - (cosines.sum(2) - cosines.diagonal(0, 1, 2)) / static_cast<double>(unit.width - 1);
-      const at::Tensor mean = apart.mean(1, true);
-      weights = at::where(mean > 1e-6, (apart / mean.clamp_min(1e-6)).clamp_min(1e-6), weights);  // all alike: nothing to tell them by
-    }
-    out.push_back(weights);
-  }
-  return out;
 }
 
 std::vector<at::Tensor> best_channels(const std::vector<Unit>& units, const std::vector<at::Tensor>& scores, const std::vector<int64_t>& widths,

@@ -41,6 +41,7 @@ class Usage(Case):
 
     def test_missing_arguments(self):
         self.refuse("inspect", expect=2)
+        self.refuse("inspect", "model.safetensors", "--list", expect=2)
         self.refuse("analyze", "model.safetensors", says="--calib", expect=2)
         self.refuse("compress", "model.safetensors", *CALIB, "--remove", "1", expect=2)
         self.refuse("eval", "model.safetensors", says="--data", expect=2)
@@ -69,6 +70,11 @@ class Usage(Case):
 
 
 class Inspect(Case):
+    def test_known_architectures_are_listed(self):
+        listed = {entry["name"]: entry for entry in self.json_of("inspect", "--list")["architectures"]}
+        self.assertIn("swin_tiny_patch4_window7_224", listed)
+        self.assertEqual(listed["deit_tiny_patch16_224"]["params"], self.json_of("inspect", "deit_tiny_patch16_224")["params"])
+
     def test_deit_base_less_five_layers(self):
         out = self.json_of("inspect", "deit_base_patch16_224", "--remove-attention", "0,1,3,4,6")
         self.assertAlmostEqual(out["params_change"], -0.137, delta=0.0005)

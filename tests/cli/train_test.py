@@ -104,6 +104,18 @@ class Resume(TrainCase):
         self.refuse("train", *LIVELY, "-o", "out.safetensors", "--epochs", "500", says=("out.safetensors.state", "--resume"))
         self.assertEqual(self.read("out.safetensors.state"), state)
 
+    def test_two_runs_do_not_share_an_output(self):
+        run = self.start("train", *LIVELY, "-o", "out.safetensors", "--epochs", "500")
+        deadline = time.monotonic() + 60
+        while not os.path.exists(self.path("out.safetensors.state")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        second = self.run_vitrim("train", *LIVELY, "-o", "out.safetensors", "--epochs", "500", "--resume", expect=1)
+        self.assertIn("a run that still goes on writes this log", second.stderr)
+        self.assertIsNone(run.poll())
+        self.assertGreater(len(self.read("out.safetensors.jsonl")), 0)
+        run.kill()
+        run.wait()
+
     def test_another_command_is_not_resumed(self):
         self.run_vitrim("train", *LIVELY, "--epochs", "1", "--warm-up-epochs", "0", "-o", "out.safetensors")
         self.refuse("train", *LIVELY, "-o", "out.safetensors", "--resume", says=("epochs", "--resume"))

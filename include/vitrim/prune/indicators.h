@@ -6,20 +6,24 @@
 
 #include "vitrim/data/loader.h"
 #include "vitrim/prune/budget.h"
+#include "vitrim/prune/scores.h"
+#include "vitrim/prune/similarity.h"
 
 namespace vitrim::prune {
 
 struct IndicatorOptions {
   bool similarity = true;        ///< 1. u = m + ln s
+  Similarity similarity_of = Similarity::kWeights;
   bool equal_proportions = true; ///< 2. every head keeps its own best; without it the unit's best are kept, which can be masked but not cut
   bool reweight = true;          ///< 3. a learned gain per kept channel
-  bool initialise = true;        ///< 4. m begins as the attention differences, standardised per unit; else at 0
+  bool initialise = true;        ///< 4. m begins as scores of `begin_with`, standardised per unit (energies and slopes: their logarithms); else at 0
+  Criterion begin_with = Criterion::kDifference;
   double temperature = 0.5;      ///< of the sigmoid that makes indicators proportions
   double learning_rate = 0.05;   ///< of m and the offsets; gains learn at a fifth of it
   double budget_weight = 20;     ///< b in: distillation + b (MACs / target - 1)^2
   int64_t epochs = 4;            ///< passes over the images
   int64_t fit_batch = 32;
-  int64_t score_images = 64;     ///< for the attention differences
+  int64_t score_images = 64;     ///< for the attention differences and similarities
   int64_t batch_size = 16;
   uint64_t seed = 0;
 };

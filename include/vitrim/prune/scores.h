@@ -16,8 +16,9 @@ enum class Criterion {
   kEnergyCentred,   ///< the same with k, m and h centred over tokens
   kRandom,
   kDifference,      ///< -||A_h - A_h(i)|| / ||A_h||: how far the attention made by channel i alone is from its head's (DESIGN section 6); of v: the head's output. Of windows without their position bias
+  kAbsence,         ///< ||A_h - A_h(all but i)|| / ||A_h||: how far the head's attention moves where channel i is missing; of v: its share of the head's output, square root
 };
-/// "magnitude", "taylor", "energy", "energy_centred", "random", "difference"; throws std::invalid_argument.
+/// "magnitude", "taylor", "energy", "energy_centred", "random", "difference", "absence"; throws std::invalid_argument.
 Criterion parse_criterion(const std::string& name);
 
 struct ScoreOptions {
@@ -29,10 +30,6 @@ struct ScoreOptions {
 /// (Taylor: and backward); kDifference of softmax attention also n^2 exponentials a channel.
 std::vector<at::Tensor> score_channels(const model::Model& model, const std::vector<Unit>& units, Criterion criterion, const data::ImageBatch& images,
                                        const ScoreOptions& options = {});
-
-/// Similarity weights (DESIGN section 6, part 1): s_hi = (1 - c_hi) / mean_h(1 - c), c_hi the mean |cos| of channel i's weight rows to the others of its
-/// head; 1 where all channels are alike. One [heads, width] float64 a unit; ones for the MLP and for heads of one channel.
-std::vector<at::Tensor> similarity_weights(const model::Model& model, const std::vector<Unit>& units);
 
 /// The `widths[u]` best channels of every head as gates of 0 and 1. With `per_head` false the best of the whole unit: the same number of channels, but heads
 /// that end unequal, which can be masked and not cut.
