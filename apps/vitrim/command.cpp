@@ -42,6 +42,7 @@ void add_commands(CLI::App& app, Context& context) {
   add_report(app, context);
   add_train(app, context);
   add_dilute(app, context);
+  add_export(app, context);
   add_examples(app);
 }
 

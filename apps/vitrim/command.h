@@ -103,5 +103,6 @@ void add_prune(CLI::App& app, Context& context);
 void add_report(CLI::App& app, Context& context);
 void add_train(CLI::App& app, Context& context);
 void add_dilute(CLI::App& app, Context& context);
+void add_export(CLI::App& app, Context& context);
 
 }  // namespace vitrim::app

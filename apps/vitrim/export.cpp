@@ -1,0 +1,163 @@
+// vitrim export: a model as ONNX, as a folded checkpoint, or as the dense checkpoint that timm loads.
+
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "command.h"
+#include "vitrim/checkpoint/checkpoint.h"
+#include "vitrim/core/atomic_file.h"
+#include "vitrim/core/error.h"
+#include "vitrim/export/checkpoints.h"
+#include "vitrim/export/onnx.h"
+
+namespace vitrim::app {
+
+namespace {
+
+using nlohmann::ordered_json;
+
+struct ExportFlags {
+  CommonFlags common;
+  ModelFlags model;
+  std::string format, output, precision = "f32", classes;
+  bool dynamic_batch = false;
+  int64_t batch = 0;
+  int64_t longest_file = exporter::kLongestMessage;
+};
+
+// As --format says, else by the name's ending.
+std::string format_of(const ExportFlags& flags) {
+  const bool nowhere = flags.output == "/dev/null";
+  std::string format = flags.format;
+  if (format.empty()) format = flags.output.ends_with(".safetensors") ? "safetensors" : "onnx";
+  const std::string ending = format == "onnx" ? ".onnx" : ".safetensors";
+  if (!nowhere && !flags.output.ends_with(ending)) {
+    throw UsageError(flags.output + ": " + (flags.format.empty() ? "let the name end in .onnx or .safetensors" : "--format " + format + " writes " + ending + " files; let the name end so"));
+  }
+  return format;
+}
+
+void check(const ExportFlags& flags, const std::string& format) {
+  if (format != "onnx") {
+    const char* only = flags.dynamic_batch ? "--dynamic-batch" : flags.batch > 0 ? "--batch" : !flags.classes.empty() ? "--classes" : nullptr;
+    if (only) throw UsageError(std::string(only) + " is for --format onnx; a checkpoint takes any batch and has no class names");
+  }
+  if (format == "timm" && flags.precision != "f32") throw UsageError("--format timm writes float32, which timm's class is built in; cast it there (model.half())");
+  check_writable(flags.output);
+  const std::string& json = flags.common.json;
+  if (!json.empty() && json != "-" && json != "/dev/null" && std::filesystem::weakly_canonical(json) == std::filesystem::weakly_canonical(flags.output)) {
+    throw UsageError(json + " is named for two outputs; give each a file of its own");
+  }
+}
+
+// One name a line.
+std::vector<std::string> read_classes(const std::string& path, int64_t num_classes) {
+  std::vector<std::string> names;
+  std::istringstream lines(read_text_file(path));
+  for (std::string line; std::getline(lines, line);) {
+    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
+    names.push_back(line);
+  }
+  while (!names.empty() && names.back().empty()) names.pop_back();
+  if (static_cast<int64_t>(names.size()) != num_classes) {
+    throw FormatError(path, "", "has " + std::to_string(names.size()) + " lines, the model " + std::to_string(num_classes) + " classes; one name a line is needed");
+  }
+  return names;
+}
+
+ordered_json tensor_json(const exporter::OnnxTensor& tensor) {
+  ordered_json shape = ordered_json::array();
+  for (int64_t size : tensor.shape) shape.push_back(size < 0 ? ordered_json("batch") : ordered_json(size));
+  return {{"name", tensor.name}, {"type", "float32"}, {"shape", shape}};
+}
+
+void export_onnx(const ExportFlags& flags, const model::Model& model, ordered_json& result) {
+  exporter::OnnxOptions options;
+  options.half = flags.precision == "f16";
+  options.longest_file = flags.longest_file;
+  options.batch = flags.batch > 0 ? flags.batch : 1;
+  if (flags.dynamic_batch) options.batch.reset();
+  if (!flags.classes.empty()) options.class_names = read_classes(flags.classes, model.spec().num_classes);
+  const exporter::OnnxSummary summary = exporter::write_onnx(model, flags.output, options);
+  for (const auto& file : summary.files) result["files"].push_back({{"path", file.path}, {"bytes", file.bytes}});
+  result["nodes"] = summary.nodes;
+  result["opset"] = exporter::kOpset;
+  result["inputs"] = {tensor_json(summary.input)};
+  result["outputs"] = {tensor_json(summary.output)};
+}
+
+void export_timm(const ExportFlags& flags, const model::Model& model, ordered_json& result) {
+  const exporter::TimmModel timm = exporter::timm_model(model);
+  checkpoint::save_safetensors(timm.dense.weights, flags.output);
+  result["class"] = timm.class_name;
+  result["arguments"] = ordered_json::parse(timm.arguments);
+}
+
+void export_folded(const ExportFlags& flags, const model::Model& model) {
+  const surgery::SpecAndWeights parts = exporter::folded(model);
+  model::save_model(*model::make_model(parts.spec, parts.weights), flags.output, flags.precision == "f16" ? at::kHalf : at::kFloat);
+}
+
+void tell(const ordered_json& result, const std::string& format) {
+  for (const auto& file : result["files"]) {
+    std::printf("wrote %s (%.1f MB)\n", file["path"].get<std::string>().c_str(), file["bytes"].get<double>() / 1e6);
+  }
+  if (format == "onnx") {
+    const auto text = [](const ordered_json& tensor) { return tensor["name"].get<std::string>() + " " + tensor["shape"].dump(); };
+    std::printf("opset %d, %d nodes, %s -> %s\n", result["opset"].get<int>(), result["nodes"].get<int>(), text(result["inputs"][0]).c_str(), text(result["outputs"][0]).c_str());
+  } else if (format == "timm") {
+    std::printf("load it with strict=True into %s(**%s)\n", result["class"].get<std::string>().c_str(), result["arguments"].dump().c_str());
+  }
+}
+
+void run(const ExportFlags& flags) {
+  flags.common.apply();
+  const std::string format = format_of(flags);
+  check(flags, format);
+  const auto model = flags.model.load("f32");
+  ordered_json result;
+  result["format"] = format;
+  result["precision"] = flags.precision;
+  result["files"] = ordered_json::array();
+  try {
+    if (format == "onnx") {
+      export_onnx(flags, *model, result);
+    } else if (format == "timm") {
+      export_timm(flags, *model, result);
+    } else {
+      export_folded(flags, *model);
+    }
+  } catch (const std::invalid_argument& error) {
+    throw Error(flags.model.model + ": " + std::string(error.what()).substr(std::string(error.what()).find("] ") + 2));
+  }
+  if (format != "onnx") {
+    std::error_code none;
+    const auto bytes = std::filesystem::file_size(flags.output, none);
+    result["files"].push_back({{"path", flags.output}, {"bytes", none ? 0 : bytes}});
+  }
+  if (flags.common.speaks()) tell(result, format);
+  flags.common.write_json(result.dump(2));
+}
+
+}  // namespace
+
+void add_export(CLI::App& app, Context& context) {
+  auto flags = std::make_shared<ExportFlags>();
+  CLI::App* command = app.add_subcommand("export", "write a model for other tools: ONNX, a folded checkpoint, or one that timm loads");
+  flags->model.add_to(*command);
+  command->add_option("-o,--output", flags->output, "the file (.onnx or .safetensors)")->required();
+  command->add_option("--format", flags->format, "onnx, safetensors (timm's names, gains folded) or timm (dense, for timm's own class); default: by the ending")
+      ->check(CLI::IsMember({"onnx", "safetensors", "timm"}));
+  command->add_option("--precision", flags->precision, "f32, or f16: weights and matrix products in float16")->check(CLI::IsMember({"f32", "f16"}))->capture_default_str();
+  auto* dynamic = command->add_flag("--dynamic-batch", flags->dynamic_batch, "onnx: any number of images at once");
+  command->add_option("--batch", flags->batch, "onnx: images at once; default: 1")->check(CLI::Range(1, 65536))->excludes(dynamic);
+  command->add_option("--classes", flags->classes, "onnx: names of the classes, one a line, for the file's metadata")->type_name("FILE");
+  // For tests: external data without gigabytes.
+  command->add_option("--longest-file", flags->longest_file)->check(CLI::NonNegativeNumber)->group("");
+  flags->common.add_to(*command, /*computes=*/false);
+  command->callback([flags, &context] { context.run = [flags] { run(*flags); }; });
+}
+
+}  // namespace vitrim::app
