@@ -24,6 +24,8 @@ set(_package ${CMAKE_INSTALL_LIBDIR}/cmake/vitrim)
 install(TARGETS ${_modules} vitrim_all EXPORT vitrimTargets
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT vitrimTargets NAMESPACE vitrim:: DESTINATION ${_package})
+# The build tree is a package too: python/ links its libraries.
+export(EXPORT vitrimTargets NAMESPACE vitrim:: FILE ${CMAKE_BINARY_DIR}/package/vitrimTargets.cmake)
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/vitrim DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(TARGETS vitrim_c LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 set_target_properties(vitrim_c PROPERTIES INSTALL_RPATH "${VITRIM_TORCH_LIB_DIR}")

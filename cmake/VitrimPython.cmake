@@ -1,0 +1,18 @@
+# The Python package in the build tree, for the tests: build/.../python/vitrim with the extension in it. Left out where Python's headers are missing
+# (Debian: python3-dev) and under sanitizers, whose runtime would have to be loaded before Python.
+if(CMAKE_CXX_FLAGS MATCHES "sanitize")
+  return()
+endif()
+find_package(Python3 3.9 QUIET COMPONENTS Interpreter Development.Module)
+if(NOT Python3_Development.Module_FOUND)
+  message(STATUS "Python's headers were not found (Debian: python3-dev): the Python package is not built")
+  return()
+endif()
+add_subdirectory(python)
+set_target_properties(vitrim_python PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/python/vitrim)
+file(GLOB _python_files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/python/vitrim/*.py)
+file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/python/vitrim)
+foreach(_file ${_python_files})
+  get_filename_component(_name ${_file} NAME)
+  file(CREATE_LINK ${_file} ${CMAKE_BINARY_DIR}/python/vitrim/${_name} SYMBOLIC)
+endforeach()

@@ -1,0 +1,23 @@
+# Finds vitrim's libraries for the package's own build.
+set(_source ${CMAKE_CURRENT_SOURCE_DIR}/..)
+if(NOT vitrim_DIR AND NOT DEFINED ENV{vitrim_DIR})
+  if(DEFINED ENV{VITRIM_BUILD})
+    set(_build $ENV{VITRIM_BUILD})
+  else()
+    set(_build ${_source}/build/release)
+  endif()
+  if(NOT EXISTS ${_source}/src/CMakeLists.txt)
+    message(FATAL_ERROR "vitrim's libraries are neither installed (vitrim_DIR: the folder of vitrimConfig.cmake) nor is this its source tree; VITRIM_PYTHON_ONLY=1 installs the package without them")
+  endif()
+  # pip hides the user's packages behind PYTHONPATH, and the torch among them is what is looked for.
+  set(_plain ${CMAKE_COMMAND} -E env --unset=PYTHONPATH --unset=PYTHONNOUSERSITE)
+  if(NOT EXISTS ${_build}/build.ninja)
+    message(STATUS "Building vitrim in ${_build}; this takes some minutes")
+    execute_process(COMMAND ${_plain} ${CMAKE_COMMAND} -S ${_source} -B ${_build} -G Ninja -DCMAKE_BUILD_TYPE=Release COMMAND_ERROR_IS_FATAL ANY)
+  endif()
+  execute_process(COMMAND ${_plain} ${CMAKE_COMMAND} --build ${_build} --target vitrim_pipeline vitrim_runtime COMMAND_ERROR_IS_FATAL ANY)
+  set(vitrim_DIR ${_build}/package)
+endif()
+# The build tree's targets name what they were built with.
+find_package(nlohmann_json QUIET)
+find_package(vitrim 0.1 REQUIRED CONFIG)

@@ -1,0 +1,278 @@
+// vitrim._library: the C++ library for Python. The package's own files give it its Python form (native.py, jobs.py, engine.py).
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <ATen/core/grad_mode.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+#include <torch/headeronly/version.h>
+
+#include <chrono>
+#include <exception>
+
+#include "images.h"
+#include "job.h"
+#include "options.h"
+#include "tensors.h"
+#include "vitrim/core/artifact_json.h"
+#include "vitrim/core/atomic_file.h"
+#include "vitrim/core/error.h"
+#include "vitrim/core/manifest.h"
+#include "vitrim/model/loading.h"
+#include "vitrim/runtime/engine.h"
+#include "vitrim/surgery/remove_attention.h"
+
+namespace vitrim::python {
+
+namespace py = pybind11;
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using ModelPointer = std::shared_ptr<model::Model>;
+using Images = std::shared_ptr<data::Dataset>;
+
+ModelPointer open_model(const std::string& source, const std::vector<int64_t>& num_heads, std::optional<int64_t> image_size) {
+  const py::gil_scoped_release unlocked;
+  model::LoadHints hints;
+  hints.num_heads = num_heads;
+  hints.image_size = image_size;
+  return model::load_model(source, hints);
+}
+
+ModelPointer model_of(const std::string& spec, const py::list& state) {
+  checkpoint::StateDict weights;
+  for (const py::handle& item : state) {
+    const auto pair = item.cast<std::pair<std::string, py::capsule>>();
+    weights.add(pair.first, from_capsule(pair.second));
+  }
+  return model::make_model(model_spec_from_json(spec, "the module"), weights);
+}
+
+py::list state_of(const model::Model& model) {
+  py::list out;
+  for (const auto& [name, tensor] : model.parameters().entries()) out.append(py::make_tuple(name, to_capsule(tensor)));
+  return out;
+}
+
+py::capsule run_model(const model::Model& model, const py::capsule& images) {
+  const at::Tensor input = from_capsule(images);
+  at::Tensor out;
+  {
+    const py::gil_scoped_release unlocked;
+    const at::AutoGradMode no_grad(false);
+    const model::Output output = model.forward(input);
+    out = output.logits.defined() ? output.logits : output.features;
+  }
+  return to_capsule(out);
+}
+
+data::ImageBatch load(const data::Dataset& dataset, const Common& common) {
+  data::LoadOptions options;
+  options.preprocess = common.preprocess;
+  options.threads = common.threads;
+  options.max_corrupt = common.max_corrupt;
+  if (common.images > 0) options.indices = data::spread_indices(dataset.size(), common.images);
+  return data::load_images(dataset, options);
+}
+
+Manifest manifest_of(const Common& common, const std::string& fingerprint) {
+  Manifest manifest = make_manifest(common.command, common.seed, at::get_num_threads());
+  manifest.torch_version = TORCH_VERSION;
+  manifest.instruction_set = at::get_cpu_capability();
+  manifest.data_fingerprint = fingerprint;
+  return manifest;
+}
+
+double seconds_since(Clock::time_point started) { return std::chrono::duration<double>(Clock::now() - started).count(); }
+
+std::string analyze(const ModelPointer& model, const Images& images, const py::dict& values, const py::object& notify) {
+  Options given(values);
+  const Common common = common_options(given);
+  const pipeline::AnalyzeOptions options = analyze_options(given, common, model->num_blocks());
+  given.finish();
+  std::string json;
+  run_job(notify, common.threads, [&] {
+    model->set_compute_dtype(model::parse_precision(common.precision));
+    const data::ImageBatch batch = load(*images, common);
+    LayerScores scores = pipeline::analyze(*model, batch, options);
+    scores.manifest = manifest_of(common, batch.fingerprint);
+    scores.model = common.model;
+    json = to_json(scores);
+  });
+  return json;
+}
+
+std::string evaluate(const ModelPointer& model, const Images& images, const py::dict& values, const py::object& notify) {
+  Options given(values);
+  const Common common = common_options(given);
+  given.finish();
+  std::string json;
+  run_job(notify, common.threads, [&] {
+    model->set_compute_dtype(model::parse_precision(common.precision));
+    EvalResult result = eval::evaluate(*model, *images, accuracy_options(common, common.preprocess));
+    result.manifest = manifest_of(common, images->fingerprint());
+    result.model = common.model;
+    json = to_json(result);
+  });
+  return json;
+}
+
+// What compress and merge end with.
+template <typename Done>
+std::string finish(Done& done, const Common& common, const std::string& fingerprint, double loading) {
+  CompressResult& result = done.result;
+  result.seconds.insert(result.seconds.begin(), {"load", loading});
+  result.manifest = manifest_of(common, fingerprint);
+  result.model = common.model;
+  return to_json(result);
+}
+
+py::tuple compress(const ModelPointer& model, const Images& images, const Images& evaluation, const py::dict& values, const py::object& notify) {
+  Options given(values);
+  const Common common = common_options(given);
+  const pipeline::CompressOptions options = compress_options(given, common, model->num_blocks());
+  given.finish();
+  // What can't be reached is refused before any work, as far as it is known.
+  if (!options.prune.target.empty()) pipeline::check_prune(surgery::remove_attention(model->spec(), options.layers), options.prune);
+  ModelPointer out;
+  std::string json;
+  run_job(notify, common.threads, [&] {
+    const Clock::time_point started = Clock::now();
+    model->set_compute_dtype(model::parse_precision(common.precision));
+    if (evaluation) eval::check_evaluable(*model, *evaluation);
+    const data::ImageBatch batch = load(*images, common);
+    const double loading = seconds_since(started);
+    pipeline::Compressed done = pipeline::compress(*model, batch, evaluation.get(), accuracy_options(common, common.eval_preprocess), options);
+    json = finish(done, common, batch.fingerprint, loading);
+    out = std::move(done.model);
+  });
+  return py::make_tuple(out, json);
+}
+
+py::tuple merge(const ModelPointer& model, const Images& images, const Images& evaluation, const py::dict& values, const py::object& notify) {
+  Options given(values);
+  const Common common = common_options(given);
+  const pipeline::MergeOptions options = merge_options(given, common);
+  given.finish();
+  if (options.choose && !images) throw std::invalid_argument("choose finds a schedule on images, and none were given");
+  pipeline::check_merge(model->spec(), options);
+  ModelPointer out;
+  std::string json;
+  run_job(notify, common.threads, [&] {
+    const Clock::time_point started = Clock::now();
+    model->set_compute_dtype(model::parse_precision(common.precision));
+    if (evaluation) eval::check_evaluable(*model, *evaluation);
+    std::optional<data::ImageBatch> batch;
+    if (images) batch = load(*images, common);
+    const double loading = seconds_since(started);
+    pipeline::Merged done = pipeline::merge(*model, batch ? &*batch : nullptr, evaluation.get(), accuracy_options(common, common.eval_preprocess), options);
+    json = finish(done, common, batch ? batch->fingerprint : "", loading);
+    out = std::move(done.model);
+  });
+  return py::make_tuple(out, json);
+}
+
+std::shared_ptr<runtime::Engine> make_engine(const ModelPointer& model, int threads, const std::string& precision) {
+  const py::gil_scoped_release unlocked;
+  return std::make_shared<runtime::Engine>(model->spec(), model->parameters(),
+                                           runtime::EngineOptions{threads > 0 ? threads : at::get_num_threads(), runtime::parse_precision(precision)});
+}
+
+py::capsule run_engine(runtime::Engine& engine, const py::capsule& images) {
+  const at::Tensor input = from_capsule(images);
+  const ModelSpec& spec = engine.spec();
+  const bool fits = input.scalar_type() == at::kFloat && input.is_cpu() && input.is_contiguous() && input.dim() == 4 && input.size(1) == spec.in_channels &&
+                    input.size(2) == spec.image_size[0] && input.size(3) == spec.image_size[1];
+  if (!fits) throw std::invalid_argument("the engine takes contiguous float32 images of the model's size in main memory");
+  const at::Tensor out = at::empty({input.size(0), engine.outputs()}, at::kFloat);
+  {
+    const py::gil_scoped_release unlocked;
+    engine.run(input.const_data_ptr<float>(), input.size(0), out.data_ptr<float>());
+  }
+  return to_capsule(out);
+}
+
+at::ScalarType dtype_of(const std::string& name) {
+  if (name == "f32") return at::kFloat;
+  if (name == "f16") return at::kHalf;
+  if (name == "bf16") return at::kBFloat16;
+  throw std::invalid_argument("dtype must be f32, f16 or bf16, not '" + name + "'");
+}
+
+void translate(std::exception_ptr pending) {
+  const auto raise = [](const char* name, const std::exception& error) {
+    py::set_error(py::module_::import("vitrim.errors").attr(name), error.what());
+  };
+  try {
+    if (pending) std::rethrow_exception(pending);
+  } catch (const Interrupted& error) {
+    PyErr_SetString(PyExc_KeyboardInterrupt, error.what());
+  } catch (const FormatError& error) {
+    raise("FormatError", error);
+  } catch (const Error& error) {
+    raise("Error", error);
+  } catch (const c10::Error& error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what_without_backtrace());
+  }
+}
+
+}  // namespace
+
+}  // namespace vitrim::python
+
+PYBIND11_MODULE(_library, m, pybind11::mod_gil_not_used()) {
+  namespace py = pybind11;
+  namespace model = vitrim::model;
+  namespace data = vitrim::data;
+  namespace runtime = vitrim::runtime;
+  using namespace vitrim::python;  // NOLINT(google-build-using-namespace)
+
+  m.attr("TORCH_VERSION") = TORCH_VERSION;
+  m.attr("VERSION") = vitrim::version();
+  py::register_local_exception_translator(translate);
+
+  py::class_<model::Model, std::shared_ptr<model::Model>>(m, "Model")
+      .def_property_readonly("spec", [](const model::Model& self) { return vitrim::to_json(self.spec()); })
+      .def("state", state_of)
+      .def("run", run_model)
+      .def("set_precision", [](model::Model& self, const std::string& name) { self.set_compute_dtype(model::parse_precision(name)); })
+      .def("save", [](const model::Model& self, const std::string& path, const std::string& dtype) {
+        const auto type = dtype_of(dtype);
+        const py::gil_scoped_release unlocked;
+        model::save_model(self, path, type);
+      });
+  m.def("open_model", open_model);
+  m.def("model_of", model_of);
+  m.def("stored_dtype", [](const std::string& source) {
+    const auto dtype = model::stored_dtype(source);
+    return dtype == at::kHalf ? "f16" : dtype == at::kBFloat16 ? "bf16" : "f32";
+  });
+  m.def("check_writable", [](const std::string& path) { vitrim::check_writable(path); });
+
+  py::class_<data::Dataset, std::shared_ptr<data::Dataset>>(m, "Images")
+      .def_property_readonly("size", &data::Dataset::size)
+      .def_property_readonly("fingerprint", &data::Dataset::fingerprint)
+      .def_property_readonly("description", &data::Dataset::description);
+  m.def("open_images", [](const std::string& source, const std::string& classes) -> std::shared_ptr<data::Dataset> {
+    const py::gil_scoped_release unlocked;
+    return data::open_dataset(source, {classes});
+  });
+  m.def("array_images", [](const py::capsule& pixels, const std::vector<int64_t>& labels) -> std::shared_ptr<data::Dataset> { return array_images(from_capsule(pixels), labels); });
+  m.def("file_images", [](const std::vector<std::string>& files, const std::vector<int64_t>& labels) -> std::shared_ptr<data::Dataset> { return file_images(files, labels); });
+
+  m.def("analyze", analyze);
+  m.def("evaluate", evaluate);
+  m.def("compress", compress);
+  m.def("merge", merge);
+
+  m.def("why_no_engine", [](const model::Model& self) { return runtime::why_not(self.spec()); });
+  py::class_<runtime::Engine, std::shared_ptr<runtime::Engine>>(m, "Engine")
+      .def(py::init(&make_engine))
+      .def("run", run_engine)
+      .def_property_readonly("outputs", &runtime::Engine::outputs)
+      .def_property_readonly("threads", &runtime::Engine::threads)
+      .def_property_readonly("isa", [](const runtime::Engine& self) { return runtime::to_string(self.isa()); })
+      .def_property_readonly("precision", [](const runtime::Engine& self) { return self.precision() == runtime::Precision::kBf16 ? "bf16" : "f32"; });
+}

@@ -1,0 +1,153 @@
+#include "options.h"
+
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <vector>
+
+#include "vitrim/core/layer_list.h"
+
+namespace vitrim::python {
+
+namespace py = pybind11;
+
+namespace {
+
+constexpr double kMany = 1e7;
+constexpr double kTiny = 1e-12;
+
+PreprocessSpec preprocess_of(const py::dict& values) {
+  PreprocessSpec out;
+  Options options(values);
+  options.take("mean", out.mean);
+  options.take("std", out.std);
+  int64_t resize = 0;
+  if (options.take("resize", resize, 1, 65536)) out.resize = resize;
+  options.take("crop", out.crop, 1, 65536);
+  std::string interpolation = "bicubic";
+  options.take("interpolation", interpolation);
+  if (interpolation != "bicubic" && interpolation != "bilinear") throw std::invalid_argument("interpolation must be bicubic or bilinear, not '" + interpolation + "'");
+  out.interpolation = interpolation == "bilinear" ? Interpolation::kBilinear : Interpolation::kBicubic;
+  options.finish();
+  return out;
+}
+
+void absorb_options(Options& options, const Common& common, absorb::AbsorbOptions& out) {
+  options.take("epochs", out.epochs, 0, 1000);
+  options.take("learning_rate", out.learning_rate, kTiny, kMany);
+  options.take("ridge", out.ridge, kTiny, kMany);
+  options.take("cls_weight", out.cls_weight, kTiny, kMany);
+  options.take("held_out", out.held_out, 0.01, 0.5);
+  options.take("flip", out.flip);
+  out.seed = common.seed;
+  out.batch_size = common.batch_size;
+}
+
+void prune_options(Options& options, const Common& common, pipeline::PruneOptions& out) {
+  options.take("target_macs", out.target);
+  std::string attention;
+  if (options.take("attention_macs", attention)) {
+    if (!out.target.empty()) throw std::invalid_argument("target_macs and attention_macs exclude each other");
+    out.target = attention;
+    out.attention_only = true;
+  }
+  std::string scope;
+  if (options.take("scope", scope)) {
+    if (scope != "attention" && scope != "attention+mlp") throw std::invalid_argument("scope must be attention or attention+mlp, not '" + scope + "'");
+    if (scope == "attention+mlp" && out.attention_only) throw std::invalid_argument("attention_macs says nothing of the MLP; use target_macs with scope attention+mlp");
+    out.scope = scope == "attention" ? prune::Scope::kAttention : prune::Scope::kAttentionAndMlp;
+  }
+  options.take("channels_by", out.criterion);
+  options.take("round", out.round, 1, 1024);
+  options.take("indicator_epochs", out.indicators.epochs, 1, 1000);
+  out.indicators.seed = common.seed;
+}
+
+}  // namespace
+
+void Options::finish() const {
+  for (const auto& item : values_) throw std::invalid_argument("there is no option '" + py::str(item.first).cast<std::string>() + "' here");
+}
+
+Common common_options(Options& options) {
+  Common out;
+  options.take("command", out.command);
+  options.take("model", out.model);
+  options.take("precision", out.precision);
+  options.take("seed", out.seed);
+  options.take("threads", out.threads, 0, 1024);
+  options.take("batch_size", out.batch_size, 1, 4096);
+  options.take("images", out.images, 1, kMany);
+  options.take("max_corrupt", out.max_corrupt, 0, kMany);
+  py::dict preprocess;
+  if (options.take("preprocess", preprocess)) out.preprocess = preprocess_of(preprocess);
+  out.eval_preprocess = out.preprocess;
+  py::dict evaluation;
+  if (options.take("eval_preprocess", evaluation)) out.eval_preprocess = preprocess_of(evaluation);
+  return out;
+}
+
+pipeline::AnalyzeOptions analyze_options(Options& options, const Common& common, int blocks) {
+  pipeline::AnalyzeOptions out;
+  std::string remove, name;
+  if (options.take("remove", remove)) out.count = parse_layer_count(remove, blocks);
+  if (options.take("criterion", name)) out.criterion = pipeline::parse_criterion(name);
+  out.search.strategy = select::Strategy::kBeam;
+  if (options.take("search", name)) out.search.strategy = select::parse_strategy(name);
+  options.take("beam_width", out.search.beam_width, 1, 1000);
+  if (options.take("estimator", name)) out.te.estimator = analysis::parse_estimator(name);
+  if (options.take("mask", name)) out.te.mask = analysis::parse_mask(name);
+  options.take("te_images", out.te_images, 2, kMany);
+  options.take("both_criteria", out.both_criteria);
+  out.te.seed = out.absorbed.seed = common.seed;
+  out.te.batch_size = out.absorbed.batch_size = common.batch_size;
+  return out;
+}
+
+pipeline::CompressOptions compress_options(Options& options, const Common& common, int blocks) {
+  pipeline::CompressOptions out;
+  out.analyze = analyze_options(options, common, blocks);
+  std::vector<int> layers;
+  if (options.take("remove_attention", layers)) {
+    std::sort(layers.begin(), layers.end());
+    for (size_t i = 0; i < layers.size(); ++i) {
+      const bool known = layers[i] >= 0 && layers[i] < blocks && (i == 0 || layers[i] != layers[i - 1]);
+      if (!known) throw std::invalid_argument("remove_attention: " + std::to_string(layers[i]) + " is no layer of " + std::to_string(blocks) + ", or is named twice");
+    }
+    out.layers = layers;
+  }
+  options.take("absorb", out.absorb_layers);
+  options.take("controls", out.controls);
+  options.take("random_controls", out.random_controls, 0, 100);
+  out.analyze.both_criteria = out.analyze.both_criteria || out.controls;
+  absorb_options(options, common, out.absorb);
+  prune_options(options, common, out.prune);
+  out.remove_layers = !out.layers.empty() || out.analyze.count > 0;
+  if (!out.remove_layers && out.prune.target.empty()) throw std::invalid_argument("nothing would be removed: say remove (how many), remove_attention (which), target_macs or attention_macs");
+  if (out.remove_layers && !out.layers.empty() && out.analyze.count > 0) throw std::invalid_argument("remove and remove_attention exclude each other");
+  return out;
+}
+
+pipeline::MergeOptions merge_options(Options& options, const Common& common) {
+  pipeline::MergeOptions out;
+  options.take("schedule", out.schedule);
+  options.take("target_macs", out.target);
+  options.take("start", out.start, 0, 1000);
+  options.take("choose", out.choose);
+  options.take("step", out.choosing.step, 1, 64);
+  out.pictures = 0;
+  out.choosing.batch_size = std::min<int64_t>(common.batch_size, 16);
+  return out;
+}
+
+eval::AccuracyOptions accuracy_options(const Common& common, const PreprocessSpec& preprocess) {
+  eval::AccuracyOptions out;
+  out.preprocess = preprocess;
+  out.batch_size = common.batch_size;
+  out.threads = common.threads;
+  out.max_corrupt = common.max_corrupt;
+  return out;
+}
+
+}  // namespace vitrim::python

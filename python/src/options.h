@@ -1,0 +1,71 @@
+#pragma once
+// Options out of a Python dict. Python's own signatures name them, with the program's defaults where they are not given.
+
+#include <pybind11/pybind11.h>
+
+#include <optional>
+#include <string>
+
+#include "vitrim/core/model_spec.h"
+#include "vitrim/eval/accuracy.h"
+#include "vitrim/pipeline/compress.h"
+#include "vitrim/pipeline/merge.h"
+
+namespace vitrim::python {
+
+/// Options that every job has.
+struct Common {
+  std::string command;          ///< for the manifest
+  std::string model;            ///< what the user calls it
+  std::string precision = "auto";
+  uint64_t seed = 0;
+  int threads = 0;
+  int64_t batch_size = 50;
+  int64_t images = 0;           ///< of those given, spread over all; 0: all
+  int64_t max_corrupt = 0;
+  PreprocessSpec preprocess, eval_preprocess;
+};
+
+/// A dict that is emptied while it is read. Values of another type, or out of range, are std::invalid_argument with the option's name.
+class Options {
+ public:
+  explicit Options(pybind11::dict values) : values_(std::move(values)) {}
+
+  /// Takes the value into `target` where there is one that is not None.
+  template <typename T>
+  bool take(const char* name, T& target) {
+    if (!values_.contains(name)) return false;
+    const pybind11::object value = values_.attr("pop")(name);
+    if (value.is_none()) return false;
+    try {
+      target = value.cast<T>();
+    } catch (const pybind11::cast_error&) {
+      throw std::invalid_argument(std::string(name) + " is of a wrong type: " + pybind11::repr(value).cast<std::string>());
+    }
+    return true;
+  }
+  /// The same, between two bounds.
+  template <typename T>
+  bool take(const char* name, T& target, double low, double high) {
+    T value = target;
+    if (!take(name, value)) return false;
+    const auto number = static_cast<double>(value);
+    if (!(number >= low && number <= high)) throw std::invalid_argument(std::string(name) + " is out of range: " + pybind11::str(pybind11::cast(value)).cast<std::string>());
+    target = value;
+    return true;
+  }
+  /// Throws std::invalid_argument where something was not taken.
+  void finish() const;
+
+ private:
+  pybind11::dict values_;
+};
+
+Common common_options(Options& options);
+/// `blocks` is the model's depth: "25%" is a share of it.
+pipeline::AnalyzeOptions analyze_options(Options& options, const Common& common, int blocks);
+pipeline::CompressOptions compress_options(Options& options, const Common& common, int blocks);
+pipeline::MergeOptions merge_options(Options& options, const Common& common);
+eval::AccuracyOptions accuracy_options(const Common& common, const PreprocessSpec& preprocess);
+
+}  // namespace vitrim::python

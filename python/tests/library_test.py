@@ -1,0 +1,315 @@
+#!/usr/bin/env python3
+"""The C++ library from Python: compress, prune, merge, analyze, evaluate and the engine; progress, Ctrl-C, exceptions, the interpreter's lock."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from python_case import Case, SMALL, colours, difference, inputs, library_output, lively, merged, need, removed, staged, tolerance, vit  # noqa: E402, I001
+
+need("numpy")
+import cases  # noqa: E402
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+import vitrim  # noqa: E402
+
+QUIET = {"progress": False, "seed": 0}
+
+
+class Library(Case):
+    def setUp(self):
+        super().setUp()
+        self.needs_library()
+
+    def saved(self, spec, name="model.safetensors"):
+        vitrim.save(lively(spec), self.path(name))
+        return self.path(name)
+
+
+class Jobs(Library):
+    def test_compress_the_embedded_model(self):
+        """The small trained model loses a quarter of its attention; file, module and the figures in the document are one model."""
+        out = self.path("smaller.safetensors")
+        result = vitrim.compress(SMALL, "synthetic:calib:64", remove="25%", epochs=0, te_images=32, output=out, save_dtype="f32", eval="synthetic:test:200", **QUIET)
+        model = vitrim.load(out)
+        self.assertEqual(result.output, out)
+        self.assertEqual([i for i, block in enumerate(model.spec.blocks) if block.attention == "none"], result.removed)
+        self.assertEqual(len(result.removed), round(0.25 * len(model.spec.blocks)))
+        self.assertEqual(sum(p.numel() for p in model.parameters()), result["compressed"]["params"])
+        self.assertLess(result.compressed.params, result.dense.params)
+        x = inputs(4, model.spec)
+        with torch.no_grad():
+            self.assertTrue(torch.equal(result.module(x), model(x)))
+            self.assert_near(model(x), library_output(out, x), tolerance(model.spec))
+        self.assertGreater(result.dense.top1, 0.5)
+        self.assertLessEqual(result.paired.ci95[0], result.paired.difference)
+        again = vitrim.evaluate(out, "synthetic:test:200", precision="f32", **QUIET)
+        self.assertLess(abs(again.top1 - result.compressed.top1), 0.02)  # the document's figure may be bfloat16's
+        self.assertIn("vitrim.compress(", result.manifest.command)
+        self.assertEqual(result.manifest.torch_version, torch.__version__.split("+")[0])
+        json.dumps(result)  # plain
+
+    def test_arrays_files_and_modules(self):
+        """The same images as NumPy NHWC, torch NCHW and PNG files, the same model as file and module: the same accuracy."""
+        path = self.saved(vit())
+        pixels = colours(40)
+        labels = lively(vit())(inputs(40, vit())).argmax(1)
+        wrong = (labels + 1) % 10
+        labels = torch.where(torch.arange(40) < 30, labels, wrong)
+        wanted = vitrim.evaluate(path, pixels, labels, **QUIET)
+        self.assertEqual((wanted.top1, wanted.images, wanted.correct), (0.75, 40, "1" * 30 + "0" * 10))
+        images = pixels.permute(0, 2, 3, 1).contiguous().numpy()
+        self.assertEqual(vitrim.evaluate(vitrim.load(path), images, labels.numpy(), **QUIET).correct, wanted.correct)
+        self.assertEqual(vitrim.evaluate(path, list(images), labels.tolist(), **QUIET).correct, wanted.correct)
+        files = [self.png(f"{i}.png", image) for i, image in enumerate(images)]
+        self.assertEqual(vitrim.evaluate(path, files, labels, resize="none", **QUIET).correct, wanted.correct)
+        self.assertRegex(wanted.manifest.data_fingerprint, "^40 images, sha256 ")
+
+    def png(self, name, image):
+        """A PNG of one image, written by hand: no imaging library is needed."""
+        import struct
+        import zlib
+
+        def chunk(kind, data):
+            return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+        rows = b"".join(b"\0" + row.tobytes() for row in image)
+        head = struct.pack(">IIBBBBB", image.shape[1], image.shape[0], 8, 2, 0, 0, 0)
+        with open(self.path(name), "wb") as file:
+            file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+        return self.path(name)
+
+    def test_analyze(self):
+        scores = vitrim.analyze(self.saved(removed(vit(), 1)), colours(32), remove=1, criterion="te", search="exact", **QUIET)
+        self.assertEqual((scores.kind, scores.criterion, scores.search, len(scores.chosen)), ("layer_scores", "te", "exact", 1))
+        self.assertEqual(sorted(scores.te.drop), ["0", "2", "3"])
+        self.assertIsNone(scores.entropy.attention[1])
+        best = min(scores.te.drop, key=scores.te.drop.get)
+        self.assertEqual(scores.chosen, [int(best)])
+
+    def test_named_layers_prune_and_merge(self):
+        dense = lively(vit())
+        images = colours(32)
+        cut = vitrim.compress(dense, images, remove_attention=[2, 0], absorb=False, **QUIET)
+        self.assertEqual((cut.removed, cut.output), ([0, 2], ""))
+        x = inputs(4, dense.spec)
+        with torch.no_grad():
+            self.assert_near(cut.module(x), library_output(cut.module, x), tolerance(dense.spec))
+        narrow = vitrim.prune(dense, images, attention_macs="60%", channels_by="energy", epochs=0, **QUIET)
+        spec = narrow.module.spec
+        self.assertLess(min(block.qk_dim + block.v_dim for block in spec.blocks), 32)
+        merging = vitrim.merge(dense, r=3, start=1, output=self.path("merged.safetensors"), **QUIET)
+        self.assertEqual([block.merge for block in merging.module.spec.blocks], [0, 3, 3, 3])
+        self.assertEqual([block.merge for block in vitrim.load(self.path("merged.safetensors")).spec.blocks], [0, 3, 3, 3])
+        found = vitrim.merge(dense, target_macs="85%", choose=True, step=2, images=images, **QUIET)
+        self.assertLessEqual(found.compressed.macs, 0.85 * found.dense.macs)
+
+    def test_the_dense_model_stays(self):
+        dense = lively(vit())
+        before = {key: value.clone() for key, value in dense.state_dict().items()}
+        vitrim.compress(dense, colours(16), remove=1, epochs=1, criterion="te", search="greedy", **QUIET)
+        for key, value in dense.state_dict().items():
+            self.assertTrue(torch.equal(value, before[key]), key)
+
+
+class Errors(Library):
+    def refused(self, error, words, function, *arguments, **options):
+        with self.assertRaises(error) as caught:
+            function(*arguments, **{**QUIET, **options})
+        self.assertIn(words, str(caught.exception))
+        return caught.exception
+
+    def test_bad_arguments(self):
+        path, images = self.saved(vit()), colours(16)
+        for error, words, arguments, options in (
+                (ValueError, "nothing would be removed", (path, images), {}),
+                (ValueError, "exclude each other", (path, images), {"remove": 1, "remove_attention": [1]}),
+                (ValueError, "no layer of 4", (path, images), {"remove_attention": [7]}),
+                (ValueError, "criterion", (path, images), {"remove": 1, "criterion": "tee"}),
+                (ValueError, "epochs is out of range: -1", (path, images), {"remove": 1, "epochs": -1}),
+                (ValueError, "ridge is of a wrong type", (path, images), {"remove": 1, "ridge": "much"}),
+                (ValueError, "uint8", (path, images.float()), {"remove": 1}),
+                (ValueError, "[n, height, width, 3]", (path, images[0]), {"remove": 1}),
+                (ValueError, "there are no images", (path, []), {"remove": 1}),
+                (ValueError, ".safetensors", (path, images), {"remove": 1, "output": self.path("out.pth")}),
+                (ValueError, "can't be reached", (path, images), {"attention_macs": "0.1%"}),
+                (TypeError, "unexpected keyword argument 'colour'", (path, images), {"remove": 1, "colour": 2}),
+                (TypeError, "no model of vitrim", (torch.nn.Linear(2, 2), images), {"remove": 1}),
+                (OSError, "nowhere", (path, images), {"remove": 1, "output": self.path("nowhere/out.safetensors")})):
+            with self.subTest(words):
+                self.refused(error, words, vitrim.compress, *arguments, **options)
+        self.refused(ValueError, "3 labels for 16 images", vitrim.evaluate, path, images, [0, 1, 2])
+        self.refused(ValueError, "class indices", vitrim.evaluate, path, images, [0.5] * 16)
+        self.refused(vitrim.Error, "label", vitrim.evaluate, path, images, [11] * 16)
+        self.refused(vitrim.Error, "label", vitrim.evaluate, path, images)
+        self.refused(ValueError, "one of these ways", vitrim.merge, path)
+        self.refused(ValueError, "merge", vitrim.merge, lively(staged("swin")), r=2)
+
+    def test_bad_files(self):
+        self.assertIsInstance(self.refused(vitrim.Error, "nowhere", vitrim.evaluate, self.path("nowhere.safetensors"), colours(2), [0, 1]), OSError)
+        with open(self.path("bad.safetensors"), "wb") as file:
+            file.write(b"\x08\0\0\0\0\0\0\0nonsense")
+        self.assertIsInstance(self.refused(vitrim.FormatError, "bad.safetensors", vitrim.evaluate, self.path("bad.safetensors"), colours(2), [0, 1]), ValueError)
+        path = self.saved(vit())
+        self.refused(vitrim.Error, "nowhere", vitrim.evaluate, path, self.path("nowhere"))
+        with open(self.path("bad.png"), "wb") as file:
+            file.write(b"\x89PNG\r\n\x1a\nnothing")
+        self.refused(vitrim.Error, "bad.png", vitrim.evaluate, path, [self.path("bad.png")], [0])
+
+    def test_normalisation_must_be_known(self):
+        spec = vit()
+        spec.preprocess = None
+        path = self.saved(spec)
+        labels = [i % 10 for i in range(16)]
+        self.refused(ValueError, "pass mean and std", vitrim.evaluate, path, colours(16), labels)
+        one = vitrim.evaluate(path, colours(16), labels, mean=0.5, std=0.5, **QUIET)
+        self.assertEqual(one.correct, vitrim.evaluate(self.saved(vit()), colours(16), labels, **QUIET).correct)
+
+
+class Progress(Library):
+    def test_updates_and_their_exceptions(self):
+        news = []
+        vitrim.compress(lively(vit()), colours(32), remove=1, criterion="te", epochs=1, progress=news.append)
+        self.assertGreater(len({update["stage"] for update in news}), 2)
+        self.assertTrue(all(0 <= update["done"] and set(update) == {"stage", "unit", "done", "total", "seconds", "finished"} for update in news))
+        self.assertTrue(any(update["finished"] for update in news))
+
+        def fail(update):
+            raise RuntimeError("enough of " + update["stage"])
+
+        with self.assertRaisesRegex(RuntimeError, "enough of"):
+            vitrim.compress(lively(vit()), colours(32), remove=1, progress=fail)
+        vitrim.evaluate(lively(vit()), colours(4), [0, 1, 2, 3], **QUIET)  # nothing of the stop is left
+
+    def test_shown_by_default(self):
+        """With tqdm bars, without it lines; on standard error either way."""
+        code = ("import sys; sys.path.insert(0, sys.argv[1]); sys.modules.update({sys.argv[3]: None} if len(sys.argv) > 3 else {}); import vitrim; "
+                "vitrim.evaluate(sys.argv[2], 'synthetic:test:40')")
+        package = os.path.dirname(os.path.dirname(vitrim.__file__))
+        for hidden in ([], ["tqdm"]):
+            done = subprocess.run([sys.executable, "-c", code, package, SMALL, *hidden], capture_output=True, text=True, check=True)
+            self.assertIn("40", done.stderr)
+            self.assertEqual(done.stdout, "")
+
+    def test_other_threads_go_on(self):
+        """The interpreter's lock is free while the library works: a thread that only counts gets on."""
+        counted, stop = [0], threading.Event()
+
+        def count():
+            while not stop.is_set():
+                counted[0] += 1
+                time.sleep(0.001)
+
+        thread = threading.Thread(target=count)
+        thread.start()
+        try:
+            started = time.monotonic()
+            vitrim.compress(lively(vit()), colours(64), remove=1, criterion="te", epochs=3, **QUIET)
+            seconds = time.monotonic() - started
+        finally:
+            stop.set()
+            thread.join()
+        # Held, the lock would let the thread in only between the few Python lines around the work; a tenth of its rounds is far more than that.
+        self.assertGreater(counted[0], 0.1 * seconds / 0.001 * 0.1)
+        self.assertGreater(counted[0], 20)
+
+    def test_jobs_of_two_threads_take_turns(self):
+        model, results = lively(vit()), [None, None]
+
+        def work(i):
+            results[i] = vitrim.evaluate(model, colours(64), [0] * 64, **QUIET).correct
+
+        threads = [threading.Thread(target=work, args=(i,)) for i in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(results[0], results[1])
+        self.assertEqual(len(results[0]), 64)
+
+    def test_ctrl_c(self):
+        """Ends the work at its next step with KeyboardInterrupt, writes nothing, and the library can be used again."""
+        out = self.path("out.safetensors")
+
+        def interrupt(update):
+            if not sent:
+                sent.append(update["stage"])
+                os.kill(os.getpid(), signal.SIGINT)
+
+        sent = []
+        started = time.monotonic()
+        with self.assertRaises(KeyboardInterrupt):
+            vitrim.compress(lively(vit()), colours(64), remove=1, epochs=1000, output=out, progress=interrupt)
+        self.assertLess(time.monotonic() - started, 30)
+        self.assertFalse(os.path.exists(out))
+        self.assertEqual(vitrim.evaluate(lively(vit()), colours(4), [0, 1, 2, 3], **QUIET).images, 4)
+
+
+class Engines(Library):
+    def test_equals_the_module(self):
+        for spec in (vit(), merged(removed(vit(distillation_token=True), 1), 3, 0, 2, 2), vit(class_token=False, embed_prefix_tokens=False, pooling="average", fc_norm=True, final_norm=False)):
+            model = lively(spec)
+            engine = vitrim.Engine(model, threads=2, precision="f32")
+            x = inputs(5, spec)
+            with torch.no_grad():
+                wanted = model(x)
+            got = engine(x.numpy())
+            self.assertIsInstance(got, np.ndarray)
+            self.assertLess(difference(torch.from_numpy(got), wanted), tolerance(spec))
+            self.assertTrue(torch.equal(engine(x), torch.from_numpy(got)))
+            self.assertEqual((engine.outputs, engine.threads, engine.precision), (10, 2, "f32"))
+            pixels = colours(5)
+            for images in (pixels, pixels.permute(0, 2, 3, 1).numpy()):
+                self.assertLess(difference(torch.as_tensor(engine(images)), wanted), tolerance(spec))
+            self.assertEqual(engine(x[:0]).shape, (0, 10))
+
+    def test_refuses(self):
+        with self.assertRaises(ValueError):
+            vitrim.Engine(lively(staged("swin")))
+        engine = vitrim.Engine(lively(vit()), precision="f32")
+        for images in (torch.zeros(2, 3, 32, 32, dtype=torch.float64), torch.zeros(2, 3, 40, 40), torch.zeros(3, 32, 32)):
+            with self.assertRaisesRegex(ValueError, "the engine takes float32"):
+                engine(images)
+
+
+class WithoutTheLibrary(Case):
+    """The package as VITRIM_PYTHON_ONLY=1 installs it."""
+
+    def test_load_and_save_work_and_the_rest_says_why_not(self):
+        package = self.path("package")
+        source = os.path.dirname(vitrim.__file__)
+        os.makedirs(os.path.join(package, "vitrim"))
+        for name in os.listdir(source):
+            if name.endswith(".py"):
+                os.symlink(os.path.realpath(os.path.join(source, name)), os.path.join(package, "vitrim", name))
+        code = f"""
+import sys; sys.path.insert(0, {package!r})
+import torch, safetensors.torch, vitrim
+model = vitrim.load({SMALL!r})
+model(torch.zeros(1, 3, *model.spec.image_size))
+vitrim.save(model, {self.path()!r})
+for call in (lambda: vitrim.compress({SMALL!r}, "synthetic:calib:8", remove=1), lambda: vitrim.analyze({SMALL!r}, "synthetic:calib:8"),
+             lambda: vitrim.evaluate({SMALL!r}, "synthetic:test:8"), lambda: vitrim.Engine({SMALL!r})):
+    try:
+        call()
+        raise SystemExit("no ImportError")
+    except ImportError as error:
+        assert "without its C++ library" in str(error), error
+safetensors.torch.save_file(model.state_dict(), {self.path("plain.safetensors")!r})
+try:
+    vitrim.load({self.path("plain.safetensors")!r})
+    raise SystemExit("no ValueError")
+except ValueError as error:
+    assert "vitrim export" in str(error), error
+"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+
+if __name__ == "__main__":
+    cases.main("python_library")

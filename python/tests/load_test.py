@@ -1,0 +1,258 @@
+#!/usr/bin/env python3
+"""vitrim.load and vitrim.save: every family equals the C++ library's output and the references' own, files survive the round trip, and what is
+wrong with a file is told."""
+
+import glob
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from python_case import Case, SMALL, colours, inputs, library_output, lively, merged, removed, staged, tolerance, variants, vit  # noqa: E402, I001
+import cases  # noqa: E402
+import safetensors  # noqa: E402
+import safetensors.torch  # noqa: E402
+import torch  # noqa: E402
+import vitrim  # noqa: E402
+from vitrim import native  # noqa: E402
+from vitrim.merging import Merged, merge_tokens, spread_tokens  # noqa: E402
+
+
+class Outputs(Case):
+    def test_every_variant_equals_the_library(self):
+        self.needs_library()
+        for name, spec in variants().items():
+            with self.subTest(name):
+                model = lively(spec)
+                vitrim.save(model, self.path())
+                x = inputs(5, spec)
+                with torch.no_grad():
+                    got = vitrim.load(self.path())(x)
+                self.assert_near(got, library_output(self.path(), x), tolerance(spec), name)
+                self.assertGreater(got.std().item(), 0.01)
+
+    def test_references(self):
+        """Outputs of timm and FLatten-Transformer, under their own names."""
+        self.needs_library()
+        self.needs_shared("golden/models")
+        for path in sorted(glob.glob(os.path.join(self.needs_shared("golden/models"), "*.safetensors"))):
+            name = os.path.basename(path)
+            with self.subTest(name), safetensors.safe_open(path, "pt") as file:
+                config = json.loads(file.metadata()["config"])
+                state = {key[8:]: file.get_tensor(key) for key in file.keys() if key.startswith("weights/")}
+                safetensors.torch.save_file(state, self.path("reference.safetensors"))
+                staged_model = isinstance(config["num_heads"], list)
+                opened, _ = native.open_model(self.path("reference.safetensors"), *((None, config["img_size"]) if staged_model else (config["num_heads"], None)))
+                spec = vitrim.ModelSpec.from_json(opened.spec)
+                if staged_model:
+                    spec.norm_eps = 1e-5  # PyTorch's default, which the references were built with
+                model = vitrim.build(spec, state)
+                with torch.no_grad():
+                    got = model(file.get_tensor("input"))
+                # Third powers and their norms treble a relative change in every focused block.
+                self.assert_near(got, file.get_tensor("output"), tolerance(spec, 4), name)
+
+    def test_forward_parts(self):
+        """forward is forward_head of forward_features; features have a token for every patch also where tokens merged."""
+        for name, spec in variants().items():
+            with self.subTest(name), torch.no_grad():
+                model, x = lively(spec), inputs(2, spec)
+                features = model.forward_features(x)
+                grid = spec.stage_grid(spec.num_stages - 1)
+                self.assertEqual(list(features.shape), [2, spec.prefix_tokens + grid[0] * grid[1], spec.feature_dim])
+                self.assert_near(model.forward_head(features), model(x), tolerance(spec))
+                self.assertEqual(list(model.forward_head(features, pre_logits=True).shape), [2, spec.feature_dim])
+
+    def test_merging_by_hand(self):
+        """Four tokens behind one prefix token: 1 and 2 alike, 3 and 4 alike to a lesser degree; places alternate, so 2 looks at 1 and 3, 4 at 1 and 3."""
+        angle = torch.tensor([0.0, 1.0, 1.01, 2.0, 2.3])
+        metric = torch.stack([angle.cos(), angle.sin()], 1).unsqueeze(0)
+        y = torch.arange(5.0).reshape(1, 5, 1).repeat(1, 1, 2)
+        out, state = merge_tokens(y, metric, 1, 1, Merged(), places=True)
+        self.assertEqual(out[0, :, 0].tolist(), [0, 4, 1.5, 3])  # prefix, the even one that stays, the odd ones
+        self.assertEqual(state.sizes[0].tolist(), [1, 1, 2, 1])
+        self.assertEqual(state.place[0].tolist(), [0, 2, 2, 3, 1])
+        self.assertEqual(spread_tokens(out, state)[0, :, 0].tolist(), [0, 1.5, 1.5, 3, 4])
+
+    def test_training_mode(self):
+        """Gradients reach every trained parameter; stochastic depth drops branches in training alone; checkpointing changes no gradient."""
+        for name in ("merged_removed_narrowed", "distilled", "swin", "pvt", "pvt_v2_narrowed", "cswin"):
+            with self.subTest(name):
+                model = lively(variants()[name])
+                x = inputs(2, model.spec)
+                model.train()
+                grads = []
+                for checkpointing in (False, True):
+                    model.set_grad_checkpointing(checkpointing)
+                    model.zero_grad()
+                    model(x).square().sum().backward()
+                    grads.append({key: p.grad.clone() for key, p in model.named_parameters() if p.requires_grad})
+                self.assertFalse([key for key, g in grads[0].items() if not g.abs().max() > 0])
+                for key, g in grads[0].items():
+                    self.assertTrue(torch.equal(g, grads[1][key]), key)
+        spec = vit()
+        vitrim.save(lively(spec), self.path())
+        model = vitrim.load(self.path(), drop_path_rate=0.5)
+        x = inputs(8, spec)
+        self.assertTrue(torch.equal(model(x), vitrim.load(self.path())(x)))
+        self.assertFalse(torch.equal(model.train()(x), model(x)))
+
+    def test_distilled_training(self):
+        model = lively(vit(distillation_token=True)).train()
+        model.set_distilled_training()
+        x = inputs(2, model.spec)
+        pair = model(x)
+        self.assertEqual(len(pair), 2)
+        model.eval()
+        self.assertTrue(torch.allclose(model(x), (pair[0] + pair[1]) / 2))
+
+    def test_half_precision(self):
+        for name in ("plain", "merged", "flatten_swin", "cswin"):
+            with self.subTest(name), torch.no_grad():
+                model = lively(variants()[name])
+                x = inputs(4, model.spec)
+                got, wanted = model.bfloat16()(x.bfloat16()).float(), lively(model.spec)(x)
+                # bfloat16 has 8 bits: 2^16 times float32's rounding, as a root over the sums; matching may tip, so only the size is held.
+                self.assertLess(((got - wanted).norm() / wanted.norm()).item(), 0.25)
+
+
+class Files(Case):
+    def test_round_trip(self):
+        for name, spec in variants().items():
+            with self.subTest(name):
+                model = lively(spec)
+                vitrim.save(model, self.path())
+                again = vitrim.load(self.path())
+                self.assertEqual(list(again.state_dict()), list(model.state_dict()))
+                for key, value in model.state_dict().items():
+                    self.assertTrue(torch.equal(value, again.state_dict()[key]), key)
+                self.assertEqual(again.spec, spec)
+                self.assertFalse(again.training)
+
+    def test_the_spec_is_the_programs_own_text(self):
+        text = safetensors.safe_open(SMALL, "pt").metadata()["vitrim.spec"]
+        self.assertEqual(vitrim.ModelSpec.from_json(text).to_json(), text)
+
+    def test_program_loads_what_was_saved(self):
+        """After a new classifier too, and from what torch.compile wraps."""
+        self.needs_library()
+        model = lively(removed(merged(vit(), 0, 2, 2, 0), 3))
+        model.reset_classifier(7)
+        self.assertEqual((model.num_classes, model.get_classifier().out_features, model.default_cfg["num_classes"]), (7, 7, 7))
+        wrapped = torch.compile(model)  # not run: nothing is compiled
+        vitrim.save(wrapped, self.path(), dtype=torch.bfloat16)
+        x = inputs(3, model.spec)
+        with torch.no_grad():
+            again = vitrim.load(self.path())
+            self.assertEqual(again.num_classes, 7)
+            self.assert_near(again(x), library_output(self.path(), x), tolerance(model.spec))
+            # Every weight is rounded to 8 bits.
+            self.assertLess(((again(x) - model(x)).norm() / model(x).norm()).item(), 0.1)
+
+    def test_new_classifier_while_loading(self):
+        vitrim.save(lively(vit()), self.path())
+        self.assertEqual(vitrim.load(self.path(), num_classes=3)(inputs(2, vit())).shape, (2, 3))
+        self.assertEqual(vitrim.load(self.path(), num_classes=0)(inputs(2, vit())).shape, (2, 32))
+
+    def test_other_programs_checkpoint(self):
+        """timm's names without metadata: the library understands it; without the library the sentence says what to do."""
+        self.needs_library()
+        model = vitrim.load(SMALL)
+        safetensors.torch.save_file({key: value.contiguous() for key, value in model.state_dict().items()}, self.path())
+        torch.save(model.state_dict(), self.path("model.pth"))
+        for name in ("model.safetensors", "model.pth"):
+            opened, _ = native.open_model(self.path(name), num_heads=model.spec.blocks[0].num_heads)
+            spec, state = native.taken(opened)
+            x = inputs(2, model.spec)
+            self.assertTrue(torch.equal(vitrim.build(spec, state)(x), model(x)))
+
+    def test_known_architectures(self):
+        self.needs_library()
+        self.assertEqual(vitrim.load("deit_tiny_patch16_224").spec.name, "deit_tiny_patch16_224")
+
+    def refused(self, error, words, make=None, **arguments):
+        if make:
+            make()
+        with self.assertRaises(error) as caught:
+            vitrim.load(self.path(), **arguments)
+        self.assertIn(words, str(caught.exception))
+        return caught.exception
+
+    def test_bad_files(self):
+        error = self.refused(vitrim.Error, "no such file")
+        self.assertIsInstance(error, OSError)
+
+        def write(text):
+            with open(self.path(), "wb") as file:
+                file.write(text)
+
+        self.refused(vitrim.FormatError, "no safetensors file", lambda: write(b"no such thing, but long enough to be one"))
+        whole = safetensors.torch.save(lively(vit()).state_dict(), {"vitrim.spec": vit().to_json()})
+        self.refused(vitrim.FormatError, self.path(), lambda: write(whole[:-4]))
+
+        def spec_with(**changes):
+            document = {**json.loads(vit().to_json()), **changes}
+            safetensors.torch.save_file(lively(vit()).state_dict(), self.path(), {"vitrim.spec": json.dumps(document)})
+
+        self.refused(vitrim.FormatError, "version 2", lambda: spec_with(version=2))
+        self.refused(vitrim.FormatError, 'embed_dims: unknown key (the nearest is "embed_dim")', lambda: spec_with(embed_dims=3))
+        self.refused(vitrim.FormatError, "embed_dim: expected a whole number", lambda: spec_with(embed_dim="32"))
+        self.refused(vitrim.FormatError, "blocks.0.num_heads: the key is missing", lambda: spec_with(blocks=[{"attention": "softmax", "embed_dim": 32}]))
+        self.refused(vitrim.FormatError, 'attention "soft" is unknown', lambda: spec_with(blocks=[{**block, "attention": "soft"} for block in json.loads(vit().to_json())["blocks"]]))
+        self.refused(vitrim.FormatError, "patch_size does not divide", lambda: spec_with(patch_size=7))
+        error = self.refused(vitrim.FormatError, "missing dist_token", lambda: spec_with(distillation_token=True))
+        self.assertIn("head_dist.weight", str(error))  # the whole list
+        self.assertIsInstance(error, ValueError)
+        self.refused(vitrim.FormatError, "head.weight: expected [9, 32], found [10, 32]", lambda: spec_with(num_classes=9))
+        # A size that would need terabytes is refused by the weights' shapes before anything is made of it.
+        self.refused(vitrim.FormatError, "expected", lambda: spec_with(num_classes=2**20))
+
+    def test_save_refuses(self):
+        with self.assertRaises(ValueError):
+            vitrim.save(lively(vit()), self.path("model.pth"))
+        with self.assertRaises(TypeError):
+            vitrim.save(torch.nn.Linear(2, 2), self.path())
+        with self.assertRaises(OSError):
+            vitrim.save(lively(vit()), self.path("nowhere/model.safetensors"))
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def test_images_of_another_size(self):
+        with self.assertRaisesRegex(ValueError, r"\[B, 3, 32, 32\], not \[2, 3, 40, 40\]"):
+            lively(vit())(torch.zeros(2, 3, 40, 40))
+
+
+class Tools(Case):
+    """torch.export and torch.compile, and what timm's scripts ask a model for."""
+
+    def test_export_with_any_batch(self):
+        for name in ("merged_registers", "merged_average", "narrowed", "swin", "flatten_swin_narrowed", "pvt", "pvt_v2_removed", "cswin"):
+            with self.subTest(name), torch.no_grad():
+                model = lively(variants()[name])
+                program = torch.export.export(model, (inputs(2, model.spec),), dynamic_shapes={"x": {0: torch.export.Dim("batch")}})
+                for count in (1, 5):
+                    x = inputs(count, model.spec, seed=count)
+                    self.assert_near(program.module()(x), model(x), tolerance(model.spec))
+
+    def test_compile(self):
+        model = lively(variants()["merged_removed_narrowed"])
+        x = inputs(3, model.spec)
+        with torch.no_grad():
+            self.assert_near(torch.compile(model, fullgraph=True)(x), model(x), tolerance(model.spec))
+
+    def test_attributes(self):
+        model = lively(vit(distillation_token=True))
+        self.assertEqual((model.num_classes, model.num_features, model.embed_dim), (10, 32, 32))
+        self.assertEqual(model.no_weight_decay(), {"cls_token", "dist_token", "pos_embed"})
+        config = model.pretrained_cfg
+        self.assertEqual((config["input_size"], config["mean"], config["crop_pct"], config["classifier"]), ((3, 32, 32), (0.5, 0.5, 0.5), 1.0, "head"))
+        model.reset_classifier(0)
+        self.assertEqual(model(inputs(2, model.spec)).shape, (2, 32))
+        with self.assertRaises(ValueError):
+            model.reset_classifier(5, "avg")
+        self.assertEqual(lively(staged("swin")).get_classifier().out_features, 10)
+        self.assertEqual(len(lively(staged("flatten_swin")).no_weight_decay()), 6)
+        self.assertEqual(colours(2).dtype, torch.uint8)
+
+
+if __name__ == "__main__":
+    cases.main("python_load")

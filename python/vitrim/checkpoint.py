@@ -1,0 +1,121 @@
+"""From a safetensors file to a module and back, in pure PyTorch."""
+
+import os
+import tempfile
+from typing import Dict, Optional, Union
+
+import torch
+from torch import Tensor, nn
+
+from .blocks import Model
+from .cswin import Cswin
+from .errors import Error, FormatError
+from .pvt import Pvt, PvtV2
+from .spec import METADATA_KEY, ModelSpec
+from .swin import FlattenSwin, Swin
+from .vit import VisionTransformer
+
+CLASSES = {"vit": VisionTransformer, "swin": Swin, "flatten_swin": FlattenSwin, "pvt": Pvt, "pvt_v2": PvtV2, "cswin": Cswin}
+# Buffers that reference implementations register beside their parameters; no error where a file holds them.
+_BUFFERS = ("relative_position_index", "attn_mask", "num_batches_tracked", "position_ids")
+PathLike = Union[str, "os.PathLike[str]"]
+
+
+def build(spec: ModelSpec, state: Optional[Dict[str, Tensor]] = None, *, drop_path_rate: float = 0.0, source: str = "the weights") -> Model:
+    """The module of a spec with these weights (taken as float32; FormatError lists every missing, surplus and misshaped one), or with random ones."""
+    if state is None:
+        model = CLASSES[spec.family](spec, drop_path_rate)
+        model.init_weights()
+        return model.eval()
+    with torch.device("meta"):
+        model = CLASSES[spec.family](spec, drop_path_rate)
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    held = {name: tensor for name, tensor in state.items() if not name.endswith(_BUFFERS)}
+    wrong = [f"missing {name}" for name in expected if name not in held] + [f"surplus {name}" for name in held if name not in expected]
+    wrong += [f"{name}: expected {list(shape)}, found {list(held[name].shape)}" for name, shape in expected.items() if name in held and tuple(held[name].shape) != shape]
+    if wrong:
+        raise FormatError(f"{source}: the weights are not those of its model spec: " + "; ".join(wrong))
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    # Copies, so that training does not write into a mapped file.
+    model.load_state_dict({name: held[name].detach().to(torch.float32, copy=True) for name in expected}, assign=True)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name not in frozen)
+    return model.eval()
+
+
+def _read(path: str):
+    """Metadata and tensors of a safetensors file."""
+    import safetensors
+
+    if not os.path.isfile(path):
+        raise Error(f"{path}: there is no such file")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
+    except (safetensors.SafetensorError, ValueError) as error:
+        raise FormatError(f"{path}: no safetensors file that can be read: {error}") from None
+
+
+def load(path: PathLike, *, num_classes: Optional[int] = None, drop_path_rate: float = 0.0) -> Model:
+    """The module of a checkpoint that vitrim wrote, in evaluation mode, float32, its outputs equal to vitrim's own.
+
+    A known architecture's name, such as deit_tiny_patch16_224, gives it with random weights.
+
+    `num_classes` other than the file's gives a new random classifier (0: none), to be trained; `drop_path_rate` is stochastic depth's, for
+    training. A checkpoint without vitrim's metadata is understood where the C++ library is there; otherwise ValueError says what to do.
+    """
+    path = os.fspath(path)
+    metadata, state = _read(path) if path.endswith(".safetensors") else ({}, {})
+    if METADATA_KEY in metadata:
+        spec = ModelSpec.from_json(metadata[METADATA_KEY], path)
+    else:
+        spec, state = _understood(path)
+    model = build(spec, state, drop_path_rate=drop_path_rate, source=path)
+    if num_classes is not None and num_classes != spec.num_classes:
+        model.reset_classifier(num_classes)
+    return model
+
+
+def _understood(path: str):
+    """A checkpoint of another program, read by the C++ library."""
+    from . import native
+
+    if not native.available():
+        raise ValueError(f"{path}: the file holds no vitrim model; make one of it with `vitrim export {path} --format safetensors`, or install vitrim with its C++ library")
+    return native.read_model(path)
+
+
+def unwrapped(module: nn.Module) -> Model:
+    """The vitrim model inside what torch.compile or DistributedDataParallel put around it; TypeError where there is none."""
+    inner = module
+    while not isinstance(inner, Model):
+        inner = getattr(inner, "_orig_mod", None) or getattr(inner, "module", None)
+        if not isinstance(inner, nn.Module):
+            raise TypeError(f"a {type(module).__name__} is no model of vitrim: pass what vitrim.load gave")
+    return inner
+
+
+def save(module: nn.Module, path: PathLike, *, dtype: torch.dtype = torch.float32) -> None:
+    """Writes weights and spec as safetensors, whole or not at all; the vitrim program and vitrim.load take the file."""
+    import safetensors.torch
+
+    path = os.fspath(path)
+    if not path.endswith(".safetensors"):
+        raise ValueError(f"{path}: checkpoints are written as safetensors; let the name end in .safetensors")
+    model = unwrapped(module)
+    state = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in model.state_dict().items()}
+    data = safetensors.torch.save(state, {METADATA_KEY: model.spec.to_json(), "format": "pt"})
+    folder = os.path.dirname(os.path.abspath(path))
+    handle, temporary = tempfile.mkstemp(suffix=".tmp", dir=folder)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

@@ -1,0 +1,58 @@
+"""vitrim's CPU engine on NumPy arrays and torch tensors (docs/engine.md)."""
+
+from typing import Any, Optional, Sequence, Union
+
+import torch
+from torch.utils.dlpack import from_dlpack
+
+from . import native
+from .spec import ModelSpec
+
+
+class Engine:
+    """A ViT ready to run on the CPU, on vitrim's own kernels.
+
+        engine = vitrim.Engine("smaller.safetensors", threads=4)
+        logits = engine(images)   # float32 [n, 3, H, W] normalised, or uint8 images of the model's size
+
+    Images in a NumPy array give a NumPy array, in a tensor a tensor. Calls release the interpreter's lock; calls of one engine follow one
+    another. `precision` is f32, bf16 or auto. ValueError where the engine does not know the architecture.
+    """
+
+    def __init__(self, model: Any, *, threads: int = 0, precision: str = "auto", num_heads: Union[None, int, Sequence[int]] = None):
+        if threads < 0:
+            raise ValueError(f"{threads} threads")
+        opened, self.name = native.open_model(model, num_heads)
+        self.spec = ModelSpec.from_json(opened.spec)
+        reason = native.library().why_no_engine(opened)
+        if reason:
+            raise ValueError(reason)
+        self._engine = native.library().Engine(opened, threads, precision)
+
+    outputs = property(lambda self: self._engine.outputs, doc="Width of a row of the result.")
+    threads = property(lambda self: self._engine.threads)
+    isa = property(lambda self: self._engine.isa, doc="The instruction set in use.")
+    precision = property(lambda self: self._engine.precision, doc="f32 or bf16.")
+
+    def normalized(self, images: torch.Tensor, mean: Optional[Sequence[float]] = None, std: Optional[Sequence[float]] = None) -> torch.Tensor:
+        """uint8 images of the model's size, [n, 3, H, W] or [n, H, W, 3], as the model takes them."""
+        if images.dim() == 4 and images.shape[1] != 3 and images.shape[3] == 3:
+            images = images.permute(0, 3, 1, 2)
+        own = self.spec.preprocess
+        if own is None and (mean is None or std is None):
+            raise ValueError(f"{self.name} does not say how its images were normalised; pass normalised float32 images")
+        shape = (1, 3, 1, 1)
+        return (images.float() / 255 - torch.tensor(mean or own.mean).reshape(shape)) / torch.tensor(std or own.std).reshape(shape)
+
+    def __call__(self, images: Any) -> Any:
+        given = torch.as_tensor(images)
+        if given.dtype == torch.uint8:
+            given = self.normalized(given)
+        wanted = [self.spec.in_channels, *self.spec.image_size]
+        if given.dtype != torch.float32 or given.dim() != 4 or list(given.shape[1:]) != wanted:
+            raise ValueError(f"the engine takes float32 (normalised) or uint8 images of [n, {', '.join(map(str, wanted))}], not {str(given.dtype).replace('torch.', '')} {list(given.shape)}")
+        if given.shape[0] == 0:
+            out = torch.empty(0, self.outputs)
+        else:
+            out = from_dlpack(self._engine.run(native.capsule(given.cpu().contiguous())))
+        return out if isinstance(images, torch.Tensor) else out.numpy()

@@ -1,0 +1,218 @@
+"""compress, prune, merge, analyze and evaluate: the program's commands as functions. Each takes a model (a file, a known architecture's name, or a
+module that vitrim.load gave) and images, and gives the program's result document as a dict."""
+
+import json
+import os
+from typing import Any, Callable, Dict, Optional, Sequence, Union
+
+from torch import nn
+
+from . import native
+from .blocks import Model
+from .checkpoint import build
+from .progress import Notifier, Progress
+from .spec import ModelSpec
+
+
+class Result(dict):
+    """A result document (docs: the program's --json). result["paired"]["difference"] is result.paired.difference."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"the result has no '{name}'; it has {', '.join(self)}") from None
+
+
+class CompressedResult(Result):
+    """The result of what makes a model, with the model itself."""
+
+    @property
+    def module(self) -> Model:
+        """The compressed model as a PyTorch module, made anew at every call."""
+        spec, state = native.taken(self._model)
+        return build(spec, state)
+
+
+def _document(text: str, kind=Result):
+    return kind(json.loads(text, object_hook=Result))
+
+
+def _three(value: Any, name: str):
+    values = [value] * 3 if isinstance(value, (int, float)) else [float(v) for v in value]
+    if len(values) != 3:
+        raise ValueError(f"{name} takes one number or three")
+    if name == "std" and not all(v > 0 for v in values):
+        raise ValueError("std must be positive")
+    return [float(v) for v in values]
+
+
+def _preprocessing(spec: ModelSpec, name: str, size, settings: Dict[str, Any], resize: Any) -> Dict[str, Any]:
+    """How images become inputs: the model's own way, with what was given laid over it. Arrays of the model's own size are taken as they are."""
+    mean, std = settings["mean"], settings["std"]
+    if spec.preprocess is None and (mean is None or std is None):
+        raise ValueError(f"{name} does not say how its images were normalised; pass mean and std (0.5 and 0.5 for timm's augreg ViTs, (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225) for DeiT)")
+    side = spec.image_size[0]
+    if spec.image_size[0] != spec.image_size[1]:
+        raise ValueError(f"the model takes images of {spec.image_size[0]} x {spec.image_size[1]} pixels; only square ones can be made from images")
+    own = spec.preprocess
+    out = {"mean": list(own.mean) if own else None, "std": list(own.std) if own else None, "resize": own.resize if own else side * 10 // 9, "crop": side,
+           "interpolation": own.interpolation if own else "bicubic"}
+    if size == (side, side):
+        out["resize"] = None
+    if mean is not None:
+        out["mean"] = _three(mean, "mean")
+    if std is not None:
+        out["std"] = _three(std, "std")
+    if resize is not None:
+        if resize != "none" and not isinstance(resize, int):
+            raise ValueError("resize is the short side in pixels, or 'none'")
+        out["resize"] = None if resize == "none" else resize
+    if settings["interpolation"] is not None:
+        out["interpolation"] = settings["interpolation"]
+    return out
+
+
+_SETTINGS = ("mean", "std", "resize", "interpolation", "classes", "num_heads", "image_size", "precision", "seed", "threads", "batch_size", "max_corrupt", "progress")
+
+
+class _Call:
+    """One call of a job: the opened model and images, and the options that all jobs share."""
+
+    def __init__(self, job: str, model: Any, settings: Dict[str, Any]):
+        for name in settings:
+            if name not in _SETTINGS:
+                raise TypeError(f"{job}() got an unexpected keyword argument '{name}'")
+        self.settings = {name: settings.get(name) for name in _SETTINGS}
+        self.job, self.from_file = job, not isinstance(model, nn.Module)
+        self.notify = Notifier(self.settings["progress"])
+        self.model, self.name = native.open_model(model, self.settings["num_heads"], self.settings["image_size"])
+        self.spec = ModelSpec.from_json(self.model.spec)
+
+    def images(self, images: Any, labels: Any = None, labelled: bool = False):
+        """The library's images and their preprocessing."""
+        opened, size = native.open_images(images, labels, self.settings["classes"] if labelled else None)
+        return opened, _preprocessing(self.spec, self.name, size, self.settings, self.settings["resize"])
+
+    def evaluation(self, images: Any, labels: Any, resize: Any):
+        if images is None:
+            if labels is not None:
+                raise ValueError("eval_labels without eval images")
+            return None, None
+        opened, size = native.open_images(images, labels, self.settings["classes"])
+        return opened, _preprocessing(self.spec, self.name, size, self.settings, resize if resize is not None else self.settings["resize"])
+
+    def options(self, **more: Any) -> Dict[str, Any]:
+        shared = {name: self.settings[name] for name in ("precision", "seed", "threads", "batch_size", "max_corrupt")}
+        told = ", ".join(f"{name}={value!r}" for name, value in more.items() if value is not None and not name.endswith("preprocess") and not callable(value))
+        return {**shared, **more, "model": self.name, "command": f"vitrim.{self.job}({self.name!r}{', ' + told if told else ''})"}
+
+    def run(self, function: Callable, *arguments: Any):
+        with self.notify:
+            return function(*arguments, self.notify)
+
+
+def _check_output(output: Optional[Union[str, "os.PathLike[str]"]], dtype: str) -> Optional[str]:
+    """Long work shall not end at a folder that is missing."""
+    if dtype not in ("same", "f32", "f16", "bf16"):
+        raise ValueError(f"save_dtype must be same, f32, f16 or bf16, not '{dtype}'")
+    if output is None:
+        return None
+    path = os.fspath(output)
+    if not path.endswith(".safetensors"):
+        raise ValueError(f"{path}: checkpoints are written as safetensors; let the name end in .safetensors")
+    native.library().check_writable(path)
+    return path
+
+
+def _finished(call: _Call, made, path: Optional[str], dtype: str) -> CompressedResult:
+    model, text = made
+    result = _document(text, CompressedResult)
+    object.__setattr__(result, "_model", model)
+    if path is not None:
+        if dtype == "same":
+            dtype = native.library().stored_dtype(call.name) if call.from_file else "f32"
+        model.save(path, dtype)
+        result["output"] = path
+    return result
+
+
+def analyze(model: Any, images: Any, *, remove: Union[None, int, str] = None, count: Optional[int] = None, criterion: str = "absorbed", search: str = "beam",
+            beam_width: Optional[int] = None, estimator: str = "diagonal", mask: str = "drop", te_images: Optional[int] = None, both_criteria: bool = False, **settings: Any) -> Result:
+    """Entropy of every layer, transfer entropy of every attention layer, and with `remove` (3 or "25%") the set to take out.
+
+    `count` uses so many of the images, spread over all. `settings` are those of docs/python.md (mean, std, seed, threads, progress, ...).
+    """
+    call = _Call("analyze", model, settings)
+    opened, preprocess = call.images(images)
+    return _document(call.run(native.library().analyze, call.model, opened,
+                              call.options(remove=_text(remove), images=count, criterion=criterion, search=search, beam_width=beam_width, estimator=estimator, mask=mask,
+                                           te_images=te_images, both_criteria=both_criteria, preprocess=preprocess)))
+
+
+def evaluate(model: Any, images: Any, labels: Any = None, **settings: Any) -> Result:
+    """Top-1 with its 95 % interval and top-5 of a model on labelled images. Precision is f32 unless said otherwise."""
+    call = _Call("evaluate", model, {"precision": "f32", **settings})
+    opened, preprocess = call.images(images, labels, labelled=True)
+    return _document(call.run(native.library().evaluate, call.model, opened, call.options(preprocess=preprocess)))
+
+
+def compress(model: Any, images: Any, *, remove: Union[None, int, str] = None, remove_attention: Optional[Sequence[int]] = None, output: Any = None, eval: Any = None,  # noqa: A002
+             eval_labels: Any = None, eval_resize: Any = None, count: Optional[int] = None, save_dtype: str = "same", criterion: str = "absorbed", search: str = "beam",
+             beam_width: Optional[int] = None, estimator: str = "diagonal", mask: str = "drop", te_images: Optional[int] = None, both_criteria: bool = False, absorb: bool = True,
+             epochs: Optional[int] = None, learning_rate: Optional[float] = None, ridge: Optional[float] = None, cls_weight: Optional[float] = None, held_out: Optional[float] = None,
+             flip: Optional[bool] = None, controls: bool = False, random_controls: Optional[int] = None, target_macs: Optional[str] = None, attention_macs: Optional[str] = None,
+             scope: Optional[str] = None, channels_by: Optional[str] = None, indicator_epochs: Optional[int] = None, **settings: Any) -> CompressedResult:
+    """Removes attention layers and lets the MLPs behind them take over their work, on unlabelled calibration images.
+
+    `remove` says how many layers (3 or "25%"), `remove_attention` which. With labelled `eval` images both models are evaluated on them, paired.
+    `output` is the checkpoint to write; result.module is the compressed model as a PyTorch module either way. What the other options mean is
+    said by `vitrim compress --help`; None is its default.
+    """
+    native.library()
+    path = _check_output(output, save_dtype)
+    call = _Call("compress", model, settings)
+    opened, preprocess = call.images(images)
+    evaluation, eval_preprocess = call.evaluation(eval, eval_labels, eval_resize)
+    options = call.options(remove=_text(remove), remove_attention=None if remove_attention is None else [int(layer) for layer in remove_attention], images=count, criterion=criterion,
+                           search=search, beam_width=beam_width, estimator=estimator, mask=mask, te_images=te_images, both_criteria=both_criteria, absorb=absorb, epochs=epochs,
+                           learning_rate=learning_rate, ridge=ridge, cls_weight=cls_weight, held_out=held_out, flip=flip, controls=controls, random_controls=random_controls,
+                           target_macs=target_macs, attention_macs=attention_macs, scope=scope, channels_by=channels_by, indicator_epochs=indicator_epochs, preprocess=preprocess,
+                           eval_preprocess=eval_preprocess)
+    return _finished(call, call.run(native.library().compress, call.model, opened, evaluation, options), path, save_dtype)
+
+
+def prune(model: Any, images: Any, *, attention_macs: Optional[str] = None, target_macs: Optional[str] = None, **options: Any) -> CompressedResult:
+    """Takes channels out of attention (and MLPs) until the target ("65%" or "2.1G") is met, and refits what reads them, on unlabelled images:
+    `vitrim prune --few-shot`. Takes compress()'s options but those that name layers."""
+    for name in ("remove", "remove_attention", "criterion", "search", "controls"):
+        if name in options:
+            raise TypeError(f"prune() got an unexpected keyword argument '{name}'")
+    if (attention_macs is None) == (target_macs is None):
+        raise ValueError("say how far to prune: attention_macs or target_macs, such as '65%'")
+    return compress(model, images, attention_macs=attention_macs, target_macs=target_macs, **options)
+
+
+def merge(model: Any, *, r: Optional[int] = None, schedule: Optional[str] = None, target_macs: Optional[str] = None, start: int = 0, choose: bool = False, step: Optional[int] = None,
+          images: Any = None, count: Optional[int] = 64, output: Any = None, eval: Any = None, eval_labels: Any = None, eval_resize: Any = None,  # noqa: A002
+          save_dtype: str = "same", **settings: Any) -> CompressedResult:
+    """Merges the most alike tokens behind the attention of every block: `r` pairs, a schedule ("1:24" or "8,8,0,16"), or as few as bring the
+    model to `target_macs`; with `choose` where it costs least on `images`."""
+    native.library()
+    if (r is not None) + (schedule is not None) + (target_macs is not None) != 1:
+        raise ValueError("say how much to merge, in one of these ways: r=13, schedule='1:24' or target_macs='60%'")
+    if choose and (target_macs is None or images is None):
+        raise ValueError("choose needs target_macs (how far to go) and images (to choose on)")
+    if start and (schedule is not None or choose):
+        raise ValueError("a schedule says itself where it starts, and choose finds it; leave start out")
+    path = _check_output(output, save_dtype)
+    call = _Call("merge", model, settings)
+    opened, preprocess = (None, None) if images is None else call.images(images)
+    evaluation, eval_preprocess = call.evaluation(eval, eval_labels, eval_resize)
+    options = call.options(schedule=f"{start}:{r}" if r is not None else schedule, target_macs=target_macs, start=None if r is not None else start or None, choose=choose, step=step,
+                           images=count if images is not None else None, preprocess=preprocess, eval_preprocess=eval_preprocess)
+    return _finished(call, call.run(native.library().merge, call.model, opened, evaluation, options), path, save_dtype)
+
+
+def _text(value: Union[None, int, str]) -> Optional[str]:
+    return None if value is None else str(value)

@@ -1,0 +1,83 @@
+"""Token merging as docs/merging.md describes it: between a block's attention and its MLP the most alike tokens become one. Shapes depend on
+the spec alone, and sums are products with one-hot matrices, so that the model can be exported and compiled."""
+
+from typing import NamedTuple, Optional, Tuple
+
+import torch
+from torch import Tensor
+
+
+class Merged(NamedTuple):
+    """What the tokens of a stream stand for; None: nothing was merged yet."""
+    sizes: Optional[Tensor] = None  # [B, N]: how many of the first tokens each token stands for
+    place: Optional[Tensor] = None  # [B, num_tokens]: where each of the first tokens went; only where it was asked for
+
+
+def rows_of(t: Tensor, rows: Tensor) -> Tensor:
+    """rows [B, k] of t [B, N, C]."""
+    return t.gather(1, rows.unsqueeze(-1).expand(-1, -1, t.shape[2]))
+
+
+def _match(metric: Tensor, prefix: int, count: int) -> Tuple[Tensor, Tensor, Tensor]:
+    """Tokens at even places look for the most alike at odd ones. metric [B, N, d] -> even tokens that stay, ascending [B, a - count]; those that
+    go, the most alike first [B, count]; and into which odd one each goes [B, count]."""
+    with torch.no_grad():
+        metric = metric.float()
+        direction = metric / metric.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+        even, odd = direction[:, ::2], direction[:, 1::2]
+        scores = even @ odd.transpose(1, 2)
+        # Tokens before the patches neither go nor take anyone in.
+        fixed = (torch.arange(even.shape[1], device=scores.device) < (prefix + 1) // 2).unsqueeze(1) | (torch.arange(odd.shape[1], device=scores.device) < prefix // 2)
+        best, partner = scores.masked_fill(fixed, -torch.inf).max(dim=-1)
+        order = best.argsort(dim=-1, descending=True)
+        gone = order[:, :count]
+        return order[:, count:].sort(dim=-1).values, gone, partner.gather(1, gone)
+
+
+def _arrange(kept: Tensor, odd: Tensor, prefix: int) -> Tensor:
+    """Prefix tokens first and in their order, then the rest of either half."""
+    first = [(kept, odd)[i % 2][:, i // 2:i // 2 + 1] for i in range(prefix)]
+    return torch.cat([*first, kept[:, (prefix + 1) // 2:], odd[:, prefix // 2:]], 1)
+
+
+def _new_places(kept: Tensor, gone: Tensor, target: Tensor, n: int, prefix: int) -> Tensor:
+    """Where every one of n tokens is now: [B, n]."""
+    odd = torch.arange(1, n, 2, device=kept.device).expand(kept.shape[0], n // 2)
+    left = _arrange(2 * kept, odd, prefix)  # old number of every token that is left
+    count = left.shape[1]
+    # The tokens that are left, then those that went, are all tokens once: the inverse permutation says where each is in that list.
+    listed = torch.cat([left, 2 * gone], 1).argsort(dim=1)
+    ends = torch.cat([torch.arange(count, device=kept.device).expand(kept.shape[0], count), listed.gather(1, 2 * target + 1)], 1)
+    return ends.gather(1, listed)
+
+
+def merge_tokens(y: Tensor, metric: Tensor, prefix: int, count: int, merged: Merged, places: bool = False) -> Tuple[Tensor, Merged]:
+    """Averages the `count` most alike pairs, weighted by their sizes: y [B, N, C], metric [B, N, d] -> [B, N - count, C]. Gradients flow
+    through the averages, not through the matching."""
+    n = y.shape[1]
+    kept, gone, target = _match(metric, prefix, count)
+    sizes = merged.sizes if merged.sizes is not None else torch.ones_like(y[:, :, 0])
+    weighted = torch.cat([y * sizes.unsqueeze(-1), sizes.unsqueeze(-1).to(y.dtype)], 2)  # sums, and what to divide them by
+    even, odd = weighted[:, ::2], weighted[:, 1::2]
+    into = (torch.arange(n // 2, device=y.device).unsqueeze(1) == target.unsqueeze(1)).to(y.dtype)  # [B, odd, count]
+    tokens = _arrange(rows_of(even, kept), odd + into @ rows_of(even, gone), prefix)
+    place = None
+    if places:
+        place = _new_places(kept, gone, target, n, prefix)
+        if merged.place is not None:
+            place = place.gather(1, merged.place)
+    sizes = tokens[:, :, -1].detach()
+    return tokens[:, :, :-1] / sizes.unsqueeze(-1), Merged(sizes, place)
+
+
+def spread_tokens(x: Tensor, merged: Merged) -> Tensor:
+    """Every token back where it began, merged ones repeated: [B, N, C] -> [B, num_tokens, C]."""
+    return x if merged.place is None else rows_of(x, merged.place)
+
+
+def mean_of_tokens(x: Tensor, prefix: int, merged: Merged) -> Tensor:
+    """Mean over all tokens but the prefix, each as often as it counts."""
+    if merged.sizes is None:
+        return x[:, prefix:].mean(1)
+    weights = merged.sizes[:, prefix:].unsqueeze(-1).to(x.dtype)
+    return (x[:, prefix:] * weights).sum(1) / weights.sum(1)

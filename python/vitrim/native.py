@@ -1,0 +1,117 @@
+"""The C++ library (vitrim._library): whether it is there, and models and tensors on their way between it and PyTorch."""
+
+import importlib
+import os
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+
+import torch  # before the library: the LibTorch of this torch is the one that serves both
+from torch import Tensor, nn
+from torch.utils.dlpack import from_dlpack, to_dlpack
+
+from .spec import ModelSpec
+
+_library = None
+_reason: Optional[str] = None
+
+
+def _load() -> None:
+    global _library, _reason
+    if _library is not None or _reason is not None:
+        return
+    try:
+        library = importlib.import_module("vitrim._library")
+    except ModuleNotFoundError as error:
+        if error.name != "vitrim._library":
+            raise
+        _reason = "vitrim was installed without its C++ library: load and save work, everything else needs `pip install ./python` without VITRIM_PYTHON_ONLY"
+        return
+    except ImportError as error:
+        _reason = f"vitrim's C++ library does not fit this torch ({torch.__version__}): install vitrim again with `pip install --force-reinstall --no-deps ./python` ({error})"
+        return
+    if library.TORCH_VERSION != torch.__version__.split("+")[0]:
+        _reason = (f"vitrim's C++ library was built with LibTorch {library.TORCH_VERSION}, but this is torch {torch.__version__}: build vitrim with this torch (VITRIM_TORCH names it), "
+                   "then `pip install --force-reinstall --no-deps ./python`")
+        return
+    _library = library
+
+
+def available() -> bool:
+    _load()
+    return _library is not None
+
+
+def library() -> Any:
+    """The extension; ImportError, with a sentence that says what to do, where it is missing."""
+    _load()
+    if _library is None:
+        raise ImportError(_reason)
+    return _library
+
+
+def capsule(tensor: Tensor) -> Any:
+    return to_dlpack(tensor.detach())
+
+
+def open_model(model: Union[str, "os.PathLike[str]", nn.Module], num_heads: Union[None, int, Sequence[int]] = None,
+               image_size: Optional[int] = None) -> Tuple[Any, str]:
+    """The library's model of a file, a known architecture's name or a module of vitrim's, and what to call it."""
+    from .checkpoint import unwrapped
+
+    if isinstance(model, nn.Module):
+        if num_heads is not None or image_size is not None:
+            raise ValueError("num_heads and image_size are for files; a module says itself what it is")
+        inner = unwrapped(model)
+        state = [(name, capsule(tensor.detach().to("cpu", torch.float32).contiguous())) for name, tensor in inner.state_dict().items()]
+        return library().model_of(inner.spec.to_json(), state), f"a module ({inner.spec.name or inner.spec.family})"
+    name = os.fspath(model)
+    heads = [] if num_heads is None else [num_heads] if isinstance(num_heads, int) else list(num_heads)
+    return library().open_model(name, heads, image_size), name
+
+
+def taken(model: Any) -> Tuple[ModelSpec, Dict[str, Tensor]]:
+    """Spec and weights of the library's model, not copied."""
+    return ModelSpec.from_json(model.spec), {name: from_dlpack(tensor) for name, tensor in model.state()}
+
+
+def read_model(path: str) -> Tuple[ModelSpec, Dict[str, Tensor]]:
+    """Spec and weights of a file that is not vitrim's own, as the program understands it."""
+    return taken(open_model(path)[0])
+
+
+def labels_of(labels: Any) -> List[int]:
+    if labels is None:
+        return []
+    values = labels.tolist() if hasattr(labels, "tolist") else list(labels)
+    if not all(isinstance(value, int) for value in values):
+        raise ValueError("labels must be class indices, one whole number an image")
+    return values
+
+
+def _pixels(images: Any) -> Tensor:
+    """uint8 images [n, 3, H, W] or [n, H, W, 3], NumPy's or torch's, as contiguous [n, H, W, 3]."""
+    pixels = torch.as_tensor(images)
+    if pixels.dtype != torch.uint8:
+        raise ValueError(f"images must be uint8 (0 to 255, before any normalisation), not {str(pixels.dtype).replace('torch.', '')}: the model's preprocessing does the rest")
+    if pixels.dim() != 4 or 3 not in (pixels.shape[1], pixels.shape[3]):
+        raise ValueError(f"images must be [n, height, width, 3] or [n, 3, height, width], not {list(pixels.shape)}")
+    if pixels.shape[3] != 3:
+        pixels = pixels.permute(0, 2, 3, 1)
+    return pixels.cpu().contiguous()
+
+
+def open_images(images: Any, labels: Any = None, classes: Optional[str] = None) -> Tuple[Any, Optional[Tuple[int, int]]]:
+    """The library's data set of: a source as the program takes it (folder, tar shards, .bin file, `synthetic:SPLIT[:COUNT]`), a list of files, or
+    an array; and height and width where all images have the same, known one."""
+    if isinstance(images, (str, os.PathLike)):
+        if labels is not None:
+            raise ValueError("labels come with the images where these are a folder, shards or a file; pass a list of files or an array to give others")
+        return library().open_images(os.fspath(images), classes or ""), None
+    if classes is not None:
+        raise ValueError("classes names the class folders of an image folder; an array or a list of files has labels")
+    numbers = labels_of(labels)
+    if isinstance(images, (list, tuple)) and all(isinstance(item, (str, os.PathLike)) for item in images):
+        return library().file_images([os.fspath(item) for item in images], numbers), None
+    if isinstance(images, (list, tuple)):
+        images = torch.stack([torch.as_tensor(item) for item in images])
+    pixels = _pixels(images)
+    return library().array_images(capsule(pixels), numbers), (pixels.shape[1], pixels.shape[2])

@@ -1,0 +1,231 @@
+"""ModelSpec: an architecture as plain data, as it travels in a checkpoint's metadata. The document's form is the C++ library's
+(include/vitrim/core/model_spec.h): a spec that was read and written again is the same text."""
+
+import dataclasses
+import difflib
+import json
+from typing import Any, List, Optional
+
+from .errors import FormatError
+
+METADATA_KEY = "vitrim.spec"
+VERSION = 1
+
+ATTENTION_KINDS = ("none", "softmax", "window", "focused_linear", "cross_window", "cross_focused_linear")
+FAMILIES = ("vit", "swin", "flatten_swin", "pvt", "pvt_v2", "cswin")
+
+
+def _sometimes(default):
+    """A field that is not written where it says nothing."""
+    return dataclasses.field(default=default, metadata={"unless": default})
+
+
+@dataclasses.dataclass
+class BlockSpec:
+    """One block: y = stream_gain * x + A(LN1 x), z = y + M(LN2 y)."""
+    attention: str
+    embed_dim: int
+    num_heads: int
+    qk_dim: int
+    v_dim: int
+    mlp_dim: int
+    stream_gain: float = 1.0
+    window: int = _sometimes(0)
+    shift: int = _sometimes(0)
+    sr_ratio: int = _sometimes(1)
+    merge: int = _sometimes(0)
+    own_filters: bool = _sometimes(False)
+
+
+@dataclasses.dataclass
+class StageSpec:
+    depth: int
+    embed_dim: int
+
+
+@dataclasses.dataclass
+class PreprocessSpec:
+    """Resize the short side, crop the centre, (x / 255 - mean) / std."""
+    mean: List[float] = dataclasses.field(default_factory=lambda: [0.5, 0.5, 0.5])
+    std: List[float] = dataclasses.field(default_factory=lambda: [0.5, 0.5, 0.5])
+    resize: Optional[int] = None
+    crop: int = 224
+    interpolation: str = "bicubic"
+
+
+@dataclasses.dataclass
+class ModelSpec:
+    """A whole architecture. Defaults are those of timm's VisionTransformer."""
+    family: str = "vit"
+    name: str = ""
+    image_size: List[int] = dataclasses.field(default_factory=lambda: [224, 224])
+    patch_size: int = 16
+    in_channels: int = 3
+    num_classes: int = 1000
+    embed_dim: int = 0
+    class_token: bool = True
+    distillation_token: bool = False
+    register_tokens: int = 0
+    embed_prefix_tokens: bool = True
+    pooling: str = "token"
+    pre_norm: bool = False
+    final_norm: bool = True
+    fc_norm: bool = False
+    qkv_bias: bool = True
+    qk_norm: bool = False
+    layer_scale: bool = False
+    norm_eps: float = 1e-6
+    focusing_factor: int = _sometimes(3)
+    filter_size: int = _sometimes(5)
+    stages: List[StageSpec] = dataclasses.field(default_factory=list, metadata={"unless": []})
+    blocks: List[BlockSpec] = dataclasses.field(default_factory=list)
+    preprocess: Optional[PreprocessSpec] = None
+
+    @property
+    def prefix_tokens(self) -> int:
+        return int(self.class_token) + int(self.distillation_token) + self.register_tokens
+
+    @property
+    def num_stages(self) -> int:
+        return len(self.stages) or 1
+
+    def stage_dim(self, stage: int) -> int:
+        return self.stages[stage].embed_dim if self.stages else self.embed_dim
+
+    def stage_grid(self, stage: int):
+        """Height and width of a stage's map of patch tokens."""
+        return tuple((side // self.patch_size) >> stage for side in self.image_size)
+
+    def stage_blocks(self, stage: int) -> range:
+        """The blocks of a stage."""
+        if not self.stages:
+            return range(len(self.blocks))
+        first = sum(s.depth for s in self.stages[:stage])
+        return range(first, first + self.stages[stage].depth)
+
+    @property
+    def feature_dim(self) -> int:
+        """Width of what the classifier sees."""
+        return self.stage_dim(self.num_stages - 1)
+
+    @property
+    def merges(self) -> bool:
+        return any(block.merge > 0 for block in self.blocks)
+
+    def to_json(self) -> str:
+        return json.dumps({"version": VERSION, **_written(self)}, separators=(",", ":"))
+
+    @staticmethod
+    def from_json(text: str, source: str = "the model spec") -> "ModelSpec":
+        """Raises FormatError, naming `source` and the key, for what is not a spec that this version understands."""
+        try:
+            document = json.loads(text)
+        except ValueError as error:
+            raise FormatError(f"{source}: the model spec is not JSON: {error}") from None
+        if not isinstance(document, dict):
+            raise FormatError(f"{source}: the model spec is not a JSON object")
+        version = document.pop("version", None)
+        if not isinstance(version, int) or not 1 <= version <= VERSION:
+            raise FormatError(f"{source}: version {version} of the model spec is not understood (newest {VERSION}): update vitrim")
+        spec = _read(ModelSpec, document, source, "")
+        _validate(spec, source)
+        return spec
+
+
+_NESTED = {("ModelSpec", "blocks"): BlockSpec, ("ModelSpec", "stages"): StageSpec, ("ModelSpec", "preprocess"): PreprocessSpec}
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_written(item) for item in value]
+    if not dataclasses.is_dataclass(value):
+        return value
+    out = {}
+    for field in dataclasses.fields(value):
+        item = getattr(value, field.name)
+        if "unless" in field.metadata and item == field.metadata["unless"]:
+            continue
+        out[field.name] = _written(item)
+    return out
+
+
+def _read(kind, document, source: str, place: str):
+    if not isinstance(document, dict):
+        raise FormatError(f"{source}: {place or 'the model spec'}: expected an object")
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    for key in document:
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, 1, 0)[0]
+            raise FormatError(f"{source}: {place}{key}: unknown key (the nearest is \"{near}\"); a newer vitrim may have written it: update vitrim")
+    values = {}
+    for name, field in fields.items():
+        if name not in document:
+            if "unless" in field.metadata:
+                continue
+            raise FormatError(f"{source}: {place}{name}: the key is missing")
+        value, nested = document[name], _NESTED.get((kind.__name__, name))
+        if nested and isinstance(value, list):
+            value = [_read(nested, item, source, f"{place}{name}.{i}.") for i, item in enumerate(value)]
+        elif nested and value is not None:
+            value = _read(nested, value, source, f"{place}{name}.")
+        else:
+            _check_type(value, field.type, source, place + name)
+        values[name] = value
+    return kind(**values)
+
+
+_PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+
+
+def _check_type(value, kind, source: str, place: str) -> None:
+    if kind in (List[int], List[float]):
+        if not isinstance(value, list):
+            raise FormatError(f"{source}: {place}: expected a list")
+        for item in value:
+            _check_type(item, kind.__args__[0], source, place)
+        return
+    if kind == Optional[int]:
+        if value is None:
+            return
+        kind = int
+    if kind not in _PLAIN:
+        if value is not None:
+            raise FormatError(f"{source}: {place}: expected nothing or an object")
+        return
+    good = isinstance(value, kind) or (kind is float and isinstance(value, int))
+    if not good or (kind in (int, float) and isinstance(value, bool)):
+        raise FormatError(f"{source}: {place}: expected {_PLAIN[kind]}")
+
+
+def _validate(spec: ModelSpec, source: str) -> None:
+    """What would otherwise end in a confusing failure further on; the C++ library checks more before it writes a spec."""
+    def need(good: bool, what: str) -> None:
+        if not good:
+            raise FormatError(f"{source}: the model spec contradicts itself: {what}")
+
+    need(spec.family in FAMILIES, f"family \"{spec.family}\" is none of {', '.join(FAMILIES)}")
+    need(len(spec.image_size) == 2, "image_size is not height and width")
+    need(spec.pooling in ("token", "average"), f"pooling \"{spec.pooling}\" is neither token nor average")
+    sizes = [spec.patch_size, spec.in_channels, spec.embed_dim, spec.focusing_factor, spec.filter_size, *spec.image_size]
+    need(all(1 <= size <= 2**20 for size in sizes) and 0 <= spec.num_classes <= 2**20 and 0 <= spec.register_tokens <= 2**20, "a size is out of range")
+    need(all(side % spec.patch_size == 0 for side in spec.image_size), "patch_size does not divide image_size")
+    need(len(spec.blocks) > 0, "it has no blocks")
+    need(not spec.stages or sum(stage.depth for stage in spec.stages) == len(spec.blocks), "the stages have other blocks than the model")
+    need(not spec.stages or all(side % (1 << (len(spec.stages) - 1)) == 0 for side in (s // spec.patch_size for s in spec.image_size)), "the map cannot be halved between all stages")
+    need((spec.family == "vit") == (not spec.stages), "a ViT has no stages, every other family has")
+    need(spec.pooling == "average" or spec.class_token, "pooling \"token\" needs class_token")
+    for stage in range(spec.num_stages):
+        for i in spec.stage_blocks(stage):
+            block = spec.blocks[i]
+            need(block.attention in ATTENTION_KINDS, f"block {i}: attention \"{block.attention}\" is unknown")
+            need(block.embed_dim == spec.stage_dim(stage), f"block {i}: embed_dim is not the stage's")
+            need(1 <= block.mlp_dim <= 2**20, f"block {i}: mlp_dim is out of range")
+            widths = (block.num_heads, block.qk_dim, block.v_dim)
+            if block.attention == "none":
+                need(widths == (0, 0, 0) and block.merge == 0, f"block {i}: has no attention but heads or merged tokens")
+            else:
+                need(all(1 <= width <= 2**20 for width in widths), f"block {i}: heads or their widths are out of range")
+                need(block.sr_ratio >= 1 and block.window >= 0 and block.merge >= 0, f"block {i}: a size is negative")
+                need(block.attention != "window" or block.window > 0, f"block {i}: windows without a size")
+                if block.window:
+                    need(all(side % block.window == 0 for side in spec.stage_grid(stage)), f"block {i}: window {block.window} does not divide the map")
