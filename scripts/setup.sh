@@ -164,16 +164,16 @@ vitrim_python() {
   fi
 }
 
-# build PRESET TARGET...: configures where that was never done, or where the LibTorch of then is gone (ninja does it again by itself when
-# a CMake file changes), and builds.
+# build PRESET TARGET [-DNAME=VALUE...]: configures where that was never done, where other values are asked for, or where the LibTorch of then is gone
+# (ninja does it again by itself when a CMake file changes), and builds.
 build() {
-  local preset=$1 folder=$VITRIM_ROOT/build/$1 torch
-  shift
+  local preset=$1 target=$2 folder=$VITRIM_ROOT/build/$1 torch
+  shift 2
   torch=$(sed -n 's/^Torch_DIR:PATH=//p' "$folder/CMakeCache.txt" 2>/dev/null || true)
   if [[ -n $torch && ! -f $torch/TorchConfig.cmake ]]; then
-    (cd "$VITRIM_ROOT" && cmake --fresh --preset "$preset")
-  elif [[ ! -f $folder/build.ninja ]]; then
-    (cd "$VITRIM_ROOT" && cmake --preset "$preset")
+    (cd "$VITRIM_ROOT" && cmake --fresh --preset "$preset" "$@")
+  elif [[ ! -f $folder/build.ninja || $# -gt 0 ]]; then
+    (cd "$VITRIM_ROOT" && cmake --preset "$preset" "$@")
   fi
-  cmake --build "$folder" --parallel "$VITRIM_JOBS" --target "$@"
+  cmake --build "$folder" --parallel "$VITRIM_JOBS" --target "$target"
 }
