@@ -111,7 +111,7 @@ void CommonFlags::write_json(const std::string& text) const {
 }
 
 void ModelFlags::add_to(CLI::App& command) {
-  command.add_option("MODEL", model, "checkpoint (.safetensors, .pth) or the name of a known architecture")->required();
+  command.add_option("MODEL", model, "checkpoint (.safetensors, .pth, model.safetensors.index.json, or a folder with one), or the name of a known architecture")->required();
   command.add_option("--num-heads", num_heads, "attention heads, where the checkpoint does not say; of a model with stages one a stage: 1,2,5,8")
       ->delimiter(',')
       ->allow_extra_args(false)
@@ -181,7 +181,10 @@ PreprocessSpec DataFlags::preprocess(const ModelSpec& spec, const std::string& s
   for (double s : out.std) {
     if (!(s > 0)) throw UsageError("--std must be positive");
   }
-  if (!resize.empty()) out.resize = parse_resize(resize);
+  if (!resize.empty()) {
+    out.resize = parse_resize(resize);
+    out.squash = false;
+  }
   if (crop > 0) out.crop = crop;
   if (!interpolation.empty()) out.interpolation = interpolation == "bilinear" ? Interpolation::kBilinear : Interpolation::kBicubic;
   if (out.crop != spec.image_size[0] || out.crop != spec.image_size[1]) {

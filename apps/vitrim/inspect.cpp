@@ -46,6 +46,34 @@ ordered_json describe(const ModelSpec& spec) {
   return out;
 }
 
+// What the blocks' table does not show.
+ordered_json describe_whole(const ModelSpec& spec, const std::vector<std::string>& said) {
+  ordered_json out = ordered_json::parse(to_json(spec));
+  out.erase("version");
+  out.erase("blocks");
+  out["from"] = said;
+  return out;
+}
+
+void print_whole(const ModelSpec& spec, const std::vector<std::string>& said) {
+  for (const std::string& line : said) std::printf("  %s\n", line.c_str());
+  const char* pooled = spec.pooling == Pooling::kToken ? "class token" : spec.pooling == Pooling::kAverage ? "average of patch tokens" : "class token and average of patch tokens";
+  std::printf("  family %s, %s%s, norm epsilon %g, output from the %s\n", spec.family.c_str(), activation_name(spec.activation).c_str(),
+              spec.gated_mlp ? " with a gate" : "", spec.norm_eps, pooled);
+  if (spec.preprocess) {
+    const PreprocessSpec& p = *spec.preprocess;
+    const std::string resized = !p.resize ? "not resized" : std::string(p.squash ? "squashed to " : "short side to ") + std::to_string(*p.resize);
+    std::printf("  images: %s (%s), cropped to %lld, mean %g %g %g, std %g %g %g\n", resized.c_str(),
+                p.interpolation == Interpolation::kBilinear ? "bilinear" : "bicubic", static_cast<long long>(p.crop), p.mean[0], p.mean[1], p.mean[2], p.std[0],
+                p.std[1], p.std[2]);
+  }
+  if (!spec.class_names.empty()) {
+    std::string names;
+    for (size_t i = 0; i < std::min<size_t>(spec.class_names.size(), 4); ++i) names += (i ? "; " : "") + spec.class_names[i];
+    std::printf("  classes: %s%s\n", names.c_str(), spec.class_names.size() > 4 ? "; ..." : "");
+  }
+}
+
 void print(const ModelSpec& spec, const std::string& title) {
   const eval::ModelCost cost = eval::count_cost(spec);
   std::printf("%s: %s parameters, %s MACs, image %lld x %lld, patch %lld, %lld tokens, %lld classes\n", title.c_str(),
@@ -77,7 +105,8 @@ void run(const InspectFlags& flags) {
   if (flags.list) return list_known(flags.common);
   if (flags.model.model.empty()) throw UsageError("MODEL is required: a checkpoint or a known name; --list shows the names");
   if (!flags.write_spec.empty()) check_writable(flags.write_spec);
-  const ModelSpec spec = model::load_spec(flags.model.model, flags.model.hints());
+  std::vector<std::string> said;
+  const ModelSpec spec = model::load_spec(flags.model.model, flags.model.hints(), &said);
   std::vector<int> layers;
   ModelSpec left;
   if (!flags.remove.empty()) {
@@ -85,7 +114,11 @@ void run(const InspectFlags& flags) {
     left = surgery::remove_attention(spec, layers);
   }
   ordered_json out = describe(spec);
-  if (flags.common.speaks()) print(spec, flags.model.model);
+  out["model"] = describe_whole(spec, said);
+  if (flags.common.speaks()) {
+    print(spec, flags.model.model);
+    print_whole(spec, said);
+  }
   if (!flags.remove.empty()) {
     const eval::ModelCost before = eval::count_cost(spec), after = eval::count_cost(left);
     auto change = [](int64_t b, int64_t a) { return static_cast<double>(a - b) / static_cast<double>(b); };

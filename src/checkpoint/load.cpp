@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <filesystem>
 #include <string_view>
 
 #include "checkpoint/mapped_file.h"
+#include "checkpoint/shards.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
 
@@ -12,7 +14,7 @@ namespace {
 
 using namespace std::string_view_literals;
 
-enum class FileKind { kSafetensors, kPth, kUnknown };
+enum class FileKind { kSafetensors, kPth, kIndex, kUnknown };
 
 struct Signature {
   std::string_view bytes;
@@ -41,36 +43,38 @@ FileKind kind_of(std::string_view start) {
   if (start.starts_with("PK"sv)) return FileKind::kPth;
   if (start.size() > 1 && start[0] == '\x80' && start[1] >= 2 && start[1] <= 5)
     return FileKind::kPth;  // a bare pickle
+  if (start.starts_with('{')) return FileKind::kIndex;
   return FileKind::kUnknown;
+}
+
+/// Throws where the file is none of these.
+FileKind look(const std::string& path) {
+  const auto file = MappedFile::open(path);
+  const std::string_view start(reinterpret_cast<const char*>(file->data()),
+                               std::min<size_t>(file->size(), 32));
+  const FileKind kind = kind_of(start);
+  if (kind != FileKind::kUnknown) return kind;
+  for (const Signature& stranger : kStrangers)
+    if (start.starts_with(stranger.bytes)) throw FormatError(path, "byte 0", stranger.what);
+  // The name may say what was meant, and that reader says best what is wrong with it.
+  if (path.ends_with(".safetensors")) return FileKind::kSafetensors;
+  throw FormatError(path, "byte 0",
+                    "this is neither a safetensors file nor a zip archive written by torch.save; name a "
+                    ".safetensors or .pth checkpoint");
 }
 
 }  // namespace
 
+StateDict load_file(const std::string& path) {
+  const FileKind kind = look(path);
+  if (kind == FileKind::kIndex) throw FormatError(path, "byte 0", "this is text (JSON), not a checkpoint; download the file again");
+  return kind == FileKind::kSafetensors ? load_safetensors(path) : load_pth(path);
+}
+
 StateDict load(const std::string& path) {
-  FileKind kind = FileKind::kUnknown;
-  {
-    const auto file = MappedFile::open(path);
-    const std::string_view start(reinterpret_cast<const char*>(file->data()),
-                                 std::min<size_t>(file->size(), 32));
-    kind = kind_of(start);
-    if (kind == FileKind::kUnknown) {
-      for (const Signature& stranger : kStrangers)
-        if (start.starts_with(stranger.bytes)) throw FormatError(path, "byte 0", stranger.what);
-      // The name may say what was meant, and that reader says best what is wrong with it.
-      if (path.ends_with(".safetensors")) kind = FileKind::kSafetensors;
-    }
-  }
-  switch (kind) {
-    case FileKind::kSafetensors:
-      return load_safetensors(path);
-    case FileKind::kPth:
-      return load_pth(path);
-    case FileKind::kUnknown:
-      break;
-  }
-  throw FormatError(path, "byte 0",
-                    "this is neither a safetensors file nor a zip archive written by torch.save; name a "
-                    ".safetensors or .pth checkpoint");
+  std::error_code failed;
+  if (std::filesystem::is_directory(path, failed)) return load(checkpoint_in(path));
+  return look(path) == FileKind::kIndex ? load_shards(path) : load_file(path);
 }
 
 }  // namespace vitrim::checkpoint

@@ -63,6 +63,11 @@ class Writer {
   void unless(const std::string& name, const T& value, const T& usual) {
     if (!(value == usual)) (*this)(name, value);
   }
+  /// A field that is not there where `said` is false; its value is then the member's own default.
+  template <typename T>
+  void when(bool said, const std::string& name, const T& value) {
+    if (said) (*this)(name, value);
+  }
   /// An object inside, whose fields `list` names to the f that it is given.
   template <typename List>
   void group(const std::string& name, const List& list) {
@@ -94,6 +99,10 @@ class Reader : public Object {
   template <typename T>
   void unless(const std::string& name, T& value, const T& usual) {
     value = usual;
+    if (has(name)) get(name, value);
+  }
+  template <typename T>
+  void when(bool, const std::string& name, T&& value) {
     if (has(name)) get(name, value);
   }
   template <typename List>

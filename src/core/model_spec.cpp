@@ -153,7 +153,13 @@ void validate(const ModelSpec& spec) {
   check_range("", "embed_dim", spec.embed_dim, 1);
   check_range("", "register_tokens", spec.register_tokens, 0);
   if (spec.distillation_token && !spec.class_token) fail("distillation_token needs class_token");
-  if (spec.pooling == Pooling::kToken && !spec.class_token) fail("pooling \"token\" needs class_token");
+  if (spec.pooling != Pooling::kAverage && !spec.class_token) fail("pooling by the class token needs class_token");
+  if (spec.pooling == Pooling::kTokenAndAverage && (spec.distillation_token || spec.fc_norm)) {
+    fail("pooling \"token_and_average\" goes with neither distillation_token nor fc_norm");
+  }
+  if (!spec.class_names.empty() && static_cast<int64_t>(spec.class_names.size()) != spec.num_classes) {
+    fail(std::to_string(spec.class_names.size()) + " class_names for " + std::to_string(spec.num_classes) + " classes");
+  }
   if (!std::isfinite(spec.norm_eps) || spec.norm_eps <= 0) fail("norm_eps is not positive");
   check_range("", "focusing_factor", spec.focusing_factor, 1);
   check_range("", "filter_size", spec.filter_size, 1);
@@ -167,6 +173,7 @@ void validate(const ModelSpec& spec) {
       if (!plain || block.sr_ratio != 1) fail("family vit knows plain softmax attention only");
     }
   }
+  if (spec.family != "vit" && spec.gated_mlp) fail("only family vit has gated_mlp");
   if (spec.family == "cswin" && spec.patch_size != 4) fail("family cswin has patch_size 4");
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     validate_block(spec.blocks[static_cast<size_t>(i)], "block " + std::to_string(i) + ": ", spec.stage_dim(spec.position(i).stage),

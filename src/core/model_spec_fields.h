@@ -16,7 +16,12 @@ inline const Names<AttentionKind> kAttentionNames = {{"none", AttentionKind::kNo
                                                      {"focused_linear", AttentionKind::kFocusedLinear},
                                                      {"cross_window", AttentionKind::kCrossWindow},
                                                      {"cross_focused_linear", AttentionKind::kCrossFocusedLinear}};
-inline const Names<Pooling> kPoolingNames = {{"token", Pooling::kToken}, {"average", Pooling::kAverage}};
+inline const Names<Pooling> kPoolingNames = {{"token", Pooling::kToken}, {"average", Pooling::kAverage}, {"token_and_average", Pooling::kTokenAndAverage}};
+inline const Names<Activation> kActivationNames = {{"gelu", Activation::kGelu},
+                                                   {"gelu_tanh", Activation::kGeluTanh},
+                                                   {"quick_gelu", Activation::kQuickGelu},
+                                                   {"relu", Activation::kRelu},
+                                                   {"silu", Activation::kSilu}};
 inline const Names<Interpolation> kInterpolationNames = {{"bicubic", Interpolation::kBicubic},
                                                          {"bilinear", Interpolation::kBilinear}};
 
@@ -84,6 +89,7 @@ void fields(auto& f, json::Is<PreprocessSpec> auto& preprocess) {
   f("resize", preprocess.resize);
   f("crop", preprocess.crop);
   f("interpolation", Named{preprocess.interpolation, kInterpolationNames});
+  f.unless("squash", preprocess.squash, false);
 }
 
 void fields(auto& f, json::Is<ModelSpec> auto& spec) {
@@ -108,11 +114,14 @@ void fields(auto& f, json::Is<ModelSpec> auto& spec) {
   f("qk_norm", spec.qk_norm);
   f("layer_scale", spec.layer_scale);
   f("norm_eps", spec.norm_eps);
+  f.when(spec.activation != Activation::kGelu, "activation", Named{spec.activation, kActivationNames});
+  f.unless("gated_mlp", spec.gated_mlp, false);
   f.unless("focusing_factor", spec.focusing_factor, int64_t{3});
   f.unless("filter_size", spec.filter_size, int64_t{5});
   f.unless("stages", spec.stages, std::vector<StageSpec>{});
   f("blocks", spec.blocks);
   f("preprocess", spec.preprocess);
+  f.unless("class_names", spec.class_names, std::vector<std::string>{});
 }
 
 }  // namespace vitrim

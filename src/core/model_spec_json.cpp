@@ -26,6 +26,7 @@ void read(const Json& json, const Place& place, SpecVersion) {
 }
 
 std::string attention_name(AttentionKind kind) { return write(Named{kind, kAttentionNames}); }
+std::string activation_name(Activation activation) { return write(Named{activation, kActivationNames}); }
 
 std::string to_json(const ModelSpec& spec) { return json::dump(json::write(spec), -1); }
 

@@ -29,8 +29,10 @@ Image crop_to_input(const Image& image, const PreprocessSpec& preprocess, const 
     return resize(crop(image, window), side, side, preprocess.interpolation);
   }
   if (options.padding == 0) return data::preprocess(image, preprocess);
-  const Image resized =
-      preprocess.resize ? resize_short_side(image, *preprocess.resize, preprocess.interpolation) : image;
+  const Image resized = !preprocess.resize ? image
+                        : preprocess.squash
+                            ? resize(image, *preprocess.resize, *preprocess.resize, preprocess.interpolation)
+                            : resize_short_side(image, *preprocess.resize, preprocess.interpolation);
   const int64_t top = random_begin(resized.height, side, options.padding, random);
   const int64_t left = random_begin(resized.width, side, options.padding, random);
   return crop(resized, {top, left, side, side});

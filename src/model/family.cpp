@@ -110,7 +110,7 @@ void add_block(const ModelSpec& spec, const Family& family, int index, std::vect
   }
   label(Part::kAttention);
   add_norm(out, prefix + "norm2", dim);
-  add_linear(out, prefix + "mlp.fc1", block.mlp_dim, dim);
+  add_linear(out, prefix + "mlp.fc1", spec.fc1_rows(index), dim);
   if (family.mlp_convolution()) add_convolution(out, prefix + "mlp.dwconv.dwconv", block.mlp_dim, 1, 3);
   add_linear(out, prefix + "mlp.fc2", dim, block.mlp_dim);
   if (spec.layer_scale) out.push_back({prefix + "ls2.gamma", {dim}});
@@ -151,8 +151,9 @@ std::vector<ChannelSlice> channel_slices(const ModelSpec& spec, int index) {
   const BlockSpec& block = spec.blocks[static_cast<size_t>(index)];
   std::vector<ChannelSlice> out;
   const std::string prefix = block_prefix(spec, index);
-  for (const char* name : {"mlp.fc1.weight", "mlp.fc1.bias"})
-    out.push_back({prefix + name, 0, 0, ChannelGroup::kMlp});
+  for (const char* name : {"mlp.fc1.weight", "mlp.fc1.bias"}) {
+    for (int64_t from = 0; from < spec.fc1_rows(index); from += block.mlp_dim) out.push_back({prefix + name, 0, from, ChannelGroup::kMlp});
+  }
   if (has_mlp_convolution(spec)) {
     for (const char* name : {"mlp.dwconv.dwconv.weight", "mlp.dwconv.dwconv.bias"})
       out.push_back({prefix + name, 0, 0, ChannelGroup::kMlp});
@@ -199,7 +200,7 @@ int64_t attention_macs(const ModelSpec& spec, int index) {
 int64_t mlp_macs(const ModelSpec& spec, int index) {
   const BlockSpec& block = spec.blocks[static_cast<size_t>(index)];
   const int64_t convolution = has_mlp_convolution(spec) ? 9 * block.mlp_dim : 0;
-  return spec.mlp_tokens(index) * (2 * block.embed_dim * block.mlp_dim + convolution);
+  return spec.mlp_tokens(index) * (block.embed_dim * (spec.fc1_rows(index) + block.mlp_dim) + convolution);
 }
 
 int64_t embedding_macs(const ModelSpec& spec) {

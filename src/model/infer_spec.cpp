@@ -8,6 +8,7 @@
 
 #include "model/family.h"
 #include "model/infer.h"
+#include "model/names.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
 
@@ -128,9 +129,11 @@ ModelSpec infer_spec(const checkpoint::StateDict& state, const LoadHints& hints)
       if (!inferred) inferred = family->infer(state, hints);
     }
     if (!inferred) {
+      std::string first;
+      for (size_t i = 0; i < std::min<size_t>(state.size(), 4); ++i) first += (i ? ", " : "") + state.entries()[i].first;
       refuse(state, "",
-             "its tensors are those of no known architecture (ViT and DeiT, Swin with timm's names; PVT, PVTv2, CSwin and FLatten's models with "
-             "FLatten-Transformer's)");
+             "its tensors (" + (state.size() == 0 ? "none" : first + (state.size() > 4 ? ", ..." : "")) +
+                 ") are those of no known architecture; tried were " + families_tried() + "; docs/checkpoints.md says more");
     }
     spec = std::move(*inferred);
   }

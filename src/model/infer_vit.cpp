@@ -36,7 +36,7 @@ int64_t infer_heads(const checkpoint::StateDict& state, const LoadHints& hints, 
 BlockSpec infer_block(const checkpoint::StateDict& state, const std::string& prefix, int64_t embed_dim, int64_t heads) {
   BlockSpec block;
   block.embed_dim = embed_dim;
-  block.mlp_dim = need(state, prefix + ".mlp.fc1.weight", 2).size(0);
+  block.mlp_dim = need(state, prefix + ".mlp.fc2.weight", 2).size(1);
   if (!state.contains(prefix + ".attn.qkv.weight")) {
     block.attention = AttentionKind::kNone;
     return block;
@@ -51,6 +51,21 @@ BlockSpec infer_block(const checkpoint::StateDict& state, const std::string& pre
   block.v_dim = values / heads;
   block.qk_dim = (rows - values) / (2 * heads);
   return block;
+}
+
+// Whether the MLPs have a gate: then fc1 makes two units for each that fc2 reads.
+bool infer_gates(const checkpoint::StateDict& state, const ModelSpec& spec) {
+  bool gated = false;
+  for (size_t i = 0; i < spec.blocks.size(); ++i) {
+    const std::string name = "blocks." + std::to_string(i) + ".mlp.fc1.weight";
+    const int64_t rows = need(state, name, 2).size(0), read = spec.blocks[i].mlp_dim;
+    const bool twice = rows == 2 * read;
+    if ((rows != read && !twice) || (i > 0 && twice != gated)) {
+      refuse(state, name, "makes " + std::to_string(rows) + " hidden units and fc2 reads " + std::to_string(read) + ", which fits neither a plain MLP nor a gated one");
+    }
+    gated = twice;
+  }
+  return gated;
 }
 
 // How position embedding, prefix tokens and image size hang together.
@@ -94,6 +109,7 @@ std::optional<ModelSpec> infer_vit(const checkpoint::StateDict& state, const Loa
   if (spec.fc_norm && !spec.final_norm) spec.pooling = Pooling::kAverage;
   spec.layer_scale = state.contains("blocks.0.ls2.gamma");
   spec.num_classes = state.contains("head.weight") ? need(state, "head.weight", 2).size(0) : 0;
+  if (spec.num_classes > 0 && spec.class_token && state.at("head.weight").size(1) == 2 * spec.embed_dim) spec.pooling = Pooling::kTokenAndAverage;
   const int64_t depth = count_blocks(state);
   if (depth == 0 || depth > 1000) refuse(state, "blocks", "found " + std::to_string(depth) + " blocks");
   spec.qkv_bias = spec.qk_norm = false;
@@ -109,6 +125,8 @@ std::optional<ModelSpec> infer_vit(const checkpoint::StateDict& state, const Loa
   for (int64_t i = 0; i < depth; ++i) {
     spec.blocks.push_back(infer_block(state, "blocks." + std::to_string(i), spec.embed_dim, heads));
   }
+  spec.gated_mlp = infer_gates(state, spec);
+  if (spec.gated_mlp) spec.activation = Activation::kSilu;
   if (const auto eps = as_number(metadata_value(state, {"norm_eps", "eps"}))) spec.norm_eps = *eps;
   spec.preprocess = infer_preprocess(state, spec.image_size[0]);
   return spec;

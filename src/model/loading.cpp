@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "model/infer.h"
+#include "model/open.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
@@ -32,6 +33,15 @@ ModelSpec named_spec(const std::string& source, const LoadHints& hints) {
   return spec;
 }
 
+std::unique_ptr<Model> make_model(const OpenedCheckpoint& opened) {
+  if (!opened.foreign) return model::make_model(opened.spec, opened.weights);
+  try {
+    return model::make_model(opened.spec, opened.weights);
+  } catch (const FormatError& error) {
+    throw Error(std::string(error.what()) + " (under vitrim's names; the file's are those of " + opened.names + ")");
+  }
+}
+
 void warn_of_random_weights(const std::string& source) { log_warning("'" + source + "' names an architecture, no file: its weights are random"); }
 
 }  // namespace
@@ -42,32 +52,32 @@ std::unique_ptr<Model> load_model(const std::string& source, const LoadHints& hi
     warn_of_random_weights(source);
     return make_random_model(spec, 0);
   }
-  const checkpoint::StateDict state = checkpoint::unwrap(checkpoint::load(source));
-  return make_model(infer_spec(state, hints), state);
+  return make_model(open_checkpoint(source, hints));
 }
 
 std::unique_ptr<Model> load_model_with_new_head(const std::string& source, int64_t classes, uint64_t seed, const LoadHints& hints) {
-  ModelSpec spec;
-  checkpoint::StateDict state;
+  OpenedCheckpoint opened;
   if (means_architecture(source)) {
-    spec = named_spec(source, hints);
+    opened.spec = named_spec(source, hints);
     warn_of_random_weights(source);
   } else {
-    state = checkpoint::unwrap(checkpoint::load(source));
-    spec = infer_spec(state, hints);
+    opened = open_checkpoint(source, hints);
   }
-  spec.num_classes = classes;
-  auto random = make_random_model(spec, seed);
-  if (state.size() == 0) return random;
-  for (const ParameterInfo& info : parameter_layout(spec)) {
-    if (info.part == Part::kClassifier) state.set(info.name, random->parameter(info.name));
+  opened.spec.num_classes = classes;
+  opened.spec.class_names.clear();
+  auto random = make_random_model(opened.spec, seed);
+  if (opened.weights.size() == 0) return random;
+  for (const ParameterInfo& info : parameter_layout(opened.spec)) {
+    if (info.part == Part::kClassifier) opened.weights.set(info.name, random->parameter(info.name));
   }
-  return make_model(spec, state);
+  return make_model(opened);
 }
 
-ModelSpec load_spec(const std::string& source, const LoadHints& hints) {
+ModelSpec load_spec(const std::string& source, const LoadHints& hints, std::vector<std::string>* said) {
   if (means_architecture(source)) return named_spec(source, hints);
-  return infer_spec(checkpoint::unwrap(checkpoint::load(source)), hints);
+  OpenedCheckpoint opened = open_checkpoint(source, hints);
+  if (said) *said = std::move(opened.said);
+  return opened.spec;
 }
 
 at::ScalarType stored_dtype(const std::string& source) {

@@ -154,13 +154,35 @@ at::Tensor Model::run_block_at(int index, const at::Tensor& input, const at::Ten
   return run_mlp(index, y, trace, {});
 }
 
+namespace {
+
+at::Tensor activated(Activation kind, const at::Tensor& x) {
+  switch (kind) {
+    case Activation::kGelu: return at::gelu(x);
+    case Activation::kGeluTanh: return at::gelu(x, "tanh");
+    case Activation::kQuickGelu: return x * at::sigmoid(x * 1.702);
+    case Activation::kRelu: return at::relu(x);
+    case Activation::kSilu: break;
+  }
+  return at::silu(x);
+}
+
+// fc1's output -> what fc2 reads.
+at::Tensor activate(const ModelSpec& spec, const at::Tensor& hidden) {
+  if (!spec.gated_mlp) return activated(spec.activation, hidden);
+  const std::vector<at::Tensor> halves = hidden.chunk(2, -1);
+  return activated(spec.activation, halves[0]) * halves[1];
+}
+
+}  // namespace
+
 at::Tensor Model::run_mlp(int index, const at::Tensor& y, BlockTrace* trace, const DropPath& drop) const {
   const std::string& prefix = prefixes_[static_cast<size_t>(index)];
   at::Tensor hidden = linear(layer_norm(y, prefix + "norm2"), prefix + "mlp.fc1");
   if (family_.mlp_convolution()) {
     hidden = convolution(to_planes(hidden, spec_.block_grid(index)), prefix + "mlp.dwconv.dwconv", 1, 1, hidden.size(2)).flatten(2).transpose(1, 2);
   }
-  hidden = at::gelu(hidden);
+  hidden = activate(spec_, hidden);
   if (gates(index).mlp.defined()) hidden = hidden * flat_gate(gates(index).mlp, hidden);
   at::Tensor branch = linear(hidden, prefix + "mlp.fc2");
   if (spec_.layer_scale) branch = branch * parameter(prefix + "ls2.gamma");

@@ -56,7 +56,7 @@ class Vit : public Family {
     const ModelSpec& spec = model.spec();
     const at::Tensor normed = spec.final_norm ? model.layer_norm(x, "norm") : x;
     Output out;
-    out.features = spec.pooling == Pooling::kToken ? normed.select(1, 0) : mean_of_tokens(normed, spec.prefix_tokens(), merged);
+    out.features = pool(spec, normed, merged);
     if (spec.fc_norm) out.features = model.layer_norm(out.features, "fc_norm");
     if (spec.num_classes == 0) return out;
     out.logits = model.linear(out.features, "head").to(at::kFloat);
@@ -84,6 +84,11 @@ class Vit : public Family {
   std::optional<ModelSpec> infer(const checkpoint::StateDict& state, const LoadHints& hints) const override { return infer_vit(state, hints); }
 
  private:
+  static at::Tensor pool(const ModelSpec& spec, const at::Tensor& normed, const MergedTokens& merged) {
+    if (spec.pooling == Pooling::kToken) return normed.select(1, 0);
+    const at::Tensor mean = mean_of_tokens(normed, spec.prefix_tokens(), merged);
+    return spec.pooling == Pooling::kAverage ? mean : at::cat({normed.select(1, 0), mean}, 1);
+  }
   static int64_t embedded_prefix(const ModelSpec& spec) { return spec.embed_prefix_tokens ? spec.prefix_tokens() : 0; }
 };
 

@@ -167,6 +167,9 @@ int64_t executed_macs(const ModelSpec& spec) {
 
 std::string why_not(const ModelSpec& spec) {
   if (spec.family != "vit") return "the native engine runs ViTs and DeiTs, not family " + spec.family + "; use LibTorch's path";
+  if (spec.gated_mlp) return "the native engine has no gated MLPs (SwiGLU); use LibTorch's path";
+  if (spec.activation != Activation::kGelu) return "the native engine computes GELU, not " + activation_name(spec.activation) + "; use LibTorch's path";
+  if (spec.pooling == Pooling::kTokenAndAverage) return "the native engine has no classifier over class token and average together; use LibTorch's path";
   return "";
 }
 

@@ -41,9 +41,10 @@ ModelSpec unusual() {
   spec.qk_norm = true;
   spec.layer_scale = true;
   spec.norm_eps = 0.1 + 0.2;
+  spec.activation = Activation::kQuickGelu;
   spec.blocks.push_back({AttentionKind::kSoftmax, 48, 3, 5, 7, 11, 1.0});
   spec.blocks.push_back({AttentionKind::kNone, 48, 0, 0, 0, 13, 2.0});
-  spec.preprocess = PreprocessSpec{{0.1, 0.2, 1.0 / 3}, {0.4, 0.5, 0.6}, 256, 96, Interpolation::kBilinear};
+  spec.preprocess = PreprocessSpec{{0.1, 0.2, 1.0 / 3}, {0.4, 0.5, 0.6}, 256, 96, Interpolation::kBilinear, /*squash=*/true};
   return spec;
 }
 
@@ -63,6 +64,24 @@ TEST(ModelSpecJson, RoundTrip) {
   EXPECT_EQ(model_spec_from_json(to_json(odd), "x"), odd);
   odd.preprocess->resize.reset();
   EXPECT_EQ(model_spec_from_json(to_json(odd), "x"), odd);
+}
+
+TEST(ModelSpecJson, WhatFewModelsHaveIsWrittenWhereItIs) {
+  ModelSpec spec = vit_tiny();
+  for (const char* key : {"activation", "gated_mlp", "class_names", "squash"}) EXPECT_FALSE(contains(to_json(spec), key));
+  spec.activation = Activation::kSilu;
+  spec.gated_mlp = true;
+  spec.pooling = Pooling::kTokenAndAverage;
+  spec.num_classes = 2;
+  spec.class_names = {"cat", "dog"};
+  EXPECT_EQ(model_spec_from_json(to_json(spec), "x"), spec);
+  EXPECT_EQ(spec.feature_dim(), 2 * 192);
+  EXPECT_EQ(spec.fc1_rows(3), 2 * 768);
+  EXPECT_TRUE(contains(rejection(replaced(to_json(spec), "\"cat\",", "")), "1 class_names for 2 classes"));
+  EXPECT_TRUE(contains(rejection(replaced(to_json(spec), "\"silu\"", "\"slu\"")), "did you mean \"silu\"?"));
+  spec.class_names.clear();
+  spec.distillation_token = true;
+  EXPECT_THROW(validate(spec), std::invalid_argument);
 }
 
 TEST(ModelSpecJson, IsCompactWithEnumsAsText) {

@@ -50,6 +50,17 @@ TEST(CenterCrop, PadsWithZerosSmallerHalfFirst) {
   EXPECT_THROW(center_crop(coordinates(3, 3), 0), std::invalid_argument);
 }
 
+TEST(Preprocess, SquashesWhereAsked) {
+  PreprocessSpec spec;
+  spec.crop = 16;
+  spec.resize = 20;
+  spec.squash = true;
+  const Image image = pattern(40, 60);
+  EXPECT_EQ(preprocess(image, spec).pixels, center_crop(resize(image, 20, 20, spec.interpolation), 16).pixels);
+  spec.squash = false;
+  EXPECT_EQ(preprocess(image, spec).pixels, center_crop(resize(image, 20, 30, spec.interpolation), 16).pixels);
+}
+
 TEST(Preprocess, ResizesOnlyWhereAsked) {
   PreprocessSpec spec;
   spec.crop = 16;

@@ -82,6 +82,17 @@ inline std::vector<Variant> variants(int64_t depth = 4) {
   add("distilled").distillation_token = true;
   add("no_qkv_bias").qkv_bias = false;
   add("pre_norm").pre_norm = true;
+  {
+    ModelSpec& spec = add("swiglu");
+    spec.gated_mlp = spec.layer_scale = true;
+    spec.activation = Activation::kSilu;
+  }
+  {
+    ModelSpec& spec = add("clip");
+    spec.pre_norm = true;
+    spec.activation = Activation::kQuickGelu;
+  }
+  add("token_and_average").pooling = Pooling::kTokenAndAverage;
   for (const char* family : {"swin", "flatten_swin", "pvt", "pvt_v2", "cswin"}) out.push_back({family, staged_spec(family, depth)});
   return out;
 }

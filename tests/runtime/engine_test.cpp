@@ -58,7 +58,7 @@ std::unique_ptr<Engine::Implementation> engine_of(const model::Model& model, int
 std::vector<test::Variant> vit_variants() {
   std::vector<test::Variant> out;
   for (const test::Variant& v : test::variants()) {
-    if (v.spec.family == "vit") out.push_back(v);
+    if (runtime::why_not(v.spec).empty()) out.push_back(v);
   }
   const size_t plain = out.size();
   for (size_t i = 0; i < plain; ++i) {
@@ -197,6 +197,10 @@ TEST(Engine, SaysWhatItHoldsAndWhatItCanNot) {
   EXPECT_EQ(engine.outputs(), 10);
   EXPECT_GT(engine.weight_bytes(), 2 * 4 * (64 * 32 * 2 + 4 * 32 * 32));
   EXPECT_NE(runtime::why_not(test::staged_spec("swin")), "");
+  for (const auto& [name, reason] : {std::pair{"swiglu", "gated"}, {"clip", "quick_gelu"}, {"token_and_average", "average together"}}) {
+    EXPECT_NE(runtime::why_not(test::variant(name)).find(reason), std::string::npos) << name;
+    EXPECT_THROW(Engine(test::variant(name), test::lively_weights(test::variant(name), 1), {}), std::invalid_argument);
+  }
   EXPECT_THROW(Engine(test::staged_spec("swin"), {}, {}), std::invalid_argument);
   EXPECT_THROW(Engine(model->spec(), model->parameters(), {0, Precision::kF32}), std::invalid_argument);
   EXPECT_THROW(Engine(model->spec(), {}, {}), FormatError);

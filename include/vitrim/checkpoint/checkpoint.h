@@ -8,8 +8,10 @@
 
 namespace vitrim::checkpoint {
 
-/// Reads `.safetensors` or `.pth`/`.pt`/`.bin`, told apart by content. Throws vitrim::Error where the file can't be opened (a folder, no
-/// permission, missing: with the nearest existing names), FormatError where its content is wrong.
+/// Reads `.safetensors` or `.pth`/`.pt`/`.bin`, told apart by content; the files that an index (`model.safetensors.index.json`) names; or what a folder
+/// holds under the usual names (model.safetensors, model.safetensors.index.json, pytorch_model.bin). The result's `path` is the file that was
+/// read. Throws vitrim::Error where the file can't be opened (no permission, missing: with the nearest existing names), FormatError where its
+/// content is wrong.
 StateDict load(const std::string& path);
 
 /// Memory-maps a safetensors file: tensors share the read-only mapping (never write into them), which lives as long as any of them;

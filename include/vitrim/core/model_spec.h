@@ -26,17 +26,31 @@ enum class AttentionKind {
 };
 
 /// How tokens become the feature that the classifier sees.
-enum class Pooling { kToken, kAverage };
+enum class Pooling {
+  kToken,            ///< the class token
+  kAverage,          ///< the mean of the patch tokens
+  kTokenAndAverage,  ///< the class token and behind it that mean: twice as wide (the classifiers of transformers' DINOv2)
+};
+
+/// What an MLP does to its hidden units.
+enum class Activation {
+  kGelu,       ///< x Phi(x)
+  kGeluTanh,   ///< its approximation by a tanh
+  kQuickGelu,  ///< x sigmoid(1.702 x) (CLIP)
+  kRelu,
+  kSilu,       ///< x sigmoid(x)
+};
 
 enum class Interpolation { kBicubic, kBilinear };
 
-/// How an image becomes the model's input: resize the short side, centre crop, (x / 255 - mean) / std.
+/// How an image becomes the model's input: resize the short side (or, squashed, both), centre crop, (x / 255 - mean) / std.
 struct PreprocessSpec {
   std::array<double, 3> mean{0.5, 0.5, 0.5};
   std::array<double, 3> std{0.5, 0.5, 0.5};
   std::optional<int64_t> resize;  ///< short side in pixels; nothing: no resize
   int64_t crop = 224;             ///< side of the centre crop in pixels
   Interpolation interpolation = Interpolation::kBicubic;
+  bool squash = false;            ///< both sides become `resize`, whatever the image's proportions (transformers' ViTs)
   bool operator==(const PreprocessSpec&) const = default;
 };
 
@@ -47,7 +61,7 @@ struct BlockSpec {
   int64_t num_heads = 0;     ///< 0 where there is no attention, as the next two
   int64_t qk_dim = 0;        ///< q and k channels per head
   int64_t v_dim = 0;         ///< v channels per head
-  int64_t mlp_dim = 0;       ///< hidden width of the MLP
+  int64_t mlp_dim = 0;       ///< hidden width of the MLP; of a gated one behind the gate
   double stream_gain = 1.0;  ///< factor on the stream; other than 1 only where a removed layer's 2 was not folded away
   int64_t window = 0;        ///< side of a window, or width of a stripe, in tokens; 0: the whole map
   int64_t shift = 0;         ///< by how many tokens the windows are shifted
@@ -92,11 +106,14 @@ struct ModelSpec {
   bool qk_norm = false;
   bool layer_scale = false;
   double norm_eps = 1e-6;
+  Activation activation = Activation::kGelu;
+  bool gated_mlp = false;             ///< fc1 makes 2 mlp_dim units [g, u], fc2 reads activation(g) * u (with SiLU: SwiGLU)
   int64_t focusing_factor = 3;        ///< power of focused linear attention
   int64_t filter_size = 5;            ///< side of its depthwise filters
   std::vector<StageSpec> stages;      ///< none: one stage of all blocks
   std::vector<BlockSpec> blocks;
   std::optional<PreprocessSpec> preprocess;
+  std::vector<std::string> class_names;  ///< none, or one a class
   bool operator==(const ModelSpec&) const = default;
 
   /// Stage of a block, and the block's place within it.
@@ -117,7 +134,9 @@ struct ModelSpec {
   int64_t most_merged(int block) const { return (attention_tokens(block) - prefix_tokens()) / 2; }
   bool merges() const;
   /// Width of the features that the classifier sees.
-  int64_t feature_dim() const { return stage_dim(num_stages() - 1); }
+  int64_t feature_dim() const { return stage_dim(num_stages() - 1) * (pooling == Pooling::kTokenAndAverage ? 2 : 1); }
+  /// Rows of a block's fc1.
+  int64_t fc1_rows(int block) const { return blocks[static_cast<size_t>(block)].mlp_dim * (gated_mlp ? 2 : 1); }
 
   int64_t prefix_tokens() const { return (class_token ? 1 : 0) + (distillation_token ? 1 : 0) + register_tokens; }
   /// Of the first stage, as num_tokens().
@@ -128,6 +147,8 @@ struct ModelSpec {
 
 /// "softmax", "window", ...
 std::string attention_name(AttentionKind kind);
+/// "gelu", "quick_gelu", ...
+std::string activation_name(Activation activation);
 /// Focused linear attention, over a map, windows or stripes.
 bool is_linear_attention(AttentionKind kind);
 

@@ -19,16 +19,18 @@ struct LoadHints {
   std::optional<int64_t> num_classes;  ///< what the classifier must have; refused where the file's differs
 };
 
-/// The architecture that a state dict holds: vitrim's own metadata, else read off names and shapes. Throws FormatError where it is no
+/// The architecture that a state dict holds: vitrim's own metadata, else read off names (timm's) and shapes. Throws FormatError where it is no
 /// known family or num_heads can't be told.
 ModelSpec infer_spec(const checkpoint::StateDict& state, const LoadHints& hints = {});
 
-/// MODEL as the command line takes it: a checkpoint file, or the name of a known architecture (random weights from seed 0, said in a warning).
+/// MODEL as the command line takes it: a checkpoint (a file, an index of several, or a folder that holds either; timm's, transformers' and others'
+/// names, with what config.json and preprocessor_config.json beside it say: docs/checkpoints.md), or the name of a known architecture (random
+/// weights from seed 0, said in a warning). `hints` go before what files say.
 std::unique_ptr<Model> load_model(const std::string& source, const LoadHints& hints = {});
 /// The same with a classifier of its own for `classes` classes, its weights random: to fine-tune on other data.
 std::unique_ptr<Model> load_model_with_new_head(const std::string& source, int64_t classes, uint64_t seed, const LoadHints& hints = {});
-/// The spec alone, without reading weights into a model.
-ModelSpec load_spec(const std::string& source, const LoadHints& hints = {});
+/// The spec alone, without reading weights into a model. `said` (may be null) takes in words what was taken from where.
+ModelSpec load_spec(const std::string& source, const LoadHints& hints = {}, std::vector<std::string>* said = nullptr);
 
 /// The dtype that all floating-point tensors of MODEL have as it is stored; float32 where they differ, and for known architectures.
 at::ScalarType stored_dtype(const std::string& source);

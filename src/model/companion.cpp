@@ -1,0 +1,304 @@
+#include "model/companion.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "core/json.h"
+#include "vitrim/core/error.h"
+#include "vitrim/core/log.h"
+
+namespace vitrim::model {
+
+namespace {
+
+namespace fs = std::filesystem;
+using json::Json;
+using json::Place;
+
+// Any of these files is a few kilobytes, with a thousand classes some hundred.
+constexpr uintmax_t kLargest = uintmax_t{16} << 20;
+
+std::optional<Json> read_json(const std::string& path) {
+  std::error_code failed;
+  if (!fs::is_regular_file(path, failed)) return std::nullopt;
+  if (fs::file_size(path, failed) > kLargest || failed) return std::nullopt;
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  if (!in) throw Error(path + ": can't be read; make it readable, or move it away if it does not belong to the checkpoint");
+  Json document = json::parse(text.str(), path);
+  if (!document.is_object()) return std::nullopt;
+  return document;
+}
+
+// Members of one object, any of which may be missing or null.
+class Members {
+ public:
+  Members(const Json& object, Place place) : object_(object), place_(std::move(place)) {}
+
+  const Json* find(const std::string& key) const {
+    const auto found = object_.find(key);
+    return found == object_.end() || found->is_null() ? nullptr : &*found;
+  }
+  Place place(const std::string& key) const { return place_.at(key); }
+
+  template <typename T>
+  std::optional<T> get(const std::string& key) const {
+    const Json* const value = find(key);
+    if (!value) return std::nullopt;
+    T out{};
+    read(*value, place(key), out);
+    return out;
+  }
+  std::optional<int64_t> positive(const std::string& key) const {
+    const auto value = get<int64_t>(key);
+    if (value && (*value < 1 || *value > (int64_t{1} << 20))) place(key).fail("expected a number from 1 to 1048576");
+    return value;
+  }
+  // A side that may be written as [height, width].
+  std::optional<int64_t> side(const std::string& key) const {
+    const Json* const value = find(key);
+    if (!value) return std::nullopt;
+    if (!value->is_array()) return positive(key);
+    std::array<int64_t, 2> sides{};
+    read(*value, place(key), sides);
+    if (sides[0] != sides[1]) place(key).fail("vitrim takes square images and patches only");
+    if (sides[0] < 1 || sides[0] > (int64_t{1} << 20)) place(key).fail("expected a number from 1 to 1048576");
+    return sides[0];
+  }
+  // One number, or one a stage.
+  std::vector<int64_t> numbers(const std::string& key) const {
+    const Json* const value = find(key);
+    if (!value) return {};
+    if (!value->is_array()) return {*positive(key)};
+    std::vector<int64_t> out;
+    read(*value, place(key), out);
+    return out;
+  }
+  std::string text(const std::string& key) const { return get<std::string>(key).value_or(""); }
+  bool flag(const std::string& key, bool usual) const { return get<bool>(key).value_or(usual); }
+
+ private:
+  const Json& object_;
+  Place place_;
+};
+
+Activation activation_of(const std::string& name, const Place& place) {
+  if (name == "gelu") return Activation::kGelu;
+  if (name == "gelu_tanh" || name == "gelu_new" || name == "gelu_pytorch_tanh" || name == "gelu_fast") return Activation::kGeluTanh;
+  if (name == "quick_gelu" || name == "quickgelu") return Activation::kQuickGelu;
+  if (name == "relu") return Activation::kRelu;
+  if (name == "silu" || name == "swish") return Activation::kSilu;
+  place.fail("the activation '" + name + "' is none that vitrim computes (gelu, gelu_tanh, quick_gelu, relu, silu)");
+}
+
+std::array<double, 3> triple(const Json& value, const Place& place) {
+  if (value.is_number()) {
+    const double one = value.get<double>();
+    return {one, one, one};
+  }
+  std::array<double, 3> out{};
+  read(value, place, out);
+  return out;
+}
+
+// {"0": "tench", "1": ...}; nothing where they are transformers' placeholders, or not the classes 0, 1, ...
+std::vector<std::string> labels(const Json& map, const Place& place) {
+  if (!map.is_object()) place.fail("expected a map from class numbers to names");
+  std::vector<std::string> names(map.size());
+  std::vector<bool> seen(map.size(), false);
+  bool placeholders = true;
+  for (const auto& item : map.items()) {
+    const std::string& key = item.key();
+    const bool number = !key.empty() && key.size() < 8 && key.find_first_not_of("0123456789") == std::string::npos;
+    const size_t index = number ? std::stoul(key) : names.size();
+    if (index >= names.size() || seen[index]) place.at(key).fail("expected the class numbers 0 to " + std::to_string(names.size() - 1));
+    seen[index] = true;
+    read(item.value(), place.at(key), names[index]);
+    placeholders = placeholders && names[index] == "LABEL_" + key;
+  }
+  if (placeholders) names.clear();
+  return names;
+}
+
+constexpr std::array<std::string_view, 10> kTransformers = {"vit",  "deit",              "swin",   "dinov2",              "dinov2_with_registers",
+                                                            "clip", "clip_vision_model", "siglip", "siglip_vision_model", "vit_mae"};
+
+void read_transformers(const Members& top, Companion& out) {
+  out.model_type = top.text("model_type");
+  if (std::find(kTransformers.begin(), kTransformers.end(), out.model_type) == kTransformers.end()) {
+    std::string known;
+    for (const std::string_view one : kTransformers) known += (known.empty() ? "" : ", ") + std::string(one);
+    top.place("model_type").fail("'" + out.model_type + "' is no model that vitrim reads (" + known +
+                                 "); if this file does not belong to the checkpoint, move one of them to another folder");
+  }
+  const Json* const inner = top.find("vision_config");
+  if (inner && !inner->is_object()) top.place("vision_config").fail("expected an object");
+  const Members model = inner ? Members(*inner, top.place("vision_config")) : top;
+  out.num_heads = model.numbers(model.find("num_heads") ? "num_heads" : "num_attention_heads");
+  out.norm_eps = model.get<double>("layer_norm_eps");
+  if (const std::string name = model.text("hidden_act"); !name.empty()) out.activation = activation_of(name, model.place("hidden_act"));
+  out.patch_size = model.side("patch_size");
+  out.image_size = model.side("image_size");
+  if (out.model_type == "swin") {
+    out.embed_dim = model.positive("embed_dim");
+  } else {
+    out.embed_dim = model.positive("hidden_size");
+    out.depth = model.positive("num_hidden_layers");
+  }
+  if (const Json* const names = top.find("id2label")) out.class_names = labels(*names, top.place("id2label"));
+}
+
+// What transformers' image processors do.
+PreprocessSpec read_processor(const Members& top) {
+  PreprocessSpec out;
+  out.crop = 0;
+  const bool normalises = top.flag("do_normalize", true);
+  if (normalises && top.find("image_mean")) out.mean = triple(*top.find("image_mean"), top.place("image_mean"));
+  if (normalises && top.find("image_std")) out.std = triple(*top.find("image_std"), top.place("image_std"));
+  if (!normalises) {
+    out.mean = {0, 0, 0};
+    out.std = {1, 1, 1};
+  }
+  // (f x - mean) / std with another factor than 1/255 is (x / 255 - mean / (255 f)) / (std / (255 f)).
+  double factor = top.get<double>("rescale_factor").value_or(1.0 / 255);
+  if (!top.flag("do_rescale", true)) factor = 1;
+  const double scale = 255 * factor;
+  if (!std::isfinite(scale) || scale <= 0) top.place("rescale_factor").fail("expected a positive number");
+  if (std::abs(scale - 1) > 1e-9) {
+    for (double* values : {out.mean.data(), out.std.data()}) {
+      for (int c = 0; c < 3; ++c) values[c] /= scale;
+    }
+  }
+  const std::string kind = top.text("image_processor_type") + top.text("feature_extractor_type");
+  if (const Json* const size = top.flag("do_resize", true) ? top.find("size") : nullptr) {
+    const Place place = top.place("size");
+    if (size->is_number()) {
+      out.resize = top.positive("size");
+      out.squash = kind.find("CLIP") == std::string::npos;  // before processors wrote which of the two they mean
+    } else if (size->is_object()) {
+      const Members sides(*size, place);
+      out.resize = sides.positive("shortest_edge");
+      if (!out.resize) {
+        out.resize = sides.positive("height");
+        out.squash = true;
+        if (!out.resize || sides.positive("width") != out.resize) place.fail("expected shortest_edge, or height and width alike");
+      }
+    } else {
+      place.fail("expected a number or an object");
+    }
+  }
+  if (const Json* const crop = top.flag("do_center_crop", false) ? top.find("crop_size") : nullptr) {
+    if (crop->is_object()) {
+      const Members sides(*crop, top.place("crop_size"));
+      out.crop = sides.positive("height").value_or(0);
+      if (sides.positive("width").value_or(0) != out.crop) top.place("crop_size").fail("vitrim takes square images only");
+    } else {
+      out.crop = *top.positive("crop_size");
+    }
+  } else if (out.resize) {
+    out.crop = *out.resize;
+  }
+  const int64_t filter = top.get<int64_t>("resample").value_or(3);
+  if (filter == 2) out.interpolation = Interpolation::kBilinear;
+  if (filter != 2 && filter != 3) {
+    log_warning(*top.place("").source + " asks for another interpolation than bilinear and bicubic, which vitrim has not: images are resized bicubic");
+  }
+  return out;
+}
+
+// What timm's architectures differ in that their tensors do not show (timm 1.0).
+void read_timm_name(Companion& out) {
+  const std::string& name = out.architecture;
+  const auto has = [&](std::string_view part) { return name.find(part) != std::string::npos; };
+  if (has("quickgelu")) out.activation = Activation::kQuickGelu;
+  if (has("siglip") && (has("patch32_siglip") || has("giantopt_") || has("so400m_patch16_siglip") || (has("vit_large") && has("_512")))) {
+    out.activation = Activation::kGeluTanh;
+  }
+  if (has("_clip_") || has("beit3_") || has("swin")) out.norm_eps = 1e-5;
+}
+
+Pooling pooling_of(const std::string& name, const Place& place) {
+  if (name == "token") return Pooling::kToken;
+  if (name == "avg") return Pooling::kAverage;
+  if (name == "map") place.fail("this model pools its tokens by attention ('map'), which vitrim has not; take timm's 'gap' variant of it");
+  place.fail("the pooling '" + name + "' is none that vitrim has (token, avg); take a model with one of these");
+}
+
+void read_timm(const Members& top, const std::string& path, Companion& out) {
+  out.architecture = top.text("architecture");
+  read_timm_name(out);
+  const Json* const inner = top.find("pretrained_cfg");
+  if (inner && !inner->is_object()) top.place("pretrained_cfg").fail("expected an object");
+  const Members data = inner ? Members(*inner, top.place("pretrained_cfg")) : top;
+  if (const Json* const args = top.find("model_args"); args && args->is_object()) {
+    const Members given(*args, top.place("model_args"));
+    out.num_heads = given.numbers("num_heads");
+    out.image_size = given.side("img_size");
+    if (const Json* const act = given.find("act_layer"); act && act->is_string()) out.activation = activation_of(*given.get<std::string>("act_layer"), given.place("act_layer"));
+  }
+  const bool swin = out.architecture.starts_with("swin");
+  if (const std::string pool = top.text("global_pool"); !pool.empty() && !swin) out.pooling = pooling_of(pool, top.place("global_pool"));
+  out.num_classes = top.get<int64_t>("num_classes");
+  std::array<int64_t, 3> input{};
+  if (const Json* const size = data.find("input_size")) {
+    read(*size, data.place("input_size"), input);
+    if (input[1] < 1 || input[1] != input[2] || input[1] > (int64_t{1} << 20)) data.place("input_size").fail("vitrim takes square images only");
+    if (!out.image_size) out.image_size = input[1];
+  }
+  if (const Json* const names = top.find("label_names"); names && names->is_array()) read(*names, top.place("label_names"), out.class_names);
+  const Json *const mean = data.find("mean"), *const std = data.find("std");
+  if (!mean || !std) return;
+  PreprocessSpec p;
+  p.mean = triple(*mean, data.place("mean"));
+  p.std = triple(*std, data.place("std"));
+  p.crop = input[1];
+  const double share = data.get<double>("crop_pct").value_or(0.875);
+  if (!(share > 0 && share <= 1)) data.place("crop_pct").fail("expected a number above 0, at most 1");
+  if (p.crop > 0) p.resize = static_cast<int64_t>(std::floor(static_cast<double>(p.crop) / share));
+  p.squash = data.text("crop_mode") == "squash";
+  const std::string filter = data.text("interpolation");
+  if (filter == "bilinear") p.interpolation = Interpolation::kBilinear;
+  if (!filter.empty() && filter != "bilinear" && filter != "bicubic") {
+    log_warning(path + " asks for interpolation '" + filter + "', which vitrim has not: images are resized bicubic");
+  }
+  out.preprocess = p;
+}
+
+}  // namespace
+
+Companion read_companion(const std::string& checkpoint) {
+  Companion out;
+  if (checkpoint.empty()) return out;
+  const fs::path folder = fs::path(checkpoint).parent_path();
+  const std::string config = (folder / "config.json").string(), processor = (folder / "preprocessor_config.json").string();
+  if (const auto document = read_json(config)) {
+    const Members top(*document, Place{&config, ""});
+    // transformers' wrapper of timm's models keeps timm's names, and says what timm's config.json does.
+    const bool timm = top.find("architecture") != nullptr, transformers = top.find("model_type") != nullptr && !(timm && top.text("model_type") == "timm_wrapper");
+    if (transformers) read_transformers(top, out);
+    if (timm && !transformers) read_timm(top, config, out);
+    if (transformers || timm) {
+      out.config = config;
+    } else {
+      log_warning(config + " names neither a model_type (transformers) nor an architecture (timm): it is not used");
+    }
+  }
+  if (const auto document = read_json(processor)) {
+    out.preprocess = read_processor(Members(*document, Place{&processor, ""}));
+    out.processor = processor;
+  }
+  return out;
+}
+
+PreprocessSpec fitted(PreprocessSpec preprocess, int64_t image_size) {
+  if (preprocess.resize && preprocess.crop > 0) preprocess.resize = std::max<int64_t>(1, *preprocess.resize * image_size / preprocess.crop);
+  preprocess.crop = image_size;
+  return preprocess;
+}
+
+}  // namespace vitrim::model

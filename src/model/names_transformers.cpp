@@ -1,0 +1,270 @@
+// The names of Hugging Face's transformers. Files have older names than the models of transformers 5 in memory (save_pretrained turns them back); both
+// are in the tables.
+
+#include <ATen/ATen.h>
+
+#include <array>
+
+#include "model/infer.h"
+#include "model/names.h"
+
+namespace vitrim::model {
+
+namespace {
+
+// What the classes with a head put before the names of the model in them.
+constexpr std::array<std::string_view, 6> kPrefixes = {"vit.",    "deit.", "swin.", "dinov2.", "dinov2_with_registers.",
+                                                       "vision_model."};
+
+constexpr NameRule kVit[] = {
+    {"embeddings.cls_token", "cls_token"},
+    {"embeddings.distillation_token", "dist_token"},
+    {"embeddings.position_embeddings", "pos_embed"},
+    {"embeddings.patch_embeddings.projection.*", "patch_embed.proj.*"},
+    {"embeddings.mask_token", ""},
+    {"encoder.layer.#.attention.attention.query.*", "blocks.#.attn.qkv.*", 0, 3},
+    {"encoder.layer.#.attention.attention.key.*", "blocks.#.attn.qkv.*", 1, 3},
+    {"encoder.layer.#.attention.attention.value.*", "blocks.#.attn.qkv.*", 2, 3},
+    {"encoder.layer.#.attention.output.dense.*", "blocks.#.attn.proj.*"},
+    {"encoder.layer.#.intermediate.dense.*", "blocks.#.mlp.fc1.*"},
+    {"encoder.layer.#.output.dense.*", "blocks.#.mlp.fc2.*"},
+    {"encoder.layer.#.layernorm_before.*", "blocks.#.norm1.*"},
+    {"encoder.layer.#.layernorm_after.*", "blocks.#.norm2.*"},
+    {"layers.#.attention.q_proj.*", "blocks.#.attn.qkv.*", 0, 3},
+    {"layers.#.attention.k_proj.*", "blocks.#.attn.qkv.*", 1, 3},
+    {"layers.#.attention.v_proj.*", "blocks.#.attn.qkv.*", 2, 3},
+    {"layers.#.attention.o_proj.*", "blocks.#.attn.proj.*"},
+    {"layers.#.mlp.*", "blocks.#.mlp.*"},
+    {"layers.#.layernorm_before.*", "blocks.#.norm1.*"},
+    {"layers.#.layernorm_after.*", "blocks.#.norm2.*"},
+    {"layernorm.*", "norm.*"},
+    {"classifier.*", "head.*"},
+    {"cls_classifier.*", "head.*"},
+    {"distillation_classifier.*", "head_dist.*"},
+    {"pooler.*", ""},   // a tanh layer behind the class token, for pretraining
+    {"decoder.*", ""},  // of masked pretraining
+};
+
+constexpr NameRule kDinov2[] = {
+    {"embeddings.cls_token", "cls_token"},
+    {"embeddings.register_tokens", "reg_token"},
+    {"embeddings.position_embeddings", "pos_embed"},
+    {"embeddings.patch_embeddings.projection.*", "patch_embed.proj.*"},
+    {"embeddings.mask_token", ""},
+    {"encoder.layer.#.attention.attention.query.*", "blocks.#.attn.qkv.*", 0, 3},
+    {"encoder.layer.#.attention.attention.key.*", "blocks.#.attn.qkv.*", 1, 3},
+    {"encoder.layer.#.attention.attention.value.*", "blocks.#.attn.qkv.*", 2, 3},
+    {"encoder.layer.#.attention.output.dense.*", "blocks.#.attn.proj.*"},
+    {"encoder.layer.#.attention.q_proj.*", "blocks.#.attn.qkv.*", 0, 3},
+    {"encoder.layer.#.attention.k_proj.*", "blocks.#.attn.qkv.*", 1, 3},
+    {"encoder.layer.#.attention.v_proj.*", "blocks.#.attn.qkv.*", 2, 3},
+    {"encoder.layer.#.attention.o_proj.*", "blocks.#.attn.proj.*"},
+    {"encoder.layer.#.layer_scale1.lambda1", "blocks.#.ls1.gamma"},
+    {"encoder.layer.#.layer_scale2.lambda1", "blocks.#.ls2.gamma"},
+    {"encoder.layer.#.mlp.weights_in.*", "blocks.#.mlp.fc1.*"},
+    {"encoder.layer.#.mlp.weights_out.*", "blocks.#.mlp.fc2.*"},
+    {"encoder.layer.#.mlp.gate_proj.*", "blocks.#.mlp.fc1.*", 0, 2},
+    {"encoder.layer.#.mlp.up_proj.*", "blocks.#.mlp.fc1.*", 1, 2},
+    {"encoder.layer.#.mlp.down_proj.*", "blocks.#.mlp.fc2.*"},
+    {"encoder.layer.#.mlp.*", "blocks.#.mlp.*"},
+    {"encoder.layer.#.norm1.*", "blocks.#.norm1.*"},
+    {"encoder.layer.#.norm2.*", "blocks.#.norm2.*"},
+    {"layernorm.*", "norm.*"},
+    {"classifier.*", "head.*"},
+};
+
+// CLIP's vision tower, and SigLIP's.
+constexpr NameRule kClip[] = {
+    {"embeddings.class_embedding", "cls_token"},
+    {"embeddings.patch_embedding.*", "patch_embed.proj.*"},
+    {"embeddings.position_embedding.weight", "pos_embed"},
+    {"embeddings.position_ids", ""},
+    {"pre_layrnorm.*", "norm_pre.*"},
+    {"encoder.layers.#.self_attn.q_proj.*", "blocks.#.attn.qkv.*", 0, 3},
+    {"encoder.layers.#.self_attn.k_proj.*", "blocks.#.attn.qkv.*", 1, 3},
+    {"encoder.layers.#.self_attn.v_proj.*", "blocks.#.attn.qkv.*", 2, 3},
+    {"encoder.layers.#.self_attn.out_proj.*", "blocks.#.attn.proj.*"},
+    {"encoder.layers.#.layer_norm1.*", "blocks.#.norm1.*"},
+    {"encoder.layers.#.layer_norm2.*", "blocks.#.norm2.*"},
+    {"encoder.layers.#.mlp.*", "blocks.#.mlp.*"},
+    {"post_layernorm.*", "norm.*"},
+    {"classifier.*", "head.*"},
+    {"visual_projection.weight", "head.weight"},
+    {"text_model.*", ""},
+    {"text_projection.*", ""},
+    {"logit_scale", ""},
+    {"logit_bias", ""},
+};
+
+constexpr NameRule kSwin[] = {
+    {"embeddings.patch_embeddings.projection.*", "patch_embed.proj.*"},
+    {"embeddings.norm.*", "patch_embed.norm.*"},
+    {"embeddings.mask_token", ""},
+    {"encoder.layers.#.blocks.#.attention.self.query.*", "layers.#.blocks.#.attn.qkv.*", 0, 3},
+    {"encoder.layers.#.blocks.#.attention.self.key.*", "layers.#.blocks.#.attn.qkv.*", 1, 3},
+    {"encoder.layers.#.blocks.#.attention.self.value.*", "layers.#.blocks.#.attn.qkv.*", 2, 3},
+    {"encoder.layers.#.blocks.#.attention.self.relative_position_bias_table",
+     "layers.#.blocks.#.attn.relative_position_bias_table"},
+    {"encoder.layers.#.blocks.#.attention.self.relative_position_index", ""},
+    {"encoder.layers.#.blocks.#.attention.q_proj.*", "layers.#.blocks.#.attn.qkv.*", 0, 3},
+    {"encoder.layers.#.blocks.#.attention.k_proj.*", "layers.#.blocks.#.attn.qkv.*", 1, 3},
+    {"encoder.layers.#.blocks.#.attention.v_proj.*", "layers.#.blocks.#.attn.qkv.*", 2, 3},
+    {"encoder.layers.#.blocks.#.attention.o_proj.*", "layers.#.blocks.#.attn.proj.*"},
+    {"encoder.layers.#.blocks.#.attention.relative_position_bias.relative_position_bias_table",
+     "layers.#.blocks.#.attn.relative_position_bias_table"},
+    {"encoder.layers.#.blocks.#.attention.relative_position_bias.*", ""},
+    {"encoder.layers.#.blocks.#.attention.output.dense.*", "layers.#.blocks.#.attn.proj.*"},
+    {"encoder.layers.#.blocks.#.intermediate.dense.*", "layers.#.blocks.#.mlp.fc1.*"},
+    {"encoder.layers.#.blocks.#.output.dense.*", "layers.#.blocks.#.mlp.fc2.*"},
+    {"encoder.layers.#.blocks.#.mlp.*", "layers.#.blocks.#.mlp.*"},
+    {"encoder.layers.#.blocks.#.layernorm_before.*", "layers.#.blocks.#.norm1.*"},
+    {"encoder.layers.#.blocks.#.layernorm_after.*", "layers.#.blocks.#.norm2.*"},
+    {"encoder.layers.#.downsample.*", "layers.#.downsample.*"},
+    {"layernorm.*", "norm.*"},
+    {"classifier.*", "head.fc.*"},
+    {"decoder.*", ""},
+};
+
+constexpr std::string_view kNoRotation =
+    "turns queries and keys by their positions (rotary embeddings), which vitrim has not; take a model with absolute positions, such as DINOv2";
+
+constexpr Foreign kForeign[] = {
+    {"rope_embeddings.*", kNoRotation},
+    {"embeddings.patch_embeddings.weight",
+     "is a DINOv3 or another whose queries and keys are turned by their positions (rotary embeddings), which vitrim has not; take DINOv2"},
+    {"encoder.layer.#.lambda_1", "is a BEiT or Data2Vec, whose attention adds relative positions, which vitrim has not; take a ViT or DeiT"},
+    {"encoder.layer.#.attention.attention.relative_position_bias.*",
+     "adds relative positions to its attention, which vitrim has for Swin only; take a ViT or DeiT"},
+    {"encoder.layers.#.blocks.#.attention.self.logit_scale",
+     "is a Swin V2, whose attention takes cosines, which vitrim has not; take a Swin of the first version"},
+    {"encoder.layers.#.blocks.#.attention.logit_scale",
+     "is a Swin V2, whose attention takes cosines, which vitrim has not; take a Swin of the first version"},
+    {"embeddings.patch_embeddings.backbone.*", "begins with a convolutional network (hybrid ViT), which vitrim has not; take a plain ViT"},
+};
+
+// The model in it under its bare names.
+checkpoint::StateDict bare(const checkpoint::StateDict& state) {
+  checkpoint::StateDict out;
+  out.path = state.path;
+  out.metadata = state.metadata;
+  for (const auto& [name, tensor] : state.entries()) {
+    std::string_view rest = name;
+    for (const std::string_view prefix : kPrefixes) {
+      if (rest.starts_with(prefix) && rest.size() > prefix.size()) {
+        rest.remove_prefix(prefix.size());
+        break;
+      }
+    }
+    if (out.contains(rest)) refuse(state, name, "stands there twice, with and without a model's name before it");
+    out.add(std::string(rest), tensor);
+  }
+  return out;
+}
+
+// DeiT's second token where nothing reads it: a token that only attention sees, as a register.
+void adapt_vit(Translated& out) {
+  checkpoint::StateDict& state = out.state;
+  if (!state.contains("dist_token") || !state.contains("head.weight") || state.contains("head_dist.weight")) return;
+  const at::Tensor token = state.at("dist_token");
+  state.erase("dist_token");
+  state.add("reg_token", token);
+}
+
+// Registers are put in behind the positions: the class token's position becomes part of the token.
+void adapt_dinov2(Translated& out) {
+  checkpoint::StateDict& state = out.state;
+  out.plain_positions = !state.contains("reg_token");
+  if (out.plain_positions) return;
+  fold_class_position(state);
+}
+
+void adapt_clip(Translated& out) {
+  checkpoint::StateDict& state = out.state;
+  if (state.contains("cls_token")) state.set("cls_token", need(state, "cls_token", 1).reshape({1, 1, -1}));
+  state.set("pos_embed", need(state, "pos_embed", 2).unsqueeze(0));
+  const bool pools_by_attention = has_any(state, "head.probe"), classifies = state.contains("head.bias");
+  if (pools_by_attention && !classifies) {
+    refuse(state, "head.probe",
+           "this model pools its tokens by attention (SigLIP), which vitrim has not; take one that classifies the tokens' mean, or timm's 'gap' variant");
+  }
+  if (pools_by_attention) {  // SiglipForImageClassification does not use it
+    std::vector<std::string> unused;
+    for (const auto& [name, tensor] : state.entries()) {
+      if (name.starts_with("head.") && name != "head.weight" && name != "head.bias") unused.push_back(name);
+    }
+    for (const std::string& name : unused) state.erase(name);
+    out.dropped.insert(out.dropped.end(), unused.begin(), unused.end());
+  }
+  if (!state.contains("cls_token")) out.activation = Activation::kGeluTanh, out.norm_eps = 1e-6;
+  // CLIPForImageClassification averages the tokens as they leave the last block.
+  if (classifies && state.contains("cls_token")) {
+    out.pooling = Pooling::kAverage;
+    for (const char* name : {"norm.weight", "norm.bias"}) {
+      state.erase(name);
+      out.dropped.push_back(std::string("post_layer") + name);
+    }
+  }
+  // The projection into the space that text shares is a classifier without bias.
+  if (state.contains("head.weight") && !classifies) state.add("head.bias", at::zeros({need(state, "head.weight", 2).size(0)}));
+}
+
+// The step between stages belongs to the stage behind it.
+void adapt_swin(Translated& out) {
+  checkpoint::StateDict moved;
+  moved.path = out.state.path;
+  moved.metadata = out.state.metadata;
+  if (out.state.contains("embeddings.position_embeddings")) {
+    refuse(out.state, "embeddings.position_embeddings", "this Swin adds absolute positions, which vitrim's has not; take one without (use_absolute_embeddings)");
+  }
+  for (const auto& [name, tensor] : out.state.entries()) {
+    if (!matches("layers.#.downsample.*", name)) {
+      moved.add(name, tensor);
+      continue;
+    }
+    const size_t dot = name.find('.', 7);
+    moved.add("layers." + std::to_string(std::stoll(name.substr(7, std::min<size_t>(dot - 7, 6))) + 1) + name.substr(dot), tensor);
+  }
+  out.state = std::move(moved);
+}
+
+struct Naming {
+  std::string_view title;
+  std::array<std::string_view, 2> signs;  // a file with one of these tensors has these names
+  std::span<const NameRule> rules;
+  double norm_eps;
+  Activation activation;
+  void (*adapt)(Translated&);
+};
+
+const Naming kNamings[] = {
+    {"transformers (ViT, DeiT, ViTMAE)", {"encoder.layer.#.layernorm_before.weight", "layers.#.layernorm_before.weight"}, kVit, 1e-12, Activation::kGelu, adapt_vit},
+    {"transformers (DINOv2)", {"encoder.layer.#.layer_scale1.lambda1", "encoder.layer.#.norm1.weight"}, kDinov2, 1e-6, Activation::kGelu, adapt_dinov2},
+    {"transformers (CLIP, SigLIP)", {"encoder.layers.#.self_attn.q_proj.weight", "encoder.layers.#.self_attn.q_proj.weight"}, kClip, 1e-5, Activation::kQuickGelu, adapt_clip},
+    {"transformers (Swin)",
+     {"encoder.layers.#.blocks.#.layernorm_before.weight", "encoder.layers.#.blocks.#.layernorm_before.weight"},
+     kSwin,
+     1e-5,
+     Activation::kGelu,
+     adapt_swin},
+};
+
+}  // namespace
+
+bool translate_transformers(const checkpoint::StateDict& state, Translated& out) {
+  // text_model.* has the same names below as vision_model.*: only the latter's prefix is taken off.
+  const checkpoint::StateDict plain = bare(state);
+  refuse_foreign(plain, kForeign);
+  for (const Naming& naming : kNamings) {
+    if (!has_any(plain, naming.signs[0]) && !has_any(plain, naming.signs[1])) continue;
+    out.names = naming.title;
+    out.norm_eps = naming.norm_eps;
+    out.activation = naming.activation;
+    out.foreign = true;
+    out.state = rename(plain, naming.rules, out.dropped);
+    naming.adapt(out);
+    return true;
+  }
+  return false;
+}
+
+}  // namespace vitrim::model

@@ -1,0 +1,137 @@
+"""foreign_checkpoints.py VITRIM MODEL_OUTPUTS: every case of tests/model/foreign_models.py, made anew, and every ViT of timm at a small size.
+
+Either vitrim's answer is the library's, or vitrim says in one sentence what the model has that it has not; an answer that differs is a failure, and so is
+a refusal of a model that it should read.
+"""
+
+import collections
+import math
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "model"))
+import foreign_models
+import timm
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+vitrim, model_outputs = sys.argv[1:3]
+failures = []
+
+# What timm's architectures have that vitrim has not, as vitrim says it, and how they are called.
+REASONS = {
+    "rotary embeddings": r"rope|eva02|dinov3|lingbot|sapiens|vit_pe_",
+    "by attention": r"siglip_\d|reg4_map|test_vit3|vit_pe_core",
+    "RMSNorm": r"test_vit4|aimv2",
+    "sub-LN": r"beit3|eva02_(base|large)",
+    "parallel branches": r"18x2|_xp_|pwee",
+    "norms behind the branches": r"_rpn_",
+    "two attentions": r"dlittle|dwee",
+}
+
+
+def tolerance(blocks):
+    """Rounding of float32: 8 sums of at most 192 products a block, on both sides, enlarged eightfold by the network."""
+    return 2 * 8 * 2.0**-24 * math.sqrt(192 * (3 + 8 * blocks))
+
+
+def answers(folders, side):
+    """What vitrim answers for each folder: its tensors, or a sentence."""
+    out = []
+    with tempfile.TemporaryDirectory() as work:
+        save_file({"input": foreign_models.fixed_input(side)}, f"{work}/input.safetensors")
+        pairs = [(folder, f"{work}/{number}.safetensors") for number, folder in enumerate(folders)]
+        subprocess.run([model_outputs, f"{work}/input.safetensors", *(str(word) for pair in pairs for word in pair)], check=True)
+        for _, file in pairs:
+            with safe_open(file, "pt") as opened:
+                metadata = opened.metadata() or {}
+                out.append(metadata.get("error") or {key: opened.get_tensor(key) for key in opened.keys()})
+    return out
+
+
+def difference(got, wanted):
+    if got.shape != wanted.shape:
+        return math.inf
+    return ((got - wanted).abs().max() / wanted.abs().max()).item()
+
+
+def check(name, got, wanted, blocks=4):
+    """True where vitrim answered and answered right."""
+    if isinstance(got, str):
+        failures.append(f"{name} was refused: {got}")
+        return False
+    for key, tensor in wanted.items():
+        error = difference(got[key], tensor) if key in got else math.inf
+        if not error < tolerance(blocks):
+            failures.append(f"{name}: {key} is off by {error:.2g}, more than {tolerance(blocks):.2g}")
+            return False
+    return True
+
+
+def check_cases(root):
+    by_side = collections.defaultdict(list)
+    for case in foreign_models.cases():
+        by_side[case.side].append((case, foreign_models.write(case, root / case.name)))
+    right = 0
+    for side, written in by_side.items():
+        for (case, folder), got in zip(written, answers([folder for _, folder in written], side)):
+            right += check(case.name, got, case.outputs())
+            seen = subprocess.run([vitrim, "inspect", str(folder)], capture_output=True, text=True)
+            if seen.returncode != 0 or "names of tensors" not in seen.stdout:
+                failures.append(f"{case.name}: vitrim inspect gave {seen.returncode}, {seen.stderr.strip()}")
+    print(f"{right} models of foreign_models.py answer as their libraries do")
+
+
+def small_timm(architecture):
+    """The architecture with few and narrow layers, or None where timm can't."""
+    # Maps of 4 x 4 (or 2 x 2) tokens, patches of 8 as everywhere here.
+    try:
+        model = timm.create_model(architecture, pretrained=False, img_size=32, patch_size=8, embed_dim=32, depth=2, num_heads=2, num_classes=5)
+    except (RuntimeError, TypeError, ValueError, AssertionError, AttributeError, KeyError):
+        return None
+    return foreign_models.lively(model, 1)
+
+
+def check_timm(root):
+    modules = ("timm.models.vision_transformer", "timm.models.deit", "timm.models.eva")
+    written, skipped = [], []
+    for architecture in timm.list_models():
+        if timm.model_entrypoint(architecture).__module__ not in modules:
+            continue
+        model = small_timm(architecture)
+        if model is None:
+            skipped.append(architecture)
+            continue
+        folder = root / "timm" / architecture
+        folder.mkdir(parents=True)
+        timm.models._hub.save_for_hf(model, folder, safe_serialization=True)
+        with torch.no_grad():
+            out = model(foreign_models.fixed_input())
+        written.append((architecture, folder, {"logits" if model.num_classes > 0 else "features": out}))
+    right, refused = 0, collections.Counter()
+    for (architecture, _, wanted), got in zip(written, answers([folder for _, folder, _ in written], 32)):
+        reason = next((words for words in REASONS if isinstance(got, str) and words in got), None)
+        if reason and re.search(REASONS[reason], architecture):
+            refused[reason] += 1
+            if "\n" in got:
+                failures.append(f"{architecture}: the refusal is more than one sentence: {got}")
+        else:
+            right += check("timm's " + architecture, got, wanted)
+    print(f"{right} architectures of timm answer as timm does; refused: " + ", ".join(f"{count} ({reason})" for reason, count in refused.items()) +
+          f"; not made at this size: {', '.join(skipped)}")
+    if right < 100:
+        failures.append(f"only {right} of timm's ViTs were read")
+
+
+with tempfile.TemporaryDirectory() as temporary:
+    os.environ["OMP_WAIT_POLICY"] = "passive"
+    check_cases(pathlib.Path(temporary))
+    check_timm(pathlib.Path(temporary))
+for failure in failures:
+    print("FAILED:", failure)
+sys.exit(bool(failures))
