@@ -70,11 +70,28 @@ StageWindow timm_window(Grid grid, int64_t window) {
   return smaller <= window ? StageWindow{smaller, 0} : StageWindow{window, window / 2};
 }
 
-// The largest window of all: timm cuts it down where the map is smaller.
-int64_t whole_window(const ModelSpec& spec) {
-  int64_t window = 0;
-  for (const BlockSpec& block : spec.blocks) window = std::max(window, block.window);
-  return window > 0 ? window : 7;
+// Whether timm gives a block its own window and shift when asked for `window`; one without attention takes any that divides its map.
+bool window_fits(const ModelSpec& spec, int index, int64_t window) {
+  const BlockSpec& block = spec.blocks[static_cast<size_t>(index)];
+  const Grid grid = spec.block_grid(index);
+  const StageWindow timm = timm_window(grid, window);
+  if (block.attention == AttentionKind::kNone) return grid.height % timm.window == 0 && grid.width % timm.window == 0;
+  const bool square = timm.window == window || grid.height == grid.width;  // else timm cuts the window in one direction only
+  return square && block.window == timm.window && block.shift == (spec.position(index).index % 2 == 1 ? timm.shift : 0);
+}
+
+// What timm is to be asked for, a stage each: one window for all where that gives every block its own (published models), else each stage's, and the least
+// where a stage has no attention at all.
+std::vector<int64_t> stage_windows(const ModelSpec& spec) {
+  std::vector<int64_t> windows(static_cast<size_t>(spec.num_stages()), 1);
+  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
+    int64_t& window = windows[static_cast<size_t>(spec.position(i).stage)];
+    window = std::max(window, spec.blocks[static_cast<size_t>(i)].window);
+  }
+  const int64_t largest = *std::max_element(windows.begin(), windows.end());
+  bool fits = true;
+  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) fits = fits && window_fits(spec, i, largest);
+  return fits ? std::vector<int64_t>(windows.size(), largest) : windows;
 }
 
 void check_common(const ModelSpec& spec) {
@@ -82,6 +99,7 @@ void check_common(const ModelSpec& spec) {
     fail("timm has no class for models of family " + spec.family + " under these names; it loads ViT, DeiT and Swin. Use --format safetensors or onnx");
   }
   if (spec.merges()) fail("timm's class can't merge tokens; take the schedule out (vitrim merge MODEL --r 0) or use --format onnx");
+  for (int stage = 0; stage < spec.num_stages(); ++stage) heads_of(spec, stage);  // refuses unequal numbers
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     const BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
     if (block.attention == AttentionKind::kNone) continue;
@@ -105,21 +123,20 @@ void check_swin(const ModelSpec& spec) {
     if (spec.stage_dim(stage) != 2 * spec.stage_dim(stage - 1)) fail("stage " + std::to_string(stage) + " is not twice as wide as the one before, as timm's class needs");
   }
   if (spec.layer_scale) fail("timm's Swin has no LayerScale");
+  const std::vector<int64_t> windows = stage_windows(spec);
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     const BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
     if (block.attention == AttentionKind::kNone) continue;
     if (block.attention != AttentionKind::kWindow) fail("block " + std::to_string(i) + ": timm's Swin knows window attention only");
-    const StageWindow timm = timm_window(spec.block_grid(i), whole_window(spec));
-    const int64_t shift = spec.position(i).index % 2 == 1 ? timm.shift : 0;
-    if (block.window != timm.window || block.shift != shift) {
-      fail("block " + std::to_string(i) + " has window " + std::to_string(block.window) + " and shift " + std::to_string(block.shift) + ", timm's class " + std::to_string(timm.window) + " and " +
-           std::to_string(shift));
+    if (!window_fits(spec, i, windows[static_cast<size_t>(spec.position(i).stage)])) {
+      fail("block " + std::to_string(i) + " has window " + std::to_string(block.window) + " and shift " + std::to_string(block.shift) + ", which timm's class can't be asked for");
     }
   }
 }
 
 ModelSpec dense_spec(const ModelSpec& spec) {
   ModelSpec out = spec;
+  const std::vector<int64_t> windows = stage_windows(spec);
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     BlockSpec& block = out.blocks[static_cast<size_t>(i)];
     const ModelSpec::Position at = spec.position(i);
@@ -127,7 +144,7 @@ ModelSpec dense_spec(const ModelSpec& spec) {
       block.attention = spec.family == "vit" ? AttentionKind::kSoftmax : AttentionKind::kWindow;
       block.num_heads = heads_of(spec, at.stage);
       if (spec.family == "swin") {
-        const StageWindow timm = timm_window(spec.block_grid(i), whole_window(spec));
+        const StageWindow timm = timm_window(spec.block_grid(i), windows[static_cast<size_t>(at.stage)]);
         block.window = timm.window;
         block.shift = at.index % 2 == 1 ? timm.shift : 0;
       }
@@ -182,7 +199,7 @@ ordered_json vit_arguments(const ModelSpec& spec) {
   return out;
 }
 
-ordered_json swin_arguments(const ModelSpec& spec, int64_t window) {
+ordered_json swin_arguments(const ModelSpec& spec, const std::vector<int64_t>& windows) {
   ordered_json out = common_arguments(spec);
   std::vector<int64_t> depths, heads;
   std::vector<double> ratios;
@@ -196,7 +213,12 @@ ordered_json swin_arguments(const ModelSpec& spec, int64_t window) {
   }
   out["depths"] = depths;
   out["num_heads"] = heads;
-  out["window_size"] = window;
+  const bool alike = std::all_of(windows.begin(), windows.end(), [&](int64_t window) { return window == windows.front(); });
+  if (alike) {
+    out["window_size"] = windows.front();
+  } else {  // in pairs: two numbers would be read as one window's height and width
+    for (int64_t window : windows) out["window_size"].push_back({window, window});
+  }
   out["mlp_ratio"] = ratios;
   return out;
 }
@@ -232,7 +254,7 @@ TimmModel timm_model(const model::Model& model) {
     out.dense.weights.add(info.name, value);
   }
   out.class_name = !vit ? "timm.models.swin_transformer.SwinTransformer" : spec.distillation_token ? "timm.models.deit.VisionTransformerDistilled" : "timm.models.vision_transformer.VisionTransformer";
-  out.arguments = (vit ? vit_arguments(spec) : swin_arguments(spec, whole_window(compressed))).dump();
+  out.arguments = (vit ? vit_arguments(spec) : swin_arguments(spec, stage_windows(compressed))).dump();
   auto& metadata = out.dense.weights.metadata;
   metadata["format"] = "pt";
   metadata["timm.class"] = out.class_name;

@@ -6,6 +6,7 @@
 
 #include "core/expect_throw.h"
 #include "model/small_models.h"
+#include "surgery/draw_gate.h"
 #include "vitrim/core/random.h"
 #include "vitrim/model/channels.h"
 #include "vitrim/model/parameter_names.h"
@@ -15,17 +16,8 @@ namespace {
 
 using model::ChannelGates;
 using model::ChannelGroup;
+using test::draw_gate;
 using test::relative_difference;
-
-// `kept` channels of every head, drawn anew for each, with factors between 0.5 and 1.5.
-at::Tensor draw_gate(int64_t heads, int64_t width, int64_t kept, Random& random) {
-  at::Tensor gate = at::zeros({heads, width});
-  for (int64_t h = 0; h < heads; ++h) {
-    const std::vector<int64_t> order = permutation(width, random);
-    for (int64_t i = 0; i < kept; ++i) gate[h][order[static_cast<size_t>(i)]] = 0.5 + random.uniform();
-  }
-  return gate;
-}
 
 std::vector<ChannelGates> draw_gates(const ModelSpec& spec, uint64_t seed) {
   Random random(seed, /*stream=*/1);

@@ -1,0 +1,61 @@
+#pragma once
+// Models of every kind that an export must carry: all variants, each also with attention removed, channels cut and tokens merged.
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "model/small_models.h"
+#include "surgery/draw_gate.h"
+#include "vitrim/model/channels.h"
+#include "vitrim/surgery/cut_channels.h"
+
+namespace vitrim::test {
+
+struct NamedModel {
+  std::string name;
+  surgery::SpecAndWeights parts;
+};
+
+/// Other widths in every block: q and k, v and MLP unequal.
+inline surgery::SpecAndWeights pruned(const surgery::SpecAndWeights& model) {
+  Random random(7, /*stream=*/1);
+  std::vector<model::ChannelGates> gates(model.spec.blocks.size());
+  for (int i = 0; i < static_cast<int>(gates.size()); ++i) {
+    const BlockSpec& block = model.spec.blocks[static_cast<size_t>(i)];
+    model::ChannelGates& gate = gates[static_cast<size_t>(i)];
+    const auto kept = [&](int64_t width, int64_t less) { return std::max<int64_t>(1, width - less - i); };
+    if (model::can_prune(model.spec, i, model::ChannelGroup::kQk)) gate.qk = draw_gate(block.num_heads, block.qk_dim, kept(block.qk_dim, 3), random);
+    if (model::can_prune(model.spec, i, model::ChannelGroup::kV)) gate.v = draw_gate(block.num_heads, block.v_dim, kept(block.v_dim, 1), random);
+    gate.mlp = draw_gate(1, block.mlp_dim, kept(block.mlp_dim, 5), random).flatten();
+  }
+  return surgery::cut_channels(model, gates);
+}
+
+/// Every variant dense; removed in block 1 with its gain folded or kept; pruned; removed and pruned; and ViTs merged in blocks 0 and 2.
+inline std::vector<NamedModel> export_models() {
+  std::vector<NamedModel> out;
+  for (const Variant& variant : variants()) {
+    const surgery::SpecAndWeights dense{variant.spec, lively_weights(variant.spec, 5)};
+    const surgery::SpecAndWeights removed = surgery::remove_attention(dense, {1}, 2.0);
+    out.push_back({variant.name, dense});
+    out.push_back({variant.name + "_removed", surgery::fold_stream_gains(removed)});
+    out.push_back({variant.name + "_gain", removed});
+    out.push_back({variant.name + "_pruned", pruned(dense)});
+    if (variant.spec.family != "vit") continue;
+    surgery::SpecAndWeights merged = surgery::remove_attention(pruned(dense), {1});
+    merged.spec.blocks[0].merge = 3;
+    merged.spec.blocks[2].merge = 4;
+    out.push_back({variant.name + "_merged", merged});
+  }
+  surgery::SpecAndWeights headless = out.front().parts;
+  headless.spec.num_classes = 0;
+  headless.weights.erase("head.weight");
+  headless.weights.erase("head.bias");
+  out.push_back({"headless", headless});
+  return out;
+}
+
+inline std::unique_ptr<model::Model> make(const surgery::SpecAndWeights& parts) { return model::make_model(parts.spec, parts.weights); }
+
+}  // namespace vitrim::test

@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""Exports in the hands of others: ONNX Runtime, OpenVINO and timm, on the small models of every kind and on models of real size.
+
+usage: peers_test.py SMALL_FOLDER REAL_FOLDER [CASE...]   (folders that export_references filled)
+VITRIM_GOLDEN, where set, holds logits of the real ViT-Ti, with and without merging; REAL_FOLDER then has them as vit_tiny_dense, _r8 and _r16.
+"""
+
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..")]
+import references  # noqa: E402
+
+references.peers("onnx", "onnxruntime", "openvino", "safetensors", "numpy", status=77)
+
+import json  # noqa: E402
+import unittest  # noqa: E402
+
+import cases  # noqa: E402
+import numpy as np  # noqa: E402
+import onnx  # noqa: E402
+import onnxruntime  # noqa: E402
+import openvino  # noqa: E402
+import torch  # noqa: E402
+from safetensors.numpy import load_file  # noqa: E402
+
+SMALL, REAL = sys.argv[1:3]
+del sys.argv[1:3]
+CORE = openvino.Core()
+# By itself OpenVINO multiplies in bfloat16 where the processor can.
+EXACT = {"INFERENCE_PRECISION_HINT": "f32"}
+
+
+def in_onnxruntime(path, batches):
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return [session.run(None, {"pixel_values": images})[0] for images in batches]
+
+
+def in_openvino(path, batches):
+    compiled = CORE.compile_model(CORE.read_model(path), "CPU", EXACT)
+    return [compiled(images)[0] for images in batches]
+
+
+RUNTIMES = {"ONNX Runtime": in_onnxruntime, "OpenVINO": in_openvino}
+
+
+def spec_of(path):
+    entries = {entry.key: entry.value for entry in onnx.load(path, load_external_data=False).metadata_props}
+    return json.loads(entries["vitrim.spec"])
+
+
+def depth_and_terms(path):
+    spec = spec_of(path)
+    tokens = (spec["image_size"][0] // spec["patch_size"]) ** 2
+    widest = max(max(block["mlp_dim"], block["embed_dim"]) for block in spec["blocks"])
+    return len(spec["blocks"]), max(widest, tokens, 3 * spec["patch_size"] ** 2)
+
+
+class Exports(unittest.TestCase):
+    def each(self):
+        for folder in (SMALL, REAL):
+            found = references.names(folder)
+            self.assertTrue(found, folder)
+            for name in found:
+                yield name, os.path.join(folder, name)
+
+    def agree(self, ending, tolerance_of, runtimes):
+        worst = {}
+        for name, path in self.each():
+            reference = load_file(path + ".reference.safetensors")
+            batches = [reference["input"], reference["input"][:1], reference["input"][:2]]
+            tolerance = tolerance_of(name, path)
+            for runtime in runtimes:
+                with self.subTest(name, runtime=runtime):
+                    for got in RUNTIMES[runtime](path + ending, batches):
+                        wanted = reference["output"][:len(got)]
+                        difference = float(abs(got - wanted).max() / abs(reference["output"]).max())
+                        worst[runtime] = max(worst.get(runtime, (0, "")), (difference, name))
+                        self.assertEqual(got.shape, wanted.shape)
+                        self.assertLess(difference, tolerance)
+        print("largest relative differences:", worst)
+
+    def test_float32(self):
+        def tolerance(_, path):
+            depth, terms = depth_and_terms(path + ".onnx")
+            return references.tolerance(terms, depth)
+        self.agree(".onnx", tolerance, RUNTIMES)
+
+    def test_float16(self):
+        def tolerance(name, path):
+            # Rounding can choose another token to merge, which changes a share of the stream.
+            merges = any(block.get("merge", 0) for block in spec_of(path + ".onnx")["blocks"])
+            return 0.25 if merges else references.half_tolerance(depth_and_terms(path + ".onnx")[0])
+        self.agree(".f16.onnx", tolerance, RUNTIMES)
+
+    def test_checker(self):
+        for name, path in self.each():
+            for ending in (".onnx", ".f16.onnx"):
+                with self.subTest(name + ending):
+                    onnx.checker.check_model(path + ending, full_check=True)
+
+    def test_timm(self):
+        loaded, worst = 0, (0, "")
+        for name, path in self.each():
+            with self.subTest(name):
+                if not os.path.exists(path + ".timm.safetensors"):
+                    with open(path + ".timm.txt", encoding="utf-8") as file:
+                        reason = file.read()
+                    spec = spec_of(path + ".onnx")
+                    wanted = "can't merge" if any(block.get("merge", 0) for block in spec["blocks"]) else "timm has no class"
+                    self.assertIn(wanted, reason)
+                    continue
+                reference = load_file(path + ".reference.safetensors")
+                with torch.no_grad():
+                    got = references.timm_model(path + ".timm.safetensors")(torch.from_numpy(reference["input"])).numpy()
+                spec = spec_of(path + ".onnx")
+                depth, terms = depth_and_terms(path + ".onnx")
+                # A folded gain changes what a norm's epsilon weighs: eps / (2 var), var of a stream at least a hundredth.
+                folding = spec["norm_eps"] / 0.02 if any(block["stream_gain"] != 1 for block in spec["blocks"]) else 0
+                if not spec["num_classes"] and got.ndim != 2:
+                    self.fail("features of another form")
+                difference = references.relative_difference(got, reference["output"])
+                worst = max(worst, (difference, name))
+                self.assertLess(difference, references.tolerance(terms, depth) + folding)
+                loaded += 1
+        print("timm: largest relative difference:", worst)
+        self.assertGreaterEqual(loaded, 8 * 4 + 1)
+
+
+@unittest.skipUnless(os.environ.get("VITRIM_GOLDEN"), "no reference logits of the real ViT-Ti")
+class Golden(unittest.TestCase):
+    def test_vit_tiny(self):
+        golden = load_file(os.environ["VITRIM_GOLDEN"])
+        images = ((golden["images_u8"].astype(np.float32) / 255 - 0.5) / 0.5)
+        for name, key in (("vit_tiny_dense", "logits_dense"), ("vit_tiny_r8", "logits_tome_r8"), ("vit_tiny_r16", "logits_tome_r16")):
+            path = os.path.join(REAL, name)
+            depth, terms = depth_and_terms(path + ".onnx")
+            for runtime, run in RUNTIMES.items():
+                with self.subTest(name, runtime=runtime):
+                    got = run(path + ".onnx", [images])[0]
+                    self.assertLess(references.relative_difference(got, golden[key]), references.tolerance(terms, depth))
+                    half = run(path + ".f16.onnx", [images])[0]
+                    self.assertTrue((half.argmax(1) == golden[key].argmax(1)).mean() >= 15 / 16, "float16 says something else")
+
+
+if __name__ == "__main__":
+    cases.main("export_peers")

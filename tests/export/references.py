@@ -1,0 +1,77 @@
+"""Files that export_references wrote, and how far other programs may be from them."""
+
+import glob
+import math
+import os
+import sys
+
+
+def peers(*modules, status=0):
+    """Goes on in the python that VITRIM_PEERS_PYTHON names, or the tree's .venv-peers, where this one lacks `modules`; ends with `status` and a line that says so where that lacks
+    them too."""
+    try:
+        for module in modules:
+            __import__(module)
+        return
+    except ImportError as error:
+        missing = error.name
+    tree = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+    for python in (os.environ.get("VITRIM_PEERS_PYTHON"), os.path.join(tree, ".venv-peers", "bin", "python")):
+        if python and os.path.exists(python) and not os.environ.get("VITRIM_IN_PEERS"):
+            os.environ["VITRIM_IN_PEERS"] = "1"
+            os.execv(python, [python, *sys.argv])
+    print(f"SKIPPED: {missing} was not found, so exported files were not run (scripts/setup.sh installs it; VITRIM_PEERS_PYTHON names the python)")
+    sys.exit(status)
+
+
+def names(folder):
+    return sorted(os.path.basename(path)[:-len(".reference.safetensors")] for path in glob.glob(os.path.join(folder, "*.reference.safetensors")))
+
+
+def relative_difference(got, wanted):
+    assert got.shape == wanted.shape, (got.shape, wanted.shape)
+    return float(abs(got.astype("float64") - wanted).max() / abs(wanted).max())
+
+
+def tolerance(terms, depth, amplification=2):
+    """Of two float32 computations of one network, relative to the largest output: 3 + 8 depth sums of `terms` products, each off by some sqrt(terms) 2^-24, independent, so that they
+    add up as a root; `amplification` is how much a network enlarges a relative change."""
+    return 2.0 ** -24 * math.sqrt(terms * (3 + 8 * depth)) * amplification
+
+
+def half_tolerance(depth, amplification=2):
+    """The same with float16 products: each of 3 + 8 depth tensors is rounded to 11 bits once or twice."""
+    return 2.0 ** -11 * math.sqrt(2 * (3 + 8 * depth)) * amplification
+
+
+def import_timm():
+    """timm without a working torchvision: its compiled operators may belong to another torch, and only their names are needed."""
+    import torch
+    for schema in ("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor", "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"):
+        try:
+            torch.library.Library("torchvision", "FRAGMENT").define(schema)
+        except RuntimeError:  # there already
+            pass
+    import timm
+    return timm
+
+
+def timm_model(path):
+    """The class that the file names, made with its arguments, with its weights."""
+    import functools
+    import importlib
+    import json
+
+    import torch
+    from safetensors import safe_open
+    from safetensors.torch import load_file
+    import_timm()
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    module, name = metadata["timm.class"].rsplit(".", 1)
+    arguments = json.loads(metadata["timm.arguments"])
+    if "timm.norm_eps" in metadata:
+        arguments["norm_layer"] = functools.partial(torch.nn.LayerNorm, eps=float(metadata["timm.norm_eps"]))
+    model = getattr(importlib.import_module(module), name)(**arguments).eval()
+    model.load_state_dict(load_file(path), strict=True)
+    return model
