@@ -17,14 +17,17 @@ class Labelled : public data::Dataset {
   Labelled(int64_t size, const std::vector<int64_t>& labels) : size_(size), labels_(labels) {
     if (size == 0) throw std::invalid_argument("there are no images");
     if (!labels.empty() && static_cast<int64_t>(labels.size()) != size) {
-      throw std::invalid_argument(std::to_string(labels.size()) + " labels for " + std::to_string(size) + " images");
+      throw std::invalid_argument(std::to_string(labels.size()) + " labels for " + std::to_string(size) +
+                                  " images");
     }
     for (const int64_t label : labels) {
       if (label < 0) throw std::invalid_argument("label " + std::to_string(label) + " is no class index");
     }
   }
   int64_t size() const override { return size_; }
-  int64_t label(int64_t index) const override { return labels_.empty() ? -1 : labels_.at(static_cast<size_t>(index)); }
+  int64_t label(int64_t index) const override {
+    return labels_.empty() ? -1 : labels_.at(static_cast<size_t>(index));
+  }
   int64_t num_classes() const override { return 0; }
 
  private:
@@ -34,8 +37,10 @@ class Labelled : public data::Dataset {
 
 class ArrayImages : public Labelled {
  public:
-  ArrayImages(const at::Tensor& pixels, const std::vector<int64_t>& labels) : Labelled(pixels.size(0), labels), pixels_(pixels) {
-    const std::string_view bytes(reinterpret_cast<const char*>(pixels.const_data_ptr<uint8_t>()), static_cast<size_t>(pixels.numel()));
+  ArrayImages(const at::Tensor& pixels, const std::vector<int64_t>& labels)
+      : Labelled(pixels.size(0), labels), pixels_(pixels) {
+    const std::string_view bytes(reinterpret_cast<const char*>(pixels.const_data_ptr<uint8_t>()),
+                                 static_cast<size_t>(pixels.numel()));
     fingerprint_ = std::to_string(size()) + " images, sha256 " + sha256_hex(bytes);
   }
   std::string name(int64_t index) const override { return "images[" + std::to_string(index) + "]"; }
@@ -56,7 +61,8 @@ class ArrayImages : public Labelled {
 
 class FileImages : public Labelled {
  public:
-  FileImages(const std::vector<std::string>& files, const std::vector<int64_t>& labels) : Labelled(static_cast<int64_t>(files.size()), labels), files_(files) {
+  FileImages(const std::vector<std::string>& files, const std::vector<int64_t>& labels)
+      : Labelled(static_cast<int64_t>(files.size()), labels), files_(files) {
     for (const std::string& file : files) {
       if (!std::filesystem::is_regular_file(file)) throw Error(file + ": there is no such file");
     }
@@ -73,7 +79,8 @@ class FileImages : public Labelled {
   std::string fingerprint() const override {
     std::vector<std::string> entries;
     for (const std::string& file : files_) {
-      entries.push_back(std::filesystem::path(file).filename().string() + " " + std::to_string(std::filesystem::file_size(file)));
+      entries.push_back(std::filesystem::path(file).filename().string() + " " +
+                        std::to_string(std::filesystem::file_size(file)));
     }
     return vitrim::fingerprint(entries);
   }
@@ -85,13 +92,16 @@ class FileImages : public Labelled {
 }  // namespace
 
 std::unique_ptr<data::Dataset> array_images(const at::Tensor& pixels, const std::vector<int64_t>& labels) {
-  if (pixels.scalar_type() != at::kByte || pixels.dim() != 4 || pixels.size(3) != 3 || !pixels.is_cpu() || !pixels.is_contiguous() || pixels.numel() == 0) {
-    throw std::invalid_argument("images must be contiguous uint8 [n, height, width, 3] in main memory, at least one");
+  if (pixels.scalar_type() != at::kByte || pixels.dim() != 4 || pixels.size(3) != 3 || !pixels.is_cpu() ||
+      !pixels.is_contiguous() || pixels.numel() == 0) {
+    throw std::invalid_argument(
+        "images must be contiguous uint8 [n, height, width, 3] in main memory, at least one");
   }
   return std::make_unique<ArrayImages>(pixels, labels);
 }
 
-std::unique_ptr<data::Dataset> file_images(const std::vector<std::string>& files, const std::vector<int64_t>& labels) {
+std::unique_ptr<data::Dataset> file_images(const std::vector<std::string>& files,
+                                           const std::vector<int64_t>& labels) {
   return std::make_unique<FileImages>(files, labels);
 }
 

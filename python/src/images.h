@@ -11,10 +11,11 @@
 
 namespace vitrim::python {
 
-/// `pixels` is uint8 [n, height, width, 3], contiguous; it is not copied and must not change. `labels` has n entries, or none: unlabelled.
-/// Throws std::invalid_argument where the two do not fit.
+/// `pixels` is uint8 [n, height, width, 3], contiguous; it is not copied and must not change. `labels` has n
+/// entries, or none: unlabelled. Throws std::invalid_argument where the two do not fit.
 std::unique_ptr<data::Dataset> array_images(const at::Tensor& pixels, const std::vector<int64_t>& labels);
 /// JPEG and PNG files. `labels` as above.
-std::unique_ptr<data::Dataset> file_images(const std::vector<std::string>& files, const std::vector<int64_t>& labels);
+std::unique_ptr<data::Dataset> file_images(const std::vector<std::string>& files,
+                                           const std::vector<int64_t>& labels);
 
 }  // namespace vitrim::python

@@ -67,7 +67,8 @@ void deliver(const py::object& notify, const Event& event) {
     return;
   }
   const auto& update = std::get<ProgressUpdate>(event);
-  notify("progress", py::dict(py::arg("stage") = update.stage, py::arg("unit") = update.unit, py::arg("done") = update.done, py::arg("total") = update.total,
+  notify("progress", py::dict(py::arg("stage") = update.stage, py::arg("unit") = update.unit,
+                              py::arg("done") = update.done, py::arg("total") = update.total,
                               py::arg("seconds") = update.seconds, py::arg("finished") = update.finished));
 }
 

@@ -1,4 +1,5 @@
-// vitrim._library: the C++ library for Python. The package's own files give it its Python form (native.py, jobs.py, engine.py).
+// vitrim._library: the C++ library for Python. The package's own files give it its Python form (native.py,
+// jobs.py, engine.py).
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -33,7 +34,8 @@ using Clock = std::chrono::steady_clock;
 using ModelPointer = std::shared_ptr<model::Model>;
 using Images = std::shared_ptr<data::Dataset>;
 
-ModelPointer open_model(const std::string& source, const std::vector<int64_t>& num_heads, std::optional<int64_t> image_size) {
+ModelPointer open_model(const std::string& source, const std::vector<int64_t>& num_heads,
+                        std::optional<int64_t> image_size) {
   const py::gil_scoped_release unlocked;
   model::LoadHints hints;
   hints.num_heads = num_heads;
@@ -52,7 +54,8 @@ ModelPointer model_of(const std::string& spec, const py::list& state) {
 
 py::list state_of(const model::Model& model) {
   py::list out;
-  for (const auto& [name, tensor] : model.parameters().entries()) out.append(py::make_tuple(name, to_capsule(tensor)));
+  for (const auto& [name, tensor] : model.parameters().entries())
+    out.append(py::make_tuple(name, to_capsule(tensor)));
   return out;
 }
 
@@ -85,9 +88,12 @@ Manifest manifest_of(const Common& common, const std::string& fingerprint) {
   return manifest;
 }
 
-double seconds_since(Clock::time_point started) { return std::chrono::duration<double>(Clock::now() - started).count(); }
+double seconds_since(Clock::time_point started) {
+  return std::chrono::duration<double>(Clock::now() - started).count();
+}
 
-std::string analyze(const ModelPointer& model, const Images& images, const py::dict& values, const py::object& notify) {
+std::string analyze(const ModelPointer& model, const Images& images, const py::dict& values,
+                    const py::object& notify) {
   Options given(values);
   const Common common = common_options(given);
   const pipeline::AnalyzeOptions options = analyze_options(given, common, model->num_blocks());
@@ -104,7 +110,8 @@ std::string analyze(const ModelPointer& model, const Images& images, const py::d
   return json;
 }
 
-std::string evaluate(const ModelPointer& model, const Images& images, const py::dict& values, const py::object& notify) {
+std::string evaluate(const ModelPointer& model, const Images& images, const py::dict& values,
+                     const py::object& notify) {
   Options given(values);
   const Common common = common_options(given);
   given.finish();
@@ -129,13 +136,15 @@ std::string finish(Done& done, const Common& common, const std::string& fingerpr
   return to_json(result);
 }
 
-py::tuple compress(const ModelPointer& model, const Images& images, const Images& evaluation, const py::dict& values, const py::object& notify) {
+py::tuple compress(const ModelPointer& model, const Images& images, const Images& evaluation,
+                   const py::dict& values, const py::object& notify) {
   Options given(values);
   const Common common = common_options(given);
   const pipeline::CompressOptions options = compress_options(given, common, model->num_blocks());
   given.finish();
   // What can't be reached is refused before any work, as far as it is known.
-  if (!options.prune.target.empty()) pipeline::check_prune(surgery::remove_attention(model->spec(), options.layers), options.prune);
+  if (!options.prune.target.empty())
+    pipeline::check_prune(surgery::remove_attention(model->spec(), options.layers), options.prune);
   ModelPointer out;
   std::string json;
   run_job(notify, common.threads, [&] {
@@ -144,19 +153,22 @@ py::tuple compress(const ModelPointer& model, const Images& images, const Images
     if (evaluation) eval::check_evaluable(*model, *evaluation);
     const data::ImageBatch batch = load(*images, common);
     const double loading = seconds_since(started);
-    pipeline::Compressed done = pipeline::compress(*model, batch, evaluation.get(), accuracy_options(common, common.eval_preprocess), options);
+    pipeline::Compressed done = pipeline::compress(*model, batch, evaluation.get(),
+                                                   accuracy_options(common, common.eval_preprocess), options);
     json = finish(done, common, batch.fingerprint, loading);
     out = std::move(done.model);
   });
   return py::make_tuple(out, json);
 }
 
-py::tuple merge(const ModelPointer& model, const Images& images, const Images& evaluation, const py::dict& values, const py::object& notify) {
+py::tuple merge(const ModelPointer& model, const Images& images, const Images& evaluation,
+                const py::dict& values, const py::object& notify) {
   Options given(values);
   const Common common = common_options(given);
   const pipeline::MergeOptions options = merge_options(given, common);
   given.finish();
-  if (options.choose && !images) throw std::invalid_argument("choose finds a schedule on images, and none were given");
+  if (options.choose && !images)
+    throw std::invalid_argument("choose finds a schedule on images, and none were given");
   pipeline::check_merge(model->spec(), options);
   ModelPointer out;
   std::string json;
@@ -167,25 +179,32 @@ py::tuple merge(const ModelPointer& model, const Images& images, const Images& e
     std::optional<data::ImageBatch> batch;
     if (images) batch = load(*images, common);
     const double loading = seconds_since(started);
-    pipeline::Merged done = pipeline::merge(*model, batch ? &*batch : nullptr, evaluation.get(), accuracy_options(common, common.eval_preprocess), options);
+    pipeline::Merged done = pipeline::merge(*model, batch ? &*batch : nullptr, evaluation.get(),
+                                            accuracy_options(common, common.eval_preprocess), options);
     json = finish(done, common, batch ? batch->fingerprint : "", loading);
     out = std::move(done.model);
   });
   return py::make_tuple(out, json);
 }
 
-std::shared_ptr<runtime::Engine> make_engine(const ModelPointer& model, int threads, const std::string& precision) {
+std::shared_ptr<runtime::Engine> make_engine(const ModelPointer& model, int threads,
+                                             const std::string& precision) {
   const py::gil_scoped_release unlocked;
-  return std::make_shared<runtime::Engine>(model->spec(), model->parameters(),
-                                           runtime::EngineOptions{threads > 0 ? threads : at::get_num_threads(), runtime::parse_precision(precision)});
+  return std::make_shared<runtime::Engine>(
+      model->spec(), model->parameters(),
+      runtime::EngineOptions{threads > 0 ? threads : at::get_num_threads(),
+                             runtime::parse_precision(precision)});
 }
 
 py::capsule run_engine(runtime::Engine& engine, const py::capsule& images) {
   const at::Tensor input = from_capsule(images);
   const ModelSpec& spec = engine.spec();
-  const bool fits = input.scalar_type() == at::kFloat && input.is_cpu() && input.is_contiguous() && input.dim() == 4 && input.size(1) == spec.in_channels &&
+  const bool fits = input.scalar_type() == at::kFloat && input.is_cpu() && input.is_contiguous() &&
+                    input.dim() == 4 && input.size(1) == spec.in_channels &&
                     input.size(2) == spec.image_size[0] && input.size(3) == spec.image_size[1];
-  if (!fits) throw std::invalid_argument("the engine takes contiguous float32 images of the model's size in main memory");
+  if (!fits)
+    throw std::invalid_argument(
+        "the engine takes contiguous float32 images of the model's size in main memory");
   const at::Tensor out = at::empty({input.size(0), engine.outputs()}, at::kFloat);
   {
     const py::gil_scoped_release unlocked;
@@ -237,7 +256,10 @@ PYBIND11_MODULE(_library, m, pybind11::mod_gil_not_used()) {
       .def_property_readonly("spec", [](const model::Model& self) { return vitrim::to_json(self.spec()); })
       .def("state", state_of)
       .def("run", run_model)
-      .def("set_precision", [](model::Model& self, const std::string& name) { self.set_compute_dtype(model::parse_precision(name)); })
+      .def("set_precision",
+           [](model::Model& self, const std::string& name) {
+             self.set_compute_dtype(model::parse_precision(name));
+           })
       .def("save", [](const model::Model& self, const std::string& path, const std::string& dtype) {
         const auto type = dtype_of(dtype);
         const py::gil_scoped_release unlocked;
@@ -255,12 +277,18 @@ PYBIND11_MODULE(_library, m, pybind11::mod_gil_not_used()) {
       .def_property_readonly("size", &data::Dataset::size)
       .def_property_readonly("fingerprint", &data::Dataset::fingerprint)
       .def_property_readonly("description", &data::Dataset::description);
-  m.def("open_images", [](const std::string& source, const std::string& classes) -> std::shared_ptr<data::Dataset> {
-    const py::gil_scoped_release unlocked;
-    return data::open_dataset(source, {classes});
-  });
-  m.def("array_images", [](const py::capsule& pixels, const std::vector<int64_t>& labels) -> std::shared_ptr<data::Dataset> { return array_images(from_capsule(pixels), labels); });
-  m.def("file_images", [](const std::vector<std::string>& files, const std::vector<int64_t>& labels) -> std::shared_ptr<data::Dataset> { return file_images(files, labels); });
+  m.def("open_images",
+        [](const std::string& source, const std::string& classes) -> std::shared_ptr<data::Dataset> {
+          const py::gil_scoped_release unlocked;
+          return data::open_dataset(source, {classes});
+        });
+  m.def("array_images",
+        [](const py::capsule& pixels, const std::vector<int64_t>& labels) -> std::shared_ptr<data::Dataset> {
+          return array_images(from_capsule(pixels), labels);
+        });
+  m.def("file_images",
+        [](const std::vector<std::string>& files, const std::vector<int64_t>& labels)
+            -> std::shared_ptr<data::Dataset> { return file_images(files, labels); });
 
   m.def("analyze", analyze);
   m.def("evaluate", evaluate);
@@ -273,6 +301,9 @@ PYBIND11_MODULE(_library, m, pybind11::mod_gil_not_used()) {
       .def("run", run_engine)
       .def_property_readonly("outputs", &runtime::Engine::outputs)
       .def_property_readonly("threads", &runtime::Engine::threads)
-      .def_property_readonly("isa", [](const runtime::Engine& self) { return runtime::to_string(self.isa()); })
-      .def_property_readonly("precision", [](const runtime::Engine& self) { return self.precision() == runtime::Precision::kBf16 ? "bf16" : "f32"; });
+      .def_property_readonly("isa",
+                             [](const runtime::Engine& self) { return runtime::to_string(self.isa()); })
+      .def_property_readonly("precision", [](const runtime::Engine& self) {
+        return self.precision() == runtime::Precision::kBf16 ? "bf16" : "f32";
+      });
 }

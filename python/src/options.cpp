@@ -27,7 +27,8 @@ PreprocessSpec preprocess_of(const py::dict& values) {
   options.take("crop", out.crop, 1, 65536);
   std::string interpolation = "bicubic";
   options.take("interpolation", interpolation);
-  if (interpolation != "bicubic" && interpolation != "bilinear") throw std::invalid_argument("interpolation must be bicubic or bilinear, not '" + interpolation + "'");
+  if (interpolation != "bicubic" && interpolation != "bilinear")
+    throw std::invalid_argument("interpolation must be bicubic or bilinear, not '" + interpolation + "'");
   out.interpolation = interpolation == "bilinear" ? Interpolation::kBilinear : Interpolation::kBicubic;
   options.finish();
   return out;
@@ -54,8 +55,11 @@ void prune_options(Options& options, const Common& common, pipeline::PruneOption
   }
   std::string scope;
   if (options.take("scope", scope)) {
-    if (scope != "attention" && scope != "attention+mlp") throw std::invalid_argument("scope must be attention or attention+mlp, not '" + scope + "'");
-    if (scope == "attention+mlp" && out.attention_only) throw std::invalid_argument("attention_macs says nothing of the MLP; use target_macs with scope attention+mlp");
+    if (scope != "attention" && scope != "attention+mlp")
+      throw std::invalid_argument("scope must be attention or attention+mlp, not '" + scope + "'");
+    if (scope == "attention+mlp" && out.attention_only)
+      throw std::invalid_argument(
+          "attention_macs says nothing of the MLP; use target_macs with scope attention+mlp");
     out.scope = scope == "attention" ? prune::Scope::kAttention : prune::Scope::kAttentionAndMlp;
   }
   options.take("channels_by", out.criterion);
@@ -67,7 +71,8 @@ void prune_options(Options& options, const Common& common, pipeline::PruneOption
 }  // namespace
 
 void Options::finish() const {
-  for (const auto& item : values_) throw std::invalid_argument("there is no option '" + py::str(item.first).cast<std::string>() + "' here");
+  for (const auto& item : values_)
+    throw std::invalid_argument("there is no option '" + py::str(item.first).cast<std::string>() + "' here");
 }
 
 Common common_options(Options& options) {
@@ -113,7 +118,9 @@ pipeline::CompressOptions compress_options(Options& options, const Common& commo
     std::sort(layers.begin(), layers.end());
     for (size_t i = 0; i < layers.size(); ++i) {
       const bool known = layers[i] >= 0 && layers[i] < blocks && (i == 0 || layers[i] != layers[i - 1]);
-      if (!known) throw std::invalid_argument("remove_attention: " + std::to_string(layers[i]) + " is no layer of " + std::to_string(blocks) + ", or is named twice");
+      if (!known)
+        throw std::invalid_argument("remove_attention: " + std::to_string(layers[i]) + " is no layer of " +
+                                    std::to_string(blocks) + ", or is named twice");
     }
     out.layers = layers;
   }
@@ -124,8 +131,12 @@ pipeline::CompressOptions compress_options(Options& options, const Common& commo
   absorb_options(options, common, out.absorb);
   prune_options(options, common, out.prune);
   out.remove_layers = !out.layers.empty() || out.analyze.count > 0;
-  if (!out.remove_layers && out.prune.target.empty()) throw std::invalid_argument("nothing would be removed: say remove (how many), remove_attention (which), target_macs or attention_macs");
-  if (out.remove_layers && !out.layers.empty() && out.analyze.count > 0) throw std::invalid_argument("remove and remove_attention exclude each other");
+  if (!out.remove_layers && out.prune.target.empty())
+    throw std::invalid_argument(
+        "nothing would be removed: say remove (how many), remove_attention (which), target_macs or "
+        "attention_macs");
+  if (out.remove_layers && !out.layers.empty() && out.analyze.count > 0)
+    throw std::invalid_argument("remove and remove_attention exclude each other");
   return out;
 }
 

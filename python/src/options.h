@@ -1,5 +1,6 @@
 #pragma once
-// Options out of a Python dict. Python's own signatures name them, with the program's defaults where they are not given.
+// Options out of a Python dict. Python's own signatures name them, with the program's defaults where they are
+// not given.
 
 #include <pybind11/pybind11.h>
 
@@ -15,18 +16,19 @@ namespace vitrim::python {
 
 /// Options that every job has.
 struct Common {
-  std::string command;          ///< for the manifest
-  std::string model;            ///< what the user calls it
+  std::string command;  ///< for the manifest
+  std::string model;    ///< what the user calls it
   std::string precision = "auto";
   uint64_t seed = 0;
   int threads = 0;
   int64_t batch_size = 50;
-  int64_t images = 0;           ///< of those given, spread over all; 0: all
+  int64_t images = 0;  ///< of those given, spread over all; 0: all
   int64_t max_corrupt = 0;
   PreprocessSpec preprocess, eval_preprocess;
 };
 
-/// A dict that is emptied while it is read. Values of another type, or out of range, are std::invalid_argument with the option's name.
+/// A dict that is emptied while it is read. Values of another type, or out of range, are
+/// std::invalid_argument with the option's name.
 class Options {
  public:
   explicit Options(pybind11::dict values) : values_(std::move(values)) {}
@@ -40,7 +42,8 @@ class Options {
     try {
       target = value.cast<T>();
     } catch (const pybind11::cast_error&) {
-      throw std::invalid_argument(std::string(name) + " is of a wrong type: " + pybind11::repr(value).cast<std::string>());
+      throw std::invalid_argument(std::string(name) +
+                                  " is of a wrong type: " + pybind11::repr(value).cast<std::string>());
     }
     return true;
   }
@@ -50,7 +53,9 @@ class Options {
     T value = target;
     if (!take(name, value)) return false;
     const auto number = static_cast<double>(value);
-    if (!(number >= low && number <= high)) throw std::invalid_argument(std::string(name) + " is out of range: " + pybind11::str(pybind11::cast(value)).cast<std::string>());
+    if (!(number >= low && number <= high))
+      throw std::invalid_argument(std::string(name) + " is out of range: " +
+                                  pybind11::str(pybind11::cast(value)).cast<std::string>());
     target = value;
     return true;
   }

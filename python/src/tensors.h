@@ -1,5 +1,6 @@
 #pragma once
-// Tensors between Python and the library as DLPack capsules: nothing is copied, and the extension needs none of LibTorch's Python parts.
+// Tensors between Python and the library as DLPack capsules: nothing is copied, and the extension needs none
+// of LibTorch's Python parts.
 
 #include <ATen/core/Tensor.h>
 #include <pybind11/pybind11.h>

@@ -1,7 +1,8 @@
 """What the tests of the Python package share: small models of every family and what surgery makes of them, and tolerances.
 
-VITRIM_PYTHON_PACKAGE names the folder that holds the package `vitrim` (with its extension). Where torch or safetensors is missing, or the
-extension was not built, the tests skip, saying so.
+VITRIM_PYTHON_PACKAGE names the folder that holds the package `vitrim` (with its extension), VITRIM_PEERS_PYTHON the python that imports torch
+and safetensors (else the one in .venv-peers, else the one that runs). Where these are missing, or the extension was not built, the tests
+skip, saying so.
 """
 
 import dataclasses
@@ -16,6 +17,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.abspath(os.path.join(HERE, "..", ".."))
 sys.path.insert(0, os.path.join(ROOT, "tests"))
 sys.path.insert(0, os.environ.get("VITRIM_PYTHON_PACKAGE", os.path.join(ROOT, "build", "release", "python")))
+PEERS = os.environ.get("VITRIM_PEERS_PYTHON", os.path.join(ROOT, ".venv-peers", "bin", "python"))
+if os.path.exists(PEERS) and os.path.dirname(os.path.dirname(os.path.abspath(PEERS))) != sys.prefix:
+    os.execv(PEERS, [PEERS, *sys.argv])
 SHARED = os.environ.get("VITRIM_SHARED", os.path.join(os.path.dirname(ROOT), "shared"))
 SMALL = os.path.join(ROOT, "models", "synthetic_vit.safetensors")
 
@@ -32,7 +36,7 @@ def need(*modules):
             self.skipTest(f"SKIPPED: {sys.executable} has no {' and no '.join(missing)} (./check installs them into .venv-peers; VITRIM_PEERS_PYTHON names another python)")
 
     sys.modules["__main__"].Missing = Missing
-    cases.main(os.path.splitext(os.path.basename(sys.argv[0]))[0])
+    cases.main("python_" + os.path.basename(sys.argv[0]).removesuffix("_test.py"))
 
 
 need("torch", "safetensors")
