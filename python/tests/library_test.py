@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from python_case import Case, SMALL, colours, difference, inputs, library_output, lively, merged, need, removed, staged, tolerance, vit  # noqa: E402, I001
+from python_case import Case, ROOT, SMALL, colours, difference, inputs, library_output, lively, merged, need, removed, staged, tolerance, vit  # noqa: E402, I001
 
 need("numpy")
 import cases  # noqa: E402
@@ -115,6 +116,20 @@ class Jobs(Library):
         vitrim.compress(dense, colours(16), remove=1, epochs=1, criterion="te", search="greedy", **QUIET)
         for key, value in dense.state_dict().items():
             self.assertTrue(torch.equal(value, before[key]), key)
+
+
+class Documentation(Library):
+    def test_examples(self):
+        """What docs/python.md shows, one example after another (but for those that need timm or a compiler)."""
+        with open(os.path.join(ROOT, "docs", "python.md"), encoding="utf-8") as file:
+            examples = re.findall(r"```python\n(.*?)```", file.read(), re.DOTALL)
+        self.assertGreater(len(examples), 4)
+        os.symlink(os.path.join(ROOT, "models"), self.path("models"))
+        done = subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {os.path.dirname(os.path.dirname(vitrim.__file__))!r})\n" + "".join(examples)], cwd=self.folder,
+                              capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("smaller.safetensors", os.listdir(self.folder))
+        self.assertEqual(done.stdout.splitlines()[-1], "1.0")
 
 
 class Errors(Library):
