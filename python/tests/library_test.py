@@ -118,6 +118,35 @@ class Jobs(Library):
             self.assertTrue(torch.equal(value, before[key]), key)
 
 
+class Extension(Library):
+    def test_one_libtorch(self):
+        """The process holds one LibTorch, the one that `import torch` brought, and the extension names no folder to look for another."""
+        with open("/proc/self/maps", encoding="utf-8") as file:
+            loaded = {os.path.realpath(line.split()[-1]) for line in file if line.split()[-1].endswith(("/libtorch_cpu.so", "/libc10.so"))}
+        folder = os.path.realpath(os.path.join(os.path.dirname(torch.__file__), "lib"))
+        self.assertEqual(loaded, {os.path.join(folder, name) for name in ("libtorch_cpu.so", "libc10.so")})
+        done = subprocess.run(["readelf", "-d", vitrim.native.library().__file__], capture_output=True, text=True, check=True)
+        self.assertIn("libtorch_cpu.so", done.stdout)
+        self.assertNotRegex(done.stdout, "RPATH|RUNPATH")
+
+    def test_another_torch_is_refused(self):
+        """A library of another LibTorch is not used; the sentence says what to do."""
+        code = f"""
+import sys; sys.path.insert(0, {os.path.dirname(os.path.dirname(vitrim.__file__))!r})
+import torch
+torch.__version__ = "2.12.1+cpu"
+import vitrim
+try:
+    vitrim.evaluate({SMALL!r}, "synthetic:test:8")
+    raise SystemExit("no ImportError")
+except ImportError as error:
+    assert "but this is torch 2.12.1" in str(error) and "pip install" in str(error), error
+vitrim.load({SMALL!r})
+"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+
 class Documentation(Library):
     def test_examples(self):
         """What docs/python.md shows, one example after another (but for those that need timm or a compiler)."""
