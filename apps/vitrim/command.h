@@ -99,6 +99,7 @@ void add_analyze(CLI::App& app, Context& context);
 void add_compress(CLI::App& app, Context& context);
 void add_bench(CLI::App& app, Context& context);
 void add_merge(CLI::App& app, Context& context);
+void add_plan(CLI::App& app, Context& context);
 void add_prune(CLI::App& app, Context& context);
 void add_report(CLI::App& app, Context& context);
 void add_train(CLI::App& app, Context& context);

@@ -50,15 +50,14 @@ void measure_speed(const Flags& flags, const model::Model& merged, CompressResul
   options.rounds = 9;
   options.warmup = 0.2;
   options.peak_seconds = 0;
-  const std::shared_ptr<model::Model> after = merged.clone(), before = merged.clone();
-  before->set_merging(std::vector<int64_t>(result.dense_spec.blocks.size(), 0));
-  const runtime::Precision precision = runtime::parse_precision(flags.common.precision);
-  const BenchRow row = bench::run({{"unmerged", before, true, precision}, {"merged", after, true, precision}}, options).rows.back();
-  result.speed = MeasuredSpeed{"native", row.batch, options.threads, row.speedup, row.speedup_p10, row.speedup_p90};
+  const std::unique_ptr<model::Model> unmerged = merged.clone();
+  unmerged->set_merging(std::vector<int64_t>(result.dense_spec.blocks.size(), 0));
+  const bench::Compared compared = bench::compare(*unmerged, merged, options, runtime::parse_precision(flags.common.precision));
+  result.speed = compared.speed;
   char text[200];
-  std::snprintf(text, sizeof text, "%.2f times as fast as unmerged at batch %lld on %d threads (native engine; %.2f by multiply-adds)", row.speedup,
-                static_cast<long long>(row.batch), options.threads, row.predicted);
-  if (row.speedup < 1.03) {
+  std::snprintf(text, sizeof text, "%.2f times as fast as unmerged at batch %lld on %d threads (native engine; %.2f by multiply-adds)", result.speed->speedup,
+                static_cast<long long>(result.speed->batch), options.threads, compared.predicted);
+  if (result.speed->speedup < 1.03) {
     log_warning(std::string("don't merge for speed on this machine: ") + text);
   } else {
     log_info(text);

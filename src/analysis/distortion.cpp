@@ -2,7 +2,21 @@
 
 #include <ATen/ATen.h>
 
+#include <stdexcept>
+
+#include "vitrim/model/batches.h"
+
 namespace vitrim::analysis {
+
+at::Tensor logits_of(const model::Model& model, const data::ImageBatch& images, int64_t batch_size) {
+  if (model.spec().num_classes == 0) throw std::invalid_argument("models are compared by what the classifier says, and this one has none");
+  at::Tensor out = at::empty({images.size(), model.spec().num_classes});
+  model::for_each_batch(images.size(), batch_size, [&](int, int64_t begin, int64_t end) {
+    const at::NoGradGuard no_grad;
+    out.slice(0, begin, end).copy_(model.forward(data::normalized(images, begin, end)).logits);
+  });
+  return out;
+}
 
 at::Tensor kl_per_image(const at::Tensor& dense_logits, const at::Tensor& changed_logits, double temperature) {
   const at::Tensor p = at::log_softmax(dense_logits.to(at::kDouble) / temperature, 1);

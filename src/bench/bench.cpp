@@ -11,6 +11,7 @@
 #include <stdexcept>
 
 #include "bench/torch_path.h"
+#include "bench/turns.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
 #include "vitrim/model/channels.h"
@@ -57,13 +58,6 @@ Ready make_ready(const Contestant& contestant, const at::Tensor& images, const B
     ready.torch = std::make_unique<TorchPath>(*contestant.model, is_bf16(contestant.precision, options.cuda), images, options.cuda);
   }
   return ready;
-}
-
-double percentile(std::vector<double> values, double q) {
-  std::sort(values.begin(), values.end());
-  const double at = q * static_cast<double>(values.size() - 1);
-  const size_t low = static_cast<size_t>(at), high = std::min(low + 1, values.size() - 1);
-  return values[low] + (values[high] - values[low]) * (at - static_cast<double>(low));
 }
 
 // Before anything is timed: does every contestant say what its model says? ||got - wanted|| / ||wanted|| over some images.
@@ -177,19 +171,12 @@ BenchResult run(const std::vector<Contestant>& contestants, const BenchOptions& 
       const at::Tensor images = at::randn({batch, spec.in_channels, spec.image_size[0], spec.image_size[1]}, generator);
       ready.push_back(make_ready(contestant, images, options));
       result.output_difference = std::max(result.output_difference, check_outputs(contestant, ready.back(), bf16(contestant)));
-      const auto begin = std::chrono::steady_clock::now();
-      for (int calls = 0; calls < 2 || since(begin) < options.warmup; ++calls) ready.back().call();
+      warm_up([&] { ready.back().call(); }, options.warmup);
     }
-    for (int round = 0; round < options.rounds; ++round) {
-      // To and fro: who comes after whom changes.
-      for (size_t i = 0; i < ready.size(); ++i) {
-        Ready& one = ready[round % 2 == 0 ? i : ready.size() - 1 - i];
-        const auto begin = std::chrono::steady_clock::now();
-        one.call();
-        one.seconds.push_back(since(begin));
-        progress.advance();
-      }
-    }
+    std::vector<std::function<void()>> calls;
+    for (Ready& one : ready) calls.emplace_back([&one] { one.call(); });
+    const std::vector<std::vector<double>> seconds = time_in_turns(calls, options.rounds, progress);
+    for (size_t i = 0; i < ready.size(); ++i) ready[i].seconds = seconds[i];
     for (size_t i = 0; i < ready.size(); ++i) result.rows.push_back(row_of(contestants[i], ready[i], ready[0], contestants[0], bf16(contestants[i])));
   }
   if (!options.cuda && options.peak_seconds > 0) {
@@ -200,6 +187,13 @@ BenchResult run(const std::vector<Contestant>& contestants, const BenchOptions& 
   for (BenchRow& row : result.rows) row.share_of_peak = peak > 0 ? row.tflops / peak : 0;
   result.peak_memory = peak_memory();
   return result;
+}
+
+Compared compare(const model::Model& before, const model::Model& after, const BenchOptions& options, runtime::Precision precision) {
+  if (options.batches.size() != 1) throw std::invalid_argument("[bench::compare] one batch size, not " + std::to_string(options.batches.size()));
+  const std::vector<BenchRow> rows = run({{"before", before.clone(), true, precision}, {"after", after.clone(), true, precision}}, options).rows;
+  const BenchRow& row = rows.back();
+  return {rows.front().latency, row.latency, row.predicted, {"native", row.batch, options.threads, row.speedup, row.speedup_p10, row.speedup_p90}};
 }
 
 ModelSpec dense_like(const ModelSpec& spec) {

@@ -6,6 +6,7 @@
 #include "core/model_spec_fields.h"
 #include "vitrim/core/artifacts.h"
 #include "vitrim/core/bench_artifacts.h"
+#include "vitrim/core/plan_artifacts.h"
 #include "vitrim/core/train_artifacts.h"
 
 namespace vitrim {
@@ -187,6 +188,110 @@ void fields(auto& f, json::Is<BenchResult> auto& result) {
   f("output_difference", result.output_difference);
   f("peak_memory", result.peak_memory);
   f("rows", result.rows);
+}
+
+void fields(auto& f, json::Is<LatencyKnot> auto& knot) {
+  f("piece", knot.piece);
+  f("heads", knot.heads);
+  f("width", knot.width);
+  f("tokens", knot.tokens);
+  f("seconds", knot.seconds);
+}
+
+void fields(auto& f, json::Is<LatencyCheck> auto& check) {
+  f("model", check.model);
+  f("predicted", check.predicted);
+  f("measured", check.measured);
+}
+
+void fields(auto& f, json::Is<LatencyPieces> auto& pieces) {
+  f("batch", pieces.batch);
+  f("dense", pieces.dense);
+  f("knots", pieces.knots);
+  f("checks", pieces.checks);
+}
+
+void fields(auto& f, json::Is<LatencyTable> auto& table) {
+  f.document("latency_table", 1);
+  f("cpu", table.cpu);
+  f("isa", table.isa);
+  f("precision", table.precision);
+  f("threads", table.threads);
+  f("version", table.version);
+  f("spec", table.spec);
+  f("batches", table.batches);
+}
+
+void fields(auto& f, json::Is<PlanLimit> auto& limit) {
+  f("text", limit.text);
+  f("quantity", limit.quantity);
+  f("batch", limit.batch);
+  f("dense", limit.dense);
+  f("limit", limit.limit);
+  f("floor", limit.floor);
+}
+
+void fields(auto& f, json::Is<PlanRow> auto& row) {
+  f("removed", row.removed);
+  f("width", row.width);
+  f("pairs", row.pairs);
+  f("params", row.params);
+  f("macs", row.macs);
+  f("latency", row.latency);
+  f("measured_latency", row.measured_latency);
+  f("kl", row.kl);
+  f("measured_kl", row.measured_kl);
+  f.if_any("eval", row.eval);
+  f.if_any("paired", row.paired);
+  f("front", row.front);
+  f("holds", row.holds);
+}
+
+void fields(auto& f, json::Is<PlanMove> auto& move) {
+  f("move", move.move);
+  f("row", move.row);
+}
+
+void fields(auto& f, json::Is<PlanCombination> auto& combination) {
+  f("row", combination.row);
+  f("predicted", combination.predicted);
+  f("measured", combination.measured);
+}
+
+void fields(auto& f, json::Is<PredictionQuality> auto& quality) {
+  f("count", quality.count);
+  f("median_error", quality.median_error);
+  f("worst_error", quality.worst_error);
+  f("rank_agreement", quality.rank_agreement);
+}
+
+void fields(auto& f, json::Is<PlanResult> auto& result) {
+  f.document("plan", 1);
+  f("manifest", result.manifest);
+  f("model", result.model);
+  f("output", result.output);
+  f("limits", result.limits);
+  f("fit_images", result.fit_images);
+  f("held_out_images", result.held_out_images);
+  f("dense_params", result.dense_params);
+  f("dense_macs", result.dense_macs);
+  f("dense_latency", result.dense_latency);
+  f.if_any("dense_eval", result.dense_eval);
+  f("latency_quality", result.latency_quality);
+  f("kl_quality", result.kl_quality);
+  f("candidates", result.candidates);
+  f("within", result.within);
+  f("chosen", result.chosen);
+  f("built_latency", result.built_latency);
+  f("built_kl", result.built_kl);
+  f("notes", result.notes);
+  f("rows", result.rows);
+  f("moves", result.moves);
+  f("combinations", result.combinations);
+  f("dominated", result.dominated);
+  f("seconds", Phases{result.seconds});
+  f.if_any("table", result.table);
+  f.if_any("built", result.built);
 }
 
 /// What lines of a log about steps and about epochs have in common.

@@ -14,25 +14,34 @@ std::string giga(int64_t macs) {
   return text;
 }
 
-int64_t parse_macs(const std::string& text, int64_t dense) {
-  size_t used = 0;
-  double value = 0;
-  try {
-    value = std::stod(text, &used);
-  } catch (const std::exception&) {
-    used = 0;
+int64_t parse_count(const std::string& text, int64_t dense, const std::string& what) {
+  const Amount amount = parse_amount(text);
+  const std::map<std::string, double> units = {{"%", static_cast<double>(dense) / 100}, {"", 1}, {"K", 1e3}, {"k", 1e3}, {"M", 1e6}, {"G", 1e9}, {"T", 1e12}};
+  if (!units.contains(amount.unit) || !(amount.value > 0)) {
+    throw std::invalid_argument("'" + text + "' is no number of " + what + "; say 70% or " + (what == "MACs" ? "2.1G" : "5.1M"));
   }
-  const std::string unit = text.substr(used);
-  const std::map<std::string, double> units = {{"%", static_cast<double>(dense) / 100}, {"", 1}, {"K", 1e3}, {"M", 1e6}, {"G", 1e9}, {"T", 1e12}};
-  if (used == 0 || !units.contains(unit) || !(value > 0)) {
-    throw std::invalid_argument("'" + text + "' is no number of MACs; say 70% or 2.1G");
-  }
-  const double macs = value * units.at(unit);
-  if (unit.empty() && value <= 100) throw std::invalid_argument(text + " multiply-adds are next to none; did you mean " + text + "%?");
-  if (!(std::round(macs) <= static_cast<double>(dense))) {
+  const double count = amount.value * units.at(amount.unit);
+  const std::string long_name = what == "MACs" ? "multiply-adds" : what;
+  if (amount.unit.empty() && amount.value <= 100) throw std::invalid_argument(text + " " + long_name + " are next to none; did you mean " + text + "%?");
+  if (!(std::round(count) <= static_cast<double>(dense))) {
     throw std::invalid_argument(text + " is more than the model has (" + giga(dense) + "); this can only take away");
   }
-  return std::llround(macs);
+  return std::llround(count);
+}
+
+int64_t parse_macs(const std::string& text, int64_t dense) { return parse_count(text, dense, "MACs"); }
+
+Amount parse_amount(const std::string& text) {
+  Amount out;
+  size_t used = 0;
+  try {
+    out.value = std::stod(text, &used);
+  } catch (const std::exception&) {
+    return {0, text};
+  }
+  const size_t unit = text.find_first_not_of(' ', used);
+  out.unit = unit == std::string::npos ? "" : text.substr(unit);
+  return out;
 }
 
 }  // namespace vitrim

@@ -10,35 +10,24 @@
 #include "vitrim/core/log.h"
 #include "vitrim/core/macs_target.h"
 #include "vitrim/merge/schedule.h"
-#include "vitrim/model/batches.h"
 #include "vitrim/model/channels.h"
 
 namespace vitrim::merge {
 
 namespace {
 
-at::Tensor logits_of(const model::Model& model, const data::ImageBatch& images, int64_t batch_size) {
-  if (model.spec().num_classes == 0) throw std::invalid_argument("schedules are chosen by what the classifier says, and the model has none");
-  at::Tensor out = at::empty({images.size(), model.spec().num_classes});
-  model::for_each_batch(images.size(), batch_size, [&](int, int64_t begin, int64_t end) {
-    const at::NoGradGuard no_grad;
-    out.slice(0, begin, end).copy_(model.forward(data::normalized(images, begin, end)).logits);
-  });
-  return out;
-}
-
 // A model of its own whose schedule can be set, and what it says without merging.
 class Trials {
  public:
   Trials(const model::Model& model, const data::ImageBatch& images, int64_t batch_size) : model_(model.clone()), images_(images), batch_size_(batch_size) {
     model_->set_merging(std::vector<int64_t>(static_cast<size_t>(model.num_blocks()), 0));
-    plain_ = logits_of(*model_, images, batch_size);
+    plain_ = analysis::logits_of(*model_, images, batch_size);
   }
   const ModelSpec& plain_spec() const { return model_->spec(); }
   double kl(const std::vector<int64_t>& pairs) {
     const std::vector<int64_t> none(pairs.size(), 0);
     model_->set_merging(pairs);
-    const at::Tensor merged = logits_of(*model_, images_, batch_size_);
+    const at::Tensor merged = analysis::logits_of(*model_, images_, batch_size_);
     model_->set_merging(none);
     return analysis::kl_per_image(plain_, merged, /*temperature=*/1).mean().item<double>();
   }

@@ -40,7 +40,7 @@ Student make_student(const model::Model& dense, const std::vector<int>& layers,
     student.report = absorb::absorb(*student.model, dense, calibration, options.absorb);
     if (watch) watch->lap("absorb");
   };
-  const bool prunes = !options.prune.target.empty();
+  const bool prunes = options.prune.prunes();
   // Channels are judged in a model whose MLPs have taken over what the removed layers did.
   if (!prunes || !layers.empty()) absorb();
   if (prunes) {
@@ -73,7 +73,7 @@ void run_controls(const model::Model& dense, const std::vector<int>& layers,
       plans_to_compare(result.scores ? &*result.scores : nullptr, layers, removable(dense.spec()),
                        trace.attention_norm, options.random_controls, options.absorb.seed);
   for (const CompressionPlan& plan : plans) {
-    if (!options.prune.target.empty()) {
+    if (options.prune.prunes()) {
       try {
         check_prune(surgery::remove_attention(dense.spec(), plan.remove_attention), options.prune);
       } catch (const std::invalid_argument& error) {
@@ -112,7 +112,7 @@ Compressed compress(const model::Model& dense, const data::ImageBatch& calibrati
     watch.lap("analyze");
     log_info("removing the attention of " + (layers.empty() ? "no layer" : format_layer_list(layers)));
   }
-  if (!options.prune.target.empty())
+  if (options.prune.prunes())
     result.reason = (options.remove_layers ? result.reason + "; " : "") + describe(options.prune);
   Student student = make_student(dense, layers, calibration, options, &watch);
   result.removed = layers;

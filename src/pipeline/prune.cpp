@@ -7,6 +7,7 @@
 #include "pipeline/own_model.h"
 #include "pipeline/subset.h"
 #include "vitrim/core/log.h"
+#include "vitrim/model/channels.h"
 #include "vitrim/prune/budget.h"
 #include "vitrim/surgery/cut_channels.h"
 
@@ -14,7 +15,20 @@ namespace vitrim::pipeline {
 
 namespace {
 
+std::vector<int64_t> narrowed(const std::vector<prune::Unit>& units, int64_t width) {
+  std::vector<int64_t> out;
+  for (const prune::Unit& unit : units) out.push_back(std::min(unit.width, width));
+  return out;
+}
+
 prune::Budget make_budget(const ModelSpec& spec, const PruneOptions& options) {
+  if (options.width > 0) {
+    const std::vector<prune::Unit> units = prune::units_of(spec, prune::Scope::kAttention);
+    const ModelSpec narrow = prune::with_widths(spec, units, narrowed(units, options.width));
+    prune::Target target{0, true};
+    for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) target.macs += model::attention_macs(narrow, i);
+    return {spec, units, target, options.round};
+  }
   const prune::Target target = prune::parse_target(options.target, options.attention_only, spec);
   return {spec, prune::units_of(spec, options.scope), target, options.round};
 }
@@ -38,7 +52,8 @@ std::vector<at::Tensor> choose(const model::Model& dense, const prune::Budget& b
   const std::vector<at::Tensor> scores = prune::score_channels(
       dense, budget.units(), prune::parse_criterion(options.criterion), subset(images, options.score_images),
       {options.indicators.batch_size, options.indicators.seed});
-  return prune::best_channels(budget.units(), scores, even_widths(budget), options.per_head);
+  const std::vector<int64_t> widths = options.width > 0 ? narrowed(budget.units(), options.width) : even_widths(budget);
+  return prune::best_channels(budget.units(), scores, widths, options.per_head);
 }
 
 }  // namespace
@@ -69,8 +84,12 @@ std::unique_ptr<model::Model> prune_channels(const model::Model& dense, const da
 }
 
 std::string describe(const PruneOptions& options) {
-  std::string text = options.criterion + ", " + options.target +
-                     (options.attention_only ? " of the attention's MACs" : " of the MACs");
+  std::string text = options.criterion + ", ";
+  if (options.width > 0) {
+    text += "heads of " + std::to_string(options.width);
+  } else {
+    text += options.target + (options.attention_only ? " of the attention's MACs" : " of the MACs");
+  }
   if (options.scope == prune::Scope::kAttentionAndMlp) text += ", attention and MLP";
   text += ", multiples of " + std::to_string(options.round);
   if (!options.indicators.similarity) text += ", without similarity";

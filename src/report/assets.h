@@ -20,5 +20,6 @@ std::string_view training_js();
 std::string_view flow_js();
 std::string_view merge_js();
 std::string_view bench_js();
+std::string_view plan_js();
 
 }  // namespace vitrim::report::assets

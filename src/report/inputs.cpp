@@ -106,6 +106,10 @@ Inputs read_inputs(const std::vector<Document>& documents) {
       inputs.evals.push_back({document.source, "", eval_result_from_json(document.json, document.source)});
     } else if (kind == "bench") {
       inputs.benches.push_back({document.source, "", bench_result_from_json(document.json, document.source)});
+    } else if (kind == "plan") {
+      PlanResult plan = plan_result_from_json(document.json, document.source);
+      if (plan.built) inputs.compresses.push_back({document.source, "", *plan.built});
+      inputs.plans.push_back({document.source, "", std::move(plan)});
     } else if (kind == "train") {
       TrainResult run = train_result_from_json(document.json, document.source);
       const int64_t planned = planned_epochs(run.recipe);
@@ -113,7 +117,7 @@ Inputs read_inputs(const std::vector<Document>& documents) {
     } else {
       throw FormatError(document.source, "kind",
                         (kind.empty() ? std::string("is missing") : "'" + kind + "' cannot be shown") +
-                            "; a report is made of layer_scores, compress, eval, train and bench documents and of "
+                            "; a report is made of layer_scores, compress, plan, eval, train and bench documents and of "
                             "training logs");
     }
   }
@@ -131,6 +135,7 @@ Inputs read_inputs(const std::vector<Document>& documents) {
   label(inputs.evals);
   label(inputs.trainings);
   label(inputs.benches);
+  label(inputs.plans);
   return inputs;
 }
 

@@ -6,6 +6,7 @@
 
 #include "vitrim/core/artifacts.h"
 #include "vitrim/core/bench_artifacts.h"
+#include "vitrim/core/plan_artifacts.h"
 #include "vitrim/core/train_artifacts.h"
 #include "vitrim/report/report.h"
 
@@ -33,6 +34,7 @@ struct Inputs {
   std::vector<Named<EvalResult>> evals;  ///< documents of their own only
   std::vector<Named<Training>> trainings;
   std::vector<Named<BenchResult>> benches;
+  std::vector<Named<PlanResult>> plans;
 };
 
 /// Throws std::invalid_argument where there is no document, FormatError naming the source where one is no

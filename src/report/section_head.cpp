@@ -162,6 +162,12 @@ std::string head_html(const Inputs& inputs) {
                     "\u201d, estimator \u201c" + first.estimator + "\u201d.") +
              "</p>" + cards_html(scores_cards(first));
     }
+  } else if (!inputs.plans.empty()) {
+    for (const auto& item : inputs.plans) {
+      const PlanResult& plan = item.value;
+      out += "<p class=\"lede\">" + escape((item.label.empty() ? "" : item.label + ": ") + std::to_string(plan.within) + " of " + std::to_string(plan.candidates) +
+                                            " candidates are within the budget.") + "</p>";
+    }
   } else if (!inputs.benches.empty()) {
     for (const auto& item : inputs.benches) {
       const BenchRow* best = nullptr;

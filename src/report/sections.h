@@ -22,6 +22,8 @@ void flow_section(Page& page, const Inputs& inputs);
 void model_section(Page& page, const Inputs& inputs);
 /// Tokens by block, and images with what was merged.
 void merge_section(Page& page, const Inputs& inputs);
+/// The front of a plan, and how well latencies add up.
+void plan_section(Page& page, const Inputs& inputs);
 void bench_section(Page& page, const Inputs& inputs);
 void entropy_section(Page& page, const Inputs& inputs);
 void transfer_section(Page& page, const Inputs& inputs);

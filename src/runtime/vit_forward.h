@@ -3,12 +3,9 @@
 
 #include "runtime/team.h"
 #include "runtime/vit_workspace.h"
+#include "vitrim/runtime/engine.h"
 
 namespace vitrim::runtime {
-
-/// Per block, how many rows of an image anything reads behind its attention; 0: all. Where the classifier reads tokens before the patches only, what stands
-/// behind the last attention is needed for those alone.
-std::vector<int64_t> rows_read(const ModelSpec& spec);
 
 template <typename T>
 class VitForward {

@@ -30,6 +30,7 @@ const expected = {
   "started.html": {curves: 1},
   "merged.html": {model: 1, merged: 1, accuracy: 1, spectrum: 1, time: 1},
   "speed.html": {bench: 1},
+  "plan.html": {plan: 1, "plan-latency": 1},
 };
 const least = {model: 20, entropy: 20, transfer: 40, interaction: 130, sets: 30, accuracy: 1, controls: 7, spectrum: 12, time: 7, curves: 8, flow: 190};
 

@@ -10,6 +10,7 @@
 #include "vitrim/core/artifact_json.h"
 #include "vitrim/core/artifacts.h"
 #include "vitrim/core/bench_artifacts.h"
+#include "vitrim/core/plan_artifacts.h"
 #include "vitrim/core/random.h"
 #include "vitrim/core/train_artifacts.h"
 
@@ -318,6 +319,57 @@ inline BenchResult bench() {
       r.rows.push_back(row);
     }
   }
+  return r;
+}
+
+/// A plan with three measured candidates, one of which missed, and one that was only predicted.
+inline PlanResult planned() {
+  PlanResult r;
+  r.manifest = manifest("vitrim plan model.safetensors --budget latency<=70%@batch1");
+  r.model = "model.safetensors";
+  r.limits = {{"latency<=70%@batch1", "latency", 1, 0.005, 0.0035, 0.0022}};
+  r.fit_images = 120;
+  r.held_out_images = 40;
+  r.dense_params = 5717416;
+  r.dense_macs = 1258000000;
+  r.dense_latency = 0.005;
+  r.latency_quality = {9, 0.021, 0.05, 0.94};
+  r.kl_quality = {4, 0.11, 0.3, 1.0};
+  r.candidates = 251;
+  r.within = 90;
+  for (int i = 0; i < 4; ++i) {
+    PlanRow row;
+    if (i != 1) row.removed = {0, 1};
+    if (i > 0) row.width = 48;
+    row.pairs = 4 * i;
+    row.params = 5000000 - 1000 * i;
+    row.macs = 900000000 - 1000 * i;
+    row.latency = 0.0034 - 0.0001 * i;
+    row.kl = 0.1 * (i + 1);
+    if (i < 3) {
+      row.measured_latency = i == 2 ? 0.0036 : *row.latency + 0.00005;
+      row.measured_kl = row.kl + 0.01;
+      row.holds = i != 2;
+      row.eval = eval("candidate", 0.78 - 0.01 * i);
+    }
+    row.front = i != 1;
+    r.rows.push_back(row);
+  }
+  r.moves = {{"removal", r.rows[0]}};
+  r.combinations = {{r.rows[1], 0.2, 0.21}};
+  r.dominated = {r.rows[3]};
+  r.chosen = r.rows[0];
+  r.notes = {"2 removed, width 48: built, it takes 3.600 ms"};
+  LatencyTable table;
+  table.cpu = "Some Processor 9000 @ 2.60GHz";
+  table.isa = "avx512";
+  table.precision = "f32";
+  table.threads = 2;
+  table.version = "0.1.0";
+  table.spec = tiny_spec();
+  table.batches = {{1, 0.005, {{"mlp", 0, 768, 197, 0.0002}}, {{"dense", 0.0051, 0.005}, {"6 removed", 0.0036, 0.0037}}}};
+  r.table = table;
+  r.seconds = {{"choose sets", 20}, {"candidates", 40}};
   return r;
 }
 

@@ -361,4 +361,19 @@ TEST(Report, BenchmarksAreTold) {
   EXPECT_TRUE(contains(page, ">1.30\u20131.45<"));
 }
 
+TEST(Report, PlansAreTold) {
+  const auto result = fixture::planned();
+  EXPECT_EQ(vitrim::to_json(vitrim::plan_result_from_json(vitrim::to_json(result), "copy")), vitrim::to_json(result));
+  EXPECT_EQ(vitrim::to_json(vitrim::latency_table_from_json(vitrim::to_json(*result.table), "copy")), vitrim::to_json(*result.table));
+  const std::string page = one_line(body(render({{"plan.json", vitrim::to_json(result)}}, "t")));
+  EXPECT_TRUE(contains(page, "90 of 251 candidates are within the budget."));
+  EXPECT_EQ(count(page, "data-chart=\"plan\""), 1u);
+  EXPECT_EQ(count(page, "data-chart=\"plan-latency\""), 1u);
+  EXPECT_TRUE(contains(page, "without attention 0, 1; heads of 48; 8 pairs a block (over the budget as measured)"));
+  EXPECT_TRUE(contains(page, "Note: 2 removed, width 48: built, it takes 3.600 ms."));
+  EXPECT_TRUE(contains(page, "median error 2.1 %, worst 5.0 %, rank agreement (Kendall) 0.94"));
+  EXPECT_TRUE(contains(page, ">\u22122.7 %<"));  // 3.6 ms for 3.7
+  EXPECT_TRUE(contains(page, "vitrim plan model.safetensors"));
+}
+
 }  // namespace

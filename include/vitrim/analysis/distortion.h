@@ -3,10 +3,16 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "vitrim/data/loader.h"
+#include "vitrim/model/model.h"
+
 namespace vitrim::analysis {
 
 /// Temperature that softens logits in the KL below.
 inline constexpr double kDistortionTemperature = 2.0;
+
+/// What the model says to all images, [n, num_classes] float32, tokens merged as its spec says. Throws std::invalid_argument without a classifier.
+at::Tensor logits_of(const model::Model& model, const data::ImageBatch& images, int64_t batch_size);
 
 /// KL(softmax(dense / T) || softmax(changed / T)) per image, nats: logits [n, K] -> float64 [n].
 at::Tensor kl_per_image(const at::Tensor& dense_logits, const at::Tensor& changed_logits, double temperature = kDistortionTemperature);

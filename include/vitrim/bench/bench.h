@@ -37,6 +37,15 @@ double output_tolerance(const ModelSpec& spec, bool bf16);
 /// contestant's outputs disagree, std::invalid_argument without contestants or where images differ in size.
 BenchResult run(const std::vector<Contestant>& contestants, const BenchOptions& options);
 
+/// Two models in turns on the CPU engine.
+struct Compared {
+  double before = 0, after = 0;  ///< seconds of one call, medians
+  double predicted = 1;          ///< speed-up by multiply-adds alone
+  MeasuredSpeed speed;           ///< of `after` over `before`
+};
+/// As run(), at one batch size: outputs are checked before anything is timed.
+Compared compare(const model::Model& before, const model::Model& after, const BenchOptions& options, runtime::Precision precision);
+
 /// The architecture that a compressed one was made from: the published one of its name, else (ViTs) with the widest block of its own in every place, nothing
 /// merged. Throws std::invalid_argument where neither tells.
 ModelSpec dense_like(const ModelSpec& spec);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "vitrim/checkpoint/state_dict.h"
 #include "vitrim/core/model_spec.h"
@@ -29,6 +30,10 @@ struct EngineOptions {
 
 /// Empty where the engine can run this architecture, else why not.
 std::string why_not(const ModelSpec& spec);
+
+/// Per block, how many rows of an image anything reads behind its attention; 0: all. Where the classifier reads tokens before the patches only, what stands
+/// behind the last attention is needed for those alone.
+std::vector<int64_t> rows_read(const ModelSpec& spec);
 
 /// Multiply-adds of one image that the engine really computes: behind the last attention only what the classifier reads. At most what `inspect` counts.
 int64_t executed_macs(const ModelSpec& spec);

@@ -1,0 +1,72 @@
+#include "vitrim/bench/spec_timer.h"
+
+#include <ATen/ATen.h>
+
+#include "bench/turns.h"
+#include "vitrim/model/model.h"
+
+namespace vitrim::bench {
+
+namespace {
+
+struct Ready {
+  std::unique_ptr<runtime::Engine> engine;
+  at::Tensor images, out;
+};
+
+Ready make_ready(const ModelSpec& spec, const SpecTimerOptions& options) {
+  Ready ready;
+  const auto model = model::make_random_model(spec, options.seed);
+  ready.engine = std::make_unique<runtime::Engine>(spec, model->parameters(), runtime::EngineOptions{options.threads, options.precision});
+  at::Generator generator = at::detail::createCPUGenerator(options.seed);
+  ready.images = at::randn({options.batch, spec.in_channels, spec.image_size[0], spec.image_size[1]}, generator);
+  ready.out = at::empty({options.batch, ready.engine->outputs()});
+  return ready;
+}
+
+}  // namespace
+
+struct SpecTimer::Impl {
+  SpecTimerOptions options;
+  Ready reference;
+  double seconds = 0;
+};
+
+SpecTimer::SpecTimer(const ModelSpec& reference, const SpecTimerOptions& options) : impl_(std::make_unique<Impl>()) {
+  impl_->options = options;
+  impl_->reference = make_ready(reference, options);
+}
+
+SpecTimer::~SpecTimer() = default;
+
+double SpecTimer::reference_seconds() {
+  if (impl_->seconds == 0) measure({});
+  return impl_->seconds;
+}
+
+std::vector<double> SpecTimer::measure(const std::vector<ModelSpec>& specs) {
+  std::vector<Ready> ready;
+  for (const ModelSpec& spec : specs) {
+    check_cancelled();
+    ready.push_back(make_ready(spec, impl_->options));
+  }
+  std::vector<std::function<void()>> calls;
+  const auto add = [&](Ready& one) {
+    calls.emplace_back([&one] { one.engine->run(one.images.const_data_ptr<float>(), one.images.size(0), one.out.data_ptr<float>()); });
+  };
+  add(impl_->reference);
+  for (Ready& one : ready) add(one);
+  for (const auto& call : calls) warm_up(call, impl_->options.warmup);
+  Progress progress("timing", static_cast<int64_t>(calls.size()) * impl_->options.rounds, "calls");
+  const std::vector<std::vector<double>> seconds = time_in_turns(calls, impl_->options.rounds, progress);
+  if (impl_->seconds == 0) impl_->seconds = percentile(seconds[0], 0.5);
+  std::vector<double> out;
+  for (size_t i = 1; i < seconds.size(); ++i) {
+    std::vector<double> ratios;
+    for (size_t round = 0; round < seconds[i].size(); ++round) ratios.push_back(seconds[i][round] / seconds[0][round]);
+    out.push_back(percentile(ratios, 0.5) * impl_->seconds);
+  }
+  return out;
+}
+
+}  // namespace vitrim::bench

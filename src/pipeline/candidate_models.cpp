@@ -1,0 +1,58 @@
+#include "pipeline/candidate_models.h"
+
+#include <ATen/ATen.h>
+
+#include "pipeline/own_model.h"
+#include "vitrim/absorb/absorb.h"
+#include "vitrim/analysis/distortion.h"
+#include "vitrim/merge/schedule.h"
+#include "vitrim/pipeline/prune.h"
+#include "vitrim/plan/candidates.h"
+#include "vitrim/surgery/remove_attention.h"
+
+namespace vitrim::pipeline {
+
+CandidateModels::CandidateModels(const model::Model& dense, const data::ImageBatch& fit, const data::ImageBatch& held_out, int64_t round, int64_t batch_size,
+                                 uint64_t seed)
+    : dense_(dense), fit_(fit), held_out_(held_out), round_(round), batch_size_(batch_size), seed_(seed) {
+  dense_logits_ = analysis::logits_of(dense, held_out, batch_size);
+}
+
+const model::Model& CandidateModels::fitted(const std::vector<int>& removed, int64_t width) {
+  const std::pair<std::vector<int>, int64_t> key{removed, width};
+  if (const auto known = fitted_.find(key); known != fitted_.end()) return *known->second;
+  absorb::AbsorbOptions absorb;
+  absorb.ridge = 3;  // few images
+  absorb.epochs = 0;
+  absorb.flip = false;
+  absorb.held_out = 0.02;
+  absorb.batch_size = batch_size_;
+  absorb.seed = seed_;
+  std::unique_ptr<model::Model> model;
+  if (width > 0) {
+    PruneOptions prune;
+    prune.width = width;
+    prune.round = round_;
+    prune.criterion = "energy_centred";
+    prune.indicators.seed = seed_;
+    model = prune_channels(removed.empty() ? dense_ : fitted(removed, 0), fit_, prune);
+  } else if (!removed.empty()) {
+    model = own_model(surgery::fold_stream_gains(surgery::remove_attention({dense_.spec(), dense_.parameters()}, removed)), dense_);
+  } else {
+    model = dense_.clone();
+  }
+  if (width > 0 || !removed.empty()) absorb::absorb(*model, dense_, fit_, absorb);
+  return *fitted_.emplace(key, std::move(model)).first->second;
+}
+
+std::unique_ptr<model::Model> CandidateModels::make(const PlanRow& row) {
+  std::unique_ptr<model::Model> model = fitted(row.removed, row.width).clone();
+  if (row.pairs > 0) model->set_merging(merge::schedule_of(plan::candidate_spec(dense_.spec(), row)));
+  return model;
+}
+
+double CandidateModels::kl(const model::Model& model) const {
+  return analysis::kl_per_image(dense_logits_, analysis::logits_of(model, held_out_, batch_size_)).mean().item<double>();
+}
+
+}  // namespace vitrim::pipeline

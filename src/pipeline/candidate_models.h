@@ -1,0 +1,39 @@
+#pragma once
+// Candidates of a plan as real models, made cheaply: closed-form fits on few images, channels by centred activation energy.
+
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "vitrim/core/plan_artifacts.h"
+#include "vitrim/data/loader.h"
+#include "vitrim/model/model.h"
+
+namespace vitrim::pipeline {
+
+class CandidateModels {
+ public:
+  /// Fits on `fit`, judges on `held_out`; model and images must outlive this.
+  CandidateModels(const model::Model& dense, const data::ImageBatch& fit, const data::ImageBatch& held_out, int64_t round, int64_t batch_size, uint64_t seed);
+  /// Removal, closed-form absorption, pruning, another absorption, merging. What was fitted once is kept: candidates that differ in merging share it.
+  std::unique_ptr<model::Model> make(const PlanRow& row);
+  /// Mean KL of softened logits to the dense model's on the held-out images, nats.
+  double kl(const model::Model& model) const;
+  double kl(const PlanRow& row) { return kl(*make(row)); }
+
+ private:
+  const model::Model& fitted(const std::vector<int>& removed, int64_t width);
+
+  const model::Model& dense_;
+  const data::ImageBatch& fit_;
+  const data::ImageBatch& held_out_;
+  int64_t round_, batch_size_;
+  uint64_t seed_;
+  at::Tensor dense_logits_;
+  std::map<std::pair<std::vector<int>, int64_t>, std::unique_ptr<model::Model>> fitted_;
+};
+
+}  // namespace vitrim::pipeline

@@ -1,0 +1,97 @@
+#include "pipeline/plan_latency.h"
+
+#include <algorithm>
+
+#include "vitrim/core/error.h"
+#include "vitrim/core/log.h"
+#include "vitrim/core/manifest.h"
+#include "vitrim/runtime/isa.h"
+
+namespace vitrim::pipeline {
+
+std::vector<std::pair<std::string, ModelSpec>> latency_checks(const ModelSpec& dense, const plan::Grid& grid) {
+  const auto middle = [](const auto& values) { return values[values.size() / 2]; };
+  std::vector<PlanRow> rows;
+  const auto add = [&](const std::vector<int>& removed, int64_t width, int64_t pairs) {
+    PlanRow row;
+    row.removed = removed;
+    row.width = width;
+    row.pairs = pairs;
+    rows.push_back(std::move(row));
+  };
+  add(grid.sets.back(), 0, 0);
+  add({}, grid.widths.back(), 0);
+  add({}, 0, middle(grid.pairs));
+  add({}, 0, grid.pairs.back());
+  add(middle(grid.sets), middle(grid.widths), 0);
+  add(middle(grid.sets), 0, middle(grid.pairs));
+  add({}, middle(grid.widths), middle(grid.pairs));
+  add(middle(grid.sets), middle(grid.widths), middle(grid.pairs));
+  add(grid.sets.back(), grid.widths.back(), grid.pairs.back());
+  std::vector<std::pair<std::string, ModelSpec>> out;
+  std::vector<ModelSpec> seen = {dense};
+  for (const PlanRow& row : rows) {
+    const ModelSpec spec = plan::candidate_spec(dense, row);
+    if (std::find(seen.begin(), seen.end(), spec) != seen.end()) continue;
+    seen.push_back(spec);
+    out.emplace_back(plan::describe(row), spec);
+  }
+  return out;
+}
+
+PlanClock::PlanClock(const ModelSpec& dense, const plan::Grid& grid, const PlanClockOptions& options, const std::optional<LatencyTable>& table)
+    : dense_(dense), options_(options) {
+  table_.cpu = make_manifest("", 0, options.threads).cpu;
+  table_.isa = runtime::to_string(runtime::chosen_isa());
+  table_.precision = runtime::resolve(options.precision) == runtime::Precision::kBf16 ? "bf16" : "f32";
+  table_.threads = options.threads;
+  table_.version = version();
+  table_.spec = dense;
+  if (table) {
+    plan::check_table(*table, table_, options.table_source);
+    table_.batches = table->batches;
+  }
+  for (const int64_t batch : options.batches) {
+    if (std::any_of(table_.batches.begin(), table_.batches.end(), [&](const LatencyPieces& known) { return known.batch == batch; })) continue;
+    log_info("timing blocks at batch " + std::to_string(batch) + " on " + std::to_string(options.threads) + " threads");
+    plan::LatencyOptions wanted;
+    wanted.batch = batch;
+    for (const int64_t width : grid.widths) {
+      if (width > 0) wanted.widths.push_back(width);
+    }
+    wanted.checks = latency_checks(dense, grid);
+    table_.batches.push_back(plan::measure_pieces(dense, wanted, [&](const std::vector<ModelSpec>& specs) { return timer(batch).measure(specs); }));
+    grew_ = true;
+  }
+}
+
+const LatencyPieces& PlanClock::pieces(int64_t batch) const {
+  for (const LatencyPieces& known : table_.batches) {
+    if (known.batch == batch) return known;
+  }
+  throw std::logic_error("[pipeline::PlanClock] batch " + std::to_string(batch) + " was not measured");
+}
+
+double PlanClock::predict(int64_t batch, const ModelSpec& spec) const { return plan::LatencyModel(pieces(batch).knots).predict(spec); }
+
+bench::SpecTimer& PlanClock::timer(int64_t batch) {
+  std::unique_ptr<bench::SpecTimer>& timer = timers_[batch];
+  if (!timer) {
+    bench::SpecTimerOptions options;
+    options.batch = batch;
+    options.threads = options_.threads;
+    options.precision = options_.precision;
+    options.rounds = options_.rounds;
+    timer = std::make_unique<bench::SpecTimer>(dense_, options);
+  }
+  return *timer;
+}
+
+PlanClock::Timed PlanClock::time(int64_t batch, const std::vector<ModelSpec>& specs) {
+  Timed out;
+  out.seconds = timer(batch).measure(specs);
+  out.dense = timer(batch).reference_seconds();
+  return out;
+}
+
+}  // namespace vitrim::pipeline

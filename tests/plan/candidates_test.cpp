@@ -1,0 +1,119 @@
+#include "vitrim/plan/candidates.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "model/small_models.h"
+#include "vitrim/core/random.h"
+#include "vitrim/eval/cost.h"
+#include "vitrim/merge/schedule.h"
+#include "vitrim/model/channels.h"
+#include "vitrim/model/loading.h"
+
+namespace vitrim::plan {
+namespace {
+
+TEST(Grid, OfAViT) {
+  const Grid grid = make_grid(model::known_spec("deit_tiny_patch16_224"));
+  ASSERT_EQ(grid.sets.size(), 7u);
+  EXPECT_EQ(grid.sets[3], (std::vector<int>{0, 1, 2}));
+  EXPECT_EQ(grid.widths, (std::vector<int64_t>{0, 56, 48, 40, 32, 24}));
+  EXPECT_EQ(grid.pairs, (std::vector<int64_t>{0, 4, 8, 12, 16, 20}));
+}
+
+TEST(Grid, KindsCanBeLeftOutAndLimited) {
+  const ModelSpec dense = model::known_spec("deit_tiny_patch16_224");
+  GridOptions options;
+  options.remove = options.merge = false;
+  options.round = 16;
+  const Grid grid = make_grid(dense, options);
+  EXPECT_EQ(grid.sets.size(), 1u);
+  EXPECT_EQ(grid.pairs.size(), 1u);
+  EXPECT_EQ(grid.widths, (std::vector<int64_t>{0, 48, 32}));
+  options = {};
+  options.most_removed = 99;
+  EXPECT_EQ(make_grid(dense, options).sets.size(), 12u);  // one keeps its attention
+  EXPECT_EQ(make_grid(model::known_spec("swin_tiny_patch4_window7_224")).pairs, std::vector<int64_t>{0});
+}
+
+// All combinations by hand, told apart by their text.
+TEST(Enumerate, EqualsBruteForce) {
+  const ModelSpec dense = test::small_spec();
+  const Grid grid = make_grid(dense);
+  ASSERT_GT(grid.pairs.size(), 3u);
+  std::set<std::string> wanted;
+  for (const auto& removed : grid.sets) {
+    for (const int64_t width : grid.widths) {
+      for (const int64_t pairs : grid.pairs) {
+        ModelSpec spec = dense;
+        int64_t tokens = 16;
+        for (int i = 0; i < 4; ++i) {
+          BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
+          if (std::find(removed.begin(), removed.end(), i) != removed.end()) {
+            block.attention = AttentionKind::kNone;
+            block.num_heads = block.qk_dim = block.v_dim = 0;
+            continue;
+          }
+          if (width > 0) block.qk_dim = block.v_dim = std::min<int64_t>(width, 16);
+          block.merge = std::min(pairs, tokens / 2);
+          tokens -= block.merge;
+        }
+        wanted.insert(to_json(spec));
+      }
+    }
+  }
+  wanted.erase(to_json(dense));
+  std::set<std::string> got;
+  for (const PlanRow& row : enumerate(dense, grid)) {
+    const ModelSpec spec = candidate_spec(dense, row);
+    EXPECT_TRUE(got.insert(to_json(spec)).second) << describe(row) << " comes twice";
+    const eval::ModelCost cost = eval::count_cost(spec);
+    EXPECT_EQ(row.params, cost.params);
+    EXPECT_EQ(row.macs, model::total_macs(spec));
+  }
+  EXPECT_EQ(got, wanted);
+}
+
+TEST(CandidateSpec, BehindQkNormOnlyVIsNarrowed) {
+  const ModelSpec spec = candidate_spec(test::variant("layerscale_qknorm"), {}, 8, 0);
+  EXPECT_EQ(spec.blocks[0].qk_dim, 16);
+  EXPECT_EQ(spec.blocks[0].v_dim, 8);
+}
+
+TEST(Describe, Rows) {
+  PlanRow row;
+  EXPECT_EQ(describe(row), "dense");
+  row.pairs = 1;
+  EXPECT_EQ(describe(row), "1 pair");
+  row.removed = {0, 3};
+  row.width = 40;
+  row.pairs = 8;
+  EXPECT_EQ(describe(row), "2 removed, width 40, 8 pairs");
+}
+
+// In two coordinates the front is a staircase: from left to right, what is lower than all before.
+TEST(Undominated, IsTheStaircase) {
+  Random random(5);
+  for (int round = 0; round < 20; ++round) {
+    std::vector<std::vector<double>> points;
+    for (int i = 0; i < 60; ++i) points.push_back({std::floor(random.uniform() * 12), std::floor(random.uniform() * 12)});
+    std::vector<size_t> order(points.size());
+    for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return points[a] < points[b]; });
+    std::vector<bool> wanted(points.size(), false);
+    double lowest = 1e9;
+    for (const size_t i : order) {
+      if (points[i][1] < lowest) {
+        wanted[i] = true;
+        lowest = points[i][1];
+      }
+    }
+    EXPECT_EQ(undominated(points), wanted);
+  }
+  EXPECT_TRUE(undominated({}).empty());
+}
+
+}  // namespace
+}  // namespace vitrim::plan
