@@ -175,7 +175,7 @@ BenchResult run(const std::vector<Contestant>& contestants, const BenchOptions& 
     }
     std::vector<std::function<void()>> calls;
     for (Ready& one : ready) calls.emplace_back([&one] { one.call(); });
-    const std::vector<std::vector<double>> seconds = time_in_turns(calls, options.rounds, progress);
+    const std::vector<std::vector<double>> seconds = time_in_turns(calls, options.rounds, &progress);
     for (size_t i = 0; i < ready.size(); ++i) ready[i].seconds = seconds[i];
     for (size_t i = 0; i < ready.size(); ++i) result.rows.push_back(row_of(contestants[i], ready[i], ready[0], contestants[0], bf16(contestants[i])));
   }

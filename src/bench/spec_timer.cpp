@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "bench/turns.h"
 #include "vitrim/model/model.h"
 
@@ -57,14 +59,15 @@ std::vector<double> SpecTimer::measure(const std::vector<ModelSpec>& specs) {
   add(impl_->reference);
   for (Ready& one : ready) add(one);
   for (const auto& call : calls) warm_up(call, impl_->options.warmup);
-  Progress progress("timing", static_cast<int64_t>(calls.size()) * impl_->options.rounds, "calls");
-  const std::vector<std::vector<double>> seconds = time_in_turns(calls, impl_->options.rounds, progress);
+  double round = 0;
+  for (const std::vector<double>& one : time_in_turns(calls, 1, nullptr)) round += one.front();
+  const int rounds = static_cast<int>(std::clamp(impl_->options.seconds / round, 1.0 * impl_->options.rounds, 10.0 * impl_->options.rounds));
+  Progress progress("timing", static_cast<int64_t>(calls.size()) * rounds, "calls");
+  const std::vector<std::vector<double>> seconds = time_in_turns(calls, rounds, &progress);
   if (impl_->seconds == 0) impl_->seconds = percentile(seconds[0], 0.5);
   std::vector<double> out;
   for (size_t i = 1; i < seconds.size(); ++i) {
-    std::vector<double> ratios;
-    for (size_t round = 0; round < seconds[i].size(); ++round) ratios.push_back(seconds[i][round] / seconds[0][round]);
-    out.push_back(percentile(ratios, 0.5) * impl_->seconds);
+    out.push_back(percentile(seconds[i], 0.1) / percentile(seconds[0], 0.1) * impl_->seconds);
   }
   return out;
 }

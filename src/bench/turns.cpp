@@ -24,7 +24,7 @@ void warm_up(const std::function<void()>& call, double seconds) {
   for (int calls = 0; calls < 2 || since(begin) < seconds; ++calls) call();
 }
 
-std::vector<std::vector<double>> time_in_turns(const std::vector<std::function<void()>>& calls, int rounds, Progress& progress) {
+std::vector<std::vector<double>> time_in_turns(const std::vector<std::function<void()>>& calls, int rounds, Progress* progress) {
   std::vector<std::vector<double>> seconds(calls.size());
   for (int round = 0; round < rounds; ++round) {
     for (size_t i = 0; i < calls.size(); ++i) {
@@ -32,7 +32,7 @@ std::vector<std::vector<double>> time_in_turns(const std::vector<std::function<v
       const auto begin = Clock::now();
       calls[one]();
       seconds[one].push_back(since(begin));
-      progress.advance();
+      if (progress) progress->advance();
     }
   }
   return seconds;

@@ -14,7 +14,7 @@ double percentile(std::vector<double> values, double q);
 /// Calls until `seconds` have passed, twice at the least.
 void warm_up(const std::function<void()>& call, double seconds);
 
-/// Seconds [call][round]: in each round every call is made once, to and fro, so that who comes after whom changes. `progress` advances by one a call.
-std::vector<std::vector<double>> time_in_turns(const std::vector<std::function<void()>>& calls, int rounds, Progress& progress);
+/// Seconds [call][round]: in each round every call is made once, to and fro, so that who comes after whom changes. `progress` (may be null) advances by one a call.
+std::vector<std::vector<double>> time_in_turns(const std::vector<std::function<void()>>& calls, int rounds, Progress* progress);
 
 }  // namespace vitrim::bench

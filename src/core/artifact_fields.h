@@ -217,7 +217,7 @@ void fields(auto& f, json::Is<LatencyTable> auto& table) {
   f("isa", table.isa);
   f("precision", table.precision);
   f("threads", table.threads);
-  f("version", table.version);
+  f("vitrim", table.version);
   f("spec", table.spec);
   f("batches", table.batches);
 }

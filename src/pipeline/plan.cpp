@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
+#include <cstdio>
+#include <map>
 #include <stdexcept>
 
 #include "pipeline/candidate_models.h"
@@ -235,18 +236,18 @@ struct Planner::Impl {
   }
 
   // The best few of the front, the best of each kind of move alone, and some spread over the rest.
-  std::vector<Candidate*> to_measure(const std::vector<Candidate*>& ordered) const {
+  std::vector<Candidate*> to_measure(const std::vector<Candidate*>& ordered, int wanted, bool beside) const {
     std::vector<Candidate*> out;
     const auto add = [&](Candidate* candidate) {
       if (!candidate->measured && std::find(out.begin(), out.end(), candidate) == out.end()) out.push_back(candidate);
     };
-    int wanted = options.measured;
     for (Candidate* candidate : ordered) {
-      if (wanted > 0 && candidate->row.front) {
+      if (wanted > 0 && candidate->row.front && !candidate->measured) {
         add(candidate);
         --wanted;
       }
     }
+    if (!beside) return out;
     for (const int kind : {0, 1, 2}) {
       for (Candidate* candidate : ordered) {
         const PlanRow& row = candidate->row;
@@ -293,24 +294,34 @@ struct Planner::Impl {
     }
   }
 
-  // Measures until something holds: where everything that was predicted to hold is timed as too slow, predictions must be lower by as much.
+  // Measures until as many of the front as were asked for hold: where some are timed as too slow, predictions are corrected by what the measured ones have in common.
   void measure_until_held(CandidateModels& models) {
     std::vector<double> most = limits;
-    for (int attempt = 0; attempt < 3; ++attempt) {
-      const std::vector<Candidate*> chosen = to_measure(inside(most));
+    size_t holding = 0;
+    for (int attempt = 0; attempt < 4 && holding < static_cast<size_t>(options.measured); ++attempt) {
+      const std::vector<Candidate*> chosen = to_measure(inside(most), options.measured - static_cast<int>(holding), attempt == 0);
       if (chosen.empty()) break;
       measure(chosen, models);
-      if (std::any_of(chosen.begin(), chosen.end(), [](const Candidate* c) { return c->row.holds; })) return;
-      double worst = 1;
-      for (const Candidate* candidate : chosen) {
-        if (candidate->row.latency && candidate->row.measured_latency) worst = std::max(worst, *candidate->row.measured_latency / *candidate->row.latency);
+      std::vector<double> slower;
+      holding = 0;
+      for (const Candidate& candidate : candidates) {
+        if (!candidate.measured) continue;
+        holding += candidate.row.holds;
+        if (candidate.row.latency && candidate.row.measured_latency) slower.push_back(*candidate.row.measured_latency / *candidate.row.latency);
       }
-      note("the " + std::to_string(chosen.size()) + " candidates that were predicted to hold the budget are measured slower; looking further down");
+      if (std::all_of(chosen.begin(), chosen.end(), [](const Candidate* c) { return c->row.holds; })) break;
+      std::sort(slower.begin(), slower.end());
+      const double ratio = slower.empty() ? 1.0 : std::max(1.0, slower[slower.size() / 2]);
       for (size_t i = 0; i < most.size(); ++i) {
-        if (options.budgets[i].quantity == Quantity::kLatency) most[i] = 0.98 * std::min(most[i], limits[i] / worst);
+        if (options.budgets[i].quantity == Quantity::kLatency) most[i] = limits[i] / ratio;
       }
+      char text[160];
+      std::snprintf(text, sizeof text, "measured, candidates take %.2f times what was predicted (median), and some miss the budget; others are looked at", ratio);
+      note(text);
     }
-    throw std::invalid_argument("no candidate was measured within the budget, though some were predicted to be; raise the latency budget or run on a quieter machine");
+    if (holding == 0) {
+      throw std::invalid_argument("no candidate was measured within the budget, though some were predicted to be; raise the latency budget or run on a quieter machine");
+    }
   }
 
   void note(const std::string& text) {
@@ -375,7 +386,6 @@ struct Planner::Impl {
   void tell_rows(const std::vector<Candidate*>& ordered) {
     result.candidates = static_cast<int64_t>(candidates.size());
     result.within = static_cast<int64_t>(ordered.size());
-    std::set<const Candidate*> told;
     for (const Candidate* candidate : ordered) {
       const bool shown = candidate->row.front || candidate->measured;
       (shown ? result.rows : result.dominated).push_back(candidate->row);

@@ -14,13 +14,14 @@ struct SpecTimerOptions {
   int64_t batch = 1;
   int threads = 1;
   runtime::Precision precision = runtime::Precision::kAuto;
-  int rounds = 15;
+  int rounds = 15;       ///< at least; up to ten times as many while `seconds` are not spent
+  double seconds = 1;    ///< of a call of measure(), but for the warm-up
   double warmup = 0.05;  ///< seconds an architecture at least, two calls at the least
   uint64_t seed = 0;
 };
 
-/// Seconds of a call, comparable from one call of `measure` to the next: a reference takes part in all of them, and what is told is the median ratio to it,
-/// round by round, times the reference's median of the first call. A busy machine slows both.
+/// Seconds of a call, comparable from one call of `measure` to the next: a reference takes part in all of them, and what is told is the ratio of
+/// the 10th percentiles (of those calls that little else disturbed) times the reference's median of the first call. A busy machine slows both.
 class SpecTimer {
  public:
   /// Throws std::invalid_argument where the engine can't run `reference`.
@@ -28,7 +29,7 @@ class SpecTimer {
   ~SpecTimer();
   /// The reference's own median, of the first call of measure() or of one made now.
   double reference_seconds();
-  /// Median seconds of every architecture, all timed in turns. Architectures may differ in image size. Throws Interrupted after request_cancel().
+  /// Seconds of a call of every architecture, all timed in turns. Architectures may differ in image size. Throws Interrupted after request_cancel().
   std::vector<double> measure(const std::vector<ModelSpec>& specs);
 
  private:
