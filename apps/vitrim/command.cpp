@@ -5,6 +5,7 @@
 #include <ATen/Version.h>
 #include <torch/headeronly/version.h>
 
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
@@ -119,6 +120,13 @@ void ModelFlags::add_to(CLI::App& command) {
       ->check(CLI::PositiveNumber);
   command.add_option("--image-size", image_size, "run at another image size; position embeddings are resized")->check(CLI::PositiveNumber);
   command.add_option("--num-classes", num_classes, "classes that the classifier must have")->check(CLI::PositiveNumber);
+  command.add_option("--task", task, "what the model must be for; default: what it is for")->check(CLI::IsMember({"classification", "segmentation"}));
+}
+
+void ModelFlags::check_task(const ModelSpec& spec) const {
+  if (task.empty() || task == task_name(spec.task())) return;
+  throw UsageError(model + " is a model for " + task_name(spec.task()) + ", not for " + task +
+                   (spec.segmentation ? "" : "; vitrim train --init " + model + " --head upernet gives it a head for pixels"));
 }
 
 model::LoadHints ModelFlags::hints() const {
@@ -131,8 +139,23 @@ model::LoadHints ModelFlags::hints() const {
 
 std::unique_ptr<model::Model> ModelFlags::load(const std::string& precision) const {
   auto loaded = model::load_model(model, hints());
+  check_task(loaded->spec());
   loaded->set_compute_dtype(model::parse_precision(precision));
   return loaded;
+}
+
+void SegmentationFlags::add_to(CLI::App& command) {
+  command.add_option("--window", window, "segmentation: side of windows that slide over an image, in pixels; default: whole images")->check(CLI::PositiveNumber);
+  command.add_option("--stride", stride, "by how many pixels they slide; default: two thirds of the window")->check(CLI::PositiveNumber);
+  command.add_option("--pictures", pictures, "segmentation: images whose masks the result shows")->check(CLI::Range(0, 1000))->capture_default_str();
+}
+
+void SegmentationFlags::apply(const ModelSpec& spec, eval::AccuracyOptions& accuracy) const {
+  if (!spec.segmentation && (window > 0 || stride > 0)) throw UsageError("--window and --stride are for models for segmentation, and this one classifies images");
+  if (stride > 0 && window == 0) throw UsageError("--stride says by how much windows slide; pass --window too");
+  accuracy.window = window;
+  accuracy.stride = stride;
+  accuracy.pictures = pictures;
 }
 
 void DataFlags::add_to(CLI::App& command) {
@@ -141,7 +164,7 @@ void DataFlags::add_to(CLI::App& command) {
   command.add_option("--resize", resize, "short side before the crop in pixels, or none");
   command.add_option("--crop", crop, "side of the centre crop in pixels")->check(CLI::PositiveNumber);
   command.add_option("--interpolation", interpolation, "bicubic or bilinear")->check(CLI::IsMember({"bicubic", "bilinear"}));
-  command.add_option("--classes", classes, "class folders in index order, one a line; its rank is the class index")->type_name("FILE");
+  command.add_option("--classes", classes, "class folders (of masks: classes) in index order, one a line; its rank is the class index")->type_name("FILE");
   command.add_option("--max-corrupt", max_corrupt, "corrupt images to tolerate")->check(CLI::NonNegativeNumber)->capture_default_str();
 }
 
@@ -174,7 +197,7 @@ PreprocessSpec DataFlags::preprocess(const ModelSpec& spec, const std::string& s
     throw UsageError(source + " does not say how its images were normalised; pass --mean and --std (0.5 and 0.5 for timm's augreg ViTs, "
                      "0.485,0.456,0.406 and 0.229,0.224,0.225 for DeiT)");
   } else {
-    out.resize = spec.image_size[0] * 10 / 9;
+    out.resize = spec.segmentation ? spec.image_size[0] : spec.image_size[0] * 10 / 9;
   }
   if (!spec.preprocess || out.crop != spec.image_size[0]) out.crop = spec.image_size[0];
   if (!mean.empty()) out.mean = triple(mean, "--mean");
@@ -218,6 +241,14 @@ std::string fixed(double value, int digits) {
 void write_report(const std::string& path, const std::string& output, const std::string& json, const std::string& subject) {
   if (path.empty()) return;
   write_text_file(path, report::render({{output, json}}, "vitrim: " + std::filesystem::path(subject).filename().string()));
+}
+
+std::string difference_text(const PairedResult& paired) {
+  char text[160];
+  std::snprintf(text, sizeof text, "paired difference %+.1f points (95 %% interval %+.1f to %+.1f", 100 * paired.difference, 100 * paired.ci95.first, 100 * paired.ci95.second);
+  char p[48] = ")";
+  if (!std::isnan(paired.mcnemar_p)) std::snprintf(p, sizeof p, ", McNemar p = %.2g)", paired.mcnemar_p);
+  return std::string(text) + p;
 }
 
 std::string percent(double fraction, int digits) { return fixed(100 * fraction, digits) + " %"; }

@@ -10,6 +10,7 @@
 
 #include "vitrim/core/artifacts.h"
 #include "vitrim/data/dataset.h"
+#include "vitrim/eval/accuracy.h"
 #include "vitrim/model/loading.h"
 
 namespace vitrim::app {
@@ -57,11 +58,23 @@ struct ModelFlags {
   std::vector<int64_t> num_heads;
   int64_t image_size = 0;
   int64_t num_classes = 0;
+  std::string task;            ///< what the model must be for; empty: what it is for
 
   void add_to(CLI::App& command);
   model::LoadHints hints() const;
+  /// UsageError where --task says otherwise.
+  void check_task(const ModelSpec& spec) const;
   /// Loads the model, sets its compute dtype.
   std::unique_ptr<model::Model> load(const std::string& precision) const;
+};
+
+/// How a model for segmentation is evaluated.
+struct SegmentationFlags {
+  int64_t window = 0, stride = 0, pictures = 6;
+
+  void add_to(CLI::App& command);
+  /// UsageError where a flag was passed that says nothing for this model.
+  void apply(const ModelSpec& spec, eval::AccuracyOptions& accuracy) const;
 };
 
 /// Preprocessing and data-set flags.
@@ -88,6 +101,8 @@ Manifest manifest_of(const Context& context, const CommonFlags& flags, const std
 /// Writes the page of one result, `json` (found under the name `output`), about `subject`, a path; does nothing where `path` is empty.
 void write_report(const std::string& path, const std::string& output, const std::string& json, const std::string& subject);
 
+/// "paired difference -1.2 points (95 % interval -2.0 to -0.4, McNemar p = 0.01)".
+std::string difference_text(const PairedResult& paired);
 /// "82.3 %" and the like.
 std::string percent(double fraction, int digits = 1);
 std::string millions(int64_t count);

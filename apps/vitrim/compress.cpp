@@ -83,6 +83,7 @@ void add_compress(CLI::App& app, Context& context) {
   flags->analyze.add_to(*command);
   flags->analyze.add_choice_to(*command);
   flags->evaluation.add_to(*command);
+  flags->evaluation.segmentation.add_to(*command);
   flags->output.add_to(*command, "the compressed checkpoint");
   command->add_flag("--controls", flags->controls, "treat random, first, last and least-norm sets alike and evaluate them too");
   command->add_option("--random-controls", flags->random_controls, "random sets among the controls")->check(CLI::Range(0, 100))->capture_default_str();

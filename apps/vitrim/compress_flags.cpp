@@ -97,6 +97,7 @@ std::unique_ptr<data::Dataset> EvaluationFlags::open(const CommonFlags& common, 
   accuracy.batch_size = common.batch_size;
   accuracy.threads = common.threads;
   accuracy.max_corrupt = data.max_corrupt;
+  segmentation.apply(model.spec(), accuracy);
   auto out = data::open_dataset(eval, eval_data.dataset());
   eval::check_evaluable(model, *out);
   return out;
@@ -110,9 +111,8 @@ void print_result(const CompressResult& r, const std::string& output) {
   std::printf("%s: %s parameters (%+.1f %%), %s MACs (%+.1f %%)\n", what.c_str(), millions(r.compressed_params).c_str(),
               change(r.dense_params, r.compressed_params), billions(r.compressed_macs).c_str(), change(r.dense_macs, r.compressed_macs));
   if (r.dense && r.compressed && r.paired) {
-    std::printf("top-1 %s -> %s on %lld images; paired difference %+.1f points (95 %% interval %+.1f to %+.1f, McNemar p = %.2g)\n",
-                percent(r.dense->top1).c_str(), percent(r.compressed->top1).c_str(), static_cast<long long>(r.compressed->images),
-                100 * r.paired->difference, 100 * r.paired->ci95.first, 100 * r.paired->ci95.second, r.paired->mcnemar_p);
+    std::printf("%s %s -> %s on %lld images; %s\n", r.compressed->headline_name(), percent(r.dense->headline()).c_str(), percent(r.compressed->headline()).c_str(),
+                static_cast<long long>(r.compressed->images), difference_text(*r.paired).c_str());
   }
   if (r.held_out_agreement > 0) {
     std::printf("on calibration images kept out of the fit: same prediction as the dense model on %s, mean KL %.3g nats\n", percent(r.held_out_agreement).c_str(), r.held_out_kl);
@@ -120,7 +120,8 @@ void print_result(const CompressResult& r, const std::string& output) {
     std::printf("mean KL to the unmerged output on calibration images: %.3g nats\n", r.held_out_kl);
   }
   for (const ControlResult& c : r.controls) {
-    std::printf("  %-12s %-12s top-1 %s, held-out KL %.4f\n", c.name.c_str(), format_layer_list(c.layers).c_str(), percent(c.eval.top1).c_str(), c.held_out_kl);
+    std::printf("  %-12s %-12s %s %s, held-out KL %.4f\n", c.name.c_str(), format_layer_list(c.layers).c_str(), c.eval.headline_name(),
+                percent(c.eval.headline()).c_str(), c.held_out_kl);
   }
   std::printf("seconds:");
   for (const auto& [phase, seconds] : r.seconds) std::printf(" %s %.1f", phase.c_str(), seconds);

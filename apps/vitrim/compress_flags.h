@@ -30,6 +30,7 @@ struct PruneFlags {
 /// --eval and what goes with it.
 struct EvaluationFlags {
   std::string eval, resize;
+  SegmentationFlags segmentation;  ///< its flags are added by commands that take such models
   void add_to(CLI::App& command);
   /// Opened and checked (labels, classes) before the minutes of work, so that what is wrong is said at once; null without --eval.
   std::unique_ptr<data::Dataset> open(const CommonFlags& common, const DataFlags& data, const model::Model& model, const std::string& name,

@@ -1,4 +1,4 @@
-// vitrim eval: accuracy of a model on labelled images.
+// vitrim eval: accuracy of a model on labelled images, mean intersection over union of one for segmentation.
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -20,8 +20,16 @@ struct EvalFlags {
   CommonFlags common;
   ModelFlags model;
   DataFlags data;
+  SegmentationFlags segmentation;
   std::string source, engine = "libtorch";
 };
+
+void print(const std::string& model, const EvalResult& result) {
+  const SegmentationFigures& s = *result.segmentation;
+  std::printf("%s on %s (%s): mIoU %s (95 %% interval %s to %s), mean accuracy %s, pixel accuracy %s\n", model.c_str(), result.data.c_str(), s.protocol.c_str(),
+              percent(s.miou).c_str(), percent(s.miou_ci95.first).c_str(), percent(s.miou_ci95.second).c_str(), percent(s.mean_accuracy).c_str(),
+              percent(s.pixel_accuracy).c_str());
+}
 
 void run(const EvalFlags& flags, const Context& context) {
   flags.common.apply();
@@ -34,6 +42,7 @@ void run(const EvalFlags& flags, const Context& context) {
   options.threads = flags.common.threads;
   options.max_corrupt = flags.data.max_corrupt;
   options.group = group.get();
+  flags.segmentation.apply(model->spec(), options);
   std::unique_ptr<runtime::Engine> engine;
   if (flags.engine == "native") {
     const std::string reason = runtime::why_not(model->spec());
@@ -52,6 +61,7 @@ void run(const EvalFlags& flags, const Context& context) {
   on_main_rank(*group, [&] {
     flags.common.write_json(to_json(result));
     if (!flags.common.speaks()) return;
+    if (result.segmentation) return print(flags.model.model, result);
     std::printf("%s on %s: top-1 %s (95 %% interval %s to %s), top-5 %s\n", flags.model.model.c_str(), result.data.c_str(),
                 percent(result.top1).c_str(), percent(result.top1_ci95.first).c_str(), percent(result.top1_ci95.second).c_str(),
                 percent(result.top5).c_str());
@@ -63,10 +73,11 @@ void run(const EvalFlags& flags, const Context& context) {
 void add_eval(CLI::App& app, Context& context) {
   auto flags = std::make_shared<EvalFlags>();
   flags->common.precision = "f32";
-  CLI::App* command = app.add_subcommand("eval", "accuracy of a model on labelled images");
+  CLI::App* command = app.add_subcommand("eval", "accuracy of a model on labelled images, or mIoU on images with masks");
   flags->model.add_to(*command);
   command->add_option("--data", flags->source, "image folder, tar shards, CIFAR .bin file, or synthetic:SPLIT[:COUNT]")->required();
   command->add_option("--engine", flags->engine, "libtorch, or native: vitrim's CPU engine (ViTs)")->check(CLI::IsMember({"native", "libtorch"}))->capture_default_str();
+  flags->segmentation.add_to(*command);
   flags->data.add_to(*command);
   flags->common.add_to(*command);
   command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });

@@ -107,6 +107,7 @@ void run(const InspectFlags& flags) {
   if (!flags.write_spec.empty()) check_writable(flags.write_spec);
   std::vector<std::string> said;
   const ModelSpec spec = model::load_spec(flags.model.model, flags.model.hints(), &said);
+  flags.model.check_task(spec);
   std::vector<int> layers;
   ModelSpec left;
   if (!flags.remove.empty()) {

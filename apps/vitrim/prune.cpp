@@ -64,6 +64,7 @@ void few_shot(const Flags& flags, const Context& context, pipeline::CompressOpti
   EvaluationFlags evaluated;
   evaluated.eval = flags.train.eval;
   evaluated.resize = flags.eval_resize;
+  evaluated.segmentation = flags.train.segmentation;
   eval::AccuracyOptions accuracy;
   const auto evaluation = evaluated.open(common, flags.train.data, *model, flags.model.model, accuracy);
   const data::ImageBatch images = load_some(flags, *model, common);
@@ -107,6 +108,7 @@ void prune_and_train(const Flags& flags, const Context& context, pipeline::Compr
     accuracy.threads = common.threads;
     accuracy.max_corrupt = flags.train.data.max_corrupt;
     accuracy.group = group.get();
+    flags.train.segmentation.apply(dense->spec(), accuracy);
     result.dense = eval::evaluate(*dense, *inputs.evaluation, accuracy);
   }
   prepare(*model, flags.train, inputs, *group);

@@ -50,7 +50,7 @@ void TrainFlags::add_to(CLI::App& command) {
   command.add_option("--validate", validate, "labelled images on which --keep-best chooses");
   command.add_option("-o,--output", output, "the trained checkpoint (.safetensors)")->required();
   command.add_option("--report", report, "also write a page about the run (.html)");
-  command.add_option("--recipe", recipe, "TOML file, or deit, nose_imagenet, apma_imagenet, cifar100, plain")->capture_default_str();
+  command.add_option("--recipe", recipe, "TOML file, or deit, nose_imagenet, apma_imagenet, ade20k, cifar100, plain")->capture_default_str();
   command.add_option("--set", settings, "override a key of the recipe: section.key=value; may be repeated");
   for (const KeyFlag& flag : kKeyFlags) {
     const std::string key = flag.key;
@@ -70,6 +70,7 @@ void TrainFlags::add_to(CLI::App& command) {
       ->check(CLI::Range(8, 100000));
   command.add_option("--device", device, "cpu or cuda")->check(CLI::IsMember({"cpu", "cuda"}))->capture_default_str();
   command.add_option("--save-dtype", dtype, "f32 or f16")->check(CLI::IsMember({"f32", "f16"}))->capture_default_str();
+  segmentation.add_to(command);
   data.add_to(command);
   common.batch_size = 0;  // the flag stands for the recipe's key here
   common.add_to(command);
@@ -114,7 +115,15 @@ TrainInputs open_inputs(const TrainFlags& flags, const ModelSpec& spec, const st
 
 namespace {
 
-void check_classes(const data::Dataset& dataset, int64_t classes) {
+void check_classes(const data::Dataset& dataset, const ModelSpec& spec) {
+  const int64_t classes = spec.num_classes;
+  if (spec.segmentation) {
+    if (!dataset.has_masks()) throw Error(dataset.description() + " has no masks; a model for segmentation needs an ADE20K folder (FOLDER:training) or synthetic-masks:SPLIT");
+    if (dataset.num_classes() == classes) return;
+    throw Error("the model has " + std::to_string(classes) + " classes but " + dataset.description() + " has " + std::to_string(dataset.num_classes()) +
+                "; pass --classes FILE with the model's classes, or train with a new --head");
+  }
+  if (dataset.has_masks()) throw Error(dataset.description() + " has masks instead of labels; pass --head upernet or --head linear to vitrim train to give the model a head for pixels");
   if (dataset.num_classes() == 0 || dataset.label(0) < 0) throw Error(dataset.description() + " has no labels; put the images into one folder per class");
   if (dataset.num_classes() == classes) return;
   throw Error("the model has " + std::to_string(classes) + " classes but " + dataset.description() + " has " + std::to_string(dataset.num_classes()) +
@@ -131,7 +140,7 @@ model::LoadHints teacher_hints(const ModelSpec& spec) {
 
 void check_inputs(const TrainFlags& flags, const TrainInputs& inputs, const ModelSpec& spec) {
   for (const data::Dataset* set : {inputs.dataset.get(), inputs.evaluation.get(), inputs.validation.get()}) {
-    if (set) check_classes(*set, spec.num_classes);
+    if (set) check_classes(*set, spec);
   }
   if (inputs.evaluation && inputs.validation && inputs.evaluation->fingerprint() == inputs.validation->fingerprint()) {
     throw UsageError("--validate and --eval are the same images: those that choose an epoch cannot judge it");
@@ -140,6 +149,7 @@ void check_inputs(const TrainFlags& flags, const TrainInputs& inputs, const Mode
   if (teacher.empty()) return;
   if (model::is_known_name(teacher)) throw Error("the teacher '" + teacher + "' is an architecture without weights; name its checkpoint");
   const ModelSpec taught = model::load_spec(teacher, teacher_hints(spec));
+  if (taught.task() != spec.task()) throw Error(teacher + ": the teacher is a model for " + task_name(taught.task()) + ", the model one for " + task_name(spec.task()));
   if (taught.num_classes != spec.num_classes) {
     throw Error(teacher + ": the teacher has " + std::to_string(taught.num_classes) + " classes, the model " + std::to_string(spec.num_classes) +
                 "; a teacher must have been trained on the same classes");
@@ -158,11 +168,11 @@ namespace {
 
 void print_result(const TrainResult& r) {
   if (r.evaluation) {
-    std::printf("top-1 %s on %lld images (95 %% interval %s to %s)", percent(r.evaluation->top1).c_str(), static_cast<long long>(r.evaluation->images),
-                percent(r.evaluation->top1_ci95.first).c_str(), percent(r.evaluation->top1_ci95.second).c_str());
+    const auto [low, high] = r.evaluation->headline_ci95();
+    std::printf("%s %s on %lld images (95 %% interval %s to %s)", r.evaluation->headline_name(), percent(r.evaluation->headline()).c_str(),
+                static_cast<long long>(r.evaluation->images), percent(low).c_str(), percent(high).c_str());
     if (r.dense && r.paired) {
-      std::printf("; before %s, paired difference %+.1f points (95 %% interval %+.1f to %+.1f, McNemar p = %.2g)", percent(r.dense->top1).c_str(),
-                  100 * r.paired->difference, 100 * r.paired->ci95.first, 100 * r.paired->ci95.second, r.paired->mcnemar_p);
+      std::printf("; before %s, %s", percent(r.dense->headline()).c_str(), difference_text(*r.paired).c_str());
     }
     std::printf("\n");
   }
@@ -211,6 +221,7 @@ void train_and_write(const TrainFlags& flags, const Context& context, model::Mod
   options.accuracy.preprocess = inputs.preprocess;
   options.accuracy.threads = flags.common.threads;
   options.accuracy.max_corrupt = flags.data.max_corrupt;
+  flags.segmentation.apply(model.spec(), options.accuracy);
   std::unique_ptr<model::Model> teacher;
   if (!inputs.recipe.teacher.empty()) {
     teacher = model::load_model(inputs.recipe.teacher, teacher_hints(model.spec()));
@@ -251,7 +262,7 @@ void train_and_write(const TrainFlags& flags, const Context& context, model::Mod
   run.result.reason = result.reason;
   if (result.dense && run.result.evaluation) {
     run.result.dense = result.dense;
-    run.result.paired = eval::compare_paired(result.dense->correct, run.result.evaluation->correct);
+    run.result.paired = eval::compare_paired(*result.dense, *run.result.evaluation);
   }
   on_main_rank(*group, [&] { write_result(flags, *run.model, run.result); });
 }

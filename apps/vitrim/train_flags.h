@@ -15,6 +15,7 @@ namespace vitrim::app {
 struct TrainFlags {
   CommonFlags common;
   DataFlags data;
+  SegmentationFlags segmentation;
   std::string source, eval, validate, output, recipe = "deit", dtype = "f32", device = "cpu";
   std::vector<std::string> settings;                            ///< --set section.key=value
   std::vector<std::pair<std::string, std::string>> overrides;   ///< from flags that stand for one key

@@ -110,8 +110,12 @@ Closeness compare(const model::Output& dense, const model::Output& student) {
 
 model::Output run_all(const model::Model& model, at::Tensor x, int64_t batch_size,
                       distributed::Group& group) {
-  for (int i = 0; i < model.num_blocks(); ++i) x = advance(model, i, x, batch_size, group);
-  return finish_all(model, x, batch_size, group);
+  model::Taps taps;
+  for (int i = 0; i < model.num_blocks(); ++i) {
+    x = advance(model, i, x, batch_size, group);
+    model.tap(i, x, taps);
+  }
+  return finish_all(model, x, taps, batch_size, group);
 }
 
 }  // namespace
@@ -134,6 +138,7 @@ AbsorbReport absorb(model::Model& student, const model::Model& teacher, const da
   at::Tensor teacher_x = at::cat(parts);
   parts.clear();
   at::Tensor student_x = teacher_x;
+  model::Taps teacher_taps, student_taps;  // of the images kept out
   const int64_t fit = teacher_x.size(0) - held;
 
   AbsorbReport report;
@@ -154,12 +159,14 @@ AbsorbReport absorb(model::Model& student, const model::Model& teacher, const da
       if (options.epochs > 0) fit_block(student, i, input, target, options);
       student_x = advance(student, i, student_x, options.batch_size, group);
     }
+    teacher.tap(i, teacher_x.slice(0, fit), teacher_taps);
+    student.tap(i, student_x.slice(0, fit), student_taps);
     progress.advance();
   }
-  const model::Output dense = finish_all(teacher, teacher_x.slice(0, fit), options.batch_size, group);
+  const model::Output dense = finish_all(teacher, teacher_x.slice(0, fit), teacher_taps, options.batch_size, group);
   const Closeness before = compare(dense, plain);
   const Closeness after =
-      compare(dense, finish_all(student, student_x.slice(0, fit), options.batch_size, group));
+      compare(dense, finish_all(student, student_x.slice(0, fit), student_taps, options.batch_size, group));
   report.plain_kl = before.kl;
   report.plain_agreement = before.agreement;
   report.kl = after.kl;

@@ -43,13 +43,15 @@ struct AbsorbedScorer::Impl {
     embedded = embed_all(model, batch, options.batch_size, group)
                    .index_select(0, shuffled_order(images, options.seed));
     at::Tensor x = embedded;
+    model::Taps taps;
     Progress progress("teacher streams", model.num_blocks(), "blocks");
     for (int i = 0; i < model.num_blocks(); ++i) {
       x = advance(model, i, x, options.batch_size, group);
       teacher.push_back(x.to(at::kBFloat16));
+      model.tap(i, x.slice(0, fit_images), taps);
       progress.advance();
     }
-    dense = finish_all(model, x.slice(0, fit_images), options.batch_size, group);
+    dense = finish_all(model, x.slice(0, fit_images), taps, options.batch_size, group);
     resamples = analysis::make_resamples(images - fit_images, options.replicates, options.seed);
   }
 
@@ -115,17 +117,20 @@ struct AbsorbedScorer::Impl {
     return length > 0 ? std::clamp(along / length, 0.0, 1.0) : 0.0;
   }
 
-  void walk(const select::PrefixTree& tree, int index, const at::Tensor& x, bool changed, Progress& progress) {
+  // `taps` are those of the images kept out.
+  void walk(const select::PrefixTree& tree, int index, const at::Tensor& x, const model::Taps& taps, bool changed, Progress& progress) {
     const select::PrefixNode& node = tree.nodes()[index];
-    for (int s : node.sets) known[sets[s]] = summarise(x.slice(0, fit_images), sets[s]);
+    for (int s : node.sets) known[sets[s]] = summarise(x.slice(0, fit_images), taps, sets[s]);
     for (int child : node.children) {
       const select::PrefixNode& next = tree.nodes()[child];
       const bool now = changed || next.removed;
       // Below the first removed block the student is the teacher.
       const at::Tensor z =
           now ? absorb_block(next.layer, x, next.removed) : teacher[next.layer].to(at::kFloat);
+      model::Taps tapped = taps;
+      model.tap(next.layer, z.slice(0, fit_images), tapped);
       progress.advance();
-      walk(tree, child, z, now, progress);
+      walk(tree, child, z, tapped, now, progress);
     }
   }
 
@@ -140,7 +145,7 @@ struct AbsorbedScorer::Impl {
     if (!sets.empty()) {
       const select::PrefixTree tree(sets, model.num_blocks());
       Progress progress("absorbed sets", tree.evaluations(), "block evaluations");
-      walk(tree, 0, embedded, false, progress);
+      walk(tree, 0, embedded, {}, false, progress);
       for (const LayerSet& set : sets) append(figures, known.at(set));
     }
     figures = group.concatenate(figures);
@@ -172,8 +177,8 @@ struct AbsorbedScorer::Impl {
     return scored;
   }
 
-  ScoredSet summarise(const at::Tensor& x, const LayerSet& set) const {
-    const model::Output out = finish_all(model, x, options.batch_size, alone);
+  ScoredSet summarise(const at::Tensor& x, const model::Taps& taps, const LayerSet& set) const {
+    const model::Output out = finish_all(model, x, taps, options.batch_size, alone);
     ScoredSet scored;
     scored.result.layers = set;
     scored.result.feature_error = analysis::relative_error(dense.features, out.features);

@@ -19,9 +19,11 @@ at::Tensor shuffled_order(int64_t n, uint64_t seed);
 /// The stream after block `index`, batch by batch.
 at::Tensor advance(const model::Model& model, int index, const at::Tensor& x, int64_t batch_size,
                    distributed::Group& group);
-/// Features and logits of all images.
-model::Output finish_all(const model::Model& model, const at::Tensor& x, int64_t batch_size,
-                         distributed::Group& group);
+/// Features of all images, and as `logits` what model::answers() makes of theirs. `taps` are those of x's rows.
+model::Output finish_all(const model::Model& model, const at::Tensor& x, const model::Taps& taps,
+                         int64_t batch_size, distributed::Group& group);
+/// Rows [begin, end) of every tapped stream.
+model::Taps rows_of(const model::Taps& taps, int64_t begin, int64_t end);
 
 /// Token indices for a fit of block `index`: all prefix tokens, then `patches` random patch tokens, ascending; all tokens where `patches` is not
 /// smaller than their number. Behind the last block nobody reads the patches of a model that pools by token: prefix tokens alone.

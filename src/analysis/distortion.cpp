@@ -21,7 +21,8 @@ at::Tensor logits_of(const model::Model& model, const data::ImageBatch& images, 
 at::Tensor kl_per_image(const at::Tensor& dense_logits, const at::Tensor& changed_logits, double temperature) {
   const at::Tensor p = at::log_softmax(dense_logits.to(at::kDouble) / temperature, 1);
   const at::Tensor q = at::log_softmax(changed_logits.to(at::kDouble) / temperature, 1);
-  return (p.exp() * (p - q)).sum(1);
+  const at::Tensor divergence = (p.exp() * (p - q)).sum(1);
+  return divergence.dim() == 1 ? divergence : divergence.flatten(1).mean(1);
 }
 
 double relative_error(const at::Tensor& dense, const at::Tensor& changed) {

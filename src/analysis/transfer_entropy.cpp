@@ -65,7 +65,7 @@ struct TransferEntropyScorer::Impl {
     std::vector<at::Tensor> features(sets.size()), logits(sets.size());
     for (size_t s = 0; s < sets.size(); ++s) {
       features[s] = at::empty({n, model.spec().feature_dim()});
-      if (model.spec().num_classes > 0) logits[s] = at::empty({n, model.spec().num_classes});
+      if (model.spec().num_classes > 0) logits[s] = at::empty(model::answers_shape(model.spec(), n));
     }
     distributed::Group& group = distributed::or_alone(options.group);
     const distributed::Share share = group.share(n);
@@ -74,7 +74,7 @@ struct TransferEntropyScorer::Impl {
     model::for_each_batch(share.size(), options.batch_size, [&](int, int64_t begin, int64_t end) {
       const at::NoGradGuard no_grad;
       const at::Tensor x = model.embed(normalized(images, share.begin + begin, share.begin + end));
-      walk(tree, 0, x, share.begin + begin, features, logits, progress);
+      walk(tree, 0, x, {}, share.begin + begin, features, logits, progress);
     });
     for (size_t s = 0; s < sets.size(); ++s) {
       group.gather_rows(features[s]);
@@ -90,19 +90,21 @@ struct TransferEntropyScorer::Impl {
     for (size_t s = 0; s < sets.size(); ++s) records[sets[s]] = summarise(features[s], logits[s], sets[s].empty());
   }
 
-  void walk(const select::PrefixTree& tree, int index, const at::Tensor& x, int64_t begin, std::vector<at::Tensor>& features,
-            std::vector<at::Tensor>& logits, Progress& progress) {
+  void walk(const select::PrefixTree& tree, int index, const at::Tensor& x, const model::Taps& taps, int64_t begin,
+            std::vector<at::Tensor>& features, std::vector<at::Tensor>& logits, Progress& progress) {
     const select::PrefixNode& node = tree.nodes()[index];
     for (int set : node.sets) {
-      const model::Output out = model.finish(x);
+      const model::Output out = model.finish(x, {}, taps);
       features[set].narrow(0, begin, x.size(0)).copy_(out.features);
-      if (out.logits.defined()) logits[set].narrow(0, begin, x.size(0)).copy_(out.logits);
+      if (out.logits.defined()) logits[set].narrow(0, begin, x.size(0)).copy_(model::answers(model.spec(), out));
     }
     for (int child : node.children) {
       const select::PrefixNode& next = tree.nodes()[child];
       const at::Tensor z = model.run_block(next.layer, x, next.removed ? mask_gain(options.mask) : model::kKeep, nullptr);
+      model::Taps tapped = taps;
+      model.tap(next.layer, z, tapped);
       progress.advance(x.size(0));
-      walk(tree, child, z, begin, features, logits, progress);
+      walk(tree, child, z, tapped, begin, features, logits, progress);
     }
   }
 

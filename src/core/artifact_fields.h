@@ -24,6 +24,25 @@ void fields(auto& f, json::Is<Manifest> auto& manifest) {
   f("started", manifest.started);
 }
 
+void fields(auto& f, json::Is<SegmentedPicture> auto& picture) {
+  f("name", picture.name);
+  f("image", picture.image);
+  f("truth", picture.truth);
+  f("predicted", picture.predicted);
+}
+
+void fields(auto& f, json::Is<SegmentationFigures> auto& figures) {
+  f("protocol", figures.protocol);
+  f("miou", figures.miou);
+  f("miou_ci95", figures.miou_ci95);
+  f("mean_accuracy", figures.mean_accuracy);
+  f("pixel_accuracy", figures.pixel_accuracy);
+  f("class_iou", figures.class_iou);
+  f.unless("class_names", figures.class_names, std::vector<std::string>{});
+  f("pixels", PixelCounts{figures.images});
+  f.unless("pictures", figures.pictures, std::vector<SegmentedPicture>{});
+}
+
 void fields(auto& f, json::Is<EvalResult> auto& result) {
   f.document("eval", 1);
   f("manifest", result.manifest);
@@ -36,6 +55,7 @@ void fields(auto& f, json::Is<EvalResult> auto& result) {
   f("top5", result.top5);
   f("top1_ci95", result.top1_ci95);
   f("correct", Digits{result.correct, result.images});
+  f.if_any("segmentation", result.segmentation);
 }
 
 void fields(auto& f, json::Is<PairedResult> auto& paired) {
@@ -311,6 +331,8 @@ void fields(auto& f, json::Is<EpochRecord> auto& record) {
   progress_fields(f, record);
   f("top1", record.top1);
   f("ema_top1", record.ema_top1);
+  f.if_any("miou", record.miou);
+  f.if_any("ema_miou", record.ema_miou);
   f.group("entropy", [&](auto& entropy) {
     entropy("attention", record.attention_entropy);
     entropy("mlp", record.mlp_entropy);

@@ -1,6 +1,7 @@
 #include "core/artifact_shapes.h"
 
 #include <algorithm>
+#include <sstream>
 
 #include "core/artifact_fields.h"
 
@@ -83,6 +84,43 @@ void read(const Json& json, const Place& place, const Digits<std::vector<uint8_t
   }
   digits.correct.resize(text.size());
   std::transform(text.begin(), text.end(), digits.correct.begin(), [](char c) { return c == '1' ? 1 : 0; });
+}
+
+Json write(const PixelCounts<const std::vector<std::vector<ClassPixels>>>& counts) {
+  Json json = Json::array();
+  for (const std::vector<ClassPixels>& image : counts.images) {
+    std::string text;
+    for (const ClassPixels& c : image) {
+      text += text.empty() ? "" : ",";
+      text += std::to_string(c.class_index) + " " + std::to_string(c.labelled) + " " +
+              std::to_string(c.predicted) + " " + std::to_string(c.both);
+    }
+    json.push_back(text);
+  }
+  return json;
+}
+
+void read(const Json& json, const Place& place,
+          const PixelCounts<std::vector<std::vector<ClassPixels>>>& counts) {
+  std::vector<std::string> texts;
+  read(json, place, texts);
+  counts.images.clear();
+  for (size_t i = 0; i < texts.size(); ++i) {
+    std::vector<ClassPixels>& image = counts.images.emplace_back();
+    std::istringstream classes(texts[i]);
+    for (std::string one; std::getline(classes, one, ',');) {
+      std::istringstream numbers(one);
+      ClassPixels c;
+      std::string rest;
+      const bool four =
+          static_cast<bool>(numbers >> c.class_index >> c.labelled >> c.predicted >> c.both) && !(numbers >> rest);
+      const bool possible = c.class_index >= 0 && c.both >= 0 && c.labelled >= c.both && c.predicted >= c.both;
+      if (!four || !possible) {
+        place.at(std::to_string(i)).fail("\"" + one + "\" is not class, labelled, predicted and common pixels");
+      }
+      image.push_back(c);
+    }
+  }
 }
 
 Json write(const ModelResult<const std::optional<EvalResult>, const int64_t>& result) {

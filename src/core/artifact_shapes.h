@@ -44,6 +44,17 @@ Digits(Bytes&, int64_t) -> Digits<Bytes>;
 json::Json write(const Digits<const std::vector<uint8_t>>& digits);
 void read(const json::Json& json, const json::Place& place, const Digits<std::vector<uint8_t>>& digits);
 
+/// Pixels by class, one text per image, "CLASS LABELLED PREDICTED BOTH" a class with commas between classes.
+template <typename List>
+struct PixelCounts {
+  List& images;
+};
+template <typename List>
+PixelCounts(List&) -> PixelCounts<List>;
+json::Json write(const PixelCounts<const std::vector<std::vector<ClassPixels>>>& counts);
+void read(const json::Json& json, const json::Place& place,
+          const PixelCounts<std::vector<std::vector<ClassPixels>>>& counts);
+
 /// "dense" and "compressed" are what eval writes; without labelled images only the sizes are known.
 template <typename Eval, typename Size>
 struct ModelResult {

@@ -124,6 +124,27 @@ bool ModelSpec::merges() const {
 
 namespace {
 
+void validate_segmentation(const ModelSpec& spec) {
+  if (!spec.segmentation) return;
+  const SegmentationHead& head = *spec.segmentation;
+  const std::string where = "segmentation: ";
+  const auto depth = static_cast<int64_t>(spec.blocks.size());
+  if (spec.family != "vit" && spec.family != "swin" && spec.family != "flatten_swin") fail(where + "heads for pixels stand on ViTs and Swins, not on family " + spec.family);
+  check_range(where, "num_classes", spec.num_classes, 2);
+  if (!spec.final_norm || spec.fc_norm) fail(where + "the head reads behind the final norm, so final_norm must be there and fc_norm not");
+  if (spec.pooling != Pooling::kAverage) fail(where + "pooling must be average");
+  if (spec.merges()) fail(where + "tokens of a model that answers for every pixel are not merged");
+  const bool upernet = head.kind == SegmentationHeadKind::kUperNet;
+  check_range(where, "channels", head.channels, upernet ? 1 : 0);
+  if (!upernet && head.channels != 0) fail(where + "a linear head has no channels of its own");
+  if (upernet ? head.blocks.size() < 2 || head.blocks.size() > 8 : head.blocks.size() != 1) {
+    fail(where + "a linear head reads behind one block, a UPerNet behind 2 to 8, not " + std::to_string(head.blocks.size()));
+  }
+  if (!std::is_sorted(head.blocks.begin(), head.blocks.end()) || head.blocks.front() < 0 || head.blocks.back() != depth - 1) {
+    fail(where + "blocks must ascend and end with the model's last, " + std::to_string(depth - 1));
+  }
+}
+
 void validate_merging(const ModelSpec& spec) {
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     const BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
@@ -179,6 +200,7 @@ void validate(const ModelSpec& spec) {
     validate_block(spec.blocks[static_cast<size_t>(i)], "block " + std::to_string(i) + ": ", spec.stage_dim(spec.position(i).stage),
                    spec.block_grid(i));
   }
+  validate_segmentation(spec);
   validate_merging(spec);
   if (spec.preprocess) validate_preprocess(*spec.preprocess);
 }

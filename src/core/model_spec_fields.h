@@ -22,6 +22,10 @@ inline const Names<Activation> kActivationNames = {{"gelu", Activation::kGelu},
                                                    {"quick_gelu", Activation::kQuickGelu},
                                                    {"relu", Activation::kRelu},
                                                    {"silu", Activation::kSilu}};
+inline const Names<SegmentationHeadKind> kSegmentationHeadNames = {{"linear", SegmentationHeadKind::kLinear},
+                                                                   {"upernet", SegmentationHeadKind::kUperNet}};
+inline const Names<Task> kTaskNames = {{"classification", Task::kClassification},
+                                       {"segmentation", Task::kSegmentation}};
 inline const Names<Interpolation> kInterpolationNames = {{"bicubic", Interpolation::kBicubic},
                                                          {"bilinear", Interpolation::kBilinear}};
 
@@ -92,6 +96,12 @@ void fields(auto& f, json::Is<PreprocessSpec> auto& preprocess) {
   f.unless("squash", preprocess.squash, false);
 }
 
+void fields(auto& f, json::Is<SegmentationHead> auto& head) {
+  f("kind", Named{head.kind, kSegmentationHeadNames});
+  f("channels", head.channels);
+  f("blocks", head.blocks);
+}
+
 void fields(auto& f, json::Is<ModelSpec> auto& spec) {
   // The version first: a newer document's new keys must be blamed on its age.
   f("version", SpecVersion());
@@ -122,6 +132,7 @@ void fields(auto& f, json::Is<ModelSpec> auto& spec) {
   f("blocks", spec.blocks);
   f("preprocess", spec.preprocess);
   f.unless("class_names", spec.class_names, std::vector<std::string>{});
+  f.if_any("segmentation", spec.segmentation);
 }
 
 }  // namespace vitrim

@@ -28,6 +28,8 @@ void read(const Json& json, const Place& place, SpecVersion) {
 std::string attention_name(AttentionKind kind) { return write(Named{kind, kAttentionNames}); }
 std::string activation_name(Activation activation) { return write(Named{activation, kActivationNames}); }
 
+std::string task_name(Task task) { return write(Named{task, kTaskNames}); }
+
 std::string to_json(const ModelSpec& spec) { return json::dump(json::write(spec), -1); }
 
 ModelSpec model_spec_from_json(std::string_view text, const std::string& source) {

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "data/color_jitter.h"
 #include "data/pixel_ops.h"
 #include "data/rand_augment.h"
 #include "data/random_window.h"
@@ -38,18 +39,6 @@ Image crop_to_input(const Image& image, const PreprocessSpec& preprocess, const 
   return crop(resized, {top, left, side, side});
 }
 
-void jitter_colors(Image& image, double jitter, Random& random) {
-  const auto factor = [&] {
-    const double low = std::max(0.0, 1.0 - jitter), high = 1.0 + jitter;
-    return low + (high - low) * random.uniform();
-  };
-  for (const int64_t which : permutation(3, random)) {
-    if (which == 0) adjust_brightness(image, factor());
-    if (which == 1) adjust_contrast(image, factor());
-    if (which == 2) adjust_color(image, factor());
-  }
-}
-
 /// Written so that a NaN fails.
 void check(bool good, const char* field, const std::string& value, const char* allowed) {
   if (good) return;
@@ -62,6 +51,18 @@ void check_probability(const char* field, double value) {
 }
 
 }  // namespace
+
+void jitter_colors(Image& image, double jitter, Random& random) {
+  const auto factor = [&] {
+    const double low = std::max(0.0, 1.0 - jitter), high = 1.0 + jitter;
+    return low + (high - low) * random.uniform();
+  };
+  for (const int64_t which : permutation(3, random)) {
+    if (which == 0) adjust_brightness(image, factor());
+    if (which == 1) adjust_contrast(image, factor());
+    if (which == 2) adjust_color(image, factor());
+  }
+}
 
 Window random_window(int64_t height, int64_t width, const AugmentOptions& options, Random& random) {
   const double pixels = static_cast<double>(height * width);

@@ -20,5 +20,6 @@ bool is_jpeg(const uint8_t* bytes, size_t count);
 bool is_png(const uint8_t* bytes, size_t count);
 Image decode_jpeg(const uint8_t* bytes, size_t count, const std::string& name);
 Image decode_png(const uint8_t* bytes, size_t count, const std::string& name);
+Mask decode_png_mask(const uint8_t* bytes, size_t count, const std::string& name);
 
 }  // namespace vitrim::data

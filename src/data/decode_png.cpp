@@ -52,12 +52,7 @@ bool read_header(PngDecoder& decoder) {
   return true;
 }
 
-/// Reads all rows (all passes of an interlaced image), then on to the end chunk so that a file cut off late
-/// is found out.
-bool read_rows(PngDecoder& decoder, png_bytepp rows, size_t row_bytes) {
-  png_structp png = decoder.png;
-  if (setjmp(png_jmpbuf(png))) return false;
-  const auto color = png_get_color_type(png, decoder.info);
+void set_rgb(png_structp png, png_byte color) {
   png_set_strip_16(png);
   if (color == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png);
   if ((color & PNG_COLOR_MASK_COLOR) == 0) {
@@ -65,6 +60,21 @@ bool read_rows(PngDecoder& decoder, png_bytepp rows, size_t row_bytes) {
     png_set_gray_to_rgb(png);
   }
   png_set_strip_alpha(png);
+}
+
+/// What the pixels become.
+enum class Layout { kRgb, kAsStored };
+
+/// Reads all rows (all passes of an interlaced image), then on to the end chunk so that a file cut off late
+/// is found out.
+bool read_rows(PngDecoder& decoder, Layout layout, png_bytepp rows, size_t row_bytes) {
+  png_structp png = decoder.png;
+  if (setjmp(png_jmpbuf(png))) return false;
+  if (layout == Layout::kAsStored) {
+    png_set_packing(png);
+  } else {
+    set_rgb(png, png_get_color_type(png, decoder.info));
+  }
   png_set_interlace_handling(png);
   png_read_update_info(png, decoder.info);
   if (png_get_rowbytes(png, decoder.info) != row_bytes) png_error(png, "unknown pixel layout");
@@ -77,23 +87,53 @@ bool read_rows(PngDecoder& decoder, png_bytepp rows, size_t row_bytes) {
 
 bool is_png(const uint8_t* bytes, size_t count) { return count >= 8 && png_sig_cmp(bytes, 0, 8) == 0; }
 
+namespace {
+
+std::vector<png_bytep> row_pointers(std::vector<uint8_t>& pixels, int64_t height) {
+  std::vector<png_bytep> rows(height);
+  for (int64_t y = 0; y < height; ++y) rows[y] = pixels.data() + y * (static_cast<int64_t>(pixels.size()) / height);
+  return rows;
+}
+
+FormatError corrupt(const PngDecoder& decoder, const std::string& name, const std::string& where) {
+  return FormatError(name, where, std::string("corrupt PNG (") + decoder.message + "); replace the file");
+}
+
+/// The pixels behind a header that was read; sets the picture's sides.
+template <typename Picture>
+std::vector<uint8_t> read_png(PngDecoder& decoder, const std::string& name, Layout layout, Picture& picture) {
+  picture.height = png_get_image_height(decoder.png, decoder.info);
+  picture.width = png_get_image_width(decoder.png, decoder.info);
+  check_image_size(picture.height, picture.width, name);
+  const int64_t row_bytes = picture.width * (layout == Layout::kRgb ? 3 : 1);
+  std::vector<uint8_t> pixels(picture.height * row_bytes);
+  std::vector<png_bytep> rows = row_pointers(pixels, picture.height);
+  if (!read_rows(decoder, layout, rows.data(), row_bytes)) {
+    throw corrupt(decoder, name, "byte " + std::to_string(decoder.position));
+  }
+  return pixels;
+}
+
+}  // namespace
+
 Image decode_png(const uint8_t* bytes, size_t count, const std::string& name) {
   PngDecoder decoder(bytes, count);
-  const auto corrupt = [&](const std::string& where) {
-    return FormatError(name, where, std::string("corrupt PNG (") + decoder.message + "); replace the file");
-  };
-  if (!read_header(decoder)) throw corrupt("header");
+  if (!read_header(decoder)) throw corrupt(decoder, name, "header");
   Image image;
-  image.height = png_get_image_height(decoder.png, decoder.info);
-  image.width = png_get_image_width(decoder.png, decoder.info);
-  check_image_size(image.height, image.width, name);
-  image.pixels.resize(image.height * image.width * 3);
-  std::vector<png_bytep> rows(image.height);
-  for (int64_t y = 0; y < image.height; ++y) rows[y] = image.pixels.data() + y * image.width * 3;
-  if (!read_rows(decoder, rows.data(), image.width * 3)) {
-    throw corrupt("byte " + std::to_string(decoder.position));
-  }
+  image.pixels = read_png(decoder, name, Layout::kRgb, image);
   return image;
+}
+
+Mask decode_png_mask(const uint8_t* bytes, size_t count, const std::string& name) {
+  PngDecoder decoder(bytes, count);
+  if (!read_header(decoder)) throw corrupt(decoder, name, "header");
+  const auto color = png_get_color_type(decoder.png, decoder.info);
+  if ((color != PNG_COLOR_TYPE_GRAY && color != PNG_COLOR_TYPE_PALETTE) || png_get_bit_depth(decoder.png, decoder.info) > 8) {
+    throw FormatError(name, "header", "a mask has one channel of at most 8 bits, grey or with a palette; convert the file");
+  }
+  Mask mask;
+  mask.classes = read_png(decoder, name, Layout::kAsStored, mask);
+  return mask;
 }
 
 }  // namespace vitrim::data

@@ -5,26 +5,14 @@
 
 #include <jpeglib.h>
 
-#include <algorithm>
 #include <stdexcept>
 
+#include "data/base64.h"
 #include "vitrim/data/encode.h"
 
 namespace vitrim::data {
 
 namespace {
-
-std::string base64(const unsigned char* bytes, size_t count) {
-  static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (size_t i = 0; i < count; i += 3) {
-    const size_t left = std::min<size_t>(3, count - i);
-    unsigned word = 0;
-    for (size_t j = 0; j < 3; ++j) word = word << 8 | (j < left ? bytes[i + j] : 0u);
-    for (size_t j = 0; j < 4; ++j) out += j <= left ? kDigits[word >> (18 - 6 * j) & 63] : '=';
-  }
-  return out;
-}
 
 void fail(j_common_ptr) { throw std::runtime_error("[data::jpeg_data_url] libjpeg could not encode the image"); }
 

@@ -6,6 +6,7 @@
 #include <set>
 #include <sstream>
 
+#include "data/folder_listing.h"
 #include "data/sources.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
@@ -20,35 +21,6 @@ struct Entry {
   std::string relative;  ///< path below the set's folder, with forward slashes
   int64_t label = -1;
 };
-
-bool hidden(const fs::path& path) { return path.filename().string().starts_with('.'); }
-
-bool has_image_extension(const fs::path& path) {
-  std::string extension = path.extension().string();
-  for (char& c : extension) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
-}
-
-/// The folder's entries that are not hidden: images (dangling links too, so that their loss is noticed) and
-/// folders.
-struct Listing {
-  std::vector<fs::path> images, folders;
-};
-
-Listing list(const fs::path& folder) {
-  Listing listing;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    if (hidden(entry.path())) continue;
-    if (entry.is_directory()) {
-      listing.folders.push_back(entry.path());
-    } else if (has_image_extension(entry.path())) {
-      listing.images.push_back(entry.path());
-    }
-  }
-  return listing;
-}
 
 /// All images below `folder`, at any depth.
 void collect(const fs::path& folder, int64_t depth, std::vector<fs::path>& images) {
@@ -110,11 +82,7 @@ class ImageFolder final : public Dataset {
     std::vector<std::string> lines;
     lines.reserve(entries_.size());
     for (const Entry& entry : entries_) {
-      std::error_code error;
-      const auto bytes = fs::file_size(root_ / entry.relative, error);
-      if (error)
-        throw Error((root_ / entry.relative).string() + ": " + error.message() + "; restore the file");
-      lines.push_back(entry.relative + " " + std::to_string(bytes));
+      lines.push_back(file_line(root_, entry.relative));
     }
     return vitrim::fingerprint(lines);
   }

@@ -13,6 +13,12 @@ std::unique_ptr<Dataset> open_cifar(const std::string& file);
 /// `source` begins with "synthetic:".
 std::unique_ptr<Dataset> open_synthetic(const std::string& source);
 
+/// `source` begins with "synthetic-masks:".
+std::unique_ptr<Dataset> open_synthetic_masks(const std::string& source);
+/// Whether `source` names an ADE20K folder, alone or with a split behind a colon.
+bool is_ade20k(const std::string& source);
+std::unique_ptr<Dataset> open_ade20k(const std::string& source, const DatasetOptions& options);
+
 /// Whether this is the name of a tar archive.
 bool is_tar_name(const std::string& name);
 /// `source` names one archive or, with braces, several.

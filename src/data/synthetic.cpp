@@ -119,9 +119,9 @@ void draw_background(Image& image, Random& random) {
   }
 }
 
-/// Blends `color` in where the glyph, `moved` down and right, covers a pixel; 4 x 4 samples a pixel.
-/// `opacity` in 256ths.
-void paint(Image& image, const Glyph& glyph, int64_t moved, const Color& color, int64_t opacity) {
+/// Calls see(x, y, covered) for every pixel that the glyph, `moved` down and right, may cover; 4 x 4 samples a pixel.
+template <typename See>
+void for_covered(const Glyph& glyph, int64_t moved, const See& see) {
   const int64_t cosine = 128 * 128 - glyph.turn * glyph.turn, sine = 2 * 128 * glyph.turn;
   const int64_t scale = (128 * 128 + glyph.turn * glyph.turn) * glyph.radius;
   const int64_t cx = glyph.x + moved, cy = glyph.y + moved;
@@ -137,18 +137,47 @@ void paint(Image& image, const Glyph& glyph, int64_t moved, const Color& color, 
         covered += inside(glyph.shape, (dx * cosine + dy * sine) * 1024 / scale,
                           (dy * cosine - dx * sine) * 1024 / scale);
       }
-      const int64_t weight = covered * opacity;  // of 16 * 256
-      for (int64_t c = 0; c < 3; ++c) {
-        uint8_t& value = image.pixels[(y * kSide + x) * 3 + c];
-        value = static_cast<uint8_t>((value * (4096 - weight) + color[c] * weight + 2048) / 4096);
-      }
+      see(x, y, covered);
     }
   }
+}
+
+/// Blends `color` in where the glyph covers a pixel. `opacity` in 256ths.
+void paint(Image& image, const Glyph& glyph, int64_t moved, const Color& color, int64_t opacity) {
+  for_covered(glyph, moved, [&](int64_t x, int64_t y, int64_t covered) {
+    const int64_t weight = covered * opacity;  // of 16 * 256
+    for (int64_t c = 0; c < 3; ++c) {
+      uint8_t& value = image.pixels[(y * kSide + x) * 3 + c];
+      value = static_cast<uint8_t>((value * (4096 - weight) + color[c] * weight + 2048) / 4096);
+    }
+  });
+}
+
+void paint_class(Mask& mask, const Glyph& glyph, int64_t class_index) {
+  for_covered(glyph, 0, [&](int64_t x, int64_t y, int64_t covered) {
+    if (2 * covered >= 16) mask.classes[y * kSide + x] = static_cast<uint8_t>(class_index);
+  });
 }
 
 void check_index(int64_t index) {
   if (index < 0)
     throw std::invalid_argument("[data::synthetic] image " + std::to_string(index) + " does not exist");
+}
+
+Image draw(SyntheticSplit split, int64_t index, Mask* mask) {
+  const int64_t label = synthetic_label(split, index);
+  Random random(seed_of(split), 2 * index + 2);
+  Image image{kSide, kSide, std::vector<uint8_t>(kSide * kSide * 3)};
+  draw_background(image, random);
+  const std::vector<Glyph> glyphs = draw_glyphs(label, random);
+  for (size_t i = 0; i < glyphs.size(); ++i) {
+    paint(image, glyphs[i], kUnit, {0, 0, 0}, 90);  // a soft shadow
+    paint(image, glyphs[i], 0, glyphs[i].color, 256);
+    // The ring comes first, then the shape of its hue.
+    const int64_t class_index = i == 0 ? kSyntheticClasses + 2 : i == 1 ? 1 + static_cast<int64_t>(glyphs[i].shape) : kSyntheticClasses + 1;
+    if (mask) paint_class(*mask, glyphs[i], class_index);
+  }
+  return image;
 }
 
 }  // namespace
@@ -184,16 +213,23 @@ int64_t synthetic_label(SyntheticSplit split, int64_t index) {
   return permutation(kSyntheticClasses, random)[index % kSyntheticClasses];
 }
 
-Image draw_synthetic(SyntheticSplit split, int64_t index) {
-  const int64_t label = synthetic_label(split, index);
-  Random random(seed_of(split), 2 * index + 2);
-  Image image{kSide, kSide, std::vector<uint8_t>(kSide * kSide * 3)};
-  draw_background(image, random);
-  for (const Glyph& glyph : draw_glyphs(label, random)) {
-    paint(image, glyph, kUnit, {0, 0, 0}, 90);  // a soft shadow
-    paint(image, glyph, 0, glyph.color, 256);
-  }
-  return image;
+const std::vector<std::string>& synthetic_mask_class_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> out{"ground"};
+    for (const std::string& shape : synthetic_class_names()) out.push_back(shape);
+    out.insert(out.end(), {"other shape", "ring"});
+    return out;
+  }();
+  return names;
+}
+
+Image draw_synthetic(SyntheticSplit split, int64_t index) { return draw(split, index, nullptr); }
+
+SegmentedImage draw_synthetic_mask(SyntheticSplit split, int64_t index) {
+  SegmentedImage out;
+  out.mask = {kSide, kSide, std::vector<uint8_t>(kSide * kSide, 0)};
+  out.image = draw(split, index, &out.mask);
+  return out;
 }
 
 PreprocessSpec synthetic_preprocess() {

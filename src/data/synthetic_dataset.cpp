@@ -43,13 +43,41 @@ class Synthetic final : public Dataset {
   int64_t count_;
 };
 
-}  // namespace
+/// The same images with masks instead of labels.
+class SyntheticMasks final : public Dataset {
+ public:
+  SyntheticMasks(SyntheticSplit split, int64_t count) : images_(split, count), split_(split) {}
+  int64_t size() const override { return images_.size(); }
+  int64_t num_classes() const override { return kSyntheticMaskClasses; }
+  int64_t label(int64_t) const override { return -1; }
+  Image read(int64_t index) const override { return images_.read(index); }
+  bool has_masks() const override { return true; }
+  Mask read_mask(int64_t index) const override {
+    images_.name(index);  // throws where there is no such image
+    return draw_synthetic_mask(split_, index).mask;
+  }
+  std::vector<std::string> class_names() const override { return synthetic_mask_class_names(); }
+  std::string name(int64_t index) const override { return images_.name(index); }
+  std::string description() const override { return images_.description() + " with masks"; }
+  std::string fingerprint() const override { return images_.fingerprint() + ", masks"; }
 
-std::unique_ptr<Dataset> open_synthetic(const std::string& source) {
+ private:
+  Synthetic images_;
+  SyntheticSplit split_;
+};
+
+struct Part {
+  SyntheticSplit split;
+  int64_t count;
+};
+
+/// SET:SPLIT[:COUNT]
+Part parse_part(const std::string& source) {
+  const std::string set = source.substr(0, source.find(':'));
   constexpr int64_t kMost = 10'000'000;
   const auto fail = [&](const std::string& what) -> Error {
     return Error(source + ": " + what +
-                 "; write synthetic:SPLIT[:COUNT] with train, calib, val or test and 1 to " +
+                 "; write " + set + ":SPLIT[:COUNT] with train, calib, val or test and 1 to " +
                  std::to_string(kMost) + " images");
   };
   const size_t split_begin = source.find(':');
@@ -72,7 +100,19 @@ std::unique_ptr<Dataset> open_synthetic(const std::string& source) {
       throw fail("\"" + std::string(first, last) + "\" is no count of images");
     }
   }
-  return std::make_unique<Synthetic>(split, count);
+  return {split, count};
+}
+
+}  // namespace
+
+std::unique_ptr<Dataset> open_synthetic(const std::string& source) {
+  const Part part = parse_part(source);
+  return std::make_unique<Synthetic>(part.split, part.count);
+}
+
+std::unique_ptr<Dataset> open_synthetic_masks(const std::string& source) {
+  const Part part = parse_part(source);
+  return std::make_unique<SyntheticMasks>(part.split, part.count);
 }
 
 }  // namespace vitrim::data

@@ -9,6 +9,7 @@
 #include "vitrim/core/log.h"
 #include "vitrim/distributed/group.h"
 #include "vitrim/eval/cost.h"
+#include "vitrim/eval/segmentation.h"
 #include "vitrim/eval/statistics.h"
 #include "vitrim/model/batches.h"
 
@@ -99,12 +100,21 @@ EvalResult finish(const model::Model& model, Counter counter, const std::string&
 }  // namespace
 
 void check_evaluable(const model::Model& model, const data::Dataset& dataset) {
+  if (model.spec().segmentation && !dataset.has_masks()) {
+    throw Error(dataset.description() + " has no masks, which a model for segmentation is judged by; name an ADE20K folder or synthetic-masks:SPLIT");
+  }
+  if (model.spec().segmentation) {
+    if (dataset.num_classes() == model.spec().num_classes) return;
+    throw Error("the model has " + std::to_string(model.spec().num_classes) + " classes but " + dataset.description() + " has " + std::to_string(dataset.num_classes()) +
+                "; pass --classes FILE with the model's classes, one a line");
+  }
   std::vector<int64_t> labels;
   for (int64_t i = 0; i < dataset.size(); ++i) labels.push_back(dataset.label(i));
   check_labels(model, labels, dataset.description(), dataset.num_classes());
 }
 
 EvalResult evaluate(const model::Model& model, const data::Dataset& dataset, const AccuracyOptions& options) {
+  if (model.spec().segmentation) return evaluate_segmentation(model, dataset, options);
   check_evaluable(model, dataset);
   distributed::Group& group = distributed::or_alone(options.group);
   const distributed::Share share = group.share(dataset.size());

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "vitrim/core/random.h"
+#include "vitrim/eval/segmentation.h"
 
 namespace vitrim::eval {
 
@@ -55,6 +56,11 @@ PairedResult compare_paired(const std::vector<uint8_t>& first, const std::vector
   std::sort(differences.begin(), differences.end());
   result.ci95 = {differences[static_cast<size_t>(0.025 * kResamples)], differences[static_cast<size_t>(0.975 * kResamples) - 1]};
   return result;
+}
+
+PairedResult compare_paired(const EvalResult& first, const EvalResult& second) {
+  if (first.segmentation && second.segmentation) return compare_miou(*first.segmentation, *second.segmentation);
+  return compare_paired(first.correct, second.correct);
 }
 
 }  // namespace vitrim::eval

@@ -28,6 +28,7 @@ std::vector<int> merging_blocks(const ModelSpec& spec) {
     throw std::invalid_argument("a model of family " + spec.family +
                                 " can't merge tokens: its windows or smaller maps need every token in its place; only ViTs and DeiTs merge");
   }
+  if (spec.segmentation) throw std::invalid_argument("a model for segmentation can't merge tokens: it answers for every pixel, so every token keeps its place");
   std::vector<int> blocks;
   for (size_t i = 0; i < spec.blocks.size(); ++i) {
     if (spec.blocks[i].attention == AttentionKind::kSoftmax) blocks.push_back(static_cast<int>(i));

@@ -7,6 +7,7 @@
 #include "model/attention.h"
 #include "model/infer.h"
 #include "model/layout.h"
+#include "model/segmentation.h"
 #include "vitrim/core/suggest.h"
 #include "vitrim/model/channels.h"
 #include "vitrim/model/parameter_names.h"
@@ -78,7 +79,12 @@ at::Tensor resize_positions(const at::Tensor& table, Grid grid) {
   const int64_t old = table.size(1);
   const int64_t side = side_of(old);
   if (old == grid.size() || side == 0) return table;
-  const at::Tensor map = table.to(at::kFloat).reshape({1, side, side, -1}).permute({0, 3, 1, 2});
+  return resize_positions(table, {side, side}, grid);
+}
+
+at::Tensor resize_positions(const at::Tensor& table, Grid from, Grid grid) {
+  if (from == grid) return table;
+  const at::Tensor map = table.to(at::kFloat).reshape({1, from.height, from.width, -1}).permute({0, 3, 1, 2});
   const at::Tensor resized =
       at::_upsample_bicubic2d_aa(map, {grid.height, grid.width}, /*align_corners=*/false);
   return resized.permute({0, 2, 3, 1}).reshape({1, grid.size(), -1});
@@ -131,7 +137,11 @@ std::vector<ParameterInfo> parameter_layout(const ModelSpec& spec) {
   size_t from = out.size();
   family.add_norms(spec, out);
   for (; from < out.size(); ++from) out[from].part = Part::kNorm;
-  family.add_classifier(spec, out);
+  if (spec.segmentation) {
+    add_segmentation_head(spec, out);
+  } else {
+    family.add_classifier(spec, out);
+  }
   for (; from < out.size(); ++from) out[from].part = Part::kClassifier;
   return out;
 }
@@ -211,6 +221,7 @@ int64_t embedding_macs(const ModelSpec& spec) {
 }
 
 int64_t classifier_macs(const ModelSpec& spec) {
+  if (spec.segmentation) return segmentation_macs(spec);
   return spec.feature_dim() * spec.num_classes * (spec.distillation_token ? 2 : 1);
 }
 

@@ -65,6 +65,8 @@ Output classify_average(const Model& model, const at::Tensor& x, const std::stri
 at::Tensor embed_patches(const Model& model, const at::Tensor& planes, int64_t side, const std::string& prefix);
 /// A position table [1, n, C] of a square map, resized to `grid` (bicubic, antialiased); as it is where n fits or is no square.
 at::Tensor resize_positions(const at::Tensor& table, Grid grid);
+/// The same of a table whose map is known.
+at::Tensor resize_positions(const at::Tensor& table, Grid from, Grid grid);
 /// A map's tokens [B, N, C] as planes [B, C, H, W].
 at::Tensor to_planes(const at::Tensor& x, Grid grid);
 

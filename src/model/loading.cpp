@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 
 #include <filesystem>
+#include <functional>
+#include <set>
 #include <stdexcept>
 
 #include "model/infer.h"
@@ -55,7 +57,10 @@ std::unique_ptr<Model> load_model(const std::string& source, const LoadHints& hi
   return make_model(open_checkpoint(source, hints));
 }
 
-std::unique_ptr<Model> load_model_with_new_head(const std::string& source, int64_t classes, uint64_t seed, const LoadHints& hints) {
+namespace {
+
+// A checkpoint's backbone in a model with another head: its weights are random, and those of norms that the backbone lacks.
+std::unique_ptr<Model> load_under_head(const std::string& source, uint64_t seed, const LoadHints& hints, const std::function<ModelSpec(const ModelSpec&)>& change) {
   OpenedCheckpoint opened;
   if (means_architecture(source)) {
     opened.spec = named_spec(source, hints);
@@ -63,14 +68,41 @@ std::unique_ptr<Model> load_model_with_new_head(const std::string& source, int64
   } else {
     opened = open_checkpoint(source, hints);
   }
-  opened.spec.num_classes = classes;
+  const ModelSpec before = opened.spec;
+  opened.spec = change(opened.spec);
   opened.spec.class_names.clear();
   auto random = make_random_model(opened.spec, seed);
   if (opened.weights.size() == 0) return random;
-  for (const ParameterInfo& info : parameter_layout(opened.spec)) {
-    if (info.part == Part::kClassifier) opened.weights.set(info.name, random->parameter(info.name));
+  const auto is_head = [](const ParameterInfo& info) { return info.part == Part::kClassifier || info.part == Part::kNorm; };
+  std::set<std::string> gone;  // the old head's, where the new one has no such parameter
+  for (const ParameterInfo& info : parameter_layout(before)) {
+    if (is_head(info)) gone.insert(info.name);
   }
+  checkpoint::StateDict weights;
+  for (const ParameterInfo& info : parameter_layout(opened.spec)) {
+    gone.erase(info.name);
+    if (info.part == Part::kClassifier || (info.part == Part::kNorm && !opened.weights.contains(info.name))) weights.set(info.name, random->parameter(info.name));
+  }
+  for (const auto& [name, tensor] : opened.weights.entries()) {
+    if (!gone.contains(name) && !weights.contains(name)) weights.add(name, tensor);
+  }
+  weights.path = opened.weights.path;
+  opened.weights = std::move(weights);
   return make_model(opened);
+}
+
+}  // namespace
+
+std::unique_ptr<Model> load_model_with_new_head(const std::string& source, int64_t classes, uint64_t seed, const LoadHints& hints) {
+  return load_under_head(source, seed, hints, [&](ModelSpec spec) {
+    spec.num_classes = classes;
+    return spec;
+  });
+}
+
+std::unique_ptr<Model> load_model_for_segmentation(const std::string& source, SegmentationHeadKind kind, int64_t channels, int64_t classes, uint64_t seed,
+                                                    const LoadHints& hints) {
+  return load_under_head(source, seed, hints, [&](const ModelSpec& spec) { return with_segmentation_head(spec, kind, channels, classes); });
 }
 
 ModelSpec load_spec(const std::string& source, const LoadHints& hints, std::vector<std::string>* said) {

@@ -11,6 +11,7 @@
 #include "model/attention.h"
 #include "model/family.h"
 #include "model/projections.h"
+#include "model/segmentation.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
 
@@ -72,8 +73,12 @@ Output Model::forward(const at::Tensor& images, const std::vector<BlockGain>& ga
   }
   at::Tensor x = embed(images);
   MergedTokens merged;
-  for (int i = 0; i < num_blocks(); ++i) x = run_block(i, x, gains.empty() ? kKeep : gains[i], nullptr, {{}, &merged});
-  return finish(x, merged);
+  Taps taps;
+  for (int i = 0; i < num_blocks(); ++i) {
+    x = run_block(i, x, gains.empty() ? kKeep : gains[i], nullptr, {{}, &merged});
+    tap(i, x, taps);
+  }
+  return finish(x, merged, taps);
 }
 
 at::Tensor Model::embed(const at::Tensor& images) const {
@@ -193,7 +198,16 @@ at::Tensor Model::run_mlp(int index, const at::Tensor& y, BlockTrace* trace, con
   return at::add(y, drop.mlp.defined() ? branch * drop.mlp : branch);
 }
 
-Output Model::finish(const at::Tensor& x, const MergedTokens& merged) const {
+void Model::tap(int index, const at::Tensor& x, Taps& taps) const {
+  if (!spec_.segmentation || index + 1 == num_blocks()) return;
+  // A shallow model may be read twice behind one block.
+  for (const int64_t block : spec_.segmentation->blocks) {
+    if (block == index) taps.push_back(x);
+  }
+}
+
+Output Model::finish(const at::Tensor& x, const MergedTokens& merged, const Taps& taps) const {
+  if (spec_.segmentation) return segment(*this, x, taps);
   Output out = family_.finish(*this, x, merged);
   // Without any norm the features' scale would be the stream's, which masking changes: an affine-free LayerNorm takes it out.
   if (!spec_.final_norm && !spec_.fc_norm) out.features = at::layer_norm(out.features, {spec_.feature_dim()}, {}, {}, spec_.norm_eps);

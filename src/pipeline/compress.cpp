@@ -89,7 +89,7 @@ void run_controls(const model::Model& dense, const std::vector<int>& layers,
     control.held_out_kl = student.report.kl;
     if (evaluation) {
       control.eval = eval::evaluate(*student.model, *evaluation, accuracy);
-      control.paired = eval::compare_paired(result.dense->correct, control.eval.correct);
+      control.paired = eval::compare_paired(*result.dense, control.eval);
     }
     result.controls.push_back(std::move(control));
   }

@@ -21,7 +21,7 @@ void evaluate_models(const model::Model& dense, const model::Model& compressed, 
                      CompressResult& result) {
   result.dense = eval::evaluate(dense, evaluation, accuracy);
   result.compressed = eval::evaluate(compressed, evaluation, accuracy);
-  result.paired = eval::compare_paired(result.dense->correct, result.compressed->correct);
+  result.paired = eval::compare_paired(*result.dense, *result.compressed);
 }
 
 }  // namespace vitrim::pipeline

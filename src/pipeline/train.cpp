@@ -70,7 +70,16 @@ TrainRun train_run(model::Model& model, const data::Dataset& dataset, const Trai
     const bool evaluates = judged && (run.keep_best || (options.eval_every > 0 && (record.epoch % options.eval_every == 0 || last)));
     if (!evaluates && !options.track) return;
     const auto model_now = snapshot(now, layers, lambda, /*fold=*/false);
-    if (evaluates) (ema ? record.ema_top1 : record.top1) = eval::evaluate(*model_now, *judged, options.accuracy).top1;
+    if (evaluates) {
+      eval::AccuracyOptions quick = options.accuracy;
+      quick.pictures = 0;
+      const EvalResult found = eval::evaluate(*model_now, *judged, quick);
+      if (found.segmentation) {
+        (ema ? record.ema_miou : record.miou) = found.segmentation->miou;
+      } else {
+        (ema ? record.ema_top1 : record.top1) = found.top1;
+      }
+    }
     // Information moves in the weights that are trained; their average only follows.
     if (!options.track || ema) return;
     model_now->set_device(at::kCPU);  // a few images, and what measures them counts on the processor
@@ -82,7 +91,7 @@ TrainRun train_run(model::Model& model, const data::Dataset& dataset, const Trai
   out.model = snapshot(model, layers, 0, /*fold=*/true);
   if (options.evaluation) {
     result.evaluation = eval::evaluate(*out.model, *options.evaluation, options.accuracy);
-    if (result.dense) result.paired = eval::compare_paired(result.dense->correct, result.evaluation->correct);
+    if (result.dense) result.paired = eval::compare_paired(*result.dense, *result.evaluation);
   }
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   return out;

@@ -127,12 +127,11 @@ class Fit {
   // The dense model's answers to all images.
   void answer() {
     const at::NoGradGuard no_grad;
-    const bool classifies = dense_.spec().num_classes > 0;
-    answers_ = at::empty({images_.size(), classifies ? dense_.spec().num_classes : dense_.spec().feature_dim()});
+    answers_ = at::empty(model::answers_shape(dense_.spec(), images_.size()));
     model::for_each_batch(images_.size(), options_.batch_size, [&](int, int64_t first, int64_t last) {
       const at::NoGradGuard no_grad_here;
       const model::Output out = dense_.forward(normalized(images_, first, last));
-      answers_.slice(0, first, last).copy_(classifies ? out.logits : out.features);
+      answers_.slice(0, first, last).copy_(model::answers(dense_.spec(), out));
     });
   }
 
@@ -195,8 +194,9 @@ class Fit {
 
   at::Tensor distance(const model::Output& out, const at::Tensor& answers) const {
     if (!out.logits.defined()) return (out.features - answers).square().sum();
-    const at::Tensor log_p = at::log_softmax(answers, 1), log_q = at::log_softmax(out.logits, 1);
-    return (log_p.exp() * (log_p - log_q)).sum();
+    const at::Tensor log_p = at::log_softmax(answers, 1), log_q = at::log_softmax(model::answers(dense_.spec(), out), 1);
+    const double places = answers.dim() == 3 ? static_cast<double>(answers.size(2)) : 1;
+    return (log_p.exp() * (log_p - log_q)).sum() / places;
   }
 
   void finish(Indicators& out) const {

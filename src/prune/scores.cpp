@@ -165,7 +165,7 @@ std::vector<at::Tensor> slopes(const model::Model& model, const std::vector<Unit
   Progress progress("channel slopes", images.size(), "images");
   for (int64_t begin = 0; begin < images.size(); begin += batch_size) {
     const int64_t end = std::min(images.size(), begin + batch_size);
-    const at::Tensor logits = own->forward(normalized(images, begin, end)).logits;
+    const at::Tensor logits = model::answers(own->spec(), own->forward(normalized(images, begin, end)));
     const at::Tensor loss = at::cross_entropy_loss(logits, logits.detach().argmax(1));
     const auto gradients = torch::autograd::grad({loss}, gates);
     for (size_t u = 0; u < units.size(); ++u) sums[u] += gradients[u].to(at::kDouble).square();

@@ -121,7 +121,10 @@ std::string with_error(const Estimate& estimate) {
   return fixed(estimate.value, decimals) + " \u00b1 " + fixed(error, decimals);
 }
 
+std::string metric_name(const EvalResult& eval) { return eval.segmentation ? "mIoU" : "Top-1 accuracy"; }
+
 std::string p_value(double p) {
+  if (std::isnan(p)) return "\u2013";
   if (!std::isfinite(p)) return kDash;
   return p < 1e-4 ? "p < 0.0001" : "p = " + fixed(p, p < 0.01 ? 4 : p < 0.1 ? 3 : 2);
 }

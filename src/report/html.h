@@ -28,6 +28,8 @@ std::string significant(double value);
 std::string compact(double count);
 /// 0.823 to "82.3 %".
 std::string percent(double fraction, int decimals = 1);
+/// What judges this result: "Top-1 accuracy", or "mIoU" of segmentation.
+std::string metric_name(const EvalResult& eval);
 /// "1.23 ± 0.04" with the decimals that the standard error warrants.
 std::string with_error(const Estimate& estimate);
 /// "p < 0.0001", "p = 0.032".

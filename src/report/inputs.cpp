@@ -29,7 +29,8 @@ void label(std::vector<Named<T>>& items) {
 }
 
 bool same_result(const EvalResult& a, const EvalResult& b) {
-  return same_images(a, b) && a.model == b.model && a.correct == b.correct;
+  const auto pixels = [](const EvalResult& e) { return e.segmentation ? e.segmentation->images : std::vector<std::vector<ClassPixels>>(); };
+  return same_images(a, b) && a.model == b.model && a.correct == b.correct && pixels(a) == pixels(b);
 }
 
 int64_t planned_epochs(const std::string& recipe) {
@@ -81,7 +82,7 @@ bool same_images(const EvalResult& a, const EvalResult& b) {
   const std::string &first = a.manifest.data_fingerprint, &second = b.manifest.data_fingerprint;
   return a.images > 0 && a.images == b.images && a.data == b.data &&
          (first == second || first.empty() || second.empty()) && a.correct.size() == b.correct.size() &&
-         !a.correct.empty();
+         a.segmentation.has_value() == b.segmentation.has_value() && (a.segmentation || !a.correct.empty());
 }
 
 Inputs read_inputs(const std::vector<Document>& documents) {
@@ -197,6 +198,7 @@ std::vector<AccuracyRow> accuracy_rows(const Inputs& inputs) {
       const AccuracyRow& other = rows[i];
       if (other.role == AccuracyRow::Role::kCompressed || other.paired || !same_images(other.eval, row.eval))
         continue;
+      if (row.eval.segmentation) break;  // compared by those who evaluated both
       row.paired = compare_paired(other.eval.correct, row.eval.correct);
       baseline = i;
       break;

@@ -43,6 +43,7 @@ std::string render(const std::vector<Document>& documents, const std::string& ti
   interaction_section(page, inputs);
   sets_section(page, inputs);
   accuracy_section(page, inputs);
+  segmentation_section(page, inputs);
   spectrum_section(page, inputs);
   time_section(page, inputs);
   manifest_section(page, inputs);

@@ -22,7 +22,7 @@ const char* role_name(AccuracyRow::Role role) {
 nlohmann::json row_json(const AccuracyRow& row) {
   nlohmann::json out{
       {"name", row.name},         {"role", role_name(row.role)},     {"layers", layer_names(row.layers)},
-      {"top1", row.eval.top1},    {"low", row.eval.top1_ci95.first}, {"high", row.eval.top1_ci95.second},
+      {"top1", row.eval.headline()}, {"low", row.eval.headline_ci95().first}, {"high", row.eval.headline_ci95().second},
       {"images", row.eval.images}};
   if (row.paired) {
     out["difference"] = row.paired->difference;
@@ -34,10 +34,16 @@ nlohmann::json row_json(const AccuracyRow& row) {
   return out;
 }
 
+/// "Top-1", "mIoU", or both where the page shows models of both tasks.
+std::string metric_of(const std::vector<AccuracyRow>& rows) {
+  const auto pixels = std::count_if(rows.begin(), rows.end(), [](const AccuracyRow& row) { return row.eval.segmentation.has_value(); });
+  return pixels == 0 ? "Top-1" : pixels == static_cast<long>(rows.size()) ? "mIoU" : "Top-1 or mIoU";
+}
+
 std::string table_html(const std::string& caption, const std::vector<AccuracyRow>& rows, bool controls) {
   std::vector<Cell> header{"Model"};
   if (controls) header.push_back("Removed layers");
-  header.insert(header.end(), {num("Top-1"), num("95 % interval"), num("Top-5"), num("Images"),
+  header.insert(header.end(), {num(metric_of(rows)), num("95 % interval"), num("Top-5"), num("Images"),
                                num("Difference, points"), num("95 % interval"), num("McNemar")});
   if (controls)
     header.push_back(num("Held-out KL"));
@@ -47,9 +53,9 @@ std::string table_html(const std::string& caption, const std::vector<AccuracyRow
   for (const AccuracyRow& row : rows) {
     std::vector<Cell> cells{row.name};
     if (controls) cells.push_back(layer_names(row.layers));
-    cells.insert(cells.end(), {num(row.eval.images > 0 ? percent(row.eval.top1) : "\u2013"),
-                               num(row.eval.images > 0 ? interval(row.eval.top1_ci95, false) : "\u2013"),
-                               num(row.eval.images > 0 ? percent(row.eval.top5) : "\u2013"),
+    cells.insert(cells.end(), {num(row.eval.images > 0 ? percent(row.eval.headline()) : "\u2013"),
+                               num(row.eval.images > 0 ? interval(row.eval.headline_ci95(), false) : "\u2013"),
+                               num(row.eval.images > 0 && !row.eval.segmentation ? percent(row.eval.top5) : "\u2013"),
                                num(std::to_string(row.eval.images)),
                                num(row.paired ? signed_fixed(100 * row.paired->difference, 1) : "\u2013"),
                                num(row.paired ? interval(row.paired->ci95, true) : "\u2013"),
@@ -120,13 +126,16 @@ void accuracy_section(Page& page, const Inputs& inputs) {
         std::any_of(rows.begin(), rows.end(), [](const AccuracyRow& row) { return row.paired.has_value(); });
     page.figure(
         {"accuracy",
-         "Top-1 accuracy",
-         std::string("Share of labelled test images whose first prediction is right, with 95 % intervals. ") +
+         metric_of(rows) == "Top-1" ? "Top-1 accuracy" : metric_of(rows),
+         std::string(metric_of(rows) == "Top-1"
+                         ? "Share of labelled test images whose first prediction is right, with 95 % intervals. "
+                         : "Of models that label pixels the intersection over union, averaged over classes, of classifiers the "
+                           "share of images whose first prediction is right, with 95 % intervals. ") +
              (paired ? "Intervals of two models on the same images may overlap although one is surely "
                        "better, because both fail on "
                        "the same hard images; the difference on the same images takes that into account."
                      : "The interval says how far the share would move on other images of the same kind."),
-         {{"rows", rows_json(rows)}},
+         {{"rows", rows_json(rows)}, {"metric", metric_of(rows)}},
          table_html("Accuracy of each model", rows, false)});
   }
   for (const auto& item : inputs.compresses) {

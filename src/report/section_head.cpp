@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "report/sections.h"
 
 namespace vitrim::report {
@@ -59,15 +61,17 @@ std::vector<Card> compress_cards(const CompressResult& result) {
        "from " + compact(static_cast<double>(result.dense_macs)) + ", " +
            change(static_cast<double>(result.dense_macs), static_cast<double>(result.compressed_macs))});
   if (result.compressed) {
-    std::string note = "95 % interval " + interval(result.compressed->top1_ci95);
+    std::string note = "95 % interval " + interval(result.compressed->headline_ci95());
     if (result.dense)
-      note += "; dense " + percent(result.dense->top1) + " " + interval(result.dense->top1_ci95);
-    cards.push_back({"Top-1 accuracy", percent(result.compressed->top1), note});
+      note += "; dense " + percent(result.dense->headline()) + " " + interval(result.dense->headline_ci95());
+    cards.push_back({metric_name(*result.compressed), percent(result.compressed->headline()), note});
   }
   if (result.paired) {
-    cards.push_back({"Change in top-1", signed_fixed(100 * result.paired->difference, 1) + " points",
-                     "95 % interval " + interval(result.paired->ci95) + "; McNemar " +
-                         p_value(result.paired->mcnemar_p)});
+    const std::string what = result.compressed ? result.compressed->headline_name() : "top-1";
+    const bool tested = !std::isnan(result.paired->mcnemar_p);
+    cards.push_back({"Change in " + what, signed_fixed(100 * result.paired->difference, 1) + " points",
+                     "95 % interval " + interval(result.paired->ci95) +
+                         (tested ? "; McNemar " + p_value(result.paired->mcnemar_p) : "")});
   }
   // Neither can be zero where they were measured: some image always moves a little.
   if (result.held_out_kl != 0 || result.held_out_agreement != 0) {
@@ -180,10 +184,11 @@ std::string head_html(const Inputs& inputs) {
     const EvalResult& eval = inputs.evals.front().value;
     out +=
         "<p class=\"lede\">" +
-        escape("Top-1 accuracy " + percent(eval.top1) + " on " + std::to_string(eval.images) + " images.") +
+        escape(metric_name(eval) + " " + percent(eval.headline()) + " on " + std::to_string(eval.images) + " images.") +
         "</p><p class=\"context\">" + escape("Model " + eval.model + ", images " + eval.data + ".") + "</p>" +
-        cards_html({{"Top-1 accuracy", percent(eval.top1), "95 % interval " + interval(eval.top1_ci95)},
-                    {"Top-5 accuracy", percent(eval.top5), ""},
+        cards_html({{metric_name(eval), percent(eval.headline()), "95 % interval " + interval(eval.headline_ci95())},
+                    eval.segmentation ? Card{"Pixel accuracy", percent(eval.segmentation->pixel_accuracy), ""}
+                                      : Card{"Top-5 accuracy", percent(eval.top5), ""},
                     {"Parameters", compact(static_cast<double>(eval.params)), ""},
                     {"MACs per image", compact(static_cast<double>(eval.macs)), ""}});
   } else {
@@ -195,9 +200,11 @@ std::string head_html(const Inputs& inputs) {
 void comparison_section(Page& page, const Inputs& inputs) {
   if (inputs.compresses.size() < 2) return;
   page.section("comparison", "The compressions side by side", "Comparison");
+  const auto& first = inputs.compresses.front().value.compressed;
+  const std::string metric = first && first->segmentation ? "mIoU" : "top-1";
   Table table("Key figures of each compression",
               {"Compression", "Removed layers", "Chosen by", num("Parameters"), num("MACs"),
-               num("Change in MACs"), num("Top-1"), num("Change in top-1"), num("95 % interval"),
+               num("Change in MACs"), num(metric), num("Change in " + metric), num("95 % interval"),
                num("McNemar"), num("Held-out KL"), num("Same prediction"), num("Time")});
   for (const auto& item : inputs.compresses) {
     const CompressResult& result = item.value;
@@ -207,7 +214,7 @@ void comparison_section(Page& page, const Inputs& inputs) {
          num(compact(static_cast<double>(result.compressed_params))),
          num(compact(static_cast<double>(result.compressed_macs))),
          num(change(static_cast<double>(result.dense_macs), static_cast<double>(result.compressed_macs))),
-         num(result.compressed ? percent(result.compressed->top1) : "\u2013"),
+         num(result.compressed ? percent(result.compressed->headline()) : "\u2013"),
          num(result.paired ? signed_fixed(100 * result.paired->difference, 1) : "\u2013"),
          num(result.paired ? interval(result.paired->ci95) : "\u2013"),
          num(result.paired ? p_value(result.paired->mcnemar_p) : "\u2013"),

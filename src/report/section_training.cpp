@@ -65,7 +65,7 @@ std::string sentence(const Training& run) {
 }
 
 std::string note_of_interval(const EvalResult& eval) {
-  return "95 % interval " + interval(eval.top1_ci95) + ", " + std::to_string(eval.images) + " images";
+  return "95 % interval " + interval(eval.headline_ci95()) + ", " + std::to_string(eval.images) + " images";
 }
 
 void add_cost(std::vector<Card>& cards, const std::string& name, int64_t before, int64_t after) {
@@ -80,13 +80,15 @@ std::vector<Card> cards_of(const Training& run) {
   if (result.evaluation) {
     std::string note = note_of_interval(*result.evaluation);
     if (result.dense)
-      note += "; before " + percent(result.dense->top1) + " " + interval(result.dense->top1_ci95);
-    cards.push_back({"Top-1 accuracy", percent(result.evaluation->top1), note});
+      note += "; before " + percent(result.dense->headline()) + " " + interval(result.dense->headline_ci95());
+    cards.push_back({metric_name(*result.evaluation), percent(result.evaluation->headline()), note});
   }
   if (result.paired) {
-    cards.push_back({"Change in top-1", signed_fixed(100 * result.paired->difference, 1) + " points",
-                     "95 % interval " + interval(result.paired->ci95, true) +
-                         " on the same images; McNemar " + p_value(result.paired->mcnemar_p)});
+    const bool tested = !std::isnan(result.paired->mcnemar_p);
+    cards.push_back({std::string("Change in ") + (result.evaluation ? result.evaluation->headline_name() : "top-1"),
+                     signed_fixed(100 * result.paired->difference, 1) + " points",
+                     "95 % interval " + interval(result.paired->ci95, true) + " on the same images" +
+                         (tested ? "; McNemar " + p_value(result.paired->mcnemar_p) : "")});
   }
   if (result.evaluation && result.evaluation->params > 0) {
     add_cost(cards, "Parameters", result.dense ? result.dense->params : 0, result.evaluation->params);
@@ -132,8 +134,8 @@ nlohmann::json epochs_json(const TrainResult& result, bool by_step) {
                     {"lambda", number(r.lambda)},
                     {"speed", number(r.images_per_second)},
                     {"memory", number(r.memory_gib)},
-                    {"top1", number(r.top1)},
-                    {"ema", number(r.ema_top1)}});
+                    {"top1", number(r.headline(false))},
+                    {"ema", number(r.headline(true))}});
   }
   return rows;
 }
@@ -176,7 +178,7 @@ void add_rows(Table& table, const Named<Training>& item, bool named) {
   for (const EpochRecord& r : result.epochs) {
     row(std::to_string(r.epoch),
         {num(fixed(r.loss, 4)), num(significant(r.learning_rate)), num(significant(r.lambda)),
-         num(top1_text(r.top1)), num(top1_text(r.ema_top1)), num(significant(r.te)),
+         num(top1_text(r.headline(false))), num(top1_text(r.headline(true))), num(significant(r.te)),
          num(whole(r.images_per_second)), num(fixed(r.memory_gib, 2))},
         item.value.finished && r.epoch == result.chosen_epoch);
   }
@@ -194,14 +196,17 @@ void add_rows(Table& table, const Named<Training>& item, bool named) {
 void curves_figure(Page& page, const Inputs& inputs) {
   const bool named = inputs.trainings.size() > 1;
   // Where a run has not told the length of an epoch yet, all are drawn by step.
-  bool by_step = false, steps = false, ema = false, any = false, diluted = false;
+  bool by_step = false, steps = false, ema = false, any = false, diluted = false, pixels = false;
   for (const auto& item : inputs.trainings) {
     const TrainResult& result = item.value.result;
     by_step |= result.epochs.empty() && !result.steps.empty();
     steps |= !result.steps.empty();
     diluted |= dilutes(item.value);
     any |= !result.steps.empty() || !result.epochs.empty();
-    for (const EpochRecord& r : result.epochs) ema |= std::isfinite(r.ema_top1);
+    for (const EpochRecord& r : result.epochs) {
+      ema |= std::isfinite(r.headline(true));
+      pixels |= r.miou.has_value();
+    }
   }
   if (!any) {
     page.paragraph("Nothing is logged yet but the beginning.");
@@ -209,7 +214,8 @@ void curves_figure(Page& page, const Inputs& inputs) {
   }
   std::vector<Cell> header{num("Epoch"),         num("Loss"),
                            num("Learning rate"), num("Lambda"),
-                           num("Top-1"),         num("Top-1, averaged weights"),
+                           num(pixels ? "mIoU" : "Top-1"),
+                           num(pixels ? "mIoU, averaged weights" : "Top-1, averaged weights"),
                            num("TE, nats"),      num("Images a second"),
                            num("Memory, GiB")};
   if (named) header.insert(header.begin(), "Run");
@@ -241,7 +247,7 @@ void curves_figure(Page& page, const Inputs& inputs) {
       {"curves",
        std::string(named ? "The runs, " : "The run, ") + (by_step ? "step by step" : "epoch by epoch"),
        caption,
-       {{"runs", runs}, {"unit", by_step ? "step" : "epoch"}},
+       {{"runs", runs}, {"unit", by_step ? "step" : "epoch"}, {"metric", pixels ? "mIoU" : "Top-1"}},
        table.html()});
 }
 
@@ -259,7 +265,7 @@ void runs_table(Page& page, const Inputs& inputs) {
     const std::optional<EvalResult>& eval = result.evaluation;
     std::optional<PairedResult> against;
     if (&item != &first && eval && first.value.result.evaluation &&
-        same_images(*first.value.result.evaluation, *eval))
+        !eval->segmentation && same_images(*first.value.result.evaluation, *eval))
       against = compare_paired(first.value.result.evaluation->correct, eval->correct);
     const auto paired = [](const std::optional<PairedResult>& p, std::vector<Cell>& cells) {
       cells.push_back(num(p ? signed_fixed(100 * p->difference, 1) : kDash));
@@ -270,8 +276,8 @@ void runs_table(Page& page, const Inputs& inputs) {
                             layer_names(result.removed),
                             result.reason.empty() ? kDash : result.reason.c_str(),
                             so_far(item.value) + (item.value.finished ? "" : ", log alone"),
-                            num(eval ? percent(eval->top1) : kDash),
-                            num(eval ? interval(eval->top1_ci95) : kDash)};
+                            num(eval ? percent(eval->headline()) : kDash),
+                            num(eval ? interval(eval->headline_ci95()) : kDash)};
     paired(result.paired, cells);
     paired(against, cells);
     cells.push_back(num(eval ? compact(static_cast<double>(eval->params)) : kDash));

@@ -24,6 +24,8 @@ void model_section(Page& page, const Inputs& inputs);
 void merge_section(Page& page, const Inputs& inputs);
 /// The front of a plan, and how well latencies add up.
 void plan_section(Page& page, const Inputs& inputs);
+/// How well pixels are labelled, class by class, and images with their masks.
+void segmentation_section(Page& page, const Inputs& inputs);
 void bench_section(Page& page, const Inputs& inputs);
 void entropy_section(Page& page, const Inputs& inputs);
 void transfer_section(Page& page, const Inputs& inputs);

@@ -170,6 +170,7 @@ std::string why_not(const ModelSpec& spec) {
   if (spec.gated_mlp) return "the native engine has no gated MLPs (SwiGLU); use LibTorch's path";
   if (spec.activation != Activation::kGelu) return "the native engine computes GELU, not " + activation_name(spec.activation) + "; use LibTorch's path";
   if (spec.pooling == Pooling::kTokenAndAverage) return "the native engine has no classifier over class token and average together; use LibTorch's path";
+  if (spec.segmentation) return "the native engine classifies images, not their pixels; use LibTorch's path";
   return "";
 }
 

@@ -36,10 +36,39 @@ double beta(double alpha, Random& random) {
   }
 }
 
+// What varies images without their masks, or answers that are no mixture, can't be.
+void check_segmentation(const Recipe& recipe) {
+  std::string surplus;
+  const auto refuse = [&](bool on, const char* key) {
+    if (on) surplus += (surplus.empty() ? "" : ", ") + std::string(key);
+  };
+  refuse(recipe.mixup > 0, "mixing.mixup");
+  refuse(recipe.cutmix > 0, "mixing.cutmix");
+  refuse(recipe.augment.rand_augment_ops > 0, "augment.rand_augment_ops");
+  refuse(recipe.augment.erase_probability > 0, "augment.erase_probability");
+  if (!surplus.empty()) throw std::invalid_argument("the recipe's " + surplus + " would change images and not their masks; set to 0 what segmentation can't use, or use --recipe ade20k");
+}
+
 }  // namespace
 
 BatchSource::BatchSource(const data::Dataset& dataset, const Recipe& recipe, BatchSourceOptions options)
     : dataset_(dataset), recipe_(recipe), options_(options), sampler_(sampler_options(dataset, recipe, options_)) {
+  if (options_.task == Task::kClassification) {
+    check_labels();
+    return;
+  }
+  check_segmentation(recipe);
+  if (!dataset.has_masks()) throw Error(dataset.description() + " has no masks; training a model for segmentation needs an ADE20K folder or synthetic-masks");
+  if (dataset.num_classes() != options_.num_classes) {
+    throw Error(dataset.description() + " has " + std::to_string(dataset.num_classes()) + " classes, but the model " + std::to_string(options_.num_classes) +
+                "; pass --head to train a head of its own for this data");
+  }
+  recipe_.segmentation.horizontal_flip = recipe.augment.horizontal_flip;
+  recipe_.segmentation.color_jitter = recipe.augment.color_jitter;
+}
+
+void BatchSource::check_labels() const {
+  const data::Dataset& dataset = dataset_;
   for (int64_t i = 0; i < dataset.size(); ++i) {
     const int64_t label = dataset.label(i);
     if (label < 0) throw Error(dataset.name(i) + " has no label; training needs a folder with one folder a class");
@@ -56,10 +85,11 @@ void BatchSource::begin_epoch(int64_t epoch) {
   order_ = sampler_.epoch(epoch);
 }
 
-data::Image BatchSource::read(int64_t& index) const {
+data::SegmentedImage BatchSource::read(int64_t& index) const {
   for (int64_t tried = 0;; ++tried) {
     try {
-      return dataset_.read(index);
+      if (options_.task == Task::kSegmentation) return data::read_segmented(dataset_, index);
+      return {dataset_.read(index), {}};
     } catch (const FormatError& error) {
       {
         const std::lock_guard lock(corrupt_mutex_);
@@ -78,10 +108,16 @@ data::Image BatchSource::read(int64_t& index) const {
 
 void BatchSource::load(int64_t position, at::Tensor& image, at::Tensor& target) const {
   int64_t index = order_[static_cast<size_t>(position)];
-  const data::Image original = read(index);
+  const data::SegmentedImage original = read(index);
   // Positions count on from epoch to epoch, so no two images of a run are varied alike.
   Random random(options_.seed, stream(Stream::kAugment, static_cast<uint64_t>(epoch_ * static_cast<int64_t>(order_.size()) + position)));
-  const data::Image varied = data::augment(original, options_.preprocess, recipe_.augment, random);
+  if (options_.task == Task::kSegmentation) {
+    const data::SegmentedImage varied = data::augment_segmented(original, options_.preprocess, recipe_.segmentation, random);
+    data::normalize(varied.image, options_.preprocess, image.mutable_data_ptr<float>());
+    target.copy_(data::mask_tensor(varied.mask));
+    return;
+  }
+  const data::Image varied = data::augment(original.image, options_.preprocess, recipe_.augment, random);
   data::normalize(varied, options_.preprocess, image.mutable_data_ptr<float>());
   data::random_erase(image, recipe_.augment, random);
   const double off = recipe_.label_smoothing / static_cast<double>(options_.num_classes);
@@ -134,13 +170,18 @@ at::Tensor BatchSource::stochastic_depth(int64_t first_position, int64_t n) cons
   return keep;
 }
 
+at::Tensor BatchSource::empty_targets(int64_t n) const {
+  if (options_.task == Task::kSegmentation) return at::empty({n, options_.preprocess.crop, options_.preprocess.crop}, at::kByte);
+  return at::empty({n, options_.num_classes});
+}
+
 Rows BatchSource::rows(int64_t step, int64_t begin, int64_t end) const {
   if (epoch_ < 0) throw std::logic_error("[train::BatchSource] begin_epoch comes first");
   const bool mixes = recipe_.mixup > 0 || recipe_.cutmix > 0;
   // A pair is mixed as a whole, even where only one of its rows is asked for.
   const int64_t first = mixes ? begin / 2 * 2 : begin, last = mixes ? std::min(batch_size(), (end + 1) / 2 * 2) : end;
   const int64_t side = options_.preprocess.crop, base = step * batch_size();
-  at::Tensor images = at::empty({last - first, 3, side, side}), targets = at::empty({last - first, options_.num_classes});
+  at::Tensor images = at::empty({last - first, 3, side, side}), targets = empty_targets(last - first);
   for (int64_t row = first; row < last; ++row) {
     at::Tensor image = images[row - first], target = targets[row - first];
     load(base + row, image, target);

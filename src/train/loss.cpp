@@ -2,15 +2,27 @@
 
 #include <ATen/ATen.h>
 
+#include <ATen/core/Reduction.h>
+
 #include <cmath>
+
+#include "vitrim/data/dataset.h"
 
 namespace vitrim::train {
 
 at::Tensor soft_cross_entropy(const at::Tensor& logits, const at::Tensor& targets) { return -(targets * at::log_softmax(logits, -1)).sum(); }
 
 at::Tensor distillation_loss(const at::Tensor& student, const at::Tensor& teacher, double temperature) {
-  const at::Tensor log_q = at::log_softmax(student / temperature, -1), log_p = at::log_softmax(teacher / temperature, -1);
-  return (log_p.exp() * (log_p - log_q)).sum() * (temperature * temperature);
+  const at::Tensor log_q = at::log_softmax(student / temperature, 1), log_p = at::log_softmax(teacher / temperature, 1);
+  const double places = static_cast<double>(student.numel() / (student.size(0) * student.size(1)));
+  return (log_p.exp() * (log_p - log_q)).sum() * (temperature * temperature / places);
+}
+
+at::Tensor pixel_cross_entropy(const at::Tensor& logits, const at::Tensor& targets, double smoothing) {
+  const int64_t height = targets.size(1), width = targets.size(2);
+  const at::Tensor whole = at::upsample_bilinear2d(logits, {height, width}, /*align_corners=*/false);
+  const at::Tensor sum = at::cross_entropy_loss(whole, targets.to(at::kLong), {}, at::Reduction::Sum, data::kIgnoredClass, smoothing);
+  return sum / static_cast<double>(height * width);
 }
 
 at::Tensor high_frequency_content(const at::Tensor& x, const ModelSpec& spec) {

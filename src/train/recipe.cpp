@@ -155,6 +155,7 @@ void validate(const Recipe& recipe) {
   ordered(copy.warm_up_epochs, copy.epochs);
   ordered(copy.augment.scale_min, copy.augment.scale_max);
   ordered(copy.augment.ratio_min, copy.augment.ratio_max);
+  ordered(copy.segmentation.scale_min, copy.segmentation.scale_max);
   ordered(copy.augment.erase_area_min, copy.augment.erase_area_max);
   if (copy.min_learning_rate > peak_learning_rate(copy)) {
     add(name(copy.min_learning_rate) + " (" + shown(copy.min_learning_rate) +

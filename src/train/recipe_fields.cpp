@@ -94,6 +94,11 @@ const std::vector<RecipeField>& recipe_fields() {
       {"augment.erase_area_max", [](R& r) -> S { return &r.augment.erase_area_max; }, above_up_to(0, 1)},
       {"augment.repeats", [](R& r) -> S { return &r.repeats; }, between(1, 1000)},
 
+      {"segmentation.scale_min", [](R& r) -> S { return &r.segmentation.scale_min; }, above_up_to(0, 100)},
+      {"segmentation.scale_max", [](R& r) -> S { return &r.segmentation.scale_max; }, above_up_to(0, 100)},
+      {"segmentation.category_max_ratio", [](R& r) -> S { return &r.segmentation.category_max_ratio; },
+       above_up_to(0, 1)},
+
       {"ema.decay", [](R& r) -> S { return &r.ema_decay; }, from_to_below(0, 1)},
 
       {"distillation.teacher", [](R& r) -> S { return &r.teacher; }},

@@ -15,6 +15,12 @@ namespace {
 // Rows of one backward pass on a core: enough for the matrix kernels, few enough that activations stay near the core (docs/performance.md).
 constexpr int64_t kMicroRows = 32;
 
+// Answers for every pixel of so many rows would be the largest tensors by far; 2^25 numbers are 128 MiB.
+int64_t micro_rows(const ModelSpec& spec, int64_t crop) {
+  if (!spec.segmentation) return kMicroRows;
+  return std::clamp<int64_t>((int64_t{1} << 25) / (spec.num_classes * crop * crop), 1, kMicroRows);
+}
+
 // Pixels normalised for one model, as another one wants them.
 at::Tensor renormalised(const at::Tensor& images, const PreprocessSpec& from, const PreprocessSpec& to) {
   if (from.mean == to.mean && from.std == to.std) return images;
@@ -62,16 +68,18 @@ at::Tensor GradientStep::loss(const Rows& rows, const std::vector<model::BlockGa
   const at::Tensor keep = rows.keep.defined() ? rows.keep.to(device, model_.compute_dtype()).unsqueeze(-1).unsqueeze(-1) : at::Tensor();
   at::Tensor x = model_.embed(images);
   model::MergedTokens merged;
+  model::Taps taps;
   for (int i = 0; i < model_.num_blocks(); ++i) {
     model::DropPath drop;
     if (keep.defined() && i > 0) drop = {keep[i][0], keep[i][1]};
     x = model_.run_block(i, x, gains[static_cast<size_t>(i)], nullptr, {drop, &merged});
+    model_.tap(i, x, taps);
   }
-  const model::Output out = model_.finish(x, merged);
+  const model::Output out = model_.finish(x, merged, taps);
   // A model with a distillation token learns labels with one head and the teacher with the other.
   const at::Tensor& labelled = out.head.defined() ? out.head : out.logits;
   const at::Tensor& taught = out.head_dist.defined() ? out.head_dist : out.logits;
-  at::Tensor value = soft_cross_entropy(labelled, targets);
+  at::Tensor value = model_.spec().segmentation ? pixel_cross_entropy(labelled, targets, recipe.label_smoothing) : soft_cross_entropy(labelled, targets);
   if (options_.teacher) {
     at::Tensor answer;
     {
@@ -89,7 +97,7 @@ at::Tensor GradientStep::loss(const Rows& rows, const std::vector<model::BlockGa
 
 BatchGradients GradientStep::run_on_cores(int64_t step, const std::vector<model::BlockGain>& gains) const {
   const int64_t batch = options_.recipe.batch_size;
-  const RowRange rows{0, batch, std::max<int64_t>(1, std::min(kMicroRows, batch / options_.recipe.accumulate))};
+  const RowRange rows{0, batch, std::max<int64_t>(1, std::min(micro_rows(model_.spec(), options_.preprocess.crop), batch / options_.recipe.accumulate))};
   return batch_gradients(parameters_, rows,
                          [&](int64_t begin, int64_t end) { return loss(source_.rows(step, begin, end), gains); });
 }

@@ -38,6 +38,7 @@ double memory_gib() {
 BatchSourceOptions source_options(const model::Model& model, const TrainOptions& options) {
   BatchSourceOptions out;
   out.preprocess = options.preprocess;
+  out.task = model.spec().task();
   out.num_classes = model.spec().num_classes;
   out.depth = model.num_blocks();
   out.ranks = options.group ? options.group->size() : 1;
@@ -248,10 +249,12 @@ class Run {
     state_.records.push_back(record);
     choose(record);
     if (log_) log_->line(log_line(record));
+    const double figure = record.headline(false);
+    const std::string judged = std::isnan(figure) ? "" : std::string(record.miou ? ", mIoU " : ", top-1 ") + std::to_string(100 * figure).substr(0, 5) + " %";
     char text[200];
     std::snprintf(text, sizeof text, "epoch %lld of %lld: loss %.4f, lambda %.2f, %.0f images a second%s", static_cast<long long>(record.epoch),
                   static_cast<long long>(options_.recipe.epochs), record.loss, record.lambda, record.images_per_second,
-                  std::isnan(record.top1) ? "" : (", top-1 " + std::to_string(100 * record.top1).substr(0, 5) + " %").c_str());
+                  judged.c_str());
     log_info(text);
     save();
   }
@@ -290,8 +293,8 @@ class Run {
   void choose(const EpochRecord& record) {
     if (record.lambda != 0) return;
     if (options_.keep_best && state_.best_epoch > 0) {
-      auto figure = [&](const EpochRecord& r) { return options_.recipe.ema_decay > 0 ? r.ema_top1 : r.top1; };
-      if (!(figure(record) >= figure(state_.records[static_cast<size_t>(state_.best_epoch - 1)]))) return;
+      const bool averaged = options_.recipe.ema_decay > 0;
+      if (!(record.headline(averaged) >= state_.records[static_cast<size_t>(state_.best_epoch - 1)].headline(averaged))) return;
     }
     state_.best_epoch = record.epoch;
     if (!options_.keep_best) return;  // then it is the last one, which the model holds

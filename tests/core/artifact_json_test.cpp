@@ -41,6 +41,25 @@ EvalResult an_eval() {
   return result;
 }
 
+EvalResult a_segmentation() {
+  EvalResult result = an_eval();
+  result.top1 = result.top5 = 0;
+  result.top1_ci95 = {0, 0};
+  result.correct.clear();
+  SegmentationFigures figures;
+  figures.protocol = "windows of 512 at stride 341";
+  figures.miou = 0.4375;
+  figures.miou_ci95 = {0.41, 0.46};
+  figures.mean_accuracy = 0.5;
+  figures.pixel_accuracy = 0.75;
+  figures.class_iou = {0.5, kNaN, 0.375};
+  figures.class_names = {"wall", "sky", "tree"};
+  figures.images = {{{0, 10, 12, 9}, {2, 5, 3, 3}}, {}, {{2, 0, 7, 0}}};
+  figures.pictures = {{"a.jpg", "data:image/jpeg;base64,AA", "data:image/png;base64,BB", "data:image/png;base64,CC"}};
+  result.segmentation = figures;
+  return result;
+}
+
 LayerScores some_scores() {
   LayerScores scores;
   scores.manifest = a_manifest();
@@ -381,6 +400,31 @@ TEST(ArtifactText, FileNamesThatAreNoUtf8DoNotStopAResult) {
   EvalResult result = an_eval();
   result.data = "caf\xe9";
   EXPECT_EQ(eval_result_from_json(to_json(result), "x").data, "caf\xef\xbf\xbd");
+}
+
+TEST(SegmentationJson, SurvivesTheRoundTrip) {
+  const EvalResult before = a_segmentation();
+  const std::string text = to_json(before);
+  const EvalResult after = eval_result_from_json(text, "text");
+  ASSERT_TRUE(after.segmentation.has_value());
+  EXPECT_EQ(to_json(after), text);
+  EXPECT_EQ(after.segmentation->images, before.segmentation->images);
+  EXPECT_EQ(after.segmentation->pictures, before.segmentation->pictures);
+  EXPECT_EQ(after.segmentation->class_names, before.segmentation->class_names);
+  EXPECT_TRUE(std::isnan(after.segmentation->class_iou[1]));
+  EXPECT_EQ(after.headline(), 0.4375);
+  EXPECT_EQ(after.headline_name(), std::string("mIoU"));
+  // A classifier's document does not speak of it.
+  EXPECT_EQ(to_json(an_eval()).find("segmentation"), std::string::npos);
+}
+
+TEST(SegmentationJson, RefusesImpossiblePixels) {
+  const std::string text = to_json(a_segmentation());
+  for (const char* wrong : {"0 10 12 11", "0 10 12", "0 10 12 9 1", "-1 10 12 9", "x 1 1 1"}) {
+    std::string changed = text;
+    changed.replace(changed.find("0 10 12 9"), 9, wrong);
+    EXPECT_TRUE(contains(message_of<FormatError>([&] { eval_result_from_json(changed, "text"); }), "is not class, labelled, predicted")) << wrong;
+  }
 }
 
 }  // namespace

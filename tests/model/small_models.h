@@ -97,8 +97,24 @@ inline std::vector<Variant> variants(int64_t depth = 4) {
   return out;
 }
 
+/// Models for segmentation: both heads on a ViT, and a UPerNet on a Swin. What they are can't be read off weights alone.
+inline std::vector<Variant> segmentation_variants(int64_t depth = 4) {
+  ModelSpec distilled = small_spec(depth);
+  distilled.distillation_token = true;
+  return {{"segment_linear", model::with_segmentation_head(distilled, SegmentationHeadKind::kLinear, 0, 5)},
+          {"segment_upernet", model::with_segmentation_head(small_spec(depth), SegmentationHeadKind::kUperNet, 16, 5)},
+          {"segment_upernet_swin", model::with_segmentation_head(staged_spec("swin", depth), SegmentationHeadKind::kUperNet, 16, 5)}};
+}
+
+/// Both.
+inline std::vector<Variant> all_variants(int64_t depth = 4) {
+  std::vector<Variant> out = variants(depth);
+  for (Variant& v : segmentation_variants(depth)) out.push_back(std::move(v));
+  return out;
+}
+
 inline ModelSpec variant(const std::string& name, int64_t depth = 4) {
-  for (const Variant& v : variants(depth)) {
+  for (const Variant& v : all_variants(depth)) {
     if (v.name == name) return v.spec;
   }
   throw std::out_of_range(name);

@@ -80,7 +80,7 @@ TEST(Budget, CheapStepsFillWhatDearOnesLeave) {
 }
 
 class EveryVariantBudget : public testing::TestWithParam<test::Variant> {};
-INSTANTIATE_TEST_SUITE_P(Prune, EveryVariantBudget, testing::ValuesIn(test::variants()), [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Prune, EveryVariantBudget, testing::ValuesIn(test::all_variants()), [](const auto& info) { return info.param.name; });
 
 // The differentiable form is the counted one at whole widths.
 TEST_P(EveryVariantBudget, PolynomialIsTheCount) {

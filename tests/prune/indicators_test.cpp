@@ -22,7 +22,7 @@ Budget budget_of(const ModelSpec& spec, const std::string& target, int64_t round
 }
 
 class EveryVariantIndicators : public testing::TestWithParam<test::Variant> {};
-INSTANTIATE_TEST_SUITE_P(Prune, EveryVariantIndicators, testing::ValuesIn(test::variants()), [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Prune, EveryVariantIndicators, testing::ValuesIn(test::all_variants()), [](const auto& info) { return info.param.name; });
 
 TEST_P(EveryVariantIndicators, MeetTheTargetAndCanBeCut) {
   const ModelSpec& spec = GetParam().spec;

@@ -23,7 +23,7 @@ std::vector<Unit> unit_of(const ModelSpec& spec, ChannelGroup group) {
 }
 
 class EveryVariantScore : public testing::TestWithParam<test::Variant> {};
-INSTANTIATE_TEST_SUITE_P(Prune, EveryVariantScore, testing::ValuesIn(test::variants()), [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Prune, EveryVariantScore, testing::ValuesIn(test::all_variants()), [](const auto& info) { return info.param.name; });
 
 // ||A_h - A_h(i)|| / ||A_h||, with channel i alone or without it, from the attention matrices themselves.
 TEST_P(EveryVariantScore, DifferenceIsThatOfTheAttentionMatrices) {

@@ -43,7 +43,7 @@ class EveryVariantCut : public testing::TestWithParam<test::Variant> {
  protected:
   SpecAndWeights dense() const { return {GetParam().spec, test::lively_weights(GetParam().spec, 5)}; }
 };
-INSTANTIATE_TEST_SUITE_P(Surgery, EveryVariantCut, testing::ValuesIn(test::variants()), [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Surgery, EveryVariantCut, testing::ValuesIn(test::all_variants()), [](const auto& info) { return info.param.name; });
 
 // Gradients of what no gate touches are the same; those of cut parameters are the masked ones' rows, so the patch embedding's, which collects all
 // of the network's, stands for them.

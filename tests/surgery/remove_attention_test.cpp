@@ -59,7 +59,7 @@ class EveryVariant : public testing::TestWithParam<test::Variant> {
   // Sums of at most 192 products; gradients pass twice as many operations.
   double rounding() const { return test::float_tolerance(192, 2 * test::operations(GetParam().spec), 8); }
 };
-INSTANTIATE_TEST_SUITE_P(Surgery, EveryVariant, testing::ValuesIn(test::variants()),
+INSTANTIATE_TEST_SUITE_P(Surgery, EveryVariant, testing::ValuesIn(test::all_variants()),
                          [](const auto& info) { return info.param.name; });
 
 TEST_P(EveryVariant, CutIsMasked) {

@@ -83,6 +83,34 @@ struct CompressionPlan {
   std::string reason;                  ///< "absorbed, beam", "named", "random 3", ...
 };
 
+/// Pixels of one class in one image, of those that are labelled.
+struct ClassPixels {
+  int64_t class_index = 0;
+  int64_t labelled = 0, predicted = 0, both = 0;
+  bool operator==(const ClassPixels&) const = default;
+};
+
+/// An image with its true and its predicted mask.
+struct SegmentedPicture {
+  std::string name;
+  std::string image, truth, predicted;  ///< data URLs
+  bool operator==(const SegmentedPicture&) const = default;
+};
+
+/// How well one model labels pixels. A class's intersection over union is both / (labelled + predicted - both), over all images; the means are over the
+/// classes that occur.
+struct SegmentationFigures {
+  std::string protocol;                          ///< "whole images" or "windows of 512 at stride 341"
+  double miou = 0;                               ///< mean over classes that are labelled or predicted anywhere
+  std::pair<double, double> miou_ci95{0, 0};     ///< percentile bootstrap over images
+  double mean_accuracy = 0;                      ///< mean over labelled classes of both / labelled
+  double pixel_accuracy = 0;
+  std::vector<double> class_iou;                 ///< per class; NaN where it does not occur
+  std::vector<std::string> class_names;          ///< may be empty
+  std::vector<std::vector<ClassPixels>> images;  ///< per image, in the data set's order, the classes that occur in it; for paired comparisons
+  std::vector<SegmentedPicture> pictures;        ///< of a few images
+};
+
 /// Accuracy of one model on one labelled set of images.
 struct EvalResult {
   Manifest manifest;
@@ -95,13 +123,20 @@ struct EvalResult {
   double top5 = 0;
   std::pair<double, double> top1_ci95{0, 0};  ///< Wilson interval
   std::vector<uint8_t> correct;         ///< per image, in the data set's order, for paired comparisons
+  /// Of a model for segmentation, which has none of the four above.
+  std::optional<SegmentationFigures> segmentation;
+
+  /// The figure that judges a model of this task, its interval and its name.
+  double headline() const { return segmentation ? segmentation->miou : top1; }
+  std::pair<double, double> headline_ci95() const { return segmentation ? segmentation->miou_ci95 : top1_ci95; }
+  const char* headline_name() const { return segmentation ? "mIoU" : "top-1"; }
 };
 
 /// Two models on the same images.
 struct PairedResult {
-  double difference = 0;                   ///< top1(second) - top1(first)
+  double difference = 0;                   ///< top1(second) - top1(first); of segmentation mIoU(second) - mIoU(first)
   std::pair<double, double> ci95{0, 0};    ///< paired bootstrap
-  double mcnemar_p = 1;                    ///< exact, two-sided
+  double mcnemar_p = 1;                    ///< exact, two-sided; NaN for segmentation, which counts pixels
 };
 
 /// One row of a table of alternatives: a set of layers, treated like the main result, and what came of it.

@@ -85,6 +85,23 @@ struct Grid {
   bool operator==(const Grid&) const = default;
 };
 
+/// The heads that classify every pixel; what they compute is in src/model/segmentation.cpp.
+enum class SegmentationHeadKind {
+  kLinear,   ///< one linear layer on the last block's tokens
+  kUperNet,  ///< pyramid pooling and feature pyramid over four blocks' tokens (Xiao et al. 2018)
+};
+
+/// What makes a model one for semantic segmentation: `num_classes` answers a pixel instead of an image.
+struct SegmentationHead {
+  SegmentationHeadKind kind = SegmentationHeadKind::kLinear;
+  int64_t channels = 0;             ///< width of a UPerNet; 0 for a linear head
+  std::vector<int64_t> blocks;      ///< behind which blocks the head reads, ascending; the last one is the model's last
+  bool operator==(const SegmentationHead&) const = default;
+};
+
+/// What a model is for.
+enum class Task { kClassification, kSegmentation };
+
 /// A whole architecture. Defaults are those of timm's VisionTransformer.
 struct ModelSpec {
   std::string family = "vit";         ///< vit, swin, flatten_swin, pvt, pvt_v2 or cswin: embedding, stages and parameter names
@@ -114,6 +131,7 @@ struct ModelSpec {
   std::vector<BlockSpec> blocks;
   std::optional<PreprocessSpec> preprocess;
   std::vector<std::string> class_names;  ///< none, or one a class
+  std::optional<SegmentationHead> segmentation;  ///< nothing: the model classifies images
   bool operator==(const ModelSpec&) const = default;
 
   /// Stage of a block, and the block's place within it.
@@ -138,6 +156,8 @@ struct ModelSpec {
   /// Rows of a block's fc1.
   int64_t fc1_rows(int block) const { return blocks[static_cast<size_t>(block)].mlp_dim * (gated_mlp ? 2 : 1); }
 
+  Task task() const { return segmentation ? Task::kSegmentation : Task::kClassification; }
+
   int64_t prefix_tokens() const { return (class_token ? 1 : 0) + (distillation_token ? 1 : 0) + register_tokens; }
   /// Of the first stage, as num_tokens().
   int64_t grid_height() const { return image_size[0] / patch_size; }
@@ -149,6 +169,8 @@ struct ModelSpec {
 std::string attention_name(AttentionKind kind);
 /// "gelu", "quick_gelu", ...
 std::string activation_name(Activation activation);
+/// "classification", "segmentation".
+std::string task_name(Task task);
 /// Focused linear attention, over a map, windows or stripes.
 bool is_linear_attention(AttentionKind kind);
 

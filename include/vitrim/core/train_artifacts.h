@@ -23,8 +23,12 @@ struct EpochRecord {
   double memory_gib = 0;          ///< resident set at its end
   double top1 = std::numeric_limits<double>::quiet_NaN();      ///< on the evaluation images, weights as they are
   double ema_top1 = std::numeric_limits<double>::quiet_NaN();  ///< the same, averaged weights
+  std::optional<double> miou, ema_miou;  ///< the same of a model for segmentation, which has no top-1
   std::vector<double> attention_entropy, mlp_entropy;  ///< per layer, nats; NaN where a layer has none (any more)
   double te = std::numeric_limits<double>::quiet_NaN();        ///< transfer entropy of the diluted set: dropped against as it is now, nats
+
+  /// The figure that judges the epoch; NaN where it was not measured.
+  double headline(bool averaged) const { return averaged ? ema_miou.value_or(ema_top1) : miou.value_or(top1); }
 };
 
 /// A step that the log tells of.

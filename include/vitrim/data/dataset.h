@@ -16,6 +16,15 @@ struct Image {
   std::vector<uint8_t> pixels;
 };
 
+/// The class of a mask's pixel that counts for nothing.
+inline constexpr uint8_t kIgnoredClass = 255;
+
+/// A class for every pixel, rows top to bottom.
+struct Mask {
+  int64_t height = 0, width = 0;
+  std::vector<uint8_t> classes;
+};
+
 /// Random access to labelled images. `read` is thread-safe.
 class Dataset {
  public:
@@ -29,6 +38,12 @@ class Dataset {
   virtual Image read(int64_t index) const = 0;
   /// Number of classes that labels refer to; 0 where unknown.
   virtual int64_t num_classes() const = 0;
+  /// Whether every image has a mask instead of a label.
+  virtual bool has_masks() const { return false; }
+  /// Decodes one image's mask. Throws FormatError where it is corrupt, std::logic_error where the set has none.
+  virtual Mask read_mask(int64_t index) const;
+  /// Names of the classes in order; empty where unknown.
+  virtual std::vector<std::string> class_names() const { return {}; }
   virtual std::string description() const = 0;  ///< "image folder DIR, 700 images"
   /// "N files, sha256 ..." over names and file sizes; the same for the same data wherever the folder lies.
   virtual std::string fingerprint() const = 0;
@@ -51,6 +66,10 @@ struct DatasetOptions {
 ///   .jpeg, .png) and its class index as text (.cls); other members are ignored; no .cls at all: unlabelled.
 ///   ustar, GNU and pax, not compressed. Nothing is extracted: opening reads all headers, several shards at
 ///   once, and `read` reads one member. Images are in the order of shards and bytes;
+/// - an ADE20K folder, which holds `images` and `annotations`, or `FOLDER:SPLIT` for the folders SPLIT in those (training,
+///   validation): every image has an 8-bit PNG of the same name whose 0 is ignored and whose 1..150 are the classes 0..149;
+///   names come from objectInfo150.txt where that lies in FOLDER, or, with their number, from a class list;
+/// - `synthetic-masks:SPLIT[:COUNT]`, the synthetic set with masks;
 /// - `synthetic:SPLIT[:COUNT]` with SPLIT one of train, calib, val, test (each drawn from its own seeds;
 ///   default counts in data/synthetic.h).
 ///
@@ -62,5 +81,15 @@ std::unique_ptr<Dataset> open_dataset(const std::string& source, const DatasetOp
 /// JPEG (grey, YCbCr, CMYK/YCCK) or PNG (grey, palette, alpha dropped onto nothing, 16 bit) to RGB. `name` is
 /// for messages.
 Image decode_image(const uint8_t* bytes, size_t count, const std::string& name);
+/// PNG with one channel of at most 8 bits, grey or palette, its values as they are stored (no palette, no scaling).
+Mask decode_mask(const uint8_t* bytes, size_t count, const std::string& name);
+
+/// An image and its mask, of the same size.
+struct SegmentedImage {
+  Image image;
+  Mask mask;
+};
+/// Reads both of image `index`. Throws FormatError, also where their sizes differ.
+SegmentedImage read_segmented(const Dataset& dataset, int64_t index);
 
 }  // namespace vitrim::data

@@ -20,4 +20,7 @@ double mcnemar_exact(int64_t only_first, int64_t only_second);
 /// std::invalid_argument where the two differ in length or are empty.
 PairedResult compare_paired(const std::vector<uint8_t>& first, const std::vector<uint8_t>& second, uint64_t seed = 0);
 
+/// Two results on the same images: compare_paired() of their answers, or of segmentation compare_miou().
+PairedResult compare_paired(const EvalResult& first, const EvalResult& second);
+
 }  // namespace vitrim::eval

@@ -29,6 +29,14 @@ ModelSpec infer_spec(const checkpoint::StateDict& state, const LoadHints& hints 
 std::unique_ptr<Model> load_model(const std::string& source, const LoadHints& hints = {});
 /// The same with a classifier of its own for `classes` classes, its weights random: to fine-tune on other data.
 std::unique_ptr<Model> load_model_with_new_head(const std::string& source, int64_t classes, uint64_t seed, const LoadHints& hints = {});
+/// `spec` with a head for pixels of `classes` classes in the classifier's place. `channels` is a UPerNet's width (0: none). A UPerNet reads behind every quarter of a
+/// ViT's blocks and behind every stage of a Swin. Throws std::invalid_argument where the backbone can't carry one.
+ModelSpec with_segmentation_head(ModelSpec spec, SegmentationHeadKind kind, int64_t channels, int64_t classes);
+/// "linear" or "upernet"; throws std::invalid_argument.
+SegmentationHeadKind parse_segmentation_head(const std::string& name);
+/// The same as load_model with such a head, its weights (and those of norms that the backbone lacks) random.
+std::unique_ptr<Model> load_model_for_segmentation(const std::string& source, SegmentationHeadKind kind, int64_t channels, int64_t classes, uint64_t seed,
+                                                   const LoadHints& hints = {});
 /// The spec alone, without reading weights into a model. `said` (may be null) takes in words what was taken from where.
 ModelSpec load_spec(const std::string& source, const LoadHints& hints = {}, std::vector<std::string>* said = nullptr);
 

@@ -50,9 +50,13 @@ struct BlockTrace {
 /// What comes out at the top.
 struct Output {
   at::Tensor features;  ///< [B, C] after the final norm and pooling (CLS where there is one); affine-free LayerNorm where the model has no final norm
-  at::Tensor logits;    ///< [B, num_classes]; undefined without a classifier
+  at::Tensor logits;    ///< [B, num_classes]; undefined without a classifier. Of a model for segmentation [B, num_classes, h, w], the head's own map
   at::Tensor head, head_dist;  ///< of a model with a distillation token: what either head says; `logits` is their mean
 };
+
+/// Streams that a head reads besides the last one, in order: those behind the blocks that ModelSpec::segmentation names, without the last. Whoever runs a model
+/// block by block collects them with Model::tap(); of a classifier there are none.
+using Taps = std::vector<at::Tensor>;
 
 /// What a parameter belongs to.
 enum class Part {
@@ -109,8 +113,10 @@ class Model {
   at::Tensor run_block_at(int index, const at::Tensor& x, const at::Tensor& tokens, BlockTrace* trace) const;
   /// The block's MLP half alone, from y [B, N, C]: what `run_block` does after the attention.
   at::Tensor run_mlp(int index, const at::Tensor& y, BlockTrace* trace, const DropPath& drop = {}) const;
-  /// Stream after the last block -> features and logits, float32.
-  Output finish(const at::Tensor& x, const MergedTokens& merged = {}) const;
+  /// Keeps the stream x behind block `index` where the head reads it there.
+  void tap(int index, const at::Tensor& x, Taps& taps) const;
+  /// Stream after the last block, and what was tapped below -> features and logits, float32. Throws std::invalid_argument where taps are missing.
+  Output finish(const at::Tensor& x, const MergedTokens& merged = {}, const Taps& taps = {}) const;
   /// The whole model, tokens merged as its spec says. `gains` has one entry per block, or none (all kKeep).
   Output forward(const at::Tensor& images, const std::vector<BlockGain>& gains = {}) const;
 
@@ -134,6 +140,9 @@ class Model {
   void forget_casts();
   /// Marks every parameter as needing a gradient (or not).
   void set_requires_grad(bool needed);
+  /// The same model for images of another size, sides multiples of size_unit(): it shares the parameters but for a position embedding, which is resized.
+  /// Throws std::invalid_argument where the size does not fit.
+  std::unique_ptr<Model> at_size(int64_t height, int64_t width) const;
   /// A second model with copies of the parameters.
   std::unique_ptr<Model> clone() const;
 
@@ -168,6 +177,14 @@ class Model {
   struct Cache;
   std::shared_ptr<Cache> cache_;
 };
+
+/// What the sides of an image must be multiples of: the patch size, and of a model with stages what lets all maps be halved and cut into windows.
+int64_t size_unit(const ModelSpec& spec);
+/// What a model says of images, in a form that many images' answers can be kept in and compared: logits [B, num_classes]; of a model for segmentation
+/// [B, num_classes, p], those of up to 256 places spread over the map; features [B, feature_dim] without a classifier.
+at::Tensor answers(const ModelSpec& spec, const Output& out);
+/// The shape of answers() for `images` images.
+std::vector<int64_t> answers_shape(const ModelSpec& spec, int64_t images);
 
 /// Builds the model and copies the weights in (as float32). Throws FormatError that lists every missing, surplus and misshaped tensor.
 /// Position embeddings of another grid are resized (bicubic, antialiased, as timm does); known buffers are no surplus.

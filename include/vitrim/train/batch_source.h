@@ -18,12 +18,13 @@ namespace vitrim::train {
 /// Some rows of one step's batch.
 struct Rows {
   at::Tensor images;   ///< float32 [n, 3, crop, crop], normalised
-  at::Tensor targets;  ///< float32 [n, classes]: label smoothing and mixing are in it
+  at::Tensor targets;  ///< float32 [n, classes]: label smoothing and mixing are in it; for segmentation uint8 [n, crop, crop], a class a pixel
   at::Tensor keep;     ///< float32 [depth, 2, n]: stochastic depth of attention and MLP, 0 or 1 / (1 - rate); undefined where the rate is 0
 };
 
 struct BatchSourceOptions {
   PreprocessSpec preprocess;
+  Task task = Task::kClassification;
   int64_t num_classes = 0;
   int64_t depth = 0;        ///< blocks, for stochastic depth: its rate grows linearly from 0 to recipe.drop_path at the last block
   int ranks = 1;
@@ -38,7 +39,7 @@ struct BatchSourceOptions {
 /// as random, but would need rows of other ranks.
 class BatchSource {
  public:
-  /// Throws vitrim::Error where an image has no label or one beyond num_classes, std::invalid_argument where the recipe does not fit.
+  /// Throws vitrim::Error where an image has no label (or mask) or one beyond num_classes, std::invalid_argument where the recipe does not fit.
   BatchSource(const data::Dataset& dataset, const Recipe& recipe, BatchSourceOptions options);
   int64_t steps_per_epoch() const { return sampler_.steps_per_epoch(); }
   int64_t batch_size() const { return recipe_.batch_size; }
@@ -48,9 +49,11 @@ class BatchSource {
   Rows rows(int64_t step, int64_t begin, int64_t end) const;
 
  private:
-  /// Reads image `index`, or where that is corrupt the next one that is not; sets `index` to the one read.
-  data::Image read(int64_t& index) const;
+  void check_labels() const;
+  /// Reads image `index`, or where that is corrupt the next one that is not; sets `index` to the one read. The mask is empty for classification.
+  data::SegmentedImage read(int64_t& index) const;
   void load(int64_t position, at::Tensor& image, at::Tensor& target) const;
+  at::Tensor empty_targets(int64_t n) const;
   void mix(int64_t position, at::Tensor& images, at::Tensor& targets, int64_t row) const;
   at::Tensor stochastic_depth(int64_t first_position, int64_t n) const;
 

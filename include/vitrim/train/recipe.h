@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "vitrim/data/augment.h"
+#include "vitrim/data/augment_segmented.h"
 
 namespace vitrim::train {
 
@@ -43,6 +44,10 @@ struct Recipe {
   // [augment], with the names of data::AugmentOptions
   data::AugmentOptions augment;
   int64_t repeats = 3;  ///< repeated augmentation: views per image and epoch (Hoffer et al. 2020); 1: off
+
+  // [segmentation], with the names of data::SegmentAugmentOptions: what takes the place of [augment]'s crops for images with masks; flips and colours
+  // (color_jitter) stay those of [augment]
+  data::SegmentAugmentOptions segmentation;
 
   // [ema]
   double ema_decay = 0;  ///< per optimizer step; 0: off (DeiT: 0.99996)

@@ -29,15 +29,15 @@
   };
   const whole = (v) => String(Math.round(100 * v * 10) / 10).replace("-", "\u2212");
   const difference = (rows, text) => dots(rows, {
-    label: "Change in top-1 accuracy with 95 % intervals", value: "difference", low: "differenceLow", high: "differenceHigh", zero: true,
+    label: "Change with 95 % intervals", value: "difference", low: "differenceLow", high: "differenceHigh", zero: true,
     tick: whole, format: (d) => points(d.difference), text,
-    title: (d) => `${d.name}\n${d.layers === "none" ? "" : "removed " + d.layers + "\n"}${points(d.difference)} points [${points(d.differenceLow)}, ${points(d.differenceHigh)}]\nMcNemar ${d.p}`,
+    title: (d) => `${d.name}\n${d.layers === "none" ? "" : "removed " + d.layers + "\n"}${points(d.difference)} points [${points(d.differenceLow)}, ${points(d.differenceHigh)}]${d.p === "\u2013" ? "" : "\nMcNemar " + d.p}`,
   });
 
   vitrim.chart("accuracy", (data) => {
     const paired = data.rows.filter((d) => d.difference !== undefined);
-    const panels = [{name: "Accuracy, %", grow: 1.3, basis: 380, draw: dots(data.rows, {
-      label: "Top-1 accuracy with 95 % intervals", value: "top1", low: "low", high: "high", tick: whole, format: (d) => whole(d.top1),
+    const panels = [{name: data.metric === "Top-1" ? "Accuracy, %" : `${data.metric}, %`, grow: 1.3, basis: 380, draw: dots(data.rows, {
+      label: `${data.metric ?? "Top-1"} with 95 % intervals`, value: "top1", low: "low", high: "high", tick: whole, format: (d) => whole(d.top1),
       title: (d) => `${d.name}\n${percent(d.top1)} [${whole(d.low)}, ${whole(d.high)}]\n${d.images} images`,
     })}];
     if (paired.length) panels.push({name: "Change on the same images, points", basis: 320, draw: difference(paired)});

@@ -16,7 +16,7 @@
       d.epoch === undefined ? `step ${d.step}` : `epoch ${d.epoch}`,
       `loss ${number(d.loss, 4)}`,
       `learning rate ${number(d.rate)}, lambda ${number(d.lambda)}`,
-      d.top1 === null || d.top1 === undefined ? null : `top-1 ${percent(d.top1)}` + (d.ema === null ? "" : `, averaged weights ${percent(d.ema)}`),
+      d.top1 === null || d.top1 === undefined ? null : `${data.metric === "mIoU" ? "mIoU" : "top-1"} ${percent(d.top1)}` + (d.ema === null ? "" : `, averaged weights ${percent(d.ema)}`),
       `${number(d.speed)} images a second, ${number(d.memory)} GiB`,
     ].filter((line) => line !== null).join("\n");
     const x = {domain: [0, last], label: null};
@@ -54,7 +54,7 @@
     const small = {zero: true, height: 0.42, basis: diluted ? 400 : 250};  // rows of two or of three
     return {legend, panels: [
       panel("Loss", "loss", {thin: !byStep, fine: byStep, basis: accuracy ? 400 : 5000}),
-      panel("Top-1 accuracy, %", "top1", {format: (d) => number(100 * d)}),
+      panel(data.metric === "mIoU" ? "mIoU, %" : "Top-1 accuracy, %", "top1", {format: (d) => number(100 * d)}),
       panel("Learning rate", "rate", {...small, fine: true, format: (d) => (d === 0 ? "0" : number(d, 2))}),
       diluted ? panel("Lambda", "lambda", {...small, fine: true, top: [0, 1]}) : null,
       panel("Images a second", "speed", {...small, fine: byStep}),

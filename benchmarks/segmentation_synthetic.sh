@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Segmentation on the images that vitrim draws itself: a UPerNet on the small ViT of models/, then, from that model and with equally long further training, dense
+# against NOSE with 25 % and 50 % of the attention diluted away. Two cores, about a quarter of an hour.
+# usage: benchmarks/segmentation_synthetic.sh [SEED] [RESULTS_DIR]. Resumable: a row that is there is kept, one that was interrupted goes on. The table in
+# docs/segmentation.md is made by benchmarks/segmentation_table.py.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+seed=${1:-0}
+out=${2:-benchmarks/results/segmentation_synthetic}
+vitrim=${VITRIM_BINARY:-build/release/vitrim}
+work=build/segmentation_synthetic
+mkdir -p "$out" "$work"
+# Only images of synthetic-masks:test judge; the set is chosen on images of the training split, labels unused.
+common=(--recipe plain --data "synthetic-masks:train:${TRAIN_IMAGES:-6000}" --eval "synthetic-masks:test:${TEST_IMAGES:-1000}" --eval-every 0 --batch-size 32 --set augment.horizontal_flip=0.5
+  --seed "$seed" --pictures 0 --resume)
+
+# row NAME COMMAND...: one training run.
+row() {
+  local name=$1 json=$out/$1.seed$seed.json
+  shift
+  [ -s "$json" ] && return
+  echo "== $name, seed $seed"
+  "$vitrim" "$@" "${common[@]}" -o "$work/$name.seed$seed.safetensors" --log "$out/$name.seed$seed.jsonl" --json "$json"
+}
+
+row start train --init models/synthetic_vit.safetensors --head upernet --head-width 32 --epochs "${START_EPOCHS:-3}" --warm-up-epochs 0.5
+start=$work/start.seed$seed.safetensors
+length=(--epochs "${EPOCHS:-3}" --warm-up-epochs 0.25 --learning-rate 5e-4)
+row dense train --init "$start" "${length[@]}"
+row nose_25 dilute "$start" --remove 25% --images 200 --dilution-epochs "${DILUTION:-2}" "${length[@]}"
+row nose_50 dilute "$start" --remove 50% --images 200 --dilution-epochs "${DILUTION:-2}" "${length[@]}"

@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""The table of benchmarks/segmentation_synthetic.sh's rows: mIoU with its interval, and paired against the dense model trained as long, both bootstrapped over images from the
+pixel counts that the result files hold.
+
+usage: benchmarks/segmentation_table.py [RESULTS_DIR]; Markdown on standard output. Rows that are not there yet are left out.
+"""
+
+import glob
+import json
+import os
+import random
+import sys
+
+ROWS = [("start", "dense, from the classifier's weights"), ("dense", "dense, trained as long as the rows below"), ("nose_25", "NOSE 25 %, diluted"), ("nose_50", "NOSE 50 %, diluted")]
+RESAMPLES = 2000
+
+
+def images_of(result):
+    """Per image the (class, labelled, predicted, both) of the classes that occur."""
+    return [[tuple(map(int, one.split())) for one in image.split(",")] if image else [] for image in result["evaluation"]["segmentation"]["pixels"]]
+
+
+def miou(images, drawn):
+    """Mean over the classes that occur of both / (labelled + predicted - both)."""
+    sums = {}
+    for i in drawn:
+        for c, labelled, said, both in images[i]:
+            old = sums.get(c, (0, 0))
+            sums[c] = (old[0] + both, old[1] + labelled + said - both)
+    return sum(both / either for both, either in sums.values()) / len(sums)
+
+
+def paired(a, b):
+    """Difference b - a in points with its bootstrap interval over images."""
+    draw, n = random.Random(0), len(a)
+    differences = []
+    for _ in range(RESAMPLES):
+        drawn = draw.choices(range(n), k=n)
+        differences.append(100 * (miou(b, drawn) - miou(a, drawn)))
+    differences.sort()
+    whole = range(n)
+    return 100 * (miou(b, whole) - miou(a, whole)), differences[RESAMPLES // 40], differences[-1 - RESAMPLES // 40]
+
+
+def main():
+    folder = sys.argv[1] if len(sys.argv) > 1 else "benchmarks/results/segmentation_synthetic"
+    results = {}
+    for path in glob.glob(os.path.join(folder, "*.seed*.json")):
+        name, seed, _ = os.path.basename(path).rsplit(".", 2)
+        with open(path, encoding="utf-8") as file:
+            results[name, int(seed.removeprefix("seed"))] = json.load(file)
+    print("| row | attention removed | epochs | seed | parameters | MACs | mIoU (95 % interval) | pixel accuracy | against dense, trained as long (95 % interval) |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for name, title in ROWS:
+        for seed in sorted(s for n, s in results if n == name):
+            r = results[name, seed]
+            e = r["evaluation"]
+            figures = e["segmentation"]
+            low, high = figures["miou_ci95"]
+            line = f"| {title} | {', '.join(map(str, r['removed'])) or 'none'} | {len(r['epochs'])} | {seed} | {e['params'] / 1e6:.2f} M | {e['macs'] / 1e6:.1f} M | " \
+                   f"{100 * figures['miou']:.1f} % ({100 * low:.1f} to {100 * high:.1f}) | {100 * figures['pixel_accuracy']:.1f} % |"
+            base = results.get(("dense", seed))
+            if base and name.startswith("nose"):
+                d, low, high = paired(images_of(base), images_of(r))
+                line += f" {d:+.1f} ({low:+.1f} to {high:+.1f}) |"
+            else:
+                line += " |"
+            print(line)
+
+
+if __name__ == "__main__":
+    main()
