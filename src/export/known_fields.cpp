@@ -20,7 +20,7 @@ void check_known_fields(const ModelSpec& spec, const std::string& place) {
   static const std::set<std::string> of_spec = {
       "version",    "family",     "name",    "image_size", "patch_size",  "in_channels", "num_classes", "embed_dim",       "class_token", "distillation_token", "register_tokens", "embed_prefix_tokens",
       "pooling",    "pre_norm",   "final_norm", "fc_norm", "qkv_bias",    "qk_norm",     "layer_scale", "norm_eps",        "focusing_factor", "filter_size",    "stages",          "blocks",
-      "preprocess"};
+      "preprocess", "class_names", "activation", "gated_mlp"};
   static const std::set<std::string> of_block = {"attention", "embed_dim", "num_heads", "qk_dim", "v_dim", "mlp_dim", "stream_gain", "window", "shift", "sr_ratio", "merge", "own_filters"};
   const nlohmann::json json = nlohmann::json::parse(to_json(spec));
   check(json, of_spec, place);

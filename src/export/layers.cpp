@@ -99,6 +99,26 @@ Value Layers::gelu(const Value& x) {
   return scaled("half", binary("Mul", "times", x, shifted("plus1", erf, 1.0)), 0.5);
 }
 
+Value Layers::activation(const Value& x) {
+  switch (spec().activation) {
+    case Activation::kGelu: return gelu(x);
+    case Activation::kGeluTanh: {
+      const Graph::Scope scope(graph_, "act");
+      const Value cube = binary("Mul", "cube", binary("Mul", "square", x, x), x);
+      const Value inner = scaled("root", binary("Add", "sum", x, scaled("small", cube, 0.044715)), std::sqrt(2 / M_PI));
+      return scaled("half", binary("Mul", "times", x, shifted("plus1", unary("Tanh", "tanh", inner), 1.0)), 0.5);
+    }
+    case Activation::kQuickGelu: {
+      const Graph::Scope scope(graph_, "act");
+      return binary("Mul", "times", x, unary("Sigmoid", "sigmoid", scaled("scaled", x, 1.702)));
+    }
+    case Activation::kRelu: return unary("Relu", "act", x);
+    case Activation::kSilu: break;
+  }
+  const Graph::Scope scope(graph_, "act");
+  return binary("Mul", "times", x, unary("Sigmoid", "sigmoid", x));
+}
+
 Value Layers::convolution(const Value& planes, const std::string& prefix, const Convolution& options) {
   const at::Tensor& kernel = take(prefix + ".weight");
   std::vector<Value> inputs = {to_compute(planes), compute_tensor(prefix + ".weight", kernel)};

@@ -56,6 +56,8 @@ class Layers {
   Value plain_norm(const std::string& label, const Value& x, int64_t width);
   /// x / 2 (1 + erf(x / sqrt 2)).
   Value gelu(const Value& x);
+  /// What the spec's MLPs do to their hidden units.
+  Value activation(const Value& x);
   /// 2-d convolution with `prefix.weight` and `prefix.bias` (if there is one), in the compute type.
   struct Convolution {
     int64_t stride = 1, padding = 0, groups = 1;

@@ -46,7 +46,11 @@ Value mlp(Layers& layers, int index, const Value& normed) {
     const Value planes = layers.to_planes(hidden, grid, block.mlp_dim);
     hidden = layers.from_planes(layers.convolution(planes, names + "dwconv.dwconv", {1, 1, block.mlp_dim}), grid, block.mlp_dim);
   }
-  return layers.linear(layers.gelu(hidden), names + "fc2");
+  if (spec.gated_mlp) {
+    const std::vector<Value> halves = layers.split({"gate", "up"}, hidden, -1, {block.mlp_dim, block.mlp_dim});
+    return layers.linear(layers.binary("Mul", "gated", layers.activation(halves[0]), halves[1]), names + "fc2");
+  }
+  return layers.linear(layers.activation(hidden), names + "fc2");
 }
 
 // What a branch adds to the stream, float32.
@@ -86,13 +90,15 @@ std::map<std::string, std::string> metadata(const ModelSpec& spec, const OnnxOpt
     out["mean"] = json(preprocess->mean).dump();
     out["std"] = json(preprocess->std).dump();
     out["resize"] = preprocess->resize ? std::to_string(*preprocess->resize) : "none";
+    if (preprocess->squash) out["squash"] = "true";
     out["crop"] = std::to_string(preprocess->crop);
     out["interpolation"] = preprocess->interpolation == Interpolation::kBicubic ? "bicubic" : "bilinear";
   }
   out["image_size"] = json(spec.image_size).dump();
-  if (!options.class_names.empty()) {
+  const std::vector<std::string>& names = options.class_names.empty() ? spec.class_names : options.class_names;
+  if (!names.empty()) {
     try {
-      out["class_names"] = json(options.class_names).dump();
+      out["class_names"] = json(names).dump();
     } catch (const json::exception&) {
       throw std::invalid_argument(kPlace + std::string("a class name is not valid UTF-8"));
     }
