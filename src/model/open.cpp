@@ -100,7 +100,7 @@ std::vector<std::string> told(const Companion& companion, const Translated& tran
     add(!companion.architecture.empty(), "architecture");
     add(!companion.num_heads.empty(), "heads");
     add(companion.norm_eps.has_value(), "norm epsilon");
-    add(companion.activation.has_value(), "activation");
+    add(companion.activation.has_value() && !spec.gated_mlp, "activation");
     add(companion.pooling.has_value(), "pooling");
     add(!spec.class_names.empty(), "class names");
     add(companion.preprocess && companion.processor.empty(), "preprocessing");

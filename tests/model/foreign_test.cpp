@@ -147,8 +147,9 @@ class Broken : public testing::Test {
     write(temp_.file(file), text.replace(at, from.size(), to));
   }
   void change(const std::function<void(checkpoint::StateDict&)>& edit) {
+    const checkpoint::StateDict was = checkpoint::load(temp_.file("model.safetensors"));
     checkpoint::StateDict state;
-    for (const auto& [name, tensor] : checkpoint::load(temp_.file("model.safetensors")).entries()) state.add(name, tensor.clone());
+    for (const auto& [name, tensor] : was.entries()) state.add(name, tensor.clone());
     edit(state);
     checkpoint::save_safetensors(state, temp_.file("model.safetensors"));
   }
