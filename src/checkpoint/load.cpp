@@ -67,7 +67,8 @@ FileKind look(const std::string& path) {
 
 StateDict load_file(const std::string& path) {
   const FileKind kind = look(path);
-  if (kind == FileKind::kIndex) throw FormatError(path, "byte 0", "this is text (JSON), not a checkpoint; download the file again");
+  if (kind == FileKind::kIndex)
+    throw FormatError(path, "byte 0", "this is text (JSON), not a checkpoint; download the file again");
   return kind == FileKind::kSafetensors ? load_safetensors(path) : load_pth(path);
 }
 

@@ -44,12 +44,14 @@ Index read_index(const std::string& path) {
   const std::string_view text(reinterpret_cast<const char*>(file->data()), file->size());
   const json::Json document = json::parse(text, path);
   if (!document.is_object() || !document.contains("weight_map") || !document["weight_map"].is_object())
-    throw FormatError(path, "weight_map",
-                      "is no map from tensors to files, so this is not the index of a sharded checkpoint; name the "
-                      "checkpoint itself, or the folder that it lies in");
+    throw FormatError(
+        path, "weight_map",
+        "is no map from tensors to files, so this is not the index of a sharded checkpoint; name the "
+        "checkpoint itself, or the folder that it lies in");
   Index index;
   for (const auto& item : document["weight_map"].items()) {
-    if (!item.value().is_string()) throw FormatError(path, "weight_map." + item.key(), "expected the name of a file");
+    if (!item.value().is_string())
+      throw FormatError(path, "weight_map." + item.key(), "expected the name of a file");
     const auto shard = item.value().get<std::string>();
     // A plain name: a downloaded index must not make vitrim read files elsewhere.
     if (shard.empty() || shard == "." || shard == ".." || shard.find('/') != std::string::npos ||
@@ -98,9 +100,11 @@ StateDict load_shards(const std::string& path) {
       if (!index.tensors.contains(name)) unnamed.push_back(name);
     const std::string again = "; download both again";
     if (!lacking.empty())
-      throw FormatError(file, "", "lacks tensors that " + path + " says it holds: " + listed(lacking) + again);
+      throw FormatError(file, "",
+                        "lacks tensors that " + path + " says it holds: " + listed(lacking) + again);
     if (!unnamed.empty())
-      throw FormatError(file, "", "holds tensors that " + path + " does not name: " + listed(unnamed) + again);
+      throw FormatError(file, "",
+                        "holds tensors that " + path + " does not name: " + listed(unnamed) + again);
     for (const auto& [key, value] : part.metadata) state.metadata.emplace(key, value);
   }
   return state;
@@ -120,7 +124,9 @@ std::string checkpoint_in(const std::string& folder) {
       others.push_back(entry->path().filename().string());
   }
   std::sort(others.begin(), others.end());
-  throw Error(folder + ": this folder holds no model.safetensors, model.safetensors.index.json or pytorch_model.bin; name a checkpoint " +
+  throw Error(folder +
+              ": this folder holds no model.safetensors, model.safetensors.index.json or pytorch_model.bin; "
+              "name a checkpoint " +
               (others.empty() ? "file" : "in it: " + listed(others)));
 }
 

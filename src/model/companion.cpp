@@ -29,7 +29,9 @@ std::optional<Json> read_json(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   std::ostringstream text;
   text << in.rdbuf();
-  if (!in) throw Error(path + ": can't be read; make it readable, or move it away if it does not belong to the checkpoint");
+  if (!in)
+    throw Error(path +
+                ": can't be read; make it readable, or move it away if it does not belong to the checkpoint");
   Json document = json::parse(text.str(), path);
   if (!document.is_object()) return std::nullopt;
   return document;
@@ -56,7 +58,8 @@ class Members {
   }
   std::optional<int64_t> positive(const std::string& key) const {
     const auto value = get<int64_t>(key);
-    if (value && (*value < 1 || *value > (int64_t{1} << 20))) place(key).fail("expected a number from 1 to 1048576");
+    if (value && (*value < 1 || *value > (int64_t{1} << 20)))
+      place(key).fail("expected a number from 1 to 1048576");
     return value;
   }
   // A side that may be written as [height, width].
@@ -89,11 +92,13 @@ class Members {
 
 Activation activation_of(const std::string& name, const Place& place) {
   if (name == "gelu") return Activation::kGelu;
-  if (name == "gelu_tanh" || name == "gelu_new" || name == "gelu_pytorch_tanh" || name == "gelu_fast") return Activation::kGeluTanh;
+  if (name == "gelu_tanh" || name == "gelu_new" || name == "gelu_pytorch_tanh" || name == "gelu_fast")
+    return Activation::kGeluTanh;
   if (name == "quick_gelu" || name == "quickgelu") return Activation::kQuickGelu;
   if (name == "relu") return Activation::kRelu;
   if (name == "silu" || name == "swish") return Activation::kSilu;
-  place.fail("the activation '" + name + "' is none that vitrim computes (gelu, gelu_tanh, quick_gelu, relu, silu)");
+  place.fail("the activation '" + name +
+             "' is none that vitrim computes (gelu, gelu_tanh, quick_gelu, relu, silu)");
 }
 
 std::array<double, 3> triple(const Json& value, const Place& place) {
@@ -114,9 +119,11 @@ std::vector<std::string> labels(const Json& map, const Place& place) {
   bool placeholders = true;
   for (const auto& item : map.items()) {
     const std::string& key = item.key();
-    const bool number = !key.empty() && key.size() < 8 && key.find_first_not_of("0123456789") == std::string::npos;
+    const bool number =
+        !key.empty() && key.size() < 8 && key.find_first_not_of("0123456789") == std::string::npos;
     const size_t index = number ? std::stoul(key) : names.size();
-    if (index >= names.size() || seen[index]) place.at(key).fail("expected the class numbers 0 to " + std::to_string(names.size() - 1));
+    if (index >= names.size() || seen[index])
+      place.at(key).fail("expected the class numbers 0 to " + std::to_string(names.size() - 1));
     seen[index] = true;
     read(item.value(), place.at(key), names[index]);
     placeholders = placeholders && names[index] == "LABEL_" + key;
@@ -125,23 +132,33 @@ std::vector<std::string> labels(const Json& map, const Place& place) {
   return names;
 }
 
-constexpr std::array<std::string_view, 10> kTransformers = {"vit",  "deit",              "swin",   "dinov2",              "dinov2_with_registers",
-                                                            "clip", "clip_vision_model", "siglip", "siglip_vision_model", "vit_mae"};
+constexpr std::array<std::string_view, 10> kTransformers = {"vit",
+                                                            "deit",
+                                                            "swin",
+                                                            "dinov2",
+                                                            "dinov2_with_registers",
+                                                            "clip",
+                                                            "clip_vision_model",
+                                                            "siglip",
+                                                            "siglip_vision_model",
+                                                            "vit_mae"};
 
 void read_transformers(const Members& top, Companion& out) {
   out.model_type = top.text("model_type");
   if (std::find(kTransformers.begin(), kTransformers.end(), out.model_type) == kTransformers.end()) {
     std::string known;
     for (const std::string_view one : kTransformers) known += (known.empty() ? "" : ", ") + std::string(one);
-    top.place("model_type").fail("'" + out.model_type + "' is no model that vitrim reads (" + known +
-                                 "); if this file does not belong to the checkpoint, move one of them to another folder");
+    top.place("model_type")
+        .fail("'" + out.model_type + "' is no model that vitrim reads (" + known +
+              "); if this file does not belong to the checkpoint, move one of them to another folder");
   }
   const Json* const inner = top.find("vision_config");
   if (inner && !inner->is_object()) top.place("vision_config").fail("expected an object");
   const Members model = inner ? Members(*inner, top.place("vision_config")) : top;
   out.num_heads = model.numbers(model.find("num_heads") ? "num_heads" : "num_attention_heads");
   out.norm_eps = model.get<double>("layer_norm_eps");
-  if (const std::string name = model.text("hidden_act"); !name.empty()) out.activation = activation_of(name, model.place("hidden_act"));
+  if (const std::string name = model.text("hidden_act"); !name.empty())
+    out.activation = activation_of(name, model.place("hidden_act"));
   out.patch_size = model.side("patch_size");
   out.image_size = model.side("image_size");
   if (out.model_type == "swin") {
@@ -158,7 +175,8 @@ PreprocessSpec read_processor(const Members& top) {
   PreprocessSpec out;
   out.crop = 0;
   const bool normalises = top.flag("do_normalize", true);
-  if (normalises && top.find("image_mean")) out.mean = triple(*top.find("image_mean"), top.place("image_mean"));
+  if (normalises && top.find("image_mean"))
+    out.mean = triple(*top.find("image_mean"), top.place("image_mean"));
   if (normalises && top.find("image_std")) out.std = triple(*top.find("image_std"), top.place("image_std"));
   if (!normalises) {
     out.mean = {0, 0, 0};
@@ -179,14 +197,16 @@ PreprocessSpec read_processor(const Members& top) {
     const Place place = top.place("size");
     if (size->is_number()) {
       out.resize = top.positive("size");
-      out.squash = kind.find("CLIP") == std::string::npos;  // before processors wrote which of the two they mean
+      out.squash =
+          kind.find("CLIP") == std::string::npos;  // before processors wrote which of the two they mean
     } else if (size->is_object()) {
       const Members sides(*size, place);
       out.resize = sides.positive("shortest_edge");
       if (!out.resize) {
         out.resize = sides.positive("height");
         out.squash = true;
-        if (!out.resize || sides.positive("width") != out.resize) place.fail("expected shortest_edge, or height and width alike");
+        if (!out.resize || sides.positive("width") != out.resize)
+          place.fail("expected shortest_edge, or height and width alike");
       }
     } else {
       place.fail("expected a number or an object");
@@ -196,7 +216,8 @@ PreprocessSpec read_processor(const Members& top) {
     if (crop->is_object()) {
       const Members sides(*crop, top.place("crop_size"));
       out.crop = sides.positive("height").value_or(0);
-      if (sides.positive("width").value_or(0) != out.crop) top.place("crop_size").fail("vitrim takes square images only");
+      if (sides.positive("width").value_or(0) != out.crop)
+        top.place("crop_size").fail("vitrim takes square images only");
     } else {
       out.crop = *top.positive("crop_size");
     }
@@ -206,7 +227,9 @@ PreprocessSpec read_processor(const Members& top) {
   const int64_t filter = top.get<int64_t>("resample").value_or(3);
   if (filter == 2) out.interpolation = Interpolation::kBilinear;
   if (filter != 2 && filter != 3) {
-    log_warning(*top.place("").source + " asks for another interpolation than bilinear and bicubic, which vitrim has not: images are resized bicubic");
+    log_warning(*top.place("").source +
+                " asks for another interpolation than bilinear and bicubic, which vitrim has not: images are "
+                "resized bicubic");
   }
   return out;
 }
@@ -216,7 +239,8 @@ void read_timm_name(Companion& out) {
   const std::string& name = out.architecture;
   const auto has = [&](std::string_view part) { return name.find(part) != std::string::npos; };
   if (has("quickgelu")) out.activation = Activation::kQuickGelu;
-  if (has("siglip") && (has("patch32_siglip") || has("giantopt_") || has("so400m_patch16_siglip") || (has("vit_large") && has("_512")))) {
+  if (has("siglip") && (has("patch32_siglip") || has("giantopt_") || has("so400m_patch16_siglip") ||
+                        (has("vit_large") && has("_512")))) {
     out.activation = Activation::kGeluTanh;
   }
   if (has("_clip_") || has("beit3_") || has("swin")) out.norm_eps = 1e-5;
@@ -225,8 +249,12 @@ void read_timm_name(Companion& out) {
 Pooling pooling_of(const std::string& name, const Place& place) {
   if (name == "token") return Pooling::kToken;
   if (name == "avg") return Pooling::kAverage;
-  if (name == "map") place.fail("this model pools its tokens by attention ('map'), which vitrim has not; take timm's 'gap' variant of it");
-  place.fail("the pooling '" + name + "' is none that vitrim has (token, avg); take a model with one of these");
+  if (name == "map")
+    place.fail(
+        "this model pools its tokens by attention ('map'), which vitrim has not; take timm's 'gap' variant "
+        "of it");
+  place.fail("the pooling '" + name +
+             "' is none that vitrim has (token, avg); take a model with one of these");
 }
 
 void read_timm(const Members& top, const std::string& path, Companion& out) {
@@ -239,18 +267,22 @@ void read_timm(const Members& top, const std::string& path, Companion& out) {
     const Members given(*args, top.place("model_args"));
     out.num_heads = given.numbers("num_heads");
     out.image_size = given.side("img_size");
-    if (const Json* const act = given.find("act_layer"); act && act->is_string()) out.activation = activation_of(*given.get<std::string>("act_layer"), given.place("act_layer"));
+    if (const Json* const act = given.find("act_layer"); act && act->is_string())
+      out.activation = activation_of(*given.get<std::string>("act_layer"), given.place("act_layer"));
   }
   const bool swin = out.architecture.starts_with("swin");
-  if (const std::string pool = top.text("global_pool"); !pool.empty() && !swin) out.pooling = pooling_of(pool, top.place("global_pool"));
+  if (const std::string pool = top.text("global_pool"); !pool.empty() && !swin)
+    out.pooling = pooling_of(pool, top.place("global_pool"));
   out.num_classes = top.get<int64_t>("num_classes");
   std::array<int64_t, 3> input{};
   if (const Json* const size = data.find("input_size")) {
     read(*size, data.place("input_size"), input);
-    if (input[1] < 1 || input[1] != input[2] || input[1] > (int64_t{1} << 20)) data.place("input_size").fail("vitrim takes square images only");
+    if (input[1] < 1 || input[1] != input[2] || input[1] > (int64_t{1} << 20))
+      data.place("input_size").fail("vitrim takes square images only");
     if (!out.image_size) out.image_size = input[1];
   }
-  if (const Json* const names = top.find("label_names"); names && names->is_array()) read(*names, top.place("label_names"), out.class_names);
+  if (const Json* const names = top.find("label_names"); names && names->is_array())
+    read(*names, top.place("label_names"), out.class_names);
   const Json *const mean = data.find("mean"), *const std = data.find("std");
   if (!mean || !std) return;
   PreprocessSpec p;
@@ -264,7 +296,8 @@ void read_timm(const Members& top, const std::string& path, Companion& out) {
   const std::string filter = data.text("interpolation");
   if (filter == "bilinear") p.interpolation = Interpolation::kBilinear;
   if (!filter.empty() && filter != "bilinear" && filter != "bicubic") {
-    log_warning(path + " asks for interpolation '" + filter + "', which vitrim has not: images are resized bicubic");
+    log_warning(path + " asks for interpolation '" + filter +
+                "', which vitrim has not: images are resized bicubic");
   }
   out.preprocess = p;
 }
@@ -275,17 +308,21 @@ Companion read_companion(const std::string& checkpoint) {
   Companion out;
   if (checkpoint.empty()) return out;
   const fs::path folder = fs::path(checkpoint).parent_path();
-  const std::string config = (folder / "config.json").string(), processor = (folder / "preprocessor_config.json").string();
+  const std::string config = (folder / "config.json").string(),
+                    processor = (folder / "preprocessor_config.json").string();
   if (const auto document = read_json(config)) {
     const Members top(*document, Place{&config, ""});
     // transformers' wrapper of timm's models keeps timm's names, and says what timm's config.json does.
-    const bool timm = top.find("architecture") != nullptr, transformers = top.find("model_type") != nullptr && !(timm && top.text("model_type") == "timm_wrapper");
+    const bool timm = top.find("architecture") != nullptr,
+               transformers =
+                   top.find("model_type") != nullptr && !(timm && top.text("model_type") == "timm_wrapper");
     if (transformers) read_transformers(top, out);
     if (timm && !transformers) read_timm(top, config, out);
     if (transformers || timm) {
       out.config = config;
     } else {
-      log_warning(config + " names neither a model_type (transformers) nor an architecture (timm): it is not used");
+      log_warning(config +
+                  " names neither a model_type (transformers) nor an architecture (timm): it is not used");
     }
   }
   if (const auto document = read_json(processor)) {
@@ -296,7 +333,8 @@ Companion read_companion(const std::string& checkpoint) {
 }
 
 PreprocessSpec fitted(PreprocessSpec preprocess, int64_t image_size) {
-  if (preprocess.resize && preprocess.crop > 0) preprocess.resize = std::max<int64_t>(1, *preprocess.resize * image_size / preprocess.crop);
+  if (preprocess.resize && preprocess.crop > 0)
+    preprocess.resize = std::max<int64_t>(1, *preprocess.resize * image_size / preprocess.crop);
   preprocess.crop = image_size;
   return preprocess;
 }

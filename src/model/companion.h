@@ -1,5 +1,6 @@
 #pragma once
-// What the files beside a checkpoint say about it: config.json and preprocessor_config.json of transformers, config.json of timm.
+// What the files beside a checkpoint say about it: config.json and preprocessor_config.json of transformers,
+// config.json of timm.
 
 #include <optional>
 #include <string>
@@ -25,7 +26,8 @@ struct Companion {
   std::vector<std::string> class_names;
 };
 
-/// Reads the files beside `checkpoint`. FormatError where one is no JSON, or says something that vitrim can't do (an unknown activation or pooling).
+/// Reads the files beside `checkpoint`. FormatError where one is no JSON, or says something that vitrim can't
+/// do (an unknown activation or pooling).
 Companion read_companion(const std::string& checkpoint);
 
 /// `preprocess` for a model that takes images of `image_size`: the resize keeps its share of the crop.

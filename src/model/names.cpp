@@ -61,9 +61,11 @@ at::Tensor joined(const checkpoint::StateDict& state, const std::string& name, c
     if (parts.tensors[i].defined()) found = parts.names[i];
   }
   for (const at::Tensor& part : parts.tensors) {
-    if (!part.defined()) refuse(state, found, "stands without the other parts of " + name + "; the file is incomplete");
+    if (!part.defined())
+      refuse(state, found, "stands without the other parts of " + name + "; the file is incomplete");
     const at::Tensor& first = parts.tensors.front();
-    const bool fits = part.dim() == first.dim() && part.dim() >= 1 && part.sizes().slice(1) == first.sizes().slice(1);
+    const bool fits =
+        part.dim() == first.dim() && part.dim() >= 1 && part.sizes().slice(1) == first.sizes().slice(1);
     if (!fits || part.scalar_type() != first.scalar_type()) {
       refuse(state, found, "has another shape or dtype than the other parts of " + name);
     }
@@ -90,7 +92,8 @@ checkpoint::StateDict rename(const checkpoint::StateDict& state, std::span<const
   out.metadata = state.metadata;
   std::map<std::string, Parts> parts;
   auto add = [&](const std::string& name, const at::Tensor& tensor, const std::string& was) {
-    if (out.contains(name)) refuse(state, was, "is " + name + " under another name, and the file holds that too");
+    if (out.contains(name))
+      refuse(state, was, "is " + name + " under another name, and the file holds that too");
     out.add(name, tensor);
   };
   std::vector<std::string_view> captured;
@@ -126,7 +129,8 @@ void refuse_foreign(const checkpoint::StateDict& state, std::span<const Foreign>
 
 void fold_class_position(checkpoint::StateDict& state) {
   const at::Tensor positions = need(state, "pos_embed", 3), token = need(state, "cls_token", 3);
-  if (positions.size(1) < 2 || positions.size(2) != token.size(2)) refuse(state, "pos_embed", "its width is not the class token's");
+  if (positions.size(1) < 2 || positions.size(2) != token.size(2))
+    refuse(state, "pos_embed", "its width is not the class token's");
   state.set("cls_token", token + positions.slice(1, 0, 1));
   state.set("pos_embed", positions.slice(1, 1));
 }
@@ -139,10 +143,14 @@ Translated translate(const checkpoint::StateDict& state, const Companion& compan
 }
 
 std::string families_tried() {
-  return "ViT, DeiT and their like with timm's names (patch_embed.proj.weight, blocks.0.mlp.fc1.weight) or with transformers' "
-         "(embeddings.patch_embeddings.projection.weight, encoder.layer.0.layernorm_before.weight; of CLIP vision_model.embeddings.patch_embedding.weight), "
-         "Swin with timm's (layers.0.blocks.0.mlp.fc1.weight) or with transformers' (encoder.layers.0.blocks.0.layernorm_before.weight), and with "
-         "FLatten-Transformer's names PVT and PVTv2 (patch_embed1.proj.weight) and CSwin (stage1_conv_embed.0.weight)";
+  return "ViT, DeiT and their like with timm's names (patch_embed.proj.weight, blocks.0.mlp.fc1.weight) or "
+         "with transformers' "
+         "(embeddings.patch_embeddings.projection.weight, encoder.layer.0.layernorm_before.weight; of CLIP "
+         "vision_model.embeddings.patch_embedding.weight), "
+         "Swin with timm's (layers.0.blocks.0.mlp.fc1.weight) or with transformers' "
+         "(encoder.layers.0.blocks.0.layernorm_before.weight), and with "
+         "FLatten-Transformer's names PVT and PVTv2 (patch_embed1.proj.weight) and CSwin "
+         "(stage1_conv_embed.0.weight)";
 }
 
 }  // namespace vitrim::model

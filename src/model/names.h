@@ -1,5 +1,6 @@
 #pragma once
-// Checkpoints under foreign names: tables that say what vitrim calls each tensor, and what a table can't say. One file a naming.
+// Checkpoints under foreign names: tables that say what vitrim calls each tensor, and what a table can't say.
+// One file a naming.
 
 #include <optional>
 #include <span>
@@ -13,11 +14,12 @@
 
 namespace vitrim::model {
 
-/// Tensors whose names match `from` are called `to`. In `from` # stands for a number and * at the end for any rest; they stand for the same in
-/// `to`, in the same order. An empty `to` drops the tensor.
+/// Tensors whose names match `from` are called `to`. In `from` # stands for a number and * at the end for any
+/// rest; they stand for the same in `to`, in the same order. An empty `to` drops the tensor.
 struct NameRule {
   std::string_view from, to;
-  /// Part `part` of `parts`: the tensors that get one name are joined along their first dimension (q, k and v become qkv).
+  /// Part `part` of `parts`: the tensors that get one name are joined along their first dimension (q, k and v
+  /// become qkv).
   int part = 0, parts = 1;
 };
 
@@ -32,20 +34,22 @@ bool matches(std::string_view pattern, std::string_view name);
 /// Whether the file holds a tensor of that pattern.
 bool has_any(const checkpoint::StateDict& state, std::string_view pattern);
 
-/// The same tensors under other names, those that no rule knows under their own. `dropped` takes the names of what was left out. FormatError where
-/// parts of one tensor are missing or do not fit, or two tensors get one name.
-checkpoint::StateDict rename(const checkpoint::StateDict& state, std::span<const NameRule> rules, std::vector<std::string>& dropped);
+/// The same tensors under other names, those that no rule knows under their own. `dropped` takes the names of
+/// what was left out. FormatError where parts of one tensor are missing or do not fit, or two tensors get one
+/// name.
+checkpoint::StateDict rename(const checkpoint::StateDict& state, std::span<const NameRule> rules,
+                             std::vector<std::string>& dropped);
 /// FormatError where the file holds a tensor of the table.
 void refuse_foreign(const checkpoint::StateDict& state, std::span<const Foreign> table);
 
-/// DINOv2 with registers, as its authors and transformers have it: the position table covers the class token and the patches, registers are put in behind it.
-/// The class token's position becomes part of the token.
+/// DINOv2 with registers, as its authors and transformers have it: the position table covers the class token
+/// and the patches, registers are put in behind it. The class token's position becomes part of the token.
 void fold_class_position(checkpoint::StateDict& state);
 
 /// A checkpoint under vitrim's names.
 struct Translated {
   checkpoint::StateDict state;
-  std::string names;                 ///< whose names the file has: "timm", "transformers (ViT, DeiT, ViTMAE)", ...
+  std::string names;  ///< whose names the file has: "timm", "transformers (ViT, DeiT, ViTMAE)", ...
   std::vector<std::string> dropped;  ///< tensors that vitrim has no use for, under the file's names
   /// What transformers' models take where there is no config.json.
   double norm_eps = 1e-6;
@@ -56,14 +60,16 @@ struct Translated {
   std::optional<Pooling> pooling;  ///< where the names tell it
 };
 
-/// Tries all namings; timm's and the original authors' where no other fits. FormatError for models that can't be told in vitrim's terms.
+/// Tries all namings; timm's and the original authors' where no other fits. FormatError for models that can't
+/// be told in vitrim's terms.
 Translated translate(const checkpoint::StateDict& state, const Companion& companion);
 /// transformers' names; `out` is left alone where the file has others.
 bool translate_transformers(const checkpoint::StateDict& state, Translated& out);
 /// The names of timm's variants and of the original authors of MAE, DINOv2 and DeiT III.
 void translate_timm(const checkpoint::StateDict& state, const Companion& companion, Translated& out);
 
-/// For a message about an unknown checkpoint: the families that were looked for, each with a tensor that it would have.
+/// For a message about an unknown checkpoint: the families that were looked for, each with a tensor that it
+/// would have.
 std::string families_tried();
 
 }  // namespace vitrim::model

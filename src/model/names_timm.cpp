@@ -1,5 +1,5 @@
-// timm's names are vitrim's own. Here are the variants that timm, and the authors of MAE, DINOv2, DeiT III and EVA, have of them, and what timm's
-// other models of those names compute that vitrim can't.
+// timm's names are vitrim's own. Here are the variants that timm, and the authors of MAE, DINOv2, DeiT III
+// and EVA, have of them, and what timm's other models of those names compute that vitrim can't.
 
 #include <ATen/ATen.h>
 
@@ -31,14 +31,21 @@ constexpr NameRule kRules[] = {
 };
 
 constexpr std::string_view kRotary =
-    "turns queries and keys by their positions (rotary embeddings), which vitrim has not; take a model with absolute positions, such as a plain ViT or DINOv2";
-constexpr std::string_view kParallel = "has parallel branches in its blocks, which vitrim has not; take a ViT whose blocks have one attention and one MLP";
+    "turns queries and keys by their positions (rotary embeddings), which vitrim has not; take a model with "
+    "absolute positions, such as a plain ViT or DINOv2";
+constexpr std::string_view kParallel =
+    "has parallel branches in its blocks, which vitrim has not; take a ViT whose blocks have one attention "
+    "and one MLP";
 constexpr std::string_view kSubNorm =
-    "has norms inside its attention or MLP (sub-LN), which vitrim has not; take a model without, such as a plain ViT";
-constexpr std::string_view kRelative = "adds relative positions to its attention, which vitrim has for Swin only; take a ViT with absolute positions";
+    "has norms inside its attention or MLP (sub-LN), which vitrim has not; take a model without, such as a "
+    "plain ViT";
+constexpr std::string_view kRelative =
+    "adds relative positions to its attention, which vitrim has for Swin only; take a ViT with absolute "
+    "positions";
 
 constexpr Foreign kForeign[] = {
-    {"attn_pool.*", "pools its tokens by attention (SigLIP's 'map'), which vitrim has not; take timm's 'gap' variant of it"},
+    {"attn_pool.*",
+     "pools its tokens by attention (SigLIP's 'map'), which vitrim has not; take timm's 'gap' variant of it"},
     {"blocks.#.attn.norm.*", kSubNorm},
     {"blocks.#.attn.inner_attn_ln.*", kSubNorm},
     {"blocks.#.mlp.norm.*", kSubNorm},
@@ -54,8 +61,10 @@ constexpr Foreign kForeign[] = {
     {"blocks.#.attns.*", kParallel},
     {"blocks.#.in_proj.weight", kParallel},
     {"blocks.#.attn.logit_scale", "takes cosines in its attention, which vitrim has not; take a plain ViT"},
-    {"layers.#.blocks.#.attn.logit_scale", "is a Swin V2, whose attention takes cosines, which vitrim has not; take a Swin of the first version"},
-    {"patch_embed.backbone.*", "begins with a convolutional network (hybrid ViT), which vitrim has not; take a plain ViT"},
+    {"layers.#.blocks.#.attn.logit_scale",
+     "is a Swin V2, whose attention takes cosines, which vitrim has not; take a Swin of the first version"},
+    {"patch_embed.backbone.*",
+     "begins with a convolutional network (hybrid ViT), which vitrim has not; take a plain ViT"},
     {"absolute_pos_embed", "is a Swin with absolute positions, which vitrim has not; take one without"},
 };
 
@@ -65,8 +74,12 @@ struct Silent {
   std::string_view what;
 };
 constexpr Silent kSilent[] = {
-    {"rope", kRotary},         {"eva02", kRotary},       {"dinov3", kRotary},
-    {"lingbot", kRotary},      {"sapiens", kRotary},     {"vit_pe_", kRotary},
+    {"rope", kRotary},
+    {"eva02", kRotary},
+    {"dinov3", kRotary},
+    {"lingbot", kRotary},
+    {"sapiens", kRotary},
+    {"vit_pe_", kRotary},
     {"_rpn_", "has its norms behind the branches, which vitrim has not; take a plain ViT"},
 };
 
@@ -89,8 +102,10 @@ checkpoint::StateDict with_key_bias(const checkpoint::StateDict& state, const Co
     if (!matches("blocks.#.attn.q_bias", name)) continue;
     if (!companion.architecture.starts_with("eva_")) {
       refuse(state, name,
-             "this model (EVA or BEiT) has biases for queries and values only, and most of that kind turn queries and keys by their positions, which "
-             "vitrim has not; if it is an EVA of the first version, put timm's config.json, which says so, beside it");
+             "this model (EVA or BEiT) has biases for queries and values only, and most of that kind turn "
+             "queries and keys by their positions, which "
+             "vitrim has not; if it is an EVA of the first version, put timm's config.json, which says so, "
+             "beside it");
     }
     const std::string key = name.substr(0, name.size() - 6) + "k_bias";
     if (!out.contains(key)) out.add(key, at::zeros_like(tensor));
@@ -103,8 +118,8 @@ checkpoint::StateDict with_key_bias(const checkpoint::StateDict& state, const Co
 void translate_timm(const checkpoint::StateDict& state, const Companion& companion, Translated& out) {
   out.names = "timm";
   // Anything else has names of its own, which must stay as they are.
-  const bool vit = has_any(state, "blocks.#.norm1.weight") || has_any(state, "blocks.#.norm2.weight") || has_any(state, "blocks.#.in_proj.weight") ||
-                   has_any(state, "blocks.#.attns.*");
+  const bool vit = has_any(state, "blocks.#.norm1.weight") || has_any(state, "blocks.#.norm2.weight") ||
+                   has_any(state, "blocks.#.in_proj.weight") || has_any(state, "blocks.#.attns.*");
   refuse_foreign(state, kForeign);
   refuse_silent(state, companion);
   if (!vit) {
@@ -112,7 +127,8 @@ void translate_timm(const checkpoint::StateDict& state, const Companion& compani
     return;
   }
   if (any_missing_bias(state, "blocks.0.norm1") || any_missing_bias(state, "blocks.0.norm2")) {
-    refuse(state, "blocks.0.norm2.weight", "this model's norms have no shift (RMSNorm), which vitrim has not; take a model with LayerNorm");
+    refuse(state, "blocks.0.norm2.weight",
+           "this model's norms have no shift (RMSNorm), which vitrim has not; take a model with LayerNorm");
   }
   const bool authors = state.contains("register_tokens");
   if (authors) out.names = "DINOv2's authors";

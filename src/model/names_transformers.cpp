@@ -1,5 +1,5 @@
-// The names of Hugging Face's transformers. Files have older names than the models of transformers 5 in memory (save_pretrained turns them back); both
-// are in the tables.
+// The names of Hugging Face's transformers. Files have older names than the models of transformers 5 in
+// memory (save_pretrained turns them back); both are in the tables.
 
 #include <ATen/ATen.h>
 
@@ -13,8 +13,8 @@ namespace vitrim::model {
 namespace {
 
 // What the classes with a head put before the names of the model in them.
-constexpr std::array<std::string_view, 6> kPrefixes = {"vit.",    "deit.", "swin.", "dinov2.", "dinov2_with_registers.",
-                                                       "vision_model."};
+constexpr std::array<std::string_view, 6> kPrefixes = {
+    "vit.", "deit.", "swin.", "dinov2.", "dinov2_with_registers.", "vision_model."};
 
 constexpr NameRule kVit[] = {
     {"embeddings.cls_token", "cls_token"},
@@ -126,20 +126,25 @@ constexpr NameRule kSwin[] = {
 };
 
 constexpr std::string_view kNoRotation =
-    "turns queries and keys by their positions (rotary embeddings), which vitrim has not; take a model with absolute positions, such as DINOv2";
+    "turns queries and keys by their positions (rotary embeddings), which vitrim has not; take a model with "
+    "absolute positions, such as DINOv2";
 
 constexpr Foreign kForeign[] = {
     {"rope_embeddings.*", kNoRotation},
     {"embeddings.patch_embeddings.weight",
-     "is a DINOv3 or another whose queries and keys are turned by their positions (rotary embeddings), which vitrim has not; take DINOv2"},
-    {"encoder.layer.#.lambda_1", "is a BEiT or Data2Vec, whose attention adds relative positions, which vitrim has not; take a ViT or DeiT"},
+     "is a DINOv3 or another whose queries and keys are turned by their positions (rotary embeddings), which "
+     "vitrim has not; take DINOv2"},
+    {"encoder.layer.#.lambda_1",
+     "is a BEiT or Data2Vec, whose attention adds relative positions, which vitrim has not; take a ViT or "
+     "DeiT"},
     {"encoder.layer.#.attention.attention.relative_position_bias.*",
      "adds relative positions to its attention, which vitrim has for Swin only; take a ViT or DeiT"},
     {"encoder.layers.#.blocks.#.attention.self.logit_scale",
      "is a Swin V2, whose attention takes cosines, which vitrim has not; take a Swin of the first version"},
     {"encoder.layers.#.blocks.#.attention.logit_scale",
      "is a Swin V2, whose attention takes cosines, which vitrim has not; take a Swin of the first version"},
-    {"embeddings.patch_embeddings.backbone.*", "begins with a convolutional network (hybrid ViT), which vitrim has not; take a plain ViT"},
+    {"embeddings.patch_embeddings.backbone.*",
+     "begins with a convolutional network (hybrid ViT), which vitrim has not; take a plain ViT"},
 };
 
 // The model in it under its bare names.
@@ -155,7 +160,8 @@ checkpoint::StateDict bare(const checkpoint::StateDict& state) {
         break;
       }
     }
-    if (out.contains(rest)) refuse(state, name, "stands there twice, with and without a model's name before it");
+    if (out.contains(rest))
+      refuse(state, name, "stands there twice, with and without a model's name before it");
     out.add(std::string(rest), tensor);
   }
   return out;
@@ -164,7 +170,8 @@ checkpoint::StateDict bare(const checkpoint::StateDict& state) {
 // DeiT's second token where nothing reads it: a token that only attention sees, as a register.
 void adapt_vit(Translated& out) {
   checkpoint::StateDict& state = out.state;
-  if (!state.contains("dist_token") || !state.contains("head.weight") || state.contains("head_dist.weight")) return;
+  if (!state.contains("dist_token") || !state.contains("head.weight") || state.contains("head_dist.weight"))
+    return;
   const at::Tensor token = state.at("dist_token");
   state.erase("dist_token");
   state.add("reg_token", token);
@@ -185,7 +192,8 @@ void adapt_clip(Translated& out) {
   const bool pools_by_attention = has_any(state, "head.probe"), classifies = state.contains("head.bias");
   if (pools_by_attention && !classifies) {
     refuse(state, "head.probe",
-           "this model pools its tokens by attention (SigLIP), which vitrim has not; take one that classifies the tokens' mean, or timm's 'gap' variant");
+           "this model pools its tokens by attention (SigLIP), which vitrim has not; take one that "
+           "classifies the tokens' mean, or timm's 'gap' variant");
   }
   if (pools_by_attention) {  // SiglipForImageClassification does not use it
     std::vector<std::string> unused;
@@ -205,7 +213,8 @@ void adapt_clip(Translated& out) {
     }
   }
   // The projection into the space that text shares is a classifier without bias.
-  if (state.contains("head.weight") && !classifies) state.add("head.bias", at::zeros({need(state, "head.weight", 2).size(0)}));
+  if (state.contains("head.weight") && !classifies)
+    state.add("head.bias", at::zeros({need(state, "head.weight", 2).size(0)}));
 }
 
 // The step between stages belongs to the stage behind it.
@@ -214,7 +223,9 @@ void adapt_swin(Translated& out) {
   moved.path = out.state.path;
   moved.metadata = out.state.metadata;
   if (out.state.contains("embeddings.position_embeddings")) {
-    refuse(out.state, "embeddings.position_embeddings", "this Swin adds absolute positions, which vitrim's has not; take one without (use_absolute_embeddings)");
+    refuse(out.state, "embeddings.position_embeddings",
+           "this Swin adds absolute positions, which vitrim's has not; take one without "
+           "(use_absolute_embeddings)");
   }
   for (const auto& [name, tensor] : out.state.entries()) {
     if (!matches("layers.#.downsample.*", name)) {
@@ -222,7 +233,9 @@ void adapt_swin(Translated& out) {
       continue;
     }
     const size_t dot = name.find('.', 7);
-    moved.add("layers." + std::to_string(std::stoll(name.substr(7, std::min<size_t>(dot - 7, 6))) + 1) + name.substr(dot), tensor);
+    moved.add("layers." + std::to_string(std::stoll(name.substr(7, std::min<size_t>(dot - 7, 6))) + 1) +
+                  name.substr(dot),
+              tensor);
   }
   out.state = std::move(moved);
 }
@@ -237,11 +250,27 @@ struct Naming {
 };
 
 const Naming kNamings[] = {
-    {"transformers (ViT, DeiT, ViTMAE)", {"encoder.layer.#.layernorm_before.weight", "layers.#.layernorm_before.weight"}, kVit, 1e-12, Activation::kGelu, adapt_vit},
-    {"transformers (DINOv2)", {"encoder.layer.#.layer_scale1.lambda1", "encoder.layer.#.norm1.weight"}, kDinov2, 1e-6, Activation::kGelu, adapt_dinov2},
-    {"transformers (CLIP, SigLIP)", {"encoder.layers.#.self_attn.q_proj.weight", "encoder.layers.#.self_attn.q_proj.weight"}, kClip, 1e-5, Activation::kQuickGelu, adapt_clip},
+    {"transformers (ViT, DeiT, ViTMAE)",
+     {"encoder.layer.#.layernorm_before.weight", "layers.#.layernorm_before.weight"},
+     kVit,
+     1e-12,
+     Activation::kGelu,
+     adapt_vit},
+    {"transformers (DINOv2)",
+     {"encoder.layer.#.layer_scale1.lambda1", "encoder.layer.#.norm1.weight"},
+     kDinov2,
+     1e-6,
+     Activation::kGelu,
+     adapt_dinov2},
+    {"transformers (CLIP, SigLIP)",
+     {"encoder.layers.#.self_attn.q_proj.weight", "encoder.layers.#.self_attn.q_proj.weight"},
+     kClip,
+     1e-5,
+     Activation::kQuickGelu,
+     adapt_clip},
     {"transformers (Swin)",
-     {"encoder.layers.#.blocks.#.layernorm_before.weight", "encoder.layers.#.blocks.#.layernorm_before.weight"},
+     {"encoder.layers.#.blocks.#.layernorm_before.weight",
+      "encoder.layers.#.blocks.#.layernorm_before.weight"},
      kSwin,
      1e-5,
      Activation::kGelu,

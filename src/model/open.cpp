@@ -31,7 +31,8 @@ LoadHints completed(LoadHints hints, const Companion& companion, const Translate
   if (hints.image_size) return hints;
   if (!translated.state.contains("pos_embed")) {
     hints.image_size = companion.image_size;
-  } else if (companion.model_type.starts_with("dinov2") && companion.preprocess && companion.preprocess->crop > 0) {
+  } else if (companion.model_type.starts_with("dinov2") && companion.preprocess &&
+             companion.preprocess->crop > 0) {
     // Pretrained on larger images than its processor makes; transformers resizes the positions as it runs.
     const int64_t crop = companion.preprocess->crop, patch = companion.patch_size.value_or(1);
     if (crop % patch == 0) hints.image_size = crop;
@@ -42,38 +43,50 @@ LoadHints completed(LoadHints hints, const Companion& companion, const Translate
 void set_norm_eps(const Companion& companion, Translated& translated) {
   std::optional<double> eps = companion.norm_eps;
   if (!eps && translated.foreign) eps = translated.norm_eps;
-  const bool clip = !translated.foreign && companion.config.empty() && translated.state.contains("norm_pre.weight");
+  const bool clip =
+      !translated.foreign && companion.config.empty() && translated.state.contains("norm_pre.weight");
   if (!eps && clip) eps = 1e-5;
-  if (eps && metadata_value(translated.state, {"norm_eps", "eps"}).empty()) translated.state.metadata["norm_eps"] = number(*eps, 17);
+  if (eps && metadata_value(translated.state, {"norm_eps", "eps"}).empty())
+    translated.state.metadata["norm_eps"] = number(*eps, 17);
   if (clip) {
     log_warning(translated.state.path +
-                ": a norm before the first block says CLIP, so norms take epsilon 1e-5, and MLPs GELU; where they should take QuickGELU (OpenAI's "
+                ": a norm before the first block says CLIP, so norms take epsilon 1e-5, and MLPs GELU; where "
+                "they should take QuickGELU (OpenAI's "
                 "weights), put timm's config.json beside the file");
   }
 }
 
 [[noreturn]] void disagree(const Companion& companion, const std::string& key, int64_t said, int64_t found) {
   throw FormatError(companion.config, key,
-                    "says " + std::to_string(said) + ", but the tensors beside it say " + std::to_string(found) +
+                    "says " + std::to_string(said) + ", but the tensors beside it say " +
+                        std::to_string(found) +
                         "; it is the config.json of another model: put each into a folder of its own");
 }
 
 void check(const ModelSpec& spec, const Companion& companion) {
-  if (companion.embed_dim && *companion.embed_dim != spec.embed_dim) disagree(companion, "the width", *companion.embed_dim, spec.embed_dim);
+  if (companion.embed_dim && *companion.embed_dim != spec.embed_dim)
+    disagree(companion, "the width", *companion.embed_dim, spec.embed_dim);
   const auto depth = static_cast<int64_t>(spec.blocks.size());
-  if (companion.depth && *companion.depth != depth) disagree(companion, "num_hidden_layers", *companion.depth, depth);
-  if (companion.patch_size && *companion.patch_size != spec.patch_size) disagree(companion, "patch_size", *companion.patch_size, spec.patch_size);
+  if (companion.depth && *companion.depth != depth)
+    disagree(companion, "num_hidden_layers", *companion.depth, depth);
+  if (companion.patch_size && *companion.patch_size != spec.patch_size)
+    disagree(companion, "patch_size", *companion.patch_size, spec.patch_size);
   if (companion.num_classes && spec.num_classes > 0 && *companion.num_classes != spec.num_classes) {
     disagree(companion, "num_classes", *companion.num_classes, spec.num_classes);
   }
   const auto names = static_cast<int64_t>(companion.class_names.size());
-  if (names > 0 && spec.num_classes > 0 && names != spec.num_classes) disagree(companion, "the number of labels", names, spec.num_classes);
+  if (names > 0 && spec.num_classes > 0 && names != spec.num_classes)
+    disagree(companion, "the number of labels", names, spec.num_classes);
 }
 
 void complete(ModelSpec& spec, const Companion& companion, const Translated& translated) {
-  if (!spec.gated_mlp) spec.activation = companion.activation.value_or(translated.foreign ? translated.activation : spec.activation);
+  if (!spec.gated_mlp)
+    spec.activation =
+        companion.activation.value_or(translated.foreign ? translated.activation : spec.activation);
   const std::optional<Pooling> pooling = companion.pooling ? companion.pooling : translated.pooling;
-  if (pooling && spec.pooling != Pooling::kTokenAndAverage && (*pooling == Pooling::kAverage || spec.class_token)) spec.pooling = *pooling;
+  if (pooling && spec.pooling != Pooling::kTokenAndAverage &&
+      (*pooling == Pooling::kAverage || spec.class_token))
+    spec.pooling = *pooling;
   if (companion.preprocess) spec.preprocess = fitted(*companion.preprocess, spec.image_size[0]);
   if (spec.num_classes > 0) spec.class_names = companion.class_names;
   if (spec.name.empty()) spec.name = companion.architecture;
@@ -87,10 +100,13 @@ void resize_plainly(const ModelSpec& spec, checkpoint::StateDict& state) {
   if (patches == grid.size() || side == 0) return;
   const at::Tensor map = table.slice(1, 1).to(at::kFloat).reshape({1, side, side, -1}).permute({0, 3, 1, 2});
   const at::Tensor resized = at::upsample_bicubic2d(map, {grid.height, grid.width}, /*align_corners=*/false);
-  state.set("pos_embed", at::cat({table.slice(1, 0, 1).to(at::kFloat), resized.permute({0, 2, 3, 1}).reshape({1, grid.size(), -1})}, 1));
+  state.set("pos_embed", at::cat({table.slice(1, 0, 1).to(at::kFloat),
+                                  resized.permute({0, 2, 3, 1}).reshape({1, grid.size(), -1})},
+                                 1));
 }
 
-std::vector<std::string> told(const Companion& companion, const Translated& translated, const ModelSpec& spec) {
+std::vector<std::string> told(const Companion& companion, const Translated& translated,
+                              const ModelSpec& spec) {
   std::vector<std::string> out{"names of tensors: " + translated.names};
   if (!companion.config.empty()) {
     std::string what;
@@ -104,7 +120,8 @@ std::vector<std::string> told(const Companion& companion, const Translated& tran
     add(companion.pooling.has_value(), "pooling");
     add(!spec.class_names.empty(), "class names");
     add(companion.preprocess && companion.processor.empty(), "preprocessing");
-    out.push_back(file_name(companion.config) + ": " + (what.empty() ? "nothing that the tensors do not say" : what));
+    out.push_back(file_name(companion.config) + ": " +
+                  (what.empty() ? "nothing that the tensors do not say" : what));
   }
   if (!companion.processor.empty()) out.push_back(file_name(companion.processor) + ": preprocessing");
   if (!translated.dropped.empty()) {
@@ -112,7 +129,8 @@ std::vector<std::string> told(const Companion& companion, const Translated& tran
     const size_t shown = std::min<size_t>(translated.dropped.size(), 3);
     for (size_t i = 0; i < shown; ++i) names += (i ? ", " : "") + translated.dropped[i];
     const size_t more = translated.dropped.size() - shown;
-    out.push_back("left out: " + names + (more > 0 ? " and " + std::to_string(more) + " more tensors" : "") + ", which the image model does not read");
+    out.push_back("left out: " + names + (more > 0 ? " and " + std::to_string(more) + " more tensors" : "") +
+                  ", which the image model does not read");
   }
   return out;
 }
@@ -134,8 +152,11 @@ OpenedCheckpoint open_checkpoint(const std::string& source, const LoadHints& hin
   check(out.spec, companion);
   complete(out.spec, companion, translated);
   if (translated.foreign && companion.config.empty()) {
-    log_warning(translated.state.path + ": no config.json lies beside it, so what its tensors do not tell is taken as usual: norm epsilon " +
-                number(out.spec.norm_eps) + ", " + activation_name(out.spec.activation) + (hints.num_heads.empty() ? ", heads of 64 channels" : ""));
+    log_warning(
+        translated.state.path +
+        ": no config.json lies beside it, so what its tensors do not tell is taken as usual: norm epsilon " +
+        number(out.spec.norm_eps) + ", " + activation_name(out.spec.activation) +
+        (hints.num_heads.empty() ? ", heads of 64 channels" : ""));
   }
   if (translated.plain_positions) resize_plainly(out.spec, translated.state);
   validate(out.spec);

@@ -17,7 +17,8 @@ struct OpenedCheckpoint {
   std::vector<std::string> said;  ///< what was taken from where, for people
 };
 
-/// Reads a checkpoint and the files beside it. Tensors are not checked against the spec yet (make_model does).
+/// Reads a checkpoint and the files beside it. Tensors are not checked against the spec yet (make_model
+/// does).
 OpenedCheckpoint open_checkpoint(const std::string& source, const LoadHints& hints);
 
 }  // namespace vitrim::model

@@ -1,4 +1,5 @@
-// Checkpoints of transformers and timm: small kept ones (tests/model/foreign_models.py made them, and what those libraries answer), and broken ones.
+// Checkpoints of transformers and timm: small kept ones (tests/model/foreign_models.py made them, and what
+// those libraries answer), and broken ones.
 
 #include <array>
 #include <filesystem>
@@ -31,21 +32,29 @@ class Kept : public testing::TestWithParam<const char*> {
   std::string folder() const { return (fixtures() / GetParam()).string(); }
 };
 INSTANTIATE_TEST_SUITE_P(Foreign, Kept,
-                         testing::Values("vit", "vit_sharded", "vit_model", "vit_mae", "deit_distilled", "deit_one_head", "swin", "dinov2", "dinov2_swiglu",
-                                         "dinov2_registers", "clip_projection", "timm_dinov2_giant", "timm_clip_quickgelu", "timm_eva_giant"),
+                         testing::Values("vit", "vit_sharded", "vit_model", "vit_mae", "deit_distilled",
+                                         "deit_one_head", "swin", "dinov2", "dinov2_swiglu",
+                                         "dinov2_registers", "clip_projection", "timm_dinov2_giant",
+                                         "timm_clip_quickgelu", "timm_eva_giant"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST_P(Kept, AnswersAsTheLibraryDoes) {
   const at::NoGradGuard no_grad;
   const auto model = load_model(folder());
-  const Output out = model->forward(checkpoint::load((fixtures() / "input.safetensors").string()).at("input"));
+  const Output out =
+      model->forward(checkpoint::load((fixtures() / "input.safetensors").string()).at("input"));
   const checkpoint::StateDict expected = checkpoint::load(folder() + "/expected.safetensors");
   ASSERT_GT(expected.size(), 0u);
   for (const auto& [name, tensor] : expected.entries()) {
-    const at::Tensor& got = name == "logits" ? out.logits : name == "head" ? out.head : name == "head_dist" ? out.head_dist : out.features;
+    const at::Tensor& got = name == "logits"      ? out.logits
+                            : name == "head"      ? out.head
+                            : name == "head_dist" ? out.head_dist
+                                                  : out.features;
     ASSERT_TRUE(got.defined()) << name;
     // Sums of at most 192 products (the patches), on both sides.
-    EXPECT_LT(relative_difference(got, tensor), 2 * test::float_tolerance(192, test::operations(model->spec()), 8)) << name;
+    EXPECT_LT(relative_difference(got, tensor),
+              2 * test::float_tolerance(192, test::operations(model->spec()), 8))
+        << name;
   }
 }
 
@@ -137,7 +146,8 @@ class Broken : public testing::Test {
  protected:
   void take(const std::string& name) {
     for (const auto& entry : fs::directory_iterator(fixtures() / name)) {
-      fs::copy_file(entry.path(), temp_.file(entry.path().filename().string()), fs::copy_options::overwrite_existing);
+      fs::copy_file(entry.path(), temp_.file(entry.path().filename().string()),
+                    fs::copy_options::overwrite_existing);
     }
   }
   void replace(const std::string& file, const std::string& from, const std::string& to) {
@@ -188,7 +198,8 @@ TEST_F(Broken, ConfigsOfOtherModels) {
 
 TEST_F(Broken, ForeignTensorsThatAreMissing) {
   take("vit");
-  change([](checkpoint::StateDict& state) { state.erase("vit.encoder.layer.1.attention.attention.key.bias"); });
+  change(
+      [](checkpoint::StateDict& state) { state.erase("vit.encoder.layer.1.attention.attention.key.bias"); });
   EXPECT_TRUE(contains(refusal(), "stands without the other parts of blocks.1.attn.qkv.bias"));
   take("vit");
   change([](checkpoint::StateDict& state) { state.erase("vit.encoder.layer.1.output.dense.bias"); });
@@ -196,7 +207,9 @@ TEST_F(Broken, ForeignTensorsThatAreMissing) {
   EXPECT_TRUE(contains(message, "blocks.1.mlp.fc2.bias"));
   EXPECT_TRUE(contains(message, "the file's are those of transformers"));
   take("vit");
-  change([](checkpoint::StateDict& state) { state.set("vit.encoder.layer.0.attention.attention.value.weight", at::ones({16, 15})); });
+  change([](checkpoint::StateDict& state) {
+    state.set("vit.encoder.layer.0.attention.attention.value.weight", at::ones({16, 15}));
+  });
   EXPECT_TRUE(contains(refusal(), "has another shape or dtype than the other parts"));
   take("vit");
   change([](checkpoint::StateDict& state) { state.add("layernorm.weight", at::ones({16})); });
@@ -215,7 +228,8 @@ TEST_F(Broken, WhatVitrimHasNotIsNamedWithTheMend) {
   EXPECT_TRUE(contains(with("timm_clip_quickgelu", "attn_pool.latent"), "pools its tokens by attention"));
   EXPECT_TRUE(contains(with("timm_clip_quickgelu", "blocks.0.attn.norm.weight"), "sub-LN"));
   EXPECT_TRUE(contains(with("timm_clip_quickgelu", "rope.freqs"), "rotary"));
-  EXPECT_TRUE(contains(with("timm_clip_quickgelu", "blocks.0.attn.relative_position_bias_table"), "relative positions"));
+  EXPECT_TRUE(contains(with("timm_clip_quickgelu", "blocks.0.attn.relative_position_bias_table"),
+                       "relative positions"));
   EXPECT_TRUE(contains(with("swin", "swin.encoder.layers.0.blocks.0.attention.self.logit_scale"), "Swin V2"));
   EXPECT_TRUE(contains(with("vit", "vit.encoder.layer.0.lambda_1"), "BEiT"));
   take("clip_projection");
@@ -253,7 +267,8 @@ TEST_F(Broken, UnknownModelsSayWhatWasTried) {
   state.add("conv1.weight", at::ones({1}));
   checkpoint::save_safetensors(state, temp_.file("model.safetensors"));
   const std::string message = refusal();
-  for (const char* part : {"conv1.weight", "timm's names (patch_embed.proj.weight", "transformers'", "CSwin", "docs/checkpoints.md"}) {
+  for (const char* part : {"conv1.weight", "timm's names (patch_embed.proj.weight", "transformers'", "CSwin",
+                           "docs/checkpoints.md"}) {
     EXPECT_TRUE(contains(message, part));
   }
 }
@@ -270,14 +285,17 @@ TEST_F(Broken, ProcessorsOfEveryForm) {
   EXPECT_EQ(p.mean, (std::array<double, 3>{0, 0, 0}));
   EXPECT_EQ(p.std, (std::array<double, 3>{1, 1, 1}));
   // A number: the short side for CLIP's processor, both sides for the others'.
-  p = read(R"({"size": 48, "feature_extractor_type": "CLIPFeatureExtractor", "do_center_crop": true, "crop_size": 32})");
+  p = read(
+      R"({"size": 48, "feature_extractor_type": "CLIPFeatureExtractor", "do_center_crop": true, "crop_size": 32})");
   EXPECT_EQ(p.resize, 48);
   EXPECT_FALSE(p.squash);
-  p = read(R"({"size": 48, "feature_extractor_type": "DeiTFeatureExtractor", "do_center_crop": true, "crop_size": 32, "resample": 2})");
+  p = read(
+      R"({"size": 48, "feature_extractor_type": "DeiTFeatureExtractor", "do_center_crop": true, "crop_size": 32, "resample": 2})");
   EXPECT_TRUE(p.squash);
   EXPECT_EQ(p.interpolation, Interpolation::kBilinear);
   // Another crop than the model's images: the same share of the image.
-  p = read(R"({"size": {"shortest_edge": 256}, "do_center_crop": true, "crop_size": {"height": 224, "width": 224}})");
+  p = read(
+      R"({"size": {"shortest_edge": 256}, "do_center_crop": true, "crop_size": {"height": 224, "width": 224}})");
   EXPECT_EQ(p.resize, 256 * 32 / 224);
   EXPECT_EQ(p.crop, 32);
   // x / 127.5 - 1 is (x / 255 - 0.5) / 0.5.
@@ -291,7 +309,8 @@ class Authors : public testing::Test {
  protected:
   using Edit = std::function<void(checkpoint::StateDict&, const std::string&, const at::Tensor&)>;
   // `edit` adds what a file of the authors has for each of vitrim's tensors.
-  void expect_same(const ModelSpec& spec, const Edit& edit, const std::function<void(checkpoint::StateDict&)>& more = {}) {
+  void expect_same(const ModelSpec& spec, const Edit& edit,
+                   const std::function<void(checkpoint::StateDict&)>& more = {}) {
     const at::NoGradGuard no_grad;
     const checkpoint::StateDict own = test::lively_weights(spec, 3);
     checkpoint::StateDict theirs;
@@ -307,8 +326,9 @@ class Authors : public testing::Test {
     EXPECT_EQ(to_json(model->spec()), to_json(wanted));
     const at::Tensor images = test::colour_input(2);
     // Positions that were part of a token are added in another order.
-    EXPECT_LT(relative_difference(model->forward(images).features, make_model(spec, own)->forward(images).features),
-              test::float_tolerance(192, test::operations(spec), 8));
+    EXPECT_LT(
+        relative_difference(model->forward(images).features, make_model(spec, own)->forward(images).features),
+        test::float_tolerance(192, test::operations(spec), 8));
   }
   static std::string changed(std::string name, const std::string& from, const std::string& to) {
     const size_t at = name.find(from);
@@ -317,10 +337,13 @@ class Authors : public testing::Test {
 };
 
 TEST_F(Authors, SeparateProjections) {
-  expect_same(test::variant("layerscale_qknorm"), [](checkpoint::StateDict& out, const std::string& name, const at::Tensor& t) {
+  expect_same(test::variant("layerscale_qknorm"), [](checkpoint::StateDict& out, const std::string& name,
+                                                     const at::Tensor& t) {
     if (name.find("attn.qkv") == std::string::npos) return out.add(name, t);
     const std::vector<at::Tensor> parts = t.chunk(3);
-    for (int i = 0; i < 3; ++i) out.add(changed(name, "qkv", std::array{"q_proj", "k_proj", "v_proj"}[static_cast<size_t>(i)]), parts[static_cast<size_t>(i)]);
+    for (int i = 0; i < 3; ++i)
+      out.add(changed(name, "qkv", std::array{"q_proj", "k_proj", "v_proj"}[static_cast<size_t>(i)]),
+              parts[static_cast<size_t>(i)]);
   });
 }
 
@@ -331,7 +354,9 @@ TEST_F(Authors, GatedMlps) {
     out.add(changed(name, "fc1", "fc1_x"), t.chunk(2)[1]);
     out.add(changed(name, "fc1", "fc1_g"), t.chunk(2)[0]);
   });
-  expect_same(spec, [](checkpoint::StateDict& out, const std::string& name, const at::Tensor& t) { out.add(changed(changed(name, "fc1", "w12"), "fc2", "w3"), t); });
+  expect_same(spec, [](checkpoint::StateDict& out, const std::string& name, const at::Tensor& t) {
+    out.add(changed(changed(name, "fc1", "w12"), "fc2", "w3"), t);
+  });
 }
 
 TEST_F(Authors, RegistersBehindThePositions) {
@@ -343,7 +368,9 @@ TEST_F(Authors, RegistersBehindThePositions) {
         if (name == "pos_embed") return out.add(name, at::cat({place, t}, 1));
         out.add(changed(name, "reg_token", "register_tokens"), t);
       },
-      [](checkpoint::StateDict& out) { out.add("mask_token", at::ones({1, 32})); });
+      [](checkpoint::StateDict& out) {
+        out.add("mask_token", at::ones({1, 32}));
+      });
 }
 
 TEST_F(Authors, LayerScaleOfDeit3) {
@@ -358,7 +385,10 @@ TEST_F(Authors, MaskedAutoencoder) {
   ModelSpec spec = test::small_spec();
   spec.num_classes = 0;
   expect_same(
-      spec, [](checkpoint::StateDict& out, const std::string& name, const at::Tensor& t) { out.add("model." + name, t); },
+      spec,
+      [](checkpoint::StateDict& out, const std::string& name, const at::Tensor& t) {
+        out.add("model." + name, t);
+      },
       [](checkpoint::StateDict& out) {
         out.add("model.mask_token", at::ones({1, 1, 8}));
         out.add("model.decoder_embed.weight", at::ones({8, 32}));

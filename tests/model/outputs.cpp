@@ -1,6 +1,7 @@
-// What models answer, for tests from outside: model_outputs INPUT.safetensors MODEL OUT.safetensors [MODEL OUT.safetensors]...
-// INPUT holds `input` [B, 3, H, W]; OUT gets `features` and, where the model has them, `logits`, `head` and `head_dist`. A model that can't be read
-// gets an OUT that holds no tensor, and the reason as its metadata `error`.
+// What models answer, for tests from outside: model_outputs INPUT.safetensors MODEL OUT.safetensors [MODEL
+// OUT.safetensors]... INPUT holds `input` [B, 3, H, W]; OUT gets `features` and, where the model has them,
+// `logits`, `head` and `head_dist`. A model that can't be read gets an OUT that holds no tensor, and the
+// reason as its metadata `error`.
 
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
@@ -19,8 +20,10 @@ vitrim::checkpoint::StateDict outputs_of(const std::string& source, const at::Te
   try {
     const auto model = vitrim::model::load_model(source);
     const vitrim::model::Output answer = model->forward(input);
-    const std::pair<const char*, at::Tensor> parts[] = {
-        {"features", answer.features}, {"logits", answer.logits}, {"head", answer.head}, {"head_dist", answer.head_dist}};
+    const std::pair<const char*, at::Tensor> parts[] = {{"features", answer.features},
+                                                        {"logits", answer.logits},
+                                                        {"head", answer.head},
+                                                        {"head_dist", answer.head_dist}};
     for (const auto& [name, tensor] : parts) {
       if (tensor.defined()) out.add(name, tensor);
     }
@@ -35,9 +38,12 @@ vitrim::checkpoint::StateDict outputs_of(const std::string& source, const at::Te
 int main(int argc, char** argv) {
   const c10::InferenceMode inference;
   try {
-    if (argc < 4 || argc % 2 != 0) throw vitrim::Error("usage: model_outputs INPUT.safetensors MODEL OUT.safetensors [MODEL OUT.safetensors]...");
+    if (argc < 4 || argc % 2 != 0)
+      throw vitrim::Error(
+          "usage: model_outputs INPUT.safetensors MODEL OUT.safetensors [MODEL OUT.safetensors]...");
     const at::Tensor input = vitrim::checkpoint::load(argv[1]).at("input");
-    for (int i = 2; i < argc; i += 2) vitrim::checkpoint::save_safetensors(outputs_of(argv[i], input), argv[i + 1]);
+    for (int i = 2; i < argc; i += 2)
+      vitrim::checkpoint::save_safetensors(outputs_of(argv[i], input), argv[i + 1]);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "model_outputs: %s\n", error.what());
     return 1;
