@@ -34,20 +34,31 @@ std::string format_of(const ExportFlags& flags) {
   if (format.empty()) format = flags.output.ends_with(".safetensors") ? "safetensors" : "onnx";
   const std::string ending = format == "onnx" ? ".onnx" : ".safetensors";
   if (!nowhere && !flags.output.ends_with(ending)) {
-    throw UsageError(flags.output + ": " + (flags.format.empty() ? "let the name end in .onnx or .safetensors" : "--format " + format + " writes " + ending + " files; let the name end so"));
+    throw UsageError(flags.output + ": " +
+                     (flags.format.empty()
+                          ? "let the name end in .onnx or .safetensors"
+                          : "--format " + format + " writes " + ending + " files; let the name end so"));
   }
   return format;
 }
 
 void check(const ExportFlags& flags, const std::string& format) {
   if (format != "onnx") {
-    const char* only = flags.dynamic_batch ? "--dynamic-batch" : flags.batch > 0 ? "--batch" : !flags.classes.empty() ? "--classes" : nullptr;
-    if (only) throw UsageError(std::string(only) + " is for --format onnx; a checkpoint takes any batch and has no class names");
+    const char* only = flags.dynamic_batch      ? "--dynamic-batch"
+                       : flags.batch > 0        ? "--batch"
+                       : !flags.classes.empty() ? "--classes"
+                                                : nullptr;
+    if (only)
+      throw UsageError(std::string(only) +
+                       " is for --format onnx; a checkpoint takes any batch and has no class names");
   }
-  if (format == "timm" && flags.precision != "f32") throw UsageError("--format timm writes float32, which timm's class is built in; cast it there (model.half())");
+  if (format == "timm" && flags.precision != "f32")
+    throw UsageError(
+        "--format timm writes float32, which timm's class is built in; cast it there (model.half())");
   check_writable(flags.output);
   const std::string& json = flags.common.json;
-  if (!json.empty() && json != "-" && json != "/dev/null" && std::filesystem::weakly_canonical(json) == std::filesystem::weakly_canonical(flags.output)) {
+  if (!json.empty() && json != "-" && json != "/dev/null" &&
+      std::filesystem::weakly_canonical(json) == std::filesystem::weakly_canonical(flags.output)) {
     throw UsageError(json + " is named for two outputs; give each a file of its own");
   }
 }
@@ -62,7 +73,9 @@ std::vector<std::string> read_classes(const std::string& path, int64_t num_class
   }
   while (!names.empty() && names.back().empty()) names.pop_back();
   if (static_cast<int64_t>(names.size()) != num_classes) {
-    throw FormatError(path, "", "has " + std::to_string(names.size()) + " lines, the model " + std::to_string(num_classes) + " classes; one name a line is needed");
+    throw FormatError(path, "",
+                      "has " + std::to_string(names.size()) + " lines, the model " +
+                          std::to_string(num_classes) + " classes; one name a line is needed");
   }
   return names;
 }
@@ -81,7 +94,8 @@ void export_onnx(const ExportFlags& flags, const model::Model& model, ordered_js
   if (flags.dynamic_batch) options.batch.reset();
   if (!flags.classes.empty()) options.class_names = read_classes(flags.classes, model.spec().num_classes);
   const exporter::OnnxSummary summary = exporter::write_onnx(model, flags.output, options);
-  for (const auto& file : summary.files) result["files"].push_back({{"path", file.path}, {"bytes", file.bytes}});
+  for (const auto& file : summary.files)
+    result["files"].push_back({{"path", file.path}, {"bytes", file.bytes}});
   result["nodes"] = summary.nodes;
   result["opset"] = exporter::kOpset;
   result["inputs"] = {tensor_json(summary.input)};
@@ -97,18 +111,24 @@ void export_timm(const ExportFlags& flags, const model::Model& model, ordered_js
 
 void export_folded(const ExportFlags& flags, const model::Model& model) {
   const surgery::SpecAndWeights parts = exporter::folded(model);
-  model::save_model(*model::make_model(parts.spec, parts.weights), flags.output, flags.precision == "f16" ? at::kHalf : at::kFloat);
+  model::save_model(*model::make_model(parts.spec, parts.weights), flags.output,
+                    flags.precision == "f16" ? at::kHalf : at::kFloat);
 }
 
 void tell(const ordered_json& result, const std::string& format) {
   for (const auto& file : result["files"]) {
-    std::printf("wrote %s (%.1f MB)\n", file["path"].get<std::string>().c_str(), file["bytes"].get<double>() / 1e6);
+    std::printf("wrote %s (%.1f MB)\n", file["path"].get<std::string>().c_str(),
+                file["bytes"].get<double>() / 1e6);
   }
   if (format == "onnx") {
-    const auto text = [](const ordered_json& tensor) { return tensor["name"].get<std::string>() + " " + tensor["shape"].dump(); };
-    std::printf("opset %d, %d nodes, %s -> %s\n", result["opset"].get<int>(), result["nodes"].get<int>(), text(result["inputs"][0]).c_str(), text(result["outputs"][0]).c_str());
+    const auto text = [](const ordered_json& tensor) {
+      return tensor["name"].get<std::string>() + " " + tensor["shape"].dump();
+    };
+    std::printf("opset %d, %d nodes, %s -> %s\n", result["opset"].get<int>(), result["nodes"].get<int>(),
+                text(result["inputs"][0]).c_str(), text(result["outputs"][0]).c_str());
   } else if (format == "timm") {
-    std::printf("load it with strict=True into %s(**%s)\n", result["class"].get<std::string>().c_str(), result["arguments"].dump().c_str());
+    std::printf("load it with strict=True into %s(**%s)\n", result["class"].get<std::string>().c_str(),
+                result["arguments"].dump().c_str());
   }
 }
 
@@ -130,7 +150,8 @@ void run(const ExportFlags& flags) {
       export_folded(flags, *model);
     }
   } catch (const std::invalid_argument& error) {
-    throw Error(flags.model.model + ": " + std::string(error.what()).substr(std::string(error.what()).find("] ") + 2));
+    throw Error(flags.model.model + ": " +
+                std::string(error.what()).substr(std::string(error.what()).find("] ") + 2));
   }
   if (format != "onnx") {
     std::error_code none;
@@ -145,15 +166,27 @@ void run(const ExportFlags& flags) {
 
 void add_export(CLI::App& app, Context& context) {
   auto flags = std::make_shared<ExportFlags>();
-  CLI::App* command = app.add_subcommand("export", "write a model for other tools: ONNX, a folded checkpoint, or one that timm loads");
+  CLI::App* command = app.add_subcommand(
+      "export", "write a model for other tools: ONNX, a folded checkpoint, or one that timm loads");
   flags->model.add_to(*command);
   command->add_option("-o,--output", flags->output, "the file (.onnx or .safetensors)")->required();
-  command->add_option("--format", flags->format, "onnx, safetensors (timm's names, gains folded) or timm (dense, for timm's own class); default: by the ending")
+  command
+      ->add_option("--format", flags->format,
+                   "onnx, safetensors (timm's names, gains folded) or timm (dense, for timm's own class); "
+                   "default: by the ending")
       ->check(CLI::IsMember({"onnx", "safetensors", "timm"}));
-  command->add_option("--precision", flags->precision, "f32, or f16: weights and matrix products in float16")->check(CLI::IsMember({"f32", "f16"}))->capture_default_str();
-  auto* dynamic = command->add_flag("--dynamic-batch", flags->dynamic_batch, "onnx: any number of images at once");
-  command->add_option("--batch", flags->batch, "onnx: images at once; default: 1")->check(CLI::Range(1, 65536))->excludes(dynamic);
-  command->add_option("--classes", flags->classes, "onnx: names of the classes, one a line, for the file's metadata")->type_name("FILE");
+  command->add_option("--precision", flags->precision, "f32, or f16: weights and matrix products in float16")
+      ->check(CLI::IsMember({"f32", "f16"}))
+      ->capture_default_str();
+  auto* dynamic =
+      command->add_flag("--dynamic-batch", flags->dynamic_batch, "onnx: any number of images at once");
+  command->add_option("--batch", flags->batch, "onnx: images at once; default: 1")
+      ->check(CLI::Range(1, 65536))
+      ->excludes(dynamic);
+  command
+      ->add_option("--classes", flags->classes,
+                   "onnx: names of the classes, one a line, for the file's metadata")
+      ->type_name("FILE");
   // For tests: external data without gigabytes.
   command->add_option("--longest-file", flags->longest_file)->check(CLI::NonNegativeNumber)->group("");
   flags->common.add_to(*command, /*computes=*/false);

@@ -10,7 +10,8 @@ namespace {
 Value key_tokens(Layers& layers, const Site& site, const Value& x) {
   const int64_t ratio = site.block.sr_ratio, channels = site.block.embed_dim;
   if (ratio == 1) return x;
-  const Value reduced = layers.convolution(layers.to_planes(x, site.grid, channels), site.names + "sr", {ratio, 0, 1});
+  const Value reduced =
+      layers.convolution(layers.to_planes(x, site.grid, channels), site.names + "sr", {ratio, 0, 1});
   return layers.layer_norm(layers.from_planes(reduced, site.key_grid(), channels), site.names + "norm");
 }
 
@@ -19,24 +20,34 @@ Value key_tokens(Layers& layers, const Site& site, const Value& x) {
 Projected project(Layers& layers, const Site& site, const Value& x) {
   const int64_t qk = site.qk_width(), v = site.v_width();
   if (!layers.has(site.names + "q.weight")) {
-    const std::vector<Value> parts = layers.split({"q", "k", "v"}, layers.linear(x, site.names + "qkv"), 2, {qk, qk, v});
+    const std::vector<Value> parts =
+        layers.split({"q", "k", "v"}, layers.linear(x, site.names + "qkv"), 2, {qk, qk, v});
     return {parts[0], parts[1], parts[2]};
   }
   const Value q = layers.linear(x, site.names + "q");
-  const std::vector<Value> parts = layers.split({"k", "v"}, layers.linear(key_tokens(layers, site, x), site.names + "kv"), 2, {qk, v});
+  const std::vector<Value> parts =
+      layers.split({"k", "v"}, layers.linear(key_tokens(layers, site, x), site.names + "kv"), 2, {qk, v});
   return {q, parts[0], parts[1]};
 }
 
-Value attention(Layers& layers, const Site& site, const Value& x, const MergedStream& merged, Value* mean_keys) {
+Value attention(Layers& layers, const Site& site, const Value& x, const MergedStream& merged,
+                Value* mean_keys) {
   switch (site.block.attention) {
-    case AttentionKind::kNone: break;
-    case AttentionKind::kSoftmax: return softmax_attention(layers, site, x, merged, mean_keys);
-    case AttentionKind::kWindow: return window_attention(layers, site, x);
-    case AttentionKind::kFocusedLinear: return focused_linear_attention(layers, site, x);
-    case AttentionKind::kCrossWindow: return cross_window_attention(layers, site, x, false);
-    case AttentionKind::kCrossFocusedLinear: return cross_window_attention(layers, site, x, true);
+    case AttentionKind::kNone:
+      break;
+    case AttentionKind::kSoftmax:
+      return softmax_attention(layers, site, x, merged, mean_keys);
+    case AttentionKind::kWindow:
+      return window_attention(layers, site, x);
+    case AttentionKind::kFocusedLinear:
+      return focused_linear_attention(layers, site, x);
+    case AttentionKind::kCrossWindow:
+      return cross_window_attention(layers, site, x, false);
+    case AttentionKind::kCrossFocusedLinear:
+      return cross_window_attention(layers, site, x, true);
   }
-  throw std::invalid_argument("[exporter::write_onnx] the ONNX writer does not know attention \"" + attention_name(site.block.attention) + "\"");
+  throw std::invalid_argument("[exporter::write_onnx] the ONNX writer does not know attention \"" +
+                              attention_name(site.block.attention) + "\"");
 }
 
 }  // namespace vitrim::exporter

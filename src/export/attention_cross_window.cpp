@@ -1,5 +1,6 @@
-// CSwin: attention inside stripes, half of the heads in stripes that go down the map, half in stripes across; without stripes all heads see the whole map. Inside
-// a stripe softmax, or focused linear attention (FLatten-CSwin). A depthwise filter of v tells positions.
+// CSwin: attention inside stripes, half of the heads in stripes that go down the map, half in stripes across;
+// without stripes all heads see the whole map. Inside a stripe softmax, or focused linear attention
+// (FLatten-CSwin). A depthwise filter of v tells positions.
 
 #include "export/attention.h"
 #include "export/regions.h"
@@ -19,7 +20,8 @@ struct Branch {
 std::vector<Branch> branches(const Site& site) {
   const int64_t heads = site.block.num_heads, width = site.block.window;
   if (width == 0) return {{"attns.0", heads, site.grid}};
-  return {{"attns.0", heads / 2, {site.grid.height, width}}, {"attns.1", heads / 2, {width, site.grid.width}}};
+  return {{"attns.0", heads / 2, {site.grid.height, width}},
+          {"attns.1", heads / 2, {width, site.grid.width}}};
 }
 
 }  // namespace
@@ -30,9 +32,11 @@ Value cross_window_attention(Layers& layers, const Site& site, const Value& x, b
   const Projected p = project(layers, site, x);
   const auto shares = [&](const std::string& name, const Value& t, int64_t width) {
     if (all.size() == 1) return std::vector<Value>{t};
-    return layers.split({name + "_down", name + "_across"}, t, 2, {all[0].heads * width, all[1].heads * width});
+    return layers.split({name + "_down", name + "_across"}, t, 2,
+                        {all[0].heads * width, all[1].heads * width});
   };
-  const std::vector<Value> q = shares("q", p.q, block.qk_dim), k = shares("k", p.k, block.qk_dim), v = shares("v", p.v, block.v_dim);
+  const std::vector<Value> q = shares("q", p.q, block.qk_dim), k = shares("k", p.k, block.qk_dim),
+                           v = shares("v", p.v, block.v_dim);
   std::vector<Value> parts;
   for (size_t i = 0; i < all.size(); ++i) {
     const Branch& branch = all[i];
@@ -43,7 +47,8 @@ Value cross_window_attention(Layers& layers, const Site& site, const Value& x, b
       const Graph::Scope inner(layers.graph(), name);
       return to_windows(layers, t, site.grid, branch.stripe, branch.heads * width);
     };
-    const Value sq = stripes("q", q[i], block.qk_dim), sk = stripes("k", k[i], block.qk_dim), sv = stripes("v", v[i], block.v_dim);
+    const Value sq = stripes("q", q[i], block.qk_dim), sk = stripes("k", k[i], block.qk_dim),
+                sv = stripes("v", v[i], block.v_dim);
     Value mixed;
     if (linear) {
       FocusedMix mix;
@@ -56,16 +61,19 @@ Value cross_window_attention(Layers& layers, const Site& site, const Value& x, b
       mix.map = branch.stripe;
       mixed = focused_mix(layers, site, mix);
     } else {
-      Heads mix{unfold_heads(layers, "q_by_head", sq, branch.heads, block.qk_dim), unfold_heads(layers, "k_by_head", sk, branch.heads, block.qk_dim),
+      Heads mix{unfold_heads(layers, "q_by_head", sq, branch.heads, block.qk_dim),
+                unfold_heads(layers, "k_by_head", sk, branch.heads, block.qk_dim),
                 unfold_heads(layers, "v_by_head", sv, branch.heads, block.v_dim)};
       mix.num_heads = branch.heads;
       mix.qk_dim = block.qk_dim;
       mix.v_dim = block.v_dim;
       mixed = softmax_mix(layers, mix);
     }
-    const Value filtered = layers.convolution(layers.to_planes(sv, branch.stripe, channels), names + "get_v", {1, kPositionFilter / 2, channels});
+    const Value filtered = layers.convolution(layers.to_planes(sv, branch.stripe, channels), names + "get_v",
+                                              {1, kPositionFilter / 2, channels});
     const Value positions = layers.cast(layers.from_planes(filtered, branch.stripe, channels), mixed.type);
-    parts.push_back(from_windows(layers, layers.binary("Add", "positioned", mixed, positions), site.grid, branch.stripe, channels));
+    parts.push_back(from_windows(layers, layers.binary("Add", "positioned", mixed, positions), site.grid,
+                                 branch.stripe, channels));
   }
   return layers.concat("branches", parts, 2);
 }

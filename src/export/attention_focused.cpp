@@ -1,5 +1,6 @@
-// FLatten: focused linear attention over the whole map (PVT: with a smaller map of keys and values) or inside windows. All of it in float32: third powers and
-// quotients of small sums leave float16 behind; only the depthwise filter works in the compute type.
+// FLatten: focused linear attention over the whole map (PVT: with a smaller map of keys and values) or inside
+// windows. All of it in float32: third powers and quotients of small sums leave float16 behind; only the
+// depthwise filter works in the compute type.
 
 #include <ATen/ATen.h>
 
@@ -16,18 +17,24 @@ namespace {
 // phi, which sharpens a direction without changing its length; x [R, n, heads * width] float32.
 Value phi(Layers& layers, const std::string& name, const Value& x, const Value& scale) {
   const Graph::Scope scope(layers.graph(), name);
-  const Value f = layers.binary("Div", "scaled", layers.shifted("positive", layers.unary("Relu", "relu", x), 1e-6), scale);
-  const Value power = layers.binary("Pow", "power", f, layers.graph().scalar(static_cast<double>(layers.spec().focusing_factor), Type::kFloat));
-  const Value direction = layers.binary("Div", "direction", power, layers.reduce("ReduceL2", "power_norm", power, -1, true));
+  const Value f = layers.binary("Div", "scaled",
+                                layers.shifted("positive", layers.unary("Relu", "relu", x), 1e-6), scale);
+  const Value power =
+      layers.binary("Pow", "power", f,
+                    layers.graph().scalar(static_cast<double>(layers.spec().focusing_factor), Type::kFloat));
+  const Value direction =
+      layers.binary("Div", "direction", power, layers.reduce("ReduceL2", "power_norm", power, -1, true));
   return layers.binary("Mul", "focused", direction, layers.reduce("ReduceL2", "norm", f, -1, true));
 }
 
-// The m values of a smaller map stretched to n along the flattened tokens, linearly between the centres of equal cells. x [R, m, C].
+// The m values of a smaller map stretched to n along the flattened tokens, linearly between the centres of
+// equal cells. x [R, m, C].
 Value stretch(Layers& layers, const Value& x, int64_t m, int64_t n) {
   std::vector<int64_t> below, above;
   at::Tensor weight = at::empty({1, n, 1});
   for (int64_t i = 0; i < n; ++i) {
-    const double place = std::max(0.0, (static_cast<double>(i) + 0.5) * static_cast<double>(m) / static_cast<double>(n) - 0.5);
+    const double place =
+        std::max(0.0, (static_cast<double>(i) + 0.5) * static_cast<double>(m) / static_cast<double>(n) - 0.5);
     below.push_back(std::min(static_cast<int64_t>(place), m - 1));
     above.push_back(std::min(below.back() + 1, m - 1));
     weight[0][i][0] = place - static_cast<double>(below.back());
@@ -35,9 +42,11 @@ Value stretch(Layers& layers, const Value& x, int64_t m, int64_t n) {
   Graph& graph = layers.graph();
   const std::string size = ":" + std::to_string(m) + "to" + std::to_string(n);
   const auto take = [&](const std::string& name, const std::vector<int64_t>& rows, const at::Tensor& share) {
-    const Value places = graph.shared_tensor("stretch_" + name + size, at::tensor(rows, at::kLong), Type::kInt64);
+    const Value places =
+        graph.shared_tensor("stretch_" + name + size, at::tensor(rows, at::kLong), Type::kInt64);
     const Value value = graph.node("Gather", name, {x, places}, x.type, {{"axis", int64_t{1}}});
-    return layers.binary("Mul", name + "_share", value, graph.shared_tensor("stretch_" + name + "_share" + size, share, Type::kFloat));
+    return layers.binary("Mul", name + "_share", value,
+                         graph.shared_tensor("stretch_" + name + "_share" + size, share, Type::kFloat));
   };
   return layers.binary("Add", "stretched", take("below", below, 1 - weight), take("above", above, weight));
 }
@@ -49,9 +58,12 @@ Value filtered(Layers& layers, const Site& site, const FocusedMix& mix) {
   const Value v = mix.keys == n ? mix.v : stretch(layers, layers.to_float(mix.v), mix.keys, n);
   const Value first = layers.transpose("channels_first", v, {0, 2, 1});
   const bool own = site.block.own_filters;  // else one filter a channel serves all heads
-  const Value planes = layers.reshape("planes", first, {own ? 0 : -1, own ? channels : width, mix.map.height, mix.map.width});
-  const Value out = layers.convolution(planes, mix.names + "dwc", {1, layers.spec().filter_size / 2, own ? channels : width});
-  return layers.to_float(layers.transpose("tokens", layers.reshape("flat", out, {-1, channels, n}), {0, 2, 1}));
+  const Value planes =
+      layers.reshape("planes", first, {own ? 0 : -1, own ? channels : width, mix.map.height, mix.map.width});
+  const Value out = layers.convolution(planes, mix.names + "dwc",
+                                       {1, layers.spec().filter_size / 2, own ? channels : width});
+  return layers.to_float(
+      layers.transpose("tokens", layers.reshape("flat", out, {-1, channels, n}), {0, 2, 1}));
 }
 
 }  // namespace
@@ -59,19 +71,26 @@ Value filtered(Layers& layers, const Site& site, const FocusedMix& mix) {
 Value focused_mix(Layers& layers, const Site& site, const FocusedMix& mix) {
   Graph& graph = layers.graph();
   const int64_t heads = mix.heads, qk = site.block.qk_dim, v_dim = site.block.v_dim;
-  const Value scale = graph.tensor(mix.names + "scale.softplus", at::softplus(layers.take(mix.names + "scale")), Type::kFloat);
-  const Value k_at = layers.binary("Add", "k_positions", layers.to_float(mix.k), layers.stored(mix.names + "positional_encoding"));
-  const auto by_head = [&](const std::string& name, const Value& t, int64_t width, const std::vector<int64_t>& order) {
+  const Value scale = graph.tensor(mix.names + "scale.softplus",
+                                   at::softplus(layers.take(mix.names + "scale")), Type::kFloat);
+  const Value k_at = layers.binary("Add", "k_positions", layers.to_float(mix.k),
+                                   layers.stored(mix.names + "positional_encoding"));
+  const auto by_head = [&](const std::string& name, const Value& t, int64_t width,
+                           const std::vector<int64_t>& order) {
     return layers.transpose(name + "_heads", unfold_heads(layers, name + "_by_head", t, heads, width), order);
   };
   const Value q = by_head("q", phi(layers, "focus_q", layers.to_float(mix.q), scale), qk, {0, 2, 1, 3});
   const Value k = by_head("k", phi(layers, "focus_k", k_at, scale), qk, {0, 2, 3, 1});  // [R, heads, qk, m]
   const Value v = by_head("v", layers.to_float(mix.v), v_dim, {0, 2, 1, 3});
   const double root = 1 / std::sqrt(static_cast<double>(mix.keys));
-  const Value total = layers.shifted("total", layers.binary("MatMul", "q_mean_k", q, layers.reduce("ReduceMean", "mean_k", k, -1, true)), 1e-6);
-  const Value summary = layers.binary("MatMul", "summary", layers.scaled("k_share", k, root), layers.scaled("v_share", v, root));
+  const Value total = layers.shifted(
+      "total", layers.binary("MatMul", "q_mean_k", q, layers.reduce("ReduceMean", "mean_k", k, -1, true)),
+      1e-6);
+  const Value summary = layers.binary("MatMul", "summary", layers.scaled("k_share", k, root),
+                                      layers.scaled("v_share", v, root));
   const Value mixed = layers.binary("Div", "mixed", layers.binary("MatMul", "q_summary", q, summary), total);
-  return layers.binary("Add", "filtered", join_heads(layers, mixed, heads, v_dim), filtered(layers, site, mix));
+  return layers.binary("Add", "filtered", join_heads(layers, mixed, heads, v_dim),
+                       filtered(layers, site, mix));
 }
 
 Value focused_linear_attention(Layers& layers, const Site& site, const Value& x) {
@@ -80,7 +99,9 @@ Value focused_linear_attention(Layers& layers, const Site& site, const Value& x)
   const Projected p = project(layers, site, x);
   const auto windows = [&](const std::string& name, const Value& t, int64_t width) {
     const Graph::Scope scope(layers.graph(), name);
-    return block.window > 0 ? to_windows(layers, roll_map(layers, t, site.grid, -block.shift, width), site.grid, region, width) : t;
+    return block.window > 0 ? to_windows(layers, roll_map(layers, t, site.grid, -block.shift, width),
+                                         site.grid, region, width)
+                            : t;
   };
   FocusedMix mix;
   mix.q = windows("q", p.q, site.qk_width());
@@ -91,7 +112,8 @@ Value focused_linear_attention(Layers& layers, const Site& site, const Value& x)
   mix.keys = block.window > 0 ? region.size() : site.keys();
   mix.map = region;
   const Value mixed = focused_mix(layers, site, mix);
-  return roll_map(layers, from_windows(layers, mixed, site.grid, region, site.v_width()), site.grid, block.shift, site.v_width());
+  return roll_map(layers, from_windows(layers, mixed, site.grid, region, site.v_width()), site.grid,
+                  block.shift, site.v_width());
 }
 
 }  // namespace vitrim::exporter

@@ -5,10 +5,13 @@
 
 namespace vitrim::exporter {
 
-Value softmax_attention(Layers& layers, const Site& site, const Value& x, const MergedStream& merged, Value* mean_keys) {
+Value softmax_attention(Layers& layers, const Site& site, const Value& x, const MergedStream& merged,
+                        Value* mean_keys) {
   const int64_t heads = site.block.num_heads, qk = site.block.qk_dim, v = site.block.v_dim;
   const Projected p = project(layers, site, x);
-  Heads mix{unfold_heads(layers, "q_by_head", p.q, heads, qk), unfold_heads(layers, "k_by_head", p.k, heads, qk), unfold_heads(layers, "v_by_head", p.v, heads, v)};
+  Heads mix{unfold_heads(layers, "q_by_head", p.q, heads, qk),
+            unfold_heads(layers, "k_by_head", p.k, heads, qk),
+            unfold_heads(layers, "v_by_head", p.v, heads, v)};
   if (layers.spec().qk_norm) {
     mix.q = layers.to_compute(layers.layer_norm(mix.q, site.names + "q_norm"));
     mix.k = layers.to_compute(layers.layer_norm(mix.k, site.names + "k_norm"));
@@ -18,7 +21,8 @@ Value softmax_attention(Layers& layers, const Site& site, const Value& x, const 
   mix.qk_dim = qk;
   mix.v_dim = v;
   if (merged.sizes.defined()) {  // a token that stands for several counts as several
-    mix.bias.push_back(layers.reshape("size_bias", layers.unary("Log", "log_sizes", merged.sizes), {0, 1, 1, merged.tokens}));
+    mix.bias.push_back(layers.reshape("size_bias", layers.unary("Log", "log_sizes", merged.sizes),
+                                      {0, 1, 1, merged.tokens}));
   }
   return softmax_mix(layers, mix);
 }

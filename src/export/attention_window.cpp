@@ -1,4 +1,5 @@
-// Swin: softmax inside windows that every second block shifts, with a bias for every relative position and head.
+// Swin: softmax inside windows that every second block shifts, with a bias for every relative position and
+// head.
 
 #include <ATen/ATen.h>
 
@@ -16,15 +17,19 @@ at::Tensor position_bias(const at::Tensor& table, int64_t side) {
   int64_t* row = rows.mutable_data_ptr<int64_t>();
   for (int64_t query = 0; query < n; ++query) {
     for (int64_t key = 0; key < n; ++key) {
-      const int64_t down = query / side - key / side + side - 1, across = query % side - key % side + side - 1;
+      const int64_t down = query / side - key / side + side - 1,
+                    across = query % side - key % side + side - 1;
       *row++ = down * (2 * side - 1) + across;
     }
   }
   return table.index_select(0, rows).t().reshape({1, table.size(1), n, n});
 }
 
-// Which band of a shifted map a line belongs to: what is in front of the last window, the last window's old and its wrapped lines.
-int64_t band(int64_t line, int64_t length, int64_t side, int64_t shift) { return (line >= length - side) + (line >= length - shift); }
+// Which band of a shifted map a line belongs to: what is in front of the last window, the last window's old
+// and its wrapped lines.
+int64_t band(int64_t line, int64_t length, int64_t side, int64_t shift) {
+  return (line >= length - side) + (line >= length - shift);
+}
 
 // [windows, 1, n, n]: -100 between tokens that came from opposite edges of the map.
 at::Tensor edge_mask(Grid map, int64_t side, int64_t shift) {
@@ -50,7 +55,8 @@ Value window_attention(Layers& layers, const Site& site, const Value& x) {
   const auto windows = [&](const std::string& name, const Value& t, int64_t width) {
     const Graph::Scope scope(layers.graph(), name);
     const Value rolled = roll_map(layers, t, site.grid, -block.shift, heads * width);
-    return unfold_heads(layers, "by_head", to_windows(layers, rolled, site.grid, window, heads * width), heads, width);
+    return unfold_heads(layers, "by_head", to_windows(layers, rolled, site.grid, window, heads * width),
+                        heads, width);
   };
   Heads mix{windows("q", p.q, block.qk_dim), windows("k", p.k, block.qk_dim), windows("v", p.v, block.v_dim)};
   mix.num_heads = heads;
@@ -59,13 +65,17 @@ Value window_attention(Layers& layers, const Site& site, const Value& x) {
   const std::string table = site.names + "relative_position_bias_table";
   mix.bias.push_back(layers.graph().tensor(table, position_bias(layers.take(table), side), Type::kFloat));
   if (block.shift > 0) {
-    const std::string name = "edges:" + std::to_string(site.grid.height) + "x" + std::to_string(site.grid.width) + "/" + std::to_string(side) + "+" + std::to_string(block.shift);
-    mix.region_bias = layers.graph().shared_tensor(name, edge_mask(site.grid, side, block.shift), Type::kFloat);
+    const std::string name = "edges:" + std::to_string(site.grid.height) + "x" +
+                             std::to_string(site.grid.width) + "/" + std::to_string(side) + "+" +
+                             std::to_string(block.shift);
+    mix.region_bias =
+        layers.graph().shared_tensor(name, edge_mask(site.grid, side, block.shift), Type::kFloat);
     mix.regions = site.grid.size() / window.size();
     mix.queries = mix.keys = window.size();
   }
   const Value mixed = softmax_mix(layers, mix);
-  return roll_map(layers, from_windows(layers, mixed, site.grid, window, site.v_width()), site.grid, block.shift, site.v_width());
+  return roll_map(layers, from_windows(layers, mixed, site.grid, window, site.v_width()), site.grid,
+                  block.shift, site.v_width());
 }
 
 }  // namespace vitrim::exporter

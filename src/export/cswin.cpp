@@ -10,7 +10,9 @@ class Cswin : public Family {
  public:
   Value embed(Layers& layers, const Value& pixels) const override {
     const Graph::Scope scope(layers.graph(), "stage1_conv_embed");
-    return tokens(layers, 0, layers.convolution(pixels, "stage1_conv_embed.0", {layers.spec().patch_size, 2, 1}), "stage1_conv_embed.2");
+    return tokens(layers, 0,
+                  layers.convolution(pixels, "stage1_conv_embed.0", {layers.spec().patch_size, 2, 1}),
+                  "stage1_conv_embed.2");
   }
 
   Value transition(Layers& layers, int stage, const Value& x) const override {
@@ -21,11 +23,14 @@ class Cswin : public Family {
     return tokens(layers, stage, layers.convolution(planes, name + ".conv", {2, 1, 1}), name + ".norm");
   }
 
-  Value finish(Layers& layers, const Value& x, const MergedStream&) const override { return classify_average(layers, layers.layer_norm(x, "norm"), "head"); }
+  Value finish(Layers& layers, const Value& x, const MergedStream&) const override {
+    return classify_average(layers, layers.layer_norm(x, "norm"), "head");
+  }
 
  private:
   static Value tokens(Layers& layers, int stage, const Value& planes, const std::string& norm) {
-    return layers.layer_norm(layers.from_planes(planes, layers.spec().stage_grid(stage), layers.spec().stage_dim(stage)), norm);
+    return layers.layer_norm(
+        layers.from_planes(planes, layers.spec().stage_grid(stage), layers.spec().stage_dim(stage)), norm);
   }
 };
 

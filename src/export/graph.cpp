@@ -10,15 +10,33 @@ namespace vitrim::exporter {
 namespace {
 
 // Field numbers of onnx.proto's messages.
-namespace node_field { enum { kInput = 1, kOutput = 2, kName = 3, kOp = 4, kAttribute = 5 }; }
-namespace attribute_field { enum { kName = 1, kFloat = 2, kInt = 3, kInts = 8, kType = 20 }; }
-namespace attribute_type { enum { kFloat = 1, kInt = 2, kInts = 7 }; }
-namespace graph_field { enum { kNode = 1, kName = 2, kInput = 11, kOutput = 12, kValueInfo = 13 }; }
-namespace value_field { enum { kName = 1, kType = 2 }; }
-namespace type_field { enum { kTensor = 1 }; }
-namespace tensor_type_field { enum { kElement = 1, kShape = 2 }; }
-namespace shape_field { enum { kDimension = 1 }; }
-namespace dimension_field { enum { kValue = 1, kName = 2 }; }
+namespace node_field {
+enum { kInput = 1, kOutput = 2, kName = 3, kOp = 4, kAttribute = 5 };
+}
+namespace attribute_field {
+enum { kName = 1, kFloat = 2, kInt = 3, kInts = 8, kType = 20 };
+}
+namespace attribute_type {
+enum { kFloat = 1, kInt = 2, kInts = 7 };
+}
+namespace graph_field {
+enum { kNode = 1, kName = 2, kInput = 11, kOutput = 12, kValueInfo = 13 };
+}
+namespace value_field {
+enum { kName = 1, kType = 2 };
+}
+namespace type_field {
+enum { kTensor = 1 };
+}
+namespace tensor_type_field {
+enum { kElement = 1, kShape = 2 };
+}
+namespace shape_field {
+enum { kDimension = 1 };
+}
+namespace dimension_field {
+enum { kValue = 1, kName = 2 };
+}
 
 Message attribute_message(const Attribute& attribute) {
   Message out;
@@ -26,9 +44,11 @@ Message attribute_message(const Attribute& attribute) {
   if (const auto* integer = std::get_if<int64_t>(&attribute.second)) {
     out.integer(attribute_field::kInt, *integer).integer(attribute_field::kType, attribute_type::kInt);
   } else if (const auto* number = std::get_if<double>(&attribute.second)) {
-    out.number(attribute_field::kFloat, static_cast<float>(*number)).integer(attribute_field::kType, attribute_type::kFloat);
+    out.number(attribute_field::kFloat, static_cast<float>(*number))
+        .integer(attribute_field::kType, attribute_type::kFloat);
   } else {
-    for (int64_t value : std::get<std::vector<int64_t>>(attribute.second)) out.integer(attribute_field::kInts, value);
+    for (int64_t value : std::get<std::vector<int64_t>>(attribute.second))
+      out.integer(attribute_field::kInts, value);
     out.integer(attribute_field::kType, attribute_type::kInts);
   }
   return out;
@@ -46,17 +66,24 @@ Message value_message(const Value& value, const Shape& shape) {
     dimensions.message(shape_field::kDimension, dimension);
   }
   Message tensor;
-  tensor.integer(tensor_type_field::kElement, static_cast<int64_t>(value.type)).message(tensor_type_field::kShape, dimensions);
-  return Message().text(value_field::kName, value.name).message(value_field::kType, Message().message(type_field::kTensor, tensor));
+  tensor.integer(tensor_type_field::kElement, static_cast<int64_t>(value.type))
+      .message(tensor_type_field::kShape, dimensions);
+  return Message()
+      .text(value_field::kName, value.name)
+      .message(value_field::kType, Message().message(type_field::kTensor, tensor));
 }
 
-int64_t element_bytes(Type type) { return type == Type::kHalf ? 2 : type == Type::kFloat ? 4 : type == Type::kInt64 ? 8 : 1; }
+int64_t element_bytes(Type type) {
+  return type == Type::kHalf ? 2 : type == Type::kFloat ? 4 : type == Type::kInt64 ? 8 : 1;
+}
 
 }  // namespace
 
 int64_t Initializer::bytes() const { return tensor.numel() * element_bytes(type); }
 
-Graph::Scope::Scope(Graph& graph, const std::string& name) : graph_(graph), outer_(graph.scope_.size()) { graph_.scope_ += "/" + name; }
+Graph::Scope::Scope(Graph& graph, const std::string& name) : graph_(graph), outer_(graph.scope_.size()) {
+  graph_.scope_ += "/" + name;
+}
 Graph::Scope::~Scope() { graph_.scope_.resize(outer_); }
 
 std::string Graph::unique(const std::string& label) {
@@ -88,7 +115,9 @@ void Graph::output(const std::string& name, const Value& value, const Shape& sha
   output_ = {name, shape};
 }
 
-void Graph::describe(const Value& value, const Shape& shape) { message_.message(graph_field::kValueInfo, value_message(value, shape)); }
+void Graph::describe(const Value& value, const Shape& shape) {
+  message_.message(graph_field::kValueInfo, value_message(value, shape));
+}
 
 Value Graph::tensor(const std::string& name, const at::Tensor& tensor, Type type) {
   if (!names_.insert(name).second) throw std::logic_error("[exporter::Graph] two tensors are called " + name);
@@ -113,8 +142,9 @@ Value Graph::scalar(double value, Type type) {
   return shared_tensor(text, at::scalar_tensor(value, at::kDouble), type);
 }
 
-std::vector<Value> Graph::outputs(const std::string& op, const std::vector<std::string>& labels, const std::vector<Value>& inputs, Type type,
-                               const std::vector<Attribute>& attributes) {
+std::vector<Value> Graph::outputs(const std::string& op, const std::vector<std::string>& labels,
+                                  const std::vector<Value>& inputs, Type type,
+                                  const std::vector<Attribute>& attributes) {
   Message node;
   for (const Value& input : inputs) node.text(node_field::kInput, input.name);
   std::vector<Value> out;
@@ -124,13 +154,15 @@ std::vector<Value> Graph::outputs(const std::string& op, const std::vector<std::
   }
   // Names of nodes and of values are two spaces, so a node is called as its first output.
   node.text(node_field::kName, out.front().name).text(node_field::kOp, op);
-  for (const Attribute& attribute : attributes) node.message(node_field::kAttribute, attribute_message(attribute));
+  for (const Attribute& attribute : attributes)
+    node.message(node_field::kAttribute, attribute_message(attribute));
   message_.message(graph_field::kNode, node);
   ++num_nodes_;
   return out;
 }
 
-Value Graph::node(const std::string& op, const std::string& label, const std::vector<Value>& inputs, Type type, const std::vector<Attribute>& attributes) {
+Value Graph::node(const std::string& op, const std::string& label, const std::vector<Value>& inputs,
+                  Type type, const std::vector<Attribute>& attributes) {
   return outputs(op, {label}, inputs, type, attributes).front();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-// An ONNX graph under construction: nodes, the constants they read, names that are unique and tell where a thing belongs.
+// An ONNX graph under construction: nodes, the constants they read, names that are unique and tell where a
+// thing belongs.
 
 #include <ATen/core/Tensor.h>
 
@@ -68,10 +69,12 @@ class Graph {
   Value scalar(double value, Type type);
 
   /// A node with one output; both are called `label` within the scope.
-  Value node(const std::string& op, const std::string& label, const std::vector<Value>& inputs, Type type, const std::vector<Attribute>& attributes = {});
+  Value node(const std::string& op, const std::string& label, const std::vector<Value>& inputs, Type type,
+             const std::vector<Attribute>& attributes = {});
   /// A node with several outputs of one type.
-  std::vector<Value> outputs(const std::string& op, const std::vector<std::string>& labels, const std::vector<Value>& inputs, Type type,
-                          const std::vector<Attribute>& attributes = {});
+  std::vector<Value> outputs(const std::string& op, const std::vector<std::string>& labels,
+                             const std::vector<Value>& inputs, Type type,
+                             const std::vector<Attribute>& attributes = {});
 
   int64_t num_nodes() const { return num_nodes_; }
   const std::vector<Initializer>& initializers() const { return initializers_; }

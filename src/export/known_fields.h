@@ -3,12 +3,11 @@
 
 #include <string>
 
-#include "vitrim/core/model_spec.h"
-
 namespace vitrim::exporter {
 
-/// Throws std::invalid_argument, beginning with `place`, where the spec's JSON has a key that this module was not written for: it could change what a
-/// model computes, and files would be silently wrong. A new field goes into the list once the writers follow it.
-void check_known_fields(const ModelSpec& spec, const std::string& place);
+/// Throws std::invalid_argument, beginning with `place`, where a spec's JSON (to_json) has a key that this
+/// module was not written for: it could change what a model computes, and files would be silently wrong. A
+/// new field goes into the list once the writers follow it.
+void check_known_fields(const std::string& spec_json, const std::string& place);
 
 }  // namespace vitrim::exporter

@@ -17,7 +17,9 @@ std::string last_part(const std::string& name) { return name.substr(name.rfind('
 }  // namespace
 
 Layers::Layers(const model::Model& model, const OnnxOptions& options)
-    : model_(model), batch_(options.batch.value_or(-1)), compute_(options.half ? Type::kHalf : Type::kFloat) {}
+    : model_(model),
+      batch_(options.batch.value_or(-1)),
+      compute_(options.half ? Type::kHalf : Type::kFloat) {}
 
 const at::Tensor& Layers::take(const std::string& parameter) {
   taken_.insert(parameter);
@@ -29,19 +31,25 @@ void Layers::check_all_taken() const {
   for (const model::ParameterInfo& info : model::parameter_layout(spec())) {
     if (info.used && !taken_.contains(info.name)) left += (left.empty() ? "" : ", ") + info.name;
   }
-  if (!left.empty()) throw std::invalid_argument("[exporter::write_onnx] the ONNX writer does not know what these parameters do: " + left);
+  if (!left.empty())
+    throw std::invalid_argument(
+        "[exporter::write_onnx] the ONNX writer does not know what these parameters do: " + left);
 }
 
 Value Layers::compute_tensor(const std::string& name, const at::Tensor& tensor) {
   if (compute_ == Type::kHalf && tensor.numel() > 0) {
     constexpr double kLargestHalf = 65504;
     const double largest = tensor.abs().max().item<double>();
-    if (largest > kLargestHalf) throw Error("[exporter::write_onnx] " + name + " holds " + std::to_string(largest) + ", more than float16 can; export with --precision f32");
+    if (largest > kLargestHalf)
+      throw Error("[exporter::write_onnx] " + name + " holds " + std::to_string(largest) +
+                  ", more than float16 can; export with --precision f32");
   }
   return graph_.tensor(name, tensor, compute_);
 }
 
-Value Layers::stored(const std::string& parameter) { return graph_.tensor(parameter, take(parameter), Type::kFloat); }
+Value Layers::stored(const std::string& parameter) {
+  return graph_.tensor(parameter, take(parameter), Type::kFloat);
+}
 
 Value Layers::cast(const Value& x, Type type) {
   if (x.type == type) return x;
@@ -57,45 +65,58 @@ Value Layers::transpose(const std::string& label, const Value& x, const std::vec
   return graph_.node("Transpose", label, {x}, x.type, {{"perm", order}});
 }
 
-Value Layers::slice(const std::string& label, const Value& x, int64_t axis, int64_t begin, int64_t end, int64_t step) {
-  return graph_.node("Slice", label, {x, graph_.integers({begin}), graph_.integers({end}), graph_.integers({axis}), graph_.integers({step})}, x.type);
+Value Layers::slice(const std::string& label, const Value& x, int64_t axis, int64_t begin, int64_t end,
+                    int64_t step) {
+  return graph_.node(
+      "Slice", label,
+      {x, graph_.integers({begin}), graph_.integers({end}), graph_.integers({axis}), graph_.integers({step})},
+      x.type);
 }
 
 Value Layers::concat(const std::string& label, const std::vector<Value>& parts, int64_t axis) {
-  return parts.size() == 1 ? parts.front() : graph_.node("Concat", label, parts, parts.front().type, {{"axis", axis}});
+  return parts.size() == 1 ? parts.front()
+                           : graph_.node("Concat", label, parts, parts.front().type, {{"axis", axis}});
 }
 
-std::vector<Value> Layers::split(const std::vector<std::string>& labels, const Value& x, int64_t axis, const std::vector<int64_t>& sizes) {
+std::vector<Value> Layers::split(const std::vector<std::string>& labels, const Value& x, int64_t axis,
+                                 const std::vector<int64_t>& sizes) {
   return graph_.outputs("Split", labels, {x, graph_.integers(sizes)}, x.type, {{"axis", axis}});
 }
 
-Value Layers::reduce(const std::string& op, const std::string& label, const Value& x, int64_t axis, bool keep) {
-  return graph_.node(op, label, {x}, x.type, {{"axes", std::vector<int64_t>{axis}}, {"keepdims", int64_t{keep}}});
+Value Layers::reduce(const std::string& op, const std::string& label, const Value& x, int64_t axis,
+                     bool keep) {
+  return graph_.node(op, label, {x}, x.type,
+                     {{"axes", std::vector<int64_t>{axis}}, {"keepdims", int64_t{keep}}});
 }
 
 Value Layers::linear(const Value& x, const std::string& prefix) {
   const std::string label = last_part(prefix);
   const bool bias = has(prefix + ".bias");
   const Value weight = compute_tensor(prefix + ".weight", take(prefix + ".weight").t());
-  const Value product = graph_.node("MatMul", bias ? label + "/product" : label, {to_compute(x), weight}, compute_);
-  return bias ? binary("Add", label, product, compute_tensor(prefix + ".bias", take(prefix + ".bias"))) : product;
+  const Value product =
+      graph_.node("MatMul", bias ? label + "/product" : label, {to_compute(x), weight}, compute_);
+  return bias ? binary("Add", label, product, compute_tensor(prefix + ".bias", take(prefix + ".bias")))
+              : product;
 }
 
 Value Layers::layer_norm(const Value& x, const std::string& prefix) {
   std::vector<Value> inputs = {to_float(x), stored(prefix + ".weight")};
   if (has(prefix + ".bias")) inputs.push_back(stored(prefix + ".bias"));
-  return graph_.node("LayerNormalization", last_part(prefix), inputs, Type::kFloat, {{"axis", int64_t{-1}}, {"epsilon", spec().norm_eps}});
+  return graph_.node("LayerNormalization", last_part(prefix), inputs, Type::kFloat,
+                     {{"axis", int64_t{-1}}, {"epsilon", spec().norm_eps}});
 }
 
 Value Layers::plain_norm(const std::string& label, const Value& x, int64_t width) {
   const Value ones = graph_.shared_tensor("ones:" + std::to_string(width), at::ones({width}), Type::kFloat);
-  return graph_.node("LayerNormalization", label, {x, ones}, Type::kFloat, {{"axis", int64_t{-1}}, {"epsilon", spec().norm_eps}});
+  return graph_.node("LayerNormalization", label, {x, ones}, Type::kFloat,
+                     {{"axis", int64_t{-1}}, {"epsilon", spec().norm_eps}});
 }
 
 // The five nodes that readers know as one: opset 20's Gelu would ask for newer ones.
 Value Layers::gelu(const Value& x) {
   const Graph::Scope scope(graph_, "act");
-  const Value erf = unary("Erf", "erf", binary("Div", "over_root2", x, graph_.scalar(std::sqrt(2.0), x.type)));
+  const Value erf =
+      unary("Erf", "erf", binary("Div", "over_root2", x, graph_.scalar(std::sqrt(2.0), x.type)));
   return scaled("half", binary("Mul", "times", x, shifted("plus1", erf, 1.0)), 0.5);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-// The layers of vision transformers as ONNX nodes, in a model's names and in the precision that was asked for.
+// The layers of vision transformers as ONNX nodes, in a model's names and in the precision that was asked
+// for.
 
 #include <set>
 #include <string>
@@ -33,18 +34,28 @@ class Layers {
   Value to_compute(const Value& x) { return cast(x, compute_); }
   Value cast(const Value& x, Type type);
 
-  Value binary(const std::string& op, const std::string& label, const Value& a, const Value& b) { return graph_.node(op, label, {a, b}, a.type); }
-  Value unary(const std::string& op, const std::string& label, const Value& x) { return graph_.node(op, label, {x}, x.type); }
+  Value binary(const std::string& op, const std::string& label, const Value& a, const Value& b) {
+    return graph_.node(op, label, {a, b}, a.type);
+  }
+  Value unary(const std::string& op, const std::string& label, const Value& x) {
+    return graph_.node(op, label, {x}, x.type);
+  }
   /// x times, plus a number.
-  Value scaled(const std::string& label, const Value& x, double factor) { return binary("Mul", label, x, graph_.scalar(factor, x.type)); }
-  Value shifted(const std::string& label, const Value& x, double offset) { return binary("Add", label, x, graph_.scalar(offset, x.type)); }
+  Value scaled(const std::string& label, const Value& x, double factor) {
+    return binary("Mul", label, x, graph_.scalar(factor, x.type));
+  }
+  Value shifted(const std::string& label, const Value& x, double offset) {
+    return binary("Add", label, x, graph_.scalar(offset, x.type));
+  }
 
   /// In `shape` 0 keeps a dimension, -1 is what is left.
   Value reshape(const std::string& label, const Value& x, const std::vector<int64_t>& shape);
   Value transpose(const std::string& label, const Value& x, const std::vector<int64_t>& order);
-  Value slice(const std::string& label, const Value& x, int64_t axis, int64_t begin, int64_t end, int64_t step = 1);
+  Value slice(const std::string& label, const Value& x, int64_t axis, int64_t begin, int64_t end,
+              int64_t step = 1);
   Value concat(const std::string& label, const std::vector<Value>& parts, int64_t axis);
-  std::vector<Value> split(const std::vector<std::string>& labels, const Value& x, int64_t axis, const std::vector<int64_t>& sizes);
+  std::vector<Value> split(const std::vector<std::string>& labels, const Value& x, int64_t axis,
+                           const std::vector<int64_t>& sizes);
   /// Mean, or Euclidean norm, over one axis.
   Value reduce(const std::string& op, const std::string& label, const Value& x, int64_t axis, bool keep);
 

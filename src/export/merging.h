@@ -1,5 +1,6 @@
 #pragma once
-// Token merging (ToMe) in a graph: what model/merged_tokens.h computes, with gathers and a one-hot product instead of a scatter.
+// Token merging (ToMe) in a graph: what model/merged_tokens.h computes, with gathers and a one-hot product
+// instead of a scatter.
 
 #include "export/layers.h"
 

@@ -20,18 +20,23 @@ constexpr const char* kInputName = "pixel_values";
 
 void check(const model::Model& model, const OnnxOptions& options) {
   const ModelSpec& spec = model.spec();
-  if (options.batch && *options.batch < 1) throw std::invalid_argument(kPlace + std::string("a graph takes at least one image, not ") + std::to_string(*options.batch));
-  if (options.longest_file < 0) throw std::invalid_argument(kPlace + std::string("the longest file is negative"));
+  if (options.batch && *options.batch < 1)
+    throw std::invalid_argument(kPlace + std::string("a graph takes at least one image, not ") +
+                                std::to_string(*options.batch));
+  if (options.longest_file < 0)
+    throw std::invalid_argument(kPlace + std::string("the longest file is negative"));
   if (!options.class_names.empty() && static_cast<int64_t>(options.class_names.size()) != spec.num_classes) {
-    throw std::invalid_argument(kPlace + std::to_string(options.class_names.size()) + " class names for " + std::to_string(spec.num_classes) + " classes");
+    throw std::invalid_argument(kPlace + std::to_string(options.class_names.size()) + " class names for " +
+                                std::to_string(spec.num_classes) + " classes");
   }
   for (int i = 0; i < model.num_blocks(); ++i) {
     const model::ChannelGates& gates = model.gates(i);
     if (gates.qk.defined() || gates.v.defined() || gates.mlp.defined()) {
-      throw std::invalid_argument(kPlace + std::string("block ") + std::to_string(i) + " is gated; cut the channels first");
+      throw std::invalid_argument(kPlace + std::string("block ") + std::to_string(i) +
+                                  " is gated; cut the channels first");
     }
   }
-  check_known_fields(spec, kPlace);
+  check_known_fields(to_json(spec), kPlace);
 }
 
 Value mlp(Layers& layers, int index, const Value& normed) {
@@ -44,7 +49,8 @@ Value mlp(Layers& layers, int index, const Value& normed) {
     const Graph::Scope inner(layers.graph(), "dwconv");
     const Grid grid = spec.block_grid(index);
     const Value planes = layers.to_planes(hidden, grid, block.mlp_dim);
-    hidden = layers.from_planes(layers.convolution(planes, names + "dwconv.dwconv", {1, 1, block.mlp_dim}), grid, block.mlp_dim);
+    hidden = layers.from_planes(layers.convolution(planes, names + "dwconv.dwconv", {1, 1, block.mlp_dim}),
+                                grid, block.mlp_dim);
   }
   if (spec.gated_mlp) {
     const std::vector<Value> halves = layers.split({"gate", "up"}, hidden, -1, {block.mlp_dim, block.mlp_dim});
@@ -56,7 +62,9 @@ Value mlp(Layers& layers, int index, const Value& normed) {
 // What a branch adds to the stream, float32.
 Value branch(Layers& layers, const Value& out, const std::string& gamma) {
   const Value whole = layers.to_float(out);
-  return layers.spec().layer_scale ? layers.binary("Mul", gamma.substr(gamma.size() - 9, 3), whole, layers.stored(gamma)) : whole;
+  return layers.spec().layer_scale
+             ? layers.binary("Mul", gamma.substr(gamma.size() - 9, 3), whole, layers.stored(gamma))
+             : whole;
 }
 
 Value run_block(Layers& layers, int index, const Value& x, MergedStream& merged) {
@@ -67,17 +75,21 @@ Value run_block(Layers& layers, int index, const Value& x, MergedStream& merged)
   Value y = block.stream_gain == 1 ? x : layers.scaled("gain", x, block.stream_gain);
   if (block.attention != AttentionKind::kNone) {
     const std::string projection = model::projection_name(spec, index);
-    const Site site{block, spec.block_grid(index), merged.tokens, projection.substr(0, projection.size() - 4)};
+    const Site site{block, spec.block_grid(index), merged.tokens,
+                    projection.substr(0, projection.size() - 4)};
     const Value normed = layers.layer_norm(x, prefix + "norm1");
     Value keys, out;
     {
       const Graph::Scope inner(layers.graph(), "attn");
-      out = layers.linear(attention(layers, site, normed, merged, block.merge > 0 ? &keys : nullptr), projection);
+      out = layers.linear(attention(layers, site, normed, merged, block.merge > 0 ? &keys : nullptr),
+                          projection);
     }
     y = layers.binary("Add", "after_attention", y, branch(layers, out, prefix + "ls1.gamma"));
     if (block.merge > 0) y = merge_tokens(layers, y, keys, block.merge, merged);
   }
-  const Value z = layers.binary("Add", "after_mlp", y, branch(layers, mlp(layers, index, layers.layer_norm(y, prefix + "norm2")), prefix + "ls2.gamma"));
+  const Value z = layers.binary(
+      "Add", "after_mlp", y,
+      branch(layers, mlp(layers, index, layers.layer_norm(y, prefix + "norm2")), prefix + "ls2.gamma"));
   layers.graph().describe(z, {layers.batch(), merged.tokens, block.embed_dim});
   return z;
 }
@@ -113,7 +125,8 @@ OnnxSummary write_onnx(const model::Model& model, const std::string& path, const
   const ModelSpec& spec = model.spec();
   const Family& family = family_of(spec);
   Layers layers(model, options);
-  const Value pixels = layers.graph().input(kInputName, Type::kFloat, {layers.batch(), spec.in_channels, spec.image_size[0], spec.image_size[1]});
+  const Value pixels = layers.graph().input(
+      kInputName, Type::kFloat, {layers.batch(), spec.in_channels, spec.image_size[0], spec.image_size[1]});
   Value x = family.embed(layers, pixels);
   MergedStream merged;
   merged.tokens = spec.block_tokens(0);

@@ -1,6 +1,7 @@
 #pragma once
-// Writing protobuf's wire format: fields of varints, 32-bit numbers and byte strings (protobuf.dev, "Encoding"). A few dozen lines instead of a library, which
-// could not be linked beside LibTorch's own copy (docs/export.md).
+// Writing protobuf's wire format: fields of varints, 32-bit numbers and byte strings (protobuf.dev,
+// "Encoding"). A few dozen lines instead of a library, which could not be linked beside LibTorch's own copy
+// (docs/export.md).
 
 #include <cstdint>
 #include <string>
@@ -18,7 +19,8 @@ class Message {
   /// string, bytes.
   Message& text(int field, std::string_view value);
   Message& message(int field, const Message& value) { return text(field, value.data_); }
-  /// Only the beginning of a byte string of this length; who writes the message to a file writes the bytes themselves behind it.
+  /// Only the beginning of a byte string of this length; who writes the message to a file writes the bytes
+  /// themselves behind it.
   Message& announce(int field, uint64_t bytes);
 
   const std::string& data() const { return data_; }

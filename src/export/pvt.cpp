@@ -15,11 +15,13 @@ class Pvt : public Family {
   Value transition(Layers& layers, int stage, const Value& x) const override {
     const ModelSpec& spec = layers.spec();
     const Value end = second_ ? layers.layer_norm(x, numbered("norm", stage - 1)) : x;
-    return begin_stage(layers, stage, layers.to_planes(end, spec.stage_grid(stage - 1), spec.stage_dim(stage - 1)));
+    return begin_stage(layers, stage,
+                       layers.to_planes(end, spec.stage_grid(stage - 1), spec.stage_dim(stage - 1)));
   }
 
   Value finish(Layers& layers, const Value& x, const MergedStream&) const override {
-    return classify_average(layers, second_ ? layers.layer_norm(x, numbered("norm", layers.spec().num_stages() - 1)) : x, "head");
+    return classify_average(
+        layers, second_ ? layers.layer_norm(x, numbered("norm", layers.spec().num_stages() - 1)) : x, "head");
   }
 
  private:
@@ -32,8 +34,10 @@ class Pvt : public Family {
     const int64_t stride = stage == 0 ? spec.patch_size : 2;
     const int64_t padding = !second_ ? 0 : stage == 0 ? 3 : 1;  // of overlapping kernels of 7 and 3
     const Value patches = layers.convolution(planes, name + ".proj", {stride, padding, 1});
-    const Value normed = layers.layer_norm(layers.from_planes(patches, spec.stage_grid(stage), spec.stage_dim(stage)), name + ".norm");
-    return second_ ? normed : layers.binary("Add", "positions", normed, layers.stored(numbered("pos_embed", stage)));
+    const Value normed = layers.layer_norm(
+        layers.from_planes(patches, spec.stage_grid(stage), spec.stage_dim(stage)), name + ".norm");
+    return second_ ? normed
+                   : layers.binary("Add", "positions", normed, layers.stored(numbered("pos_embed", stage)));
   }
 
   bool second_;

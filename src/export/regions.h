@@ -18,12 +18,12 @@ Value join_heads(Layers& layers, const Value& x, int64_t heads, int64_t width);
 
 /// Tensors of one softmax(q k^T / sqrt(width) + bias) v.
 struct Heads {
-  Value q, k, v;            ///< [R, n, heads, qk], [R, m, heads, qk], [R, m, heads, v]
+  Value q, k, v;  ///< [R, n, heads, qk], [R, m, heads, qk], [R, m, heads, v]
   int64_t num_heads = 0, qk_dim = 0, v_dim = 0;
   std::vector<Value> bias = {};  ///< float32, added to the scores [R, heads, n, m] one after the other
   /// Added after them, by image: [windows, 1, n, m]; regions are reshaped to [B, windows, ...] for it.
   Value region_bias = {};
-  int64_t regions = 1;      ///< of an image, where there is a region_bias
+  int64_t regions = 1;  ///< of an image, where there is a region_bias
   int64_t queries = 0, keys = 0;
 };
 /// -> [R, n, heads * v_dim] in the compute type; softmax in float32.

@@ -14,7 +14,8 @@ class Swin : public Family {
     const ModelSpec& spec = layers.spec();
     const Graph::Scope scope(layers.graph(), "patch_embed");
     const Value planes = layers.convolution(pixels, "patch_embed.proj", {spec.patch_size, 0, 1});
-    return layers.layer_norm(layers.from_planes(planes, spec.stage_grid(0), spec.embed_dim), "patch_embed.norm");
+    return layers.layer_norm(layers.from_planes(planes, spec.stage_grid(0), spec.embed_dim),
+                             "patch_embed.norm");
   }
 
   Value transition(Layers& layers, int stage, const Value& x) const override {
@@ -25,7 +26,8 @@ class Swin : public Family {
     const Graph::Scope scope(layers.graph(), name);
     // Four neighbours become one token; the lower one comes before the right one.
     const Value cut = layers.reshape("cut", x, {0, grid.height, 2, grid.width, 2, channels});
-    const Value merged = layers.reshape("merged", layers.transpose("neighbours", cut, {0, 1, 3, 4, 2, 5}), {0, grid.size(), 4 * channels});
+    const Value merged = layers.reshape("merged", layers.transpose("neighbours", cut, {0, 1, 3, 4, 2, 5}),
+                                        {0, grid.size(), 4 * channels});
     return layers.to_float(layers.linear(layers.layer_norm(merged, name + ".norm"), name + ".reduction"));
   }
 

@@ -32,7 +32,9 @@ at::Tensor pad_heads(const at::Tensor& rows, int64_t heads, int64_t to) {
   return out.flatten(0, 1);
 }
 
-at::Tensor pad_columns(const at::Tensor& matrix, int64_t heads, int64_t to) { return pad_heads(matrix.t(), heads, to).t().contiguous(); }
+at::Tensor pad_columns(const at::Tensor& matrix, int64_t heads, int64_t to) {
+  return pad_heads(matrix.t(), heads, to).t().contiguous();
+}
 
 // timm takes int(dim * ratio) hidden channels.
 double ratio_of(int64_t width, int64_t dim) {
@@ -47,7 +49,9 @@ int64_t heads_of(const ModelSpec& spec, int stage) {
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     const BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
     if (spec.position(i).stage != stage || block.attention == AttentionKind::kNone) continue;
-    if (heads != 0 && block.num_heads != heads) fail("block " + std::to_string(i) + " has " + std::to_string(block.num_heads) + " heads and others " + std::to_string(heads) + "; timm's class takes one number");
+    if (heads != 0 && block.num_heads != heads)
+      fail("block " + std::to_string(i) + " has " + std::to_string(block.num_heads) + " heads and others " +
+           std::to_string(heads) + "; timm's class takes one number");
     heads = block.num_heads;
   }
   return std::max<int64_t>(heads, 1);
@@ -61,7 +65,8 @@ int64_t mlp_width(const ModelSpec& spec, int stage) {
   return width;
 }
 
-// The window that timm gives a stage's blocks when asked for `window`, and how far it shifts every second one.
+// The window that timm gives a stage's blocks when asked for `window`, and how far it shifts every second
+// one.
 struct StageWindow {
   int64_t window = 0, shift = 0;
 };
@@ -70,18 +75,22 @@ StageWindow timm_window(Grid grid, int64_t window) {
   return smaller <= window ? StageWindow{smaller, 0} : StageWindow{window, window / 2};
 }
 
-// Whether timm gives a block its own window and shift when asked for `window`; one without attention takes any that divides its map.
+// Whether timm gives a block its own window and shift when asked for `window`; one without attention takes
+// any that divides its map.
 bool window_fits(const ModelSpec& spec, int index, int64_t window) {
   const BlockSpec& block = spec.blocks[static_cast<size_t>(index)];
   const Grid grid = spec.block_grid(index);
   const StageWindow timm = timm_window(grid, window);
-  if (block.attention == AttentionKind::kNone) return grid.height % timm.window == 0 && grid.width % timm.window == 0;
-  const bool square = timm.window == window || grid.height == grid.width;  // else timm cuts the window in one direction only
-  return square && block.window == timm.window && block.shift == (spec.position(index).index % 2 == 1 ? timm.shift : 0);
+  if (block.attention == AttentionKind::kNone)
+    return grid.height % timm.window == 0 && grid.width % timm.window == 0;
+  const bool square =
+      timm.window == window || grid.height == grid.width;  // else timm cuts the window in one direction only
+  return square && block.window == timm.window &&
+         block.shift == (spec.position(index).index % 2 == 1 ? timm.shift : 0);
 }
 
-// What timm is to be asked for, a stage each: one window for all where that gives every block its own (published models), else each stage's, and the least
-// where a stage has no attention at all.
+// What timm is to be asked for, a stage each: one window for all where that gives every block its own
+// (published models), else each stage's, and the least where a stage has no attention at all.
 std::vector<int64_t> stage_windows(const ModelSpec& spec) {
   std::vector<int64_t> windows(static_cast<size_t>(spec.num_stages()), 1);
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
@@ -96,7 +105,8 @@ std::vector<int64_t> stage_windows(const ModelSpec& spec) {
 
 void check_common(const ModelSpec& spec) {
   if (spec.family != "vit" && spec.family != "swin") {
-    fail("timm has no class for models of family " + spec.family + " under these names; it loads ViT, DeiT and Swin. Use --format safetensors or onnx");
+    fail("timm has no class for models of family " + spec.family +
+         " under these names; it loads ViT, DeiT and Swin. Use --format safetensors or onnx");
   }
   if (spec.gated_mlp || spec.activation != Activation::kGelu) fail("timm's class of this name has plain MLPs with GELU, the model has " + std::string(spec.gated_mlp ? "gated ones" : activation_name(spec.activation)) + "; use --format onnx or safetensors");
   if (spec.pooling == Pooling::kTokenAndAverage) fail("timm's class has no classifier over class token and average together; use --format onnx or safetensors");
@@ -107,31 +117,42 @@ void check_common(const ModelSpec& spec) {
     if (block.attention == AttentionKind::kNone) continue;
     const int64_t heads = block.num_heads, width = block.embed_dim / heads;
     const std::string where = "block " + std::to_string(i) + ": ";
-    if (block.embed_dim % heads != 0) fail(where + std::to_string(heads) + " heads do not divide embed_dim " + std::to_string(block.embed_dim) + ", as timm's class needs");
-    if (block.qk_dim > width || block.v_dim > width) fail(where + "heads are wider than timm's, " + std::to_string(width) + " channels");
-    if (spec.qk_norm && block.qk_dim != width) fail(where + "a q/k norm over " + std::to_string(block.qk_dim) + " channels can't be filled up to timm's " + std::to_string(width));
+    if (block.embed_dim % heads != 0)
+      fail(where + std::to_string(heads) + " heads do not divide embed_dim " +
+           std::to_string(block.embed_dim) + ", as timm's class needs");
+    if (block.qk_dim > width || block.v_dim > width)
+      fail(where + "heads are wider than timm's, " + std::to_string(width) + " channels");
+    if (spec.qk_norm && block.qk_dim != width)
+      fail(where + "a q/k norm over " + std::to_string(block.qk_dim) +
+           " channels can't be filled up to timm's " + std::to_string(width));
   }
 }
 
 void check_vit(const ModelSpec& spec) {
-  if (spec.final_norm && spec.fc_norm) fail("timm's class has a norm before the pooling or behind it, not both");
-  if (spec.distillation_token && (spec.register_tokens > 0 || !spec.embed_prefix_tokens || spec.pooling != Pooling::kToken || spec.fc_norm)) {
+  if (spec.final_norm && spec.fc_norm)
+    fail("timm's class has a norm before the pooling or behind it, not both");
+  if (spec.distillation_token && (spec.register_tokens > 0 || !spec.embed_prefix_tokens ||
+                                  spec.pooling != Pooling::kToken || spec.fc_norm)) {
     fail("timm's distilled class knows no registers, fc_norm or average pooling");
   }
 }
 
 void check_swin(const ModelSpec& spec) {
   for (int stage = 1; stage < spec.num_stages(); ++stage) {
-    if (spec.stage_dim(stage) != 2 * spec.stage_dim(stage - 1)) fail("stage " + std::to_string(stage) + " is not twice as wide as the one before, as timm's class needs");
+    if (spec.stage_dim(stage) != 2 * spec.stage_dim(stage - 1))
+      fail("stage " + std::to_string(stage) +
+           " is not twice as wide as the one before, as timm's class needs");
   }
   if (spec.layer_scale) fail("timm's Swin has no LayerScale");
   const std::vector<int64_t> windows = stage_windows(spec);
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     const BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
     if (block.attention == AttentionKind::kNone) continue;
-    if (block.attention != AttentionKind::kWindow) fail("block " + std::to_string(i) + ": timm's Swin knows window attention only");
+    if (block.attention != AttentionKind::kWindow)
+      fail("block " + std::to_string(i) + ": timm's Swin knows window attention only");
     if (!window_fits(spec, i, windows[static_cast<size_t>(spec.position(i).stage)])) {
-      fail("block " + std::to_string(i) + " has window " + std::to_string(block.window) + " and shift " + std::to_string(block.shift) + ", which timm's class can't be asked for");
+      fail("block " + std::to_string(i) + " has window " + std::to_string(block.window) + " and shift " +
+           std::to_string(block.shift) + ", which timm's class can't be asked for");
     }
   }
 }
@@ -157,9 +178,11 @@ ModelSpec dense_spec(const ModelSpec& spec) {
   return out;
 }
 
-// What a parameter of an attention that does nothing holds: norms as they begin, all else zero, so that nothing reaches the stream.
+// What a parameter of an attention that does nothing holds: norms as they begin, all else zero, so that
+// nothing reaches the stream.
 at::Tensor idle(const model::ParameterInfo& info) {
-  const bool one = (info.shape.size() == 1 && info.name.ends_with(".weight")) || info.name.ends_with(".gamma");
+  const bool one =
+      (info.shape.size() == 1 && info.name.ends_with(".weight")) || info.name.ends_with(".gamma");
   return one ? at::ones(info.shape) : at::zeros(info.shape);
 }
 
@@ -167,20 +190,25 @@ at::Tensor filled(const model::ParameterInfo& info, const at::Tensor& old, const
   const int64_t heads = block.num_heads, width = heads > 0 ? block.embed_dim / heads : 0;
   const std::string& name = info.name;
   if (name.ends_with("attn.qkv.weight") || name.ends_with("attn.qkv.bias")) {
-    const std::vector<at::Tensor> parts = old.split_with_sizes({heads * block.qk_dim, heads * block.qk_dim, heads * block.v_dim});
-    // timm divides scores by the root of the filled width. A q norm sees unscaled queries, but there widths are equal.
+    const std::vector<at::Tensor> parts =
+        old.split_with_sizes({heads * block.qk_dim, heads * block.qk_dim, heads * block.v_dim});
+    // timm divides scores by the root of the filled width. A q norm sees unscaled queries, but there widths
+    // are equal.
     const double scale = std::sqrt(static_cast<double>(width) / static_cast<double>(block.qk_dim));
     const at::Tensor q = scale == 1 ? parts[0] : (parts[0].to(at::kDouble) * scale).to(old.scalar_type());
-    return at::cat({pad_heads(q, heads, width), pad_heads(parts[1], heads, width), pad_heads(parts[2], heads, width)});
+    return at::cat(
+        {pad_heads(q, heads, width), pad_heads(parts[1], heads, width), pad_heads(parts[2], heads, width)});
   }
   if (name.ends_with("attn.proj.weight")) return pad_columns(old, heads, width);
-  if (name.ends_with("mlp.fc1.weight") || name.ends_with("mlp.fc1.bias")) return pad_heads(old, 1, info.shape[0]);
+  if (name.ends_with("mlp.fc1.weight") || name.ends_with("mlp.fc1.bias"))
+    return pad_heads(old, 1, info.shape[0]);
   if (name.ends_with("mlp.fc2.weight")) return pad_columns(old, 1, info.shape[1]);
   return old;
 }
 
 ordered_json common_arguments(const ModelSpec& spec) {
-  return {{"img_size", spec.image_size}, {"patch_size", spec.patch_size}, {"in_chans", spec.in_channels}, {"num_classes", spec.num_classes}, {"embed_dim", spec.embed_dim}, {"qkv_bias", spec.qkv_bias}};
+  return {{"img_size", spec.image_size},     {"patch_size", spec.patch_size}, {"in_chans", spec.in_channels},
+          {"num_classes", spec.num_classes}, {"embed_dim", spec.embed_dim},   {"qkv_bias", spec.qkv_bias}};
 }
 
 ordered_json vit_arguments(const ModelSpec& spec) {
@@ -215,7 +243,8 @@ ordered_json swin_arguments(const ModelSpec& spec, const std::vector<int64_t>& w
   }
   out["depths"] = depths;
   out["num_heads"] = heads;
-  const bool alike = std::all_of(windows.begin(), windows.end(), [&](int64_t window) { return window == windows.front(); });
+  const bool alike =
+      std::all_of(windows.begin(), windows.end(), [&](int64_t window) { return window == windows.front(); });
   if (alike) {
     out["window_size"] = windows.front();
   } else {  // in pairs: two numbers would be read as one window's height and width
@@ -228,12 +257,12 @@ ordered_json swin_arguments(const ModelSpec& spec, const std::vector<int64_t>& w
 }  // namespace
 
 surgery::SpecAndWeights folded(const model::Model& model) {
-  check_known_fields(model.spec(), "[exporter::folded] ");
+  check_known_fields(to_json(model.spec()), "[exporter::folded] ");
   return surgery::fold_stream_gains({model.spec(), model.parameters()});
 }
 
 TimmModel timm_model(const model::Model& model) {
-  check_known_fields(model.spec(), kPlace);
+  check_known_fields(to_json(model.spec()), kPlace);
   const ModelSpec& compressed = model.spec();
   const bool vit = compressed.family == "vit";
   check_common(compressed);
@@ -249,19 +278,26 @@ TimmModel timm_model(const model::Model& model) {
   const ModelSpec& spec = out.dense.spec;
   for (const model::ParameterInfo& info : model::parameter_layout(spec)) {
     const bool kept = parts.weights.contains(info.name);
-    if (!kept && (info.part != model::Part::kAttention || parts.spec.blocks[static_cast<size_t>(info.block)].attention != AttentionKind::kNone)) {
+    if (!kept && (info.part != model::Part::kAttention ||
+                  parts.spec.blocks[static_cast<size_t>(info.block)].attention != AttentionKind::kNone)) {
       throw std::logic_error(kPlace + info.name + " has no weights to come from");
     }
-    const at::Tensor value = !kept ? idle(info) : info.block < 0 ? parts.weights.at(info.name) : filled(info, parts.weights.at(info.name), parts.spec.blocks[static_cast<size_t>(info.block)]);
+    const at::Tensor value = !kept            ? idle(info)
+                             : info.block < 0 ? parts.weights.at(info.name)
+                                              : filled(info, parts.weights.at(info.name),
+                                                       parts.spec.blocks[static_cast<size_t>(info.block)]);
     out.dense.weights.add(info.name, value);
   }
-  out.class_name = !vit ? "timm.models.swin_transformer.SwinTransformer" : spec.distillation_token ? "timm.models.deit.VisionTransformerDistilled" : "timm.models.vision_transformer.VisionTransformer";
+  out.class_name = !vit                      ? "timm.models.swin_transformer.SwinTransformer"
+                   : spec.distillation_token ? "timm.models.deit.VisionTransformerDistilled"
+                                             : "timm.models.vision_transformer.VisionTransformer";
   out.arguments = (vit ? vit_arguments(spec) : swin_arguments(spec, stage_windows(compressed))).dump();
   auto& metadata = out.dense.weights.metadata;
   metadata["format"] = "pt";
   metadata["timm.class"] = out.class_name;
   metadata["timm.arguments"] = out.arguments;
-  if (spec.norm_eps != (vit ? kVitEps : kSwinEps)) metadata["timm.norm_eps"] = ordered_json(spec.norm_eps).dump();
+  if (spec.norm_eps != (vit ? kVitEps : kSwinEps))
+    metadata["timm.norm_eps"] = ordered_json(spec.norm_eps).dump();
   metadata[kSpecMetadataKey] = to_json(spec);
   return out;
 }

@@ -26,7 +26,8 @@ class Vit : public Family {
     if (spec.prefix_tokens() > 0) {
       const Value shape = batch_shape(layers, pixels);
       for (const char* token : {"cls_token", "dist_token", "reg_token"}) {
-        if (layers.has(token)) parts.push_back(graph.node("Expand", token, {layers.stored(token), shape}, Type::kFloat));
+        if (layers.has(token))
+          parts.push_back(graph.node("Expand", token, {layers.stored(token), shape}, Type::kFloat));
       }
     }
     parts.push_back(patches);
@@ -45,7 +46,8 @@ class Vit : public Family {
     if (spec.fc_norm) features = layers.layer_norm(features, "fc_norm");
     const Value logits = classify(layers, features, "head");
     if (spec.num_classes == 0 || !spec.distillation_token) return logits;
-    const Value second = layers.to_float(layers.linear(token(layers, "distillation_token", normed, 1), "head_dist"));
+    const Value second =
+        layers.to_float(layers.linear(token(layers, "distillation_token", normed, 1), "head_dist"));
     return layers.scaled("mean_of_heads", layers.binary("Add", "both_heads", logits, second), 0.5);
   }
 
@@ -54,11 +56,14 @@ class Vit : public Family {
   static Value batch_shape(Layers& layers, const Value& pixels) {
     Graph& graph = layers.graph();
     if (layers.batch() >= 0) return graph.integers({layers.batch(), 1, 1});
-    const Value size = graph.node("Shape", "batch", {pixels}, Type::kInt64, {{"start", int64_t{0}}, {"end", int64_t{1}}});
-    return graph.node("Concat", "batch_shape", {size, graph.integers({1, 1})}, Type::kInt64, {{"axis", int64_t{0}}});
+    const Value size =
+        graph.node("Shape", "batch", {pixels}, Type::kInt64, {{"start", int64_t{0}}, {"end", int64_t{1}}});
+    return graph.node("Concat", "batch_shape", {size, graph.integers({1, 1})}, Type::kInt64,
+                      {{"axis", int64_t{0}}});
   }
   static Value token(Layers& layers, const std::string& label, const Value& x, int64_t index) {
-    const Value place = layers.graph().shared_tensor("place:" + std::to_string(index), at::scalar_tensor(index, at::kLong), Type::kInt64);
+    const Value place = layers.graph().shared_tensor("place:" + std::to_string(index),
+                                                     at::scalar_tensor(index, at::kLong), Type::kInt64);
     return layers.graph().node("Gather", label, {x, place}, x.type, {{"axis", int64_t{1}}});
   }
 };

@@ -1,5 +1,6 @@
 #pragma once
-// Models of every kind that an export must carry: all variants, each also with attention removed, channels cut and tokens merged.
+// Models of every kind that an export must carry: all variants, each also with attention removed, channels
+// cut and tokens merged.
 
 #include <algorithm>
 #include <string>
@@ -25,14 +26,17 @@ inline surgery::SpecAndWeights pruned(const surgery::SpecAndWeights& model) {
     const BlockSpec& block = model.spec.blocks[static_cast<size_t>(i)];
     model::ChannelGates& gate = gates[static_cast<size_t>(i)];
     const auto kept = [&](int64_t width, int64_t less) { return std::max<int64_t>(1, width - less - i); };
-    if (model::can_prune(model.spec, i, model::ChannelGroup::kQk)) gate.qk = draw_gate(block.num_heads, block.qk_dim, kept(block.qk_dim, 3), random);
-    if (model::can_prune(model.spec, i, model::ChannelGroup::kV)) gate.v = draw_gate(block.num_heads, block.v_dim, kept(block.v_dim, 1), random);
+    if (model::can_prune(model.spec, i, model::ChannelGroup::kQk))
+      gate.qk = draw_gate(block.num_heads, block.qk_dim, kept(block.qk_dim, 3), random);
+    if (model::can_prune(model.spec, i, model::ChannelGroup::kV))
+      gate.v = draw_gate(block.num_heads, block.v_dim, kept(block.v_dim, 1), random);
     gate.mlp = draw_gate(1, block.mlp_dim, kept(block.mlp_dim, 5), random).flatten();
   }
   return surgery::cut_channels(model, gates);
 }
 
-/// Every variant dense; removed in block 1 with its gain folded or kept; pruned; removed and pruned; and ViTs merged in blocks 0 and 2.
+/// Every variant dense; removed in block 1 with its gain folded or kept; pruned; on a map wider than high;
+/// and ViTs pruned, removed and merged in blocks 0 and 2.
 inline std::vector<NamedModel> export_models() {
   std::vector<NamedModel> out;
   for (const Variant& variant : variants()) {
@@ -42,6 +46,9 @@ inline std::vector<NamedModel> export_models() {
     out.push_back({variant.name + "_removed", surgery::fold_stream_gains(removed)});
     out.push_back({variant.name + "_gain", removed});
     out.push_back({variant.name + "_pruned", pruned(dense)});
+    ModelSpec wide = variant.spec;
+    wide.image_size = {32, 64};
+    out.push_back({variant.name + "_wide", {wide, lively_weights(wide, 6)}});
     if (variant.spec.family != "vit") continue;
     surgery::SpecAndWeights merged = surgery::remove_attention(pruned(dense), {1});
     merged.spec.blocks[0].merge = 3;
@@ -56,6 +63,8 @@ inline std::vector<NamedModel> export_models() {
   return out;
 }
 
-inline std::unique_ptr<model::Model> make(const surgery::SpecAndWeights& parts) { return model::make_model(parts.spec, parts.weights); }
+inline std::unique_ptr<model::Model> make(const surgery::SpecAndWeights& parts) {
+  return model::make_model(parts.spec, parts.weights);
+}
 
 }  // namespace vitrim::test

@@ -1,4 +1,5 @@
-// What stands in an ONNX file. Whether its graph computes the right thing is for ONNX Runtime to say (onnxruntime_test.py).
+// What stands in an ONNX file. Whether its graph computes the right thing is for ONNX Runtime to say
+// (onnxruntime_test.py).
 
 #include "vitrim/export/onnx.h"
 
@@ -6,6 +7,7 @@
 
 #include "core/expect_throw.h"
 #include "core/temp_dir.h"
+#include "export/known_fields.h"
 #include "export/protobuf.h"
 #include "models.h"
 #include "protobuf_reader.h"
@@ -24,7 +26,8 @@ std::string bytes(std::initializer_list<int> values) {
   return out;
 }
 
-// The numbers are those of protobuf's own description of the format: 150 is 96 01, "testing" in field 2 is 12 07 ...
+// The numbers are those of protobuf's own description of the format: 150 is 96 01, "testing" in field 2 is 12
+// 07 ...
 TEST(Protobuf, WritesTheKnownBytes) {
   EXPECT_EQ(Message().integer(1, 150).data(), bytes({0x08, 0x96, 0x01}));
   EXPECT_EQ(Message().text(2, "testing").data(), bytes({0x12, 0x07}) + "testing");
@@ -32,14 +35,16 @@ TEST(Protobuf, WritesTheKnownBytes) {
   EXPECT_EQ(Message().integer(1, 0).data(), bytes({0x08, 0x00}));
   EXPECT_EQ(Message().integer(1, 127).data(), bytes({0x08, 0x7f}));
   EXPECT_EQ(Message().integer(1, 128).data(), bytes({0x08, 0x80, 0x01}));
-  EXPECT_EQ(Message().integer(1, -1).data(), bytes({0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01}));
+  EXPECT_EQ(Message().integer(1, -1).data(),
+            bytes({0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01}));
   EXPECT_EQ(Message().integer(16, 1).data(), bytes({0x80, 0x01, 0x01}));  // a tag of two bytes
   EXPECT_EQ(Message().number(2, 1.0f).data(), bytes({0x15, 0x00, 0x00, 0x80, 0x3f}));
   EXPECT_EQ(Message().text(1, "").data(), bytes({0x0a, 0x00}));
   EXPECT_EQ(Message().announce(9, 300).data(), bytes({0x4a, 0xac, 0x02}));
 }
 
-OnnxFile exported(const surgery::SpecAndWeights& parts, std::string& storage, const OnnxOptions& options = {}) {
+OnnxFile exported(const surgery::SpecAndWeights& parts, std::string& storage,
+                  const OnnxOptions& options = {}) {
   const TempDir folder;
   const OnnxSummary summary = write_onnx(*test::make(parts), folder.file("m.onnx"), options);
   storage = read_text_file(folder.file("m.onnx"));
@@ -61,7 +66,8 @@ const surgery::SpecAndWeights& model_of(const std::string& name) {
   throw std::out_of_range(name);
 }
 
-// Every name is defined once and before it is read, nothing is scattered, every constant is read, and every weight lies there in full.
+// Every name is defined once and before it is read, nothing is scattered, every constant is read, and every
+// weight lies there in full.
 TEST(Onnx, GraphsAreInOrder) {
   for (const test::NamedModel& model : models()) {
     for (const bool half : {false, true}) {
@@ -74,7 +80,8 @@ TEST(Onnx, GraphsAreInOrder) {
       for (const Fields& tensor : file.tensors) {
         EXPECT_TRUE(defined.insert(tensor.text(8)).second) << tensor.text(8);
         int64_t elements = 1;
-        for (int64_t size : tensor.integers.contains(1) ? tensor.integers.at(1) : std::vector<int64_t>()) elements *= size;
+        for (int64_t size : tensor.integers.contains(1) ? tensor.integers.at(1) : std::vector<int64_t>())
+          elements *= size;
         const int64_t width = tensor.integer(2) == 10 ? 2 : tensor.integer(2) == 7 ? 8 : 4;
         EXPECT_EQ(static_cast<int64_t>(tensor.text(9).size()), elements * width) << tensor.text(8);
       }
@@ -87,9 +94,11 @@ TEST(Onnx, GraphsAreInOrder) {
           EXPECT_TRUE(defined.contains(input)) << node.text(3) << " reads " << input;
           read.insert(input);
         }
-        for (const std::string& output : node.strings(2)) EXPECT_TRUE(defined.insert(output).second) << output;
+        for (const std::string& output : node.strings(2))
+          EXPECT_TRUE(defined.insert(output).second) << output;
       }
-      for (const Fields& tensor : file.tensors) EXPECT_TRUE(read.contains(tensor.text(8))) << tensor.text(8) << " is read by nobody";
+      for (const Fields& tensor : file.tensors)
+        EXPECT_TRUE(read.contains(tensor.text(8))) << tensor.text(8) << " is read by nobody";
       ASSERT_EQ(file.graph.messages(12).size(), 1u);
       EXPECT_TRUE(defined.contains(file.graph.messages(12)[0].text(1)));
     }
@@ -107,7 +116,8 @@ TEST(Onnx, SaysWhatAModelIs) {
   EXPECT_EQ(file.metadata().at("mean"), "[0.5,0.5,0.5]");
   EXPECT_EQ(file.metadata().at("image_size"), "[32,32]");
   EXPECT_EQ(file.metadata().at("class_names").substr(0, 16), R"(["class \"0\"",")");
-  // One block: softmax, two norms, four linear layers and two products of attention, all under the model's names.
+  // One block: softmax, two norms, four linear layers and two products of attention, all under the model's
+  // names.
   EXPECT_EQ(file.count("Softmax"), 4);
   EXPECT_EQ(file.count("LayerNormalization"), 9);
   EXPECT_EQ(file.count("MatMul"), 4 * 6 + 1);
@@ -115,7 +125,8 @@ TEST(Onnx, SaysWhatAModelIs) {
   EXPECT_EQ(file.count("Cast"), 0);
   std::set<std::string> names;
   for (const Fields& node : file.nodes) names.insert(node.text(3));
-  for (const char* name : {"/patch_embed/proj", "/blocks.0/norm1", "/blocks.0/attn/qkv", "/blocks.0/attn/softmax", "/blocks.3/mlp/fc2", "/norm", "/head"}) {
+  for (const char* name : {"/patch_embed/proj", "/blocks.0/norm1", "/blocks.0/attn/qkv",
+                           "/blocks.0/attn/softmax", "/blocks.3/mlp/fc2", "/norm", "/head"}) {
     EXPECT_TRUE(names.contains(name)) << name;
   }
 }
@@ -135,14 +146,18 @@ TEST(Onnx, MergingGathers) {
   EXPECT_EQ(file.count("Equal"), 2);
 }
 
-// Dimension 1 of a value's shape: field 2 (type) / 1 (tensor) / 2 (shape) / 1 (dimension), with a number in 1 or a name in 2.
-Fields first_dimension(const Fields& value) { return value.messages(2).at(0).messages(1).at(0).messages(2).at(0).messages(1).at(0); }
+// Dimension 1 of a value's shape: field 2 (type) / 1 (tensor) / 2 (shape) / 1 (dimension), with a number in 1
+// or a name in 2.
+Fields first_dimension(const Fields& value) {
+  return value.messages(2).at(0).messages(1).at(0).messages(2).at(0).messages(1).at(0);
+}
 
 TEST(Onnx, BatchIsFixedOrNamed) {
   std::string storage;
   OnnxOptions options;
   options.batch = 5;
-  EXPECT_EQ(first_dimension(exported(model_of("plain"), storage, options).graph.messages(11).at(0)).integer(1), 5);
+  EXPECT_EQ(
+      first_dimension(exported(model_of("plain"), storage, options).graph.messages(11).at(0)).integer(1), 5);
   options.batch.reset();
   const OnnxFile file = exported(model_of("plain"), storage, options);
   EXPECT_EQ(first_dimension(file.graph.messages(11).at(0)).text(2), "batch");
@@ -158,7 +173,8 @@ TEST(Onnx, LargeModelsKeepWeightsInASecondFile) {
   ASSERT_EQ(summary.files.size(), 2u);
   EXPECT_EQ(summary.files[1].path, folder.file("m.onnx.data"));
   EXPECT_EQ(folder.entries(), 2u);
-  const std::string storage = read_text_file(folder.file("m.onnx")), data = read_text_file(folder.file("m.onnx.data"));
+  const std::string storage = read_text_file(folder.file("m.onnx")),
+                    data = read_text_file(folder.file("m.onnx.data"));
   EXPECT_EQ(summary.files[0].bytes, static_cast<int64_t>(storage.size()));
   EXPECT_EQ(summary.files[1].bytes, static_cast<int64_t>(data.size()));
   const OnnxFile file(storage);
@@ -173,7 +189,9 @@ TEST(Onnx, LargeModelsKeepWeightsInASecondFile) {
     if (tensor.text(8) != "blocks.2.mlp.fc1.weight") continue;
     const at::Tensor wanted = model->parameter("blocks.2.mlp.fc1.weight").t().contiguous();
     ASSERT_EQ(std::stoull(place.at("length")), wanted.nbytes());
-    EXPECT_EQ(data.compare(std::stoul(place.at("offset")), wanted.nbytes(), static_cast<const char*>(wanted.const_data_ptr()), wanted.nbytes()), 0);
+    EXPECT_EQ(data.compare(std::stoul(place.at("offset")), wanted.nbytes(),
+                           static_cast<const char*>(wanted.const_data_ptr()), wanted.nbytes()),
+              0);
   }
   EXPECT_GE(outside, 4 * 4);
   // The other file cannot be written: then the model is not either.
@@ -183,27 +201,48 @@ TEST(Onnx, LargeModelsKeepWeightsInASecondFile) {
   EXPECT_EQ(other.entries(), 1u);
 }
 
+// A spec may come to say more than this module was written for.
+TEST(KnownFields, RefusesOthers) {
+  for (const test::NamedModel& model : models())
+    EXPECT_NO_THROW(check_known_fields(to_json(model.parts.spec), ""));
+  EXPECT_TRUE(contains(message_of<std::invalid_argument>([] {
+                         check_known_fields(R"({"family": "vit", "blocks": [], "activation": "tanh"})",
+                                            "[x] ");
+                       }),
+                       "[x] the writer does not know what \"activation\" does"));
+  EXPECT_TRUE(contains(message_of<std::invalid_argument>([] {
+                         check_known_fields(R"({"blocks": [{"mlp_dim": 3}, {"gated": true}]})", "");
+                       }),
+                       "\"gated\""));
+}
+
 TEST(Onnx, RefusesWhatItCannotWrite) {
   const TempDir folder;
   const std::string path = folder.file("m.onnx");
   const auto model = test::make(model_of("plain"));
   OnnxOptions options;
   options.batch = 0;
-  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { write_onnx(*model, path, options); }), "at least one image"));
+  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { write_onnx(*model, path, options); }),
+                       "at least one image"));
   options = {};
   options.class_names = {"cat", "dog"};
-  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { write_onnx(*model, path, options); }), "2 class names for 10 classes"));
+  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { write_onnx(*model, path, options); }),
+                       "2 class names for 10 classes"));
   options.class_names = std::vector<std::string>(10, "\xff");
-  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { write_onnx(*model, path, options); }), "UTF-8"));
+  EXPECT_TRUE(
+      contains(message_of<std::invalid_argument>([&] { write_onnx(*model, path, options); }), "UTF-8"));
   const auto gated = model->clone();
   gated->set_gates(2, {{}, {}, at::ones({64})});
-  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { write_onnx(*gated, path); }), "block 2 is gated"));
+  EXPECT_TRUE(
+      contains(message_of<std::invalid_argument>([&] { write_onnx(*gated, path); }), "block 2 is gated"));
   const auto large = model->clone();
   large->set_parameter("blocks.1.mlp.fc2.weight", at::full({32, 64}, 1e5));
   options = {};
   options.half = true;
-  EXPECT_TRUE(contains(message_of<Error>([&] { write_onnx(*large, path, options); }), "blocks.1.mlp.fc2.weight holds 100000"));
-  EXPECT_TRUE(contains(message_of<Error>([&] { write_onnx(*model, folder.file("none/m.onnx")); }), "none/m.onnx"));
+  EXPECT_TRUE(contains(message_of<Error>([&] { write_onnx(*large, path, options); }),
+                       "blocks.1.mlp.fc2.weight holds 100000"));
+  EXPECT_TRUE(
+      contains(message_of<Error>([&] { write_onnx(*model, folder.file("none/m.onnx")); }), "none/m.onnx"));
   EXPECT_EQ(folder.entries(), 0u);
 }
 

@@ -53,7 +53,7 @@ class EveryModel(unittest.TestCase):
         return os.path.join(self.folder, name)
 
     def test_all_kinds_are_there(self):
-        self.assertEqual(len(self.names), 12 * 4 + 7 + 1)
+        self.assertEqual(len(self.names), 12 * 5 + 7 + 1)
 
     def test_checker_takes_them(self):
         for name in self.names:
@@ -144,6 +144,20 @@ class Program(Case):
             self.assertEqual(file["bytes"], os.path.getsize(self.path(file["path"])))
         onnx.checker.check_model(self.path("m.onnx"), full_check=True)
         self.agrees("m.onnx")
+
+    def test_documented_lines_run(self):
+        try:
+            from PIL import Image
+        except ImportError:
+            self.skipTest("Pillow was not found, so docs/export.md's lines were not run")
+        self.run_vitrim("export", MODEL, "--dynamic-batch", "-o", "vit.onnx", "--quiet")
+        images = self.images(1)
+        pixels = np.clip((images[0].transpose(1, 2, 0) * 0.5 + 0.5) * 255, 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(self.path("photo.jpg"), format="PNG")  # the same pixels again
+        done = subprocess.run([sys.executable, "-c", references.documented("export.md", 0)], cwd=self.folder, check=True, capture_output=True, text=True)
+        spec = json.loads(session(self.path("vit.onnx")).get_modelmeta().custom_metadata_map["vitrim.spec"])["preprocess"]
+        normalised = ((pixels / 255 - spec["mean"]) / spec["std"]).transpose(2, 0, 1)[None].astype(np.float32)
+        self.assertEqual(done.stdout.split(), ["class", str(self.libvitrim(normalised).argmax())])
 
     def test_metadata(self):
         self.write("names.txt", b"".join(b"shape %d\n" % i for i in range(10)))

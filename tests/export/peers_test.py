@@ -15,6 +15,8 @@ import references  # noqa: E402
 references.peers("onnx", "onnxruntime", "openvino", "safetensors", "numpy", status=77)
 
 import json  # noqa: E402
+import shutil  # noqa: E402
+import tempfile  # noqa: E402
 import unittest  # noqa: E402
 
 import cases  # noqa: E402
@@ -54,7 +56,7 @@ def spec_of(path):
 
 def depth_and_terms(path):
     spec = spec_of(path)
-    tokens = (spec["image_size"][0] // spec["patch_size"]) ** 2
+    tokens = spec["image_size"][0] * spec["image_size"][1] // spec["patch_size"] ** 2
     widest = max(max(block["mlp_dim"], block["embed_dim"]) for block in spec["blocks"])
     return len(spec["blocks"]), max(widest, tokens, 3 * spec["patch_size"] ** 2)
 
@@ -127,7 +129,25 @@ class Exports(unittest.TestCase):
                 self.assertLess(difference, references.tolerance(terms, depth) + folding)
                 loaded += 1
         print("timm: largest relative difference:", worst)
-        self.assertGreaterEqual(loaded, 8 * 4 + 1)
+        self.assertGreaterEqual(loaded, 8 * 5 + 1)
+
+
+    def test_documented_lines_load_a_timm_file(self):
+        references.import_timm()
+        name = "plain_pruned"
+        reference = load_file(os.path.join(SMALL, name + ".reference.safetensors"))
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(os.path.join(SMALL, name + ".timm.safetensors"), os.path.join(folder, "dense.safetensors"))
+            before = os.getcwd()
+            os.chdir(folder)
+            try:
+                names = {}
+                exec(references.documented("export.md", 1), names)  # pylint: disable=exec-used
+            finally:
+                os.chdir(before)
+        with torch.no_grad():
+            got = names["model"].eval()(torch.from_numpy(reference["input"])).numpy()
+        self.assertLess(references.relative_difference(got, reference["output"]), references.tolerance(192, 4))
 
 
 @unittest.skipUnless(os.environ.get("VITRIM_GOLDEN"), "no reference logits of the real ViT-Ti")

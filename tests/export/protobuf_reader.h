@@ -33,7 +33,9 @@ struct Fields {
       const uint64_t tag = varint();
       const int field = static_cast<int>(tag >> 3);
       switch (tag & 7) {
-        case 0: integers[field].push_back(static_cast<int64_t>(varint())); break;
+        case 0:
+          integers[field].push_back(static_cast<int64_t>(varint()));
+          break;
         case 5:
           if (bytes.size() - at < 4) throw std::runtime_error("four bytes are cut off");
           texts[field].push_back(bytes.substr(at, 4));
@@ -46,12 +48,15 @@ struct Fields {
           at += length;
           break;
         }
-        default: throw std::runtime_error("no such wire type here");
+        default:
+          throw std::runtime_error("no such wire type here");
       }
     }
   }
 
-  std::string text(int field) const { return texts.contains(field) ? std::string(texts.at(field).front()) : ""; }
+  std::string text(int field) const {
+    return texts.contains(field) ? std::string(texts.at(field).front()) : "";
+  }
   int64_t integer(int field) const { return integers.contains(field) ? integers.at(field).front() : 0; }
   std::vector<Fields> messages(int field) const {
     std::vector<Fields> out;
@@ -61,14 +66,17 @@ struct Fields {
     return out;
   }
   std::vector<std::string> strings(int field) const {
-    return texts.contains(field) ? std::vector<std::string>(texts.at(field).begin(), texts.at(field).end()) : std::vector<std::string>();
+    return texts.contains(field) ? std::vector<std::string>(texts.at(field).begin(), texts.at(field).end())
+                                 : std::vector<std::string>();
   }
 };
 
-/// An ONNX file in the numbers of onnx.proto: model 7 graph, 8 opset, 14 metadata; graph 1 node, 5 initializer, 11 input, 12 output; node 1 inputs, 2 outputs,
-/// 3 name, 4 operator; tensor 1 dims, 2 type, 8 name, 9 raw, 13 external, 14 location.
+/// An ONNX file in the numbers of onnx.proto: model 7 graph, 8 opset, 14 metadata; graph 1 node, 5
+/// initializer, 11 input, 12 output; node 1 inputs, 2 outputs, 3 name, 4 operator; tensor 1 dims, 2 type, 8
+/// name, 9 raw, 13 external, 14 location.
 struct OnnxFile {
-  explicit OnnxFile(std::string_view bytes) : model(bytes), graph(model.messages(7).at(0)), nodes(graph.messages(1)), tensors(graph.messages(5)) {}
+  explicit OnnxFile(std::string_view bytes)
+      : model(bytes), graph(model.messages(7).at(0)), nodes(graph.messages(1)), tensors(graph.messages(5)) {}
   Fields model, graph;
   std::vector<Fields> nodes, tensors;
 

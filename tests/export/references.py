@@ -44,14 +44,20 @@ def half_tolerance(depth, amplification=2):
     return 2.0 ** -11 * math.sqrt(2 * (3 + 8 * depth)) * amplification
 
 
+_definitions = []  # a definition lives as long as its library object
+
+
 def import_timm():
     """timm without a working torchvision: its compiled operators may belong to another torch, and only their names are needed."""
     import torch
-    for schema in ("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor", "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"):
-        try:
-            torch.library.Library("torchvision", "FRAGMENT").define(schema)
-        except RuntimeError:  # there already
-            pass
+    if not _definitions:
+        for name in ("nms", "qnms"):
+            try:
+                library = torch.library.Library("torchvision", "FRAGMENT")
+                library.define(name + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+                _definitions.append(library)
+            except RuntimeError:  # there already
+                pass
     import timm
     return timm
 
@@ -75,3 +81,10 @@ def timm_model(path):
     model = getattr(importlib.import_module(module), name)(**arguments).eval()
     model.load_state_dict(load_file(path), strict=True)
     return model
+
+
+def documented(page, number):
+    """The `number`th block of Python on a page of docs/."""
+    import re
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", page), encoding="utf-8") as file:
+        return re.findall(r"```python\n(.*?)```", file.read(), re.DOTALL)[number]

@@ -16,12 +16,13 @@ at::Tensor output(const model::Model& model, const at::Tensor& images) {
 
 TEST(Timm, DenseComputesWhatCompressedDoes) {
   const at::NoGradGuard no_grad;
-  const at::Tensor images = test::colour_input(3);
+  const at::Tensor square = test::colour_input(3), wide = at::cat({square, square.flip({2, 3})}, 3);
   int done = 0;
   for (const test::NamedModel& named : test::export_models()) {
     const bool known = named.parts.spec.family == "vit" || named.parts.spec.family == "swin";
     if (!known || named.parts.spec.merges()) continue;
     SCOPED_TRACE(named.name);
+    const at::Tensor images = named.name.ends_with("_wide") ? wide : square;
     const auto model = test::make(named.parts);
     const TimmModel timm = timm_model(*model);
     for (const BlockSpec& block : timm.dense.spec.blocks) {
@@ -30,23 +31,27 @@ TEST(Timm, DenseComputesWhatCompressedDoes) {
       EXPECT_EQ(block.v_dim, block.qk_dim);
       EXPECT_EQ(block.stream_gain, 1);
     }
-    // The same sums with zeros in them; a folded gain changes what a norm's epsilon weighs: eps / (2 var) of streams whose variance is about 1, a hundredth at least.
+    // The same sums with zeros in them; a folded gain changes what a norm's epsilon weighs: eps / (2 var) of
+    // streams whose variance is about 1, a hundredth at least.
     const double folding = named.name.ends_with("_gain") ? named.parts.spec.norm_eps / (2 * 0.01) : 0;
     const double tolerance = test::float_tolerance(192, 2 * test::operations(named.parts.spec), 16) + folding;
-    EXPECT_LT(test::relative_difference(output(*test::make(timm.dense), images), output(*model, images)), tolerance);
+    EXPECT_LT(test::relative_difference(output(*test::make(timm.dense), images), output(*model, images)),
+              tolerance);
     ++done;
   }
-  EXPECT_EQ(done, 8 * 4 + 1);
+  EXPECT_EQ(done, 8 * 5 + 1);
 }
 
 // Nothing says which windows a stage had whose attention is gone.
 TEST(Timm, StagesWithoutAttentionTakeAnyWindow) {
   const at::NoGradGuard no_grad;
-  const surgery::SpecAndWeights dense{test::staged_spec("swin"), test::lively_weights(test::staged_spec("swin"), 5)};
+  const surgery::SpecAndWeights dense{test::staged_spec("swin"),
+                                      test::lively_weights(test::staged_spec("swin"), 5)};
   for (const std::vector<int>& layers : {std::vector<int>{0, 1}, {2, 3}, {0, 1, 2, 3}}) {
     const auto model = test::make(surgery::remove_attention(dense, layers));
     const at::Tensor images = test::colour_input(2);
-    EXPECT_LT(test::relative_difference(output(*test::make(timm_model(*model).dense), images), output(*model, images)),
+    EXPECT_LT(test::relative_difference(output(*test::make(timm_model(*model).dense), images),
+                                        output(*model, images)),
               test::float_tolerance(192, 2 * test::operations(dense.spec), 16));
   }
 }
@@ -74,7 +79,9 @@ TEST(Timm, SaysHowTheClassIsMade) {
 }
 
 TEST(Timm, RefusesWhatTimmCannotCompute) {
-  const auto refusal = [](const surgery::SpecAndWeights& parts) { return message_of<std::invalid_argument>([&] { timm_model(*test::make(parts)); }); };
+  const auto refusal = [](const surgery::SpecAndWeights& parts) {
+    return message_of<std::invalid_argument>([&] { timm_model(*test::make(parts)); });
+  };
   for (const test::NamedModel& named : test::export_models()) {
     if (named.name == "plain_merged") {
       EXPECT_TRUE(contains(refusal(named.parts), "can't merge tokens"));
@@ -95,7 +102,8 @@ TEST(Timm, RefusesWhatTimmCannotCompute) {
   EXPECT_TRUE(contains(refusal({spec, test::lively_weights(spec, 1)}), "block 2: heads are wider"));
   spec = test::staged_spec("swin");
   spec.blocks[1].shift = 1;
-  EXPECT_TRUE(contains(refusal({spec, test::lively_weights(spec, 1)}), "block 1 has window 4 and shift 1, which"));
+  EXPECT_TRUE(
+      contains(refusal({spec, test::lively_weights(spec, 1)}), "block 1 has window 4 and shift 1, which"));
 }
 
 TEST(Folded, HasNoGains) {
@@ -106,8 +114,9 @@ TEST(Folded, HasNoGains) {
     const auto model = test::make(named.parts);
     const surgery::SpecAndWeights parts = folded(*model);
     for (const BlockSpec& block : parts.spec.blocks) EXPECT_EQ(block.stream_gain, 1);
-    EXPECT_LT(test::relative_difference(output(*test::make(parts), images), output(*model, images)),
-              test::float_tolerance(192, 2 * test::operations(parts.spec), 16) + parts.spec.norm_eps / (2 * 0.01))
+    EXPECT_LT(
+        test::relative_difference(output(*test::make(parts), images), output(*model, images)),
+        test::float_tolerance(192, 2 * test::operations(parts.spec), 16) + parts.spec.norm_eps / (2 * 0.01))
         << named.name;
   }
 }

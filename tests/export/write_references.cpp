@@ -3,8 +3,9 @@
 //   export_references FOLDER             every small model of models.h
 //   export_references FOLDER MODEL...    these files or known architectures
 //
-// Of each model NAME: NAME.onnx and NAME.f16.onnx (dynamic batch), NAME.timm.safetensors where timm has such a class (else NAME.timm.txt, which says why not), and
-// NAME.reference.safetensors with `input` and `output` (LibTorch, float32).
+// Of each model NAME: NAME.onnx and NAME.f16.onnx (dynamic batch), NAME.timm.safetensors where timm has such
+// a class (else NAME.timm.txt, which says why not), and NAME.reference.safetensors with `input` and `output`
+// (LibTorch, float32).
 
 #include <ATen/ATen.h>
 
@@ -26,10 +27,12 @@ void write(const model::Model& model, const std::string& path) {
   const ModelSpec& spec = model.spec();
   const at::NoGradGuard no_grad;
   at::Generator generator = at::detail::createCPUGenerator(3);
-  // Coarse structure and some noise: no two patches alike, so that matchings of tokens are no matter of rounding.
+  // Coarse structure and some noise: no two patches alike, so that matchings of tokens are no matter of
+  // rounding.
   const at::Tensor coarse = at::randn({3, spec.in_channels, 4, 4}, generator);
-  const at::Tensor images = at::upsample_bilinear2d(coarse, {spec.image_size[0], spec.image_size[1]}, false) +
-                            0.3 * at::randn({3, spec.in_channels, spec.image_size[0], spec.image_size[1]}, generator);
+  const at::Tensor images =
+      at::upsample_bilinear2d(coarse, {spec.image_size[0], spec.image_size[1]}, false) +
+      0.3 * at::randn({3, spec.in_channels, spec.image_size[0], spec.image_size[1]}, generator);
   const model::Output out = model.forward(images);
   checkpoint::StateDict reference;
   reference.add("input", images);
@@ -53,9 +56,11 @@ int main(int argc, char** argv) {
   try {
     if (argc < 2) throw std::invalid_argument("usage: export_references FOLDER [MODEL...]");
     const std::string folder = std::string(argv[1]) + "/";
-    for (int i = 2; i < argc; ++i) write(*model::load_model(argv[i]), folder + std::filesystem::path(argv[i]).stem().string());
+    for (int i = 2; i < argc; ++i)
+      write(*model::load_model(argv[i]), folder + std::filesystem::path(argv[i]).stem().string());
     if (argc > 2) return 0;
-    for (const test::NamedModel& model : test::export_models()) write(*test::make(model.parts), folder + model.name);
+    for (const test::NamedModel& model : test::export_models())
+      write(*test::make(model.parts), folder + model.name);
     return 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "export_references: %s\n", error.what());

@@ -18,8 +18,8 @@ inline constexpr int64_t kLongestMessage = (int64_t{1} << 31) - 1;
 struct OnnxOptions {
   /// Images that the graph takes at once; nothing: any number (the symbolic dimension "batch").
   std::optional<int64_t> batch = 1;
-  /// Weights and matrix products in float16. The stream between blocks, norms, softmax and focused linear attention stay float32, as do
-  /// input and output.
+  /// Weights and matrix products in float16. The stream between blocks, norms, softmax and focused linear
+  /// attention stay float32, as do input and output.
   bool half = false;
   /// Files longer than this keep their weights in a second file beside them (`PATH.data`).
   int64_t longest_file = kLongestMessage;
@@ -44,13 +44,16 @@ struct OnnxSummary {
   OnnxTensor input, output;
 };
 
-/// Writes `model` as an ONNX graph of standard operators. The input `pixel_values` is float32 [batch, channels, height, width], normalised; the output is
-/// `logits` float32 [batch, classes], or `features` [batch, width] of a model without a classifier. Nodes and tensors are called after
-/// the model's parts (`/blocks.0/attn/qkv`), weights after its parameters; those of linear layers lie transposed. The metadata holds the spec, the preprocessing and
-/// the classes. Merged tokens are gathered and summed by a one-hot product. Weights are converted and written one at a time.
+/// Writes `model` as an ONNX graph of standard operators. The input `pixel_values` is float32 [batch,
+/// channels, height, width], normalised; the output is `logits` float32 [batch, classes], or `features`
+/// [batch, width] of a model without a classifier. Nodes and tensors are called after the model's parts
+/// (`/blocks.0/attn/qkv`), weights after its parameters; those of linear layers lie transposed. The metadata
+/// holds the spec, the preprocessing and the classes. Merged tokens are gathered and summed by a one-hot
+/// product. Weights are converted and written one at a time.
 ///
-/// Either all files are written or none is. Throws std::invalid_argument on bad options and on models that the graph can't express (gated channels, parts that this
-/// writer does not know), vitrim::Error where the file can't be written or a weight does not fit float16.
+/// Either all files are written or none is. Throws std::invalid_argument on bad options and on models that
+/// the graph can't express (gated channels, parts that this writer does not know), vitrim::Error where the
+/// file can't be written or a weight does not fit float16.
 OnnxSummary write_onnx(const model::Model& model, const std::string& path, const OnnxOptions& options = {});
 
 }  // namespace vitrim::exporter
