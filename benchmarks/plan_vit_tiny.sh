@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # What three budgets buy on the real ViT-Ti: 30 % less latency at batch 1, 40 % fewer multiply-adds, 20 % fewer parameters. Candidates are judged on calibration
-# images that no fit saw; val700 judges and chooses nothing.
+# images that no fit saw; val700 judges what was built and chooses nothing.
 # usage: benchmarks/plan_vit_tiny.sh [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Resumable: a result that is there
-# already is kept. IMAGES says how many calibration images are used (default 256).
+# already is kept. THREADS (default 1) are the cores of the engine and of all else, IMAGES and PLAN_IMAGES say how many calibration images are used.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 shared=${VITRIM_SHARED:-../shared}
@@ -10,12 +10,25 @@ vitrim=${VITRIM_BINARY:-build/release/vitrim}
 out=${1:-benchmarks/results/plan_vit_tiny}
 work=build/plan_vit_tiny
 mkdir -p "$out" "$work"
-model=$shared/data/vit_tiny_imagenet1k/model.safetensors
-plan() {  # NAME BUDGET
-  [ -s "$out/$1.json" ] || "$vitrim" plan "$model" --budget "$2" --calib "$shared/data/imagenet_calib1000" --images "${IMAGES:-256}" --plan-images 128 \
-    --eval "$shared/data/imagenet_val700" --classes "$shared/data/imagenet_synsets.txt" --eval-resize none --latency-table "$work/table.json" \
-    -o "$work/$1.safetensors" --json "$out/$1.json" > "$out/$1.log.tmp" && mv "$out/$1.log.tmp" "$out/$1.log"
+dense=$shared/data/vit_tiny_imagenet1k/model.safetensors
+threads=(--threads "${THREADS:-1}")
+evaluate() {  # NAME MODEL
+  if [ -s "$out/$1.json" ]; then return; fi
+  "$vitrim" eval "$2" --data "$shared/data/imagenet_val700" --classes "$shared/data/imagenet_synsets.txt" --resize none --precision auto "${threads[@]}" --quiet --json "$out/$1.json"
 }
-plan latency_70 'latency<=70%@batch1'
-plan macs_60 'macs<=60%'
-plan params_80 'params<=80%'
+plan() {  # NAME BUDGET
+  if [ ! -s "$out/$1.json" ]; then
+    "$vitrim" plan "$dense" --budget "$2" --calib "$shared/data/imagenet_calib1000" --images "${IMAGES:-200}" --plan-images "${PLAN_IMAGES:-80}" \
+      --measure 3 "${threads[@]}" --latency-table "$work/table.json" -o "$work/$1.safetensors" --json "$out/$1.json" > "$out/$1.log"
+  fi
+  evaluate "$1_eval" "$work/$1.safetensors"
+}
+for budget in ${BUDGETS:-latency_70 macs_60 params_80}; do
+  case $budget in
+    latency_70) plan latency_70 'latency<=70%@batch1' ;;
+    macs_60) plan macs_60 'macs<=60%' ;;
+    params_80) plan params_80 'params<=80%' ;;
+    *) echo "plan_vit_tiny.sh: unknown budget '$budget'" >&2; exit 2 ;;
+  esac
+done
+evaluate dense_eval "$dense"

@@ -146,6 +146,7 @@ void run(const Flags& flags, const Context& context) {
       check_writable(flags.table);
     }
   }
+  if (!flags.table.empty()) options.keep_table = [&](const LatencyTable& table) { write_text_file(flags.table, to_json(table)); };
   const auto started = std::chrono::steady_clock::now();
   const auto model = flags.model.load(flags.common.precision);
   eval::AccuracyOptions accuracy;
@@ -157,7 +158,6 @@ void run(const Flags& flags, const Context& context) {
   } catch (const std::invalid_argument& error) {
     throw Error(error.what());
   }
-  if (!flags.table.empty() && planner->table_grew()) write_text_file(flags.table, to_json(*planner->table()));
   const data::ImageBatch images = load_unlabelled(flags.calib, flags.images, flags.common, flags.data, model->spec(), flags.model.model);
   const double loading = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   pipeline::Planned planned = planner->run(images, evaluation.get(), accuracy);

@@ -153,6 +153,7 @@ double output_tolerance(const ModelSpec& spec, bool bf16) {
 
 BenchResult run(const std::vector<Contestant>& contestants, const BenchOptions& options) {
   if (contestants.empty()) throw std::invalid_argument("[bench::run] nothing to time");
+  if (options.thread_time && options.threads != 1) throw std::invalid_argument("[bench::run] processor time of one thread is no measure of several");
   if (options.rounds < 1) throw std::invalid_argument("[bench::run] no rounds");
   BenchResult result;
   result.device = options.cuda ? "cuda" : "cpu";
@@ -175,7 +176,7 @@ BenchResult run(const std::vector<Contestant>& contestants, const BenchOptions& 
     }
     std::vector<std::function<void()>> calls;
     for (Ready& one : ready) calls.emplace_back([&one] { one.call(); });
-    const std::vector<std::vector<double>> seconds = time_in_turns(calls, options.rounds, &progress);
+    const std::vector<std::vector<double>> seconds = time_in_turns(calls, options.rounds, &progress, options.thread_time ? Clock::kThread : Clock::kWall);
     for (size_t i = 0; i < ready.size(); ++i) ready[i].seconds = seconds[i];
     for (size_t i = 0; i < ready.size(); ++i) result.rows.push_back(row_of(contestants[i], ready[i], ready[0], contestants[0], bf16(contestants[i])));
   }

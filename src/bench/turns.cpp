@@ -1,14 +1,18 @@
 #include "bench/turns.h"
 
+#include <time.h>
+
 #include <algorithm>
-#include <chrono>
 
 namespace vitrim::bench {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
-double since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+double now(Clock clock) {
+  timespec time{};
+  clock_gettime(clock == Clock::kThread ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
 
 }  // namespace
 
@@ -20,18 +24,18 @@ double percentile(std::vector<double> values, double q) {
 }
 
 void warm_up(const std::function<void()>& call, double seconds) {
-  const auto begin = Clock::now();
-  for (int calls = 0; calls < 2 || since(begin) < seconds; ++calls) call();
+  const double begin = now(Clock::kWall);
+  for (int calls = 0; calls < 2 || now(Clock::kWall) - begin < seconds; ++calls) call();
 }
 
-std::vector<std::vector<double>> time_in_turns(const std::vector<std::function<void()>>& calls, int rounds, Progress* progress) {
+std::vector<std::vector<double>> time_in_turns(const std::vector<std::function<void()>>& calls, int rounds, Progress* progress, Clock clock) {
   std::vector<std::vector<double>> seconds(calls.size());
   for (int round = 0; round < rounds; ++round) {
     for (size_t i = 0; i < calls.size(); ++i) {
       const size_t one = round % 2 == 0 ? i : calls.size() - 1 - i;
-      const auto begin = Clock::now();
+      const double begin = now(clock);
       calls[one]();
-      seconds[one].push_back(since(begin));
+      seconds[one].push_back(now(clock) - begin);
       if (progress) progress->advance();
     }
   }

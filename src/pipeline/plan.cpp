@@ -148,6 +148,7 @@ struct Planner::Impl {
     if (runtime::why_not(dense.spec()).empty()) {
       clock = std::make_unique<PlanClock>(dense.spec(), grid, PlanClockOptions{batches, options.threads, options.precision, options.rounds, options.table_source}, options.table);
       result.table = clock->table();
+      if (clock->grew() && options.keep_table) options.keep_table(*result.table);
       result.dense_latency = clock->dense(batches.front());
       std::vector<std::pair<double, double>> checks;
       for (const LatencyPieces& pieces : clock->table().batches) {
@@ -400,7 +401,6 @@ Planner::Planner(const model::Model& dense, PlanOptions options) : impl_(std::ma
 Planner::~Planner() = default;
 
 const std::optional<LatencyTable>& Planner::table() const { return impl_->result.table; }
-bool Planner::table_grew() const { return impl_->clock && impl_->clock->grew(); }
 
 Planned Planner::run(const data::ImageBatch& calibration, const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy) {
   const at::NoGradGuard no_grad;

@@ -103,6 +103,7 @@ std::string built_misses(Built& built, const model::Model& dense, const PlanOpti
     timing.rounds = options.rounds;
     timing.warmup = 0.2;
     timing.peak_seconds = 0;
+    timing.thread_time = options.threads == 1;  // as candidates were timed
     timing.seed = options.seed;
     const bench::Compared compared = bench::compare(dense, *built.model, timing, options.precision);
     if (one == batch) {

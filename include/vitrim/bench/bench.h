@@ -27,6 +27,7 @@ struct BenchOptions {
   double warmup = 1;         ///< seconds a contestant at least, two calls at the least
   double peak_seconds = 1;   ///< for either peak; 0: not measured, and shares of it are 0
   bool cuda = false;         ///< LibTorch's contestants run on the GPU; a call ends when its outputs are there
+  bool thread_time = false;  ///< with one thread: its processor time instead of the wall's, which other work on the machine does not lengthen
   uint64_t seed = 0;
 };
 

@@ -21,7 +21,8 @@ struct SpecTimerOptions {
 };
 
 /// Seconds of a call, comparable from one call of `measure` to the next: a reference takes part in all of them, and what is told is the ratio of
-/// the 10th percentiles (of those calls that little else disturbed) times the reference's median of the first call. A busy machine slows both.
+/// the 10th percentiles (of those calls that little else disturbed) times the reference's median of the first call. A busy machine slows both. On one thread
+/// the clock is that thread's processor time, which other work does not lengthen.
 class SpecTimer {
  public:
   /// Throws std::invalid_argument where the engine can't run `reference`.

@@ -40,6 +40,7 @@ struct PlanOptions {
   int64_t batch_size = 50;
   std::string table_source = "the latency table";  ///< what messages call it
   std::optional<LatencyTable> table;  ///< measured before; what it lacks is measured
+  std::function<void(const LatencyTable&)> keep_table;  ///< called where something was measured, before budgets are held against it; may be empty
 };
 
 struct Planned {
@@ -53,10 +54,8 @@ class Planner {
   /// Throws std::invalid_argument, naming that least, where a budget can't be met; counts are refused before anything is timed.
   Planner(const model::Model& dense, PlanOptions options);
   ~Planner();
-  /// The latency table, to be kept for another run; none where the engine can't run the model.
+  /// None where the engine can't run the model.
   const std::optional<LatencyTable>& table() const;
-  /// Whether something was added to options.table.
-  bool table_grew() const;
 
   /// Measures moves and candidates on `calibration` (no labels), chooses, and builds. With `evaluation` all measured candidates are evaluated, which chooses nothing.
   Planned run(const data::ImageBatch& calibration, const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy);
