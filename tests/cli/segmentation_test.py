@@ -109,7 +109,7 @@ class Segmentation(Case):
     def test_what_does_not_fit_is_refused(self):
         head = ("train", "--init", "model.safetensors", "--head", "linear")
         self.refuse(*head, "--data", "synthetic:train:16", "--recipe", "plain", "-o", "x.safetensors", says="no masks")
-        self.refuse(*head, "--data", "synthetic-masks:train:16", "--recipe", "deit", "-o", "x.safetensors", "--epochs", "6", "--batch-size", "8", says="--recipe ade20k")
+        self.refuse(*head, "--data", "synthetic-masks:train:16", "--recipe", "deit", "-o", "x.safetensors", "--epochs", "6", "--batch-size", "8", "--learning-rate", "1e-3", says="--recipe ade20k")
         self.refuse("train", "--init", "model.safetensors", "--task", "segmentation", *TRAIN, "-o", "x.safetensors", says="--head", expect=2)
         self.refuse("train", "--init", "model.safetensors", *TRAIN, "-o", "x.safetensors", says="masks instead of labels")
         self.refuse(*head, "--new-head", *TRAIN, "-o", "x.safetensors", says="one of the two", expect=2)

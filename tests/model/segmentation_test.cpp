@@ -8,6 +8,7 @@
 #include "core/temp_dir.h"
 #include "model/small_models.h"
 #include "vitrim/core/error.h"
+#include "vitrim/model/batches.h"
 #include "vitrim/model/channels.h"
 #include "vitrim/model/loading.h"
 
@@ -167,6 +168,35 @@ TEST(Answers, KeepUpTo256PlacesOfAMap) {
   out.logits = at::zeros({2, 10});
   EXPECT_TRUE(answers(plain, out).is_same(out.logits));
   EXPECT_EQ(answers_shape(plain, 2), (std::vector<int64_t>{2, 10}));
+}
+
+// Convolutions' weight gradients inside the workers: oneDNN plans them by the number of threads, and a wrong
+// one made it wait for ever (float32) or answer nonsense (bfloat16).
+TEST(Workers, DifferentiateConvolutions) {
+  const at::Tensor images = at::randn({4, 96, 16, 16}, at::detail::createCPUGenerator(1));
+  for (const auto& [outputs, side] : {std::pair<int64_t, int64_t>{16, 3}, {150, 1}}) {
+    const at::Tensor start = at::randn({outputs, 96, side, side}, at::detail::createCPUGenerator(2));
+    const auto gradient = [&](at::ScalarType dtype, int64_t begin, int64_t end) {
+      const at::AutoGradMode with_gradients(true);
+      const at::Tensor weight = start.clone().requires_grad_(true);
+      const at::Tensor out = at::conv2d(images.slice(0, begin, end).to(dtype), weight.to(dtype), {}, {1, 1},
+                                        {side / 2, side / 2});
+      out.to(at::kFloat).square().sum().backward();
+      return weight.grad();
+    };
+    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+      const at::Tensor whole = gradient(at::kFloat, 0, 4);
+      std::vector<at::Tensor> parts(4);
+      for_each_batch(4, 1, [&](int, int64_t begin, int64_t end) {
+        parts[static_cast<size_t>(begin)] = gradient(dtype, begin, end);
+      });
+      // Sums of 256 products a weight and image, each factor rounded to 2^-24 or 2^-8 of itself; errors of
+      // random sign grow as the root of their number.
+      const double rounding = dtype == at::kFloat ? std::ldexp(1.0, -24) * 256 : std::ldexp(1.0, -8) * 4;
+      EXPECT_LT(relative_difference(at::stack(parts).sum(0), whole), rounding)
+          << outputs << " " << toString(dtype);
+    }
+  }
 }
 
 TEST(NewSegmentationHead, KeepsTheBackbone) {

