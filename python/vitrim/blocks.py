@@ -44,20 +44,35 @@ class _Depthwise(nn.Module):
         return self.dwconv(planes_of(x, self.grid)).flatten(2).transpose(1, 2)
 
 
-class Mlp(nn.Module):
-    """fc2(GELU(fc1 x)), with a depthwise convolution over the map `convolved` in between where there is one (PVTv2)."""
+class QuickGelu(nn.Module):
+    """x sigmoid(1.702 x)."""
 
-    def __init__(self, dim: int, hidden: int, convolved: Optional[Grid] = None):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(1.702 * x)
+
+
+ACTIVATIONS = {"gelu": nn.GELU, "gelu_tanh": lambda: nn.GELU("tanh"), "quick_gelu": QuickGelu, "relu": nn.ReLU, "silu": nn.SiLU}
+
+
+class Mlp(nn.Module):
+    """fc2(act(fc1 x)), with a depthwise convolution over the map `convolved` in between where there is one (PVTv2); `gated`: fc1 makes two halves [g, u] and
+    fc2 reads act(g) u."""
+
+    def __init__(self, dim: int, hidden: int, convolved: Optional[Grid] = None, activation: str = "gelu", gated: bool = False):
         super().__init__()
-        self.fc1 = nn.Linear(dim, hidden)
+        self.fc1 = nn.Linear(dim, 2 * hidden if gated else hidden)
         self.dwconv = _Depthwise(hidden, convolved) if convolved else None
-        self.act = nn.GELU()
+        self.act = ACTIVATIONS[activation]()
+        self.gated = gated
         self.fc2 = nn.Linear(hidden, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         hidden = self.fc1(x)
         if self.dwconv is not None:
             hidden = self.dwconv(hidden)
+        if self.gated:
+            gate, hidden = hidden.chunk(2, -1)
+            return self.fc2(self.act(gate) * hidden)
         return self.fc2(self.act(hidden))
 
 
@@ -79,7 +94,7 @@ class Block(nn.Module):
             self.ls1 = scale()
             self.drop_path1 = DropPath(drop_path)
         self.norm2 = nn.LayerNorm(dim, eps=spec.norm_eps)
-        self.mlp = Mlp(dim, block.mlp_dim, grid if self.mlp_convolves else None)
+        self.mlp = Mlp(dim, block.mlp_dim, grid if self.mlp_convolves else None, spec.activation, spec.gated_mlp)
         self.ls2 = scale()
         self.drop_path2 = DropPath(drop_path)
 

@@ -12,6 +12,8 @@ METADATA_KEY = "vitrim.spec"
 VERSION = 1
 
 ATTENTION_KINDS = ("none", "softmax", "window", "focused_linear", "cross_window", "cross_focused_linear")
+ACTIVATIONS = ("gelu", "gelu_tanh", "quick_gelu", "relu", "silu")
+POOLINGS = ("token", "average", "token_and_average")
 FAMILIES = ("vit", "swin", "flatten_swin", "pvt", "pvt_v2", "cswin")
 
 
@@ -51,6 +53,7 @@ class PreprocessSpec:
     resize: Optional[int] = None
     crop: int = 224
     interpolation: str = "bicubic"
+    squash: bool = _sometimes(False)
 
 
 @dataclasses.dataclass
@@ -75,11 +78,14 @@ class ModelSpec:
     qk_norm: bool = False
     layer_scale: bool = False
     norm_eps: float = 1e-6
+    activation: str = _sometimes("gelu")
+    gated_mlp: bool = _sometimes(False)
     focusing_factor: int = _sometimes(3)
     filter_size: int = _sometimes(5)
     stages: List[StageSpec] = dataclasses.field(default_factory=list, metadata={"unless": []})
     blocks: List[BlockSpec] = dataclasses.field(default_factory=list)
     preprocess: Optional[PreprocessSpec] = None
+    class_names: List[str] = dataclasses.field(default_factory=list, metadata={"unless": []})
 
     @property
     def prefix_tokens(self) -> int:
@@ -106,7 +112,7 @@ class ModelSpec:
     @property
     def feature_dim(self) -> int:
         """Width of what the classifier sees."""
-        return self.stage_dim(self.num_stages - 1)
+        return self.stage_dim(self.num_stages - 1) * (2 if self.pooling == "token_and_average" else 1)
 
     @property
     def merges(self) -> bool:
@@ -153,6 +159,8 @@ def _read(kind, document, source: str, place: str):
     if not isinstance(document, dict):
         raise FormatError(f"{source}: {place or 'the model spec'}: expected an object")
     fields = {field.name: field for field in dataclasses.fields(kind)}
+    if kind is ModelSpec and "segmentation" in document:
+        raise FormatError(f"{source}: a model for segmentation; this package loads classifiers: use vitrim eval, or vitrim's C++ library")
     for key in document:
         if key not in fields:
             near = difflib.get_close_matches(key, fields, 1, 0)[0]
@@ -178,7 +186,7 @@ _PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: 
 
 
 def _check_type(value, kind, source: str, place: str) -> None:
-    if kind in (List[int], List[float]):
+    if kind in (List[int], List[float], List[str]):
         if not isinstance(value, list):
             raise FormatError(f"{source}: {place}: expected a list")
         for item in value:
@@ -205,7 +213,9 @@ def _validate(spec: ModelSpec, source: str) -> None:
 
     need(spec.family in FAMILIES, f"family \"{spec.family}\" is none of {', '.join(FAMILIES)}")
     need(len(spec.image_size) == 2, "image_size is not height and width")
-    need(spec.pooling in ("token", "average"), f"pooling \"{spec.pooling}\" is neither token nor average")
+    need(spec.pooling in POOLINGS, f"pooling \"{spec.pooling}\" is none of {', '.join(POOLINGS)}")
+    need(spec.activation in ACTIVATIONS, f"activation \"{spec.activation}\" is none of {', '.join(ACTIVATIONS)}")
+    need(len(spec.class_names) in (0, spec.num_classes), f"{len(spec.class_names)} class names for {spec.num_classes} classes")
     sizes = [spec.patch_size, spec.in_channels, spec.embed_dim, spec.focusing_factor, spec.filter_size, *spec.image_size]
     need(all(1 <= size <= 2**20 for size in sizes) and 0 <= spec.num_classes <= 2**20 and 0 <= spec.register_tokens <= 2**20, "a size is out of range")
     need(all(side % spec.patch_size == 0 for side in spec.image_size), "patch_size does not divide image_size")
@@ -213,7 +223,7 @@ def _validate(spec: ModelSpec, source: str) -> None:
     need(not spec.stages or sum(stage.depth for stage in spec.stages) == len(spec.blocks), "the stages have other blocks than the model")
     need(not spec.stages or all(side % (1 << (len(spec.stages) - 1)) == 0 for side in (s // spec.patch_size for s in spec.image_size)), "the map cannot be halved between all stages")
     need((spec.family == "vit") == (not spec.stages), "a ViT has no stages, every other family has")
-    need(spec.pooling == "average" or spec.class_token, "pooling \"token\" needs class_token")
+    need(spec.pooling == "average" or spec.class_token, f"pooling \"{spec.pooling}\" needs class_token")
     for stage in range(spec.num_stages):
         for i in spec.stage_blocks(stage):
             block = spec.blocks[i]

@@ -82,7 +82,10 @@ class VisionTransformer(Model):
         return spread_tokens(*self._tokens(x, places=True))
 
     def pool(self, x: Tensor, merged: Merged = Merged()) -> Tensor:
-        return self.fc_norm(x[:, 0] if self.spec.pooling == "token" else mean_of_tokens(x, self.num_prefix_tokens, merged))
+        if self.spec.pooling == "token":
+            return self.fc_norm(x[:, 0])
+        mean = mean_of_tokens(x, self.num_prefix_tokens, merged)
+        return torch.cat([x[:, 0], mean], -1) if self.spec.pooling == "token_and_average" else self.fc_norm(mean)
 
     def forward_head(self, x: Tensor, pre_logits: bool = False, merged: Merged = Merged()) -> Tensor:
         features = self.pool(x, merged)
@@ -109,7 +112,7 @@ class VisionTransformer(Model):
             self.head_dist = self.new_classifier(num_classes)
 
     def pooling_name(self) -> str:
-        return "token" if self.spec.pooling == "token" else "avg"
+        return {"token": "token", "average": "avg", "token_and_average": "tokenavg"}[self.spec.pooling]
 
     @torch.jit.ignore
     def set_distilled_training(self, enable: bool = True) -> None:
