@@ -241,7 +241,7 @@ void translate(std::exception_ptr pending) {
 
 }  // namespace vitrim::python
 
-PYBIND11_MODULE(_library, m, pybind11::mod_gil_not_used()) {
+PYBIND11_MODULE(_library, m) {
   namespace py = pybind11;
   namespace model = vitrim::model;
   namespace data = vitrim::data;

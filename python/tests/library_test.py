@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from python_case import Case, ROOT, SMALL, colours, difference, inputs, library_output, lively, merged, need, removed, staged, tolerance, vit  # noqa: E402, I001
@@ -67,6 +68,10 @@ class Jobs(Library):
         images = pixels.permute(0, 2, 3, 1).contiguous().numpy()
         self.assertEqual(vitrim.evaluate(vitrim.load(path), images, labels.numpy(), **QUIET).correct, wanted.correct)
         self.assertEqual(vitrim.evaluate(path, list(images), labels.tolist(), **QUIET).correct, wanted.correct)
+        images.flags.writeable = False  # as Pillow's are
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            self.assertEqual(vitrim.evaluate(path, images, list(labels.numpy()), **QUIET).correct, wanted.correct)
         files = [self.png(f"{i}.png", image) for i, image in enumerate(images)]
         self.assertEqual(vitrim.evaluate(path, files, labels, resize="none", **QUIET).correct, wanted.correct)
         self.assertRegex(wanted.manifest.data_fingerprint, "^40 images, sha256 ")
@@ -129,6 +134,11 @@ class Extension(Library):
         self.assertIn("libtorch_cpu.so", done.stdout)
         self.assertNotRegex(done.stdout, "RPATH|RUNPATH")
 
+    def test_versions_agree(self):
+        with open(os.path.join(ROOT, "python", "pyproject.toml"), encoding="utf-8") as file:
+            self.assertIn(f'\nversion = "{vitrim.__version__}"\n', file.read())
+        self.assertEqual(vitrim.native.library().VERSION, vitrim.__version__)
+
     def test_another_torch_is_refused(self):
         """A library of another LibTorch is not used; the sentence says what to do."""
         code = f"""
@@ -180,6 +190,7 @@ class Errors(Library):
                 (ValueError, "uint8", (path, images.float()), {"remove": 1}),
                 (ValueError, "[n, height, width, 3]", (path, images[0]), {"remove": 1}),
                 (ValueError, "there are no images", (path, []), {"remove": 1}),
+                (ValueError, "one size", (path, [images[0], images[0, :, 8:]]), {"remove": 1}),
                 (ValueError, ".safetensors", (path, images), {"remove": 1, "output": self.path("out.pth")}),
                 (ValueError, "can't be reached", (path, images), {"attention_macs": "0.1%"}),
                 (TypeError, "unexpected keyword argument 'colour'", (path, images), {"remove": 1, "colour": 2}),

@@ -45,7 +45,7 @@ class Engine:
         return (images.float() / 255 - torch.tensor(mean or own.mean).reshape(shape)) / torch.tensor(std or own.std).reshape(shape)
 
     def __call__(self, images: Any) -> Any:
-        given = torch.as_tensor(images)
+        given = native.as_tensor(images)
         if given.dtype == torch.uint8:
             given = self.normalized(given)
         wanted = [self.spec.in_channels, *self.spec.image_size]

@@ -1,6 +1,7 @@
 """The C++ library (vitrim._library): whether it is there, and models and tensors on their way between it and PyTorch."""
 
 import importlib
+import operator
 import os
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
@@ -81,17 +82,25 @@ def read_model(path: str) -> Tuple[ModelSpec, Dict[str, Tensor]]:
 def labels_of(labels: Any) -> List[int]:
     if labels is None:
         return []
-    values = labels.tolist() if hasattr(labels, "tolist") else list(labels)
-    if not all(isinstance(value, int) for value in values):
-        raise ValueError("labels must be class indices, one whole number an image")
-    return values
+    try:
+        return [operator.index(label) for label in (labels.tolist() if hasattr(labels, "tolist") else labels)]
+    except TypeError:
+        raise ValueError("labels must be class indices, one whole number an image") from None
+
+
+def as_tensor(images: Any) -> Tensor:
+    """A tensor on the array's own memory; read-only arrays (Pillow's) are copied, as torch knows none."""
+    if hasattr(images, "flags") and not images.flags.writeable:
+        images = images.copy()
+    return torch.as_tensor(images)
 
 
 def _pixels(images: Any) -> Tensor:
     """uint8 images [n, 3, H, W] or [n, H, W, 3], NumPy's or torch's, as contiguous [n, H, W, 3]."""
-    pixels = torch.as_tensor(images)
+    pixels = as_tensor(images)
     if pixels.dtype != torch.uint8:
-        raise ValueError(f"images must be uint8 (0 to 255, before any normalisation), not {str(pixels.dtype).replace('torch.', '')}: the model's preprocessing does the rest")
+        kind = str(pixels.dtype).replace("torch.", "")
+        raise ValueError(f"images must be uint8 (0 to 255, before any normalisation), not {kind}: the model's preprocessing does the rest")
     if pixels.dim() != 4 or 3 not in (pixels.shape[1], pixels.shape[3]):
         raise ValueError(f"images must be [n, height, width, 3] or [n, 3, height, width], not {list(pixels.shape)}")
     if pixels.shape[3] != 3:
@@ -112,6 +121,8 @@ def open_images(images: Any, labels: Any = None, classes: Optional[str] = None) 
     if isinstance(images, (list, tuple)) and all(isinstance(item, (str, os.PathLike)) for item in images):
         return library().file_images([os.fspath(item) for item in images], numbers), None
     if isinstance(images, (list, tuple)):
-        images = torch.stack([torch.as_tensor(item) for item in images])
+        if len({tuple(item.shape) for item in images}) != 1:
+            raise ValueError("a list of arrays must hold images of one size; resize them, or pass files")
+        images = torch.stack([as_tensor(item) for item in images])
     pixels = _pixels(images)
     return library().array_images(capsule(pixels), numbers), (pixels.shape[1], pixels.shape[2])

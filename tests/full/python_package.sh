@@ -7,6 +7,7 @@ peers=${VITRIM_PEERS_PYTHON:-$root/.venv-peers/bin/python}
 [ -d "$VITRIM_SHARED/data" ] || exit 77
 "$peers" -c 'from importlib.util import find_spec as f; raise SystemExit(not all(map(f, ("torch", "timm", "safetensors", "numpy"))))' ||
   { echo "SKIPPED: $peers has not all of torch, timm, safetensors and numpy"; exit 77; }
+export OMP_WAIT_POLICY=passive
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
