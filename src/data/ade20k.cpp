@@ -1,5 +1,6 @@
-// Semantic segmentation in ADE20K's layout (Zhou et al. 2017): `images/NAME.jpg` beside `annotations/NAME.png`, maybe both in
-// folders such as training and validation. A mask's 0 is no class; 1, 2, ... are the classes in order.
+// Semantic segmentation in ADE20K's layout (Zhou et al. 2017): `images/NAME.jpg` beside
+// `annotations/NAME.png`, maybe both in folders such as training and validation. A mask's 0 is no class; 1,
+// 2, ... are the classes in order.
 
 #include <algorithm>
 #include <optional>
@@ -65,8 +66,13 @@ std::vector<std::string> names_in_table(const std::string& file) {
 
 class Ade20k final : public Dataset {
  public:
-  Ade20k(Place place, std::vector<std::string> stems, std::vector<std::string> files, std::vector<std::string> names, int64_t classes)
-      : place_(std::move(place)), stems_(std::move(stems)), files_(std::move(files)), names_(std::move(names)), classes_(classes) {}
+  Ade20k(Place place, std::vector<std::string> stems, std::vector<std::string> files,
+         std::vector<std::string> names, int64_t classes)
+      : place_(std::move(place)),
+        stems_(std::move(stems)),
+        files_(std::move(files)),
+        names_(std::move(names)),
+        classes_(classes) {}
 
   int64_t size() const override { return static_cast<int64_t>(files_.size()); }
   int64_t label(int64_t) const override { return -1; }
@@ -86,8 +92,10 @@ class Ade20k final : public Dataset {
     Mask mask = decode_mask(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), path);
     for (uint8_t& value : mask.classes) {
       if (value > classes_) {
-        throw FormatError(path, "", "holds class " + std::to_string(value) + ", but there are " + std::to_string(classes_) +
-                                        "; pass --classes FILE with one class a line, or mend the mask");
+        throw FormatError(path, "",
+                          "holds class " + std::to_string(value) + ", but there are " +
+                              std::to_string(classes_) +
+                              "; pass --classes FILE with one class a line, or mend the mask");
       }
       value = value == 0 ? kIgnoredClass : static_cast<uint8_t>(value - 1);
     }
@@ -95,7 +103,8 @@ class Ade20k final : public Dataset {
   }
 
   std::string description() const override {
-    return "ADE20K folder " + place_.root.string() + (place_.split.empty() ? "" : ", " + place_.split) + ", " + std::to_string(size()) + " images with masks";
+    return "ADE20K folder " + place_.root.string() + (place_.split.empty() ? "" : ", " + place_.split) +
+           ", " + std::to_string(size()) + " images with masks";
   }
 
   std::string fingerprint() const override {
@@ -108,9 +117,13 @@ class Ade20k final : public Dataset {
   }
 
  private:
-  std::string below(const char* folder, const std::string& file) const { return (fs::path(folder) / place_.split / file).generic_string(); }
+  std::string below(const char* folder, const std::string& file) const {
+    return (fs::path(folder) / place_.split / file).generic_string();
+  }
   std::string image(int64_t index) const { return below("images", files_.at(static_cast<size_t>(index))); }
-  std::string annotation(int64_t index) const { return below("annotations", stems_.at(static_cast<size_t>(index)) + ".png"); }
+  std::string annotation(int64_t index) const {
+    return below("annotations", stems_.at(static_cast<size_t>(index)) + ".png");
+  }
 
   Place place_;
   std::vector<std::string> stems_, files_, names_;
@@ -123,13 +136,16 @@ Listing listing_of(const Place& place) {
   for (const fs::path& part : list(place.root / "images").folders) parts.push_back(part.filename().string());
   std::sort(parts.begin(), parts.end());
   if (!fs::is_directory(folder)) {
-    throw Error(folder.string() + ": no such part of the set" + (parts.empty() ? "" : "; did you mean " + nearest(place.split, parts) + "?"));
+    throw Error(folder.string() + ": no such part of the set" +
+                (parts.empty() ? "" : "; did you mean " + nearest(place.split, parts) + "?"));
   }
   Listing out = list(folder);
   if (!out.images.empty()) return out;
   std::string choices;
-  for (const std::string& part : parts) choices += (choices.empty() ? "" : " or ") + place.root.string() + ":" + part;
-  throw Error(folder.string() + ": no image (.jpg, .jpeg, .png) here" + (place.split.empty() && !choices.empty() ? "; name a part of the set, " + choices : ""));
+  for (const std::string& part : parts)
+    choices += (choices.empty() ? "" : " or ") + place.root.string() + ":" + part;
+  throw Error(folder.string() + ": no image (.jpg, .jpeg, .png) here" +
+              (place.split.empty() && !choices.empty() ? "; name a part of the set, " + choices : ""));
 }
 
 std::unique_ptr<Dataset> scan(const Place& place, const DatasetOptions& options) {
@@ -142,11 +158,15 @@ std::unique_ptr<Dataset> scan(const Place& place, const DatasetOptions& options)
     stems.push_back(image.stem().string());
     files.push_back(image.filename().string());
     if (!fs::exists(masks / (stems.back() + ".png"))) without.push_back(image.filename().string());
-    if (!twice.insert(stems.back()).second) throw Error(image.string() + ": another image has the same name and another ending, and masks go by the name; remove one");
+    if (!twice.insert(stems.back()).second)
+      throw Error(
+          image.string() +
+          ": another image has the same name and another ending, and masks go by the name; remove one");
   }
   if (!without.empty()) {
-    throw Error(std::to_string(without.size()) + " images of " + (place.root / "images" / place.split).string() + " have no mask (NAME.png) in " + masks.string() + ": " +
-                first_ten(without) + "; add the masks or remove the images");
+    throw Error(std::to_string(without.size()) + " images of " +
+                (place.root / "images" / place.split).string() + " have no mask (NAME.png) in " +
+                masks.string() + ": " + first_ten(without) + "; add the masks or remove the images");
   }
   std::vector<std::string> names;
   if (!options.classes_file.empty()) {
@@ -156,7 +176,8 @@ std::unique_ptr<Dataset> scan(const Place& place, const DatasetOptions& options)
   }
   const int64_t classes = names.empty() ? kUsualClasses : static_cast<int64_t>(names.size());
   if (classes < 2 || classes >= kIgnoredClass) {
-    throw Error((options.classes_file.empty() ? (place.root / kNamesFile).string() : options.classes_file) + ": names " + std::to_string(classes) + " classes; masks hold 2 to 254");
+    throw Error((options.classes_file.empty() ? (place.root / kNamesFile).string() : options.classes_file) +
+                ": names " + std::to_string(classes) + " classes; masks hold 2 to 254");
   }
   return std::make_unique<Ade20k>(place, std::move(stems), std::move(files), std::move(names), classes);
 }

@@ -19,7 +19,8 @@ constexpr double kLongest = 4;  // times the short side's target: panoramas stay
 /// A window of a mask; what lies outside is ignored.
 Mask crop(const Mask& mask, const Window& window) {
   Mask out{window.height, window.width, std::vector<uint8_t>(window.height * window.width, kIgnoredClass)};
-  const int64_t bottom = std::min(mask.height, window.top + window.height), right = std::min(mask.width, window.left + window.width);
+  const int64_t bottom = std::min(mask.height, window.top + window.height),
+                right = std::min(mask.width, window.left + window.width);
   for (int64_t y = window.top; y < bottom; ++y) {
     const uint8_t* row = mask.classes.data() + y * mask.width;
     std::copy(row + window.left, row + right, out.classes.begin() + (y - window.top) * window.width);
@@ -56,7 +57,8 @@ void fill_outside(Image& image, int64_t height, int64_t width, const PreprocessS
   for (int64_t y = 0; y < image.height; ++y) {
     for (int64_t x = y < height ? width : 0; x < image.width; ++x) {
       for (size_t c = 0; c < 3; ++c) {
-        image.pixels[(y * image.width + x) * 3 + static_cast<int64_t>(c)] = static_cast<uint8_t>(std::clamp<int64_t>(std::llrint(255 * preprocess.mean[c]), 0, 255));
+        image.pixels[(y * image.width + x) * 3 + static_cast<int64_t>(c)] =
+            static_cast<uint8_t>(std::clamp<int64_t>(std::llrint(255 * preprocess.mean[c]), 0, 255));
       }
     }
   }
@@ -72,7 +74,8 @@ void flip_horizontal(Mask& mask) {
 }  // namespace
 
 Mask resize_mask(const Mask& mask, int64_t height, int64_t width) {
-  if (height < 1 || width < 1 || mask.height < 1 || mask.width < 1) throw std::invalid_argument("[data::resize_mask] both masks need at least one pixel");
+  if (height < 1 || width < 1 || mask.height < 1 || mask.width < 1)
+    throw std::invalid_argument("[data::resize_mask] both masks need at least one pixel");
   if (height == mask.height && width == mask.width) return mask;
   Mask out{height, width, std::vector<uint8_t>(height * width)};
   std::vector<int64_t> column(width);  // the pixel whose square holds the new pixel's middle
@@ -84,21 +87,28 @@ Mask resize_mask(const Mask& mask, int64_t height, int64_t width) {
   return out;
 }
 
-SegmentedImage augment_segmented(const SegmentedImage& pair, const PreprocessSpec& preprocess, const SegmentAugmentOptions& options, Random& random) {
+SegmentedImage augment_segmented(const SegmentedImage& pair, const PreprocessSpec& preprocess,
+                                 const SegmentAugmentOptions& options, Random& random) {
   const Image& image = pair.image;
-  if (image.height != pair.mask.height || image.width != pair.mask.width || image.height < 1 || image.width < 1) {
-    throw std::invalid_argument("[data::augment_segmented] the image has " + std::to_string(image.width) + " x " + std::to_string(image.height) + " pixels, the mask " +
+  if (image.height != pair.mask.height || image.width != pair.mask.width || image.height < 1 ||
+      image.width < 1) {
+    throw std::invalid_argument("[data::augment_segmented] the image has " + std::to_string(image.width) +
+                                " x " + std::to_string(image.height) + " pixels, the mask " +
                                 std::to_string(pair.mask.width) + " x " + std::to_string(pair.mask.height));
   }
   const auto target = static_cast<double>(preprocess.resize.value_or(preprocess.crop));
-  const auto shorter = static_cast<double>(std::min(image.height, image.width)), longer = static_cast<double>(std::max(image.height, image.width));
+  const auto shorter = static_cast<double>(std::min(image.height, image.width)),
+             longer = static_cast<double>(std::max(image.height, image.width));
   const double scale = options.scale_min + (options.scale_max - options.scale_min) * random.uniform();
   const double factor = scale * std::min(target / shorter, kLongest * target / longer);
-  const auto side = [&](int64_t size) { return std::max<int64_t>(1, std::llrint(static_cast<double>(size) * factor)); };
+  const auto side = [&](int64_t size) {
+    return std::max<int64_t>(1, std::llrint(static_cast<double>(size) * factor));
+  };
   const int64_t height = side(image.height), width = side(image.width);
   const Mask mask = resize_mask(pair.mask, height, width);
   const Window window = draw_window(mask, preprocess.crop, options, random);
-  SegmentedImage out{crop(resize(image, height, width, preprocess.interpolation), window), crop(mask, window)};
+  SegmentedImage out{crop(resize(image, height, width, preprocess.interpolation), window),
+                     crop(mask, window)};
   fill_outside(out.image, height - window.top, width - window.left, preprocess);
   if (random.uniform() < options.horizontal_flip) {
     flip_horizontal(out.image);

@@ -6,7 +6,8 @@
 
 namespace vitrim::data {
 
-/// Brightness, contrast and saturation, each by a factor uniform in [max(0, 1 - jitter), 1 + jitter], in random order.
+/// Brightness, contrast and saturation, each by a factor uniform in [max(0, 1 - jitter), 1 + jitter], in
+/// random order.
 void jitter_colors(Image& image, double jitter, Random& random);
 
 }  // namespace vitrim::data

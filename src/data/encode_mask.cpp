@@ -14,9 +14,11 @@
 namespace vitrim::data {
 
 std::array<uint8_t, 3> class_color(int64_t class_index) {
-  // Hues a golden angle apart, so that the first few differ most; brightness and saturation in turns of 3 and 2.
+  // Hues a golden angle apart, so that the first few differ most; brightness and saturation in turns of 3
+  // and 2.
   const double hue = static_cast<double>(class_index * 137508 % 360000) / 60000.0;  // 0 to 6
-  const double value = 1.0 - 0.22 * static_cast<double>(class_index % 3), saturation = class_index / 3 % 2 == 0 ? 0.85 : 0.5;
+  const double value = 1.0 - 0.22 * static_cast<double>(class_index % 3),
+               saturation = class_index / 3 % 2 == 0 ? 0.85 : 0.5;
   std::array<uint8_t, 3> out{};
   for (int c = 0; c < 3; ++c) {
     // How far the hue is from this channel's own, at 0, 2 and 4.
@@ -28,7 +30,8 @@ std::array<uint8_t, 3> class_color(int64_t class_index) {
 }
 
 std::string mask_data_url(const at::Tensor& classes) {
-  if (classes.dim() != 2 || classes.scalar_type() != at::kByte) throw std::invalid_argument("[data::mask_data_url] uint8 [H, W] is needed");
+  if (classes.dim() != 2 || classes.scalar_type() != at::kByte)
+    throw std::invalid_argument("[data::mask_data_url] uint8 [H, W] is needed");
   const at::Tensor rows = classes.contiguous();
   // libpng's simplified interface: colours are those of the map, and no long jump leaves this function.
   std::array<uint8_t, 256 * 4> map{};
@@ -46,12 +49,15 @@ std::string mask_data_url(const at::Tensor& classes) {
   image.colormap_entries = 256;
   png_alloc_size_t bytes = 0;
   std::string png;
-  bool good = png_image_write_to_memory(&image, nullptr, &bytes, 0, rows.const_data_ptr<uint8_t>(), 0, map.data()) != 0;
+  bool good = png_image_write_to_memory(&image, nullptr, &bytes, 0, rows.const_data_ptr<uint8_t>(), 0,
+                                        map.data()) != 0;
   if (good) {
     png.resize(bytes);
-    good = png_image_write_to_memory(&image, png.data(), &bytes, 0, rows.const_data_ptr<uint8_t>(), 0, map.data()) != 0;
+    good = png_image_write_to_memory(&image, png.data(), &bytes, 0, rows.const_data_ptr<uint8_t>(), 0,
+                                     map.data()) != 0;
   }
-  if (!good) throw Error(std::string("[data::mask_data_url] libpng could not encode the mask: ") + image.message);
+  if (!good)
+    throw Error(std::string("[data::mask_data_url] libpng could not encode the mask: ") + image.message);
   return "data:image/png;base64," + base64(reinterpret_cast<const unsigned char*>(png.data()), bytes);
 }
 

@@ -31,7 +31,8 @@ std::vector<ClassPixels> totals(const Images& images, const std::vector<int64_t>
 }
 
 double ratio(int64_t part, int64_t whole) {
-  return whole > 0 ? static_cast<double>(part) / static_cast<double>(whole) : std::numeric_limits<double>::quiet_NaN();
+  return whole > 0 ? static_cast<double>(part) / static_cast<double>(whole)
+                   : std::numeric_limits<double>::quiet_NaN();
 }
 
 double iou(const ClassPixels& c) { return ratio(c.both, c.labelled + c.predicted - c.both); }
@@ -64,21 +65,27 @@ std::pair<double, double> interval(size_t n, uint64_t seed, const Figure& figure
     value = figure(drawn);
   }
   // A resample without any labelled pixel says nothing.
-  values.erase(std::remove_if(values.begin(), values.end(), [](double v) { return std::isnan(v); }), values.end());
-  if (values.empty()) return {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::quiet_NaN()};
+  values.erase(std::remove_if(values.begin(), values.end(), [](double v) { return std::isnan(v); }),
+               values.end());
+  if (values.empty())
+    return {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::quiet_NaN()};
   std::sort(values.begin(), values.end());
-  const auto at = [&](double share) { return values[static_cast<size_t>(share * static_cast<double>(values.size() - 1))]; };
+  const auto at = [&](double share) {
+    return values[static_cast<size_t>(share * static_cast<double>(values.size() - 1))];
+  };
   return {at(0.025), at(0.975)};
 }
 
 int64_t labelled_pixels(const std::vector<ClassPixels>& image) {
-  return std::accumulate(image.begin(), image.end(), int64_t{0}, [](int64_t sum, const ClassPixels& c) { return sum + c.labelled; });
+  return std::accumulate(image.begin(), image.end(), int64_t{0},
+                         [](int64_t sum, const ClassPixels& c) { return sum + c.labelled; });
 }
 
 }  // namespace
 
 std::vector<ClassPixels> count_pixels(const at::Tensor& predicted, const at::Tensor& truth) {
-  if (predicted.sizes() != truth.sizes() || predicted.scalar_type() != at::kByte || truth.scalar_type() != at::kByte) {
+  if (predicted.sizes() != truth.sizes() || predicted.scalar_type() != at::kByte ||
+      truth.scalar_type() != at::kByte) {
     throw std::invalid_argument("[eval::count_pixels] two uint8 masks of one size are needed");
   }
   const at::Tensor p = predicted.contiguous(), t = truth.contiguous();
@@ -118,21 +125,27 @@ SegmentationFigures summarise_pixels(Images images, int64_t classes) {
   out.miou = mean_of_finite(out.class_iou);
   out.mean_accuracy = mean_of_finite(accuracies);
   out.pixel_accuracy = ratio(both, labelled);
-  out.miou_ci95 = interval(images.size(), 0, [&](const std::vector<int64_t>& drawn) { return mean_iou(images, drawn, classes); });
+  out.miou_ci95 = interval(
+      images.size(), 0, [&](const std::vector<int64_t>& drawn) { return mean_iou(images, drawn, classes); });
   out.images = std::move(images);
   return out;
 }
 
-PairedResult compare_miou(const SegmentationFigures& first, const SegmentationFigures& second, uint64_t seed) {
+PairedResult compare_miou(const SegmentationFigures& first, const SegmentationFigures& second,
+                          uint64_t seed) {
   const Images &a = first.images, &b = second.images;
   bool same = !a.empty() && a.size() == b.size() && first.class_iou.size() == second.class_iou.size();
   for (size_t i = 0; same && i < a.size(); ++i) same = labelled_pixels(a[i]) == labelled_pixels(b[i]);
   if (!same) {
-    throw std::invalid_argument("[eval::compare_miou] " + std::to_string(a.size()) + " and " + std::to_string(b.size()) + " images, or their labelled pixels, can't be paired");
+    throw std::invalid_argument("[eval::compare_miou] " + std::to_string(a.size()) + " and " +
+                                std::to_string(b.size()) +
+                                " images, or their labelled pixels, can't be paired");
   }
   const auto classes = static_cast<int64_t>(first.class_iou.size());
   PairedResult out;
-  const auto difference = [&](const std::vector<int64_t>& drawn) { return mean_iou(b, drawn, classes) - mean_iou(a, drawn, classes); };
+  const auto difference = [&](const std::vector<int64_t>& drawn) {
+    return mean_iou(b, drawn, classes) - mean_iou(a, drawn, classes);
+  };
   out.difference = difference(all_of(a.size()));
   out.ci95 = interval(a.size(), seed, difference);
   out.mcnemar_p = std::numeric_limits<double>::quiet_NaN();

@@ -45,12 +45,15 @@ struct PixelPredictor::Impl {
     return *found;
   }
 
-  // [n, 3, H, W] -> [n, K, h, w] of the images as they are; `covered` says whether the map lies over exactly them.
+  // [n, 3, H, W] -> [n, K, h, w] of the images as they are; `covered` says whether the map lies over exactly
+  // them.
   at::Tensor run(const at::Tensor& images, bool& exact) const {
-    const int64_t height = images.size(2), width = images.size(3), tall = rounded_up(height, unit), wide = rounded_up(width, unit);
+    const int64_t height = images.size(2), width = images.size(3), tall = rounded_up(height, unit),
+                  wide = rounded_up(width, unit);
     exact = tall == height && wide == width;
     // Zero is the mean colour of normalised images.
-    const at::Tensor input = exact ? images : at::constant_pad_nd(images, {0, wide - width, 0, tall - height}, 0);
+    const at::Tensor input =
+        exact ? images : at::constant_pad_nd(images, {0, wide - width, 0, tall - height}, 0);
     return at_size(tall, wide).forward(input.to(model.device())).logits.to(at::kCPU);
   }
 
@@ -59,7 +62,9 @@ struct PixelPredictor::Impl {
     const int64_t height = image.size(1), width = image.size(2);
     const at::Tensor logits = run(image.unsqueeze(0), exact);
     if (exact) return logits;
-    return enlarged(logits, rounded_up(height, unit), rounded_up(width, unit)).slice(2, 0, height).slice(3, 0, width);
+    return enlarged(logits, rounded_up(height, unit), rounded_up(width, unit))
+        .slice(2, 0, height)
+        .slice(3, 0, width);
   }
 
   // Where windows begin along a side.
@@ -74,7 +79,8 @@ struct PixelPredictor::Impl {
   at::Tensor run_windows(const at::Tensor& image) const {
     const int64_t height = image.size(1), width = image.size(2);
     const int64_t high = std::min(window, height), wide = std::min(window, width);
-    at::Tensor sum = at::zeros({1, model.spec().num_classes, height, width}), count = at::zeros({1, 1, height, width});
+    at::Tensor sum = at::zeros({1, model.spec().num_classes, height, width}),
+               count = at::zeros({1, 1, height, width});
     for (const int64_t top : begins(height)) {
       for (const int64_t left : begins(width)) {
         const at::Tensor logits = run_whole(image.slice(1, top, top + high).slice(2, left, left + wide));
@@ -87,13 +93,19 @@ struct PixelPredictor::Impl {
 };
 
 PixelPredictor::PixelPredictor(const model::Model& model, int64_t window, int64_t stride) {
-  if (!model.spec().segmentation) throw std::invalid_argument("[eval::PixelPredictor] the model classifies images, not their pixels");
+  if (!model.spec().segmentation)
+    throw std::invalid_argument("[eval::PixelPredictor] the model classifies images, not their pixels");
   const int64_t unit = model::size_unit(model.spec());
   if (window < 0 || (window > 0 && window % unit != 0)) {
-    throw std::invalid_argument("[eval::PixelPredictor] a window of " + std::to_string(window) + " pixels is no multiple of the " + std::to_string(unit) + " that the model's maps need");
+    throw std::invalid_argument("[eval::PixelPredictor] a window of " + std::to_string(window) +
+                                " pixels is no multiple of the " + std::to_string(unit) +
+                                " that the model's maps need");
   }
-  if (stride < 0 || stride > window) throw std::invalid_argument("[eval::PixelPredictor] windows of " + std::to_string(window) + " pixels at stride " + std::to_string(stride) + " leave gaps");
-  impl_.reset(new Impl{model, window, stride > 0 ? stride : std::max<int64_t>(1, window * 2 / 3), unit, {}, {}});
+  if (stride < 0 || stride > window)
+    throw std::invalid_argument("[eval::PixelPredictor] windows of " + std::to_string(window) +
+                                " pixels at stride " + std::to_string(stride) + " leave gaps");
+  impl_.reset(
+      new Impl{model, window, stride > 0 ? stride : std::max<int64_t>(1, window * 2 / 3), unit, {}, {}});
 }
 
 PixelPredictor::~PixelPredictor() = default;
@@ -105,7 +117,8 @@ at::Tensor PixelPredictor::logits(const at::Tensor& image) const {
 }
 
 at::Tensor PixelPredictor::classes(const at::Tensor& image, int64_t height, int64_t width) const {
-  constexpr int64_t kAtOnce = 16;  // classes enlarged at a time: all of them at full size would be hundreds of megabytes
+  constexpr int64_t kAtOnce =
+      16;  // classes enlarged at a time: all of them at full size would be hundreds of megabytes
   const at::NoGradGuard no_grad;
   const at::Tensor small = logits(image);
   at::Tensor best, chosen;
@@ -138,13 +151,21 @@ data::Mask as_mask(const at::Tensor& classes) {
   return {rows.size(0), rows.size(1), std::vector<uint8_t>(first, first + rows.numel())};
 }
 
-SegmentedPicture take_picture(const std::string& name, const data::SegmentedImage& pair, const at::Tensor& predicted) {
+SegmentedPicture take_picture(const std::string& name, const data::SegmentedImage& pair,
+                              const at::Tensor& predicted) {
   constexpr int64_t kSide = 256;
-  const double factor = std::min(1.0, static_cast<double>(kSide) / static_cast<double>(std::max(pair.image.height, pair.image.width)));
-  const auto side = [&](int64_t size) { return std::max<int64_t>(1, std::llrint(static_cast<double>(size) * factor)); };
+  const double factor = std::min(
+      1.0, static_cast<double>(kSide) / static_cast<double>(std::max(pair.image.height, pair.image.width)));
+  const auto side = [&](int64_t size) {
+    return std::max<int64_t>(1, std::llrint(static_cast<double>(size) * factor));
+  };
   const int64_t height = side(pair.image.height), width = side(pair.image.width);
-  const auto small = [&](const data::Mask& mask) { return data::mask_data_url(data::mask_tensor(data::resize_mask(mask, height, width))); };
-  return {name, data::jpeg_data_url(planes_of(data::resize(pair.image, height, width, Interpolation::kBilinear))), small(pair.mask), small(as_mask(predicted))};
+  const auto small = [&](const data::Mask& mask) {
+    return data::mask_data_url(data::mask_tensor(data::resize_mask(mask, height, width)));
+  };
+  return {name,
+          data::jpeg_data_url(planes_of(data::resize(pair.image, height, width, Interpolation::kBilinear))),
+          small(pair.mask), small(as_mask(predicted))};
 }
 
 struct Seen {
@@ -153,11 +174,14 @@ struct Seen {
   std::string problem;  ///< of a corrupt image
 };
 
-Seen look(const PixelPredictor& predictor, const data::Dataset& dataset, int64_t index, const PreprocessSpec& preprocess, bool picture) {
+Seen look(const PixelPredictor& predictor, const data::Dataset& dataset, int64_t index,
+          const PreprocessSpec& preprocess, bool picture) {
   Seen out;
   try {
     const data::SegmentedImage pair = data::read_segmented(dataset, index);
-    const data::Image image = preprocess.resize ? data::resize_short_side(pair.image, *preprocess.resize, preprocess.interpolation) : pair.image;
+    const data::Image image =
+        preprocess.resize ? data::resize_short_side(pair.image, *preprocess.resize, preprocess.interpolation)
+                          : pair.image;
     at::Tensor input = at::empty({3, image.height, image.width});
     data::normalize(image, preprocess, input.mutable_data_ptr<float>());
     const at::Tensor predicted = predictor.classes(input, pair.mask.height, pair.mask.width);
@@ -170,7 +194,8 @@ Seen look(const PixelPredictor& predictor, const data::Dataset& dataset, int64_t
 }
 
 // The corrupt images of all ranks, refused or warned of.
-void judge_problems(const std::vector<Seen>& seen, int64_t all, const AccuracyOptions& options, const std::string& description) {
+void judge_problems(const std::vector<Seen>& seen, int64_t all, const AccuracyOptions& options,
+                    const std::string& description) {
   std::string text;
   int64_t named = 0;
   for (const Seen& s : seen) {
@@ -178,7 +203,8 @@ void judge_problems(const std::vector<Seen>& seen, int64_t all, const AccuracyOp
   }
   if (all == 0) return;
   const std::string what = description + ": " + std::to_string(all) + " images are corrupt" + text;
-  if (all > options.max_corrupt) throw Error(what + "; replace or remove them, or allow them with --max-corrupt " + std::to_string(all));
+  if (all > options.max_corrupt)
+    throw Error(what + "; replace or remove them, or allow them with --max-corrupt " + std::to_string(all));
   log_warning(what + "; they are skipped");
 }
 
@@ -188,7 +214,8 @@ std::vector<int64_t> packed(const std::vector<Seen>& seen) {
   for (const Seen& s : seen) {
     if (!s.problem.empty()) continue;
     out.push_back(static_cast<int64_t>(s.pixels.size()));
-    for (const ClassPixels& c : s.pixels) out.insert(out.end(), {c.class_index, c.labelled, c.predicted, c.both});
+    for (const ClassPixels& c : s.pixels)
+      out.insert(out.end(), {c.class_index, c.labelled, c.predicted, c.both});
   }
   return out;
 }
@@ -198,34 +225,40 @@ std::vector<std::vector<ClassPixels>> unpacked(const std::vector<int64_t>& numbe
   for (size_t at = 0; at < numbers.size();) {
     const int64_t classes = numbers[at++];
     std::vector<ClassPixels>& image = out.emplace_back();
-    for (int64_t c = 0; c < classes; ++c, at += 4) image.push_back({numbers[at], numbers[at + 1], numbers[at + 2], numbers[at + 3]});
+    for (int64_t c = 0; c < classes; ++c, at += 4)
+      image.push_back({numbers[at], numbers[at + 1], numbers[at + 2], numbers[at + 3]});
   }
   return out;
 }
 
 }  // namespace
 
-EvalResult evaluate_segmentation(const model::Model& model, const data::Dataset& dataset, const AccuracyOptions& options) {
+EvalResult evaluate_segmentation(const model::Model& model, const data::Dataset& dataset,
+                                 const AccuracyOptions& options) {
   check_evaluable(model, dataset);
   const PixelPredictor predictor(model, options.window, options.stride);
   distributed::Group& group = distributed::or_alone(options.group);
   const distributed::Share share = group.share(dataset.size());
   std::vector<bool> pictured(static_cast<size_t>(share.size()), false);
-  for (const int64_t i : data::spread_indices(share.size(), group.is_main() ? options.pictures : 0)) pictured[static_cast<size_t>(i)] = true;
+  for (const int64_t i : data::spread_indices(share.size(), group.is_main() ? options.pictures : 0))
+    pictured[static_cast<size_t>(i)] = true;
   std::vector<Seen> seen(static_cast<size_t>(share.size()));
   Progress progress("evaluate", share.size(), "images");
   model::for_each_batch(share.size(), 1, [&](int, int64_t begin, int64_t) {
-    seen[static_cast<size_t>(begin)] = look(predictor, dataset, share.begin + begin, options.preprocess, pictured[static_cast<size_t>(begin)]);
+    seen[static_cast<size_t>(begin)] = look(predictor, dataset, share.begin + begin, options.preprocess,
+                                            pictured[static_cast<size_t>(begin)]);
     progress.advance();
   });
-  const int64_t own = std::count_if(seen.begin(), seen.end(), [](const Seen& s) { return !s.problem.empty(); });
+  const int64_t own =
+      std::count_if(seen.begin(), seen.end(), [](const Seen& s) { return !s.problem.empty(); });
   int64_t corrupt = 0;
   for (const int64_t count : group.concatenate(std::vector<int64_t>{own})) corrupt += count;
   judge_problems(seen, corrupt, options, dataset.description());
   EvalResult result;
   result.segmentation = summarise_pixels(unpacked(group.concatenate(packed(seen))), model.spec().num_classes);
   SegmentationFigures& figures = *result.segmentation;
-  if (std::isnan(figures.pixel_accuracy)) throw Error(dataset.description() + ": no pixel is labelled; there is nothing to evaluate on");
+  if (std::isnan(figures.pixel_accuracy))
+    throw Error(dataset.description() + ": no pixel is labelled; there is nothing to evaluate on");
   figures.protocol = predictor.protocol();
   figures.class_names = dataset.class_names();
   for (Seen& s : seen) {

@@ -11,10 +11,11 @@
 #include "vitrim/core/suggest.h"
 #include "vitrim/model/loading.h"
 
-// Deviations from the published UPerNet: GroupNorm where it has BatchNorm, because its figures are each image's own, so that a batch's gradient is the sum of its images'
-// however they are shared among cores and ranks, and nothing differs between training and use; a LayerNorm on every stream that is tapped (Swin's
-// segmentation models have one, ViTs' do not), because removing attention changes a stream's scale and folding must not be seen; no dropout before
-// the last layer.
+// Deviations from the published UPerNet: GroupNorm where it has BatchNorm, because its figures are each
+// image's own, so that a batch's gradient is the sum of its images' however they are shared among cores and
+// ranks, and nothing differs between training and use; a LayerNorm on every stream that is tapped (Swin's
+// segmentation models have one, ViTs' do not), because removing attention changes a stream's scale and
+// folding must not be seen; no dropout before the last layer.
 
 namespace vitrim::model {
 
@@ -23,7 +24,8 @@ namespace {
 constexpr int64_t kPools[] = {1, 2, 3, 6};  // sides of the pyramid's maps
 constexpr double kGroupEps = 1e-5;
 
-// As many groups as there can be, 32 at most, with 8 channels or more in each: a pooled map of one place still has something to be normalised over.
+// As many groups as there can be, 32 at most, with 8 channels or more in each: a pooled map of one place
+// still has something to be normalised over.
 int64_t groups_of(int64_t channels) {
   int64_t groups = std::min<int64_t>(32, std::max<int64_t>(1, channels / 8));
   while (channels % groups != 0) --groups;
@@ -43,8 +45,8 @@ Layer unit(const std::string& name, int64_t in, int64_t out, int64_t side, Grid 
   return {name + ".conv", in, out, side, grid, false, name + ".gn"};
 }
 
-// By which power of two a ViT's map is enlarged for the first level of the pyramid: to a stride of 4 pixels where the patch is a power of two, else by 4. Every further level is
-// half as large.
+// By which power of two a ViT's map is enlarged for the first level of the pyramid: to a stride of 4 pixels
+// where the patch is a power of two, else by 4. Every further level is half as large.
 int64_t first_power(int64_t patch) {
   int64_t power = 0;
   while (4 << power < patch) ++power;
@@ -72,13 +74,18 @@ std::vector<Level> levels_of(const ModelSpec& spec) {
   for (size_t i = 0; i < spec.segmentation->blocks.size(); ++i) {
     const int64_t block = spec.segmentation->blocks[i];
     const int64_t power = power_of_level(spec, i);
-    out.push_back({block, spec.blocks[static_cast<size_t>(block)].embed_dim, power, scaled(spec.block_grid(static_cast<int>(block)), power)});
+    out.push_back({block, spec.blocks[static_cast<size_t>(block)].embed_dim, power,
+                   scaled(spec.block_grid(static_cast<int>(block)), power)});
   }
   return out;
 }
 
-std::string numbered(const char* name, size_t index) { return "decode_head." + std::string(name) + "." + std::to_string(index); }
-std::string enlarging(size_t level, int64_t step) { return "neck." + std::to_string(level) + ".deconv" + std::to_string(step); }
+std::string numbered(const char* name, size_t index) {
+  return "decode_head." + std::string(name) + "." + std::to_string(index);
+}
+std::string enlarging(size_t level, int64_t step) {
+  return "neck." + std::to_string(level) + ".deconv" + std::to_string(step);
+}
 std::string tapped_norm(size_t level) { return numbered("norms", level); }
 constexpr const char* kClassifier = "decode_head.conv_seg";
 
@@ -86,7 +93,8 @@ std::vector<Layer> layers_of(const ModelSpec& spec) {
   const std::vector<Level> levels = levels_of(spec);
   std::vector<Layer> out;
   if (spec.segmentation->kind == SegmentationHeadKind::kLinear) {
-    return {{kClassifier, levels[0].channels, spec.num_classes, 1, spec.block_grid(static_cast<int>(levels[0].block)), false, ""}};
+    return {{kClassifier, levels[0].channels, spec.num_classes, 1,
+             spec.block_grid(static_cast<int>(levels[0].block)), false, ""}};
   }
   const int64_t width = spec.segmentation->channels;
   const size_t last = levels.size() - 1;
@@ -99,7 +107,8 @@ std::vector<Layer> layers_of(const ModelSpec& spec) {
     }
   }
   for (size_t i = 0; i < std::size(kPools); ++i) {
-    out.push_back(unit(numbered("psp_modules", i) + ".1", levels[last].channels, width, 1, {kPools[i], kPools[i]}));
+    out.push_back(
+        unit(numbered("psp_modules", i) + ".1", levels[last].channels, width, 1, {kPools[i], kPools[i]}));
   }
   const int64_t pyramid = levels[last].channels + static_cast<int64_t>(std::size(kPools)) * width;
   out.push_back(unit("decode_head.bottleneck", pyramid, width, 3, levels[last].grid));
@@ -107,13 +116,15 @@ std::vector<Layer> layers_of(const ModelSpec& spec) {
     out.push_back(unit(numbered("lateral_convs", i), levels[i].channels, width, 1, levels[i].grid));
     out.push_back(unit(numbered("fpn_convs", i), width, width, 3, levels[i].grid));
   }
-  out.push_back(unit("decode_head.fpn_bottleneck", width * static_cast<int64_t>(levels.size()), width, 3, levels[0].grid));
+  out.push_back(unit("decode_head.fpn_bottleneck", width * static_cast<int64_t>(levels.size()), width, 3,
+                     levels[0].grid));
   out.push_back({kClassifier, width, spec.num_classes, 1, levels[0].grid, false, ""});
   return out;
 }
 
 at::Tensor group_norm(const Model& model, const at::Tensor& x, const std::string& name) {
-  return at::group_norm(x.to(at::kFloat), groups_of(x.size(1)), model.parameter(name + ".weight"), model.parameter(name + ".bias"), kGroupEps);
+  return at::group_norm(x.to(at::kFloat), groups_of(x.size(1)), model.parameter(name + ".weight"),
+                        model.parameter(name + ".bias"), kGroupEps);
 }
 
 at::Tensor conv_unit(const Model& model, const at::Tensor& x, const std::string& name) {
@@ -128,13 +139,16 @@ at::Tensor sized(const at::Tensor& x, const at::Tensor& like) {
 
 // A stream's patches, normalised, as planes [B, C, H, W].
 at::Tensor planes_of(const Model& model, const at::Tensor& normed, int64_t block) {
-  return to_planes(normed.slice(1, model.spec().prefix_tokens()), model.spec().block_grid(static_cast<int>(block)));
+  return to_planes(normed.slice(1, model.spec().prefix_tokens()),
+                   model.spec().block_grid(static_cast<int>(block)));
 }
 
 at::Tensor rescaled(const Model& model, at::Tensor planes, size_t index, const Level& level) {
   for (int64_t step = 0; step < level.power; ++step) {
     const std::string name = enlarging(index, step);
-    planes = at::conv_transpose2d(planes.to(model.compute_dtype()), model.compute_weight(name + ".weight"), model.compute_weight(name + ".bias"), {2, 2}).to(at::kFloat);
+    planes = at::conv_transpose2d(planes.to(model.compute_dtype()), model.compute_weight(name + ".weight"),
+                                  model.compute_weight(name + ".bias"), {2, 2})
+                 .to(at::kFloat);
     if (step + 1 < level.power) planes = at::gelu(group_norm(model, planes, name + ".gn"));
   }
   if (level.power >= 0) return planes;
@@ -167,8 +181,9 @@ void add_segmentation_head(const ModelSpec& spec, std::vector<ParameterInfo>& ou
   for (size_t i = 0; i + 1 < levels.size(); ++i) add_norm(out, tapped_norm(i), levels[i].channels);
   for (const Layer& layer : layers_of(spec)) {
     const bool bias = layer.transposed || layer.norm.empty();
-    out.push_back({layer.name + ".weight", layer.transposed ? std::vector<int64_t>{layer.in, layer.out, layer.side, layer.side}
-                                                            : std::vector<int64_t>{layer.out, layer.in, layer.side, layer.side}});
+    out.push_back({layer.name + ".weight",
+                   layer.transposed ? std::vector<int64_t>{layer.in, layer.out, layer.side, layer.side}
+                                    : std::vector<int64_t>{layer.out, layer.in, layer.side, layer.side}});
     if (bias) out.push_back({layer.name + ".bias", {layer.out}});
     if (!layer.norm.empty()) add_norm(out, layer.norm, layer.out);
   }
@@ -176,13 +191,15 @@ void add_segmentation_head(const ModelSpec& spec, std::vector<ParameterInfo>& ou
 
 int64_t segmentation_macs(const ModelSpec& spec) {
   int64_t total = 0;
-  for (const Layer& layer : layers_of(spec)) total += layer.in * layer.out * layer.side * layer.side * layer.grid.size();
+  for (const Layer& layer : layers_of(spec))
+    total += layer.in * layer.out * layer.side * layer.side * layer.grid.size();
   return total;
 }
 
 Grid segmentation_grid(const ModelSpec& spec) {
   const SegmentationHead& head = *spec.segmentation;
-  if (head.kind == SegmentationHeadKind::kLinear) return spec.block_grid(static_cast<int>(head.blocks.front()));
+  if (head.kind == SegmentationHeadKind::kLinear)
+    return spec.block_grid(static_cast<int>(head.blocks.front()));
   return levels_of(spec).front().grid;
 }
 
@@ -190,7 +207,8 @@ Output segment(const Model& model, const at::Tensor& x, const Taps& taps) {
   const ModelSpec& spec = model.spec();
   const SegmentationHead& head = *spec.segmentation;
   if (taps.size() + 1 != head.blocks.size()) {
-    throw std::invalid_argument("[model::finish] the head reads " + std::to_string(head.blocks.size() - 1) + " streams below the last one, got " + std::to_string(taps.size()));
+    throw std::invalid_argument("[model::finish] the head reads " + std::to_string(head.blocks.size() - 1) +
+                                " streams below the last one, got " + std::to_string(taps.size()));
   }
   const at::Tensor last = model.layer_norm(x, "norm");
   Output out;
@@ -200,7 +218,8 @@ Output segment(const Model& model, const at::Tensor& x, const Taps& taps) {
     const std::vector<Level> levels = levels_of(spec);
     std::vector<at::Tensor> maps;
     for (size_t i = 0; i < taps.size(); ++i) {
-      maps.push_back(rescaled(model, planes_of(model, model.layer_norm(taps[i], tapped_norm(i)), levels[i].block), i, levels[i]));
+      maps.push_back(rescaled(
+          model, planes_of(model, model.layer_norm(taps[i], tapped_norm(i)), levels[i].block), i, levels[i]));
     }
     maps.push_back(rescaled(model, map, taps.size(), levels.back()));
     map = upernet(model, maps);
@@ -212,10 +231,12 @@ Output segment(const Model& model, const at::Tensor& x, const Taps& taps) {
 SegmentationHeadKind parse_segmentation_head(const std::string& name) {
   if (name == "linear") return SegmentationHeadKind::kLinear;
   if (name == "upernet") return SegmentationHeadKind::kUperNet;
-  throw std::invalid_argument("there is no segmentation head '" + name + "'; did you mean '" + nearest(name, {"linear", "upernet"}) + "'?");
+  throw std::invalid_argument("there is no segmentation head '" + name + "'; did you mean '" +
+                              nearest(name, {"linear", "upernet"}) + "'?");
 }
 
-ModelSpec with_segmentation_head(ModelSpec spec, SegmentationHeadKind kind, int64_t channels, int64_t classes) {
+ModelSpec with_segmentation_head(ModelSpec spec, SegmentationHeadKind kind, int64_t channels,
+                                 int64_t classes) {
   SegmentationHead head;
   head.kind = kind;
   const auto depth = static_cast<int64_t>(spec.blocks.size());
@@ -223,8 +244,10 @@ ModelSpec with_segmentation_head(ModelSpec spec, SegmentationHeadKind kind, int6
     head.blocks = {depth - 1};
   } else {
     head.channels = channels;
-    for (int64_t quarter = 1; spec.stages.empty() && quarter <= 4; ++quarter) head.blocks.push_back(std::max<int64_t>(0, depth * quarter / 4 - 1));
-    for (int64_t end = 0; const StageSpec& stage : spec.stages) head.blocks.push_back((end += stage.depth) - 1);
+    for (int64_t quarter = 1; spec.stages.empty() && quarter <= 4; ++quarter)
+      head.blocks.push_back(std::max<int64_t>(0, depth * quarter / 4 - 1));
+    for (int64_t end = 0; const StageSpec& stage : spec.stages)
+      head.blocks.push_back((end += stage.depth) - 1);
   }
   spec.segmentation = std::move(head);
   spec.num_classes = classes;

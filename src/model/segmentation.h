@@ -13,7 +13,8 @@ void add_segmentation_head(const ModelSpec& spec, std::vector<ParameterInfo>& ou
 int64_t segmentation_macs(const ModelSpec& spec);
 /// The map that the head answers on.
 Grid segmentation_grid(const ModelSpec& spec);
-/// Last stream and tapped ones -> features (mean of the last one's patches behind the final norm) and logits [B, num_classes, h, w].
+/// Last stream and tapped ones -> features (mean of the last one's patches behind the final norm) and logits
+/// [B, num_classes, h, w].
 Output segment(const Model& model, const at::Tensor& x, const Taps& taps);
 
 }  // namespace vitrim::model

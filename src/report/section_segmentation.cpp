@@ -39,7 +39,8 @@ std::string classes_table(const std::vector<AccuracyRow>& rows) {
   if (order.size() > kMostClasses) order.resize(kMostClasses);
   std::vector<Cell> header{"Class", num("Labelled pixels")};
   for (const AccuracyRow& row : rows) header.push_back(num("IoU, " + row.name));
-  Table table("Intersection over union of the " + std::to_string(order.size()) + " most frequent classes", header);
+  Table table("Intersection over union of the " + std::to_string(order.size()) + " most frequent classes",
+              header);
   for (const auto& [pixels, c] : order) {
     std::vector<Cell> cells{class_name(first, c), num(std::to_string(-pixels))};
     for (const AccuracyRow& row : rows) {
@@ -52,7 +53,8 @@ std::string classes_table(const std::vector<AccuracyRow>& rows) {
 }
 
 std::string picture(const std::string& url, const std::string& what) {
-  return "<figure class=\"mask\"><img src=\"" + escape(url) + "\" alt=\"" + escape(what) + "\"><figcaption>" + escape(what) + "</figcaption></figure>";
+  return "<figure class=\"mask\"><img src=\"" + escape(url) + "\" alt=\"" + escape(what) + "\"><figcaption>" +
+         escape(what) + "</figcaption></figure>";
 }
 
 /// An image, its mask, and what each model says of it.
@@ -77,18 +79,22 @@ void segmentation_section(Page& page, const Inputs& inputs) {
   const std::vector<AccuracyRow> rows = segmented(inputs);
   if (rows.empty()) return;
   page.section("segmentation", "Masks", "Masks");
-  Table table("How well pixels are labelled", {"Model", num("mIoU"), num("95 % interval"), num("Mean accuracy"), num("Pixel accuracy"), num("Images"), "Protocol"});
+  Table table("How well pixels are labelled",
+              {"Model", num("mIoU"), num("95 % interval"), num("Mean accuracy"), num("Pixel accuracy"),
+               num("Images"), "Protocol"});
   for (const AccuracyRow& row : rows) {
     const SegmentationFigures& s = *row.eval.segmentation;
-    table.row({row.name, num(percent(s.miou)), num(interval(s.miou_ci95)), num(percent(s.mean_accuracy)), num(percent(s.pixel_accuracy)),
-               num(std::to_string(row.eval.images)), s.protocol},
+    table.row({row.name, num(percent(s.miou)), num(interval(s.miou_ci95)), num(percent(s.mean_accuracy)),
+               num(percent(s.pixel_accuracy)), num(std::to_string(row.eval.images)), s.protocol},
               row.role == AccuracyRow::Role::kCompressed);
   }
   page.raw(table.html());
   page.raw(classes_table(rows));
   const std::string pictures = pictures_html(rows);
   if (pictures.empty()) return;
-  page.paragraph("Images of the evaluation set with their masks, labelled and predicted, a colour a class. Pixels without a label count for nothing and stay empty in the labelled mask.");
+  page.paragraph(
+      "Images of the evaluation set with their masks, labelled and predicted, a colour a class. Pixels "
+      "without a label count for nothing and stay empty in the labelled mask.");
   page.raw(pictures);
 }
 

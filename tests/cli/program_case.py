@@ -61,15 +61,19 @@ def write_model(path, width=64, image=32, patch=8, classes=10):
             file.write(values)
 
 
-def write_png(path, side=32, seed=0):
+def write_rows(path, rows, channels):
+    """A PNG of rows of bytes: one channel (grey) or three."""
     def chunk(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
-    draw = random.Random(seed)
-    rows = b"".join(b"\0" + bytes(draw.randrange(256) for _ in range(3 * side)) for _ in range(side))
     with open(path, "wb") as file:
-        file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)) +
-                   chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+        file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", len(rows[0]) // channels, len(rows), 8, {1: 0, 3: 2}[channels], 0, 0, 0)) +
+                   chunk(b"IDAT", zlib.compress(b"".join(b"\0" + bytes(row) for row in rows))) + chunk(b"IEND", b""))
+
+
+def write_png(path, side=32, seed=0):
+    draw = random.Random(seed)
+    write_rows(path, [[draw.randrange(256) for _ in range(3 * side)] for _ in range(side)], 3)
 
 
 class Case(unittest.TestCase):

@@ -4,15 +4,19 @@
 usage: segmentation_test.py [CASES...], with the program in VITRIM_BINARY.
 """
 
+import json
 import os
+import random
 import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import cases  # noqa: E402
-from program_case import PROGRAM, Case  # noqa: E402
+from program_case import PROGRAM, Case, write_rows  # noqa: E402
 
+PYTHON = os.environ.get("VITRIM_PYTHON", sys.executable)
+HERE = os.path.dirname(os.path.abspath(__file__))
 TRAIN = ("--data", "synthetic-masks:train:16", "--recipe", "plain", "--epochs", "1", "--warm-up-epochs", "0", "--batch-size", "8")
 EVAL = ("--eval", "synthetic-masks:test:12")
 KINDS = {"linear": (), "upernet": ("--head-width", "16")}
@@ -106,6 +110,33 @@ class Segmentation(Case):
         self.run_vitrim("train", "--init", "seg.safetensors", *TRAIN, "--teacher", "seg.safetensors", "-o", "taught.safetensors")
         self.refuse("train", "--init", "seg.safetensors", *TRAIN, "--teacher", "model.safetensors", "-o", "x.safetensors", says="for classification")
 
+    def test_another_implementation_says_the_same(self):
+        if subprocess.run([PYTHON, "-c", "import torch, numpy, PIL"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+            self.skipTest(f"SKIPPED: {PYTHON} imports no torch, numpy and PIL (set VITRIM_PYTHON)")
+        for part in ("images", "annotations"):
+            os.makedirs(self.path("set", part))
+        draw = random.Random(3)
+        for i, (height, width) in enumerate(((32, 32), (44, 60), (64, 40))):
+            # Squares of eleven pixels, the mask's values following the colours, a part of it 0: not labelled.
+            kinds = [[draw.randrange(14) for _ in range(6)] for _ in range(6)]
+            kind = lambda x, y: kinds[y // 11][x // 11]
+            write_rows(self.path("set", "images", f"{i}.png"), [[(17 * kind(x, y) + c * draw.randrange(40)) % 256 for x in range(width) for c in range(3)] for y in range(height)], 3)
+            write_rows(self.path("set", "annotations", f"{i}.png"), [[kind(x, y) for x in range(width)] for y in range(height)], 1)
+        self.write("names", b"".join(b"class %d\n" % i for i in range(13)))
+        folder = ("--data", "set", "--classes", "names")
+        self.run_vitrim("train", "--init", "model.safetensors", "--head", "upernet", "--head-width", "24", *folder, "--recipe", "plain", "--epochs", "12", "--batch-size", "3",
+                        "--warm-up-epochs", "2", "--precision", "f32", "-o", "seg.safetensors")
+        ours = self.json_of("eval", "seg.safetensors", *folder, "--resize", "none")["segmentation"]["pixels"]
+        done = subprocess.run([PYTHON, os.path.join(HERE, "pytorch_segmentation.py"), "seg.safetensors", "set"], cwd=self.folder, stdout=subprocess.PIPE, text=True, check=True)
+        theirs = json.loads(done.stdout)
+        self.assertEqual(len(ours), 3)
+        for one, other in zip(ours, theirs):
+            a, b = ({c[0]: c[1:] for c in (tuple(map(int, part.split())) for part in image.split(","))} for image in (one, other))
+            self.assertGreater(len(a), 4, "the model tells classes apart")
+            # float32 sums in another order may turn a tie round, at a few pixels of thousands.
+            apart = sum(abs(x - y) for c in a.keys() | b.keys() for x, y in zip(a.get(c, (0, 0, 0)), b.get(c, (0, 0, 0))))
+            self.assertLessEqual(apart, 8, (one, other))
+
     def test_what_does_not_fit_is_refused(self):
         head = ("train", "--init", "model.safetensors", "--head", "linear")
         self.refuse(*head, "--data", "synthetic:train:16", "--recipe", "plain", "-o", "x.safetensors", says="no masks")
@@ -135,5 +166,5 @@ class Segmentation(Case):
 if __name__ == "__main__":
     if not os.path.exists(PROGRAM):
         sys.exit(f"no program at {PROGRAM}: set VITRIM_BINARY")
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models are tiny, and other tests run beside this one
+    os.environ.setdefault("OMP_NUM_THREADS", "2")  # tiny models, and more than one worker, as everywhere else
     cases.main("segmentation_program")
