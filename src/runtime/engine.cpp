@@ -1,10 +1,14 @@
 #include "vitrim/runtime/engine.h"
 
 #include <algorithm>
+#include <functional>
 #include <mutex>
 #include <stdexcept>
 
+#include "runtime/forward.h"
 #include "runtime/implementation.h"
+#include "runtime/layers.h"
+#include "runtime/stage_layout.h"
 #include "runtime/vit_forward.h"
 
 namespace vitrim::runtime {
@@ -14,48 +18,36 @@ namespace {
 // Images whose features wait for the classifier, which then reads its weights once for all (more where there are more threads).
 constexpr int64_t kChunk = 64;
 
-// Rows that pass through a block's second half together. The whole of a 224-pixel image: measured, reading the weights once for 200 rows is worth more than
-// keeping what lies between two layers in the L2 cache (docs/performance.md).
-constexpr int64_t kRowsTogether = 416;
-// Images that a thread takes at a time: tokens that are merged or not needed leave few rows of one image.
-constexpr int64_t kGroup = 4;
-
 template <typename T>
-class VitEngine : public Engine::Implementation {
+class FamilyEngine : public Engine::Implementation {
  public:
-  VitEngine(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads, const Kernels& kernels)
-      : weights_(spec, weights),
-        widest_(weights_),
-        forward_(weights_, kernels, kRowsTogether),
+  FamilyEngine(std::unique_ptr<Forward<T>> forward, int threads, const Kernels& kernels)
+      : forward_(std::move(forward)),
         kernels_(kernels),
         pool_(threads),
         barrier_(threads),
         chunk_(std::max<int64_t>(kChunk, kGroup * threads)),
-        features_(chunk_ * forward_.feature_width()),
-        head_input_(padded_rows(chunk_) * std::max<int64_t>(weights_.head.k, 1)),
+        features_(chunk_ * forward_->feature_width()),
+        head_input_(padded_rows(chunk_) * std::max<int64_t>(forward_->head().k, 1)),
         head_scratch_(padded_rows(chunk_) * kPanel) {
-    for (int i = 0; i < threads; ++i) workspaces_.emplace_back(spec, widest_, kGroup, kRowsTogether);
     solo_ = [this](int rank) {
-      Workspace<T>& own = workspaces_[static_cast<size_t>(rank)];
       const int64_t size = image_size();
       // First every thread its share, in groups of even size; what is left over is shared by all.
       const int64_t share = whole_ / pool_.size(), begin = rank * share, end = begin + share, groups = (share + kGroup - 1) / kGroup;
       for (int64_t i = begin, group = 0; i < end; ++group) {
         const int64_t next = begin + share * (group + 1) / groups;
-        forward_.run(images_ + i * size, next - i, {}, own, own, features_at(i));
+        forward_->run(images_ + i * size, next - i, rank, {}, features_at(i));
         i = next;
       }
       const Member member{rank, pool_.size(), &barrier_};
       member.wait();
-      for (int64_t i = whole_; i < count_; i += kGroup) {
-        forward_.run(images_ + i * size, std::min(kGroup, count_ - i), member, workspaces_.front(), own, features_at(i));
-      }
+      for (int64_t i = whole_; i < count_; i += kGroup) forward_->run(images_ + i * size, std::min(kGroup, count_ - i), rank, member, features_at(i));
     };
   }
 
   void run(const float* images, int64_t batch, float* out) override {
     const std::lock_guard<std::mutex> lock(mutex_);
-    const int64_t outputs = weights_.spec.num_classes > 0 ? weights_.spec.num_classes : weights_.spec.embed_dim;
+    const int64_t outputs = spec().num_classes > 0 ? spec().num_classes : spec().feature_dim();
     for (int64_t begin = 0; begin < batch; begin += chunk_) {
       count_ = std::min(chunk_, batch - begin);
       whole_ = count_ / pool_.size() * pool_.size();
@@ -65,51 +57,36 @@ class VitEngine : public Engine::Implementation {
     }
   }
 
-  const ModelSpec& spec() const override { return weights_.spec; }
+  const ModelSpec& spec() const override { return forward_->spec(); }
   int threads() const override { return pool_.size(); }
-  int64_t weight_bytes() const override { return weights_.bytes; }
-  int64_t work_bytes() const override {
-    int64_t bytes = features_.bytes() + head_input_.bytes() + head_scratch_.bytes();
-    for (const Workspace<T>& one : workspaces_) bytes += one.bytes;
-    return bytes;
-  }
+  int64_t weight_bytes() const override { return forward_->weight_bytes(); }
+  int64_t work_bytes() const override { return features_.bytes() + head_input_.bytes() + head_scratch_.bytes() + forward_->work_bytes(); }
 
  private:
-  int64_t image_size() const { return weights_.spec.in_channels * weights_.spec.image_size[0] * weights_.spec.image_size[1]; }
-  float* features_at(int64_t image) const { return features_.data() + image * forward_.feature_width(); }
+  int64_t image_size() const { return spec().in_channels * spec().image_size[0] * spec().image_size[1]; }
+  float* features_at(int64_t image) const { return features_.data() + image * forward_->feature_width(); }
 
   void classify(float* out) {
-    const ModelSpec& spec = weights_.spec;
-    const int64_t width = forward_.feature_width();
-    if (spec.num_classes == 0) {
-      for (int64_t i = 0; i < count_; ++i) std::copy_n(features_at(i), spec.embed_dim, out + i * spec.embed_dim);
+    const int64_t width = forward_->feature_width();
+    if (spec().num_classes == 0) {
+      for (int64_t i = 0; i < count_; ++i) std::copy_n(features_at(i), spec().feature_dim(), out + i * spec().feature_dim());
       return;
     }
     const KernelSet<T>& kernels = kernels_for<T>(kernels_);
-    const Matrix<T>& head = weights_.head;
+    const Matrix<T>& head = forward_->head();
     kernels.convert(features_.data(), width, count_, width, head_input_.data(), head.k);
-    Gemm<T> g;
-    g.a = head_input_.data();
-    g.lda = g.k = head.k;
-    g.rows = count_;
-    g.b = head.data.data();
-    g.columns = head.columns;
-    g.scratch = head_scratch_.data();
+    Gemm<T> g = product(head, static_cast<const T*>(head_input_.data()), head.k, count_, head_scratch_.data());
     g.edge = Edge::kFloat;
     g.out = out;
-    g.ldo = g.valid = head.valid;
-    g.bias = head.bias.data();
+    g.ldo = head.valid;
     kernels.gemm(g);
   }
 
-  VitWeights<T> weights_;
-  Widest widest_;
-  VitForward<T> forward_;
+  std::unique_ptr<Forward<T>> forward_;
   const Kernels& kernels_;
   Pool pool_;
   Barrier barrier_;
   int64_t chunk_;
-  std::vector<Workspace<T>> workspaces_;
   Buffer<float> features_;
   Buffer<T> head_input_;
   Buffer<float> head_scratch_;
@@ -120,6 +97,12 @@ class VitEngine : public Engine::Implementation {
   int64_t count_ = 0, whole_ = 0;
 };
 
+template <typename T>
+std::unique_ptr<Engine::Implementation> engine_for(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads, const Kernels& kernels) {
+  auto forward = spec.family == "vit" ? make_vit<T>(spec, weights, threads, kernels) : make_stages<T>(spec, weights, threads, kernels);
+  return std::make_unique<FamilyEngine<T>>(std::move(forward), threads, kernels);
+}
+
 }  // namespace
 
 std::unique_ptr<Engine::Implementation> make_implementation(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads, Precision precision,
@@ -128,12 +111,7 @@ std::unique_ptr<Engine::Implementation> make_implementation(const ModelSpec& spe
   const std::string reason = why_not(spec);
   if (!reason.empty()) throw std::invalid_argument("[runtime::Engine] " + reason);
   if (threads < 1 || threads > 1024) throw std::invalid_argument("[runtime::Engine] " + std::to_string(threads) + " threads");
-  std::unique_ptr<Engine::Implementation> out;
-  if (precision == Precision::kBf16) {
-    out = std::make_unique<VitEngine<Bf16>>(spec, weights, threads, kernels);
-  } else {
-    out = std::make_unique<VitEngine<float>>(spec, weights, threads, kernels);
-  }
+  auto out = precision == Precision::kBf16 ? engine_for<Bf16>(spec, weights, threads, kernels) : engine_for<float>(spec, weights, threads, kernels);
   out->precision = precision;
   return out;
 }
@@ -150,28 +128,14 @@ Precision resolve(Precision precision) {
   return chosen_isa() >= Isa::kAvx512Bf16 ? Precision::kBf16 : Precision::kF32;
 }
 
-int64_t executed_macs(const ModelSpec& spec) {
-  const std::vector<int64_t> live = rows_read(spec);
-  int64_t total = spec.stage_grid(0).size() * spec.embed_dim * spec.in_channels * spec.patch_size * spec.patch_size;
-  total += spec.embed_dim * spec.num_classes * (spec.distillation_token ? 2 : 1);
-  int64_t tokens = spec.num_tokens();
-  for (size_t i = 0; i < spec.blocks.size(); ++i) {
-    const BlockSpec& block = spec.blocks[i];
-    const int64_t after = live[i] > 0 ? std::min(live[i], tokens) : tokens, qk = block.num_heads * block.qk_dim, v = block.num_heads * block.v_dim;
-    total += after * spec.embed_dim * (qk + v) + tokens * spec.embed_dim * (qk + v) + after * tokens * (qk + v);
-    tokens = live[i] > 0 ? after : tokens - block.merge;
-    total += tokens * 2 * spec.embed_dim * block.mlp_dim;
-  }
-  return total;
-}
+int64_t executed_macs(const ModelSpec& spec) { return spec.family == "vit" ? vit_macs(spec) : stage_macs(spec); }
 
 std::string why_not(const ModelSpec& spec) {
-  if (spec.family != "vit") return "the native engine runs ViTs and DeiTs, not family " + spec.family + "; use LibTorch's path";
   if (spec.gated_mlp) return "the native engine has no gated MLPs (SwiGLU); use LibTorch's path";
   if (spec.activation != Activation::kGelu) return "the native engine computes GELU, not " + activation_name(spec.activation) + "; use LibTorch's path";
   if (spec.pooling == Pooling::kTokenAndAverage) return "the native engine has no classifier over class token and average together; use LibTorch's path";
   if (spec.segmentation) return "the native engine classifies images, not their pixels; use LibTorch's path";
-  return "";
+  return spec.family == "vit" ? "" : why_no_stages(spec);
 }
 
 Engine::Engine(const ModelSpec& spec, const checkpoint::StateDict& weights, const EngineOptions& options) {
@@ -185,7 +149,7 @@ Engine::Engine(Engine&&) noexcept = default;
 
 void Engine::run(const float* images, int64_t batch, float* out) { implementation_->run(images, batch, out); }
 const ModelSpec& Engine::spec() const { return implementation_->spec(); }
-int64_t Engine::outputs() const { return spec().num_classes > 0 ? spec().num_classes : spec().embed_dim; }
+int64_t Engine::outputs() const { return spec().num_classes > 0 ? spec().num_classes : spec().feature_dim(); }
 int Engine::threads() const { return implementation_->threads(); }
 Precision Engine::precision() const { return implementation_->precision; }
 Isa Engine::isa() const { return implementation_->isa; }

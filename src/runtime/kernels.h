@@ -64,19 +64,46 @@ struct Gemm {
   const float* row_scale = nullptr;
 };
 
+/// A depthwise convolution with zeros around a map: every channel has a filter of its own. Cost: lines * width * channels * side^2 multiply-adds.
+template <typename T>
+struct Depthwise {
+  const T* in = nullptr;          ///< the map's tokens [height * width, channels], `ldi` apart
+  int64_t ldi = 0, height = 0, width = 0;
+  int64_t begin = 0, end = 0;     ///< lines of the map that are computed
+  const float* filter = nullptr;  ///< [side * side, channels]
+  const float* bias = nullptr;    ///< [channels]
+  int64_t side = 0, channels = 0;  ///< odd; a multiple of 16
+  bool gelu = false;              ///< out = gelu(c + bias), else out += c + bias
+  T* out = nullptr;               ///< tokens of the computed lines, `ldo` apart
+  int64_t ldo = 0;
+};
+
 template <typename T>
 struct KernelSet {
   void (*gemm)(const Gemm<T>&);
   /// out[r] = (x[r] - mean) / sqrt(variance + eps), zero beyond `width` up to ldo.
   void (*normalize)(const float* x, int64_t ldx, int64_t rows, int64_t width, float eps, T* out, int64_t ldo);
-  /// p = 2^(score + key_bias - max) for the first `keys` columns, zero beyond up to ldp; inverse_sums[r] = 1 / sum. key_bias may be null.
-  void (*softmax)(const float* scores, int64_t lds, int64_t rows, int64_t keys, const float* key_bias, T* p, int64_t ldp, float* inverse_sums);
+  /// p = 2^(score + bias - max) for the first `keys` columns, zero beyond up to ldp; inverse_sums[r] = 1 / sum. The bias's rows are `ldb` apart, 0: the same
+  /// for all; it may be null.
+  void (*softmax)(const float* scores, int64_t lds, int64_t rows, int64_t keys, const float* bias, int64_t ldb, T* p, int64_t ldp, float* inverse_sums);
   /// out = x, zero beyond `width` up to ldo.
   void (*convert)(const float* x, int64_t ldx, int64_t rows, int64_t width, T* out, int64_t ldo);
   /// Packs the transpose of row-major m [rows, k], k padded: columns are its rows, zero beyond.
   void (*pack_transposed)(const T* m, int64_t ldm, int64_t rows, int64_t k, T* out);
   /// Packs row-major m [rows, columns], columns padded; zero beyond `rows`.
   void (*pack)(const T* m, int64_t ldm, int64_t rows, int64_t columns, T* out);
+  void (*depthwise)(const Depthwise<T>&);
+  /// Focused linear attention's map of `width` channels, a multiple of 16: f = (relu(x + offset) + 1e-6) * factor, x = f^power |f| / |f^power|, in place.
+  /// offset [rows, width] may be null; a factor of zero takes a channel out.
+  void (*focus)(T* x, int64_t ldx, int64_t rows, int64_t width, const float* offset, const float* factor, int64_t power);
+  /// sums[c] += x[r][c]; `width` is a multiple of 16.
+  void (*add_columns)(const T* x, int64_t ldx, int64_t rows, int64_t width, float* sums);
+  /// out[r] = 1 / (x[r] . vector + offset); `width` is a multiple of 16.
+  void (*inverse_dots)(const T* x, int64_t ldx, int64_t rows, int64_t width, const float* vector, float offset, float* out);
+  /// out[c][r] = x[r][c], zero beyond `rows` up to ldo.
+  void (*transpose)(const T* x, int64_t ldx, int64_t rows, int64_t columns, T* out, int64_t ldo);
+  /// out = a + t (b - a), a multiple of 16 of them.
+  void (*blend)(const T* a, const T* b, float t, int64_t width, T* out);
   /// `repeats` rounds of products on operands in registers (or tiles), nothing loaded or stored: the machine's peak. Returns the multiply-adds of one round.
   int64_t (*burn)(int64_t repeats);
 };

@@ -257,21 +257,22 @@ static void normalize(const float* x, int64_t ldx, int64_t rows, int64_t width, 
 }
 
 template <typename T>
-static void softmax(const float* scores, int64_t lds, int64_t rows, int64_t keys, const float* key_bias, T* p, int64_t ldp, float* inverse_sums) {
+static void softmax(const float* scores, int64_t lds, int64_t rows, int64_t keys, const float* bias, int64_t ldb, T* p, int64_t ldp, float* inverse_sums) {
   const int64_t whole = keys / kLanes * kLanes;
   for (int64_t r = 0; r < rows; ++r) {
     const float* from = scores + r * lds;
+    const float* more = bias ? bias + r * ldb : nullptr;
     T* to = p + r * ldp;
     Vf best = all(-3.0e38f);
-    for (int64_t j = 0; j < whole; j += kLanes) best = larger(best, key_bias ? load(from + j) + load(key_bias + j) : load(from + j));
+    for (int64_t j = 0; j < whole; j += kLanes) best = larger(best, more ? load(from + j) + load(more + j) : load(from + j));
     float top = largest_of(best);
     for (int64_t j = whole; j < keys; ++j) {
-      const float s = from[j] + (key_bias ? key_bias[j] : 0.0f);
+      const float s = from[j] + (more ? more[j] : 0.0f);
       top = s > top ? s : top;
     }
     Vf sums = {};
     for (int64_t j = 0; j < whole; j += kLanes) {
-      const Vf s = key_bias ? load(from + j) + load(key_bias + j) : load(from + j);
+      const Vf s = more ? load(from + j) + load(more + j) : load(from + j);
       const Vf e = exp2(s - top);
       sums += e;
       store_as(to + j, e);
@@ -279,7 +280,7 @@ static void softmax(const float* scores, int64_t lds, int64_t rows, int64_t keys
     float sum = sum_of(sums);
     if (whole < keys) {
       Vf rest = all(-1.0e30f);
-      for (int64_t j = whole; j < keys; ++j) rest[j - whole] = from[j] + (key_bias ? key_bias[j] : 0.0f) - top;
+      for (int64_t j = whole; j < keys; ++j) rest[j - whole] = from[j] + (more ? more[j] : 0.0f) - top;
       const Vf e = exp2(rest);
       for (int64_t j = whole; j < keys; ++j) {
         sum += e[j - whole];
@@ -347,6 +348,123 @@ static void pack(const Bf16* m, int64_t ldm, int64_t rows, int64_t columns, Bf16
   }
 }
 
+// ---- depthwise filters and focused linear attention ----
+
+// N neighbours of one line, one register of channels. At the edges of the map some taps are outside.
+template <int N, bool kInside, typename T>
+static inline void filter_tokens(const Depthwise<T>& d, int64_t y, int64_t x, int64_t c) {
+  const int64_t half = d.side / 2;
+  Vf sum[N];
+#pragma GCC unroll 4
+  for (int u = 0; u < N; ++u) sum[u] = load(d.bias + c);
+  for (int64_t dy = 0; dy < d.side; ++dy) {
+    const int64_t line = y + dy - half;
+    if (line < 0 || line >= d.height) continue;
+    const T* from = d.in + (line * d.width + x - half) * d.ldi + c;
+    const float* filter = d.filter + dy * d.side * d.channels + c;
+    for (int64_t dx = 0; dx < d.side; ++dx) {
+      const Vf w = load(filter + dx * d.channels);
+#pragma GCC unroll 4
+      for (int u = 0; u < N; ++u) {
+        const int64_t column = x + u + dx - half;
+        if (kInside || (column >= 0 && column < d.width)) sum[u] += w * load_as_float(from + (u + dx) * d.ldi);
+      }
+    }
+  }
+#pragma GCC unroll 4
+  for (int u = 0; u < N; ++u) {
+    T* to = d.out + ((y - d.begin) * d.width + x + u) * d.ldo + c;
+    store_as(to, d.gelu ? gelu(sum[u]) : sum[u] + load_as_float(to));
+  }
+}
+
+template <typename T>
+static void depthwise(const Depthwise<T>& d) {
+  const int64_t half = d.side / 2;
+  for (int64_t y = d.begin; y < d.end; ++y) {
+    for (int64_t c = 0; c < d.channels; c += kLanes) {
+      int64_t x = 0;
+      for (; x + 4 <= d.width; x += 4) {
+        if (x >= half && x + 4 + half <= d.width) {
+          filter_tokens<4, true>(d, y, x, c);
+        } else {
+          filter_tokens<4, false>(d, y, x, c);
+        }
+      }
+      for (; x < d.width; ++x) filter_tokens<1, false>(d, y, x, c);
+    }
+  }
+}
+
+static inline Vf to_power(Vf x, int64_t power) {
+  Vf out = x;
+  for (int64_t i = 1; i < power; ++i) out *= x;
+  return out;
+}
+
+template <typename T>
+static void focus(T* x, int64_t ldx, int64_t rows, int64_t width, const float* offset, const float* factor, int64_t power) {
+  for (int64_t r = 0; r < rows; ++r) {
+    T* row = x + r * ldx;
+    const float* more = offset ? offset + r * width : nullptr;
+    auto at = [&](int64_t j) {
+      Vf v = load_as_float(row + j);
+      if (more) v += load(more + j);
+      return ((v < 0.0f ? Vf{} : v) + 1e-6f) * load(factor + j);  // NaN stays NaN
+    };
+    Vf squares = {}, powers = {};
+    for (int64_t j = 0; j < width; j += kLanes) {
+      const Vf f = at(j), g = to_power(f, power);
+      squares += f * f;
+      powers += g * g;
+    }
+    const float ratio = __builtin_sqrtf(sum_of(squares)) / __builtin_sqrtf(sum_of(powers));
+    for (int64_t j = 0; j < width; j += kLanes) store_as(row + j, to_power(at(j), power) * ratio);
+  }
+}
+
+template <typename T>
+static void add_columns(const T* x, int64_t ldx, int64_t rows, int64_t width, float* sums) {
+  for (int64_t j = 0; j < width; j += kLanes) {
+    Vf sum = load(sums + j);
+    for (int64_t r = 0; r < rows; ++r) sum += load_as_float(x + r * ldx + j);
+    store(sums + j, sum);
+  }
+}
+
+template <typename T>
+static void inverse_dots(const T* x, int64_t ldx, int64_t rows, int64_t width, const float* vector, float offset, float* out) {
+  for (int64_t r = 0; r < rows; ++r) {
+    Vf sum = {};
+    for (int64_t j = 0; j < width; j += kLanes) sum += load_as_float(x + r * ldx + j) * load(vector + j);
+    out[r] = 1.0f / (sum_of(sum) + offset);
+  }
+}
+
+template <typename T>
+static void transpose(const T* x, int64_t ldx, int64_t rows, int64_t columns, T* out, int64_t ldo) {
+  constexpr int64_t kSide = 16;  // as many lines of the cache as it can hold at once
+  for (int64_t r0 = 0; r0 < rows; r0 += kSide) {
+    const int64_t count = rows - r0 < kSide ? rows - r0 : kSide;
+    for (int64_t c = 0; c < columns; ++c) {
+      const T* from = x + r0 * ldx + c;
+      T* to = out + c * ldo + r0;
+      for (int64_t i = 0; i < count; ++i) to[i] = from[i * ldx];
+    }
+  }
+  for (int64_t c = 0; c < columns; ++c) {
+    for (int64_t r = rows; r < ldo; ++r) out[c * ldo + r] = T{};
+  }
+}
+
+template <typename T>
+static void blend(const T* a, const T* b, float t, int64_t width, T* out) {
+  for (int64_t j = 0; j < width; j += kLanes) {
+    const Vf from = load_as_float(a + j);
+    store_as(out + j, from + t * (load_as_float(b + j) - from));
+  }
+}
+
 // Operands the compiler knows nothing about, so that it can neither fold nor drop the products.
 static float volatile kOperand = 1.0f;
 static float volatile sink;
@@ -391,8 +509,12 @@ static int64_t burn(int64_t repeats) {
   return kTileRows * kTileColumns * (kPairs ? 2 : 1);
 }
 
-static const Kernels kKernels = {
-    {gemm<float>, normalize<float>, softmax<float>, convert<float>, pack_transposed<float>, static_cast<void (*)(const float*, int64_t, int64_t, int64_t, float*)>(pack),
-     burn<float>},
-    {gemm<Bf16>, normalize<Bf16>, softmax<Bf16>, convert<Bf16>, pack_transposed<Bf16>, static_cast<void (*)(const Bf16*, int64_t, int64_t, int64_t, Bf16*)>(pack),
-     burn<Bf16>}};
+// pack has an overload for either type, and only an argument can tell them apart.
+template <typename T>
+static constexpr KernelSet<T> all_kernels(void (*pack_rows)(const T*, int64_t, int64_t, int64_t, T*)) {
+  return {gemm<T>,      normalize<T>, softmax<T>,     convert<T>,      pack_transposed<T>, pack_rows, depthwise<T>,
+          focus<T>,     add_columns<T>, inverse_dots<T>, transpose<T>, blend<T>,           burn<T>};
+}
+
+// Known to the compiler: code that ran at start-up would be this instruction set's, on every machine.
+static constexpr Kernels kKernels = {all_kernels<float>(pack), all_kernels<Bf16>(pack)};

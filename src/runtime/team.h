@@ -1,6 +1,7 @@
 #pragma once
 // Threads that work on one task together.
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <exception>
@@ -45,6 +46,31 @@ struct Member {
   }
   bool first() const { return rank == 0; }
 };
+
+/// A part of something that is counted.
+struct Rows {
+  int64_t begin = 0, end = 0;
+  int64_t count() const { return end - begin; }
+};
+
+/// The member's part of `rows`: in order, as even as they go.
+inline Rows share(int64_t rows, Member member) {
+  const int64_t each = (rows + member.size - 1) / member.size;
+  const int64_t begin = std::min(rows, each * member.rank);
+  return {begin, std::min(rows, begin + each)};
+}
+
+/// Calls work(part) for the member's parts of `rows`, of at most `most` each.
+template <typename Work>
+void for_tiles(int64_t rows, int64_t most, Member member, Work&& work) {
+  if (rows <= 0) return;
+  const int64_t tiles = ((rows + most - 1) / most + member.size - 1) / member.size * member.size;
+  const int64_t each = (rows + tiles - 1) / tiles;
+  for (int64_t i = member.rank; i < tiles; i += member.size) {
+    const Rows part{std::min(rows, i * each), std::min(rows, (i + 1) * each)};
+    if (part.count() > 0) work(part);
+  }
+}
 
 /// Threads that stay. The caller's thread is number 0. The constructor throws std::system_error where the system gives no more threads.
 class Pool {

@@ -6,23 +6,6 @@
 
 namespace vitrim::runtime {
 
-namespace {
-
-// out = gain * (x - mean) / deviation + shift, one row; `out` may be x.
-void layer_norm(const float* x, int64_t width, float eps, const NormWeights& weights, float* out) {
-  double sum = 0, square = 0;
-  for (int64_t c = 0; c < width; ++c) sum += x[c];
-  const float mean = static_cast<float>(sum / static_cast<double>(width));
-  for (int64_t c = 0; c < width; ++c) square += static_cast<double>(x[c] - mean) * (x[c] - mean);
-  const float factor = static_cast<float>(1 / std::sqrt(square / static_cast<double>(width) + eps));
-  for (int64_t c = 0; c < width; ++c) {
-    const float v = (x[c] - mean) * factor;
-    out[c] = weights.any() ? v * weights.gain[static_cast<size_t>(c)] + weights.shift[static_cast<size_t>(c)] : v;
-  }
-}
-
-}  // namespace
-
 std::vector<int64_t> rows_read(const ModelSpec& spec) {
   std::vector<int64_t> out(spec.blocks.size(), 0);
   if (spec.pooling == Pooling::kAverage) return out;
@@ -33,34 +16,33 @@ std::vector<int64_t> rows_read(const ModelSpec& spec) {
   return out;
 }
 
-template <typename T>
-VitForward<T>::VitForward(const VitWeights<T>& weights, const Kernels& kernels, int64_t tile_rows)
-    : weights_(weights),
-      kernels_(kernels_for<T>(kernels)),
-      float_kernels_(kernels.f32),
-      tile_rows_(tile_rows),
-      live_(rows_read(weights.spec)) {}
-
-template <typename T>
-typename VitForward<T>::Rows VitForward<T>::share(int64_t rows, Member member) {
-  const int64_t each = (rows + member.size - 1) / member.size;
-  const int64_t begin = std::min(rows, each * member.rank);
-  return {begin, std::min(rows, begin + each)};
+int64_t vit_macs(const ModelSpec& spec) {
+  const std::vector<int64_t> live = rows_read(spec);
+  int64_t total = spec.stage_grid(0).size() * spec.embed_dim * spec.in_channels * spec.patch_size * spec.patch_size;
+  total += spec.embed_dim * spec.num_classes * (spec.distillation_token ? 2 : 1);
+  int64_t tokens = spec.num_tokens();
+  for (size_t i = 0; i < spec.blocks.size(); ++i) {
+    const BlockSpec& block = spec.blocks[i];
+    const int64_t after = live[i] > 0 ? std::min(live[i], tokens) : tokens, qk = block.num_heads * block.qk_dim, v = block.num_heads * block.v_dim;
+    total += after * spec.embed_dim * (qk + v) + tokens * spec.embed_dim * (qk + v) + after * tokens * (qk + v);
+    tokens = live[i] > 0 ? after : tokens - block.merge;
+    total += tokens * 2 * spec.embed_dim * block.mlp_dim;
+  }
+  return total;
 }
 
 template <typename T>
-Gemm<T> VitForward<T>::product(const Matrix<T>& matrix, const T* a, int64_t lda, int64_t rows, Workspace<T>& own) const {
-  Gemm<T> g;
-  g.a = a;
-  g.lda = lda;
-  g.rows = rows;
-  g.b = matrix.data.data();
-  g.k = matrix.k;
-  g.columns = matrix.columns;
-  g.valid = matrix.valid;
-  g.bias = matrix.bias.data();
-  g.scratch = own.scratch.data();
-  return g;
+VitForward<T>::VitForward(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads, const Kernels& kernels)
+    : weights_(spec, weights), kernels_(kernels_for<T>(kernels)), float_kernels_(kernels.f32), live_(rows_read(spec)) {
+  const Widest widest(weights_);
+  for (int i = 0; i < threads; ++i) workspaces_.emplace_back(spec, widest, kGroup, kRowsTogether);
+}
+
+template <typename T>
+int64_t VitForward<T>::work_bytes() const {
+  int64_t bytes = 0;
+  for (const Workspace<T>& one : workspaces_) bytes += one.bytes;
+  return bytes;
 }
 
 template <typename T>
@@ -83,11 +65,7 @@ void VitForward<T>::embed(const float* image, int64_t index, Member member, Work
       }
       std::fill(patch + pixels, patch + lda, T{});
     }
-    Gemm<T> g = product(weights_.patches, own.pixels.data(), lda, grid.width, own);
-    g.edge = Edge::kAdd;
-    g.out = to;
-    g.ldo = dim;
-    kernels_.gemm(g);
+    add_product(kernels_, weights_.patches, static_cast<const T*>(own.pixels.data()), lda, to, dim, grid.width, own.scratch.data());
   }
   if (!weights_.norm_pre.any()) return;
   for (int64_t r = lines.begin * grid.width + prefix; r < lines.end * grid.width + prefix; ++r) {
@@ -108,7 +86,7 @@ void VitForward<T>::attend_head(int block, int64_t head, int64_t image, int64_t 
   T* kv = own.kv.data();
   const int64_t ldkv = qk + v;
   auto projected = [&](const Matrix<T>& matrix, int64_t rows, T* out, int64_t ldo, const NormWeights& norm) {
-    Gemm<T> g = product(matrix, normed, ldn, rows, own);
+    Gemm<T> g = product(matrix, normed, ldn, rows, own.scratch.data());
     g.ldo = ldo;
     if (!norm.any()) {
       g.out = out;
@@ -151,7 +129,7 @@ void VitForward<T>::attend_head(int block, int64_t head, int64_t image, int64_t 
     scores.edge = Edge::kFloat;
     scores.out = own.scores.data();
     kernels_.gemm(scores);
-    kernels_.softmax(own.scores.data(), columns, rows, tokens, key_bias, own.p.data(), depth, own.inverse_sums.data());
+    kernels_.softmax(own.scores.data(), columns, rows, tokens, key_bias, 0, own.p.data(), depth, own.inverse_sums.data());
     Gemm<T> mixed;
     mixed.a = own.p.data();
     mixed.lda = mixed.k = depth;
@@ -189,11 +167,8 @@ template <typename T>
 void VitForward<T>::project(int block, Rows rows, Workspace<T>& shared, Workspace<T>& own) const {
   const BlockSpec& shape = weights_.spec.blocks[static_cast<size_t>(block)];
   const int64_t dim = weights_.spec.embed_dim, ldm = round_up(shape.num_heads * shape.v_dim, 32);
-  Gemm<T> g = product(weights_.blocks[static_cast<size_t>(block)].proj, shared.mixed.data() + rows.begin * ldm, ldm, rows.count(), own);
-  g.edge = Edge::kAdd;
-  g.out = shared.x.data() + rows.begin * dim;
-  g.ldo = dim;
-  kernels_.gemm(g);
+  add_product(kernels_, weights_.blocks[static_cast<size_t>(block)].proj, static_cast<const T*>(shared.mixed.data() + rows.begin * ldm), ldm,
+              shared.x.data() + rows.begin * dim, dim, rows.count(), own.scratch.data());
 }
 
 // The first `kept` rows of every image, moved together.
@@ -232,23 +207,9 @@ void VitForward<T>::merge(int block, int64_t group, int64_t tokens, Member membe
 
 template <typename T>
 void VitForward<T>::mlp(int block, Rows rows, Workspace<T>& shared, Workspace<T>& own) const {
-  const BlockWeights<T>& layer = weights_.blocks[static_cast<size_t>(block)];
-  const int64_t dim = weights_.spec.embed_dim, ldn = round_up(dim, 32), ldh = std::max(layer.fc1.columns, layer.fc2.k);
-  float* x = shared.x.data() + rows.begin * dim;
-  kernels_.normalize(x, dim, rows.count(), dim, static_cast<float>(weights_.spec.norm_eps), own.tile_normed.data(), ldn);
-  Gemm<T> up = product(layer.fc1, own.tile_normed.data(), ldn, rows.count(), own);
-  up.edge = Edge::kGelu;
-  up.out = own.hidden.data();
-  up.ldo = ldh;
-  kernels_.gemm(up);
-  for (int64_t r = 0; layer.fc1.columns < ldh && r < rows.count(); ++r) {
-    std::fill(own.hidden.data() + r * ldh + layer.fc1.columns, own.hidden.data() + (r + 1) * ldh, T{});
-  }
-  Gemm<T> down = product(layer.fc2, own.hidden.data(), ldh, rows.count(), own);
-  down.edge = Edge::kAdd;
-  down.out = x;
-  down.ldo = dim;
-  kernels_.gemm(down);
+  const int64_t dim = weights_.spec.embed_dim;
+  add_mlp(kernels_, weights_.blocks[static_cast<size_t>(block)].mlp, static_cast<float>(weights_.spec.norm_eps), shared.x.data() + rows.begin * dim, dim,
+          rows.count(), {own.tile_normed.data(), round_up(dim, 32), own.hidden.data(), own.scratch.data()});
 }
 
 template <typename T>
@@ -286,7 +247,9 @@ void VitForward<T>::finish(int64_t image, int64_t tokens, Workspace<T>& shared, 
 }
 
 template <typename T>
-void VitForward<T>::run(const float* images, int64_t group, Member member, Workspace<T>& shared, Workspace<T>& own, float* features) const {
+void VitForward<T>::run(const float* images, int64_t group, int rank, Member member, float* features) {
+  Workspace<T>& own = workspaces_[static_cast<size_t>(rank)];
+  Workspace<T>& shared = member.size > 1 ? workspaces_.front() : own;
   const ModelSpec& spec = weights_.spec;
   int64_t tokens = spec.num_tokens();
   for (int64_t image = 0; image < group; ++image) {
@@ -303,14 +266,6 @@ void VitForward<T>::run(const float* images, int64_t group, Member member, Works
     if (after < tokens) keep_first(group, tokens, after, member, shared);
     const bool merges = shape.merge > 0 && live == 0;  // tokens that nobody reads any more need no merging
     // The block's second half, tile by tile from the projection to the MLP's output.
-    auto for_tiles = [&](int64_t rows, auto&& work) {
-      const int64_t tiles = round_up((rows + tile_rows_ - 1) / tile_rows_, member.size);
-      const int64_t each = (rows + tiles - 1) / tiles;
-      for (int64_t i = member.rank; i < tiles; i += member.size) {
-        const Rows part{std::min(rows, i * each), std::min(rows, (i + 1) * each)};
-        if (part.count() > 0) work(part);
-      }
-    };
     auto first_half = [&](Rows rows) {
       const float gain = weights_.blocks[static_cast<size_t>(block)].stream_gain;
       float* x = shared.x.data() + rows.begin * spec.embed_dim;
@@ -318,14 +273,14 @@ void VitForward<T>::run(const float* images, int64_t group, Member member, Works
       if (attends) project(block, rows, shared, own);
     };
     if (merges) {
-      for_tiles(group * tokens, first_half);
+      for_tiles(group * tokens, kRowsTogether, member, first_half);
       member.wait();
       merge(block, group, tokens, member, shared, own);
       tokens -= shape.merge;
-      for_tiles(group * tokens, [&](Rows rows) { mlp(block, rows, shared, own); });
+      for_tiles(group * tokens, kRowsTogether, member, [&](Rows rows) { mlp(block, rows, shared, own); });
     } else {
       tokens = after;
-      for_tiles(group * tokens, [&](Rows rows) {
+      for_tiles(group * tokens, kRowsTogether, member, [&](Rows rows) {
         first_half(rows);
         mlp(block, rows, shared, own);
       });
@@ -336,7 +291,11 @@ void VitForward<T>::run(const float* images, int64_t group, Member member, Works
   member.wait();
 }
 
-template class VitForward<float>;
-template class VitForward<Bf16>;
+template <typename T>
+std::unique_ptr<Forward<T>> make_vit(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads, const Kernels& kernels) {
+  return std::make_unique<VitForward<T>>(spec, weights, threads, kernels);
+}
+template std::unique_ptr<Forward<float>> make_vit(const ModelSpec&, const checkpoint::StateDict&, int, const Kernels&);
+template std::unique_ptr<Forward<Bf16>> make_vit(const ModelSpec&, const checkpoint::StateDict&, int, const Kernels&);
 
 }  // namespace vitrim::runtime

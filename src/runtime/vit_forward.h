@@ -1,29 +1,33 @@
 #pragma once
 // Some images through a ViT, block by block together, by one thread or by several: weights are then read once for all of them.
 
-#include "runtime/team.h"
+#include "runtime/forward.h"
 #include "runtime/vit_workspace.h"
 #include "vitrim/runtime/engine.h"
 
 namespace vitrim::runtime {
 
-template <typename T>
-class VitForward {
- public:
-  VitForward(const VitWeights<T>& weights, const Kernels& kernels, int64_t tile_rows);
+/// Per block, how many rows of an image anything reads behind its attention; 0: all. Where the classifier reads tokens before the patches only, what stands
+/// behind the last attention is needed for those alone.
+std::vector<int64_t> rows_read(const ModelSpec& spec);
 
-  /// images [group, in_channels, H, W] -> features [group, feature_width()]. Called by every member; `shared` is the first member's workspace, `own` the
-  /// member's. `group` is at most what the workspaces were made for.
-  void run(const float* images, int64_t group, Member member, Workspace<T>& shared, Workspace<T>& own, float* features) const;
-  /// Width of the classifier's input: twice the stream's with a distillation token.
-  int64_t feature_width() const { return (weights_.spec.distillation_token ? 2 : 1) * weights_.spec.embed_dim; }
+/// Multiply-adds of one image that the engine computes.
+int64_t vit_macs(const ModelSpec& spec);
+
+template <typename T>
+class VitForward : public Forward<T> {
+ public:
+  VitForward(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads, const Kernels& kernels);
+
+  const ModelSpec& spec() const override { return weights_.spec; }
+  void run(const float* images, int64_t group, int rank, Member member, float* features) override;
+  /// Twice the stream's width with a distillation token.
+  int64_t feature_width() const override { return (weights_.spec.distillation_token ? 2 : 1) * weights_.spec.embed_dim; }
+  const Matrix<T>& head() const override { return weights_.head; }
+  int64_t weight_bytes() const override { return weights_.bytes; }
+  int64_t work_bytes() const override;
 
  private:
-  struct Rows {
-    int64_t begin, end;
-    int64_t count() const { return end - begin; }
-  };
-  static Rows share(int64_t rows, Member member);
   void embed(const float* image, int64_t index, Member member, Workspace<T>& shared, Workspace<T>& own) const;
   // tokens, queries: of one image.
   void attend(int block, int64_t group, int64_t tokens, int64_t queries, Member member, Workspace<T>& shared, Workspace<T>& own) const;
@@ -33,13 +37,12 @@ class VitForward {
   void merge(int block, int64_t group, int64_t tokens, Member member, Workspace<T>& shared, Workspace<T>& own) const;
   void mlp(int block, Rows rows, Workspace<T>& shared, Workspace<T>& own) const;
   void finish(int64_t image, int64_t tokens, Workspace<T>& shared, Workspace<T>& own, float* features) const;
-  Gemm<T> product(const Matrix<T>& matrix, const T* a, int64_t lda, int64_t rows, Workspace<T>& own) const;
 
-  const VitWeights<T>& weights_;
+  VitWeights<T> weights_;
   const KernelSet<T>& kernels_;
   const KernelSet<float>& float_kernels_;
-  int64_t tile_rows_;
   std::vector<int64_t> live_;  // rows_read()
+  std::vector<Workspace<T>> workspaces_;  // a thread each
 };
 
 }  // namespace vitrim::runtime

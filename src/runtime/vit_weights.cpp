@@ -1,42 +1,15 @@
 #include "runtime/vit_weights.h"
 
-#include <ATen/ATen.h>
-
 #include <cmath>
 
-#include "vitrim/core/error.h"
+#include "runtime/weight_source.h"
 
 namespace vitrim::runtime {
 
 namespace {
 
-class Source {
- public:
-  explicit Source(const checkpoint::StateDict& weights) : weights_(weights) {}
-
-  std::vector<float> values(const std::string& name, int64_t count) const {
-    if (!weights_.contains(name)) throw FormatError(weights_.path.empty() ? "the weights" : weights_.path, name, "is missing");
-    const at::Tensor tensor = weights_.at(name).detach().to(at::kCPU, at::kFloat).contiguous();
-    if (tensor.numel() != count) {
-      throw FormatError(weights_.path.empty() ? "the weights" : weights_.path, name,
-                        "has " + std::to_string(tensor.numel()) + " values instead of " + std::to_string(count));
-    }
-    const float* p = tensor.const_data_ptr<float>();
-    return {p, p + count};
-  }
-  Linear linear(const std::string& name, int64_t out, int64_t in, bool bias = true) const {
-    Linear layer{out, in, values(name + ".weight", out * in), {}};
-    layer.bias = bias ? values(name + ".bias", out) : std::vector<float>(static_cast<size_t>(out), 0.0f);
-    return layer;
-  }
-  NormWeights norm(const std::string& name, int64_t width) const { return {values(name + ".weight", width), values(name + ".bias", width)}; }
-
- private:
-  const checkpoint::StateDict& weights_;
-};
-
 template <typename T>
-BlockWeights<T> block_weights(const Source& source, const ModelSpec& spec, int index) {
+BlockWeights<T> block_weights(const WeightSource& source, const ModelSpec& spec, int index) {
   const BlockSpec& block = spec.blocks[static_cast<size_t>(index)];
   const std::string prefix = "blocks." + std::to_string(index) + ".";
   const int64_t dim = block.embed_dim;
@@ -70,18 +43,12 @@ BlockWeights<T> block_weights(const Source& source, const ModelSpec& spec, int i
     if (spec.layer_scale) proj.fold_output(source.values(prefix + "ls1.gamma", dim));
     out.proj = Matrix<T>(proj);
   }
-  Linear fc1 = source.linear(prefix + "mlp.fc1", block.mlp_dim, dim);
-  const NormWeights norm2 = source.norm(prefix + "norm2", dim);
-  fc1.fold_input(norm2.gain, norm2.shift);
-  out.fc1 = Matrix<T>(fc1);
-  Linear fc2 = source.linear(prefix + "mlp.fc2", dim, block.mlp_dim);
-  if (spec.layer_scale) fc2.fold_output(source.values(prefix + "ls2.gamma", dim));
-  out.fc2 = Matrix<T>(fc2);
+  out.mlp = MlpWeights<T>(source, spec, block, prefix);
   return out;
 }
 
 // Everything of the stream before block 0 that does not depend on the image.
-std::vector<float> start_of(const Source& source, const ModelSpec& spec, const std::vector<float>& patch_bias) {
+std::vector<float> start_of(const WeightSource& source, const ModelSpec& spec, const std::vector<float>& patch_bias) {
   const int64_t dim = spec.embed_dim, prefix = spec.prefix_tokens(), tokens = spec.num_tokens();
   std::vector<float> out;
   auto append = [&](const std::vector<float>& rows) { out.insert(out.end(), rows.begin(), rows.end()); };
@@ -96,7 +63,7 @@ std::vector<float> start_of(const Source& source, const ModelSpec& spec, const s
 }
 
 template <typename T>
-Matrix<T> head_of(const Source& source, const ModelSpec& spec) {
+Matrix<T> head_of(const WeightSource& source, const ModelSpec& spec) {
   if (spec.num_classes == 0) return {};
   Linear head = source.linear("head", spec.num_classes, spec.embed_dim);
   if (!spec.distillation_token) return Matrix<T>(head);
@@ -115,7 +82,7 @@ Matrix<T> head_of(const Source& source, const ModelSpec& spec) {
 
 template <typename T>
 VitWeights<T>::VitWeights(const ModelSpec& model, const checkpoint::StateDict& weights) : spec(model), start(model.num_tokens() * model.embed_dim) {
-  const Source source(weights);
+  const WeightSource source(weights);
   const int64_t pixels = spec.in_channels * spec.patch_size * spec.patch_size;
   Linear embedding = source.linear("patch_embed.proj", spec.embed_dim, pixels, !spec.pre_norm);
   const std::vector<float> rows = start_of(source, spec, embedding.bias);
@@ -129,7 +96,7 @@ VitWeights<T>::VitWeights(const ModelSpec& model, const checkpoint::StateDict& w
   head = head_of<T>(source, spec);
   bytes = patches.bytes() + start.bytes() + head.bytes();
   for (const BlockWeights<T>& block : blocks) {
-    bytes += block.proj.bytes() + block.fc1.bytes() + block.fc2.bytes();
+    bytes += block.proj.bytes() + block.mlp.bytes();
     for (const HeadWeights<T>& h : block.heads) bytes += h.q.bytes() + h.kv.bytes();
   }
 }

@@ -4,16 +4,11 @@
 
 #include <vector>
 
-#include "runtime/matrix.h"
+#include "runtime/layers.h"
 #include "vitrim/checkpoint/state_dict.h"
 #include "vitrim/core/model_spec.h"
 
 namespace vitrim::runtime {
-
-struct NormWeights {
-  std::vector<float> gain, shift;
-  bool any() const { return !gain.empty(); }
-};
 
 template <typename T>
 struct HeadWeights {
@@ -24,7 +19,8 @@ struct HeadWeights {
 template <typename T>
 struct BlockWeights {
   std::vector<HeadWeights<T>> heads;  ///< empty: no attention
-  Matrix<T> proj, fc1, fc2;
+  Matrix<T> proj;
+  MlpWeights<T> mlp;
   NormWeights q_norm, k_norm;
   float stream_gain = 1;
 };

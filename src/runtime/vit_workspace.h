@@ -13,9 +13,6 @@ namespace vitrim::runtime {
 /// Query rows whose scores are held at a time: they stay in the L1 cache with the keys' panel.
 inline constexpr int64_t kQueryRows = 32;
 
-/// Rows are allocated in multiples of 32 and with 32 to spare: tiles read past the end.
-inline int64_t padded_rows(int64_t rows) { return round_up(rows, 32) + 32; }
-
 /// Widths that every block fits into.
 struct Widest {
   int64_t tokens = 0, dim = 0, qk = 0, v = 0, heads_v = 0, mlp = 0, depth = 0;

@@ -9,19 +9,18 @@
 #include <new>
 #include <thread>
 
-#include "model/small_models.h"
-#include "runtime/implementation.h"
+#include "runtime/engine_runs.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
 #include "shared_data.h"
 
-namespace {
+namespace vitrim::test {
 std::atomic<long> allocations{0};
 }
 
 // Every allocation of this program is counted.
 void* operator new(std::size_t size) {
-  ++allocations;
+  ++vitrim::test::allocations;
   if (void* p = std::malloc(size)) return p;
   throw std::bad_alloc();
 }
@@ -34,25 +33,10 @@ namespace {
 using runtime::Engine;
 using runtime::Isa;
 using runtime::Precision;
+using test::engine_of;
+using test::reference;
 using test::relative_difference;
-
-at::Tensor run(Engine::Implementation& engine, const at::Tensor& images, int64_t outputs) {
-  const at::Tensor input = images.contiguous();
-  at::Tensor out = at::empty({images.size(0), outputs});
-  engine.run(input.const_data_ptr<float>(), images.size(0), out.data_ptr<float>());
-  return out;
-}
-
-at::Tensor run(Engine& engine, const at::Tensor& images) {
-  const at::Tensor input = images.contiguous();
-  at::Tensor out = at::empty({images.size(0), engine.outputs()});
-  engine.run(input.const_data_ptr<float>(), images.size(0), out.data_ptr<float>());
-  return out;
-}
-
-std::unique_ptr<Engine::Implementation> engine_of(const model::Model& model, int threads, Precision precision, const runtime::Kernels& kernels) {
-  return runtime::make_implementation(model.spec(), model.parameters(), threads, precision, kernels);
-}
+using test::run;
 
 // Every form that a ViT takes: the library's variants, and each cut, gained and merged.
 std::vector<test::Variant> vit_variants() {
@@ -92,12 +76,6 @@ std::vector<test::Variant> vit_variants() {
   }
   out.push_back(last_gone);
   return out;
-}
-
-at::Tensor reference(const model::Model& model, const at::Tensor& images) {
-  const at::NoGradGuard no_grad;
-  const model::Output out = model.forward(images);
-  return model.spec().num_classes > 0 ? out.logits : out.features;
 }
 
 TEST(Engine, EveryVariantOnEveryInstructionSet) {
@@ -160,9 +138,9 @@ TEST(Engine, ACallAllocatesNothing) {
     for (const int threads : {1, 2}) {
       Engine engine(model->spec(), model->parameters(), {threads, precision});
       for (int call = 0; call < 2; ++call) {
-        const long before = allocations;
+        const long before = test::allocations;
         engine.run(images.const_data_ptr<float>(), 5, out.data_ptr<float>());
-        EXPECT_EQ(allocations - before, 0) << "call " << call;
+        EXPECT_EQ(test::allocations - before, 0) << "call " << call;
       }
     }
   }
@@ -196,12 +174,14 @@ TEST(Engine, SaysWhatItHoldsAndWhatItCanNot) {
   EXPECT_EQ(engine.precision(), Precision::kBf16);
   EXPECT_EQ(engine.outputs(), 10);
   EXPECT_GT(engine.weight_bytes(), 2 * 4 * (64 * 32 * 2 + 4 * 32 * 32));
-  EXPECT_NE(runtime::why_not(test::staged_spec("swin")), "");
   for (const auto& [name, reason] : {std::pair{"swiglu", "gated"}, {"clip", "quick_gelu"}, {"token_and_average", "average together"}}) {
     EXPECT_NE(runtime::why_not(test::variant(name)).find(reason), std::string::npos) << name;
     EXPECT_THROW(Engine(test::variant(name), test::lively_weights(test::variant(name), 1), {}), std::invalid_argument);
   }
-  EXPECT_THROW(Engine(test::staged_spec("swin"), {}, {}), std::invalid_argument);
+  ModelSpec strange = test::staged_spec("swin");
+  strange.qk_norm = true;
+  EXPECT_NE(runtime::why_not(strange), "");
+  EXPECT_THROW(Engine(strange, {}, {}), std::invalid_argument);
   EXPECT_THROW(Engine(model->spec(), model->parameters(), {0, Precision::kF32}), std::invalid_argument);
   EXPECT_THROW(Engine(model->spec(), {}, {}), FormatError);
 }

@@ -151,7 +151,7 @@ TYPED_TEST(KernelsOf, NormalizeConvertAndSoftmax) {
       kernels.normalize(x.data(), width, rows, width, 1e-6f, out.data(), ld);
       std::vector<T> p(static_cast<size_t>(rows * ld), T{});
       std::vector<float> inverse(3), bias = draw.many(width);
-      kernels.softmax(x.data(), width, rows, width, bias.data(), p.data(), ld, inverse.data());
+      kernels.softmax(x.data(), width, rows, width, bias.data(), 0, p.data(), ld, inverse.data());
       for (int64_t r = 0; r < rows; ++r) {
         const float* row = x.data() + r * width;
         double mean = 0, square = 0, sum = 0;
@@ -205,7 +205,7 @@ TEST(Kernels, NanStaysNan) {
     EXPECT_TRUE(std::isnan(value_of(out[0]))) << table.name;
     EXPECT_EQ(value_of(out[1]), 1) << table.name;
     float inverse = 0, p[16];
-    table.kernels->f32.softmax(x, 16, 1, 16, nullptr, p, 16, &inverse);
+    table.kernels->f32.softmax(x, 16, 1, 16, nullptr, 0, p, 16, &inverse);
     EXPECT_TRUE(std::isnan(p[0] * inverse)) << table.name;
   }
 }

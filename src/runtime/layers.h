@@ -1,0 +1,62 @@
+#pragma once
+// What the families' forward passes share: products with packed weights, LayerNorm of rows, the MLP.
+
+#include <string>
+
+#include "runtime/weight_source.h"
+#include "vitrim/core/model_spec.h"
+
+namespace vitrim::runtime {
+
+/// Rows that pass through a block's second half together. The whole of a 224-pixel ViT image: measured, reading the weights once for 200 rows is worth more
+/// than keeping what lies between two layers in the L2 cache (docs/performance.md).
+inline constexpr int64_t kRowsTogether = 416;
+/// Images that a thread takes at a time: tokens that are merged, not needed or of a late stage leave few rows of one image.
+inline constexpr int64_t kGroup = 4;
+
+/// Rows are allocated in multiples of 32 and with 32 to spare: tiles read past the end.
+inline int64_t padded_rows(int64_t rows) { return round_up(rows, 32) + 32; }
+
+/// `rows` rows at `a` times the matrix, with its bias; the edge and where it goes are the caller's. scratch: [padded_rows(rows), kPanel].
+template <typename T>
+Gemm<T> product(const Matrix<T>& matrix, const T* a, int64_t lda, int64_t rows, float* scratch);
+
+/// out = gain * (x - mean) / deviation + shift, one row, sums in double precision; `out` may be x.
+void layer_norm(const float* x, int64_t width, float eps, const NormWeights& weights, float* out);
+/// The same for rows, in place, by the kernel.
+void layer_norm_rows(const KernelSet<float>& kernels, float* x, int64_t rows, int64_t width, float eps, const NormWeights& weights);
+
+/// LayerNorm (folded into fc1), fc1, GELU, fc2 (LayerScale folded in).
+template <typename T>
+struct MlpWeights {
+  Matrix<T> fc1, fc2;
+
+  MlpWeights() = default;
+  /// `norm2`, `mlp.fc1`, `mlp.fc2` and `ls2` behind `prefix`.
+  MlpWeights(const WeightSource& source, const ModelSpec& spec, const BlockSpec& block, const std::string& prefix);
+  /// Width of a row between the layers: fc1 writes all of its columns, fc2 reads as deep as it is padded.
+  int64_t hidden_width() const { return fc1.columns > fc2.k ? fc1.columns : fc2.k; }
+  int64_t bytes() const { return fc1.bytes() + fc2.bytes(); }
+};
+
+/// Memory for a tile of rows: normed [padded_rows, ldn], hidden [padded_rows, hidden_width()].
+template <typename T>
+struct TileMemory {
+  T* normed = nullptr;
+  int64_t ldn = 0;
+  T* hidden = nullptr;
+  float* scratch = nullptr;
+};
+
+/// x += MLP(x); x [rows, width].
+template <typename T>
+void add_mlp(const KernelSet<T>& kernels, const MlpWeights<T>& mlp, float eps, float* x, int64_t width, int64_t rows, const TileMemory<T>& memory);
+/// The first layer alone, into memory.hidden.
+template <typename T>
+void mlp_hidden(const KernelSet<T>& kernels, const MlpWeights<T>& mlp, float eps, const float* x, int64_t width, int64_t rows, Edge edge,
+                const TileMemory<T>& memory);
+/// x += m a; x [rows, width].
+template <typename T>
+void add_product(const KernelSet<T>& kernels, const Matrix<T>& matrix, const T* a, int64_t lda, float* x, int64_t width, int64_t rows, float* scratch);
+
+}  // namespace vitrim::runtime

@@ -1,0 +1,43 @@
+#pragma once
+// Some images through a model with stages (Swin, PVT, CSwin and FLatten's forms of them), block by block together, by one thread or by several.
+
+#include "runtime/forward.h"
+#include "runtime/stage_memory.h"
+
+namespace vitrim::runtime {
+
+template <typename T>
+class StageForward : public Forward<T> {
+ public:
+  StageForward(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads, const Kernels& kernels);
+
+  const ModelSpec& spec() const override { return weights_.spec; }
+  void run(const float* images, int64_t group, int rank, Member member, float* features) override;
+  int64_t feature_width() const override { return weights_.spec.feature_dim(); }
+  const Matrix<T>& head() const override { return weights_.head; }
+  int64_t weight_bytes() const override { return weights_.bytes; }
+  int64_t work_bytes() const override;
+
+ private:
+  // Where a call works.
+  struct Place {
+    int64_t group;
+    Member member;
+    StageMemory<T>& shared;
+    StageMemory<T>& own;
+  };
+  // From images (stage 0) or from the stream at the end of the stage before to the stream before the first block.
+  void begin_stage(int stage, const float* images, const Place& place) const;
+  void run_block(const StageBlock<T>& block, const Place& place) const;
+  void first_half(const StageBlock<T>& block, Rows rows, const Place& place) const;
+  void convolved_mlp(const StageBlock<T>& block, const Place& place) const;
+  void finish(int64_t image, const Place& place, float* features) const;
+
+  StageWeights<T> weights_;
+  const KernelSet<T>& kernels_;
+  const KernelSet<float>& floats_;
+  float eps_;
+  std::vector<StageMemory<T>> memories_;  // a thread each
+};
+
+}  // namespace vitrim::runtime

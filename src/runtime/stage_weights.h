@@ -1,0 +1,74 @@
+#pragma once
+// The weights of a model with stages as the engine uses them. LayerNorm's gain and shift are folded into the layer behind it where that layer sees nothing
+// else, LayerScale into the layer before it, the scale of softmax (and log2 e) into the queries. Heads stand side by side, each padded.
+
+#include <vector>
+
+#include "runtime/layers.h"
+#include "runtime/regions.h"
+#include "runtime/stage_layout.h"
+
+namespace vitrim::runtime {
+
+/// Depthwise filters, zero at padded channels.
+struct FilterWeights {
+  int64_t side = 0, channels = 0;  ///< side 0: none
+  Buffer<float> taps, bias;        ///< [side * side, channels], [channels]
+  int64_t bytes() const { return taps.bytes() + bias.bytes(); }
+};
+
+/// How a stage begins.
+template <typename T>
+struct StepWeights {
+  StepLayout layout;
+  int64_t channels = 0;       ///< of what it reads
+  Matrix<T> matrix;           ///< from [down, across, channels], or [channels, down, across] of images
+  NormWeights before, after;
+  std::vector<float> positions;  ///< [tokens, C]
+};
+
+/// The heads that share regions: all of a block, or half of CSwin's.
+template <typename T>
+struct BranchWeights {
+  int64_t first_head = 0, heads = 0;
+  int64_t keys = 0;             ///< of one region
+  Regions regions;
+  Matrix<T> q, k, v;            ///< -> heads * qk_pad, heads * qk_pad, heads * v_pad columns
+  Buffer<float> bias, masks;    ///< windows, times log2 e: [heads, n, columns of scores]; [3, n, columns], for edges 1 to 3
+  Buffer<float> factor, offset;  ///< focused: [heads * qk_pad] one over the scale, zero at padding; [keys, heads * qk_pad]
+  FilterWeights filter;         ///< of v, in the region's map
+  int64_t bytes() const;
+};
+
+template <typename T>
+struct StageBlock {
+  AttentionKind kind = AttentionKind::kNone;
+  Grid grid;
+  int64_t dim = 0, heads = 0, qk_pad = 0, v_pad = 0, sr_ratio = 1, focusing = 3;
+  float stream_gain = 1;
+  std::vector<BranchWeights<T>> branches;  ///< none: no attention
+  Matrix<T> reduce;                        ///< of a smaller map of keys: [down, across, C] -> C; its norm is folded into k and v
+  Matrix<T> proj;                          ///< from heads * v_pad
+  MlpWeights<T> mlp;
+  FilterWeights mlp_filter;
+
+  bool linear() const { return is_linear_attention(kind); }
+  bool reduces() const { return sr_ratio > 1; }
+  int64_t key_tokens() const { return grid.size() / (sr_ratio * sr_ratio); }
+  int64_t mixed_width() const { return round_up(heads * v_pad, 32); }
+  int64_t bytes() const;
+};
+
+template <typename T>
+struct StageWeights {
+  ModelSpec spec;
+  std::vector<StepWeights<T>> steps;   ///< one a stage
+  std::vector<StageBlock<T>> blocks;
+  NormWeights norm;
+  Matrix<T> head;
+  int64_t bytes = 0;
+
+  StageWeights(const ModelSpec& spec, const checkpoint::StateDict& weights);
+};
+
+}  // namespace vitrim::runtime

@@ -1,0 +1,26 @@
+#include "runtime/weight_source.h"
+
+#include <ATen/ATen.h>
+
+#include "vitrim/core/error.h"
+
+namespace vitrim::runtime {
+
+std::vector<float> WeightSource::values(const std::string& name, int64_t count) const {
+  if (!weights_.contains(name)) throw FormatError(weights_.path.empty() ? "the weights" : weights_.path, name, "is missing");
+  const at::Tensor tensor = weights_.at(name).detach().to(at::kCPU, at::kFloat).contiguous();
+  if (tensor.numel() != count) {
+    throw FormatError(weights_.path.empty() ? "the weights" : weights_.path, name,
+                      "has " + std::to_string(tensor.numel()) + " values instead of " + std::to_string(count));
+  }
+  const float* p = tensor.const_data_ptr<float>();
+  return {p, p + count};
+}
+
+Linear WeightSource::linear(const std::string& name, int64_t out, int64_t in, bool bias) const {
+  Linear layer{out, in, values(name + ".weight", out * in), {}};
+  layer.bias = bias ? values(name + ".bias", out) : std::vector<float>(static_cast<size_t>(out), 0.0f);
+  return layer;
+}
+
+}  // namespace vitrim::runtime
