@@ -41,15 +41,21 @@ static inline void store_as(Bf16* p, Vf v) {
   const Vi number = v == v;
   *reinterpret_cast<VhAnywhere*>(p) = __builtin_convertvector(number ? rounded : all_words(0x7fc0), Vh);
 }
+// The lanes' halves onto each other until one is left: one by one they would wait for each other.
+static inline Vf lanes_apart(Vf v, int step) {
+  Vi from;
+  for (int i = 0; i < kLanes; ++i) from[i] = i ^ step;
+  return __builtin_shuffle(v, from);
+}
 static inline float sum_of(Vf v) {
-  float total = 0;
-  for (int i = 0; i < kLanes; ++i) total += v[i];
-  return total;
+#pragma GCC unroll 4
+  for (int step = kLanes / 2; step > 0; step /= 2) v += lanes_apart(v, step);
+  return v[0];
 }
 static inline float largest_of(Vf v) {
-  float best = v[0];
-  for (int i = 1; i < kLanes; ++i) best = v[i] > best ? v[i] : best;
-  return best;
+#pragma GCC unroll 4
+  for (int step = kLanes / 2; step > 0; step /= 2) v = larger(v, lanes_apart(v, step));
+  return v[0];
 }
 
 // 2^x for x <= 126, relative error 2e-7: the whole part goes into the exponent, the rest through the series of exp. Below 2^-126: 0.
@@ -350,24 +356,36 @@ static void pack(const Bf16* m, int64_t ldm, int64_t rows, int64_t columns, Bf16
 
 // ---- depthwise filters and focused linear attention ----
 
-// N neighbours of one line, one register of channels. At the edges of the map some taps are outside.
-template <int N, bool kInside, typename T>
+// Four neighbours of one line, or one, and one register of channels. kSide: the filter's side, 0: any. At the edges of the map some taps are outside.
+template <int N, int kSide, bool kInside, typename T>
 static inline void filter_tokens(const Depthwise<T>& d, int64_t y, int64_t x, int64_t c) {
-  const int64_t half = d.side / 2;
+  const int64_t side = kSide > 0 ? kSide : d.side, half = side / 2;
   Vf sum[N];
 #pragma GCC unroll 4
   for (int u = 0; u < N; ++u) sum[u] = load(d.bias + c);
-  for (int64_t dy = 0; dy < d.side; ++dy) {
+  for (int64_t dy = 0; dy < side; ++dy) {
     const int64_t line = y + dy - half;
     if (line < 0 || line >= d.height) continue;
     const T* from = d.in + (line * d.width + x - half) * d.ldi + c;
-    const float* filter = d.filter + dy * d.side * d.channels + c;
-    for (int64_t dx = 0; dx < d.side; ++dx) {
-      const Vf w = load(filter + dx * d.channels);
+    const float* filter = d.filter + dy * side * d.channels + c;
+    if constexpr (kSide > 0 && kInside) {  // every value is loaded once
+      Vf value[N + kSide - 1];
+#pragma GCC unroll 8
+      for (int i = 0; i < N + kSide - 1; ++i) value[i] = load_as_float(from + i * d.ldi);
+#pragma GCC unroll 8
+      for (int dx = 0; dx < kSide; ++dx) {
+        const Vf w = load(filter + dx * d.channels);
 #pragma GCC unroll 4
-      for (int u = 0; u < N; ++u) {
-        const int64_t column = x + u + dx - half;
-        if (kInside || (column >= 0 && column < d.width)) sum[u] += w * load_as_float(from + (u + dx) * d.ldi);
+        for (int u = 0; u < N; ++u) sum[u] += w * value[u + dx];
+      }
+    } else {
+      for (int64_t dx = 0; dx < side; ++dx) {
+        const Vf w = load(filter + dx * d.channels);
+#pragma GCC unroll 4
+        for (int u = 0; u < N; ++u) {
+          const int64_t column = x + u + dx - half;
+          if (kInside || (column >= 0 && column < d.width)) sum[u] += w * load_as_float(from + (u + dx) * d.ldi);
+        }
       }
     }
   }
@@ -378,21 +396,36 @@ static inline void filter_tokens(const Depthwise<T>& d, int64_t y, int64_t x, in
   }
 }
 
-template <typename T>
-static void depthwise(const Depthwise<T>& d) {
+template <int kSide, typename T>
+static void filter_lines(const Depthwise<T>& d) {
   const int64_t half = d.side / 2;
   for (int64_t y = d.begin; y < d.end; ++y) {
     for (int64_t c = 0; c < d.channels; c += kLanes) {
-      int64_t x = 0;
-      for (; x + 4 <= d.width; x += 4) {
-        if (x >= half && x + 4 + half <= d.width) {
-          filter_tokens<4, true>(d, y, x, c);
+      for (int64_t x = 0; x < d.width;) {
+        if (x + 4 > d.width) {
+          filter_tokens<1, 0, false>(d, y, x, c);
+          x += 1;
         } else {
-          filter_tokens<4, false>(d, y, x, c);
+          if (x >= half && x + 4 + half <= d.width) {
+            filter_tokens<4, kSide, true>(d, y, x, c);
+          } else {
+            filter_tokens<4, 0, false>(d, y, x, c);
+          }
+          x += 4;
         }
       }
-      for (; x < d.width; ++x) filter_tokens<1, false>(d, y, x, c);
     }
+  }
+}
+
+template <typename T>
+static void depthwise(const Depthwise<T>& d) {
+  if (d.side == 3) {
+    filter_lines<3>(d);
+  } else if (d.side == 5) {
+    filter_lines<5>(d);
+  } else {
+    filter_lines<0>(d);
   }
 }
 

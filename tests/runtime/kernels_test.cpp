@@ -197,6 +197,149 @@ TYPED_TEST(KernelsOf, PackingIsWhatMatrixDoes) {
   }
 }
 
+// Filters of every form of loop: sides with a loop of their own and others, maps narrower than a tile, lines in the middle of a map.
+TYPED_TEST(KernelsOf, DepthwiseFilters) {
+  using T = TypeParam;
+  const struct {
+    int64_t height, width, side, channels, begin, end;
+  } shapes[] = {{9, 13, 3, 32, 0, 9}, {8, 12, 5, 16, 0, 8}, {6, 7, 7, 48, 2, 5}, {3, 2, 5, 16, 0, 3}, {1, 1, 3, 16, 0, 1}};
+  for (const Table& table : tables()) {
+    const KernelSet<T>& kernels = kernels_for<T>(*table.kernels);
+    for (const auto& shape : shapes) {
+      for (const bool gelu : {false, true}) {
+        Draw draw;
+        const int64_t tokens = shape.height * shape.width, ldi = shape.channels + 16, ldo = shape.channels + 32, lines = shape.end - shape.begin, half = shape.side / 2;
+        const std::vector<float> x = draw.many(tokens * ldi), filter = draw.many(shape.side * shape.side * shape.channels), bias = draw.many(shape.channels);
+        std::vector<T> in(x.size()), out(static_cast<size_t>(lines * shape.width * ldo), T{});
+        kernels.convert(x.data(), ldi, tokens, ldi, in.data(), ldi);
+        const float before = 0.5f;  // a bfloat16 too
+        for (T& v : out) set_float(&v, before);
+        Depthwise<T> d;
+        d.in = in.data();
+        d.ldi = ldi;
+        d.height = shape.height;
+        d.width = shape.width;
+        d.begin = shape.begin;
+        d.end = shape.end;
+        d.filter = filter.data();
+        d.bias = bias.data();
+        d.side = shape.side;
+        d.channels = shape.channels;
+        d.gelu = gelu;
+        d.out = out.data();
+        d.ldo = ldo;
+        kernels.depthwise(d);
+        for (int64_t i = 0; i < lines * shape.width; ++i) {
+          for (int64_t c = 0; c < shape.channels; ++c) {
+            double sum = bias[static_cast<size_t>(c)], size = 1;
+            for (int64_t dy = 0; dy < shape.side; ++dy) {
+              for (int64_t dx = 0; dx < shape.side; ++dx) {
+                const int64_t line = shape.begin + i / shape.width + dy - half, column = i % shape.width + dx - half;
+                if (line < 0 || line >= shape.height || column < 0 || column >= shape.width) continue;
+                const double product = static_cast<double>(value_of(in[static_cast<size_t>((line * shape.width + column) * ldi + c)])) *
+                                       filter[static_cast<size_t>((dy * shape.side + dx) * shape.channels + c)];
+                sum += product;
+                size += std::abs(product);
+              }
+            }
+            const double wanted = gelu ? 0.5 * sum * (1 + std::erf(sum / std::sqrt(2.0))) : sum + before;
+            // As for products above.
+            double tolerance = static_cast<double>(shape.side) * std::ldexp(1.0, -23) * size + 1e-6;
+            if (sizeof(T) == 2) tolerance += std::ldexp(1.0, -8) * std::abs(wanted);
+            ASSERT_NEAR(value_of(out[static_cast<size_t>(i * ldo + c)]), wanted, tolerance) << table.name << " side " << shape.side << " token " << i << " channel " << c;
+          }
+          EXPECT_EQ(value_of(out[static_cast<size_t>(i * ldo + shape.channels)]), before) << "a neighbour's";
+        }
+      }
+    }
+  }
+}
+
+TYPED_TEST(KernelsOf, FocusedAttentionsSteps) {
+  using T = TypeParam;
+  const double rounding = sizeof(T) == 2 ? std::ldexp(1.0, -8) : 1e-6;
+  for (const Table& table : tables()) {
+    const KernelSet<T>& kernels = kernels_for<T>(*table.kernels);
+    Draw draw;
+    const int64_t rows = 37, width = 48, ld = 64;
+    const std::vector<float> x = draw.many(rows * ld), offset = draw.many(rows * width), vector = draw.many(width);
+    std::vector<float> factor = draw.many(width);
+    for (float& f : factor) f = std::abs(f);
+    factor[5] = 0;
+    std::vector<T> in(x.size());
+    kernels.convert(x.data(), ld, rows, ld, in.data(), ld);
+    for (const int64_t power : {1, 3}) {
+      for (const bool with_offset : {false, true}) {
+        std::vector<T> out = in;
+        kernels.focus(out.data(), ld, rows, width, with_offset ? offset.data() : nullptr, factor.data(), power);
+        for (int64_t r = 0; r < rows; ++r) {
+          std::vector<double> f;
+          double squares = 0, powers = 0;
+          for (int64_t c = 0; c < width; ++c) {
+            const double v = value_of(in[static_cast<size_t>(r * ld + c)]) + (with_offset ? static_cast<double>(offset[static_cast<size_t>(r * width + c)]) : 0.0);
+            f.push_back((std::max(v, 0.0) + 1e-6) * factor[static_cast<size_t>(c)]);
+            squares += f.back() * f.back();
+            powers += std::pow(f.back(), 2.0 * static_cast<double>(power));
+          }
+          for (int64_t c = 0; c < width; ++c) {
+            const double wanted = std::pow(f[static_cast<size_t>(c)], static_cast<double>(power)) * std::sqrt(squares / powers);
+            // Relative, and of float32's rounding before the power where an offset nearly cancels.
+            EXPECT_NEAR(value_of(out[static_cast<size_t>(r * ld + c)]), wanted, rounding * wanted + 1e-6 * std::sqrt(squares)) << table.name;
+          }
+          EXPECT_EQ(value_of(out[static_cast<size_t>(r * ld + width)]), value_of(in[static_cast<size_t>(r * ld + width)])) << "a neighbour's";
+        }
+      }
+    }
+    std::vector<float> sums(static_cast<size_t>(width), 2.0f), inverse(static_cast<size_t>(rows));
+    kernels.add_columns(in.data(), ld, rows, width, sums.data());
+    kernels.inverse_dots(in.data(), ld, rows, width, vector.data(), 100.0f, inverse.data());
+    std::vector<T> turned(static_cast<size_t>(width * ld)), blended(static_cast<size_t>(width));
+    set_float(&turned[static_cast<size_t>(ld - 1)], 1.0f);
+    kernels.transpose(in.data(), ld, rows, width, turned.data(), ld);
+    kernels.blend(in.data(), in.data() + ld, 0.25f, width, blended.data());
+    for (int64_t c = 0; c < width; ++c) {
+      double sum = 2, size = 2;
+      for (int64_t r = 0; r < ld; ++r) {
+        const float v = r < rows ? value_of(in[static_cast<size_t>(r * ld + c)]) : 0.0f;
+        sum += v;
+        size += std::abs(v);
+        EXPECT_EQ(value_of(turned[static_cast<size_t>(c * ld + r)]), v) << table.name;
+      }
+      EXPECT_NEAR(sums[static_cast<size_t>(c)], sum, 1e-6 * size) << table.name;
+      const double wanted = 0.75 * value_of(in[static_cast<size_t>(c)]) + 0.25 * value_of(in[static_cast<size_t>(ld + c)]);
+      EXPECT_NEAR(value_of(blended[static_cast<size_t>(c)]), wanted, rounding * std::abs(wanted) + 1e-6) << table.name;
+    }
+    for (int64_t r = 0; r < rows; ++r) {
+      double dot = 100;
+      for (int64_t c = 0; c < width; ++c) dot += static_cast<double>(value_of(in[static_cast<size_t>(r * ld + c)])) * vector[static_cast<size_t>(c)];
+      EXPECT_NEAR(inverse[static_cast<size_t>(r)], 1 / dot, 1e-6 * std::abs(1 / dot) * 3) << table.name;
+    }
+  }
+}
+
+// Every row its own bias, as windows have it.
+TYPED_TEST(KernelsOf, SoftmaxWithABiasARow) {
+  using T = TypeParam;
+  for (const Table& table : tables()) {
+    Draw draw;
+    const int64_t rows = 5, keys = 49, ld = 64;
+    const std::vector<float> scores = draw.many(rows * ld), bias = draw.many(rows * ld);
+    std::vector<T> p(static_cast<size_t>(rows * ld));
+    std::vector<float> inverse(static_cast<size_t>(rows));
+    kernels_for<T>(*table.kernels).softmax(scores.data(), ld, rows, keys, bias.data(), ld, p.data(), ld, inverse.data());
+    for (int64_t r = 0; r < rows; ++r) {
+      auto term = [&](int64_t c) { return std::exp2(static_cast<double>(scores[static_cast<size_t>(r * ld + c)]) + bias[static_cast<size_t>(r * ld + c)]); };
+      double sum = 0;
+      for (int64_t c = 0; c < keys; ++c) sum += term(c);
+      for (int64_t c = 0; c < ld; ++c) {
+        const double share = c < keys ? term(c) / sum : 0;
+        EXPECT_NEAR(value_of(p[static_cast<size_t>(r * ld + c)]) * inverse[static_cast<size_t>(r)], share, (sizeof(T) == 2 ? std::ldexp(1.0, -8) : 1e-6) * share + 1e-7)
+            << table.name;
+      }
+    }
+  }
+}
+
 TEST(Kernels, NanStaysNan) {
   for (const Table& table : tables()) {
     const float x[16] = {NAN, 1};
@@ -207,6 +350,9 @@ TEST(Kernels, NanStaysNan) {
     float inverse = 0, p[16];
     table.kernels->f32.softmax(x, 16, 1, 16, nullptr, 0, p, 16, &inverse);
     EXPECT_TRUE(std::isnan(p[0] * inverse)) << table.name;
+    float row[16] = {NAN, 1}, factor[16] = {};
+    table.kernels->f32.focus(row, 16, 1, 16, nullptr, factor, 3);
+    EXPECT_TRUE(std::isnan(row[1])) << table.name;
   }
 }
 
