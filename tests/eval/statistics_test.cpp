@@ -61,8 +61,8 @@ TEST(ComparePaired, IntervalIsNumpys) {
   EXPECT_EQ(same.difference, 0);
   EXPECT_EQ(same.ci95, (std::pair<double, double>{0, 0}));
   EXPECT_EQ(same.mcnemar_p, 1);
-  EXPECT_THROW(compare_paired(first, {1}), std::invalid_argument);
-  EXPECT_THROW(compare_paired({}, {}), std::invalid_argument);
+  EXPECT_THROW(compare_paired(first, std::vector<uint8_t>{1}), std::invalid_argument);
+  EXPECT_THROW(compare_paired(std::vector<uint8_t>{}, {}), std::invalid_argument);
 }
 
 TEST(CountCost, IsTheSumByHand) {
