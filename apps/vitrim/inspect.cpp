@@ -57,7 +57,7 @@ ordered_json describe_whole(const ModelSpec& spec, const std::vector<std::string
 
 void print_whole(const ModelSpec& spec, const std::vector<std::string>& said) {
   for (const std::string& line : said) std::printf("  %s\n", line.c_str());
-  const char* pooled = spec.pooling == Pooling::kToken ? "class token" : spec.pooling == Pooling::kAverage ? "average of patch tokens" : "class token and average of patch tokens";
+  const char* pooled = spec.distillation_token ? "class and the distillation token" : spec.pooling == Pooling::kToken ? "class token" : spec.pooling == Pooling::kAverage ? "average of patch tokens" : "class token and average of patch tokens";
   std::printf("  family %s, %s%s, norm epsilon %g, output from the %s\n", spec.family.c_str(), activation_name(spec.activation).c_str(),
               spec.gated_mlp ? " with a gate" : "", spec.norm_eps, pooled);
   if (spec.preprocess) {

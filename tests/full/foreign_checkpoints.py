@@ -5,6 +5,7 @@ a refusal of a model that it should read.
 """
 
 import collections
+import json
 import math
 import os
 import pathlib
@@ -15,8 +16,10 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "model"))
 import foreign_models
+import PIL.Image
 import timm
 import torch
+import transformers
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -128,9 +131,54 @@ def check_timm(root):
         failures.append(f"only {right} of timm's ViTs were read")
 
 
+def picture(seed):
+    """Smooth colours and edges, wider than high or higher than wide."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(1, 3, 6, 5, generator=generator)
+    height, width = (90, 61) if seed % 2 else (57, 96)
+    smooth = torch.nn.functional.interpolate(coarse, size=(height, width), mode="bicubic").clamp(0, 1)
+    smooth[:, :, height // 3 : height // 2] = smooth[:, :, height // 3 : height // 2].flip(3)
+    return PIL.Image.fromarray((smooth[0].permute(1, 2, 0) * 255).round().byte().numpy())
+
+
+def check_preprocessing(root):
+    """Pictures lie in the folders of the classes that the library's own processor and model say: vitrim eval finds every one."""
+    for kind, settings in (("ViTImageProcessorPil", foreign_models.VIT_PROCESSOR), ("CLIPImageProcessorPil", foreign_models.CLIP_PROCESSOR)):
+        sizes = {**foreign_models.SIZES, "num_hidden_layers": 1}
+        model = transformers.ViTForImageClassification(transformers.ViTConfig(**sizes, num_labels=12))
+        case = foreign_models.of_transformers("processed_" + kind, model, processor=settings)
+        folder = foreign_models.write(case, root / kind)
+        pictures = [picture(seed) for seed in range(60)]
+        with torch.no_grad():
+            pixels = getattr(transformers, kind).from_pretrained(folder)(pictures, return_tensors="pt")["pixel_values"]
+            model.classifier.bias -= model(pixels).logits.mean(0)  # so that no class is everyone's
+            logits = model(pixels).logits
+        foreign_models.write(case, folder)
+        top = logits.topk(2).values
+        # Processors may round a pixel by one of 255 otherwise: pictures between two classes say nothing.
+        clear = (top[:, 0] - top[:, 1]) > 0.02 * logits.std()
+        images, labels = root / (kind + "_images"), logits.argmax(1).tolist()
+        (root / "classes.txt").write_text("".join(f"{number:02}\n" for number in range(12)))
+        for seed, (image, label) in enumerate(zip(pictures, labels)):
+            if clear[seed]:
+                (images / f"{label:02}").mkdir(parents=True, exist_ok=True)
+                image.save(images / f"{label:02}" / f"{seed}.png")
+
+        def evaluated(*flags):
+            command = [vitrim, "eval", str(folder), "--data", str(images), "--classes", str(root / "classes.txt"), "--precision", "f32", "--json", "-", *flags]
+            return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+        found, otherwise = evaluated(), evaluated("--resize", "50")
+        print(f"{kind}: of {found['images']} pictures of {len(set(labels))} classes {found['top1']:.1%} are classified as transformers classifies them, " +
+              f"{otherwise['top1']:.1%} where they are resized otherwise")
+        if not (found["top1"] == 1 and found["images"] >= 45 and len(set(labels)) >= 6 and otherwise["top1"] < 0.95):
+            failures.append(kind + ": images are not prepared as the processor prepares them")
+
+
 with tempfile.TemporaryDirectory() as temporary:
     os.environ["OMP_WAIT_POLICY"] = "passive"
     check_cases(pathlib.Path(temporary))
+    check_preprocessing(pathlib.Path(temporary))
     check_timm(pathlib.Path(temporary))
 for failure in failures:
     print("FAILED:", failure)
