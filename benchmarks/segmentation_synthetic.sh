@@ -11,7 +11,7 @@ vitrim=${VITRIM_BINARY:-build/release/vitrim}
 work=build/segmentation_synthetic
 mkdir -p "$out" "$work"
 # Only images of synthetic-masks:test judge; the set is chosen on images of the training split, labels unused.
-common=(--recipe plain --data "synthetic-masks:train:${TRAIN_IMAGES:-3000}" --eval "synthetic-masks:test:${TEST_IMAGES:-1000}" --eval-every 0 --batch-size 32 --set augment.horizontal_flip=0.5
+common=(--recipe plain --data "synthetic-masks:train:${TRAIN_IMAGES:-3000}" --eval "synthetic-masks:test:${TEST_IMAGES:-1000}" --eval-every 0 --batch-size 16 --set augment.horizontal_flip=0.5
   --seed "$seed" --pictures 0 --resume)
 
 # row NAME COMMAND...: one training run.
@@ -23,7 +23,7 @@ row() {
   "$vitrim" "$@" "${common[@]}" -o "$work/$name.seed$seed.safetensors" --log "$out/$name.seed$seed.jsonl" --json "$json"
 }
 
-row start train --init models/synthetic_vit.safetensors --head upernet --head-width 32 --epochs "${START_EPOCHS:-4}" --warm-up-epochs 0.5
+row start train --init models/synthetic_vit.safetensors --head upernet --head-width 32 --epochs "${START_EPOCHS:-5}" --warm-up-epochs 0.25
 start=$work/start.seed$seed.safetensors
 length=(--epochs "${EPOCHS:-3}" --warm-up-epochs 0.25 --learning-rate 5e-4)
 row dense train --init "$start" "${length[@]}"

@@ -44,7 +44,7 @@ constexpr KeyFlag kKeyFlags[] = {
 }  // namespace
 
 void TrainFlags::add_to(CLI::App& command) {
-  command.add_option("--data", source, "labelled training images: image folder, tar shards (train-{0000..0099}.tar), CIFAR .bin file, or synthetic:train[:COUNT]")
+  command.add_option("--data", source, "labelled training images: image folder, tar shards (train-{0000..0099}.tar), CIFAR .bin file, or synthetic:train[:COUNT]; images with masks: ADE20K folder (FOLDER:training) or synthetic-masks:train[:COUNT]")
       ->required();
   command.add_option("--eval", eval, "labelled images on which the result is judged; they choose nothing");
   command.add_option("--validate", validate, "labelled images on which --keep-best chooses");

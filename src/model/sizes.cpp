@@ -39,6 +39,7 @@ std::unique_ptr<Model> Model::at_size(int64_t height, int64_t width) const {
   }
   auto out = make_model(sized, weights);
   out->set_compute_dtype(compute_dtype_);
+  out->cache_ = cache_;  // what is cast is cast once for all sizes; position embeddings never are
   out->gates_ = gates_;
   return out;
 }

@@ -94,6 +94,18 @@ class ProgramRanks(unittest.TestCase):
                            "--eval", "synthetic:test:100", "-o", "OUT")
         self.assertEqual(result["removed"], [0, 1])
 
+    def test_segmentation(self):
+        with tempfile.TemporaryDirectory() as folder:
+            model = os.path.join(folder, "seg.safetensors")
+            words = ["train", "--init", MODEL, "--head", "upernet", "--head-width", "16", "--data", "synthetic-masks:train:64", "--recipe", "plain", "--epochs", "2", "--batch-size", "16",
+                     "--learning-rate", "2e-3", "--precision", "f32", "-o", model]
+            for status, _, err in ranks.finish(ranks.start_program([PROGRAM, *words], 2), 120):
+                self.assertEqual(status, 0, err)
+            result = self.same(0, "eval", model, "--data", "synthetic-masks:test:11", "--pictures", "0")
+            self.assertEqual(len(result["segmentation"]["pixels"]), 11)
+            self.assertGreater(result["segmentation"]["miou"], 0.05)
+            self.same(FIT_TOLERANCE, "compress", model, "--calib", "synthetic-masks:calib:32", "--remove", "1", "--epochs", "0", "-o", "OUT")
+
     def test_the_comparison_sees_differences(self):
         self.assertEqual(differences({"a": [1.0]}, {"a": [1.0 + 1e-5]}, TOLERANCE), [])
         self.assertEqual(len(differences({"a": [1.0]}, {"a": [1.1]}, TOLERANCE)), 1)
