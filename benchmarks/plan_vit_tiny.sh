@@ -32,3 +32,4 @@ for budget in ${BUDGETS:-latency_70 macs_60 params_80}; do
   esac
 done
 evaluate dense_eval "$dense"
+cp "$work/table.json" "$out/latency_table.json"

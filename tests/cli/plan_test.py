@@ -21,7 +21,7 @@ class Plan(Case):
 
     def test_the_embedded_model_from_budget_to_checkpoint(self):
         shutil.copy(EMBEDDED, self.path("v.safetensors"))
-        result = self.json_of("plan", "v.safetensors", "--calib", "synthetic:calib:64", *QUICK, "--budget", "macs<=70%", "--budget", "params<=95%",
+        result = self.json_of("plan", "v.safetensors", "--calib", "synthetic:calib:32", *QUICK, "--most-removed", "2", "--budget", "macs<=70%", "--budget", "params<=95%",
                               "--eval", "synthetic:test:60", "--latency-table", "table.json", "--report", "page.html", "-o", "small.safetensors")
         self.assertEqual(result["kind"], "plan")
         dense = self.json_of("inspect", "v.safetensors")
@@ -48,7 +48,7 @@ class Plan(Case):
         self.write("plan.json", json.dumps(result).encode())
         self.run_vitrim("report", "plan.json", "-o", "again.html", "--quiet")
         table = self.read("table.json")
-        again = self.json_of("plan", "v.safetensors", "--calib", "synthetic:calib:32", *QUICK, "--budget", "macs<=70%", "--latency-table", "table.json")
+        again = self.json_of("plan", "v.safetensors", "--calib", "synthetic:calib:32", *QUICK, "--without", "removal", "--budget", "macs<=70%", "--latency-table", "table.json")
         self.assertEqual(self.read("table.json"), table)
         self.assertEqual(again["table"], json.loads(table))
         self.assertEqual(again["output"], "")
