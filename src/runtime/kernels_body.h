@@ -41,21 +41,22 @@ static inline void store_as(Bf16* p, Vf v) {
   const Vi number = v == v;
   *reinterpret_cast<VhAnywhere*>(p) = __builtin_convertvector(number ? rounded : all_words(0x7fc0), Vh);
 }
-// The lanes' halves onto each other until one is left: one by one they would wait for each other.
-static inline Vf lanes_apart(Vf v, int step) {
-  Vi from;
-  for (int i = 0; i < kLanes; ++i) from[i] = i ^ step;
-  return __builtin_shuffle(v, from);
-}
+// Four lanes at a time: one by one they would wait for each other.
+typedef float Four __attribute__((vector_size(16), may_alias));
 static inline float sum_of(Vf v) {
+  const Four* part = reinterpret_cast<const Four*>(&v);
+  Four four = part[0];
 #pragma GCC unroll 4
-  for (int step = kLanes / 2; step > 0; step /= 2) v += lanes_apart(v, step);
-  return v[0];
+  for (int i = 1; i < kLanes / 4; ++i) four += part[i];
+  return (four[0] + four[2]) + (four[1] + four[3]);
 }
 static inline float largest_of(Vf v) {
+  const Four* part = reinterpret_cast<const Four*>(&v);
+  Four four = part[0];
 #pragma GCC unroll 4
-  for (int step = kLanes / 2; step > 0; step /= 2) v = larger(v, lanes_apart(v, step));
-  return v[0];
+  for (int i = 1; i < kLanes / 4; ++i) four = four > part[i] ? four : part[i];
+  const float a = four[0] > four[2] ? four[0] : four[2], b = four[1] > four[3] ? four[1] : four[3];
+  return a > b ? a : b;
 }
 
 // 2^x for x <= 126, relative error 2e-7: the whole part goes into the exponent, the rest through the series of exp. Below 2^-126: 0.
