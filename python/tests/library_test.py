@@ -325,7 +325,7 @@ class Engines(Library):
 
     def test_refuses(self):
         with self.assertRaises(ValueError):
-            vitrim.Engine(lively(staged("swin")))
+            vitrim.Engine(lively(vit(gated_mlp=True)))
         engine = vitrim.Engine(lively(vit()), precision="f32")
         for images in (torch.zeros(2, 3, 32, 32, dtype=torch.float64), torch.zeros(2, 3, 40, 40), torch.zeros(3, 32, 32)):
             with self.assertRaisesRegex(ValueError, "the engine takes float32"):

@@ -82,7 +82,7 @@ struct Planner::Impl {
     if (std::none_of(spec.blocks.begin(), spec.blocks.end(), [](const BlockSpec& b) { return b.attention != AttentionKind::kNone; })) {
       throw std::invalid_argument("no block has attention, so nothing can be removed, pruned or merged");
     }
-    const std::string reason = runtime::why_not(spec);
+    const std::string reason = plan::why_not_timed(spec);
     for (const Budget& budget : options.budgets) {
       if (budget.quantity == Quantity::kLatency && !reason.empty()) throw std::invalid_argument("budget '" + budget.text + "': latency can't be measured: " + reason);
     }
@@ -145,7 +145,7 @@ struct Planner::Impl {
     for (size_t i = 0; i < options.budgets.size(); ++i) {
       if (options.budgets[i].quantity != Quantity::kLatency) check_floor(i);
     }
-    if (runtime::why_not(dense.spec()).empty()) {
+    if (plan::why_not_timed(dense.spec()).empty()) {
       clock = std::make_unique<PlanClock>(dense.spec(), grid, PlanClockOptions{batches, options.threads, options.precision, options.rounds, options.table_source}, options.table);
       result.table = clock->table();
       if (clock->grew() && options.keep_table) options.keep_table(*result.table);

@@ -90,7 +90,7 @@ Built build_candidate(const model::Model& dense, const data::ImageBatch& images,
 }
 
 std::string built_misses(Built& built, const model::Model& dense, const PlanOptions& options, int64_t batch) {
-  if (!runtime::why_not(dense.spec()).empty()) return "";
+  if (!plan::why_not_timed(dense.spec()).empty()) return "";
   std::vector<int64_t> batches = {batch};
   for (const Budget& budget : options.budgets) {
     if (budget.batch > 0 && std::find(batches.begin(), batches.end(), budget.batch) == batches.end()) batches.push_back(budget.batch);

@@ -222,7 +222,8 @@ class BadInput(Case):
         for command in (("inspect",), ("eval", "--data", "synthetic:test:10"), ("analyze", *CALIB)):
             with self.subTest(command[0]):
                 self.refuse(command[0], "modle.safetensors", *command[1:], says=("modle.safetensors", "model.safetensors"))
-                self.refuse(command[0], ".", *command[1:], says="folder")
+                os.makedirs(self.path("folder"), exist_ok=True)
+                self.refuse(command[0], "folder", *command[1:], says="folder")
         self.refuse("inspect", "deit_bass_patch16_224", says="deit_base_patch16_224")
 
     def test_model_files(self):

@@ -46,10 +46,11 @@ TEST(ParseTarget, SharesAndNumbers) {
   EXPECT_EQ(parse_target("50%", false, spec).macs, std::llround(0.5 * static_cast<double>(cost.macs)));
   EXPECT_EQ(parse_target("50%", true, spec).macs, std::llround(0.5 * static_cast<double>(attention)));
   EXPECT_EQ(parse_target("100%", false, spec).macs, cost.macs);
+  EXPECT_EQ(parse_target("50 %", false, spec).macs, parse_target("50%", false, spec).macs);
   EXPECT_EQ(parse_target("0.0005G", false, spec).macs, 500000);
   EXPECT_EQ(parse_target("500K", false, spec).macs, 500000);
   EXPECT_EQ(parse_target("500000", false, spec).macs, 500000);
-  for (const char* wrong : {"", "%", "fast", "70 %", "-5%", "0", "1e3x", "nan%"}) EXPECT_THROW(parse_target(wrong, false, spec), std::invalid_argument) << wrong;
+  for (const char* wrong : {"", "%", "fast", "-5%", "0", "1e3x", "nan%"}) EXPECT_THROW(parse_target(wrong, false, spec), std::invalid_argument) << wrong;
   EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { parse_target("101%", false, spec); }), "more than the model has"));
 }
 

@@ -12,6 +12,9 @@
 
 namespace vitrim::plan {
 
+/// Empty where a model's latency can be added up from pieces: ViTs that the engine runs; else why not.
+std::string why_not_timed(const ModelSpec& spec);
+
 /// One piece of a model's forward pass on the CPU engine.
 struct Piece {
   std::string kind;   ///< as LatencyKnot::piece
