@@ -11,6 +11,7 @@
 #include "vitrim/eval/statistics.h"
 #include "vitrim/merge/schedule.h"
 #include "vitrim/pipeline/compress.h"
+#include "vitrim/plan/latency.h"
 
 namespace vitrim::pipeline {
 

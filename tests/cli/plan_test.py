@@ -91,7 +91,7 @@ class Plan(Case):
         self.refuse(*plan, "--budget", "macs<=70%", "-o", "m.pt", says="safetensors", expect=2)
         self.refuse(*plan, "--budget", "macs<=2%", *out, says=("can't be met", "5 pairs"))
         self.refuse(*plan, "--budget", "macs<=90T", *out, says="more than the model has")
-        self.refuse(*plan, "--budget", "macs<=70%", "--eval", "synthetic:calib:5", "--classes", "nothing.txt", *out, says="nothing.txt")
+        self.refuse(*plan, "--budget", "macs<=70%", "--eval", "nothing", *out, says="nothing")
         self.refuse("plan", "model.safetensors", "--budget", "macs<=70%", "--calib", "nowhere", *out, says="nowhere")
         self.refuse("plan", "swin_tiny_patch4_window7_224", *CALIB, "--mean", "0.5", "--std", "0.5", "--budget", "latency<=70%", *out, says="latency can't be measured")
 

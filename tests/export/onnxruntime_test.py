@@ -153,7 +153,7 @@ class Program(Case):
         self.run_vitrim("export", MODEL, "--dynamic-batch", "-o", "vit.onnx", "--quiet")
         images = self.images(1)
         pixels = np.clip((images[0].transpose(1, 2, 0) * 0.5 + 0.5) * 255, 0, 255).astype(np.uint8)
-        Image.fromarray(pixels).save(self.path("photo.jpg"), format="PNG")  # the same pixels again
+        Image.fromarray(pixels).save(self.path("photo.png"))
         done = subprocess.run([sys.executable, "-c", references.documented("export.md", 0)], cwd=self.folder, check=True, capture_output=True, text=True)
         spec = json.loads(session(self.path("vit.onnx")).get_modelmeta().custom_metadata_map["vitrim.spec"])["preprocess"]
         normalised = ((pixels / 255 - spec["mean"]) / spec["std"]).transpose(2, 0, 1)[None].astype(np.float32)
