@@ -131,6 +131,17 @@ TEST(Foreign, FlagsGoBeforeFiles) {
   EXPECT_EQ(spec.preprocess->resize, 48);
 }
 
+TEST(Foreign, ANewHeadHasNoNames) {
+  for (const char* name : {"vit", "dinov2"}) {
+    const auto model = load_model_with_new_head((fixtures() / name).string(), 7, 1);
+    EXPECT_EQ(model->spec().num_classes, 7);
+    EXPECT_TRUE(model->spec().class_names.empty());
+    EXPECT_EQ(model->parameter("head.weight").size(1), model->spec().feature_dim());
+    EXPECT_TRUE(at::equal(model->parameter("blocks.1.attn.qkv.weight"),
+                          kept(name)->parameter("blocks.1.attn.qkv.weight")));
+  }
+}
+
 TEST(Foreign, ItIsSaidWhatCameFromWhere) {
   std::vector<std::string> said;
   load_spec((fixtures() / "vit_mae").string(), {}, &said);
