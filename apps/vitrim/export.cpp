@@ -58,7 +58,9 @@ void check(const ExportFlags& flags, const std::string& format) {
   check_writable(flags.output);
   const std::string& json = flags.common.json;
   if (!json.empty() && json != "-" && json != "/dev/null" &&
-      std::filesystem::weakly_canonical(json) == std::filesystem::weakly_canonical(flags.output)) {
+      (std::filesystem::weakly_canonical(json) == std::filesystem::weakly_canonical(flags.output) ||
+       std::filesystem::weakly_canonical(json) ==
+           std::filesystem::weakly_canonical(flags.output + ".data"))) {
     throw UsageError(json + " is named for two outputs; give each a file of its own");
   }
 }
@@ -150,8 +152,10 @@ void run(const ExportFlags& flags) {
       export_folded(flags, *model);
     }
   } catch (const std::invalid_argument& error) {
-    throw Error(flags.model.model + ": " +
-                std::string(error.what()).substr(std::string(error.what()).find("] ") + 2));
+    // The sentence without the function that says it; the model's name in its place.
+    const std::string text = error.what();
+    const size_t end = text.starts_with('[') ? text.find("] ") : std::string::npos;
+    throw Error(flags.model.model + ": " + (end == std::string::npos ? text : text.substr(end + 2)));
   }
   if (format != "onnx") {
     std::error_code none;

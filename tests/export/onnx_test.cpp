@@ -194,6 +194,9 @@ TEST(Onnx, LargeModelsKeepWeightsInASecondFile) {
               0);
   }
   EXPECT_GE(outside, 4 * 4);
+  EXPECT_TRUE(contains(message_of<Error>([&] { write_onnx(*model, "/dev/null", options); }),
+                       "second file beside the first"));
+  EXPECT_FALSE(std::filesystem::exists("/dev/null.data"));
   // The other file cannot be written: then the model is not either.
   const TempDir other;
   std::filesystem::create_directory(other.file("m.onnx.data"));
