@@ -76,7 +76,7 @@ void add_eval(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("eval", "accuracy of a model on labelled images, or mIoU on images with masks");
   flags->model.add_to(*command);
   command->add_option("--data", flags->source, "image folder, tar shards, CIFAR .bin file, or synthetic:SPLIT[:COUNT]; images with masks: ADE20K folder (FOLDER:validation) or synthetic-masks:SPLIT[:COUNT]")->required();
-  command->add_option("--engine", flags->engine, "libtorch, or native: vitrim's CPU engine (ViTs)")->check(CLI::IsMember({"native", "libtorch"}))->capture_default_str();
+  command->add_option("--engine", flags->engine, "libtorch, or native: vitrim's CPU engine")->check(CLI::IsMember({"native", "libtorch"}))->capture_default_str();
   flags->segmentation.add_to(*command);
   flags->data.add_to(*command);
   flags->common.add_to(*command);

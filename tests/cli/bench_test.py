@@ -47,8 +47,17 @@ class Bench(Case):
         self.assertIn("matrix peak", done.stdout)
         self.assertIn("model.safetensors, native", done.stdout)
 
+    def test_models_with_stages(self):
+        self.write_staged("flatten_swin")
+        self.run_vitrim("train", "--spec", "spec.json", "--data", "synthetic:train:16", "--recipe", "plain", "--epochs", "1", "--batch-size", "16", "-o", "staged.safetensors")
+        rows = self.json_of("bench", "staged.safetensors", "--against", "libtorch:staged.safetensors", "--threads", "1", *QUICK)["rows"]
+        self.assertEqual([row["engine"] for row in rows], ["libtorch", "native"] * 2)
+
     def test_refusals(self):
-        self.refuse("bench", "swin_tiny_patch4_window7_224", *QUICK, says="--engine libtorch")
+        self.write_staged("swin", qk_norm=True)
+        self.run_vitrim("train", "--spec", "spec.json", "--data", "synthetic:train:16", "--recipe", "plain", "--epochs", "1", "--batch-size", "16", "-o", "normed.safetensors")
+        self.refuse("bench", "normed.safetensors", *QUICK, says="--engine libtorch")
+        self.refuse("eval", "normed.safetensors", "--data", "synthetic:test:4", "--engine", "native", says="--engine libtorch")
         self.refuse("bench", "model.safetensors", "--device", "cuda", *QUICK, says="--engine libtorch", expect=2)
         self.refuse("bench", "model.safetensors", "--against", "nothing.safetensors", *QUICK, says="nothing.safetensors")
         self.refuse("bench", "model.safetensors", "--against", "deit_tiny_patch16_224", *QUICK, says="another size")
@@ -57,7 +66,6 @@ class Bench(Case):
         one = self.json_of("eval", "model.safetensors", "--data", "synthetic:test:100", "--precision", "f32")
         two = self.json_of("eval", "model.safetensors", "--data", "synthetic:test:100", "--precision", "f32", "--engine", "native")
         self.assertEqual(one["correct"], two["correct"])
-        self.refuse("eval", "flatten_pvt_tiny", "--data", "synthetic:test:4", "--engine", "native", says="--engine libtorch")
 
     def test_forced_instruction_sets(self):
         def run(isa):

@@ -110,6 +110,28 @@ class Case(unittest.TestCase):
         self.assertEqual(done.returncode, expect, f"vitrim {' '.join(arguments)}\n{done.stdout}\n{done.stderr}")
         return done
 
+    def write_staged(self, family, **fields):
+        """spec.json, a ModelSpec of two stages, two blocks each, on 32 px: maps of 8 x 8 and 4 x 4 tokens."""
+        self.run_vitrim("inspect", "flatten_pvt_v2_b0", "--image-size", "32", "--num-classes", "10", "--write-spec", "spec.json")
+        spec = json.loads(self.read("spec.json"))
+        pvt = family.startswith("pvt")
+        kinds = {"swin": ("window", "window"), "flatten_swin": ("focused_linear", "window"), "pvt": ("softmax", "focused_linear"),
+                 "pvt_v2": ("focused_linear", "softmax"), "cswin": ("cross_focused_linear", "cross_window")}[family]
+        spec.update(family=family, name="", embed_dim=32, stages=[{"depth": 2, "embed_dim": 32}, {"depth": 2, "embed_dim": 64}], final_norm=family != "pvt", **fields)
+        spec["preprocess"].update(resize=32, crop=32)
+        spec["blocks"] = []
+        for i in range(4):
+            dim, kind = (32, kinds[0]) if i < 2 else (64, kinds[1])
+            block = {"attention": kind, "embed_dim": dim, "num_heads": dim // 16, "qk_dim": 16, "v_dim": 16, "mlp_dim": 2 * dim, "stream_gain": 1.0}
+            if pvt:
+                block["sr_ratio"] = 2 if i < 2 else 1
+            else:
+                block["window"] = 2 if family == "cswin" else 4
+                if not family == "cswin" and i == 1:
+                    block["shift"] = 2
+            spec["blocks"].append(block)
+        self.write("spec.json", json.dumps(spec).encode())
+
     def refuse(self, *arguments, says=(), expect=1):
         """A refused run: nothing on standard output, the last line on standard error is the one sentence, and it holds each of `says`."""
         before = set(self.files())

@@ -4,7 +4,6 @@
 usage: prune_test.py [CASES...], with the program in VITRIM_BINARY.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -103,28 +102,6 @@ class Prune(Case):
         self.assertNotIn("indicators", again.stderr)
         self.assertEqual(self.read("parts.safetensors"), self.read("whole.safetensors"))
 
-    def write_staged(self, family):
-        """A ModelSpec of two stages, two blocks each, on 32 px: maps of 8 x 8 and 4 x 4 tokens."""
-        self.run_vitrim("inspect", "flatten_pvt_v2_b0", "--image-size", "32", "--num-classes", "10", "--write-spec", "spec.json")
-        spec = json.loads(self.read("spec.json"))
-        pvt = family.startswith("pvt")
-        kinds = {"swin": ("window", "window"), "flatten_swin": ("focused_linear", "window"), "pvt": ("softmax", "focused_linear"),
-                 "pvt_v2": ("focused_linear", "softmax"), "cswin": ("cross_focused_linear", "cross_window")}[family]
-        spec.update(family=family, name="", embed_dim=32, stages=[{"depth": 2, "embed_dim": 32}, {"depth": 2, "embed_dim": 64}], final_norm=family != "pvt")
-        spec["preprocess"].update(resize=32, crop=32)
-        spec["blocks"] = []
-        for i in range(4):
-            dim, kind = (32, kinds[0]) if i < 2 else (64, kinds[1])
-            block = {"attention": kind, "embed_dim": dim, "num_heads": dim // 16, "qk_dim": 16, "v_dim": 16, "mlp_dim": 2 * dim, "stream_gain": 1.0}
-            if pvt:
-                block["sr_ratio"] = 2 if i < 2 else 1
-            else:
-                block["window"] = 2 if family == "cswin" else 4
-                if not family == "cswin" and i == 1:
-                    block["shift"] = 2
-            spec["blocks"].append(block)
-        self.write("spec.json", json.dumps(spec).encode())
-
     def test_every_command_on_every_family(self):
         for family in ("swin", "flatten_swin", "pvt", "pvt_v2", "cswin"):
             with self.subTest(family):
@@ -145,7 +122,9 @@ class Prune(Case):
                 self.assertEqual([b["attention"] == "none" for b in self.json_of("inspect", "diluted.safetensors")["blocks"]], [True, False, False, True])
                 self.run_vitrim("prune", "staged.safetensors", *FEW, "--attention-macs", "75%", "--round", "2", "-o", "pruned.safetensors")
                 self.assertAlmostEqual(self.macs("pruned.safetensors")[1] / attention, 0.75, delta=0.04)
-                self.json_of("eval", "pruned.safetensors", "--data", "synthetic:test:20")
+                engines = [self.json_of("eval", "pruned.safetensors", "--data", "synthetic:test:20", "--precision", "f32", "--engine", engine)["correct"]
+                           for engine in ("libtorch", "native")]
+                self.assertEqual(engines[0], engines[1])
 
     def test_refusals(self):
         model = ("prune", "model.safetensors", "--few-shot", "--data", "synthetic:calib:32")
