@@ -116,14 +116,15 @@ class EveryHead : public testing::TestWithParam<SegmentationHeadKind> {};
 INSTANTIATE_TEST_SUITE_P(Train, EveryHead,
                          testing::Values(SegmentationHeadKind::kLinear, SegmentationHeadKind::kUperNet));
 
-// A few images by heart: nearly every pixel right.
+// A few images by heart. Nine tenths of their pixels are ground, so the classes' mean says what was learned:
+// ground everywhere has 0.126.
 TEST_P(EveryHead, LearnsAFewImagesByHeart) {
   const auto dataset = data::open_dataset("synthetic-masks:train:4");
   const auto model = model::make_random_model(segmenting(GetParam()), 1);
   TrainOptions options;
   options.recipe = named_recipe("plain");
   options.recipe.batch_size = 4;
-  options.recipe.epochs = 160;
+  options.recipe.epochs = GetParam() == SegmentationHeadKind::kUperNet ? 400 : 160;
   options.recipe.warm_up_epochs = 3;
   set(options.recipe, "schedule.learning_rate", "4e-3");
   options.preprocess = data::synthetic_preprocess();
@@ -133,7 +134,8 @@ TEST_P(EveryHead, LearnsAFewImagesByHeart) {
   accuracy.preprocess = options.preprocess;
   const EvalResult result = eval::evaluate(*model, *dataset, accuracy);
   // A linear head answers for patches of 8 pixels, and borders of the shapes run through them.
-  EXPECT_GT(result.segmentation->pixel_accuracy, 0.93);
+  EXPECT_GT(result.segmentation->miou, 0.35);
+  EXPECT_GT(result.segmentation->pixel_accuracy, 0.9);
 }
 
 // The four real images, shrunk to 64 pixels on the short side: whatever crop comes, and on the whole images.
