@@ -11,7 +11,6 @@ template <typename T>
 struct AttentionCall {
   const StageBlock<T>& block;
   const KernelSet<T>& kernels;
-  const KernelSet<float>& floats;
   float eps;
   int64_t group;
   StageMemory<T>& shared;  ///< holds the stream and takes the result

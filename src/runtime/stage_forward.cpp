@@ -72,7 +72,7 @@ void StageForward<T>::first_half(const StageBlock<T>& block, Rows rows, const Pl
 
 template <typename T>
 void StageForward<T>::run_block(const StageBlock<T>& block, const Place& place) const {
-  if (!block.branches.empty()) attend<T>({block, kernels_, floats_, eps_, place.group, place.shared, place.own}, place.member);
+  if (!block.branches.empty()) attend<T>({block, kernels_, eps_, place.group, place.shared, place.own}, place.member);
   if (block.mlp_filter.side > 0) return convolved_mlp(block, place);
   const TileMemory<T> tile{place.own.normed.data(), round_up(block.dim, 32), place.own.hidden.data(), place.own.scratch.data()};
   for_tiles(place.group * block.grid.size(), kRowsTogether, place.member, [&](Rows rows) {
