@@ -37,7 +37,13 @@ void check_task(const Flags& flags, const ModelSpec& spec) {
 // The width of what is asked for.
 int64_t head_channels(const Flags& flags) { return flags.head == "upernet" ? flags.head_width : 0; }
 
-void run(const Flags& flags, const Context& context) {
+// What suits the beginning, where nobody says.
+std::string usual_recipe(const Flags& flags, const ModelSpec& spec) {
+  if (spec.segmentation || !flags.head.empty()) return "ade20k";
+  return flags.spec.empty() ? "finetune" : "deit";
+}
+
+void run(Flags flags, const Context& context) {
   if (flags.spec.empty() == flags.init.empty()) throw UsageError("pass either --spec (from scratch) or --init (fine-tune)");
   if (flags.new_head && flags.init.empty()) throw UsageError("--new-head replaces the classifier of --init; a --spec says its classes itself");
   if (flags.new_head && !flags.head.empty()) throw UsageError("--new-head is for classifying images, --head for their pixels; pass one of the two");
@@ -50,6 +56,7 @@ void run(const Flags& flags, const Context& context) {
   result.init = flags.spec.empty() ? flags.init : flags.spec;
   ModelSpec spec = flags.spec.empty() ? model::load_spec(flags.init, hints) : read_spec(flags.spec, hints);
   check_task(flags, spec);
+  if (flags.train.recipe.empty()) flags.train.recipe = usual_recipe(flags, spec);
   const bool new_segmentation = !flags.head.empty();
   // The classes come from the data, which is opened as the spec says; two stand in for them until then.
   if (new_segmentation) spec = model::with_segmentation_head(spec, model::parse_segmentation_head(flags.head), head_channels(flags), 2);
@@ -88,7 +95,9 @@ void add_train(CLI::App& app, Context& context) {
   command->add_option("--head-width", flags->head_width, "channels of a UPerNet")->check(CLI::Range(1, 65536))->capture_default_str();
   command->add_option("--image-size", flags->image_size, "train at another image size; the position embedding of --init is resized")->check(CLI::PositiveNumber);
   command->add_option("--num-heads", flags->num_heads, "attention heads of --init, where its file does not say; of a model with stages one a stage")->delimiter(',')->allow_extra_args(false)->check(CLI::PositiveNumber);
+  flags->train.recipe.clear();
   flags->train.add_to(*command);
+  command->get_option("--recipe")->description("TOML file, or deit (the default of --spec), finetune (of --init), ade20k (of segmentation), nose_imagenet, apma_imagenet, cifar100 or plain");
   command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });
 }
 

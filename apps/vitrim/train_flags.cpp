@@ -50,7 +50,7 @@ void TrainFlags::add_to(CLI::App& command) {
   command.add_option("--validate", validate, "labelled images on which --keep-best chooses");
   command.add_option("-o,--output", output, "the trained checkpoint (.safetensors)")->required();
   command.add_option("--report", report, "also write a page about the run (.html)");
-  command.add_option("--recipe", recipe, "TOML file, or deit, nose_imagenet, apma_imagenet, ade20k, cifar100, plain")->capture_default_str();
+  command.add_option("--recipe", recipe, "TOML file, or deit, finetune, nose_imagenet, apma_imagenet, ade20k, cifar100, plain")->capture_default_str();
   command.add_option("--set", settings, "override a key of the recipe: section.key=value; may be repeated");
   for (const KeyFlag& flag : kKeyFlags) {
     const std::string key = flag.key;

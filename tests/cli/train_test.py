@@ -104,6 +104,17 @@ class Resume(TrainCase):
         self.refuse("train", *LIVELY, "-o", "out.safetensors", "--epochs", "500", says=("out.safetensors.state", "--resume"))
         self.assertEqual(self.read("out.safetensors.state"), state)
 
+    def test_the_recipe_suits_the_beginning(self):
+        data = ("--data", "synthetic:train:64", "--resize", "32", "--epochs", "1", "--warm-up-epochs", "0", "--batch-size", "16")
+        tuned = self.json_of("train", "--init", "model.safetensors", *data, "-o", "a.safetensors")["recipe"]
+        scratch = self.json_of("train", "--spec", self.spec_file(), *data, "--set", "augment.repeats=1", "-o", "b.safetensors")["recipe"]
+        self.assertEqual(tuned["mixing"]["mixup"], 0)
+        self.assertEqual(scratch["mixing"]["mixup"], 0.8)
+
+    def spec_file(self):
+        self.run_vitrim("inspect", "model.safetensors", "--write-spec", "spec.json")
+        return "spec.json"
+
     def test_two_runs_do_not_share_an_output(self):
         run = self.start("train", *LIVELY, "-o", "out.safetensors", "--epochs", "500")
         deadline = time.monotonic() + 60
