@@ -130,22 +130,32 @@ install_torch() {
 # The libraries that read what vitrim writes (ONNX Runtime; at level full also timm, transformers, OpenVINO), in a venv of their own that
 # sees the torch that vitrim links. Done again only where a list of them has changed. VITRIM_PEERS_PYTHON is its python.
 install_peers() {
-  local level=$1 venv=$VITRIM_ROOT/.venv-peers lists=(tests/requirements.txt) stamp site
+  local level=$1 venv=$VITRIM_ROOT/.venv-peers lists=(tests/requirements.txt) stamp
   if [[ $level == full ]]; then lists+=(tests/full/requirements.txt tests/full/requirements-alone.txt); fi
   export VITRIM_PEERS_PYTHON=$venv/bin/python
   stamp=$venv/installed.$level
   if [[ -f $stamp ]] && (cd "$VITRIM_ROOT" && cat "${lists[@]}" && echo "$VITRIM_TORCH_FOLDER") | cmp -s - "$stamp"; then return; fi
   say "installing what reads vitrim's files (${lists[*]}) into .venv-peers"
-  if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then python3 -m venv --clear "$venv"; fi
-  site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
-  dirname "$VITRIM_TORCH_FOLDER" >"$site/torch-elsewhere.pth"
-  local install=("$venv/bin/python" -m pip install -q --disable-pip-version-check --retries 5)
-  "${install[@]}" -r "$VITRIM_ROOT/tests/requirements.txt"
-  if [[ $level == full ]]; then
-    "${install[@]}" -r "$VITRIM_ROOT/tests/full/requirements.txt"
-    "${install[@]}" --no-deps -r "$VITRIM_ROOT/tests/full/requirements-alone.txt"
+  if ! fill_peers "$level" "$venv"; then
+    say "note: these could not be installed; the tests that need them are skipped, and say so"
+    unset VITRIM_PEERS_PYTHON
+    return
   fi
   (cd "$VITRIM_ROOT" && cat "${lists[@]}" && echo "$VITRIM_TORCH_FOLDER") >"$stamp"
+}
+
+# fill_peers LEVEL VENV: fails where anything of it does.
+fill_peers() {
+  local level=$1 venv=$2 site
+  if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then python3 -m venv --clear "$venv" || return; fi
+  site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])') || return
+  dirname "$VITRIM_TORCH_FOLDER" >"$site/torch-elsewhere.pth" || return
+  local install=("$venv/bin/python" -m pip install -q --disable-pip-version-check --retries 5)
+  "${install[@]}" -r "$VITRIM_ROOT/tests/requirements.txt" || return
+  if [[ $level == full ]]; then
+    "${install[@]}" -r "$VITRIM_ROOT/tests/full/requirements.txt" || return
+    "${install[@]}" --no-deps -r "$VITRIM_ROOT/tests/full/requirements-alone.txt" || return
+  fi
 }
 
 # vitrim_setup LEVEL: everything that building (build), testing (check) or ./check --full (full) needs.
