@@ -87,4 +87,4 @@ def documented(page, number):
     """The `number`th block of Python on a page of docs/."""
     import re
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", page), encoding="utf-8") as file:
-        return re.findall(r"```python[^\n]*\n(.*?)```", file.read(), re.DOTALL)[number]
+        return re.findall(r"```py[^\n]*\n(.*?)```", file.read(), re.DOTALL)[number]
