@@ -4,13 +4,12 @@
 usage: benchmarks/cifar100_table.py [RESULTS_DIR]; Markdown on standard output. Rows that are not there yet are left out.
 """
 
-import glob
 import json
 import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from paired import mcnemar, paired  # noqa: E402
+from paired import mcnemar, paired, read_rows  # noqa: E402
 
 ROWS = [("dense", "dense, fine-tuned from ImageNet"), ("dense_longer", "dense, fine-tuned as long as the rows below"),
         ("nose_25", "NOSE 25 %, diluted"), ("nose_33", "NOSE 33 %, diluted"), ("random_25", "random 25 %, diluted"),
@@ -20,11 +19,7 @@ ROWS = [("dense", "dense, fine-tuned from ImageNet"), ("dense_longer", "dense, f
 
 def main():
     folder = sys.argv[1] if len(sys.argv) > 1 else "benchmarks/results/cifar100"
-    results = {}
-    for path in glob.glob(os.path.join(folder, "*.seed*.json")):
-        name, seed, _ = os.path.basename(path).rsplit(".", 2)
-        with open(path, encoding="utf-8") as file:
-            results[name, int(seed.removeprefix("seed"))] = json.load(file)
+    results = read_rows(folder)
     print("| row | attention removed | epochs | seed | top-1 (95 % interval) | against dense, trained as long (95 % interval) | McNemar p |")
     print("|---|---|---|---|---|---|---|")
     for name, title in ROWS:

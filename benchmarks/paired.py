@@ -1,7 +1,20 @@
-"""What the tables share: paired comparison of two models on the same images, from the strings of 0 and 1 in their result files."""
+"""What the tables share: result files by row and seed, and paired comparison of two models on the same images, from the strings of 0 and 1 in their result files."""
 
+import glob
+import json
 import math
+import os
 import random
+
+
+def read_rows(folder):
+    """{(row, seed): result} of the files ROW.seedSEED.json."""
+    results = {}
+    for path in glob.glob(os.path.join(folder, "*.seed*.json")):
+        name, seed, _ = os.path.basename(path).rsplit(".", 2)
+        with open(path, encoding="utf-8") as file:
+            results[name, int(seed.removeprefix("seed"))] = json.load(file)
+    return results
 
 
 def mcnemar(a, b):

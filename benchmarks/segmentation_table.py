@@ -5,11 +5,12 @@ pixel counts that the result files hold.
 usage: benchmarks/segmentation_table.py [RESULTS_DIR]; Markdown on standard output. Rows that are not there yet are left out.
 """
 
-import glob
-import json
 import os
 import random
 import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from paired import read_rows  # noqa: E402
 
 ROWS = [("start", "dense, from the classifier's weights"), ("dense", "dense, trained as long as the rows below"), ("nose_25", "NOSE 25 %, diluted"), ("nose_50", "NOSE 50 %, diluted")]
 RESAMPLES = 2000
@@ -44,11 +45,7 @@ def paired(a, b):
 
 def main():
     folder = sys.argv[1] if len(sys.argv) > 1 else "benchmarks/results/segmentation_synthetic"
-    results = {}
-    for path in glob.glob(os.path.join(folder, "*.seed*.json")):
-        name, seed, _ = os.path.basename(path).rsplit(".", 2)
-        with open(path, encoding="utf-8") as file:
-            results[name, int(seed.removeprefix("seed"))] = json.load(file)
+    results = read_rows(folder)
     print("| row | attention removed | epochs | seed | parameters | MACs | mIoU (95 % interval) | pixel accuracy | against dense, trained as long (95 % interval) |")
     print("|---|---|---|---|---|---|---|---|---|")
     for name, title in ROWS:

@@ -3,7 +3,6 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from python_case import Case, ROOT, SMALL, colours, difference, inputs, library_
 
 need("numpy")
 import cases  # noqa: E402
+from fenced import blocks  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 import vitrim  # noqa: E402
@@ -161,7 +161,7 @@ class Documentation(Library):
     def test_examples(self):
         """What docs/python.md shows, one example after another (but for those that need timm or a compiler)."""
         with open(os.path.join(ROOT, "docs", "python.md"), encoding="utf-8") as file:
-            examples = re.findall(r"```python\n(.*?)```", file.read(), re.DOTALL)
+            examples = [body + "\n" for _, info, body in blocks(file.read()) if info == "python"]
         self.assertGreater(len(examples), 4)
         os.symlink(os.path.join(ROOT, "models"), self.path("models"))
         done = subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {os.path.dirname(os.path.dirname(vitrim.__file__))!r})\n" + "".join(examples)], cwd=self.folder,

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "prune/trace_units.h"
 #include "prune/weight_rows.h"
 #include "vitrim/core/log.h"
 #include "vitrim/core/random.h"
@@ -133,18 +134,7 @@ std::vector<at::Tensor> measured(const model::Model& model, const std::vector<Un
   const at::NoGradGuard no_grad;
   std::vector<Measure> measures;
   for (const Unit& unit : units) measures.emplace_back(unit, criterion);
-  Progress progress("channel scores", images.size(), "images");
-  for (int64_t begin = 0; begin < images.size(); begin += batch_size) {
-    const int64_t end = std::min(images.size(), begin + batch_size);
-    at::Tensor x = model.embed(normalized(images, begin, end));
-    size_t u = 0;
-    for (int i = 0; i < model.num_blocks(); ++i) {
-      model::BlockTrace trace;
-      x = model.run_block(i, x, model::kKeep, &trace);
-      for (; u < units.size() && units[u].block == i; ++u) measures[u].add(model, trace.input, trace);
-    }
-    progress.advance(end - begin);
-  }
+  trace_units(model, units, images, batch_size, "channel scores", [&](size_t u, const model::BlockTrace& trace) { measures[u].add(model, trace.input, trace); });
   std::vector<at::Tensor> out;
   for (const Measure& measure : measures) out.push_back(measure.result(model));
   return out;

@@ -4,8 +4,8 @@
 
 #include <stdexcept>
 
+#include "prune/trace_units.h"
 #include "prune/weight_rows.h"
-#include "vitrim/core/log.h"
 #include "vitrim/core/suggest.h"
 #include "vitrim/model/channels.h"
 
@@ -66,22 +66,11 @@ void add_activations(const model::Model& model, const Unit& unit, const model::B
 }
 
 std::vector<at::Tensor> activation_grams(const model::Model& model, const std::vector<Unit>& units, const data::ImageBatch& images, int64_t batch_size) {
-  const at::NoGradGuard no_grad;
   std::vector<at::Tensor> grams;
   for (const Unit& unit : units) grams.push_back(at::zeros({unit.heads, unit.width, unit.width}, at::kDouble));
-  Progress progress("channel similarity", images.size(), "images");
-  for (int64_t begin = 0; begin < images.size(); begin += batch_size) {
-    const int64_t end = std::min(images.size(), begin + batch_size);
-    at::Tensor x = model.embed(normalized(images, begin, end));
-    for (int i = 0; i < model.num_blocks(); ++i) {
-      model::BlockTrace trace;
-      x = model.run_block(i, x, model::kKeep, &trace);
-      for (size_t u = 0; u < units.size(); ++u) {
-        if (units[u].block == i && units[u].group != ChannelGroup::kMlp) add_activations(model, units[u], trace, grams[u]);
-      }
-    }
-    progress.advance(end - begin);
-  }
+  trace_units(model, units, images, batch_size, "channel similarity", [&](size_t u, const model::BlockTrace& trace) {
+    if (units[u].group != ChannelGroup::kMlp) add_activations(model, units[u], trace, grams[u]);
+  });
   return grams;
 }
 

@@ -21,6 +21,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, os.path.join(ROOT, "tests"))
 sys.path.insert(0, os.path.join(ROOT, "tests", "cli"))
 import cases  # noqa: E402
+from fenced import blocks  # noqa: E402
 from program_case import PROGRAM, write_png  # noqa: E402
 
 FULL = "--full" in sys.argv
@@ -33,21 +34,6 @@ CLASSES = 10  # of the embedded model
 
 def documents():
     return sorted([os.path.join(ROOT, "README.md")] + glob.glob(os.path.join(ROOT, "docs", "**", "*.md"), recursive=True))
-
-
-def blocks(text):
-    """[(line number, info string, block)] of the fenced blocks."""
-    found, start = [], None
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.startswith("```"):
-            if start is None:
-                start, info, body = number, line[3:].strip(), []
-            else:
-                found.append((start, info, "\n".join(body)))
-                start = None
-        elif start is not None:
-            body.append(line)
-    return found
 
 
 def make_images(folder):

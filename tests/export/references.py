@@ -85,6 +85,8 @@ def timm_model(path):
 
 def documented(page, number):
     """The `number`th block of Python on a page of docs/."""
-    import re
-    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", page), encoding="utf-8") as file:
-        return re.findall(r"```py[^\n]*\n(.*?)```", file.read(), re.DOTALL)[number]
+    tests = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+    sys.path.insert(0, tests)
+    from fenced import blocks
+    with open(os.path.join(tests, "..", "docs", page), encoding="utf-8") as file:
+        return [body + "\n" for _, info, body in blocks(file.read()) if info.startswith("py")][number]
