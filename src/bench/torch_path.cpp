@@ -1,8 +1,13 @@
 #include "bench/torch_path.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/StreamGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <stdexcept>
+#include <string>
+
+#include "vitrim/core/log.h"
 
 namespace vitrim::bench {
 
@@ -17,12 +22,43 @@ TorchPath::TorchPath(const model::Model& model, bool bf16, const at::Tensor& ima
   if (!at::hasCUDA()) throw std::invalid_argument("there is no GPU that LibTorch can use; leave --device cuda out");
   model_->set_device(at::kCUDA);
   images_ = images.to(at::kCUDA);
+  if (!at::has_graph_impl(at::kCUDA)) return;
+  try {
+    record();
+  } catch (const c10::Error& e) {
+    graph_.reset();
+    log_warning(std::string("no CUDA graph of this model, it is timed without: ") + e.what_without_backtrace());
+  }
 }
 
-void TorchPath::run() {
+void TorchPath::forward() {
   const at::NoGradGuard no_grad;
   const model::Output out = model_->forward(images_);
   outputs_ = out.logits.defined() ? out.logits : out.features;
+}
+
+// LibTorch's interface to graphs of any accelerator: no CUDA header, so one build serves both.
+void TorchPath::record() {
+  const c10::impl::VirtualGuardImpl device(at::kCUDA);
+  {
+    const c10::StreamGuard side(device.getStreamFromGlobalPool(images_.device()));  // the default stream can't be recorded
+    for (int i = 0; i < 2; ++i) forward();  // libraries choose their algorithms and weights take their dtype
+    synchronize(true);
+    graph_ = at::create_graph_impl(at::kCUDA);
+    graph_->capture_begin();
+    forward();
+    graph_->capture_end();
+  }
+  graph_->replay();
+  synchronize(true);
+}
+
+void TorchPath::run() {
+  if (graph_) {
+    graph_->replay();
+  } else {
+    forward();
+  }
   synchronize(cuda_);
 }
 

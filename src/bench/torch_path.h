@@ -1,6 +1,7 @@
 #pragma once
 // A model on LibTorch, on the CPU or a GPU, as someone without vitrim's engine would run it.
 
+#include <ATen/core/GraphImplInterface.h>
 #include <ATen/core/Tensor.h>
 
 #include <memory>
@@ -14,15 +15,20 @@ void synchronize(bool cuda);
 
 class TorchPath {
  public:
+  /// On a GPU the forward pass is recorded as a CUDA graph, where LibTorch has them; what can't be recorded runs as it is, with a warning.
   TorchPath(const model::Model& model, bool bf16, const at::Tensor& images, bool cuda);
   /// One call, until its outputs are there.
   void run();
   const at::Tensor& outputs() const { return outputs_; }
 
  private:
+  void forward();
+  void record();
+
   std::unique_ptr<model::Model> model_;
   at::Tensor images_, outputs_;
   bool cuda_;
+  std::unique_ptr<at::GraphImplInterface> graph_;
 };
 
 }  // namespace vitrim::bench

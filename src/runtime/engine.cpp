@@ -131,9 +131,6 @@ Precision resolve(Precision precision) {
 int64_t executed_macs(const ModelSpec& spec) { return spec.family == "vit" ? vit_macs(spec) : stage_macs(spec); }
 
 std::string why_not(const ModelSpec& spec) {
-  if (spec.gated_mlp) return "the native engine has no gated MLPs (SwiGLU); use LibTorch's path";
-  if (spec.activation != Activation::kGelu) return "the native engine computes GELU, not " + activation_name(spec.activation) + "; use LibTorch's path";
-  if (spec.pooling == Pooling::kTokenAndAverage) return "the native engine has no classifier over class token and average together; use LibTorch's path";
   if (spec.segmentation) return "the native engine classifies images, not their pixels; use LibTorch's path";
   return spec.family == "vit" ? "" : why_no_stages(spec);
 }

@@ -42,10 +42,15 @@ static inline void set_float(Bf16* p, float x) {
 /// What happens to a product where it leaves the kernel.
 enum class Edge {
   kStore,   ///< out[T] = c + bias, padded columns included
-  kGelu,    ///< out[T] = gelu(c + bias), padded columns included
   kFloat,   ///< out[float] = c + bias
   kAdd,     ///< out[float] += c + bias
   kScaled,  ///< out[T] = c * row_scale[row]
+  // Activations: out[T] = f(c + bias), padded columns included; with Gemm::gated half as many columns.
+  kGelu,
+  kGeluTanh,
+  kQuickGelu,
+  kRelu,
+  kSilu,
 };
 
 /// out = edge(a b). Cost: rows * k * columns multiply-adds.
@@ -57,6 +62,7 @@ struct Gemm {
   int64_t k = 0, columns = 0;  ///< padded
   float* scratch = nullptr;  ///< [rows rounded up to 32, 64]
   Edge edge = Edge::kStore;
+  bool gated = false;        ///< columns come as 16 gates, then the 16 units that they are for: out[j] = f(gate j) * unit j; `columns` is a multiple of 32
   void* out = nullptr;       ///< [rows, ..], `ldo` apart
   int64_t ldo = 0;
   int64_t valid = 0;         ///< columns that kFloat, kAdd and kScaled write
@@ -73,7 +79,7 @@ struct Depthwise {
   const float* filter = nullptr;  ///< [side * side, channels]
   const float* bias = nullptr;    ///< [channels]
   int64_t side = 0, channels = 0;  ///< odd; a multiple of 16
-  bool gelu = false;              ///< out = gelu(c + bias), else out += c + bias
+  Edge edge = Edge::kAdd;         ///< kAdd: out += c + bias; an activation: out = f(c + bias)
   T* out = nullptr;               ///< tokens of the computed lines, `ldo` apart
   int64_t ldo = 0;
 };

@@ -94,6 +94,24 @@ static inline Vf gelu(Vf x) {
   return x > 0.0f ? x - half : -half;
 }
 
+// 1 / (1 + exp(-x)).
+static inline Vf sigmoid(Vf x) {
+  const Vf magnitude = as_float(as_words(x) & 0x7fffffffu);
+  const Vf e = exp2(magnitude * -1.44269504f);
+  return (x < 0.0f ? e : all(1.0f)) / (1.0f + e);
+}
+
+static inline Vf activated(Edge edge, Vf x) {
+  switch (edge) {
+    case Edge::kGelu: return gelu(x);
+    case Edge::kGeluTanh: return x * sigmoid(x * (1.59576912f + 0.07135482f * x * x));  // (1 + tanh y) / 2 = sigmoid(2 y), y = sqrt(2/pi) (x + 0.044715 x^3)
+    case Edge::kQuickGelu: return x * sigmoid(x * 1.702f);
+    case Edge::kRelu: return x < 0.0f ? Vf{} : x;  // NaN stays NaN
+    case Edge::kSilu: return x * sigmoid(x);
+    default: return x;
+  }
+}
+
 // ---- products ----
 
 // sum [R, N] += the products of one step in depth: a column of a (for bfloat16 two) with the row of b at `b`.
@@ -177,21 +195,40 @@ static inline void strip(int64_t rows, const T* a, int64_t lda, const T* b, int6
   }
 }
 
+template <Edge kEdge, typename T>
+static void leave_activated(const Gemm<T>& g, const float* c, int64_t r0, int64_t rows, int64_t j0, int64_t width) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* from = c + r * kPanel;
+    const float* bias = g.bias ? g.bias + j0 : nullptr;
+    T* out = static_cast<T*>(g.out) + (r0 + r) * g.ldo;
+    auto value = [&](int64_t j) { return bias ? load(from + j) + load(bias + j) : load(from + j); };
+    if (g.gated) {
+      for (int64_t j = 0; j < width; j += 2 * kColumnStep) {
+        for (int64_t i = j; i < j + kColumnStep; i += kLanes) store_as(out + (j0 - j) / 2 + i, activated(kEdge, value(i)) * value(i + kColumnStep));
+      }
+    } else {
+      for (int64_t j = 0; j < width; j += kLanes) store_as(out + j0 + j, activated(kEdge, value(j)));
+    }
+  }
+}
+
 // What leaves the kernel: `rows` rows of a panel of `width` columns, which begins at row r0 and column j0 of the result.
 template <typename T>
 static void leave(const Gemm<T>& g, const float* c, int64_t r0, int64_t rows, int64_t j0, int64_t width) {
+  switch (g.edge) {
+    case Edge::kStore: return leave_activated<Edge::kStore>(g, c, r0, rows, j0, width);
+    case Edge::kGelu: return leave_activated<Edge::kGelu>(g, c, r0, rows, j0, width);
+    case Edge::kGeluTanh: return leave_activated<Edge::kGeluTanh>(g, c, r0, rows, j0, width);
+    case Edge::kQuickGelu: return leave_activated<Edge::kQuickGelu>(g, c, r0, rows, j0, width);
+    case Edge::kRelu: return leave_activated<Edge::kRelu>(g, c, r0, rows, j0, width);
+    case Edge::kSilu: return leave_activated<Edge::kSilu>(g, c, r0, rows, j0, width);
+    default: break;
+  }
   const int64_t valid = g.valid - j0 < width ? g.valid - j0 : width;
   for (int64_t r = 0; r < rows; ++r) {
     const float* from = c + r * kPanel;
     const float* bias = g.bias ? g.bias + j0 : nullptr;
-    if (g.edge == Edge::kStore || g.edge == Edge::kGelu) {
-      T* out = static_cast<T*>(g.out) + (r0 + r) * g.ldo + j0;
-      for (int64_t j = 0; j < width; j += kLanes) {
-        Vf v = load(from + j);
-        if (bias) v += load(bias + j);
-        store_as(out + j, g.edge == Edge::kGelu ? gelu(v) : v);
-      }
-    } else if (g.edge == Edge::kScaled) {
+    if (g.edge == Edge::kScaled) {
       T* out = static_cast<T*>(g.out) + (r0 + r) * g.ldo + j0;
       const float scale = g.row_scale[r0 + r];
       int64_t j = 0;
@@ -393,7 +430,7 @@ static inline void filter_tokens(const Depthwise<T>& d, int64_t y, int64_t x, in
 #pragma GCC unroll 4
   for (int u = 0; u < N; ++u) {
     T* to = d.out + ((y - d.begin) * d.width + x + u) * d.ldo + c;
-    store_as(to, d.gelu ? gelu(sum[u]) : sum[u] + load_as_float(to));
+    store_as(to, d.edge == Edge::kAdd ? sum[u] + load_as_float(to) : activated(d.edge, sum[u]));
   }
 }
 

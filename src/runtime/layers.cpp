@@ -42,13 +42,43 @@ Gemm<T> product(const Matrix<T>& matrix, const T* a, int64_t lda, int64_t rows, 
   return g;
 }
 
+namespace {
+
+Edge edge_of(Activation activation) {
+  switch (activation) {
+    case Activation::kGelu: return Edge::kGelu;
+    case Activation::kGeluTanh: return Edge::kGeluTanh;
+    case Activation::kQuickGelu: return Edge::kQuickGelu;
+    case Activation::kRelu: return Edge::kRelu;
+    case Activation::kSilu: break;
+  }
+  return Edge::kSilu;
+}
+
+// Rows [gates, units] in turns of kColumnStep, so that a gate and its unit leave the product together.
+Linear interleaved(const Linear& layer) {
+  const int64_t half = layer.out / 2;
+  Linear out{0, layer.in, {}, {}};
+  for (int64_t begin = 0; begin < half; begin += kColumnStep) {
+    for (const int64_t part : {int64_t{0}, half}) {
+      Linear some = layer.rows(part + begin, part + std::min(half, begin + kColumnStep));
+      some.pad_rows(kColumnStep);
+      out.append(some);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
 template <typename T>
-MlpWeights<T>::MlpWeights(const WeightSource& source, const ModelSpec& spec, const BlockSpec& block, const std::string& prefix) {
+MlpWeights<T>::MlpWeights(const WeightSource& source, const ModelSpec& spec, const BlockSpec& block, const std::string& prefix)
+    : activation(edge_of(spec.activation)), gated(spec.gated_mlp) {
   const int64_t dim = block.embed_dim;
-  Linear up = source.linear(prefix + "mlp.fc1", block.mlp_dim, dim);
+  Linear up = source.linear(prefix + "mlp.fc1", (gated ? 2 : 1) * block.mlp_dim, dim);
   const NormWeights norm2 = source.norm(prefix + "norm2", dim);
   up.fold_input(norm2.gain, norm2.shift);
-  fc1 = Matrix<T>(up);
+  fc1 = Matrix<T>(gated ? interleaved(up) : up);
   Linear down = source.linear(prefix + "mlp.fc2", dim, block.mlp_dim);
   if (spec.layer_scale) down.fold_output(source.values(prefix + "ls2.gamma", dim));
   fc2 = Matrix<T>(down);
@@ -57,10 +87,11 @@ MlpWeights<T>::MlpWeights(const WeightSource& source, const ModelSpec& spec, con
 template <typename T>
 void mlp_hidden(const KernelSet<T>& kernels, const MlpWeights<T>& mlp, float eps, const float* x, int64_t width, int64_t rows, Edge edge,
                 const TileMemory<T>& memory) {
-  const int64_t ldh = mlp.hidden_width(), columns = mlp.fc1.columns;
+  const int64_t ldh = mlp.hidden_width(), columns = mlp.hidden_columns();
   kernels.normalize(x, width, rows, width, eps, memory.normed, memory.ldn);
   Gemm<T> up = product(mlp.fc1, static_cast<const T*>(memory.normed), memory.ldn, rows, memory.scratch);
   up.edge = edge;
+  up.gated = mlp.gated;
   up.out = memory.hidden;
   up.ldo = ldh;
   kernels.gemm(up);
@@ -78,7 +109,7 @@ void add_product(const KernelSet<T>& kernels, const Matrix<T>& matrix, const T* 
 
 template <typename T>
 void add_mlp(const KernelSet<T>& kernels, const MlpWeights<T>& mlp, float eps, float* x, int64_t width, int64_t rows, const TileMemory<T>& memory) {
-  mlp_hidden(kernels, mlp, eps, x, width, rows, Edge::kGelu, memory);
+  mlp_hidden(kernels, mlp, eps, x, width, rows, mlp.activation, memory);
   add_product(kernels, mlp.fc2, static_cast<const T*>(memory.hidden), mlp.hidden_width(), x, width, rows, memory.scratch);
 }
 

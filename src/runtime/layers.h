@@ -26,16 +26,20 @@ void layer_norm(const float* x, int64_t width, float eps, const NormWeights& wei
 /// The same for rows, in place, by the kernel.
 void layer_norm_rows(const KernelSet<float>& kernels, float* x, int64_t rows, int64_t width, float eps, const NormWeights& weights);
 
-/// LayerNorm (folded into fc1), fc1, GELU, fc2 (LayerScale folded in).
+/// LayerNorm (folded into fc1), fc1, the activation (of a gated MLP of the gates, times the units), fc2 (LayerScale folded in).
 template <typename T>
 struct MlpWeights {
-  Matrix<T> fc1, fc2;
+  Matrix<T> fc1, fc2;  ///< of a gated MLP fc1's columns are gates and units in turns of 16
+  Edge activation = Edge::kGelu;
+  bool gated = false;
 
   MlpWeights() = default;
   /// `norm2`, `mlp.fc1`, `mlp.fc2` and `ls2` behind `prefix`.
   MlpWeights(const WeightSource& source, const ModelSpec& spec, const BlockSpec& block, const std::string& prefix);
+  /// Columns that come out of fc1 and its activation, padded.
+  int64_t hidden_columns() const { return gated ? fc1.columns / 2 : fc1.columns; }
   /// Width of a row between the layers: fc1 writes all of its columns, fc2 reads as deep as it is padded.
-  int64_t hidden_width() const { return fc1.columns > fc2.k ? fc1.columns : fc2.k; }
+  int64_t hidden_width() const { return hidden_columns() > fc2.k ? hidden_columns() : fc2.k; }
   int64_t bytes() const { return fc1.bytes() + fc2.bytes(); }
 };
 
@@ -51,7 +55,7 @@ struct TileMemory {
 /// x += MLP(x); x [rows, width].
 template <typename T>
 void add_mlp(const KernelSet<T>& kernels, const MlpWeights<T>& mlp, float eps, float* x, int64_t width, int64_t rows, const TileMemory<T>& memory);
-/// The first layer alone, into memory.hidden.
+/// The first layer alone, into memory.hidden; `edge` is kStore or the MLP's activation.
 template <typename T>
 void mlp_hidden(const KernelSet<T>& kernels, const MlpWeights<T>& mlp, float eps, const float* x, int64_t width, int64_t rows, Edge edge,
                 const TileMemory<T>& memory);

@@ -112,7 +112,7 @@ void StageForward<T>::convolved_mlp(const StageBlock<T>& block, const Place& pla
         d.bias = block.mlp_filter.bias.data();
         d.side = block.mlp_filter.side;
         d.channels = block.mlp_filter.channels;
-        d.gelu = true;
+        d.edge = block.mlp.activation;
         d.out = hidden + (line - lines.begin) * grid.width * ldh;
         kernels_.depthwise(d);
         line += end - begin;

@@ -8,7 +8,7 @@ namespace vitrim::runtime {
 
 std::vector<int64_t> rows_read(const ModelSpec& spec) {
   std::vector<int64_t> out(spec.blocks.size(), 0);
-  if (spec.pooling == Pooling::kAverage) return out;
+  if (spec.pooling != Pooling::kToken) return out;
   for (size_t i = spec.blocks.size(); i-- > 0;) {
     out[i] = spec.distillation_token ? 2 : 1;
     if (spec.blocks[i].attention != AttentionKind::kNone) break;
@@ -19,14 +19,14 @@ std::vector<int64_t> rows_read(const ModelSpec& spec) {
 int64_t vit_macs(const ModelSpec& spec) {
   const std::vector<int64_t> live = rows_read(spec);
   int64_t total = spec.stage_grid(0).size() * spec.embed_dim * spec.in_channels * spec.patch_size * spec.patch_size;
-  total += spec.embed_dim * spec.num_classes * (spec.distillation_token ? 2 : 1);
+  total += spec.feature_dim() * spec.num_classes * (spec.distillation_token ? 2 : 1);
   int64_t tokens = spec.num_tokens();
   for (size_t i = 0; i < spec.blocks.size(); ++i) {
     const BlockSpec& block = spec.blocks[i];
     const int64_t after = live[i] > 0 ? std::min(live[i], tokens) : tokens, qk = block.num_heads * block.qk_dim, v = block.num_heads * block.v_dim;
     total += after * spec.embed_dim * (qk + v) + tokens * spec.embed_dim * (qk + v) + after * tokens * (qk + v);
     tokens = live[i] > 0 ? after : tokens - block.merge;
-    total += tokens * 2 * spec.embed_dim * block.mlp_dim;
+    total += tokens * spec.embed_dim * (spec.fc1_rows(static_cast<int>(i)) + block.mlp_dim);
   }
   return total;
 }
@@ -225,24 +225,24 @@ void VitForward<T>::finish(int64_t image, int64_t tokens, Workspace<T>& shared, 
       std::memcpy(out, x + token * dim, static_cast<size_t>(dim) * sizeof(float));
     }
   };
-  if (spec.pooling == Pooling::kToken) {
-    normed(0, features);
-  } else {
+  if (spec.pooling != Pooling::kAverage) normed(0, features);
+  if (spec.pooling != Pooling::kToken) {
+    float* mean = features + (spec.pooling == Pooling::kTokenAndAverage ? dim : 0);
     const RowMerger* merger = spec.merges() ? &shared.mergers[static_cast<size_t>(image)] : nullptr;
     const bool weighted = merger && merger->any();
     float* row = own.row.data();
-    std::fill_n(features, dim, 0.0f);
+    std::fill_n(mean, dim, 0.0f);
     float total = 0;
     for (int64_t token = prefix; token < tokens; ++token) {
       const float weight = weighted ? merger->sizes()[token] : 1.0f;
       normed(token, row);
-      for (int64_t c = 0; c < dim; ++c) features[c] += weight * row[c];
+      for (int64_t c = 0; c < dim; ++c) mean[c] += weight * row[c];
       total += weight;
     }
-    for (int64_t c = 0; c < dim; ++c) features[c] /= total;
+    for (int64_t c = 0; c < dim; ++c) mean[c] /= total;
   }
   if (spec.fc_norm) layer_norm(features, dim, eps, weights_.fc_norm, features);
-  if (spec.num_classes == 0 && !spec.final_norm && !spec.fc_norm) layer_norm(features, dim, eps, {}, features);  // as Model::finish does
+  if (spec.num_classes == 0 && !spec.final_norm && !spec.fc_norm) layer_norm(features, spec.feature_dim(), eps, {}, features);  // as Model::finish does
   if (spec.distillation_token) normed(1, features + dim);
 }
 

@@ -21,8 +21,8 @@ class VitForward : public Forward<T> {
 
   const ModelSpec& spec() const override { return weights_.spec; }
   void run(const float* images, int64_t group, int rank, Member member, float* features) override;
-  /// Twice the stream's width with a distillation token.
-  int64_t feature_width() const override { return (weights_.spec.distillation_token ? 2 : 1) * weights_.spec.embed_dim; }
+  /// Twice the stream's width with a distillation token, or where the classifier reads token and average.
+  int64_t feature_width() const override { return (weights_.spec.distillation_token ? 2 : 1) * weights_.spec.feature_dim(); }
   const Matrix<T>& head() const override { return weights_.head; }
   int64_t weight_bytes() const override { return weights_.bytes; }
   int64_t work_bytes() const override;

@@ -65,7 +65,7 @@ std::vector<float> start_of(const WeightSource& source, const ModelSpec& spec, c
 template <typename T>
 Matrix<T> head_of(const WeightSource& source, const ModelSpec& spec) {
   if (spec.num_classes == 0) return {};
-  Linear head = source.linear("head", spec.num_classes, spec.embed_dim);
+  Linear head = source.linear("head", spec.num_classes, spec.feature_dim());
   if (!spec.distillation_token) return Matrix<T>(head);
   const Linear dist = source.linear("head_dist", spec.num_classes, spec.embed_dim);
   Linear both{spec.num_classes, 2 * spec.embed_dim, {}, {}};

@@ -1,12 +1,14 @@
 // Who is called when, and what is made of the seconds; never how many they are.
 #include "bench/turns.h"
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include <string>
 
 #include "core/expect_throw.h"
 #include "model/small_models.h"
+#include "vitrim/bench/bench.h"
 #include "vitrim/bench/spec_timer.h"
 
 namespace vitrim::bench {
@@ -59,7 +61,23 @@ TEST(SpecTimer, TimesArchitecturesOfOtherSizesBesideItsReference) {
 }
 
 TEST(SpecTimer, RefusesWhatTheEngineDoesNotRun) {
-  EXPECT_TRUE(contains(message_of<std::invalid_argument>([] { SpecTimer timer(test::variant("swiglu"), {}); }), "gated"));
+  EXPECT_TRUE(contains(message_of<std::invalid_argument>([] { SpecTimer timer(test::variant("segment_linear"), {}); }), "not their pixels"));
+}
+
+// run() itself throws where outputs are not the model's.
+TEST(OnAGpu, RecordedForwardPassesAreTheModels) {
+  if (!at::hasCUDA()) GTEST_SKIP() << "there is no GPU";
+  BenchOptions options;
+  options.batches = {3};
+  options.rounds = 2;
+  options.warmup = options.peak_seconds = 0;
+  options.cuda = true;
+  ModelSpec merged = test::small_spec();
+  merged.blocks[1].merge = 3;
+  for (const ModelSpec& spec : {test::small_spec(), merged, test::staged_spec("swin"), test::staged_spec("pvt_v2")}) {
+    const BenchResult result = run({{"model", test::lively_model(spec), false, runtime::Precision::kAuto}}, options);
+    EXPECT_GT(result.rows.at(0).latency, 0);
+  }
 }
 
 }  // namespace

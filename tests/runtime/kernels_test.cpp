@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <numbers>
 #include <random>
 #include <vector>
 
@@ -34,6 +35,17 @@ float value_of(Bf16 x) {
   float out = 0;
   std::memcpy(&out, &bits, 4);
   return out;
+}
+
+double activated(Edge edge, double x) {
+  switch (edge) {
+    case Edge::kGelu: return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
+    case Edge::kGeluTanh: return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
+    case Edge::kQuickGelu: return x / (1 + std::exp(-1.702 * x));
+    case Edge::kRelu: return std::max(x, 0.0);
+    case Edge::kSilu: return x / (1 + std::exp(-x));
+    default: return x;
+  }
 }
 
 class Draw {
@@ -78,7 +90,7 @@ TYPED_TEST(KernelsOf, ProductsAndEdges) {
       const std::vector<float> x = draw.many(shape.rows * shape.k), old = draw.many(shape.rows * shape.out), factors = draw.many(shape.rows);
       const Buffer<T> a = left<T>(*table.kernels, x, shape.rows, shape.k, matrix.k);
       Buffer<float> scratch((round_up(shape.rows, 32) + 32) * kPanel);
-      for (const Edge edge : {Edge::kStore, Edge::kGelu, Edge::kFloat, Edge::kAdd, Edge::kScaled}) {
+      for (const Edge edge : {Edge::kStore, Edge::kFloat, Edge::kAdd, Edge::kScaled, Edge::kGelu, Edge::kGeluTanh, Edge::kQuickGelu, Edge::kRelu, Edge::kSilu}) {
         const bool is_float = edge == Edge::kFloat || edge == Edge::kAdd;
         const int64_t ldo = matrix.columns + 5;
         std::vector<float> float_out(static_cast<size_t>(shape.rows * ldo), 77.0f);
@@ -114,7 +126,7 @@ TYPED_TEST(KernelsOf, ProductsAndEdges) {
               size += std::abs(product);
             }
             double wanted = sum;
-            if (edge == Edge::kGelu) wanted = 0.5 * sum * (1 + std::erf(sum / std::sqrt(2.0)));
+            wanted = activated(edge, wanted);
             if (edge == Edge::kAdd) wanted += old[static_cast<size_t>(r * shape.out + c)];
             if (edge == Edge::kScaled) wanted *= factors[static_cast<size_t>(r)];
             const size_t at = static_cast<size_t>(r * ldo + c);
@@ -132,6 +144,51 @@ TYPED_TEST(KernelsOf, ProductsAndEdges) {
             EXPECT_EQ(float_out[static_cast<size_t>(r * ldo + shape.out)], 77.0f);
           }
         }
+      }
+    }
+  }
+}
+
+// Gates and units in turns of 16 columns; 160 columns are two panels and a half.
+TYPED_TEST(KernelsOf, GatedProducts) {
+  using T = TypeParam;
+  const int64_t rows = 9, k = 64, units = 80;
+  for (const Table& table : tables()) {
+    Draw draw;
+    const Linear layer{2 * units, k, draw.many(2 * units * k), draw.many(2 * units)};
+    const Matrix<T> matrix(layer);
+    const Buffer<T> a = left<T>(*table.kernels, draw.many(rows * k), rows, k, matrix.k);
+    Buffer<float> scratch((round_up(rows, 32) + 32) * kPanel);
+    Gemm<T> g;
+    g.a = a.data();
+    g.lda = g.k = matrix.k;
+    g.rows = rows;
+    g.b = matrix.data.data();
+    g.columns = g.valid = matrix.columns;
+    g.scratch = scratch.data();
+    g.bias = matrix.bias.data();
+    std::vector<float> sums(static_cast<size_t>(rows * matrix.columns));
+    g.edge = Edge::kFloat;
+    g.out = sums.data();
+    g.ldo = matrix.columns;
+    kernels_for<T>(*table.kernels).gemm(g);
+    for (const Edge edge : {Edge::kSilu, Edge::kGelu}) {
+      std::vector<T> out(static_cast<size_t>(rows * (units + 1)), T{});
+      g.edge = edge;
+      g.gated = true;
+      g.out = out.data();
+      g.ldo = units + 1;
+      kernels_for<T>(*table.kernels).gemm(g);
+      g.gated = false;
+      for (int64_t r = 0; r < rows; ++r) {
+        for (int64_t j = 0; j < units; ++j) {
+          const float* row = sums.data() + r * matrix.columns + j / 16 * 32 + j % 16;
+          const double wanted = activated(edge, row[0]) * row[16];
+          // The activation to 3e-7 of itself, GELU's series 2e-7; a bfloat16 result 2^-9.
+          ASSERT_NEAR(value_of(out[static_cast<size_t>(r * (units + 1) + j)]), wanted, (sizeof(T) == 2 ? std::ldexp(1.0, -8) : 1e-6) * (std::abs(wanted) + std::abs(row[16])))
+              << table.name << " row " << r << " unit " << j;
+        }
+        EXPECT_EQ(value_of(out[static_cast<size_t>(r * (units + 1) + units)]), 0) << "a neighbour's";
       }
     }
   }
@@ -206,7 +263,7 @@ TYPED_TEST(KernelsOf, DepthwiseFilters) {
   for (const Table& table : tables()) {
     const KernelSet<T>& kernels = kernels_for<T>(*table.kernels);
     for (const auto& shape : shapes) {
-      for (const bool gelu : {false, true}) {
+      for (const Edge edge : {Edge::kAdd, Edge::kGelu, Edge::kSilu}) {
         Draw draw;
         const int64_t tokens = shape.height * shape.width, ldi = shape.channels + 16, ldo = shape.channels + 32, lines = shape.end - shape.begin, half = shape.side / 2;
         const std::vector<float> x = draw.many(tokens * ldi), filter = draw.many(shape.side * shape.side * shape.channels), bias = draw.many(shape.channels);
@@ -225,7 +282,7 @@ TYPED_TEST(KernelsOf, DepthwiseFilters) {
         d.bias = bias.data();
         d.side = shape.side;
         d.channels = shape.channels;
-        d.gelu = gelu;
+        d.edge = edge;
         d.out = out.data();
         d.ldo = ldo;
         kernels.depthwise(d);
@@ -242,7 +299,7 @@ TYPED_TEST(KernelsOf, DepthwiseFilters) {
                 size += std::abs(product);
               }
             }
-            const double wanted = gelu ? 0.5 * sum * (1 + std::erf(sum / std::sqrt(2.0))) : sum + before;
+            const double wanted = edge == Edge::kAdd ? sum + before : activated(edge, sum);
             // As for products above.
             double tolerance = static_cast<double>(shape.side) * std::ldexp(1.0, -23) * size + 1e-6;
             if (sizeof(T) == 2) tolerance += std::ldexp(1.0, -8) * std::abs(wanted);

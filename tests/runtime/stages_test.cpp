@@ -69,6 +69,7 @@ std::vector<test::Variant> stage_variants() {
     }
     other.spec.qkv_bias = family == std::string("swin");
     other.spec.layer_scale = true;
+    if (pvt) other.spec.activation = Activation::kSilu;
     other.spec.num_classes = pvt ? 0 : 10;
     other.spec.focusing_factor = 2;
     out.push_back(other);
