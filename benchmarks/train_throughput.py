@@ -62,7 +62,7 @@ def run_vitrim(program, spec, images, batch, steps, folder, processes=1):
 
 
 def run_torch(way, width, heads, images, batch, steps, workers):
-    command = [sys.executable, os.path.join(ROOT, "benchmarks", "train_torch.py"), way, str(width), str(heads), images, str(batch), str(steps), str(workers)]
+    command = [sys.executable, os.path.join(ROOT, "benchmarks", "train_torch.py"), way, str(width), str(heads), images, str(batch), str(steps), str(WARM_UP), str(workers)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True, env=ENVIRONMENT).stdout.split()[-1])
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The training loop of train_throughput.py in PyTorch. usage: train_torch.py eager|compile WIDTH HEADS IMAGES BATCH STEPS WORKERS"""
+"""The training loop of train_throughput.py in PyTorch. usage: train_torch.py eager|compile WIDTH HEADS IMAGES BATCH STEPS WARM_UP WORKERS"""
 
 import os
 import sys
@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
-way, width, heads, folder, batch, steps, workers = sys.argv[1], *map(int, sys.argv[2:4]), sys.argv[4], *map(int, sys.argv[5:8])
+way, width, heads, folder, batch, steps, warm_up, workers = sys.argv[1], *map(int, sys.argv[2:4]), sys.argv[4], *map(int, sys.argv[5:9])
 
 
 class Block(nn.Module):
@@ -70,8 +70,8 @@ def batches():
 
 
 source = batches()
-for step in range(steps + 4):
-    if step == 4:
+for step in range(steps + warm_up):
+    if step == warm_up:
         began = time.perf_counter()
     images, labels = next(source)
     with torch.autocast("cpu", dtype=torch.bfloat16):

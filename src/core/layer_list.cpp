@@ -21,7 +21,7 @@ std::string quoted(std::string_view text) { return std::string(1, '"').append(te
 
 std::vector<int> parse_layer_list(std::string_view text, int num_layers) {
   const auto fail = [&](const std::string& why) -> void {
-    throw std::invalid_argument("[core::parse_layer_list] " + quoted(text) + ": " + why);
+    throw std::invalid_argument(quoted(text) + ": " + why);
   };
   std::vector<int> layers;
   std::string_view rest = text;
@@ -48,7 +48,7 @@ std::vector<int> parse_layer_list(std::string_view text, int num_layers) {
 
 int parse_layer_count(std::string_view text, int num_layers) {
   const auto fail = [&](const std::string& why) -> void {
-    throw std::invalid_argument("[core::parse_layer_count] " + quoted(text) + ": " + why);
+    throw std::invalid_argument(quoted(text) + ": " + why);
   };
   const std::string forms = "write a number of layers, such as 3, or a share of them, such as 25%";
   const std::string too_many = "more than the " + std::to_string(num_layers) + " layers there are";

@@ -142,6 +142,7 @@ class Case(unittest.TestCase):
         self.assertEqual(len(messages), 1, done.stderr)
         for words in [says] if isinstance(says, str) else says:
             self.assertIn(words, messages[0], arguments)
+        self.assertNotIn("::", messages[0], "a sentence for people names no function")
         self.assertEqual(set(self.files()), before, "no file comes or goes in a run that fails")
         return messages[0]
 
