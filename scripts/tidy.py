@@ -42,9 +42,19 @@ def split_command(entry):
             header, skip = words[position + 1], True
         elif word == "-o":
             skip = True
-        elif word not in ("-Winvalid-pch", "-Werror", "-c", "-fopenmp"):  # clang would look for an omp.h of its own
+        elif word not in ("-Winvalid-pch", "-Werror", "-c", "-fopenmp"):  # clang would link a runtime of its own
             kept.append(word)
     return kept + ["-Wno-unknown-warning-option"], header
+
+
+def find_omp(compiler, folder):
+    """Flags that let clang find the compiler's omp.h, and no other header of it (clang has its own of most)."""
+    found = subprocess.run([compiler, "-print-file-name=include/omp.h"], capture_output=True, text=True, check=False).stdout.strip()
+    if not os.path.isabs(found):
+        return []
+    os.makedirs(os.path.join(folder, "omp"), exist_ok=True)
+    shutil.copyfile(found, os.path.join(folder, "omp", "omp.h"))
+    return ["-isystem", os.path.join(folder, "omp")]
 
 
 def make_pch(clang, words, header, source, folder):
@@ -77,12 +87,15 @@ def main():
     folder = os.path.join(os.path.abspath(options.build), "tidy")
     os.makedirs(folder, exist_ok=True)
     wanted = {os.path.abspath(name) for name in options.files}
-    out, pch = [], {}
+    out, pch, omp = [], {}, None
     for entry in entries:
         relative = os.path.relpath(entry["file"], ROOT)
         if not relative.startswith(("src" + os.sep, "apps" + os.sep)) or (wanted and entry["file"] not in wanted):
             continue
         words, header = split_command(entry)
+        if omp is None:
+            omp = find_omp(words[0], folder)
+        words = words[:1] + omp + words[1:]
         if header:
             if header not in pch:
                 pch[header] = make_pch(find_clang(tidy), words, header, entry["file"], folder)

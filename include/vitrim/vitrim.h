@@ -23,7 +23,7 @@ typedef struct vitrim_shape {
   float mean[3], std[3];           /* 0.5 where the checkpoint does not say */
 } vitrim_shape;
 
-/* A checkpoint (.safetensors or .pth; any ViT or DeiT, also cut, pruned and merged) on `threads` threads. precision: "f32", "bf16" or "auto" (NULL is "auto").
+/* A checkpoint (.safetensors or .pth; any model of vitrim's but one for segmentation, also cut, pruned and merged) on `threads` threads. precision: "f32", "bf16" or "auto" (NULL is "auto").
  * Not to be used in a process that was forked after it was made. NULL on failure; vitrim_error() says why. */
 vitrim_engine* vitrim_load(const char* path, int threads, const char* precision);
 

@@ -307,7 +307,8 @@ class Progress(Library):
 
 class Engines(Library):
     def test_equals_the_module(self):
-        for spec in (vit(), merged(removed(vit(distillation_token=True), 1), 3, 0, 2, 2), vit(class_token=False, embed_prefix_tokens=False, pooling="average", fc_norm=True, final_norm=False)):
+        for spec in (vit(), merged(removed(vit(distillation_token=True), 1), 3, 0, 2, 2), vit(class_token=False, embed_prefix_tokens=False, pooling="average", fc_norm=True, final_norm=False),
+                     vit(gated_mlp=True, activation="silu")):
             model = lively(spec)
             engine = vitrim.Engine(model, threads=2, precision="f32")
             x = inputs(5, spec)
@@ -324,8 +325,8 @@ class Engines(Library):
             self.assertEqual(engine(x[:0]).shape, (0, 10))
 
     def test_refuses(self):
-        with self.assertRaises(ValueError):
-            vitrim.Engine(lively(vit(gated_mlp=True)))
+        with self.assertRaisesRegex(ValueError, "f64"):
+            vitrim.Engine(lively(vit()), precision="f64")
         engine = vitrim.Engine(lively(vit()), precision="f32")
         for images in (torch.zeros(2, 3, 32, 32, dtype=torch.float64), torch.zeros(2, 3, 40, 40), torch.zeros(3, 32, 32)):
             with self.assertRaisesRegex(ValueError, "the engine takes float32"):

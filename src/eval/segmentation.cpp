@@ -60,7 +60,7 @@ struct PixelPredictor::Impl {
   at::Tensor run_whole(const at::Tensor& image) const {
     bool exact = false;
     const int64_t height = image.size(1), width = image.size(2);
-    const at::Tensor logits = run(image.unsqueeze(0), exact);
+    at::Tensor logits = run(image.unsqueeze(0), exact);
     if (exact) return logits;
     return enlarged(logits, rounded_up(height, unit), rounded_up(width, unit))
         .slice(2, 0, height)

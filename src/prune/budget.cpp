@@ -53,7 +53,9 @@ Budget::Budget(const ModelSpec& spec, std::vector<Unit> units, Target target, in
   }
   // A block's MACs are a + b qk + c v + d qk v + e mlp: five measurements.
   double in_blocks = 0;
-  for (auto& [index, block] : blocks) {
+  for (auto& entry : blocks) {
+    const int index = entry.first;
+    auto& block = entry.second;
     auto at = [&](int64_t qk, int64_t v, int64_t mlp) {
       ModelSpec changed = spec_;
       BlockSpec& b = changed.blocks[static_cast<size_t>(index)];

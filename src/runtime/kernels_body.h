@@ -94,6 +94,23 @@ static inline Vf gelu(Vf x) {
   return x > 0.0f ? x - half : -half;
 }
 
+// The same for results that bfloat16 holds, absolute error 7.6e-5: Phi(x) - 1/2 = x P(x^2) up to |x| = 4.2, constant beyond. P is the polynomial in
+// v = 2 x^2 / 4.2^2 - 1 whose largest error in x Phi(x) is least (reweighted least squares on 4001 points), with Phi(4.2) = 1.
+static inline Vf gelu_short(Vf x) {
+  const Vf magnitude = as_float(as_words(x) & 0x7fffffffu);
+  const Vf t = magnitude > 4.2f ? all(4.2f) : magnitude;  // NaN stays NaN
+  const Vf v = t * t * 0.113378685f - 1.0f;
+  Vf p = all(-0.003744268324f);
+  p = p * v + 0.011175743304f;
+  p = p * v - 0.016467198730f;
+  p = p * v + 0.023777732626f;
+  p = p * v - 0.037926182151f;
+  p = p * v + 0.055948711932f;
+  p = p * v - 0.081571474671f;
+  p = p * v + 0.167854562402f;
+  return 0.5f * x + magnitude * (t * p);
+}
+
 // 1 / (1 + exp(-x)).
 static inline Vf sigmoid(Vf x) {
   const Vf magnitude = as_float(as_words(x) & 0x7fffffffu);
@@ -101,9 +118,11 @@ static inline Vf sigmoid(Vf x) {
   return (x < 0.0f ? e : all(1.0f)) / (1.0f + e);
 }
 
+// T: what will hold it.
+template <typename T>
 static inline Vf activated(Edge edge, Vf x) {
   switch (edge) {
-    case Edge::kGelu: return gelu(x);
+    case Edge::kGelu: return sizeof(T) == 2 ? gelu_short(x) : gelu(x);
     case Edge::kGeluTanh: return x * sigmoid(x * (1.59576912f + 0.07135482f * x * x));  // (1 + tanh y) / 2 = sigmoid(2 y), y = sqrt(2/pi) (x + 0.044715 x^3)
     case Edge::kQuickGelu: return x * sigmoid(x * 1.702f);
     case Edge::kRelu: return x < 0.0f ? Vf{} : x;  // NaN stays NaN
@@ -204,10 +223,10 @@ static void leave_activated(const Gemm<T>& g, const float* c, int64_t r0, int64_
     auto value = [&](int64_t j) { return bias ? load(from + j) + load(bias + j) : load(from + j); };
     if (g.gated) {
       for (int64_t j = 0; j < width; j += 2 * kColumnStep) {
-        for (int64_t i = j; i < j + kColumnStep; i += kLanes) store_as(out + (j0 - j) / 2 + i, activated(kEdge, value(i)) * value(i + kColumnStep));
+        for (int64_t i = j; i < j + kColumnStep; i += kLanes) store_as(out + (j0 - j) / 2 + i, activated<T>(kEdge, value(i)) * value(i + kColumnStep));
       }
     } else {
-      for (int64_t j = 0; j < width; j += kLanes) store_as(out + j0 + j, activated(kEdge, value(j)));
+      for (int64_t j = 0; j < width; j += kLanes) store_as(out + j0 + j, activated<T>(kEdge, value(j)));
     }
   }
 }
@@ -430,7 +449,7 @@ static inline void filter_tokens(const Depthwise<T>& d, int64_t y, int64_t x, in
 #pragma GCC unroll 4
   for (int u = 0; u < N; ++u) {
     T* to = d.out + ((y - d.begin) * d.width + x + u) * d.ldo + c;
-    store_as(to, d.edge == Edge::kAdd ? sum[u] + load_as_float(to) : activated(d.edge, sum[u]));
+    store_as(to, d.edge == Edge::kAdd ? sum[u] + load_as_float(to) : activated<T>(d.edge, sum[u]));
   }
 }
 

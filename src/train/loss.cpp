@@ -14,8 +14,8 @@ at::Tensor soft_cross_entropy(const at::Tensor& logits, const at::Tensor& target
 
 at::Tensor distillation_loss(const at::Tensor& student, const at::Tensor& teacher, double temperature) {
   const at::Tensor log_q = at::log_softmax(student / temperature, 1), log_p = at::log_softmax(teacher / temperature, 1);
-  const double places = static_cast<double>(student.numel() / (student.size(0) * student.size(1)));
-  return (log_p.exp() * (log_p - log_q)).sum() * (temperature * temperature / places);
+  const int64_t places = student.numel() / (student.size(0) * student.size(1));
+  return (log_p.exp() * (log_p - log_q)).sum() * (temperature * temperature / static_cast<double>(places));
 }
 
 at::Tensor pixel_cross_entropy(const at::Tensor& logits, const at::Tensor& targets, double smoothing) {

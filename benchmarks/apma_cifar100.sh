@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Channel pruning with fine-tuning on CIFAR-100 (20,000 training images, 5,000 test images): the fine-tuned ViT-Ti of cifar100.sh to 75 % of all its MACs, and a
+# small FLatten-PVT (focused linear attention in two stages, softmax in two), trained here from scratch, to 60 % of its attention's. Every row of a model has as many epochs.
+# usage: benchmarks/apma_cifar100.sh [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED) and dense.seed0 of cifar100.sh in
+# build/cifar100. Resumable: a row that is there is kept, one that was interrupted goes on.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out=${1:-benchmarks/results/apma_cifar100}
+shared=${VITRIM_SHARED:-../shared}
+vitrim=${VITRIM_BINARY:-build/release/vitrim}
+work=build/apma_cifar100
+mkdir -p "$out" "$work"
+for part in train test; do
+  [ -s "build/cifar100/$part.bin" ] || { mkdir -p build/cifar100 && xz -dkc "$shared/data/cifar100/$part.bin.xz" >"build/cifar100/$part.bin"; }
+done
+data=(--data build/cifar100/train.bin --eval build/cifar100/test.bin --seed 0 --resume)
+
+# row NAME COMMAND...: one run.
+row() {
+  local name=$1
+  shift
+  [ -s "$out/$name.json" ] && return
+  echo "== $name"
+  "$vitrim" "$@" "${data[@]}" -o "$work/$name.safetensors" --log "$out/$name.jsonl" --json "$out/$name.json" 2>&1 | tee -a "$work/$name.log"
+}
+
+criteria="apma magnitude energy random"
+dense=build/cifar100/dense.seed0.safetensors
+tune=(--recipe cifar100 --resize 96 --epochs 4 --learning-rate 1e-4)
+row vit_dense train --init $dense "${tune[@]}"
+for by in $criteria; do row "vit_$by" prune $dense --target-macs 75% --scope attention+mlp --channels-by "$by" "${tune[@]}"; done
+
+row pvt_start train --spec benchmarks/flatten_pvt_small.json --recipe cifar100 --epochs "${EPOCHS:-24}" --batch-size 128 --learning-rate 2e-3 --warm-up-epochs 2
+tune=(--recipe cifar100 --epochs 6 --learning-rate 3e-4)
+row pvt_dense train --init "$work/pvt_start.safetensors" "${tune[@]}"
+for by in $criteria; do row "pvt_$by" prune "$work/pvt_start.safetensors" --attention-macs 60% --channels-by "$by" "${tune[@]}"; done
