@@ -47,13 +47,11 @@ def split_command(entry):
     return kept + ["-Wno-unknown-warning-option"], header
 
 
-def find_omp(compiler, folder):
-    """Flags that let clang find the compiler's omp.h, and no other header of it (clang has its own of most)."""
-    found = subprocess.run([compiler, "-print-file-name=include/omp.h"], capture_output=True, text=True, check=False).stdout.strip()
-    if not os.path.isabs(found):
-        return []
+def make_omp(folder):
+    """An omp.h for clang, which may have none of its own and can't read GCC's: what vitrim calls. Returns the flags that find it."""
     os.makedirs(os.path.join(folder, "omp"), exist_ok=True)
-    shutil.copyfile(found, os.path.join(folder, "omp", "omp.h"))
+    with open(os.path.join(folder, "omp", "omp.h"), "w", encoding="utf-8") as file:
+        file.write('#pragma once\nextern "C" {\nint omp_in_parallel();\nvoid omp_set_num_threads(int);\n}\n')
     return ["-isystem", os.path.join(folder, "omp")]
 
 
@@ -87,14 +85,12 @@ def main():
     folder = os.path.join(os.path.abspath(options.build), "tidy")
     os.makedirs(folder, exist_ok=True)
     wanted = {os.path.abspath(name) for name in options.files}
-    out, pch, omp = [], {}, None
+    out, pch, omp = [], {}, make_omp(folder)
     for entry in entries:
         relative = os.path.relpath(entry["file"], ROOT)
         if not relative.startswith(("src" + os.sep, "apps" + os.sep)) or (wanted and entry["file"] not in wanted):
             continue
         words, header = split_command(entry)
-        if omp is None:
-            omp = find_omp(words[0], folder)
         words = words[:1] + omp + words[1:]
         if header:
             if header not in pch:

@@ -50,7 +50,8 @@ void run(const EvalFlags& flags, const Context& context) {
     engine = std::make_unique<runtime::Engine>(model->spec(), model->parameters(),
                                                runtime::EngineOptions{at::get_num_threads(), runtime::parse_precision(flags.common.precision)});
     options.logits = [&](const at::Tensor& images) {
-      const at::Tensor input = images.contiguous(), out = at::empty({images.size(0), engine->outputs()});
+      const at::Tensor input = images.contiguous();
+      at::Tensor out = at::empty({images.size(0), engine->outputs()});
       engine->run(input.const_data_ptr<float>(), images.size(0), out.data_ptr<float>());
       return out;
     };

@@ -87,17 +87,17 @@ Graph::Scope::Scope(Graph& graph, const std::string& name) : graph_(graph), oute
 Graph::Scope::~Scope() { graph_.scope_.resize(outer_); }
 
 std::string Graph::unique(const std::string& label) {
-  const std::string name = scope_ + "/" + label;
+  std::string name = scope_ + "/" + label;
   if (names_.insert(name).second) return name;
   for (int i = 2;; ++i) {
-    const std::string numbered = name + "." + std::to_string(i);
+    std::string numbered = name + "." + std::to_string(i);
     if (names_.insert(numbered).second) return numbered;
   }
 }
 
 Value Graph::input(const std::string& name, Type type, const Shape& shape) {
   names_.insert(name);
-  const Value value{name, type};
+  Value value{name, type};
   message_.text(graph_field::kName, "vitrim").message(graph_field::kInput, value_message(value, shape));
   input_ = {name, shape};
   return value;

@@ -65,7 +65,7 @@ Matching match(Layers& layers, const Value& metric, int64_t tokens, int64_t coun
 // Prefix tokens first and in their order, then the rest of either half.
 Value arrange(Layers& layers, const Value& kept, const Value& second, int64_t num_kept, int64_t num_second) {
   const int64_t prefix = layers.spec().prefix_tokens();
-  const Value all = layers.concat("left", {kept, second}, 1);
+  Value all = layers.concat("left", {kept, second}, 1);
   if (prefix <= 1) return all;
   std::vector<int64_t> order;
   for (int64_t i = 0; i < prefix; ++i) order.push_back(i % 2 == 0 ? i / 2 : num_kept + i / 2);

@@ -87,7 +87,7 @@ Value run_block(Layers& layers, int index, const Value& x, MergedStream& merged)
     y = layers.binary("Add", "after_attention", y, branch(layers, out, prefix + "ls1.gamma"));
     if (block.merge > 0) y = merge_tokens(layers, y, keys, block.merge, merged);
   }
-  const Value z = layers.binary(
+  Value z = layers.binary(
       "Add", "after_mlp", y,
       branch(layers, mlp(layers, index, layers.layer_norm(y, prefix + "norm2")), prefix + "ls2.gamma"));
   layers.graph().describe(z, {layers.batch(), merged.tokens, block.embed_dim});

@@ -44,7 +44,7 @@ class Vit : public Family {
     Value features = spec.pooling == Pooling::kAverage ? mean_of_tokens(layers, normed, merged) : token(layers, "class_token", normed, 0);
     if (spec.pooling == Pooling::kTokenAndAverage) features = layers.concat("token_and_average", {features, mean_of_tokens(layers, normed, merged)}, -1);
     if (spec.fc_norm) features = layers.layer_norm(features, "fc_norm");
-    const Value logits = classify(layers, features, "head");
+    Value logits = classify(layers, features, "head");
     if (spec.num_classes == 0 || !spec.distillation_token) return logits;
     const Value second =
         layers.to_float(layers.linear(token(layers, "distillation_token", normed, 1), "head_dist"));
