@@ -2,6 +2,7 @@
 
 #include "analyze_flags.h"
 #include "train_flags.h"
+#include "vitrim/core/error.h"
 #include "vitrim/core/layer_list.h"
 #include "vitrim/core/log.h"
 
@@ -24,6 +25,10 @@ std::vector<int> choose(const Flags& flags, const model::Model& model, distribut
   // A resumed run dilutes what it diluted, and spares the search.
   if (flags.train.resume) {
     if (const auto layers = train::diluted_layers(flags.train.state_path())) {
+      if (static_cast<int>(layers->size()) != flags.analyze.options(flags.train.common, model.num_blocks()).count) {
+        throw Error(flags.train.state_path() + ": this run dilutes layers " + format_layer_list(*layers) + ", not --remove " + flags.analyze.remove +
+                    "; repeat the command as it was, or start anew without --resume");
+      }
       reason = "as before the resume";
       return *layers;
     }

@@ -107,9 +107,16 @@ TrainInputs open_inputs(const TrainFlags& flags, const ModelSpec& spec, const st
   TrainInputs out;
   out.recipe = flags.resolve();
   out.preprocess = flags.data.preprocess(spec, model_source);
-  out.dataset = data::open_dataset(flags.source, flags.data.dataset());
-  if (!flags.eval.empty()) out.evaluation = data::open_dataset(flags.eval, flags.data.dataset());
-  if (!flags.validate.empty()) out.validation = data::open_dataset(flags.validate, flags.data.dataset());
+  // A class list is for the folders among them; tar shards have their indices in themselves.
+  bool folders = false;
+  for (const std::string& source : {flags.source, flags.eval, flags.validate}) folders = folders || (!source.empty() && !data::is_tar_name(source));
+  auto open = [&](const std::string& source) -> std::unique_ptr<data::Dataset> {
+    if (source.empty()) return nullptr;
+    return data::open_dataset(source, folders && data::is_tar_name(source) ? data::DatasetOptions{} : flags.data.dataset());
+  };
+  out.dataset = open(flags.source);
+  out.evaluation = open(flags.eval);
+  out.validation = open(flags.validate);
   return out;
 }
 
@@ -125,9 +132,10 @@ void check_classes(const data::Dataset& dataset, const ModelSpec& spec) {
   }
   if (dataset.has_masks()) throw Error(dataset.description() + " has masks instead of labels; pass --head upernet or --head linear to vitrim train to give the model a head for pixels");
   if (dataset.num_classes() == 0 || dataset.label(0) < 0) throw Error(dataset.description() + " has no labels; put the images into one folder per class");
-  if (dataset.num_classes() == classes) return;
+  if (dataset.fits_classes(classes)) return;
   throw Error("the model has " + std::to_string(classes) + " classes but " + dataset.description() + " has " + std::to_string(dataset.num_classes()) +
-              "; pass --classes FILE with the model's class folders in index order, or train with --new-head");
+              (dataset.declares_classes() ? "; pass --classes FILE with the model's class folders in index order, or" : "; correct its .cls members, or") +
+              " train with --new-head");
 }
 
 model::LoadHints teacher_hints(const ModelSpec& spec) {
@@ -214,7 +222,9 @@ void train_and_write(const TrainFlags& flags, const Context& context, model::Mod
   options.train.keep_best = flags.keep_best;
   options.train.identity = result.init + ", " + inputs.dataset->fingerprint() + ", seed " + std::to_string(flags.common.seed) +
                            (layers.empty() ? "" : ", layers " + format_layer_list(layers)) + ", " + at::toString(model.compute_dtype()) +
-                           ", inputs " + describe(inputs.preprocess) + (flags.keep_best ? ", best of " + inputs.validation->fingerprint() : "");
+                           ", inputs " + describe(inputs.preprocess) +
+                           // Which shards a rank draws from depends on how many there are.
+                           (inputs.dataset->shard_ends().empty() || group->size() == 1 ? "" : ", " + std::to_string(group->size()) + " ranks") + (flags.keep_best ? ", best of " + inputs.validation->fingerprint() : "");
   options.evaluation = inputs.evaluation.get();
   options.validation = inputs.validation.get();
   options.eval_every = flags.eval_every;

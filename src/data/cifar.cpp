@@ -3,6 +3,7 @@
 // label is used.
 
 #include <filesystem>
+#include <mutex>
 
 #include "data/sources.h"
 #include "vitrim/core/atomic_file.h"
@@ -63,7 +64,8 @@ class Cifar final : public Dataset {
 
   std::string fingerprint() const override {
     const std::string name = std::filesystem::path(file_).filename().string();
-    return vitrim::fingerprint({name + " " + std::to_string(bytes_.size())});
+    std::call_once(hashed_, [&] { hash_ = sha256_hex(bytes_); });  // all files of one split have one size
+    return vitrim::fingerprint({name + " " + hash_});
   }
 
  private:
@@ -78,6 +80,8 @@ class Cifar final : public Dataset {
   std::string file_;
   Layout layout_;
   std::string bytes_;
+  mutable std::once_flag hashed_;
+  mutable std::string hash_;
 };
 
 }  // namespace

@@ -19,8 +19,6 @@ std::unique_ptr<Dataset> open_synthetic_masks(const std::string& source);
 bool is_ade20k(const std::string& source);
 std::unique_ptr<Dataset> open_ade20k(const std::string& source, const DatasetOptions& options);
 
-/// Whether this is the name of a tar archive.
-bool is_tar_name(const std::string& name);
 /// `source` names one archive or, with braces, several.
 std::unique_ptr<Dataset> open_tar_shards(const std::string& source, const DatasetOptions& options);
 

@@ -154,6 +154,7 @@ class TarShards final : public Dataset {
   int64_t size() const override { return ends_.back(); }
   int64_t label(int64_t index) const override { return find(index).second->label; }
   int64_t num_classes() const override { return classes_; }
+  bool declares_classes() const override { return false; }
 
   std::string name(int64_t index) const override {
     const auto [shard, entry] = find(index);

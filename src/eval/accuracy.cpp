@@ -47,7 +47,7 @@ void check_labels(const model::Model& model, const std::vector<int64_t>& labels,
   if (too_many || (data_classes > 0 && data_classes != classes)) {
     const std::string found = data_classes > 0 ? std::to_string(data_classes) : "labels beyond them";
     throw Error("the model has " + std::to_string(classes) + " classes but " + description + " has " + found +
-                "; pass --classes FILE with the model's class folders in index order, one a line");
+                "; pass --classes FILE with the model's class folders in index order, one a line (tar shards: correct their .cls members)");
   }
 }
 
@@ -110,7 +110,7 @@ void check_evaluable(const model::Model& model, const data::Dataset& dataset) {
   }
   std::vector<int64_t> labels;
   for (int64_t i = 0; i < dataset.size(); ++i) labels.push_back(dataset.label(i));
-  check_labels(model, labels, dataset.description(), dataset.num_classes());
+  check_labels(model, labels, dataset.description(), dataset.declares_classes() ? dataset.num_classes() : 0);
 }
 
 EvalResult evaluate(const model::Model& model, const data::Dataset& dataset, const AccuracyOptions& options) {

@@ -104,9 +104,11 @@ BatchGradients GradientStep::run_on_cores(int64_t step, const std::vector<model:
 
 BatchGradients GradientStep::run(int64_t step, const std::vector<model::BlockGain>& gains) {
   if (!reducer_ && !prefetch_) return run_on_cores(step, gains);
-  const int64_t parts = options_.recipe.accumulate;
   const int ranks = reducer_ ? options_.group->size() : 1, rank = reducer_ ? options_.group->rank() : 0;
   const int64_t share = options_.recipe.batch_size / ranks, first = share * rank;
+  // On a CPU as few rows at a time as run_on_cores() takes.
+  const int64_t most = model_.device().is_cpu() ? micro_rows(model_.spec(), options_.preprocess.crop) : share;
+  const int64_t parts = std::max(options_.recipe.accumulate, (share + most - 1) / most);
   auto place = [&](int64_t at, int64_t part) { return Prefetch::Place{at, first + share * part / parts, first + share * (part + 1) / parts}; };
   BatchGradients out;
   for (int64_t part = 0; part < parts; ++part) {

@@ -80,14 +80,20 @@ class Resume(TrainCase):
         self.assertEqual([f for f in self.files() if f.endswith(".tmp") and "state" not in f], [])
 
     def test_sigterm_writes_a_state_and_leaves(self):
-        run = self.start("train", *LIVELY, "-o", "out.safetensors", "--epochs", "500")
+        long_epoch = tuple("synthetic:train:20000" if word == "synthetic:train:96" else word for word in LIVELY)
+        run = self.start("train", *long_epoch, "-o", "out.safetensors", "--log-every", "1")
         deadline = time.monotonic() + 60
-        while not os.path.exists(self.path("out.safetensors.jsonl")) and time.monotonic() < deadline:
+        while time.monotonic() < deadline:
+            if "out.safetensors.jsonl" in self.files() and b'"event":"step"' in self.read("out.safetensors.jsonl"):
+                break
             time.sleep(0.05)
-        time.sleep(0.3)
         run.send_signal(signal.SIGTERM)
         self.assertEqual(run.wait(timeout=60), 130)
-        self.assertIn("out.safetensors.state", self.files())
+        state = self.read("out.safetensors.state")
+        header = json.loads(state[8:8 + struct.unpack("<Q", state[:8])[0]])
+        position = next(json.loads(text) for text in header["__metadata__"].values() if '"training_state"' in text)
+        self.assertEqual(position["epoch"], 0)
+        self.assertGreater(position["batch"], 0, "in the middle of the first epoch")
         self.assertNotIn("out.safetensors", self.files())
 
     def test_a_forgotten_resume_costs_nothing(self):
@@ -126,6 +132,12 @@ class Resume(TrainCase):
         self.assertGreater(len(self.read("out.safetensors.jsonl")), 0)
         run.kill()
         run.wait()
+
+    def test_another_number_of_layers_is_not_resumed(self):
+        command = ("dilute", "model.safetensors", *LIVELY[2:], "--dilution-epochs", "1", "--criterion", "te", "--search", "greedy", "--images", "16", "-o", "out.safetensors")
+        self.run_vitrim(*command, "--remove", "1")
+        self.refuse(*command, "--remove", "50%", "--resume", says=("out.safetensors.state", "--remove 50%", "--resume"))
+        self.run_vitrim(*command, "--remove", "25%", "--resume")
 
     def test_another_command_is_not_resumed(self):
         self.run_vitrim("train", *LIVELY, "--epochs", "1", "--warm-up-epochs", "0", "-o", "out.safetensors")
@@ -240,16 +252,36 @@ class Choices(TrainCase):
         self.assertEqual(result["chosen_epoch"], best + 1)
         self.assertEqual(result["recipe"]["distillation"]["teacher"], "model.safetensors")
 
+    def write_tar(self, name, labels):
+        with tarfile.open(self.path(name), "w") as tar:
+            for i, label in enumerate(labels):
+                write_png(self.path("image.png"), seed=10 * label + i)
+                tar.add(self.path("image.png"), arcname=f"{i:04}.png")
+                self.write("image.cls", b"%d" % label)
+                tar.add(self.path("image.cls"), arcname=f"{i:04}.cls")
+
     def test_tar_shards(self):
-        for shard in range(2):
-            with tarfile.open(self.path(f"train-{shard}.tar"), "w") as tar:
-                for i in range(10):
-                    write_png(self.path("image.png"), seed=10 * shard + i)
-                    tar.add(self.path("image.png"), arcname=f"{i:04}.png")
-                    self.write("image.cls", b"%d" % (i if shard else 9 - i))
-                    tar.add(self.path("image.cls"), arcname=f"{i:04}.cls")
+        self.write_tar("train-0.tar", range(9, -1, -1))
+        self.write_tar("train-1.tar", range(10))
         self.run_vitrim("train", "--init", "model.safetensors", "--recipe", "plain", "--resize", "none", "--data", "train-{0..1}.tar", "--epochs", "1",
                         "--warm-up-epochs", "0", "--batch-size", "10", "-o", "out.safetensors")
+
+    def test_tar_shards_of_some_classes(self):
+        self.write_tar("train-0.tar", range(9))  # the model has ten
+        os.makedirs(self.path("images", "class2"))
+        write_png(self.path("images", "class2", "one.png"))
+        self.write("classes.txt", b"".join(b"class%d\n" % i for i in range(10)))
+        train = ("train", "--init", "model.safetensors", "--recipe", "plain", "--resize", "none", "--data", "train-0.tar", "--epochs", "1", "--warm-up-epochs", "0",
+                 "--batch-size", "9", "-o", "out.safetensors")
+        result = self.json_of(*train, "--eval", "images", "--classes", "classes.txt")  # the list is the folder's
+        self.assertEqual(result["evaluation"]["images"], 1)
+        self.assertEqual(self.json_of("eval", "model.safetensors", "--resize", "none", "--data", "train-0.tar")["images"], 9)
+        os.remove(self.path("out.safetensors"))
+        os.remove(self.path("out.safetensors.state"))
+        self.refuse(*train, "--classes", "classes.txt", says="tar shards")
+        self.write_tar("train-0.tar", [3, 10])
+        self.refuse(*train, says=("10 classes", "has 11", ".cls"))
+        self.refuse("eval", "model.safetensors", "--resize", "none", "--data", "train-0.tar", says=("10 classes", "labels beyond them", ".cls"))
 
 
 class BadInput(TrainCase):

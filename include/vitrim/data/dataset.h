@@ -38,6 +38,10 @@ class Dataset {
   virtual Image read(int64_t index) const = 0;
   /// Number of classes that labels refer to; 0 where unknown.
   virtual int64_t num_classes() const = 0;
+  /// Whether num_classes() is the set's own number; otherwise it is one more than the largest label there (tar shards), and there may be more classes.
+  virtual bool declares_classes() const { return true; }
+  /// Whether a classifier over `classes` fits the labels.
+  bool fits_classes(int64_t classes) const { return declares_classes() ? num_classes() == classes : num_classes() <= classes; }
   /// Whether every image has a mask instead of a label.
   virtual bool has_masks() const { return false; }
   /// Decodes one image's mask. Throws FormatError where it is corrupt, std::logic_error where the set has none.
@@ -77,6 +81,8 @@ struct DatasetOptions {
 /// folder is meant, a folder name that is not in the class list; FormatError with the byte where an archive
 /// is damaged or cut off; std::invalid_argument where a class list comes with tar shards.
 std::unique_ptr<Dataset> open_dataset(const std::string& source, const DatasetOptions& options = {});
+/// Whether open_dataset() takes `source` for tar shards, with which a class list does not go.
+bool is_tar_name(const std::string& source);
 
 /// JPEG (grey, YCbCr, CMYK/YCCK) or PNG (grey, palette, alpha dropped onto nothing, 16 bit) to RGB. `name` is
 /// for messages.
