@@ -66,6 +66,17 @@ def run_torch(way, width, heads, images, batch, steps, workers):
     return float(subprocess.run(command, check=True, capture_output=True, text=True, env=ENVIRONMENT).stdout.split()[-1])
 
 
+def facts():
+    """What a reader needs to know of the machine and the versions."""
+    import platform
+    import torch
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        cpu = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), platform.processor())
+    commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    return {"git_commit": commit, "python": platform.python_version(), "torch": torch.__version__, "cpu": cpu,
+            "instruction_set": torch.backends.cpu.get_cpu_capability(), "threads": os.cpu_count(), "seed": 0}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", default="tiny,small")
@@ -102,15 +113,16 @@ def main():
                         rates[way].append(rate(way, flags.steps, workers.get(way)))
                 row = {"model": model, "batch": batch, "steps": flags.steps, "rounds": flags.rounds, "workers": workers,
                        "images_per_second": {way: {"median": statistics.median(r), "min": min(r), "max": max(r)} for way, r in rates.items()}}
-                # vitrim against each other way, within a round: what slowed one slowed the other.
-                row["ratio"] = {way: statistics.median(a / b for a, b in zip(rates[ways[0]], r)) for way, r in rates.items() if way != ways[0]}
+                # Within a round: what slowed one slowed the other. vitrim over PyTorch's ways; two processes over one.
+                ratios = {way: [b / a if way == "two" else a / b for a, b in zip(rates[ways[0]], r)] for way, r in rates.items() if way != ways[0]}
+                row["ratio"] = {way: {"median": statistics.median(r), "min": min(r), "max": max(r)} for way, r in ratios.items()}
                 print(json.dumps(row), flush=True)
                 results.append(row)
     finally:
         shutil.rmtree(folder)
     if flags.output:
         with open(flags.output, "w", encoding="utf-8") as file:
-            json.dump({"command": " ".join(sys.argv), "results": results}, file, indent=1)
+            json.dump({"command": " ".join(sys.argv), **facts(), "results": results}, file, indent=1)
             file.write("\n")
 
 

@@ -61,6 +61,7 @@ run = torch.compile(model) if way == "compile" else model
 groups = [{"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": 0.05},
           {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0}]
 optimiser = torch.optim.AdamW(groups, lr=1e-3, fused=True)
+schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps + warm_up)
 loader = torch.utils.data.DataLoader(Images(), batch_size=batch, shuffle=True, drop_last=True, num_workers=workers, persistent_workers=workers > 0)
 
 
@@ -80,6 +81,7 @@ for step in range(steps + warm_up):
     loss.backward()
     nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimiser.step()
+    schedule.step()
     if not torch.isfinite(loss):
         sys.exit("the loss is not finite")
 print(batch * steps / (time.perf_counter() - began))
