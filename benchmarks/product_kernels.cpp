@@ -1,5 +1,5 @@
 // The engine's product loop against the libraries' on one thread, in turns: oneDNN's brgemm (through LibTorch) panel by panel on the same packed operands, and a
-// whole at::linear. usage: product_kernels [ROUNDS]. Says which of them the engine should use on this machine (docs/engine.md).
+// whole at::linear. usage: product_kernels [ROUNDS]. Says which of them the engine should use on this machine (docs/performance.md).
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>

@@ -185,7 +185,10 @@ BenchResult run(const std::vector<Contestant>& contestants, const BenchOptions& 
   }
   if (options.peak_seconds > 0) result.library_peak = library_peak(bf16(contestants.front()), options.peak_seconds, options.cuda);
   const double peak = std::max(result.tile_peak, result.library_peak);
-  for (BenchRow& row : result.rows) row.share_of_peak = peak > 0 ? row.tflops / peak : 0;
+  for (BenchRow& row : result.rows) {
+    const bool measured = peak > 0 && !(options.cuda && row.engine == "native");  // the GPU's peak says nothing of the CPU
+    row.share_of_peak = measured ? row.tflops / peak : 0;
+  }
   result.peak_memory = peak_memory();
   return result;
 }

@@ -66,7 +66,9 @@ Merged merge(const model::Model& model, const data::ImageBatch* calibration, con
   std::vector<int64_t> pairs;
   if (options.choose) {
     if (!calibration) throw std::invalid_argument("[pipeline::merge] a schedule is chosen on images");
-    pairs = merge::choose_schedule(*plain, every_other(*calibration, 0), target_macs(plain_spec, options), options.choosing).pairs;
+    const data::ImageBatch choosing = every_other(*calibration, 0);
+    every_other(*calibration, 1);  // refuses before the long search
+    pairs = merge::choose_schedule(*plain, choosing, target_macs(plain_spec, options), options.choosing).pairs;
     watch.lap("choose");
   } else {
     pairs = merge::schedule_of(planned(plain_spec, options, /*quiet=*/false));

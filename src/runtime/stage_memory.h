@@ -57,13 +57,13 @@ struct StageMemory {
     scores = make<float>(s.scores);
     inverse_sums = make<float>(padded_rows(kRowsTogether));
     summary = make<float>(s.summary);
-    scratch = make<float>(padded_rows(std::max(kRowsTogether, s.qk_pad)) * kPanel);
+    scratch = make<float>(padded_rows(std::max({kRowsTogether, s.tile, s.qk_pad})) * kPanel);
   }
 
  private:
   struct Sizes {
     int64_t stream = 0, mixed = 0, reduced = 0, map_hidden = 0, q = 0, k = 0, v = 0, few_v = 0, keys = 0, values = 0, summaries = 0, key_sums = 0;
-    int64_t normed_width = 0, hidden = 0, patch = 0, p = 0, transposed = 0, summary = 0, scores = 0, dim = 0, qk_pad = 0;
+    int64_t normed_width = 0, tile = 0, hidden = 0, patch = 0, p = 0, transposed = 0, summary = 0, scores = 0, dim = 0, qk_pad = 0;
 
     static void grow(int64_t& size, int64_t needed) { size = std::max(size, needed); }
     void add(const StepWeights<T>& step, int64_t tokens) {
@@ -77,8 +77,9 @@ struct StageMemory {
       grow(dim, block.dim);
       grow(normed_width, round_up(block.dim, 32));
       // A tile of a map is whole lines.
-      const int64_t tile = std::max(kRowsTogether, block.grid.width);
-      grow(hidden, padded_rows(tile) * block.mlp.hidden_width());
+      const int64_t rows = std::max(kRowsTogether, block.grid.width);
+      grow(tile, rows);
+      grow(hidden, padded_rows(rows) * block.mlp.hidden_width());
       if (block.mlp_filter.side > 0) grow(map_hidden, padded_rows(images_together(tokens) * tokens) * block.mlp.hidden_width());
       if (block.branches.empty()) return;
       grow(mixed, padded_rows(kGroup * tokens) * block.mixed_width());

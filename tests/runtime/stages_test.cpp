@@ -101,6 +101,20 @@ TEST(Stages, EveryVariantOnEveryInstructionSet) {
   }
 }
 
+// PVTv2's second half takes whole lines, and these are longer than a tile of rows.
+TEST(Stages, LinesLongerThanATile) {
+  ModelSpec spec = test::staged_spec("pvt_v2");
+  spec.image_size = {32, 2048};
+  for (BlockSpec& block : spec.blocks) block.mlp_dim = 320;  // more than one block of depth
+  const auto model = test::lively_model(spec);
+  const at::Tensor images = test::colour_input(1).repeat({1, 1, 1, 64});
+  const at::Tensor wanted = reference(*model, images);
+  for (const Isa isa : runtime::available_isas()) {
+    EXPECT_LT(relative_difference(run(*engine_of(*model, 2, Precision::kF32, runtime::kernels_of(isa)), images, wanted.size(1)), wanted), exact(spec));
+    EXPECT_LT(relative_difference(run(*engine_of(*model, 2, Precision::kBf16, runtime::kernels_of(isa)), images, wanted.size(1)), wanted), near(spec));
+  }
+}
+
 // A map that is not square has other numbers of stripes down than across.
 TEST(Stages, MapsThatAreNotSquare) {
   at::Tensor images = at::cat({test::colour_input(3), test::colour_input(3, 5)}, 3);  // [3, 3, 32, 64]
