@@ -105,7 +105,7 @@ def main():
 
                 for way in ways:
                     if way in ("eager", "compile"):
-                        tried = {count: rate(way, max(4, flags.steps // 3), count) for count in (0, 2)}
+                        tried = {count: rate(way, max(2, flags.steps // 3), count) for count in (0, 2)}
                         workers[way] = max(tried, key=tried.get)
                 rates = {way: [] for way in ways}
                 for _ in range(flags.rounds):
