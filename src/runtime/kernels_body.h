@@ -1,9 +1,10 @@
-// The kernels, written once and compiled once per instruction set: included by kernels_*.cpp inside a namespace of its own, which defines before
+// The kernels, written once and compiled once per instruction set: included by kernels_*.cpp inside a
+// namespace of its own, which defines before
 //   VITRIM_LANES    floats in a register
 //   VITRIM_VECTORS  registers side by side in a tile of the product
 //   VITRIM_DOT      optional: VITRIM_DOT(sum, a, b) adds the products of pairs of bfloat16 in 32-bit words
-// Everything is in that namespace and static: nothing compiled here may be taken by the linker for a machine that lacks the instructions. For the same
-// reason no standard header is used.
+// Everything is in that namespace and static: nothing compiled here may be taken by the linker for a machine
+// that lacks the instructions. For the same reason no standard header is used.
 
 constexpr int kLanes = VITRIM_LANES;
 constexpr int kTileRows = 6;
@@ -59,77 +60,7 @@ static inline float largest_of(Vf v) {
   return a > b ? a : b;
 }
 
-// 2^x for x <= 126, relative error 2e-7: the whole part goes into the exponent, the rest through the series of exp. Below 2^-126: 0.
-static inline Vf exp2(Vf x) {
-  const Vf magic = all(12582912.0f);  // 1.5 * 2^23: adding it rounds to whole numbers
-  const Vf floor_at = all(-126.0f);
-  const Vi tiny = x < floor_at;
-  const Vf clamped = tiny ? floor_at : x;
-  const Vf shifted = clamped + magic;
-  const Vf f = clamped - (shifted - magic);
-  Vf p = all(1.5403530e-4f);
-  p = p * f + 1.3333558e-3f;
-  p = p * f + 9.6181291e-3f;
-  p = p * f + 5.5504109e-2f;
-  p = p * f + 2.4022651e-1f;
-  p = p * f + 6.9314718e-1f;
-  p = p * f + 1.0f;
-  const Vu exponent = (as_words(shifted) - 0x4b400000u) << 23;
-  const Vf scaled = as_float(as_words(p) + exponent);
-  return tiny ? Vf{} : scaled;
-}
-
-// x Phi(x) with Abramowitz and Stegun's 7.1.26 for erf (absolute error 1.5e-7).
-static inline Vf gelu(Vf x) {
-  const Vf magnitude = as_float(as_words(x) & 0x7fffffffu);
-  const Vf z = magnitude * 0.70710678f;
-  const Vf t = 1.0f / (1.0f + 0.3275911f * z);
-  Vf p = all(1.061405429f);
-  p = p * t - 1.453152027f;
-  p = p * t + 1.421413741f;
-  p = p * t - 0.284496736f;
-  p = p * t + 0.254829592f;
-  const Vf tail = p * t * exp2(z * z * -1.44269504f);  // 1 - erf(z)
-  const Vf half = 0.5f * magnitude * tail;  // |x| (1 - Phi(|x|))
-  return x > 0.0f ? x - half : -half;
-}
-
-// The same for results that bfloat16 holds, absolute error 7.6e-5: Phi(x) - 1/2 = x P(x^2) up to |x| = 4.2, constant beyond. P is the polynomial in
-// v = 2 x^2 / 4.2^2 - 1 whose largest error in x Phi(x) is least (reweighted least squares on 4001 points), with Phi(4.2) = 1.
-static inline Vf gelu_short(Vf x) {
-  const Vf magnitude = as_float(as_words(x) & 0x7fffffffu);
-  const Vf t = magnitude > 4.2f ? all(4.2f) : magnitude;  // NaN stays NaN
-  const Vf v = t * t * 0.113378685f - 1.0f;
-  Vf p = all(-0.003744268324f);
-  p = p * v + 0.011175743304f;
-  p = p * v - 0.016467198730f;
-  p = p * v + 0.023777732626f;
-  p = p * v - 0.037926182151f;
-  p = p * v + 0.055948711932f;
-  p = p * v - 0.081571474671f;
-  p = p * v + 0.167854562402f;
-  return 0.5f * x + magnitude * (t * p);
-}
-
-// 1 / (1 + exp(-x)).
-static inline Vf sigmoid(Vf x) {
-  const Vf magnitude = as_float(as_words(x) & 0x7fffffffu);
-  const Vf e = exp2(magnitude * -1.44269504f);
-  return (x < 0.0f ? e : all(1.0f)) / (1.0f + e);
-}
-
-// T: what will hold it.
-template <typename T>
-static inline Vf activated(Edge edge, Vf x) {
-  switch (edge) {
-    case Edge::kGelu: return sizeof(T) == 2 ? gelu_short(x) : gelu(x);
-    case Edge::kGeluTanh: return x * sigmoid(x * (1.59576912f + 0.07135482f * x * x));  // (1 + tanh y) / 2 = sigmoid(2 y), y = sqrt(2/pi) (x + 0.044715 x^3)
-    case Edge::kQuickGelu: return x * sigmoid(x * 1.702f);
-    case Edge::kRelu: return x < 0.0f ? Vf{} : x;  // NaN stays NaN
-    case Edge::kSilu: return x * sigmoid(x);
-    default: return x;
-  }
-}
+#include "runtime/activations_body.h"
 
 // ---- products ----
 
@@ -163,7 +94,8 @@ static inline void add_products(Vf (&sum)[R][N], const Bf16* a, int64_t lda, con
 #else
     const Vf even = as_float(all_words(pair << 16)), odd = as_float(all_words(pair & 0xffff0000u));
 #pragma GCC unroll 4
-    for (int j = 0; j < N; ++j) sum[r][j] += even * as_float(row[j] << 16) + odd * as_float(row[j] & 0xffff0000u);
+    for (int j = 0; j < N; ++j)
+      sum[r][j] += even * as_float(row[j] << 16) + odd * as_float(row[j] & 0xffff0000u);
 #endif
   }
 }
@@ -194,7 +126,8 @@ static void strip_of(const T* a, int64_t lda, const T* b, int64_t width, int64_t
     const int64_t left = (width - j) / kLanes;
     if (left >= kVectors) {
       tile<R, kVectors>(a, lda, from, width, k, c + j, fresh);
-    } else if constexpr (kVectors > 2) {  // panels are multiples of 16 columns, so this is AVX-512's last panel
+    } else if constexpr (kVectors >
+                         2) {  // panels are multiples of 16 columns, so this is AVX-512's last panel
       if (left == 3) tile<R, 3>(a, lda, from, width, k, c + j, fresh);
       if (left == 2) tile<R, 2>(a, lda, from, width, k, c + j, fresh);
       if (left == 1) tile<R, 1>(a, lda, from, width, k, c + j, fresh);
@@ -203,19 +136,27 @@ static void strip_of(const T* a, int64_t lda, const T* b, int64_t width, int64_t
 }
 
 template <typename T>
-static inline void strip(int64_t rows, const T* a, int64_t lda, const T* b, int64_t width, int64_t k, float* c, bool fresh) {
+static inline void strip(int64_t rows, const T* a, int64_t lda, const T* b, int64_t width, int64_t k,
+                         float* c, bool fresh) {
   switch (rows) {
-    case 1: return strip_of<1>(a, lda, b, width, k, c, fresh);
-    case 2: return strip_of<2>(a, lda, b, width, k, c, fresh);
-    case 3: return strip_of<3>(a, lda, b, width, k, c, fresh);
-    case 4: return strip_of<4>(a, lda, b, width, k, c, fresh);
-    case 5: return strip_of<5>(a, lda, b, width, k, c, fresh);
-    default: return strip_of<6>(a, lda, b, width, k, c, fresh);
+    case 1:
+      return strip_of<1>(a, lda, b, width, k, c, fresh);
+    case 2:
+      return strip_of<2>(a, lda, b, width, k, c, fresh);
+    case 3:
+      return strip_of<3>(a, lda, b, width, k, c, fresh);
+    case 4:
+      return strip_of<4>(a, lda, b, width, k, c, fresh);
+    case 5:
+      return strip_of<5>(a, lda, b, width, k, c, fresh);
+    default:
+      return strip_of<6>(a, lda, b, width, k, c, fresh);
   }
 }
 
 template <Edge kEdge, typename T>
-static void leave_activated(const Gemm<T>& g, const float* c, int64_t r0, int64_t rows, int64_t j0, int64_t width) {
+static void leave_activated(const Gemm<T>& g, const float* c, int64_t r0, int64_t rows, int64_t j0,
+                            int64_t width) {
   for (int64_t r = 0; r < rows; ++r) {
     const float* from = c + r * kPanel;
     const float* bias = g.bias ? g.bias + j0 : nullptr;
@@ -223,7 +164,8 @@ static void leave_activated(const Gemm<T>& g, const float* c, int64_t r0, int64_
     auto value = [&](int64_t j) { return bias ? load(from + j) + load(bias + j) : load(from + j); };
     if (g.gated) {
       for (int64_t j = 0; j < width; j += 2 * kColumnStep) {
-        for (int64_t i = j; i < j + kColumnStep; i += kLanes) store_as(out + (j0 - j) / 2 + i, activated<T>(kEdge, value(i)) * value(i + kColumnStep));
+        for (int64_t i = j; i < j + kColumnStep; i += kLanes)
+          store_as(out + (j0 - j) / 2 + i, activated<T>(kEdge, value(i)) * value(i + kColumnStep));
       }
     } else {
       for (int64_t j = 0; j < width; j += kLanes) store_as(out + j0 + j, activated<T>(kEdge, value(j)));
@@ -231,17 +173,25 @@ static void leave_activated(const Gemm<T>& g, const float* c, int64_t r0, int64_
   }
 }
 
-// What leaves the kernel: `rows` rows of a panel of `width` columns, which begins at row r0 and column j0 of the result.
+// What leaves the kernel: `rows` rows of a panel of `width` columns, which begins at row r0 and column j0 of
+// the result.
 template <typename T>
 static void leave(const Gemm<T>& g, const float* c, int64_t r0, int64_t rows, int64_t j0, int64_t width) {
   switch (g.edge) {
-    case Edge::kStore: return leave_activated<Edge::kStore>(g, c, r0, rows, j0, width);
-    case Edge::kGelu: return leave_activated<Edge::kGelu>(g, c, r0, rows, j0, width);
-    case Edge::kGeluTanh: return leave_activated<Edge::kGeluTanh>(g, c, r0, rows, j0, width);
-    case Edge::kQuickGelu: return leave_activated<Edge::kQuickGelu>(g, c, r0, rows, j0, width);
-    case Edge::kRelu: return leave_activated<Edge::kRelu>(g, c, r0, rows, j0, width);
-    case Edge::kSilu: return leave_activated<Edge::kSilu>(g, c, r0, rows, j0, width);
-    default: break;
+    case Edge::kStore:
+      return leave_activated<Edge::kStore>(g, c, r0, rows, j0, width);
+    case Edge::kGelu:
+      return leave_activated<Edge::kGelu>(g, c, r0, rows, j0, width);
+    case Edge::kGeluTanh:
+      return leave_activated<Edge::kGeluTanh>(g, c, r0, rows, j0, width);
+    case Edge::kQuickGelu:
+      return leave_activated<Edge::kQuickGelu>(g, c, r0, rows, j0, width);
+    case Edge::kRelu:
+      return leave_activated<Edge::kRelu>(g, c, r0, rows, j0, width);
+    case Edge::kSilu:
+      return leave_activated<Edge::kSilu>(g, c, r0, rows, j0, width);
+    default:
+      break;
   }
   const int64_t valid = g.valid - j0 < width ? g.valid - j0 : width;
   for (int64_t r = 0; r < rows; ++r) {
@@ -283,8 +233,10 @@ static void gemm(const Gemm<T>& g) {
         float* c = g.scratch + (first && last ? 0 : r0 * kPanel);
         // The block behind this one is on its way while this one is used: a strip fetches its share of it.
         const char* next = reinterpret_cast<const char*>(panel + k0 * width + depth * width);
-        const int64_t bytes = depth * width * static_cast<int64_t>(sizeof(T)), part = (bytes * kTileRows / g.rows + 63) / 64 * 64;
-        for (int64_t i = r0 / kTileRows * part; i < (r0 / kTileRows + 1) * part && i < bytes; i += 64) __builtin_prefetch(next + i, 0, 2);
+        const int64_t bytes = depth * width * static_cast<int64_t>(sizeof(T)),
+                      part = (bytes * kTileRows / g.rows + 63) / 64 * 64;
+        for (int64_t i = r0 / kTileRows * part; i < (r0 / kTileRows + 1) * part && i < bytes; i += 64)
+          __builtin_prefetch(next + i, 0, 2);
         strip(rows, g.a + r0 * g.lda + k0, g.lda, panel + k0 * width, width, depth, c, first);
         if (last) leave(g, c, r0, rows, j0, width);
       }
@@ -295,7 +247,8 @@ static void gemm(const Gemm<T>& g) {
 // ---- what is between products ----
 
 template <typename T>
-static void normalize(const float* x, int64_t ldx, int64_t rows, int64_t width, float eps, T* out, int64_t ldo) {
+static void normalize(const float* x, int64_t ldx, int64_t rows, int64_t width, float eps, T* out,
+                      int64_t ldo) {
   const int64_t whole = width / kLanes * kLanes;
   for (int64_t r = 0; r < rows; ++r) {
     const float* from = x + r * ldx;
@@ -320,14 +273,16 @@ static void normalize(const float* x, int64_t ldx, int64_t rows, int64_t width, 
 }
 
 template <typename T>
-static void softmax(const float* scores, int64_t lds, int64_t rows, int64_t keys, const float* bias, int64_t ldb, T* p, int64_t ldp, float* inverse_sums) {
+static void softmax(const float* scores, int64_t lds, int64_t rows, int64_t keys, const float* bias,
+                    int64_t ldb, T* p, int64_t ldp, float* inverse_sums) {
   const int64_t whole = keys / kLanes * kLanes;
   for (int64_t r = 0; r < rows; ++r) {
     const float* from = scores + r * lds;
     const float* more = bias ? bias + r * ldb : nullptr;
     T* to = p + r * ldp;
     Vf best = all(-3.0e38f);
-    for (int64_t j = 0; j < whole; j += kLanes) best = larger(best, more ? load(from + j) + load(more + j) : load(from + j));
+    for (int64_t j = 0; j < whole; j += kLanes)
+      best = larger(best, more ? load(from + j) + load(more + j) : load(from + j));
     float top = largest_of(best);
     for (int64_t j = whole; j < keys; ++j) {
       const float s = from[j] + (more ? more[j] : 0.0f);
@@ -403,8 +358,10 @@ static void pack(const Bf16* m, int64_t ldm, int64_t rows, int64_t columns, Bf16
       const Bf16* first = m + 2 * p * ldm + j0;
       const bool one = 2 * p < rows, two = 2 * p + 1 < rows;
       for (int64_t j = 0; j < width; j += kLanes) {
-        const Vu low = one ? __builtin_convertvector(*reinterpret_cast<const VhAnywhere*>(first + j), Vu) : Vu{};
-        const Vu high = two ? __builtin_convertvector(*reinterpret_cast<const VhAnywhere*>(first + ldm + j), Vu) : Vu{};
+        const Vu low =
+            one ? __builtin_convertvector(*reinterpret_cast<const VhAnywhere*>(first + j), Vu) : Vu{};
+        const Vu high =
+            two ? __builtin_convertvector(*reinterpret_cast<const VhAnywhere*>(first + ldm + j), Vu) : Vu{};
         *reinterpret_cast<VuAnywhere*>(to + p * width + j) = low | high << 16;
       }
     }
@@ -413,7 +370,8 @@ static void pack(const Bf16* m, int64_t ldm, int64_t rows, int64_t columns, Bf16
 
 // ---- depthwise filters and focused linear attention ----
 
-// Four neighbours of one line, or one, and one register of channels. kSide: the filter's side, 0: any. At the edges of the map some taps are outside.
+// Four neighbours of one line, or one, and one register of channels. kSide: the filter's side, 0: any. At the
+// edges of the map some taps are outside.
 template <int N, int kSide, bool kInside, typename T>
 static inline void filter_tokens(const Depthwise<T>& d, int64_t y, int64_t x, int64_t c) {
   const int64_t side = kSide > 0 ? kSide : d.side, half = side / 2;
@@ -441,7 +399,8 @@ static inline void filter_tokens(const Depthwise<T>& d, int64_t y, int64_t x, in
 #pragma GCC unroll 4
         for (int u = 0; u < N; ++u) {
           const int64_t column = x + u + dx - half;
-          if (kInside || (column >= 0 && column < d.width)) sum[u] += w * load_as_float(from + (u + dx) * d.ldi);
+          if (kInside || (column >= 0 && column < d.width))
+            sum[u] += w * load_as_float(from + (u + dx) * d.ldi);
         }
       }
     }
@@ -493,7 +452,8 @@ static inline Vf to_power(Vf x, int64_t power) {
 }
 
 template <typename T>
-static void focus(T* x, int64_t ldx, int64_t rows, int64_t width, const float* offset, const float* factor, int64_t power) {
+static void focus(T* x, int64_t ldx, int64_t rows, int64_t width, const float* offset, const float* factor,
+                  int64_t power) {
   for (int64_t r = 0; r < rows; ++r) {
     T* row = x + r * ldx;
     const float* more = offset ? offset + r * width : nullptr;
@@ -523,7 +483,8 @@ static void add_columns(const T* x, int64_t ldx, int64_t rows, int64_t width, fl
 }
 
 template <typename T>
-static void inverse_dots(const T* x, int64_t ldx, int64_t rows, int64_t width, const float* vector, float offset, float* out) {
+static void inverse_dots(const T* x, int64_t ldx, int64_t rows, int64_t width, const float* vector,
+                         float offset, float* out) {
   for (int64_t r = 0; r < rows; ++r) {
     Vf sum = {};
     for (int64_t j = 0; j < width; j += kLanes) sum += load_as_float(x + r * ldx + j) * load(vector + j);
@@ -561,7 +522,8 @@ static float volatile sink;
 
 template <typename T>
 static int64_t burn(int64_t repeats) {
-  // Every sum begins with a value of its own to the compiler, or it would see that all rows compute the same and do it once.
+  // Every sum begins with a value of its own to the compiler, or it would see that all rows compute the same
+  // and do it once.
   Vf sum[kTileRows][kVectors];
   for (int r = 0; r < kTileRows; ++r) {
     for (int j = 0; j < kVectors; ++j) sum[r][j] = all(kOperand);
@@ -602,8 +564,9 @@ static int64_t burn(int64_t repeats) {
 // pack has an overload for either type, and only an argument can tell them apart.
 template <typename T>
 static constexpr KernelSet<T> all_kernels(void (*pack_rows)(const T*, int64_t, int64_t, int64_t, T*)) {
-  return {gemm<T>,      normalize<T>, softmax<T>,     convert<T>,      pack_transposed<T>, pack_rows, depthwise<T>,
-          focus<T>,     add_columns<T>, inverse_dots<T>, transpose<T>, blend<T>,           burn<T>};
+  return {gemm<T>,      normalize<T>, softmax<T>, convert<T>,     pack_transposed<T>,
+          pack_rows,    depthwise<T>, focus<T>,   add_columns<T>, inverse_dots<T>,
+          transpose<T>, blend<T>,     burn<T>};
 }
 
 // Known to the compiler: code that ran at start-up would be this instruction set's, on every machine.

@@ -109,8 +109,15 @@ const open = async (session, page, {width, height, dark}) => {
   };
   await send("Emulation.setDeviceMetricsOverride", {width, height, deviceScaleFactor: 1, mobile: width < 600}, session);
   await send("Emulation.setEmulatedMedia", {features: [{name: "prefers-color-scheme", value: dark ? "dark" : "light"}]}, session);
-  await send("Page.navigate", {url: pathToFileURL(join(folder, page)).href}, session);
+  const url = pathToFileURL(join(folder, page)).href;
+  await send("Page.navigate", {url}, session);
   await ready;
+  // The event may be the page's before: ask the page itself.
+  for (let i = 0; i < 200; ++i) {
+    const {result} = await send("Runtime.evaluate", {expression: `location.href === ${JSON.stringify(url)} && document.readyState === "complete"`, returnByValue: true}, session);
+    if (result.value) break;
+    await sleep(100);
+  }
   await sleep(250);
 
   const look = async (when) => {
