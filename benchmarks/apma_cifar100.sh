@@ -10,19 +10,12 @@ shared=${VITRIM_SHARED:-../shared}
 vitrim=${VITRIM_BINARY:-build/release/vitrim}
 work=build/apma_cifar100
 mkdir -p "$out" "$work"
-for part in train test; do
-  [ -s "build/cifar100/$part.bin" ] || { mkdir -p build/cifar100 && xz -dkc "$shared/data/cifar100/$part.bin.xz" >"build/cifar100/$part.bin"; }
-done
+source benchmarks/cifar100_rows.sh
+unpack_cifar100
 data=(--data build/cifar100/train.bin --eval build/cifar100/test.bin --seed 0 --resume)
 
 # row NAME COMMAND...: one run.
-row() {
-  local name=$1
-  shift
-  [ -s "$out/$name.json" ] && return
-  echo "== $name"
-  "$vitrim" "$@" "${data[@]}" -o "$work/$name.safetensors" --log "$out/$name.jsonl" --json "$out/$name.json" 2>&1 | tee -a "$work/$name.log"
-}
+row() { train_row "$@" "${data[@]}"; }
 
 criteria="apma magnitude energy random"
 dense=build/cifar100/dense.seed0.safetensors

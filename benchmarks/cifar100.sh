@@ -11,20 +11,13 @@ shared=${VITRIM_SHARED:-../shared}
 vitrim=${VITRIM_BINARY:-build/release/vitrim}
 work=build/cifar100
 mkdir -p "$out" "$work"
-for part in train test; do
-  [ -s "$work/$part.bin" ] || xz -dkc "$shared/data/cifar100/$part.bin.xz" >"$work/$part.bin"
-done
+source benchmarks/cifar100_rows.sh
+unpack_cifar100
 # shellcheck disable=SC2054
 common=(--recipe cifar100 --resize 96 --data "$work/train.bin" --eval "$work/test.bin" --seed "$seed" --resume)
 
 # row NAME COMMAND...: one training run.
-row() {
-  local name=$1 json=$out/$1.seed$seed.json
-  shift
-  [ -s "$json" ] && return
-  echo "== $name, seed $seed"
-  "$vitrim" "$@" "${common[@]}" "${length[@]}" -o "$work/$name.seed$seed.safetensors" --log "$out/$name.seed$seed.jsonl" --json "$json" 2>&1 | tee -a "$work/$name.seed$seed.log"
-}
+row() { train_row "$1.seed$seed" "${@:2}" "${common[@]}" "${length[@]}"; }
 
 dense=$work/dense.seed0.safetensors
 layers() { python3 -c 'import json, sys; print(",".join(map(str, json.load(open(sys.argv[1]))["'"$2"'"])))' "$1"; }

@@ -224,7 +224,8 @@ void train_and_write(const TrainFlags& flags, const Context& context, model::Mod
                            (layers.empty() ? "" : ", layers " + format_layer_list(layers)) + ", " + at::toString(model.compute_dtype()) +
                            ", inputs " + describe(inputs.preprocess) +
                            // Which shards a rank draws from depends on how many there are.
-                           (inputs.dataset->shard_ends().empty() || group->size() == 1 ? "" : ", " + std::to_string(group->size()) + " ranks") + (flags.keep_best ? ", best of " + inputs.validation->fingerprint() : "");
+                           (inputs.dataset->shard_ends().empty() || group->size() == 1 ? "" : ", " + std::to_string(group->size()) + " ranks") +
+                           (flags.keep_best ? ", best of " + inputs.validation->fingerprint() : "");
   options.evaluation = inputs.evaluation.get();
   options.validation = inputs.validation.get();
   options.eval_every = flags.eval_every;

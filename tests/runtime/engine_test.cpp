@@ -67,9 +67,8 @@ std::vector<test::Variant> vit_variants() {
     if (cut.spec.qk_norm) cut.spec.blocks[2].qk_dim = 8;
     out.push_back(cut);
   }
-  for (const size_t i : {size_t{0}, plain - 3}) {
-    test::Variant headless = out[i];
-    headless.name += "_headless";
+  for (const char* name : {"plain", "token_and_average"}) {
+    test::Variant headless{std::string(name) + "_headless", test::variant(name)};
     headless.spec.num_classes = 0;
     out.push_back(headless);
   }

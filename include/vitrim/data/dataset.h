@@ -49,7 +49,7 @@ class Dataset {
   /// Names of the classes in order; empty where unknown.
   virtual std::vector<std::string> class_names() const { return {}; }
   virtual std::string description() const = 0;  ///< "image folder DIR, 700 images"
-  /// "N files, sha256 ..." over names and file sizes; the same for the same data wherever the folder lies.
+  /// "N files, sha256 ..." over names and file sizes (of a CIFAR file: its bytes); the same for the same data wherever the folder lies.
   virtual std::string fingerprint() const = 0;
   /// One past the last index of each run of images that lie together (tar shards), for samplers that shuffle
   /// by shard and buffer; the last entry is size(). Empty: random access is cheap everywhere.
