@@ -2,7 +2,7 @@
 # Channel pruning with fine-tuning on CIFAR-100 (20,000 training images, 5,000 test images): the fine-tuned ViT-Ti of cifar100.sh to 75 % of all its MACs, and a
 # small FLatten-PVT (focused linear attention in two stages, softmax in two), trained here from scratch, to 60 % of its attention's. Every row of a model has as many epochs.
 # usage: benchmarks/apma_cifar100.sh [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED) and dense.seed0 of cifar100.sh in
-# build/cifar100. Resumable: a row that is there is kept, one that was interrupted goes on.
+# build/cifar100. Resumable: a row that is there is kept, one that was interrupted goes on. Table: benchmarks/apma_cifar100_table.py.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${1:-benchmarks/results/apma_cifar100}

@@ -8,12 +8,15 @@ usage: benchmarks/apma_table.py [RESULTS_DIR]; Markdown on standard output. Rows
 import glob
 import json
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from paired import mcnemar, paired  # noqa: E402
+from paired import interval, mcnemar, paired  # noqa: E402
 
-ROWS = [("apma", "APMA"), ("apma_no_similarity", "without similarity"), ("apma_no_reweight", "without reweighting"),
+ROWS = [("apma", "APMA"), ("apma_similarity_weights", "with similarity of weights"),
+        ("apma_similarity_activations", "with similarity of activations"), ("apma_similarity_residual", "with similarity by residual"),
+        ("apma_absence", "beginning with absence"), ("apma_no_reweight", "without reweighting"),
         ("apma_no_initialisation", "without initialisation"), ("apma_no_proportions", "without equal proportions (masked)"),
         ("magnitude", "magnitude"), ("magnitude_unequal", "magnitude, unequal heads (masked)"), ("taylor", "Taylor"),
         ("energy", "activation energy"), ("energy_centred", "activation energy, centred"), ("difference", "attention difference alone"),
@@ -26,10 +29,6 @@ def row_of(folder, name, target, suffix=""):
         return None
     with open(path, encoding="utf-8") as file:
         return json.load(file)
-
-
-def interval(d):
-    return f"{d[0]:+.1f} ({d[1]:+.1f} to {d[2]:+.1f})"
 
 
 def main():
@@ -53,13 +52,14 @@ def main():
                 print(line + f"{r['held_out_kl']:.3f} |")
     fronts = sorted(glob.glob(os.path.join(folder, "front_*.json")))
     if fronts:
+        fronts += [path for path in (os.path.join(folder, f"apma_{target}.json") for target in targets) if os.path.exists(path)]
         print("\n| layers removed | attention MACs of what stays | MACs of the model | top-1 | against dense (95 % interval) |")
         print("|---|---|---|---|---|")
         for path in fronts:
             with open(path, encoding="utf-8") as file:
                 r = json.load(file)
             share = r["compressed"]["macs"] / r["dense"]["macs"]
-            pruned = os.path.basename(path).removesuffix(".json").split("pruned_")
+            pruned = re.split("pruned_|^apma_", os.path.basename(path).removesuffix(".json"))
             print(f"| {', '.join(map(str, r['removed'])) or 'none'} | {pruned[1] + ' %' if len(pruned) > 1 else 'all'} | {100 * share:.1f} % | "
                   f"{100 * r['compressed']['top1']:.1f} % | {interval(paired(r['dense']['correct'], r['compressed']['correct']))} |")
 

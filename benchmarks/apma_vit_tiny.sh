@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Channel pruning on the real ViT-Ti, few-shot: attention MACs at 80, 65 and 50 %, learned indicators against their parts switched off and against other
-# criteria, all with the same compensation; then the front of removal, pruning and both.
+# Channel pruning on the real ViT-Ti, few-shot: attention MACs at 80, 65 and 50 %, learned indicators against their parts switched on and off and
+# against other criteria, all with the same compensation; then the front of removal, pruning and both.
 # usage: benchmarks/apma_vit_tiny.sh [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Resumable: a result
 # that is there already is kept. About three minutes a row on two cores; IMAGES, BLOCK_EPOCHS and TARGETS shorten it.
 set -euo pipefail
@@ -14,30 +14,30 @@ model=$shared/data/vit_tiny_imagenet1k/model.safetensors
 few=(--few-shot --data "$shared/data/imagenet_calib1000" --images "${IMAGES:-1000}" --block-epochs "${BLOCK_EPOCHS:-3}"
      --eval "$shared/data/imagenet_val700" --classes "$shared/data/imagenet_synsets.txt" --eval-resize none)
 
-# row NAME FLAGS...: one pruned (or, without -o, masked) model.
-row() {
-  local json=$out/$1.json
-  shift
-  [ -s "$json" ] || "$vitrim" prune "$model" "${few[@]}" "$@" --quiet --json "$json"
-}
+# masked NAME FLAGS...: one model that is only masked; row NAME FLAGS...: one that is cut and written.
+masked() { [ -s "$out/$1.json" ] || "$vitrim" prune "$model" "${few[@]}" "${@:2}" --quiet --json "$out/$1.json"; }
+row() { masked "$@" -o "$work/$1.safetensors"; }
 
 for target in ${TARGETS:-80 65 50}; do
   at=(--attention-macs "$target%")
-  file=(-o "$work/pruned.safetensors")
-  row "apma_$target" "${at[@]}" "${file[@]}"
-  for criterion in magnitude taylor energy energy_centred difference; do row "${criterion}_$target" "${at[@]}" --channels-by $criterion "${file[@]}"; done
-  row "magnitude_unequal_$target" "${at[@]}" --channels-by magnitude --unequal-heads
-  for seed in 0 1 2; do row "random_${target}_seed$seed" "${at[@]}" --channels-by random --seed $seed "${file[@]}"; done
-  for part in similarity reweight initialisation; do row "apma_no_${part}_$target" "${at[@]}" --without $part "${file[@]}"; done
-  row "apma_no_proportions_$target" "${at[@]}" --without proportions
+  row "apma_$target" "${at[@]}"
+  for criterion in magnitude taylor energy energy_centred difference; do row "${criterion}_$target" "${at[@]}" --channels-by $criterion; done
+  masked "magnitude_unequal_$target" "${at[@]}" --channels-by magnitude --unequal-heads
+  for seed in 0 1 2; do row "random_${target}_seed$seed" "${at[@]}" --channels-by random --seed $seed; done
+  for of in weights activations; do row "apma_similarity_${of}_$target" "${at[@]}" --similarity $of; done
+  for part in reweight initialisation; do row "apma_no_${part}_$target" "${at[@]}" --without $part; done
+  masked "apma_no_proportions_$target" "${at[@]}" --without proportions
+  [ "$target" = 50 ] || continue
+  row "apma_similarity_residual_$target" "${at[@]}" --similarity residual
+  row "apma_absence_$target" "${at[@]}" --begin-with absence
 done
 
-# The front: layers removed, channels pruned, and both.
+# The front: layers removed, channels pruned (the rows above), and both; `vitrim report $out/front_*.json $out/apma_{80,65,50}.json -o front.html` draws it.
 front() {
   local json=$out/front_$1.json
   shift
   [ -s "$json" ] || "$vitrim" compress "$model" --calib "$shared/data/imagenet_calib1000" --images "${IMAGES:-1000}" --epochs "${BLOCK_EPOCHS:-3}" \
-    --eval "$shared/data/imagenet_val700" --classes "$shared/data/imagenet_synsets.txt" --eval-resize none "$@" -o "$work/front.safetensors" --quiet --json "$json"
+    --eval "$shared/data/imagenet_val700" --classes "$shared/data/imagenet_synsets.txt" --eval-resize none "$@" -o "$work/$(basename "$json" .json).safetensors" --quiet --json "$json"
 }
 [ -n "${NO_FRONT:-}" ] && exit 0
 for layers in 0 0,1 0,1,3; do

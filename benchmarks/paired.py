@@ -24,6 +24,11 @@ def mcnemar(a, b):
     return min(1.0, 2 * sum(math.comb(n, i) for i in range(k + 1)) / 2**n) if n else 1.0
 
 
+def interval(d):
+    """What paired() gave, in words."""
+    return f"{d[0]:+.1f} ({d[1]:+.1f} to {d[2]:+.1f})"
+
+
 def paired(a, b):
     """Difference b - a in points with its bootstrap interval over images."""
     d = [int(y) - int(x) for x, y in zip(a, b)]

@@ -51,7 +51,8 @@ def cell(text):
 
 def table(first, lines):
     rows = [f"| {first} | meaning |", "|---|---|"]
-    rows += [f"| `{typed.replace('|', chr(92) + '|')}` | {cell(meaning)} |" for typed, meaning in entries(lines)]
+    # CLI11's mark of a flag that switches off says nothing to a reader.
+    rows += [f"| `{typed.replace('{false}', '').replace('|', chr(92) + '|')}` | {cell(meaning)} |" for typed, meaning in entries(lines)]
     return "\n".join(rows)
 
 

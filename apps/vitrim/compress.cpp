@@ -9,7 +9,6 @@
 #include "ranks.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
-#include "vitrim/surgery/remove_attention.h"
 
 namespace vitrim::app {
 
@@ -28,18 +27,10 @@ struct Flags {
   int random_controls = 5;
 };
 
-// A target that can't be reached is refused before any work, as far as it can be known: with the layers named, or the first ones in the chosen ones' place.
-void check_removed_too(const ModelSpec& spec, const pipeline::CompressOptions& options) {
-  std::vector<int> layers = options.layers;
-  for (int i = 0; static_cast<int>(layers.size()) < options.analyze.count && i < static_cast<int>(spec.blocks.size()) && options.layers.empty(); ++i) {
-    if (spec.blocks[static_cast<size_t>(i)].attention != AttentionKind::kNone) layers.push_back(i);
-  }
-  pipeline::check_prune(surgery::remove_attention(spec, layers), options.prune);
-}
-
-void run(const Flags& flags, const Context& context) {
+void run(const Flags& flags, const Context& context, const CLI::App& command) {
   flags.common.apply();
   flags.analyze.check_choice();
+  flags.prune.refuse_idle(command);
   const auto group = join_ranks();
   flags.output.check(flags.common.json);
   const auto started = std::chrono::steady_clock::now();
@@ -54,7 +45,7 @@ void run(const Flags& flags, const Context& context) {
   options.absorb_layers = !flags.absorb.none;
   options.prune = flags.prune.options(flags.common);
   if (options.prune.masked()) throw UsageError("compress writes a model that was cut; heads of unequal widths can only be compared, by prune --few-shot");
-  if (!options.prune.target.empty()) check_removed_too(model->spec(), options);
+  pipeline::check_compress(model->spec(), options);
   options.analyze.te.group = options.analyze.absorbed.group = options.absorb.group = options.prune.group = group.get();
   options.controls = flags.controls;
   options.analyze.both_criteria = options.analyze.both_criteria || flags.controls;
@@ -91,7 +82,7 @@ void add_compress(CLI::App& app, Context& context) {
   flags->prune.add_to(*command);
   flags->data.add_to(*command);
   flags->common.add_to(*command);
-  command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });
+  command->callback([flags, &context, command] { context.run = [flags, &context, command] { run(*flags, context, *command); }; });
 }
 
 }  // namespace vitrim::app

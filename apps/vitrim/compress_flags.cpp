@@ -41,16 +41,29 @@ void PruneFlags::add_to(CLI::App& command) {
   command.add_option("--round", values.round, "channels of a head are a multiple of this, or all")->check(CLI::Range(1, 1024))->capture_default_str();
   command.add_option("--channels-by", values.criterion, "apma (learned indicators), magnitude, taylor, energy, energy_centred, difference, absence or random")
       ->capture_default_str();
-  command.add_option("--without", without, "parts of apma to leave out: similarity,proportions,reweight,initialisation");
-  command.add_option("--similarity", similarity, "of channels, by which indicators are weighted: of their weights, activations, or residual (what the others of the head do not explain)")
-      ->check(CLI::IsMember({"weights", "activations", "residual"}))
+  command.add_option("--without", without, "parts of apma to leave out: proportions,reweight,initialisation");
+  command.add_option("--similarity", similarity, "of channels, by which apma weights its indicators: none, of their weights, activations, or residual (what the others of the head do not explain)")
+      ->check(CLI::IsMember({"none", "weights", "activations", "residual"}))
       ->capture_default_str();
-  command.add_option("--begin-with", begin_with, "criterion that indicators begin with: difference, absence, energy, energy_centred, magnitude or taylor")->capture_default_str();
+  command.add_option("--begin-with", begin_with, "criterion that indicators begin with: difference, absence, energy, energy_centred, magnitude, taylor or random")->capture_default_str();
   command.add_flag("--unequal-heads{false}", values.per_head, "let heads end with different widths: the model is masked, not cut, and not written");
   command.add_option("--score-images", values.score_images, "images that channels are scored on")->check(CLI::Range(1, 100000))->capture_default_str();
   command.add_option("--indicator-epochs", indicators.epochs, "passes over the images in which indicators learn")->check(CLI::Range(1, 1000))->capture_default_str();
   command.add_option("--indicator-rate", indicators.learning_rate, "their learning rate")->check(CLI::PositiveNumber)->capture_default_str();
   command.add_option("--temperature", indicators.temperature, "of the sigmoid that makes indicators proportions")->check(CLI::PositiveNumber)->capture_default_str();
+}
+
+void PruneFlags::refuse_idle(const CLI::App& command) const {
+  const std::vector<std::string> of_pruning = {"--scope", "--round", "--channels-by", "--unequal-heads", "--score-images"};
+  const std::vector<std::string> of_apma = {"--without", "--similarity", "--begin-with", "--indicator-epochs", "--indicator-rate", "--temperature"};
+  const bool target = !target_macs.empty() || !attention_macs.empty();
+  for (const auto* flags : {&of_pruning, &of_apma}) {
+    for (const std::string& flag : *flags) {
+      if (command.count(flag) == 0) continue;
+      if (!target) throw UsageError(flag + " belongs to pruning channels, which needs --target-macs or --attention-macs");
+      if (flags == &of_apma && values.criterion != "apma") throw UsageError(flag + " belongs to apma; --channels-by " + values.criterion + " has no such part");
+    }
+  }
 }
 
 pipeline::PruneOptions PruneFlags::options(const CommonFlags& common) const {
@@ -60,12 +73,10 @@ pipeline::PruneOptions PruneFlags::options(const CommonFlags& common) const {
   out.scope = scope == "attention" ? prune::Scope::kAttention : prune::Scope::kAttentionAndMlp;
   if (out.attention_only && out.scope == prune::Scope::kAttentionAndMlp) throw UsageError("--attention-macs says nothing of the MLP; use --target-macs with --scope attention+mlp");
   out.indicators.seed = common.seed;
-  out.indicators.similarity_of = prune::parse_similarity(similarity);
+  out.indicators.similarity = prune::parse_similarity(similarity);
   out.indicators.begin_with = prune::parse_criterion(begin_with);
-  if (!without.empty() && out.criterion != "apma") throw UsageError("--without names parts of apma; --channels-by " + out.criterion + " has none");
   if (!out.per_head && out.criterion == "apma") out.indicators.equal_proportions = false;
-  const std::vector<std::pair<std::string, bool*>> parts = {{"similarity", &out.indicators.similarity},
-                                                            {"proportions", &out.indicators.equal_proportions},
+  const std::vector<std::pair<std::string, bool*>> parts = {{"proportions", &out.indicators.equal_proportions},
                                                             {"reweight", &out.indicators.reweight},
                                                             {"initialisation", &out.indicators.initialise}};
   std::vector<std::string> names;
@@ -90,6 +101,7 @@ void EvaluationFlags::add_to(CLI::App& command) {
 
 std::unique_ptr<data::Dataset> EvaluationFlags::open(const CommonFlags& common, const DataFlags& data, const model::Model& model, const std::string& name,
                                                      eval::AccuracyOptions& accuracy) const {
+  if (eval.empty() && !resize.empty()) throw UsageError("--eval-resize speaks of the images of --eval, which is not given");
   if (eval.empty()) return nullptr;
   DataFlags eval_data = data;
   if (!resize.empty()) eval_data.resize = resize;

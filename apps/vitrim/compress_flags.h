@@ -20,9 +20,11 @@ struct AbsorbFlags {
 
 /// --attention-macs, --scope, --round, ...
 struct PruneFlags {
-  std::string target_macs, attention_macs, scope = "attention", without, similarity = "weights", begin_with = "difference";
+  std::string target_macs, attention_macs, scope = "attention", without, similarity = "none", begin_with = "difference";
   pipeline::PruneOptions values;
   void add_to(CLI::App& command);
+  /// UsageError on a flag that would say nothing: without a target, or of parts that the criterion does not have.
+  void refuse_idle(const CLI::App& command) const;
   /// Target empty where no flag asked for pruning.
   pipeline::PruneOptions options(const CommonFlags& common) const;
 };

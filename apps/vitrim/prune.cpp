@@ -52,9 +52,10 @@ data::ImageBatch load_some(const Flags& flags, const model::Model& model, const 
   return load_unlabelled(flags.train.source, flags.images, common, flags.train.data, model.spec(), flags.model.model);
 }
 
-void few_shot(const Flags& flags, const Context& context, pipeline::CompressOptions options) {
+void few_shot(const Flags& flags, const Context& context, const std::string& dtype, pipeline::CompressOptions options) {
   const CommonFlags& common = flags.train.common;
-  OutputFlags{flags.train.output, flags.train.report, flags.train.dtype}.check(common.json);
+  const OutputFlags output{flags.train.output, flags.train.report, dtype};
+  output.check(common.json);
   const auto group = flags.train.start();
   if (group->size() > 1) throw Error("prune --few-shot runs in one process; start it without torchrun");
   const auto started = std::chrono::steady_clock::now();
@@ -75,7 +76,7 @@ void few_shot(const Flags& flags, const Context& context, pipeline::CompressOpti
   result.manifest = manifest_of(context, common, images.fingerprint);
   result.model = flags.model.model;
   result.output = flags.train.output;
-  write_compressed(common, *pruned.model, result, {flags.train.output, flags.train.report, flags.train.dtype});
+  write_compressed(common, *pruned.model, result, output);
 }
 
 void prune_and_train(const Flags& flags, const Context& context, pipeline::CompressOptions options) {
@@ -84,6 +85,8 @@ void prune_and_train(const Flags& flags, const Context& context, pipeline::Compr
   refuse_impossible(dense->spec(), options.prune);
   const TrainInputs inputs = open_inputs(flags.train, dense->spec(), flags.model.model);
   check_inputs(flags.train, inputs, dense->spec());
+  if (inputs.recipe.dilution_epochs > 0) throw UsageError("prune dilutes nothing; use vitrim dilute on what it wrote, or --dilution-epochs 0");
+  if (group->is_main() && !flags.train.resume) train::refuse_to_overwrite(flags.train.state_path());
   CommonFlags common = flags.train.common;
   common.batch_size = 50;
   options.absorb = flags.absorb.options(common);
@@ -101,8 +104,11 @@ void prune_and_train(const Flags& flags, const Context& context, pipeline::Compr
     result.reason = pruned.result.reason;
   }
   result.task = "prune";
-  result.init = flags.model.model + " pruned to " + pipeline::describe(options.prune);
+  result.init = flags.model.model + " pruned to " + pipeline::describe(options.prune) +
+                (flags.images == Flags().images ? "" : ", " + std::to_string(flags.images) + " images") + (flags.absorb.none ? ", not refitted" : "");
+  prepare(*model, flags.train, inputs, *group);
   if (inputs.evaluation) {
+    dense->set_device(model->device());
     eval::AccuracyOptions accuracy;
     accuracy.preprocess = inputs.preprocess;
     accuracy.threads = common.threads;
@@ -111,14 +117,14 @@ void prune_and_train(const Flags& flags, const Context& context, pipeline::Compr
     flags.train.segmentation.apply(dense->spec(), accuracy);
     result.dense = eval::evaluate(*dense, *inputs.evaluation, accuracy);
   }
-  prepare(*model, flags.train, inputs, *group);
   train_and_write(flags.train, context, *model, inputs, group, {}, std::move(result));
 }
 
 // Flags that say something only with, or only without, --few-shot.
 void refuse_idle_flags(const CLI::App& command, bool few_shot) {
   const std::vector<std::string> training = {"--recipe", "--set", "--epochs", "--batch-size", "--learning-rate", "--warm-up-epochs", "--weight-decay", "--teacher",
-                                             "--resume", "--state", "--validate", "--keep-best", "--track-entropy", "--eval-every", "--device", "--save-dtype"};
+                                             "--resume", "--state", "--validate", "--keep-best", "--track-entropy", "--eval-every", "--device", "--state-minutes", "--log", "--log-every", "--clip-norm", "--accumulate",
+                                             "--label-smoothing", "--drop-path", "--mixup", "--cutmix", "--ema-decay", "--dilution-epochs", "--schedule"};
   const std::vector<std::string> refit = {"--block-epochs", "--block-rate", "--fit-patches", "--fit-batch"};
   for (const std::string& flag : few_shot ? training : refit) {
     if (command.count(flag) > 0) throw UsageError(flag + (few_shot ? " belongs to training, which --few-shot leaves out" : " belongs to --few-shot; training refits all blocks together"));
@@ -126,10 +132,11 @@ void refuse_idle_flags(const CLI::App& command, bool few_shot) {
 }
 
 void run(const Flags& flags, const Context& context, const CLI::App& command) {
+  flags.prune.refuse_idle(command);
   refuse_idle_flags(command, flags.few_shot);
   pipeline::CompressOptions options = options_of(flags);
   if (flags.few_shot) {
-    few_shot(flags, context, std::move(options));
+    few_shot(flags, context, command.count("--save-dtype") > 0 ? flags.train.dtype : OutputFlags().dtype, std::move(options));
   } else {
     prune_and_train(flags, context, std::move(options));
   }
@@ -143,13 +150,15 @@ void add_prune(CLI::App& app, Context& context) {
   flags->model.add_to(*command);
   flags->prune.add_to(*command);
   command->add_flag("--few-shot", flags->few_shot, "only refit, from some 1000 images without labels; no training");
-  command->add_option("--images", flags->images, "images that indicators and refit see, spread over all")->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--images", flags->images, "images that indicators and refit see, spread over all")->check(CLI::Range(8, 10000000))->capture_default_str();
   command->add_option("--eval-resize", flags->eval_resize, "short side for the evaluation images of --few-shot, or none; default: as for --data");
   flags->absorb.add_to(*command, /*beside_training=*/true);
   flags->train.recipe = "apma_imagenet";
   flags->train.add_to(*command);
   flags->train.common.batch_size = 50;  // of --few-shot; training's is the recipe's
-  command->get_option("--output")->required(false);
+  command->get_option("--output")->required(false)->description("the pruned checkpoint (.safetensors)");
+  command->get_option("--data")->description("training images, labelled; with --few-shot some 1000 images, labels unused: image folder, tar shards (train-{0000..0099}.tar), CIFAR .bin file, or synthetic:train[:COUNT]; images with masks: ADE20K folder (FOLDER:training) or synthetic-masks:train[:COUNT]");
+  command->get_option("--save-dtype")->description("f32 or f16; of --few-shot the default is as the model that was read");
   command->callback([flags, &context, command] { context.run = [flags, &context, command] { run(*flags, context, *command); }; });
 }
 

@@ -22,7 +22,6 @@
 #include "vitrim/core/manifest.h"
 #include "vitrim/model/loading.h"
 #include "vitrim/runtime/engine.h"
-#include "vitrim/surgery/remove_attention.h"
 
 namespace vitrim::python {
 
@@ -143,8 +142,7 @@ py::tuple compress(const ModelPointer& model, const Images& images, const Images
   const pipeline::CompressOptions options = compress_options(given, common, model->num_blocks());
   given.finish();
   // What can't be reached is refused before any work, as far as it is known.
-  if (!options.prune.target.empty())
-    pipeline::check_prune(surgery::remove_attention(model->spec(), options.layers), options.prune);
+  pipeline::check_compress(model->spec(), options);
   ModelPointer out;
   std::string json;
   run_job(notify, common.threads, [&] {

@@ -22,12 +22,21 @@ namespace {
 
 bool gated(const model::ChannelGates& gates) { return gates.qk.defined() || gates.v.defined() || gates.mlp.defined(); }
 
-// Whether the attention is there but narrower than the teacher's, so that its last projection is to be refitted too.
+// Whether a parameter whose name begins so is another than the teacher's: pruning folds its gains into what keeps its full width, too.
+bool parameters_differ(const model::Model& student, const model::Model& teacher, const std::string& prefix) {
+  const auto& entries = student.parameters().entries();
+  return std::any_of(entries.begin(), entries.end(), [&](const auto& entry) {
+    return entry.first.starts_with(prefix) && !(teacher.has_parameter(entry.first) && at::equal(entry.second, teacher.parameter(entry.first)));
+  });
+}
+
+// Whether the attention is there but not the teacher's, so that its last projection is to be refitted too.
 bool attention_pruned(const model::Model& student, const model::Model& teacher, int index) {
   const BlockSpec& now = student.spec().blocks[static_cast<size_t>(index)];
   const BlockSpec& before = teacher.spec().blocks[static_cast<size_t>(index)];
   if (now.attention == AttentionKind::kNone) return false;
-  return now.qk_dim != before.qk_dim || now.v_dim != before.v_dim || student.gates(index).qk.defined() || student.gates(index).v.defined();
+  return now.qk_dim != before.qk_dim || now.v_dim != before.v_dim || student.gates(index).qk.defined() || student.gates(index).v.defined() ||
+         parameters_differ(student, teacher, model::block_prefix(student.spec(), index) + "attn");
 }
 
 int first_changed_block(const model::Model& student_model, const model::Model& teacher_model) {
@@ -37,7 +46,8 @@ int first_changed_block(const model::Model& student_model, const model::Model& t
     throw std::invalid_argument("[absorb::absorb] student and teacher differ in more than removed attention and channels");
   }
   for (size_t i = 0; i < student.blocks.size(); ++i) {
-    if (student.blocks[i] != teacher.blocks[i] || gated(student_model.gates(static_cast<int>(i)))) return static_cast<int>(i);
+    const int index = static_cast<int>(i);
+    if (student.blocks[i] != teacher.blocks[i] || gated(student_model.gates(index)) || parameters_differ(student_model, teacher_model, model::block_prefix(student, index))) return index;
   }
   return static_cast<int>(student.blocks.size());
 }

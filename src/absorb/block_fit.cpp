@@ -51,7 +51,7 @@ void fit_block(model::Model& student, int index, const at::Tensor& input, const 
   }
   for (size_t i = 0; i < names.size(); ++i) {
     if (!at::isfinite(leaves[i].detach()).all().item<bool>()) {
-      throw Error("[absorb::fit_block] block " + std::to_string(index) + ": the fit diverged; use a lower --learning-rate");
+      throw Error("[absorb::fit_block] block " + std::to_string(index) + ": the fit diverged; use a lower rate for the blocks (--learning-rate; in prune --block-rate)");
     }
     student.bind_parameter(names[i], leaves[i].detach());
   }

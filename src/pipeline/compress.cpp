@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "pipeline/controls.h"
@@ -14,6 +15,7 @@
 #include "vitrim/core/layer_list.h"
 #include "vitrim/core/log.h"
 #include "vitrim/eval/statistics.h"
+#include "vitrim/model/channels.h"
 #include "vitrim/surgery/remove_attention.h"
 
 namespace vitrim::pipeline {
@@ -96,6 +98,21 @@ void run_controls(const model::Model& dense, const std::vector<int>& layers,
 }
 
 }  // namespace
+
+void check_compress(const ModelSpec& spec, const CompressOptions& options) {
+  if (!options.prune.prunes()) return;
+  const auto check = [&](const std::vector<int>& layers) { check_prune(surgery::remove_attention(spec, layers), options.prune); };
+  std::vector<int> order = removable(spec);
+  const auto count = std::min(order.size(), static_cast<size_t>(std::max(options.analyze.count, 0)));
+  if (!options.layers.empty() || !options.remove_layers || count == 0) return check(options.layers);
+  // The layers are not chosen yet: without the cheapest most is left, without the dearest least.
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return model::attention_macs(spec, a) < model::attention_macs(spec, b); });
+  try {
+    check({order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count)});
+  } catch (const std::invalid_argument&) {
+    check({order.end() - static_cast<std::ptrdiff_t>(count), order.end()});
+  }
+}
 
 Compressed compress(const model::Model& dense, const data::ImageBatch& calibration,
                     const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy,

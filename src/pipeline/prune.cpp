@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <sstream>
 
 #include "pipeline/own_model.h"
 #include "pipeline/subset.h"
@@ -56,12 +57,21 @@ std::vector<at::Tensor> choose(const model::Model& dense, const prune::Budget& b
   return prune::best_channels(budget.units(), scores, widths, options.per_head);
 }
 
+// Channels are judged with all tokens; what is cut keeps its schedule of merging.
+std::unique_ptr<model::Model> with_all_tokens(const model::Model& model) {
+  std::unique_ptr<model::Model> out = model.clone();
+  out->set_compute_dtype(model.compute_dtype());
+  if (model.spec().merges()) out->set_merging(std::vector<int64_t>(model.spec().blocks.size(), 0));
+  return out;
+}
+
 }  // namespace
 
 void check_prune(const ModelSpec& spec, const PruneOptions& options) {
   make_budget(spec, options);
-  if (options.criterion == "apma") return;
-  if (prune::parse_criterion(options.criterion) == prune::Criterion::kTaylor && spec.num_classes == 0) {
+  if (options.criterion == "apma" && !options.indicators.initialise) return;
+  const prune::Criterion criterion = options.criterion == "apma" ? options.indicators.begin_with : prune::parse_criterion(options.criterion);
+  if (criterion == prune::Criterion::kTaylor && spec.num_classes == 0) {
     throw std::invalid_argument("taylor needs a classifier, and the model has none; use another criterion");
   }
 }
@@ -69,7 +79,8 @@ void check_prune(const ModelSpec& spec, const PruneOptions& options) {
 std::unique_ptr<model::Model> prune_channels(const model::Model& dense, const data::ImageBatch& images,
                                              const PruneOptions& options) {
   const prune::Budget budget = make_budget(dense.spec(), options);
-  const std::vector<at::Tensor> factors = choose(dense, budget, images, options);
+  if (dense.spec().qk_norm) log_info("q and k keep their channels: all heads share the weights of their norm");
+  const std::vector<at::Tensor> factors = choose(*with_all_tokens(dense), budget, images, options);
   // Rounding is a step function: an ulp between two machines could make two models.
   for (const at::Tensor& factor : factors) distributed::or_alone(options.group).broadcast(factor);
   const std::vector<model::ChannelGates> gates = prune::as_gates(dense.spec(), budget.units(), factors);
@@ -83,6 +94,25 @@ std::unique_ptr<model::Model> prune_channels(const model::Model& dense, const da
   return out;
 }
 
+namespace {
+
+// What is not as by default.
+std::string describe(const prune::IndicatorOptions& options) {
+  const prune::IndicatorOptions usual;
+  std::ostringstream text;
+  if (options.similarity != usual.similarity) text << ", similarity of " << prune::to_string(options.similarity);
+  if (!options.equal_proportions) text << ", without equal proportions";
+  if (!options.reweight) text << ", without reweighting";
+  if (!options.initialise) text << ", without initialisation";
+  if (options.begin_with != usual.begin_with) text << ", beginning with " << prune::to_string(options.begin_with);
+  if (options.epochs != usual.epochs) text << ", " << options.epochs << " indicator epochs";
+  if (options.learning_rate != usual.learning_rate) text << ", indicator rate " << options.learning_rate;
+  if (options.temperature != usual.temperature) text << ", temperature " << options.temperature;
+  return text.str();
+}
+
+}  // namespace
+
 std::string describe(const PruneOptions& options) {
   std::string text = options.criterion + ", ";
   if (options.width > 0) {
@@ -92,11 +122,8 @@ std::string describe(const PruneOptions& options) {
   }
   if (options.scope == prune::Scope::kAttentionAndMlp) text += ", attention and MLP";
   text += ", multiples of " + std::to_string(options.round);
-  if (!options.indicators.similarity) text += ", without similarity";
-  else if (options.criterion == "apma") text += ", similarity of " + prune::to_string(options.indicators.similarity_of);
-  if (!options.indicators.equal_proportions) text += ", without equal proportions";
-  if (!options.indicators.reweight) text += ", without reweighting";
-  if (!options.indicators.initialise) text += ", without initialisation";
+  if (options.criterion == "apma") text += describe(options.indicators);
+  if (options.score_images != PruneOptions().score_images) text += ", scored on " + std::to_string(options.score_images) + " images";
   return text + (options.masked() ? ", masked and not cut" : "");
 }
 

@@ -48,8 +48,10 @@ Budget::Budget(const ModelSpec& spec, std::vector<Unit> units, Target target, in
   const int64_t dense = counted(spec_, target_.attention_only);
   if (target_.macs > dense) throw std::invalid_argument("[prune::Budget] the target is above what the model has (" + giga(dense) + ")");
   if (target_.macs < floor_) {
+    const bool mlp = std::any_of(units_.begin(), units_.end(), [](const Unit& unit) { return unit.group == ChannelGroup::kMlp; });
     throw std::invalid_argument("[prune::Budget] " + giga(target_.macs) + " can't be reached: with " + std::to_string(round) +
-                                " channels in every head " + giga(floor_) + " are left; ask for more or use a smaller --round" + (target_.attention_only ? "" : ", or --scope attention+mlp"));
+                                " channels in every head " + giga(floor_) + " are left; ask for more" + (round > 1 ? ", or use a smaller --round" : "") +
+                                (target_.attention_only || mlp ? "" : ", or --scope attention+mlp"));
   }
   // A block's MACs are a + b qk + c v + d qk v + e mlp: five measurements.
   double in_blocks = 0;

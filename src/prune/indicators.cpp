@@ -102,7 +102,7 @@ class Fit {
  private:
   void begin() {
     const at::NoGradGuard no_grad;
-    std::vector<at::Tensor> first, similar;
+    std::vector<at::Tensor> first;
     const data::ImageBatch few = data::select_images(images_, data::spread_indices(images_.size(), options_.score_images));
     if (options_.initialise) {
       first = score_channels(dense_, budget_.units(), options_.begin_with, few, {options_.batch_size, options_.seed});
@@ -110,13 +110,13 @@ class Fit {
       const bool signless = options_.begin_with != Criterion::kDifference && options_.begin_with != Criterion::kRandom;
       for (at::Tensor& score : first) score = signless ? score.clamp_min(1e-30).log() : score;
     }
-    if (options_.similarity) similar = similarity_weights(dense_, budget_.units(), options_.similarity_of, few, options_.batch_size);
+    const std::vector<at::Tensor> similar = similarity_weights(dense_, budget_.units(), options_.similarity, few, options_.batch_size);
     for (size_t u = 0; u < budget_.units().size(); ++u) {
       const Unit& unit = budget_.units()[u];
       const std::vector<int64_t> shape = {unit.heads, unit.width};
       Learned l;
       l.indicator = options_.initialise ? standardised(first[u]).to(at::kFloat) : at::zeros(shape);
-      l.log_similarity = options_.similarity ? similar[u].log().to(at::kFloat) : at::zeros(shape);
+      l.log_similarity = similar[u].log().to(at::kFloat);
       l.offset = at::full({1}, offset_for(l.effective(), kFirstShare, options_.temperature), at::kFloat);
       l.gain = at::ones(shape);
       for (at::Tensor* t : {&l.indicator, &l.offset, &l.gain}) t->set_requires_grad(true);
@@ -175,7 +175,7 @@ class Fit {
       const model::Output out = student_->forward(normalized_rows(part));
       return distance(out, answers_.index_select(0, part)) / static_cast<double>(rows.size(0));
     });
-    if (!std::isfinite(sums.loss)) throw Error("[prune::learn_indicators] the loss is not finite; use a lower --learning-rate");
+    if (!std::isfinite(sums.loss)) throw Error("[prune::learn_indicators] the loss is not finite; use a lower --indicator-rate");
     const at::Tensor excess = budget_.macs(at::stack(shares)) / target - 1;
     at::Tensor objective = options_.budget_weight * excess.square().to(at::kFloat);
     for (size_t u = 0; u < gates.size(); ++u) objective = objective + (gates[u] * sums.gradients[u]).sum();

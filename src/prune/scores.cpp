@@ -19,18 +19,19 @@ namespace vitrim::prune {
 using model::ChannelGroup;
 using model::ChannelSlice;
 
+namespace {
+
+const std::vector<std::string> kNames = {"magnitude", "taylor", "energy", "energy_centred", "random", "difference", "absence"};  // in the order of the enum
+
+}  // namespace
+
 Criterion parse_criterion(const std::string& name) {
-  const std::vector<std::pair<std::string, Criterion>> known = {{"magnitude", Criterion::kMagnitude}, {"taylor", Criterion::kTaylor},
-                                                                {"energy", Criterion::kEnergy},       {"energy_centred", Criterion::kEnergyCentred},
-                                                                {"random", Criterion::kRandom},       {"difference", Criterion::kDifference},
-                                                                {"absence", Criterion::kAbsence}};
-  std::vector<std::string> names;
-  for (const auto& [text, criterion] : known) {
-    if (text == name) return criterion;
-    names.push_back(text);
-  }
-  throw std::invalid_argument("unknown criterion '" + name + "'; did you mean '" + nearest(name, names) + "'?");
+  const auto found = std::find(kNames.begin(), kNames.end(), name);
+  if (found != kNames.end()) return static_cast<Criterion>(found - kNames.begin());
+  throw std::invalid_argument("unknown criterion '" + name + "'; did you mean '" + nearest(name, kNames) + "'?");
 }
+
+std::string to_string(Criterion criterion) { return kNames[static_cast<size_t>(criterion)]; }
 
 namespace {
 

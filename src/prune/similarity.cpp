@@ -74,7 +74,7 @@ std::vector<at::Tensor> activation_grams(const model::Model& model, const std::v
   return grams;
 }
 
-const std::vector<std::string> kNames = {"weights", "activations", "residual"};  // in the order of the enum
+const std::vector<std::string> kNames = {"none", "weights", "activations", "residual"};  // in the order of the enum
 
 }  // namespace
 
@@ -90,11 +90,11 @@ std::string to_string(Similarity similarity) { return kNames[static_cast<size_t>
 std::vector<at::Tensor> similarity_weights(const model::Model& model, const std::vector<Unit>& units, Similarity similarity, const data::ImageBatch& images,
                                            int64_t batch_size) {
   std::vector<at::Tensor> grams;
-  if (similarity != Similarity::kWeights) grams = activation_grams(model, units, images, batch_size);
+  if (similarity == Similarity::kActivations || similarity == Similarity::kResidual) grams = activation_grams(model, units, images, batch_size);
   std::vector<at::Tensor> out;
   for (size_t u = 0; u < units.size(); ++u) {
     const Unit& unit = units[u];
-    if (unit.group == ChannelGroup::kMlp || unit.width == 1) {
+    if (similarity == Similarity::kNone || unit.group == ChannelGroup::kMlp || unit.width == 1) {
       out.push_back(at::ones({unit.heads, unit.width}, at::kDouble));
       continue;
     }

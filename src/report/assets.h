@@ -21,5 +21,6 @@ std::string_view flow_js();
 std::string_view merge_js();
 std::string_view bench_js();
 std::string_view plan_js();
+std::string_view front_js();
 
 }  // namespace vitrim::report::assets

@@ -3,13 +3,24 @@
 #include "report/sections.h"
 
 namespace vitrim::report {
-namespace {
 
 double total_seconds(const CompressResult& result) {
   double total = 0;
   for (const auto& phase : result.seconds) total += phase.second;
   return total;
 }
+
+size_t pruned_blocks(const CompressResult& result) {
+  size_t pruned = 0;
+  for (size_t i = 0; i < result.dense_spec.blocks.size() && i < result.compressed_spec.blocks.size(); ++i) {
+    const BlockSpec &before = result.dense_spec.blocks[i], &after = result.compressed_spec.blocks[i];
+    const bool attention = after.attention != AttentionKind::kNone && (after.qk_dim < before.qk_dim || after.v_dim < before.v_dim);
+    pruned += attention || after.mlp_dim < before.mlp_dim;
+  }
+  return pruned;
+}
+
+namespace {
 
 std::string count(size_t n, const char* one, const char* many) {
   return std::to_string(n) + " " + (n == 1 ? one : many);
@@ -19,17 +30,6 @@ int attention_layers(const ModelSpec& spec) {
   int layers = 0;
   for (const BlockSpec& block : spec.blocks) layers += block.attention != AttentionKind::kNone;
   return layers;
-}
-
-// Blocks that are narrower than they were, and not for having lost their attention.
-size_t pruned_blocks(const CompressResult& result) {
-  size_t pruned = 0;
-  for (size_t i = 0; i < result.dense_spec.blocks.size() && i < result.compressed_spec.blocks.size(); ++i) {
-    const BlockSpec &before = result.dense_spec.blocks[i], &after = result.compressed_spec.blocks[i];
-    const bool attention = after.attention != AttentionKind::kNone && (after.qk_dim < before.qk_dim || after.v_dim < before.v_dim);
-    pruned += attention || after.mlp_dim < before.mlp_dim;
-  }
-  return pruned;
 }
 
 std::string sentence(const CompressResult& result) {
@@ -195,34 +195,6 @@ std::string head_html(const Inputs& inputs) {
     out += "<p class=\"lede\">" + std::to_string(inputs.evals.size()) + " models compared.</p>";
   }
   return out;
-}
-
-void comparison_section(Page& page, const Inputs& inputs) {
-  if (inputs.compresses.size() < 2) return;
-  page.section("comparison", "The compressions side by side", "Comparison");
-  const auto& first = inputs.compresses.front().value.compressed;
-  const std::string metric = first && first->segmentation ? "mIoU" : "top-1";
-  Table table("Key figures of each compression",
-              {"Compression", "Removed layers", "Chosen by", num("Parameters"), num("MACs"),
-               num("Change in MACs"), num(metric), num("Change in " + metric), num("95 % interval"),
-               num("McNemar"), num("Held-out KL"), num("Same prediction"), num("Time")});
-  for (const auto& item : inputs.compresses) {
-    const CompressResult& result = item.value;
-    const bool held_out = result.held_out_kl != 0 || result.held_out_agreement != 0;
-    table.row(
-        {item.label, layer_names(result.removed), result.reason,
-         num(compact(static_cast<double>(result.compressed_params))),
-         num(compact(static_cast<double>(result.compressed_macs))),
-         num(change(static_cast<double>(result.dense_macs), static_cast<double>(result.compressed_macs))),
-         num(result.compressed ? percent(result.compressed->headline()) : "\u2013"),
-         num(result.paired ? signed_fixed(100 * result.paired->difference, 1) : "\u2013"),
-         num(result.paired ? interval(result.paired->ci95) : "\u2013"),
-         num(result.paired ? p_value(result.paired->mcnemar_p) : "\u2013"),
-         num(held_out ? significant(result.held_out_kl) : "\u2013"),
-         num(held_out ? percent(result.held_out_agreement) : "\u2013"),
-         num(duration(total_seconds(result)))});
-  }
-  page.raw(table.html());
 }
 
 }  // namespace vitrim::report

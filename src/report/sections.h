@@ -36,6 +36,10 @@ void spectrum_section(Page& page, const Inputs& inputs);
 void time_section(Page& page, const Inputs& inputs);
 void manifest_section(Page& page, const Inputs& inputs);
 
+/// All phases of a compression together.
+double total_seconds(const CompressResult& result);
+/// Blocks that are narrower than they were, and not for having lost their attention.
+size_t pruned_blocks(const CompressResult& result);
 /// "te" and "absorbed" for people.
 std::string criterion_name(const std::string& criterion);
 /// The criterion that `scores` did not use.

@@ -61,7 +61,7 @@ class Run {
       resumed_ = true;
       log_info("resuming after epoch " + std::to_string(state_.epoch) + ", batch " + std::to_string(state_.batch));
     } else {
-      refuse_to_overwrite();
+      if (is_main() && !options.state_path.empty()) refuse_to_overwrite(options.state_path);
       state_.recipe = to_toml(options.recipe);
       state_.identity = options.identity;
       state_.dilute = options.dilute;
@@ -210,15 +210,6 @@ class Run {
                 "; use a lower learning rate, clip_norm or --precision f32");
   }
 
-  // A forgotten --resume must not cost the hours that a state holds.
-  void refuse_to_overwrite() const {
-    if (!is_main() || options_.resume || options_.state_path.empty() || !std::filesystem::exists(options_.state_path)) return;
-    const RunState old = load_run_position(options_.state_path);
-    if (old.finished) return;
-    throw Error(options_.state_path + ": an unfinished run lies here (after epoch " + std::to_string(old.epoch) + ", batch " + std::to_string(old.batch) +
-                "); pass --resume to go on with it, or remove the file to start anew");
-  }
-
   void average() {
     if (options_.recipe.ema_decay <= 0) return;
     const at::NoGradGuard no_grad;
@@ -342,6 +333,14 @@ Trained train(model::Model& model, const data::Dataset& dataset, const TrainOpti
     }
   }
   return Run(model, dataset, options).finish();
+}
+
+void refuse_to_overwrite(const std::string& state_path) {
+  if (!std::filesystem::exists(state_path)) return;
+  const RunState old = load_run_position(state_path);
+  if (old.finished) return;
+  throw Error(state_path + ": an unfinished run lies here (after epoch " + std::to_string(old.epoch) + ", batch " + std::to_string(old.batch) +
+              "); pass --resume to go on with it, or remove the file to start anew");
 }
 
 std::unique_ptr<model::Model> stored_model(const std::string& state_path) {

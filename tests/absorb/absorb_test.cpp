@@ -9,6 +9,7 @@
 #include "vitrim/analysis/distortion.h"
 #include "vitrim/core/error.h"
 #include "vitrim/select/search.h"
+#include "vitrim/surgery/cut_channels.h"
 #include "vitrim/surgery/remove_attention.h"
 
 namespace vitrim::absorb {
@@ -89,6 +90,24 @@ AbsorbOptions closed_form() {
   AbsorbOptions options = quick_options();
   options.epochs = 0;
   return options;
+}
+
+// Pruning folds gains into what keeps its full width: such a block is another one too, and what is measured is the model that comes out.
+TEST(Absorb, BlocksOfFullWidthWithOtherWeightsAreRefitted) {
+  const ModelSpec spec = test::small_spec();
+  const auto dense = test::lively_model(spec);
+  std::vector<model::ChannelGates> gates(spec.blocks.size());
+  gates[1].qk = at::full({2, 16}, 3.0);  // sharper attention, which no projection turns back
+  const surgery::SpecAndWeights parts = surgery::cut_channels({spec, dense->parameters()}, gates);
+  ASSERT_EQ(parts.spec, spec);
+  const auto student = model::make_model(parts.spec, parts.weights);
+  const at::Tensor projection = student->parameter("blocks.1.attn.proj.weight").clone();
+  const AbsorbReport report = absorb(*student, *dense, test::colour_images(80), quick_options());
+  EXPECT_GT(report.plain_kl, 1e-3);
+  EXPECT_GT(report.kl, 0);
+  EXPECT_LT(report.kl, report.plain_kl);
+  EXPECT_FALSE(at::equal(student->parameter("blocks.1.attn.proj.weight"), projection));
+  EXPECT_TRUE(at::equal(student->parameter("blocks.0.mlp.fc2.weight"), dense->parameter("blocks.0.mlp.fc2.weight"))) << "below, nothing changed";
 }
 
 TEST(AbsorbClosedForm, ChangesFc2Alone) {

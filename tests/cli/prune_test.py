@@ -13,7 +13,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import cases  # noqa: E402
 from program_case import PROGRAM, Case  # noqa: E402
 
-FEW = ("--few-shot", "--data", "synthetic:calib:48", "--indicator-epochs", "1", "--score-images", "8", "--block-epochs", "0")
+SCORED = ("--few-shot", "--data", "synthetic:calib:48", "--score-images", "8", "--block-epochs", "0")
+FEW = (*SCORED, "--indicator-epochs", "1")
 
 
 class Prune(Case):
@@ -64,13 +65,13 @@ class Prune(Case):
         self.assertEqual(self.read("a.safetensors"), self.read("b.safetensors"))
 
     def test_every_criterion_and_every_part(self):
-        for criterion in ("magnitude", "taylor", "energy", "energy_centred", "difference", "random"):
-            done = self.json_of("prune", "model.safetensors", *FEW, "--attention-macs", "60%", "--channels-by", criterion, "-o", "x.safetensors")
+        for criterion in ("magnitude", "taylor", "energy", "energy_centred", "difference", "absence", "random"):
+            done = self.json_of("prune", "model.safetensors", *SCORED, "--attention-macs", "60%", "--channels-by", criterion, "-o", "x.safetensors")
             self.assertGreater(done["held_out_kl"], 0, criterion)
             widths = {(b["qk_dim"], b["num_heads"]) for b in done["compressed_spec"]["blocks"]}
             self.assertLessEqual(len(widths), 2, "one share for all, up to rounding")
-        for part in ("similarity", "reweight", "initialisation"):
-            self.run_vitrim("prune", "model.safetensors", *FEW, "--attention-macs", "60%", "--without", part, "-o", "x.safetensors")
+        for part in (("--similarity", "weights"), ("--similarity", "activations"), ("--without", "reweight"), ("--without", "initialisation")):
+            self.run_vitrim("prune", "model.safetensors", *FEW, "--attention-macs", "60%", *part, "-o", "x.safetensors")
         before = self.files()
         done = self.json_of("prune", "model.safetensors", *FEW, "--attention-macs", "60%", "--without", "proportions", "--eval", "synthetic:test:20")
         self.assertEqual(done["compressed"]["images"], 20)
@@ -137,7 +138,14 @@ class Prune(Case):
         self.refuse(*model, "--target-macs", "80%", "--without", "reweighting", "-o", "x.safetensors", says="did you mean 'reweight'", expect=2)
         self.refuse(*model, "--target-macs", "80%", "--channels-by", "magnitud", "-o", "x.safetensors", says="did you mean 'magnitude'")
         self.refuse(*model, "--attention-macs", "80%", "--scope", "attention+mlp", "-o", "x.safetensors", says="--target-macs", expect=2)
-        self.refuse(*model, "--target-macs", "80%", "--channels-by", "energy", "--without", "reweight", "-o", "x.safetensors", says="apma", expect=2)
+        for flag in (("--without", "reweight"), ("--similarity", "weights"), ("--begin-with", "absence"), ("--temperature", "1")):
+            self.refuse(*model, "--target-macs", "80%", "--channels-by", "energy", *flag, "-o", "x.safetensors", says=(flag[0], "belongs to apma"), expect=2)
+        self.refuse("compress", "model.safetensors", "--calib", "synthetic:calib:32", "--remove", "1", "--channels-by", "energy", "-o", "x.safetensors",
+                    says="--channels-by belongs to pruning channels", expect=2)
+        self.refuse(*model, "--target-macs", "80%", "--mixup", "0.5", "-o", "x.safetensors", says="--mixup belongs to training", expect=2)
+        self.refuse(*model, "--target-macs", "80%", "--eval-resize", "none", "-o", "x.safetensors", says="--eval", expect=2)
+        self.refuse("prune", "model.safetensors", "--data", "synthetic:train:32", "--target-macs", "80%", "--recipe", "plain", "--dilution-epochs", "1", "-o", "x.safetensors",
+                    says="prune dilutes nothing", expect=2)
         self.refuse(*model, "--target-macs", "80%", "--teacher", "t.safetensors", "-o", "x.safetensors", says="--teacher belongs to training", expect=2)
         self.refuse("compress", "model.safetensors", "--calib", "synthetic:calib:32", "--remove", "1", "--attention-macs", "80%", "--without", "proportions", "-o",
                     "x.safetensors", says="compared", expect=2)

@@ -7,6 +7,7 @@
 #include "model/small_models.h"
 #include "vitrim/core/artifact_json.h"
 #include "vitrim/core/layer_list.h"
+#include "vitrim/model/channels.h"
 #include "vitrim/pipeline/analyze.h"
 #include "vitrim/pipeline/compress.h"
 #include "vitrim/select/prefix_tree.h"
@@ -204,6 +205,53 @@ TEST(Compress, NamedLayersWithoutAbsorptionAreThePlainCut) {
       dense->forward(input, {model::kKeep, model::kDrop, model::kKeep, model::kDrop}).logits;
   EXPECT_LT(test::relative_difference(out.model->forward(input).logits, masked),
             test::float_tolerance(768, test::operations(dense->spec()), 8));
+}
+
+TEST(CheckCompress, RefusesWhatNoLayersLeave) {
+  ModelSpec spec = test::small_spec();
+  spec.blocks[0].qk_dim = spec.blocks[0].v_dim = 8;  // the cheapest attention
+  CompressOptions options;
+  options.analyze.count = 1;
+  options.prune.attention_only = true;
+  options.prune.round = 1;
+  const auto check = [&](const std::string& target) {
+    options.prune.target = target;
+    check_compress(spec, options);
+  };
+  int64_t whole = 0;
+  for (int i = 0; i < 4; ++i) whole += model::attention_macs(spec, i);
+  const int64_t cheap = model::attention_macs(spec, 0), dear = model::attention_macs(spec, 1);
+  ASSERT_LT(cheap, dear);
+  check(std::to_string(whole - cheap));
+  check("50%");
+  EXPECT_THROW(check(std::to_string(whole - cheap + 1)), std::invalid_argument);
+  EXPECT_THROW(check("1%"), std::invalid_argument);
+  options.layers = {1};
+  EXPECT_THROW(check(std::to_string(whole - cheap)), std::invalid_argument);
+  check(std::to_string(whole - dear));
+  options.prune.target.clear();
+  check_compress(spec, options);
+}
+
+TEST(PruneChannels, JudgesWithAllTokensAndKeepsTheSchedule) {
+  const auto plain = small_model();
+  const auto merging = plain->clone();
+  merging->set_merging({2, 2, 2, 2});
+  PruneOptions options;
+  options.target = "60%";
+  options.attention_only = true;
+  options.round = 1;
+  options.score_images = 8;
+  options.criterion = "taylor";
+  const data::ImageBatch images = calibration(16);
+  const auto pruned = prune_channels(*merging, images, options);
+  EXPECT_EQ(pruned->spec().blocks[1].merge, 2);
+  EXPECT_LT(pruned->spec().blocks[1].qk_dim, 16);
+  // Of the same number of channels the same ones: the scores come from the model with all its tokens.
+  options.width = pruned->spec().blocks[1].qk_dim;
+  options.target.clear();
+  const auto from_merging = prune_channels(*merging, images, options), from_plain = prune_channels(*plain, images, options);
+  for (const auto& [name, tensor] : from_plain->parameters().entries()) EXPECT_TRUE(at::equal(from_merging->parameter(name), tensor)) << name;
 }
 
 TEST(Compress, ControlsAreTreatedAlike) {

@@ -64,7 +64,6 @@ TEST(Indicators, DeadChannelsGo) {
   weights.set("blocks.2.attn.qkv.bias", bias);
   const auto model = model::make_model(spec, weights);
   IndicatorOptions options = quick();
-  options.similarity = false;  // random tiny rows are as unlike as others
   const Indicators learned = learn_indicators(*model, budget_of(spec, "60%", 2), test::colour_images(64), options);
   for (size_t u : {4u, 5u}) {
     const at::Tensor kept = (learned.gates[u] != 0).to(at::kFloat);
@@ -89,9 +88,14 @@ TEST(Indicators, SameSeedSameResultAndEveryPartCounts) {
     return equal;
   };
   EXPECT_TRUE(same(first, again));
-  for (bool IndicatorOptions::* part : {&IndicatorOptions::similarity, &IndicatorOptions::equal_proportions, &IndicatorOptions::reweight, &IndicatorOptions::initialise}) {
+  for (bool IndicatorOptions::* part : {&IndicatorOptions::equal_proportions, &IndicatorOptions::reweight, &IndicatorOptions::initialise}) {
     IndicatorOptions options = quick();
     options.*part = false;
+    EXPECT_FALSE(same(first, learn_indicators(*model, budget, images, options)));
+  }
+  for (Similarity similarity : {Similarity::kWeights, Similarity::kActivations, Similarity::kResidual}) {
+    IndicatorOptions options = quick();
+    options.similarity = similarity;
     EXPECT_FALSE(same(first, learn_indicators(*model, budget, images, options)));
   }
   IndicatorOptions plain = quick();

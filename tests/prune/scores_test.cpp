@@ -117,6 +117,7 @@ TEST(SimilarityWeights, RedundantChannelsWeighLess) {
   const auto model = model::make_model(spec, weights);
   const at::Tensor s = similarity_weights(*model, unit_of(spec, ChannelGroup::kV), Similarity::kWeights, {})[0];
   EXPECT_NEAR(s.mean().item<double>(), 1, 1e-9);
+  EXPECT_TRUE(at::equal(similarity_weights(*model, unit_of(spec, ChannelGroup::kV), Similarity::kNone, {})[0], at::ones_like(s)));
   EXPECT_LT(s[0][3].item<double>(), 1);
   EXPECT_LT(s[0][7].item<double>(), 1);
   // By hand for one channel: 1 - mean |cos| to the 15 others, over the head's mean.

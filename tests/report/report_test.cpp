@@ -135,6 +135,9 @@ TEST(Report, SeveralOfOneKindAreCompared) {
   EXPECT_TRUE(contains(page, "2 compressions compared."));
   EXPECT_TRUE(contains(page, "id=\"comparison\""));
   EXPECT_TRUE(contains(page, "compressed (one.json)"));
+  EXPECT_EQ(count(page, "data-chart=\"front\""), 1u);
+  EXPECT_EQ(count(page, "\"method\":\"attention removed\""), 2u);
+  EXPECT_EQ(count(page, "\"method\":\"dense\""), 1u);
   EXPECT_TRUE(contains(page, "compressed (two.json)"));
   EXPECT_EQ(count(page, "\"role\":\"dense\""), 1u) << "the dense model that both share stands once";
   EXPECT_EQ(count(page, "data-chart=\"entropy\""), 1u) << "equal scores are shown once";

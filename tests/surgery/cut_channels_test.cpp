@@ -4,12 +4,16 @@
 
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "core/expect_throw.h"
 #include "model/small_models.h"
 #include "surgery/draw_gate.h"
 #include "vitrim/core/random.h"
 #include "vitrim/model/channels.h"
 #include "vitrim/model/parameter_names.h"
+#include "vitrim/prune/budget.h"
 
 namespace vitrim::surgery {
 namespace {
@@ -19,17 +23,36 @@ using model::ChannelGroup;
 using test::draw_gate;
 using test::relative_difference;
 
+// Widths at which the model meets a target drawn between its floor and 95 % of its multiply-adds, layers alike in nothing; channels and their factors drawn too.
 std::vector<ChannelGates> draw_gates(const ModelSpec& spec, uint64_t seed) {
   Random random(seed, /*stream=*/1);
-  std::vector<ChannelGates> out(spec.blocks.size());
-  auto width = [&](int64_t all) { return 1 + static_cast<int64_t>(random.uniform() * static_cast<double>(all)); };
-  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
-    const BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
-    ChannelGates& gates = out[static_cast<size_t>(i)];
-    if (model::can_prune(spec, i, ChannelGroup::kQk)) gates.qk = draw_gate(block.num_heads, block.qk_dim, width(block.qk_dim), random);
-    if (model::can_prune(spec, i, ChannelGroup::kV)) gates.v = draw_gate(block.num_heads, block.v_dim, width(block.v_dim), random);
-    gates.mlp = draw_gate(1, block.mlp_dim, width(block.mlp_dim), random).flatten();
+  const std::vector<prune::Unit> units = prune::units_of(spec, prune::Scope::kAttentionAndMlp);
+  const prune::Target whole = prune::parse_target("100%", /*attention_only=*/false, spec);
+  const auto floor = static_cast<double>(prune::Budget(spec, units, whole, 1).floor());
+  const double target = floor + random.uniform() * (0.95 * static_cast<double>(whole.macs) - floor);
+  const prune::Budget budget(spec, units, {std::llround(target), false}, 1);
+  std::vector<double> liking;
+  for (size_t u = 0; u < units.size(); ++u) liking.push_back(4 * random.uniform() - 2);
+  const std::vector<int64_t> widths = budget.fit(
+      [&](double shift) {
+        std::vector<double> shares;
+        for (double l : liking) shares.push_back(1 / (1 + std::exp(-l - shift)));
+        return shares;
+      },
+      50);
+  std::vector<at::Tensor> factors;
+  for (size_t u = 0; u < units.size(); ++u) factors.push_back(draw_gate(units[u].heads, units[u].width, widths[u], random));
+  return prune::as_gates(spec, units, factors);
+}
+
+// FLatten-CSwin's linear stages have no stripes: all heads see the whole map.
+std::vector<test::Variant> all_variants() {
+  std::vector<test::Variant> out = test::all_variants();
+  test::Variant whole{"cswin_whole_map", test::variant("cswin")};
+  for (BlockSpec& block : whole.spec.blocks) {
+    if (block.attention == AttentionKind::kCrossFocusedLinear) block.window = 0;
   }
+  out.push_back(whole);
   return out;
 }
 
@@ -43,7 +66,7 @@ class EveryVariantCut : public testing::TestWithParam<test::Variant> {
  protected:
   SpecAndWeights dense() const { return {GetParam().spec, test::lively_weights(GetParam().spec, 5)}; }
 };
-INSTANTIATE_TEST_SUITE_P(Surgery, EveryVariantCut, testing::ValuesIn(test::all_variants()), [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Surgery, EveryVariantCut, testing::ValuesIn(all_variants()), [](const auto& info) { return info.param.name; });
 
 // Gradients of what no gate touches are the same; those of cut parameters are the masked ones' rows, so the patch embedding's, which collects all
 // of the network's, stands for them.
@@ -59,12 +82,15 @@ TEST_P(EveryVariantCut, CutIsGated) {
     EXPECT_LT(parts.spec.blocks[1].mlp_dim, whole.spec.blocks[1].mlp_dim + 1);
     // Sums of at most 192 products; third powers and norms of few channels enlarge more than softmax does.
     const double tolerance = test::float_tolerance(192, 2 * test::operations(whole.spec), 16);
-    std::vector<at::Tensor> gradients[2];
-    at::Tensor logits[2];
+    // Norms of two or three focused channels can come near 0, and slopes there are steep: what the last bits of the images change in the gated model's gradients, the
+    // last bits of other sums may change in the cut one's.
+    const at::Tensor nudged = images * (1 + 0x1p-23 * at::randn(images.sizes(), at::detail::createCPUGenerator(7)));
+    std::vector<at::Tensor> gradients[3];
+    at::Tensor logits[3];
     int which = 0;
-    for (model::Model* model : {gated.get(), cut.get()}) {
+    for (model::Model* model : {gated.get(), cut.get(), gated.get()}) {
       model->set_requires_grad(true);
-      logits[which] = model->forward(images).logits;
+      logits[which] = model->forward(which == 2 ? nudged : images).logits;
       const at::Tensor r = at::randn(logits[which].sizes(), at::detail::createCPUGenerator(11));
       std::vector<at::Tensor> same;
       for (const model::ParameterInfo& info : model::parameter_layout(model->spec())) {
@@ -75,7 +101,10 @@ TEST_P(EveryVariantCut, CutIsGated) {
     }
     EXPECT_LT(relative_difference(logits[1], logits[0]), tolerance) << seed;
     ASSERT_EQ(gradients[0].size(), gradients[1].size());
-    for (size_t g = 0; g < gradients[0].size(); ++g) EXPECT_LT(relative_difference(gradients[1][g], gradients[0][g]), 4 * tolerance) << seed << " " << g;
+    for (size_t g = 0; g < gradients[0].size(); ++g) {
+      const double steepness = relative_difference(gradients[2][g], gradients[0][g]);
+      EXPECT_LT(relative_difference(gradients[1][g], gradients[0][g]), 4 * tolerance + 8 * std::min(steepness, 0.02)) << seed << " " << g;
+    }
     ASSERT_GT(relative_difference(make(whole)->forward(images).logits, logits[0]), 0.02) << "the gates did not matter";
   }
 }

@@ -32,6 +32,10 @@ struct Compressed {
   CompressResult result;  ///< manifest, model and output names are left to the caller
 };
 
+/// Refuses what pruning can't do behind the removal, before any work: std::invalid_argument where no layers that `options` may remove leave a model that meets the
+/// target. Layers that only the analysis will choose can still turn out to leave another one.
+void check_compress(const ModelSpec& spec, const CompressOptions& options);
+
 /// Removes attention layers and lets the MLPs take their work over, on unlabelled calibration images. With `evaluation` both models (and the
 /// controls) are evaluated on it, paired. The dense model is not changed.
 Compressed compress(const model::Model& dense, const data::ImageBatch& calibration, const data::Dataset* evaluation,

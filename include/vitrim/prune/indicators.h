@@ -12,8 +12,7 @@
 namespace vitrim::prune {
 
 struct IndicatorOptions {
-  bool similarity = true;        ///< 1. u = m + ln s
-  Similarity similarity_of = Similarity::kWeights;
+  Similarity similarity = Similarity::kNone;  ///< 1. u = m + ln s
   bool equal_proportions = true; ///< 2. every head keeps its own best; without it the unit's best are kept, which can be masked but not cut
   bool reweight = true;          ///< 3. a learned gain per kept channel
   bool initialise = true;        ///< 4. m begins as scores of `begin_with`, standardised per unit (energies and slopes: their logarithms); else at 0

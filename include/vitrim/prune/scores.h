@@ -20,6 +20,7 @@ enum class Criterion {
 };
 /// "magnitude", "taylor", "energy", "energy_centred", "random", "difference", "absence"; throws std::invalid_argument.
 Criterion parse_criterion(const std::string& name);
+std::string to_string(Criterion criterion);
 
 struct ScoreOptions {
   int64_t batch_size = 16;

@@ -53,6 +53,8 @@ struct Trained {
 /// A run that was killed and resumed gives the same weights, bit for bit on the same number of threads, as one that was not.
 Trained train(model::Model& model, const data::Dataset& dataset, const TrainOptions& options);
 
+/// Error where an unfinished run lies at `state_path`: a forgotten resume must not cost the hours that a state holds. Nothing where there is no file.
+void refuse_to_overwrite(const std::string& state_path);
 /// The layers that the run of a training state dilutes; nothing where there is no such file. Throws FormatError where it is no state.
 std::optional<std::vector<int>> diluted_layers(const std::string& state_path);
 /// The model of an unfinished run, as far as it was trained; null where there is no state, or one of a version that did not keep it. Throws FormatError.
