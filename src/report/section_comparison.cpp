@@ -23,9 +23,9 @@ std::string method_of(const CompressResult& result) {
 void front_figure(Page& page, const Inputs& inputs) {
   nlohmann::json rows = nlohmann::json::array();
   Table table("Accuracy and multiply-adds of each compression", {"Model", "Method", num("MACs"), num("Of dense"), num("Accuracy"), num("95 % interval")});
-  const auto add = [&](const std::string& name, const std::string& method, int64_t macs, int64_t dense, const EvalResult& eval) {
-    rows.push_back({{"name", name}, {"method", method}, {"macs", macs}, {"value", eval.headline()}, {"low", eval.headline_ci95().first}, {"high", eval.headline_ci95().second}});
-    table.row({name, method, num(compact(static_cast<double>(macs))), num(percent(static_cast<double>(macs) / static_cast<double>(dense))), num(percent(eval.headline())),
+  const auto add = [&](const CompressResult& result, const std::string& name, const std::string& method, int64_t macs, const EvalResult& eval) {
+    rows.push_back({{"name", name}, {"model", result.model}, {"method", method}, {"macs", macs}, {"value", eval.headline()}, {"low", eval.headline_ci95().first}, {"high", eval.headline_ci95().second}});
+    table.row({name, method, num(compact(static_cast<double>(macs))), num(percent(static_cast<double>(macs) / static_cast<double>(result.dense_macs))), num(percent(eval.headline())),
                num(interval(eval.headline_ci95(), false))});
   };
   std::vector<std::string> dense_seen;
@@ -34,14 +34,14 @@ void front_figure(Page& page, const Inputs& inputs) {
     if (!result.dense || !result.compressed) continue;
     if (std::find(dense_seen.begin(), dense_seen.end(), result.model) == dense_seen.end()) {
       dense_seen.push_back(result.model);
-      add(dense_seen.size() == 1 ? "dense" : result.model, "dense", result.dense_macs, result.dense_macs, *result.dense);
+      add(result, dense_seen.size() == 1 ? "dense" : result.model, "dense", result.dense_macs, *result.dense);
     }
-    add(item.label, method_of(result), result.compressed_macs, result.dense_macs, *result.compressed);
+    add(result, item.label, method_of(result), result.compressed_macs, *result.compressed);
   }
   if (rows.size() < 2 + dense_seen.size()) return;
   page.figure({"front",
                "Accuracy against multiply-adds",
-               "Every dot is one of the models, its bar the 95 % interval of its accuracy; a line follows each method from its dearest model to its cheapest. "
+               "Every dot is one of the models, its bar the 95 % interval of its accuracy; a line follows each method on one model from its dearest result to its cheapest. "
                "Nearer the top left is better.",
                {{"rows", rows}},
                table.html()});
