@@ -61,9 +61,13 @@ void PruneFlags::refuse_idle(const CLI::App& command) const {
     for (const std::string& flag : *flags) {
       if (command.count(flag) == 0) continue;
       if (!target) throw UsageError(flag + " belongs to pruning channels, which needs --target-macs or --attention-macs");
-      if (flags == &of_apma && values.criterion != "apma") throw UsageError(flag + " belongs to apma; --channels-by " + values.criterion + " has no such part");
+      if (flags == &of_apma && values.criterion != "apma") {
+        prune::parse_criterion(values.criterion);  // a wrong name is the greater mistake
+        throw UsageError(flag + " belongs to apma; --channels-by " + values.criterion + " has no such part");
+      }
     }
   }
+  if (command.count("--begin-with") > 0 && without.find("initialisation") != std::string::npos) throw UsageError("--begin-with says nothing --without initialisation");
 }
 
 pipeline::PruneOptions PruneFlags::options(const CommonFlags& common) const {

@@ -22,11 +22,12 @@ namespace {
 
 bool gated(const model::ChannelGates& gates) { return gates.qk.defined() || gates.v.defined() || gates.mlp.defined(); }
 
-// Whether a parameter whose name begins so is another than the teacher's: pruning folds its gains into what keeps its full width, too.
-bool parameters_differ(const model::Model& student, const model::Model& teacher, const std::string& prefix) {
-  const auto& entries = student.parameters().entries();
-  return std::any_of(entries.begin(), entries.end(), [&](const auto& entry) {
-    return entry.first.starts_with(prefix) && !(teacher.has_parameter(entry.first) && at::equal(entry.second, teacher.parameter(entry.first)));
+// Whether a parameter of the block, or of its attention alone, is another than the teacher's: pruning folds its gains into what keeps its full width, too.
+bool parameters_differ(const model::Model& student, const model::Model& teacher, int index, bool attention_alone) {
+  const std::vector<model::ParameterInfo> layout = model::parameter_layout(student.spec());
+  return std::any_of(layout.begin(), layout.end(), [&](const model::ParameterInfo& info) {
+    if (info.block != index || (attention_alone && info.part != model::Part::kAttention)) return false;
+    return !teacher.has_parameter(info.name) || !at::equal(student.parameter(info.name), teacher.parameter(info.name));
   });
 }
 
@@ -36,7 +37,7 @@ bool attention_pruned(const model::Model& student, const model::Model& teacher, 
   const BlockSpec& before = teacher.spec().blocks[static_cast<size_t>(index)];
   if (now.attention == AttentionKind::kNone) return false;
   return now.qk_dim != before.qk_dim || now.v_dim != before.v_dim || student.gates(index).qk.defined() || student.gates(index).v.defined() ||
-         parameters_differ(student, teacher, model::block_prefix(student.spec(), index) + "attn");
+         parameters_differ(student, teacher, index, /*attention_alone=*/true);
 }
 
 int first_changed_block(const model::Model& student_model, const model::Model& teacher_model) {
@@ -47,7 +48,7 @@ int first_changed_block(const model::Model& student_model, const model::Model& t
   }
   for (size_t i = 0; i < student.blocks.size(); ++i) {
     const int index = static_cast<int>(i);
-    if (student.blocks[i] != teacher.blocks[i] || gated(student_model.gates(index)) || parameters_differ(student_model, teacher_model, model::block_prefix(student, index))) return index;
+    if (student.blocks[i] != teacher.blocks[i] || gated(student_model.gates(index)) || parameters_differ(student_model, teacher_model, index, /*attention_alone=*/false)) return index;
   }
   return static_cast<int>(student.blocks.size());
 }

@@ -46,6 +46,7 @@ Student make_student(const model::Model& dense, const std::vector<int>& layers,
   // Channels are judged in a model whose MLPs have taken over what the removed layers did.
   if (!prunes || !layers.empty()) absorb();
   if (prunes) {
+    if (watch && dense.spec().qk_norm) log_info("q and k keep their channels: all heads share the weights of their norm");
     student.model = prune_channels(*student.model, calibration, options.prune);
     if (watch) watch->lap("choose channels");
     absorb();

@@ -79,7 +79,6 @@ void check_prune(const ModelSpec& spec, const PruneOptions& options) {
 std::unique_ptr<model::Model> prune_channels(const model::Model& dense, const data::ImageBatch& images,
                                              const PruneOptions& options) {
   const prune::Budget budget = make_budget(dense.spec(), options);
-  if (dense.spec().qk_norm) log_info("q and k keep their channels: all heads share the weights of their norm");
   const std::vector<at::Tensor> factors = choose(*with_all_tokens(dense), budget, images, options);
   // Rounding is a step function: an ulp between two machines could make two models.
   for (const at::Tensor& factor : factors) distributed::or_alone(options.group).broadcast(factor);
@@ -123,7 +122,8 @@ std::string describe(const PruneOptions& options) {
   if (options.scope == prune::Scope::kAttentionAndMlp) text += ", attention and MLP";
   text += ", multiples of " + std::to_string(options.round);
   if (options.criterion == "apma") text += describe(options.indicators);
-  if (options.score_images != PruneOptions().score_images) text += ", scored on " + std::to_string(options.score_images) + " images";
+  const bool looks = options.criterion != "magnitude" && options.criterion != "random";
+  if (looks && options.score_images != PruneOptions().score_images) text += ", scored on " + std::to_string(options.score_images) + " images";
   return text + (options.masked() ? ", masked and not cut" : "");
 }
 

@@ -7,6 +7,11 @@
 namespace vitrim::report {
 namespace {
 
+// What was compressed and judged: models of one name and images are drawn as one.
+std::string base_of(const CompressResult& result) {
+  return result.model + ", " + std::to_string(result.dense_params) + ", " + std::to_string(result.dense_macs) + ", " + result.dense->data;
+}
+
 // Which of the methods a compression used, in the words of the figure.
 std::string method_of(const CompressResult& result) {
   std::string text;
@@ -16,7 +21,7 @@ std::string method_of(const CompressResult& result) {
   add(!result.removed.empty(), "attention removed");
   add(pruned_blocks(result) > 0, "channels pruned");
   add(result.compressed_spec.merges() && !result.dense_spec.merges(), "tokens merged");
-  return text.empty() ? "other" : text;
+  return text.empty() ? "masked or refitted only" : text;
 }
 
 // Accuracy against multiply-adds; nothing where fewer than two of the results were evaluated.
@@ -24,7 +29,7 @@ void front_figure(Page& page, const Inputs& inputs) {
   nlohmann::json rows = nlohmann::json::array();
   Table table("Accuracy and multiply-adds of each compression", {"Model", "Method", num("MACs"), num("Of dense"), num("Accuracy"), num("95 % interval")});
   const auto add = [&](const CompressResult& result, const std::string& name, const std::string& method, int64_t macs, const EvalResult& eval) {
-    rows.push_back({{"name", name}, {"model", result.model}, {"method", method}, {"macs", macs}, {"value", eval.headline()}, {"low", eval.headline_ci95().first}, {"high", eval.headline_ci95().second}});
+    rows.push_back({{"name", name}, {"series", base_of(result) + ", " + method + ", " + result.reason.substr(0, result.reason.find(','))}, {"method", method}, {"macs", macs}, {"value", eval.headline()}, {"low", eval.headline_ci95().first}, {"high", eval.headline_ci95().second}});
     table.row({name, method, num(compact(static_cast<double>(macs))), num(percent(static_cast<double>(macs) / static_cast<double>(result.dense_macs))), num(percent(eval.headline())),
                num(interval(eval.headline_ci95(), false))});
   };
@@ -32,8 +37,8 @@ void front_figure(Page& page, const Inputs& inputs) {
   for (const auto& item : inputs.compresses) {
     const CompressResult& result = item.value;
     if (!result.dense || !result.compressed) continue;
-    if (std::find(dense_seen.begin(), dense_seen.end(), result.model) == dense_seen.end()) {
-      dense_seen.push_back(result.model);
+    if (std::find(dense_seen.begin(), dense_seen.end(), base_of(result)) == dense_seen.end()) {
+      dense_seen.push_back(base_of(result));
       add(result, dense_seen.size() == 1 ? "dense" : result.model, "dense", result.dense_macs, *result.dense);
     }
     add(result, item.label, method_of(result), result.compressed_macs, *result.compressed);
@@ -41,7 +46,7 @@ void front_figure(Page& page, const Inputs& inputs) {
   if (rows.size() < 2 + dense_seen.size()) return;
   page.figure({"front",
                "Accuracy against multiply-adds",
-               "Every dot is one of the models, its bar the 95 % interval of its accuracy; a line follows each method on one model from its dearest result to its cheapest. "
+               "Every dot is one of the models, its bar the 95 % interval of its accuracy; a line follows each way of choosing on one model from its dearest result to its cheapest. "
                "Nearer the top left is better.",
                {{"rows", rows}},
                table.html()});

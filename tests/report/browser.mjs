@@ -190,9 +190,10 @@ try {
       await open(sessionId, page, view);
       if (view.width < 600 && !view.dark) {  // without JavaScript the tables are the page
         await send("Emulation.setScriptExecutionDisabled", {value: true}, sessionId);
+        await send("Runtime.evaluate", {expression: "window.isOld = true"}, sessionId);
         await send("Page.reload", {}, sessionId);
         // Until the page is there again there is nothing to look at.
-        const look = () => send("Runtime.evaluate", {returnByValue: true, expression: `document.readyState === "complete" && document.querySelector("footer") && ({closed: document.querySelectorAll("details:not([open])").length, rows: document.querySelectorAll("details[open] tbody tr").length,
+        const look = () => send("Runtime.evaluate", {returnByValue: true, expression: `!window.isOld && document.readyState === "complete" && document.querySelector("footer") && ({closed: document.querySelectorAll("details:not([open])").length, rows: document.querySelectorAll("details[open] tbody tr").length,
           buttons: [...document.querySelectorAll("button")].filter((b) => b.offsetParent).length, overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth})`}, sessionId).catch(() => ({}));
         await sleep(400);
         let {result} = await look();
@@ -200,7 +201,7 @@ try {
           await sleep(100);
           ({result} = await look());
         }
-        const {closed, rows, buttons, overflow} = result.value;
+        const {closed, rows, buttons, overflow} = result?.value || {};
         if (closed || !rows || buttons || overflow > 0) failures.push(`${page} without scripts: ${closed} closed tables, ${rows} rows, ${buttons} dead buttons, ${overflow} px overflow`);
         if (shots && page === "full.html") writeFileSync(join(shots, "plain.png"), Buffer.from((await send("Page.captureScreenshot", {captureBeyondViewport: true}, sessionId)).data, "base64"));
       }

@@ -9,7 +9,7 @@ vitrim.chart("front", (data) => {
     height: 360, marginBottom: 40, x: {nice: true}, y: {nice: true},
     marks: [
       grid(), axisX(width, {label: "multiply-adds, G", tickFormat: (v) => number(v / 1e9)}), axisY({label: "accuracy, %", tickFormat: (v) => number(100 * v)}),
-      Plot.line(byCost, {x: "macs", y: "value", z: (d) => d.method + "\n" + d.model, stroke: (d) => color(d.method), strokeWidth: 1.5, strokeOpacity: 0.6}),
+      Plot.line(byCost, {x: "macs", y: "value", z: "series", stroke: (d) => color(d.method), strokeWidth: 1.5, strokeOpacity: 0.6}),
       Plot.ruleX(data.rows, {x: "macs", y1: "low", y2: "high", stroke: (d) => color(d.method), strokeWidth: 1.2, strokeOpacity: 0.6}),
       Plot.dot(data.rows, {x: "macs", y: "value", r: 5, fill: (d) => color(d.method), stroke: "var(--surface)", strokeWidth: 1}),
       tip(data.rows, {x: "macs", y: "value", title: text}),
