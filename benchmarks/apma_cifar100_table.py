@@ -4,24 +4,15 @@
 usage: benchmarks/apma_cifar100_table.py [RESULTS_DIR]; Markdown on standard output. Rows that are not there yet are left out.
 """
 
-import json
 import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from paired import interval, mcnemar, paired  # noqa: E402
+from paired import interval, mcnemar, paired, read_row  # noqa: E402
 
 MODELS = [("vit", "ViT-Ti, 75 % of all MACs"), ("pvt", "FLatten-PVT, 60 % of the attention's MACs")]
 ROWS = [("start", "as it was trained"), ("dense", "dense, trained as long as the rows below"), ("apma", "APMA"), ("magnitude", "magnitude"),
         ("energy", "activation energy"), ("random", "random")]
-
-
-def read(folder, name):
-    path = os.path.join(folder, name + ".json")
-    if not os.path.exists(path):
-        return None
-    with open(path, encoding="utf-8") as file:
-        return json.load(file)
 
 
 def main():
@@ -29,9 +20,9 @@ def main():
     print("| model | channels by | epochs | top-1 (95 % interval) | against dense, trained as long | against APMA | McNemar p |")
     print("|---|---|---|---|---|---|---|")
     for model, title in MODELS:
-        dense, own = read(folder, model + "_dense"), read(folder, model + "_apma")
+        dense, own = read_row(folder, model + "_dense"), read_row(folder, model + "_apma")
         for name, row in ROWS:
-            r = read(folder, f"{model}_{name}")
+            r = read_row(folder, f"{model}_{name}")
             if r is None:
                 continue
             e = r["evaluation"]

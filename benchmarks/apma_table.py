@@ -12,7 +12,7 @@ import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from paired import interval, mcnemar, paired  # noqa: E402
+from paired import interval, mcnemar, paired, read_row  # noqa: E402
 
 ROWS = [("apma", "APMA"), ("apma_similarity_weights", "with similarity of weights"),
         ("apma_similarity_activations", "with similarity of activations"), ("apma_similarity_residual", "with similarity by residual"),
@@ -23,26 +23,18 @@ ROWS = [("apma", "APMA"), ("apma_similarity_weights", "with similarity of weight
         ("random", "random")]
 
 
-def row_of(folder, name, target, suffix=""):
-    path = os.path.join(folder, f"{name}_{target}{suffix}.json")
-    if not os.path.exists(path):
-        return None
-    with open(path, encoding="utf-8") as file:
-        return json.load(file)
-
-
 def main():
     folder = sys.argv[1] if len(sys.argv) > 1 else "benchmarks/results/apma_vit_tiny"
     targets = sorted({int(os.path.basename(p).removesuffix(".json").split("_")[-1]) for p in glob.glob(os.path.join(folder, "apma_*.json"))}, reverse=True)
     for target in targets:
-        own = row_of(folder, "apma", target)
+        own = read_row(folder, f"apma_{target}")
         print(f"\nAttention MACs {target} %:\n")
         print("| channels by | top-1 | against dense (95 % interval) | against APMA (95 % interval) | McNemar p | held-out KL |")
         print("|---|---|---|---|---|---|")
         for name, title in ROWS:
             suffixes = [f"_seed{s}" for s in range(10)] if name == "random" else [""]
             for suffix in suffixes:
-                r = row_of(folder, name, target, suffix)
+                r = read_row(folder, f"{name}_{target}{suffix}")
                 if r is None:
                     continue
                 bits = r["compressed"]["correct"]

@@ -4,12 +4,11 @@
 usage: benchmarks/cifar100_table.py [RESULTS_DIR]; Markdown on standard output. Rows that are not there yet are left out.
 """
 
-import json
 import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from paired import mcnemar, paired, read_rows  # noqa: E402
+from paired import mcnemar, paired, read_row, read_rows  # noqa: E402
 
 ROWS = [("dense", "dense, fine-tuned from ImageNet"), ("dense_longer", "dense, fine-tuned as long as the rows below"),
         ("nose_25", "NOSE 25 %, diluted"), ("nose_33", "NOSE 33 %, diluted"), ("random_25", "random 25 %, diluted"),
@@ -41,11 +40,8 @@ def main():
 
 def layers_gone(folder, name):
     """Rows that begin with an absorbed model: what absorption removed."""
-    path = os.path.join(folder, name + ".json")
-    if not os.path.exists(path):
-        return "none"
-    with open(path, encoding="utf-8") as file:
-        return ", ".join(map(str, json.load(file)["removed"]))
+    compressed = read_row(folder, name)
+    return ", ".join(map(str, compressed["removed"])) if compressed else "none"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,15 @@ import os
 import random
 
 
+def read_row(folder, name):
+    """The result in NAME.json; None where it is not there yet."""
+    path = os.path.join(folder, name + ".json")
+    if not os.path.exists(path):
+        return None
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
 def read_rows(folder):
     """{(row, seed): result} of the files ROW.seedSEED.json."""
     results = {}

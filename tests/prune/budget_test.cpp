@@ -8,6 +8,7 @@
 
 #include "core/expect_throw.h"
 #include "model/small_models.h"
+#include "prune/draw_widths.h"
 #include "vitrim/core/random.h"
 #include "vitrim/eval/cost.h"
 
@@ -126,15 +127,7 @@ TEST_P(EveryVariantBudget, TargetsAreMet) {
     const auto wanted = static_cast<int64_t>(static_cast<double>(floor) + random.uniform() * (0.95 * static_cast<double>(dense.macs) - static_cast<double>(floor)));
     if (wanted < floor) continue;
     const Budget budget(spec, units, {wanted, attention_only}, round);
-    std::vector<double> like;
-    for (size_t u = 0; u < units.size(); ++u) like.push_back(4 * random.uniform() - 2);
-    const std::vector<int64_t> widths = budget.fit(
-        [&](double shift) {
-          std::vector<double> shares;
-          for (double l : like) shares.push_back(1 / (1 + std::exp(-l - shift)));
-          return shares;
-        },
-        50);
+    const std::vector<int64_t> widths = test::draw_widths(budget, random);
     int64_t smallest_step = std::numeric_limits<int64_t>::max();
     for (size_t u = 0; u < units.size(); ++u) {
       EXPECT_TRUE(widths[u] % round == 0 || widths[u] == units[u].width) << widths[u];

@@ -9,6 +9,7 @@
 
 #include "core/expect_throw.h"
 #include "model/small_models.h"
+#include "prune/draw_widths.h"
 #include "surgery/draw_gate.h"
 #include "vitrim/core/random.h"
 #include "vitrim/model/channels.h"
@@ -31,15 +32,7 @@ std::vector<ChannelGates> draw_gates(const ModelSpec& spec, uint64_t seed) {
   const auto floor = static_cast<double>(prune::Budget(spec, units, whole, 1).floor());
   const double target = floor + random.uniform() * (0.95 * static_cast<double>(whole.macs) - floor);
   const prune::Budget budget(spec, units, {std::llround(target), false}, 1);
-  std::vector<double> liking;
-  for (size_t u = 0; u < units.size(); ++u) liking.push_back(4 * random.uniform() - 2);
-  const std::vector<int64_t> widths = budget.fit(
-      [&](double shift) {
-        std::vector<double> shares;
-        for (double l : liking) shares.push_back(1 / (1 + std::exp(-l - shift)));
-        return shares;
-      },
-      50);
+  const std::vector<int64_t> widths = test::draw_widths(budget, random);
   std::vector<at::Tensor> factors;
   for (size_t u = 0; u < units.size(); ++u) factors.push_back(draw_gate(units[u].heads, units[u].width, widths[u], random));
   return prune::as_gates(spec, units, factors);

@@ -1,0 +1,23 @@
+#pragma once
+#include <cmath>
+#include <vector>
+
+#include "vitrim/core/random.h"
+#include "vitrim/prune/budget.h"
+
+namespace vitrim::test {
+
+/// Widths that meet the budget, every unit's liking drawn.
+inline std::vector<int64_t> draw_widths(const prune::Budget& budget, Random& random) {
+  std::vector<double> liking;
+  for (size_t u = 0; u < budget.units().size(); ++u) liking.push_back(4 * random.uniform() - 2);
+  return budget.fit(
+      [&](double shift) {
+        std::vector<double> shares;
+        for (double l : liking) shares.push_back(1 / (1 + std::exp(-l - shift)));
+        return shares;
+      },
+      50);
+}
+
+}  // namespace vitrim::test
