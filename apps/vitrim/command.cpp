@@ -42,6 +42,7 @@ void add_commands(CLI::App& app, Context& context) {
   add_eval(app, context);
   add_inspect(app, context);
   add_report(app, context);
+  add_sweep(app, context);
   add_train(app, context);
   add_dilute(app, context);
   add_export(app, context);

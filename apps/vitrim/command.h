@@ -117,6 +117,7 @@ void add_merge(CLI::App& app, Context& context);
 void add_plan(CLI::App& app, Context& context);
 void add_prune(CLI::App& app, Context& context);
 void add_report(CLI::App& app, Context& context);
+void add_sweep(CLI::App& app, Context& context);
 void add_train(CLI::App& app, Context& context);
 void add_dilute(CLI::App& app, Context& context);
 void add_export(CLI::App& app, Context& context);

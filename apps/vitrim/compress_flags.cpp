@@ -33,10 +33,12 @@ absorb::AbsorbOptions AbsorbFlags::options(const CommonFlags& common) const {
   return out;
 }
 
-void PruneFlags::add_to(CLI::App& command) {
+void PruneFlags::add_to(CLI::App& command, bool swept) {
   prune::IndicatorOptions& indicators = values.indicators;
-  auto* whole = command.add_option("--target-macs", target_macs, "prune channels to these multiply-adds of the whole model (behind a removal: of what it left): 70% or 2.1G");
-  command.add_option("--attention-macs", attention_macs, "prune channels to these multiply-adds of the attention layers (that are left)")->excludes(whole);
+  if (!swept) {
+    auto* whole = command.add_option("--target-macs", target_macs, "prune channels to these multiply-adds of the whole model (behind a removal: of what it left): 70% or 2.1G");
+    command.add_option("--attention-macs", attention_macs, "prune channels to these multiply-adds of the attention layers (that are left)")->excludes(whole);
+  }
   command.add_option("--scope", scope, "what is pruned")->check(CLI::IsMember({"attention", "attention+mlp"}))->capture_default_str();
   command.add_option("--round", values.round, "channels of a head are a multiple of this, or all")->check(CLI::Range(1, 1024))->capture_default_str();
   command.add_option("--channels-by", values.criterion, "apma (learned indicators), magnitude, taylor, energy, energy_centred, difference, absence or random")

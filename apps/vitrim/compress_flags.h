@@ -22,7 +22,8 @@ struct AbsorbFlags {
 struct PruneFlags {
   std::string target_macs, attention_macs, scope = "attention", without, similarity = "none", begin_with = "difference";
   pipeline::PruneOptions values;
-  void add_to(CLI::App& command);
+  /// `swept`: the command has lists of targets of its own.
+  void add_to(CLI::App& command, bool swept = false);
   /// UsageError on a flag that would say nothing: without a target, or of parts that the criterion does not have.
   void refuse_idle(const CLI::App& command) const;
   /// Target empty where no flag asked for pruning.

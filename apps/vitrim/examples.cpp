@@ -39,6 +39,9 @@ const std::map<std::string, std::vector<std::string>>& examples() {
       {"report",
        {"vitrim eval models/synthetic_vit.safetensors --data synthetic:test:200 --json eval.json",
         "vitrim report eval.json -o page.html"}},
+      {"sweep",
+       {"vitrim sweep models/synthetic_vit.safetensors --calib synthetic:calib:100 --eval synthetic:test:200 --remove 0,1 --attention-macs 100%,75% --channels-by energy "
+        "-o swept"}},
       {"train",
        {"vitrim train --spec models/synthetic_vit.json --recipe plain --data synthetic:train:320 --epochs 1 -o trained.safetensors",
         "vitrim train --init models/synthetic_vit.safetensors --recipe plain --data synthetic:train:320 --epochs 1 -o tuned.safetensors"}},

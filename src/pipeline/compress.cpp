@@ -124,7 +124,7 @@ Compressed compress(const model::Model& dense, const data::ImageBatch& calibrati
   std::vector<int> layers = options.layers;
   result.reason = "named";
   if (layers.empty() && options.remove_layers) {
-    result.scores = analyze(dense, calibration, options.analyze);
+    result.scores = options.scores ? *options.scores : analyze(dense, calibration, options.analyze);
     layers = result.scores->chosen;
     result.reason = result.scores->criterion + ", " + result.scores->search;
     watch.lap("analyze");
@@ -139,6 +139,7 @@ Compressed compress(const model::Model& dense, const data::ImageBatch& calibrati
 
   describe_models(dense.spec(), student.model->spec(), result);
   if (evaluation) {
+    result.dense = options.dense_eval;
     evaluate_models(dense, *student.model, *evaluation, accuracy, result);
     watch.lap("evaluate");
   }

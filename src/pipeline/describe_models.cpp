@@ -19,7 +19,7 @@ void describe_models(const ModelSpec& dense, const ModelSpec& compressed, Compre
 
 void evaluate_models(const model::Model& dense, const model::Model& compressed, const data::Dataset& evaluation, const eval::AccuracyOptions& accuracy,
                      CompressResult& result) {
-  result.dense = eval::evaluate(dense, evaluation, accuracy);
+  if (!result.dense) result.dense = eval::evaluate(dense, evaluation, accuracy);
   result.compressed = eval::evaluate(compressed, evaluation, accuracy);
   result.paired = eval::compare_paired(*result.dense, *result.compressed);
 }

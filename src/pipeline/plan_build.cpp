@@ -129,8 +129,7 @@ void finish_built(const model::Model& dense, const model::Model& built, const Ev
                   const eval::AccuracyOptions& accuracy, CompressResult& result) {
   describe_models(dense.spec(), built.spec(), result);
   result.dense = dense_eval;
-  result.compressed = eval::evaluate(built, evaluation, accuracy);
-  result.paired = eval::compare_paired(result.dense->correct, result.compressed->correct);
+  evaluate_models(dense, built, evaluation, accuracy, result);
 }
 
 }  // namespace vitrim::pipeline

@@ -25,6 +25,8 @@ struct CompressOptions {
   bool absorb_layers = true;      ///< false: cut only
   bool controls = false;          ///< also treat random sets, first-k, last-k, least-norm and the other criterion's set alike
   int random_controls = 5;        ///< how many random sets
+  std::optional<LayerScores> scores;      ///< what analyze() says with these options, where it is known already
+  std::optional<EvalResult> dense_eval;   ///< of the dense model on the evaluation images, where it is known already
 };
 
 struct Compressed {

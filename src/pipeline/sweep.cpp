@@ -1,0 +1,67 @@
+#include "vitrim/pipeline/sweep.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <stdexcept>
+
+#include "vitrim/core/log.h"
+
+namespace vitrim::pipeline {
+
+std::vector<SweepPoint> sweep_points(const std::vector<int>& removed, const std::vector<std::string>& targets) {
+  std::vector<SweepPoint> out;
+  std::vector<std::string> seen;
+  for (const std::string& target : targets) {
+    if (std::find(seen.begin(), seen.end(), target) != seen.end()) throw std::invalid_argument("'" + target + "' is named twice");
+    seen.push_back(target);
+  }
+  for (size_t i = 0; i < removed.size(); ++i) {
+    if (std::find(removed.begin(), removed.begin() + static_cast<std::ptrdiff_t>(i), removed[i]) != removed.begin() + static_cast<std::ptrdiff_t>(i)) {
+      throw std::invalid_argument(std::to_string(removed[i]) + " layers are named twice");
+    }
+    for (const std::string& target : targets) {
+      const SweepPoint point{removed[i], target == "100%" ? "" : target};
+      if (point.removed > 0 || !point.target.empty()) out.push_back(point);
+    }
+  }
+  if (out.empty()) throw std::invalid_argument("nothing is removed and nothing pruned; the front is the dense model alone");
+  return out;
+}
+
+std::string name_of(const SweepPoint& point, bool attention_only) {
+  std::string out = "removed_" + std::to_string(point.removed);
+  if (point.target.empty()) return out;
+  out += attention_only ? "_attention_" : "_macs_";
+  for (const char c : point.target) {
+    if (c != '%') out += c;
+  }
+  return out;
+}
+
+CompressOptions options_of(const SweepPoint& point, const CompressOptions& options) {
+  CompressOptions out = options;
+  out.remove_layers = point.removed > 0;
+  out.analyze.count = point.removed;
+  out.prune.target = point.target;
+  return out;
+}
+
+void sweep(const model::Model& dense, const data::ImageBatch& calibration, const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy,
+           const CompressOptions& options, const std::vector<SweepPoint>& points, const std::function<void(const SweepPoint&, Compressed)>& done) {
+  for (const SweepPoint& point : points) check_compress(dense.spec(), options_of(point, options));
+  std::map<int, LayerScores> scores;
+  std::optional<EvalResult> dense_eval;
+  for (size_t i = 0; i < points.size(); ++i) {
+    log_info("model " + std::to_string(i + 1) + " of " + std::to_string(points.size()) + ": " + name_of(points[i], options.prune.attention_only));
+    CompressOptions now = options_of(points[i], options);
+    if (const auto known = scores.find(points[i].removed); known != scores.end()) now.scores = known->second;
+    now.dense_eval = dense_eval;
+    Compressed made = compress(dense, calibration, evaluation, accuracy, now);
+    if (made.result.scores) scores.emplace(points[i].removed, *made.result.scores);
+    dense_eval = made.result.dense;
+    done(points[i], std::move(made));
+  }
+}
+
+}  // namespace vitrim::pipeline
