@@ -23,7 +23,7 @@ tune=(--recipe cifar100 --resize 96 --epochs 4 --learning-rate 1e-4)
 row vit_dense train --init $dense "${tune[@]}"
 for by in $criteria; do row "vit_$by" prune $dense --target-macs 75% --scope attention+mlp --channels-by "$by" "${tune[@]}"; done
 
-row pvt_start train --spec benchmarks/flatten_pvt_small.json --recipe cifar100 --epochs "${EPOCHS:-24}" --batch-size 128 --learning-rate 2e-3 --warm-up-epochs 2
-tune=(--recipe cifar100 --epochs 6 --learning-rate 3e-4)
+row pvt_start train --spec benchmarks/flatten_pvt_small.json --recipe cifar100 --epochs "${EPOCHS:-16}" --batch-size 128 --learning-rate 2e-3 --warm-up-epochs 2
+tune=(--recipe cifar100 --epochs 4 --learning-rate 3e-4)
 row pvt_dense train --init "$work/pvt_start.safetensors" "${tune[@]}"
 for by in $criteria; do row "pvt_$by" prune "$work/pvt_start.safetensors" --attention-macs 60% --channels-by "$by" "${tune[@]}"; done

@@ -51,7 +51,7 @@ def main():
             with open(path, encoding="utf-8") as file:
                 r = json.load(file)
             share = r["compressed"]["macs"] / r["dense"]["macs"]
-            pruned = re.split("pruned_|^apma_", os.path.basename(path).removesuffix(".json"))
+            pruned = re.split("attention_|^apma_", os.path.basename(path).removesuffix(".json"))
             print(f"| {', '.join(map(str, r['removed'])) or 'none'} | {pruned[1] + ' %' if len(pruned) > 1 else 'all'} | {100 * share:.1f} % | "
                   f"{100 * r['compressed']['top1']:.1f} % | {interval(paired(r['dense']['correct'], r['compressed']['correct']))} |")
 

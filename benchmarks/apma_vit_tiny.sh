@@ -24,23 +24,16 @@ for target in ${TARGETS:-80 65 50}; do
   for criterion in magnitude taylor energy energy_centred difference; do row "${criterion}_$target" "${at[@]}" --channels-by $criterion; done
   masked "magnitude_unequal_$target" "${at[@]}" --channels-by magnitude --unequal-heads
   for seed in 0 1 2; do row "random_${target}_seed$seed" "${at[@]}" --channels-by random --seed $seed; done
-  for of in weights activations; do row "apma_similarity_${of}_$target" "${at[@]}" --similarity $of; done
+  row "apma_similarity_weights_$target" "${at[@]}" --similarity weights
   for part in reweight initialisation; do row "apma_no_${part}_$target" "${at[@]}" --without $part; done
   masked "apma_no_proportions_$target" "${at[@]}" --without proportions
   [ "$target" = 50 ] || continue
-  row "apma_similarity_residual_$target" "${at[@]}" --similarity residual
+  for of in activations residual; do row "apma_similarity_${of}_$target" "${at[@]}" --similarity $of; done
   row "apma_absence_$target" "${at[@]}" --begin-with absence
 done
 
-# The front: layers removed, channels pruned (the rows above), and both; `vitrim report $out/front_*.json $out/apma_{80,65,50}.json -o front.html` draws it.
-front() {
-  local json=$out/front_$1.json
-  shift
-  [ -s "$json" ] || "$vitrim" compress "$model" --calib "$shared/data/imagenet_calib1000" --images "${IMAGES:-1000}" --epochs "${BLOCK_EPOCHS:-3}" \
-    --eval "$shared/data/imagenet_val700" --classes "$shared/data/imagenet_synsets.txt" --eval-resize none "$@" -o "$work/$(basename "$json" .json).safetensors" --quiet --json "$json"
-}
+# The front: layers removed, and both; channels alone are the rows above. `vitrim report $out/front_*.json $out/apma_{80,65,50}.json -o front.html` draws it.
 [ -n "${NO_FRONT:-}" ] && exit 0
-for layers in 0 0,1 0,1,3; do
-  front "removed_${layers//,/}" --remove-attention $layers
-  for target in 80 65; do front "removed_${layers//,/}_pruned_$target" --remove-attention $layers --attention-macs $target%; done
-done
+"$vitrim" sweep "$model" --calib "$shared/data/imagenet_calib1000" --images "${IMAGES:-1000}" --epochs "${BLOCK_EPOCHS:-3}" --eval "$shared/data/imagenet_val700" \
+  --classes "$shared/data/imagenet_synsets.txt" --eval-resize none --remove 1,2,3 --attention-macs 100%,80%,65% -o "$work/front" --quiet
+for result in "$work"/front/removed_*.json; do cp "$result" "$out/front_$(basename "$result")"; done

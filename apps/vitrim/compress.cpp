@@ -30,6 +30,7 @@ struct Flags {
 void run(const Flags& flags, const Context& context, const CLI::App& command) {
   flags.common.apply();
   flags.analyze.check_choice();
+  flags.absorb.refuse_idle(command);
   flags.prune.refuse_idle(command);
   const auto group = join_ranks();
   flags.output.check(flags.common.json);

@@ -3,13 +3,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <sstream>
 
 #include "vitrim/core/artifact_json.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/layer_list.h"
-#include "vitrim/core/suggest.h"
 
 namespace vitrim::app {
 
@@ -23,6 +21,16 @@ void AbsorbFlags::add_to(CLI::App& command, bool beside_training) {
   command.add_option("--fit-batch", values.fit_batch, "images a step")->check(CLI::Range(1, 4096))->capture_default_str();
   command.add_option("--held-out", values.held_out, "share of the calibration images kept out of the fit")->check(CLI::Range(0.01, 0.5))->capture_default_str();
   command.add_flag("--no-flip", no_flip, "do not fit on the mirrored images too");
+}
+
+void AbsorbFlags::refuse_idle(const CLI::App& command) const {
+  if (!none) return;
+  std::vector<std::string> of_fit = {"--block-epochs", "--block-rate", "--ridge", "--cls-weight", "--fit-patches", "--fit-batch", "--held-out", "--no-flip"};
+  if (command.get_option_no_throw("--block-epochs") == nullptr) of_fit.insert(of_fit.end(), {"--epochs", "--learning-rate"});
+  for (const std::string& flag : of_fit) {
+    const CLI::Option* option = command.get_option_no_throw(flag);
+    if (option != nullptr && option->count() > 0) throw UsageError(flag + " belongs to the fit, which --no-absorb leaves out");
+  }
 }
 
 absorb::AbsorbOptions AbsorbFlags::options(const CommonFlags& common) const {
@@ -69,6 +77,9 @@ void PruneFlags::refuse_idle(const CLI::App& command) const {
       }
     }
   }
+  if (command.count("--score-images") > 0 && (values.criterion == "magnitude" || values.criterion == "random")) {
+    throw UsageError("--score-images says nothing: " + values.criterion + " looks at no images");
+  }
   if (command.count("--begin-with") > 0 && without.find("initialisation") != std::string::npos) throw UsageError("--begin-with says nothing --without initialisation");
 }
 
@@ -82,20 +93,10 @@ pipeline::PruneOptions PruneFlags::options(const CommonFlags& common) const {
   out.indicators.similarity = prune::parse_similarity(similarity);
   out.indicators.begin_with = prune::parse_criterion(begin_with);
   if (!out.per_head && out.criterion == "apma") out.indicators.equal_proportions = false;
-  const std::vector<std::pair<std::string, bool*>> parts = {{"proportions", &out.indicators.equal_proportions},
-                                                            {"reweight", &out.indicators.reweight},
-                                                            {"initialisation", &out.indicators.initialise}};
-  std::vector<std::string> names;
-  for (const auto& [name, on] : parts) names.push_back(name);
-  std::istringstream list(without);
-  for (std::string part; std::getline(list, part, ',');) {
-    bool found = false;
-    for (const auto& [name, on] : parts) {
-      if (name != part) continue;
-      *on = false;
-      found = true;
-    }
-    if (!found) throw UsageError("--without: unknown part '" + part + "'; did you mean '" + nearest(part, names) + "'?");
+  try {
+    prune::leave_out(out.indicators, without);
+  } catch (const std::invalid_argument& error) {
+    throw UsageError(std::string("--without: ") + error.what());
   }
   return out;
 }

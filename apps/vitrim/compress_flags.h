@@ -15,6 +15,8 @@ struct AbsorbFlags {
   bool none = false, no_flip = false;
   /// `beside_training`: --block-epochs and --block-rate, where --epochs and --learning-rate are those of training.
   void add_to(CLI::App& command, bool beside_training = false);
+  /// UsageError on a flag of the fit beside --no-absorb.
+  void refuse_idle(const CLI::App& command) const;
   absorb::AbsorbOptions options(const CommonFlags& common) const;
 };
 

@@ -132,6 +132,7 @@ void refuse_idle_flags(const CLI::App& command, bool few_shot) {
 }
 
 void run(const Flags& flags, const Context& context, const CLI::App& command) {
+  flags.absorb.refuse_idle(command);
   flags.prune.refuse_idle(command);
   refuse_idle_flags(command, flags.few_shot);
   pipeline::CompressOptions options = options_of(flags);

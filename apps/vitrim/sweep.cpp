@@ -154,6 +154,7 @@ void run(Flags flags, const Context& context, const CLI::App& command) {
   // The targets are the sweep's own lists; PruneFlags sees whether there are any.
   flags.prune.attention_macs = flags.attention_macs.empty() ? "" : "100%";
   flags.prune.target_macs = flags.target_macs.empty() ? "" : "100%";
+  flags.absorb.refuse_idle(command);
   flags.prune.refuse_idle(command);
   const auto group = join_ranks();
   const auto model = flags.model.load(flags.common.precision);

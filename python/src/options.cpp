@@ -64,7 +64,15 @@ void prune_options(Options& options, const Common& common, pipeline::PruneOption
   }
   options.take("channels_by", out.criterion);
   options.take("round", out.round, 1, 1024);
+  options.take("score_images", out.score_images, 1, 100000);
   options.take("indicator_epochs", out.indicators.epochs, 1, 1000);
+  options.take("indicator_rate", out.indicators.learning_rate, kTiny, kMany);
+  options.take("temperature", out.indicators.temperature, kTiny, kMany);
+  std::string name;
+  if (options.take("similarity", name)) out.indicators.similarity = prune::parse_similarity(name);
+  if (options.take("begin_with", name)) out.indicators.begin_with = prune::parse_criterion(name);
+  if (options.take("without", name)) prune::leave_out(out.indicators, name);
+  if (out.masked()) throw std::invalid_argument("heads of unequal widths can't be cut; compare them with vitrim prune --few-shot");
   out.indicators.seed = common.seed;
 }
 

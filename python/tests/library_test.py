@@ -109,6 +109,12 @@ class Jobs(Library):
         narrow = vitrim.prune(dense, images, attention_macs="60%", channels_by="energy", epochs=0, **QUIET)
         spec = narrow.module.spec
         self.assertLess(min(block.qk_dim + block.v_dim for block in spec.blocks), 32)
+        learned = vitrim.prune(dense, images, attention_macs="70%", round=2, without="reweight", similarity="weights", begin_with="absence", score_images=8,
+                               indicator_epochs=1, indicator_rate=0.02, temperature=1.0, epochs=0, **QUIET)
+        for words in ("without reweighting", "similarity of weights", "beginning with absence", "multiples of 2", "temperature 1"):
+            self.assertIn(words, learned.reason)
+        with self.assertRaisesRegex(ValueError, "did you mean 'reweight'"):
+            vitrim.prune(dense, images, attention_macs="70%", without="reweighting", **QUIET)
         merging = vitrim.merge(dense, r=3, start=1, output=self.path("merged.safetensors"), **QUIET)
         self.assertEqual([block.merge for block in merging.module.spec.blocks], [0, 3, 3, 3])
         self.assertEqual([block.merge for block in vitrim.load(self.path("merged.safetensors")).spec.blocks], [0, 3, 3, 3])

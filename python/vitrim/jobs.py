@@ -162,7 +162,9 @@ def compress(model: Any, images: Any, *, remove: Union[None, int, str] = None, r
              beam_width: Optional[int] = None, estimator: str = "diagonal", mask: str = "drop", te_images: Optional[int] = None, both_criteria: bool = False, absorb: bool = True,
              epochs: Optional[int] = None, learning_rate: Optional[float] = None, ridge: Optional[float] = None, cls_weight: Optional[float] = None, held_out: Optional[float] = None,
              flip: Optional[bool] = None, controls: bool = False, random_controls: Optional[int] = None, target_macs: Optional[str] = None, attention_macs: Optional[str] = None,
-             scope: Optional[str] = None, channels_by: Optional[str] = None, indicator_epochs: Optional[int] = None, **settings: Any) -> CompressedResult:
+             scope: Optional[str] = None, channels_by: Optional[str] = None, round: Optional[int] = None, without: Optional[str] = None,  # noqa: A002
+             similarity: Optional[str] = None, begin_with: Optional[str] = None, score_images: Optional[int] = None, indicator_epochs: Optional[int] = None,
+             indicator_rate: Optional[float] = None, temperature: Optional[float] = None, **settings: Any) -> CompressedResult:
     """Removes attention layers and lets the MLPs behind them take over their work, on unlabelled calibration images.
 
     `remove` says how many layers (3 or "25%"), `remove_attention` which. With labelled `eval` images both models are evaluated on them, paired.
@@ -177,7 +179,8 @@ def compress(model: Any, images: Any, *, remove: Union[None, int, str] = None, r
     options = call.options(remove=_text(remove), remove_attention=None if remove_attention is None else [int(layer) for layer in remove_attention], images=count, criterion=criterion,
                            search=search, beam_width=beam_width, estimator=estimator, mask=mask, te_images=te_images, both_criteria=both_criteria, absorb=absorb, epochs=epochs,
                            learning_rate=learning_rate, ridge=ridge, cls_weight=cls_weight, held_out=held_out, flip=flip, controls=controls, random_controls=random_controls,
-                           target_macs=target_macs, attention_macs=attention_macs, scope=scope, channels_by=channels_by, indicator_epochs=indicator_epochs, preprocess=preprocess,
+                           target_macs=target_macs, attention_macs=attention_macs, scope=scope, channels_by=channels_by, round=round, without=without, similarity=similarity, begin_with=begin_with,
+                           score_images=score_images, indicator_epochs=indicator_epochs, indicator_rate=indicator_rate, temperature=temperature, preprocess=preprocess,
                            eval_preprocess=eval_preprocess)
     return _finished(call, call.run(native.library().compress, call.model, opened, evaluation, options), path, save_dtype)
 

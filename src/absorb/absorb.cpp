@@ -129,13 +129,21 @@ model::Output run_all(const model::Model& model, at::Tensor x, int64_t batch_siz
   return finish_all(model, x, taps, batch_size, group);
 }
 
+int64_t held_out_count(int64_t images, double share) { return std::clamp<int64_t>(std::llround(share * static_cast<double>(images)), 1, std::max<int64_t>(1, images / 2)); }
+
 }  // namespace
+
+data::ImageBatch fit_images(const data::ImageBatch& images, const AbsorbOptions& options) {
+  const int64_t n = images.size();
+  const at::Tensor rows = std::get<0>(shuffled_order(n, options.seed).slice(0, 0, n - held_out_count(n, options.held_out)).sort());
+  return data::select_images(images, {rows.const_data_ptr<int64_t>(), rows.const_data_ptr<int64_t>() + rows.numel()});
+}
 
 AbsorbReport absorb(model::Model& student, const model::Model& teacher, const data::ImageBatch& images, const AbsorbOptions& options) {
   const int first = first_changed_block(student, teacher);
   const int64_t n = images.size();
   if (n < 8) throw std::invalid_argument("[absorb::absorb] needs at least 8 images, got " + std::to_string(n));
-  const int64_t held = std::clamp<int64_t>(std::llround(options.held_out * static_cast<double>(n)), 1, n / 2);
+  const int64_t held = held_out_count(n, options.held_out);
   distributed::Group& group = distributed::or_alone(options.group);
   // Rows: the images to fit, the same flipped, and last those kept out.
   const at::Tensor order = shuffled_order(n, options.seed);

@@ -46,6 +46,10 @@ class Cswin : public Family {
     const std::string norm = stage == 0 ? "stage1_conv_embed.2" : step(stage) + "norm";
     return {norm + ".weight", norm + ".bias"};
   }
+  at::Tensor fit(const ModelSpec& spec, const ParameterInfo& info, const at::Tensor& tensor) const override {
+    if (tensor.dim() != 3 || !info.name.ends_with(".positional_encoding") || spec.blocks[static_cast<size_t>(info.block)].window > 0) return tensor;
+    return resize_positions(tensor, spec.block_grid(info.block));
+  }
   std::optional<ModelSpec> infer(const checkpoint::StateDict& state, const LoadHints& hints) const override { return infer_cswin(state, hints); }
 
  private:

@@ -17,8 +17,8 @@ std::optional<double> as_number(const std::string& text);
 const at::Tensor& need(const checkpoint::StateDict& state, const std::string& name, int64_t dims);
 /// Preprocessing from metadata (mean, std, resize, interpolation); the rest as timm's models have it.
 std::optional<PreprocessSpec> infer_preprocess(const checkpoint::StateDict& state, int64_t image_size);
-/// What follows from the image size beside the maps: Swin's shifts, the stripes of CSwin's softmax stages.
-void follow_image_size(ModelSpec& spec);
+/// What follows from the image size beside the maps: Swin's shifts, the stripes of CSwin's softmax stages where they were a 32nd of the side `before`.
+void follow_image_size(ModelSpec& spec, int64_t before);
 /// The spec at another image size: preprocessing takes the same share of the image.
 void resize(ModelSpec& spec, int64_t image_size);
 /// Side of a square with so many tokens; 0 where there is none.

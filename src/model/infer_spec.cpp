@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <array>
 #include <cmath>
 #include <sstream>
 #include <stdexcept>
@@ -101,12 +102,14 @@ int64_t count_numbered(const checkpoint::StateDict& state, const std::string& pr
 
 void resize(ModelSpec& spec, int64_t image_size) {
   if (image_size < 1 || image_size > (int64_t{1} << 20)) throw std::invalid_argument("[model::resize] image size " + std::to_string(image_size) + " is out of range");
+  const std::array<int64_t, 2> before = spec.image_size;
+  if (before[0] == image_size && before[1] == image_size && (!spec.preprocess || spec.preprocess->crop == image_size)) return;
   spec.image_size = {image_size, image_size};
   if (spec.preprocess) {
     if (spec.preprocess->resize) *spec.preprocess->resize = *spec.preprocess->resize * image_size / spec.preprocess->crop;
     spec.preprocess->crop = image_size;
   }
-  follow_image_size(spec);
+  follow_image_size(spec, before[0]);
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     int64_t& merge = spec.blocks[static_cast<size_t>(i)].merge;
     if (merge == 0 || merge <= spec.most_merged(i)) continue;

@@ -93,7 +93,7 @@ void finish(const checkpoint::StateDict& state, ModelSpec& spec, const std::stri
 
 }  // namespace
 
-void follow_image_size(ModelSpec& spec) {
+void follow_image_size(ModelSpec& spec, int64_t before) {
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
     const ModelSpec::Position at = spec.position(i);
@@ -103,8 +103,8 @@ void follow_image_size(ModelSpec& spec) {
       const bool shifts = block.attention != AttentionKind::kNone && at.index % 2 == 1 &&
                           std::min(grid.height, grid.width) > block.window;
       block.shift = shifts ? block.window / 2 : 0;
-    } else if (block.attention == AttentionKind::kCrossWindow && block.window > 0 && at.stage >= 2) {
-      block.window = spec.image_size[0] / 32;  // as the published models have it at 224 and 384
+    } else if (block.attention == AttentionKind::kCrossWindow && at.stage >= 2 && block.window == before / 32) {
+      block.window = spec.image_size[0] / 32;  // as the published models have it at 224 and 384; other stripes stay
     }
   }
 }
@@ -152,7 +152,7 @@ std::optional<ModelSpec> infer_swin(const checkpoint::StateDict& state, const Lo
   const int64_t first_window = spec.blocks[0].window;
   const int64_t guess = first_window == 12 || first_window == 96 ? 384 : 224;
   set_image_size(spec, state, hints.image_size.value_or(map > 0 ? map * spec.patch_size : guess));
-  follow_image_size(spec);
+  follow_image_size(spec, spec.image_size[0]);
   finish(state, spec, flatten ? "head.weight" : "head.fc.weight");
   return spec;
 }
@@ -203,6 +203,16 @@ std::optional<ModelSpec> infer_pvt(const checkpoint::StateDict& state, const Loa
   return spec;
 }
 
+namespace {
+
+// CSwin-T and -S, -B, -L by their first stage's channels.
+int64_t published_cswin_heads(int64_t embed_dim, int64_t stage) {
+  if (embed_dim == 144) return std::min<int64_t>(6 << stage, 24);
+  return int64_t{embed_dim == 96 ? 4 : 2} << stage;
+}
+
+}  // namespace
+
 std::optional<ModelSpec> infer_cswin(const checkpoint::StateDict& state, const LoadHints& hints) {
   if (!state.contains("stage1_conv_embed.0.weight")) return std::nullopt;
   ModelSpec spec = begin(state, "cswin", "stage1_conv_embed.0.weight", 1e-5);
@@ -232,7 +242,7 @@ std::optional<ModelSpec> infer_cswin(const checkpoint::StateDict& state, const L
         block.attention = linear ? AttentionKind::kCrossFocusedLinear : AttentionKind::kCrossWindow;
         block.num_heads =
             heads_of(state, hints, static_cast<size_t>(s), static_cast<size_t>(stages), first + "dwc.weight",
-                     stripes ? values / 2 : values, int64_t{spec.embed_dim == 96 ? 4 : 2} << s);
+                     stripes ? values / 2 : values, published_cswin_heads(spec.embed_dim, s));
         // A filter's rows are one head's, its branch has half of the heads.
         if (hints.num_heads.empty() && stripes && state.contains(first + "dwc.weight")) block.num_heads *= 2;
         set_widths(state, prefix + "qkv.weight", block, rows(state, prefix + "qkv.weight", 2), values);

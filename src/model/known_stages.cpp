@@ -1,4 +1,4 @@
-// Published sizes of models with stages: Swin by timm's names; PVT, PVTv2 and FLatten's models as in FLatten-Transformer's configurations.
+// Published sizes of models with stages: Swin by timm's names; PVT, PVTv2 and FLatten's models as FLatten-Transformer builds them.
 
 #include <stdexcept>
 
@@ -114,15 +114,19 @@ void add_swins(std::map<std::string, ModelSpec>& out) {
 void add_pvts(std::map<std::string, ModelSpec>& out) {
   StagesOptions o;
   o.num_heads = {1, 2, 5, 8};
-  o.regions = o.linear_regions = {8, 4, 2, 1};
+  o.regions = {8, 4, 2, 1};
   const auto add = [&](const char* name, const std::string& family, List dims, List depths, List ratios) {
     o.embed_dims = std::move(dims);
     o.depths = std::move(depths);
     o.mlp_ratios = std::move(ratios);
-    for (const bool flatten : {false, true}) {
-      o.attention = flatten ? "LLLL" : "SSSS";
-      out[(flatten ? "flatten_" : "") + std::string(name)] = stages_spec(family, o);
-    }
+    o.attention = "SSSS";
+    out[name] = stages_spec(family, o);
+    // FLatten-Transformer's constructors reduce keys and values as PVT does; its published configurations (PVT_LA_SR_RATIOS 1111) do not reduce them at all.
+    o.attention = "LLLL";
+    o.linear_regions = o.regions;
+    out["flatten_" + std::string(name)] = stages_spec(family, o);
+    o.linear_regions = {1, 1, 1, 1};
+    out["flatten_" + std::string(name) + "_sr1111"] = stages_spec(family, o);
   };
   const List wide = {64, 128, 320, 512}, eight = {8, 8, 4, 4};
   add("pvt_tiny", "pvt", wide, {2, 2, 2, 2}, eight);

@@ -24,7 +24,7 @@ int64_t size_unit(const ModelSpec& spec) {
 std::unique_ptr<Model> Model::at_size(int64_t height, int64_t width) const {
   ModelSpec sized = spec_;
   sized.image_size = {height, width};
-  follow_image_size(sized);
+  follow_image_size(sized, spec_.image_size[0]);
   validate(sized);
   checkpoint::StateDict weights;
   for (const auto& [name, tensor] : parameters_.entries()) {

@@ -47,7 +47,8 @@ Student make_student(const model::Model& dense, const std::vector<int>& layers,
   if (!prunes || !layers.empty()) absorb();
   if (prunes) {
     if (watch && dense.spec().qk_norm) log_info("q and k keep their channels: all heads share the weights of their norm");
-    student.model = prune_channels(*student.model, calibration, options.prune);
+    // What judges the fit chooses no channels either.
+    student.model = prune_channels(*student.model, options.absorb_layers ? absorb::fit_images(calibration, options.absorb) : calibration, options.prune);
     if (watch) watch->lap("choose channels");
     absorb();
   }

@@ -51,7 +51,8 @@ Budget::Budget(const ModelSpec& spec, std::vector<Unit> units, Target target, in
     const bool mlp = std::any_of(units_.begin(), units_.end(), [](const Unit& unit) { return unit.group == ChannelGroup::kMlp; });
     throw std::invalid_argument("[prune::Budget] " + giga(target_.macs) + " can't be reached: with " + std::to_string(round) +
                                 " channels in every head " + giga(floor_) + " are left; ask for more" + (round > 1 ? ", or use a smaller --round" : "") +
-                                (target_.attention_only || mlp ? "" : ", or --scope attention+mlp"));
+                                (target_.attention_only || mlp ? "" : ", or --scope attention+mlp") +
+                                (spec_.qk_norm ? "; q and k keep all of theirs behind a q/k norm" : ""));
   }
   // A block's MACs are a + b qk + c v + d qk v + e mlp: five measurements.
   double in_blocks = 0;

@@ -5,10 +5,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <sstream>
+#include <stdexcept>
 
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
 #include "vitrim/core/random.h"
+#include "vitrim/core/suggest.h"
 #include "vitrim/model/batches.h"
 #include "vitrim/prune/scores.h"
 #include "vitrim/train/adamw.h"
@@ -106,9 +109,11 @@ class Fit {
     const data::ImageBatch few = data::select_images(images_, data::spread_indices(images_.size(), options_.score_images));
     if (options_.initialise) {
       first = score_channels(dense_, budget_.units(), options_.begin_with, few, {options_.batch_size, options_.seed});
-      // What spans orders of magnitude would leave a few channels far from all others.
-      const bool signless = options_.begin_with != Criterion::kDifference && options_.begin_with != Criterion::kRandom;
-      for (at::Tensor& score : first) score = signless ? score.clamp_min(1e-30).log() : score;
+      // What spans orders of magnitude would leave a few channels far from all others. Differences are of attention; an MLP's channels begin with energies under them.
+      for (size_t u = 0; u < first.size(); ++u) {
+        const bool difference = options_.begin_with == Criterion::kDifference && budget_.units()[u].group != model::ChannelGroup::kMlp;
+        if (!difference && options_.begin_with != Criterion::kRandom) first[u] = first[u].clamp_min(1e-30).log();
+      }
     }
     const std::vector<at::Tensor> similar = similarity_weights(dense_, budget_.units(), options_.similarity, few, options_.batch_size);
     for (size_t u = 0; u < budget_.units().size(); ++u) {
@@ -228,6 +233,17 @@ class Fit {
 };
 
 }  // namespace
+
+void leave_out(IndicatorOptions& options, const std::string& parts) {
+  const std::vector<std::string> names = {"proportions", "reweight", "initialisation"};
+  const std::vector<bool*> switches = {&options.equal_proportions, &options.reweight, &options.initialise};
+  std::istringstream list(parts);
+  for (std::string part; std::getline(list, part, ',');) {
+    const auto found = std::find(names.begin(), names.end(), part);
+    if (found == names.end()) throw std::invalid_argument("unknown part '" + part + "'; did you mean '" + nearest(part, names) + "'?");
+    *switches[static_cast<size_t>(found - names.begin())] = false;
+  }
+}
 
 Indicators learn_indicators(const model::Model& model, const Budget& budget, const data::ImageBatch& images, const IndicatorOptions& options) {
   if (images.size() < 8) throw Error("[prune::learn_indicators] needs at least 8 images, got " + std::to_string(images.size()));

@@ -80,6 +80,12 @@ void comparison_section(Page& page, const Inputs& inputs) {
          num(duration(total_seconds(result)))});
   }
   page.raw(table.html());
+  for (const auto& item : inputs.compresses) {
+    const std::string about = about_apma(item.value.reason);
+    if (about.empty()) continue;
+    page.paragraph(about);
+    break;
+  }
   front_figure(page, inputs);
 }
 

@@ -10,6 +10,15 @@ double total_seconds(const CompressResult& result) {
   return total;
 }
 
+std::string about_apma(const std::string& reason) {
+  return reason.find("apma") == std::string::npos ? "" : "APMA is a reconstruction here: of its paper (arXiv 2405.20867) only the abstract could be read.";
+}
+
+std::string chosen_by(const std::string& reason) {
+  const std::string about = about_apma(reason);
+  return reason.empty() ? "" : "Chosen by: " + reason + "." + (about.empty() ? "" : " " + about);
+}
+
 size_t pruned_blocks(const CompressResult& result) {
   size_t pruned = 0;
   for (size_t i = 0; i < result.dense_spec.blocks.size() && i < result.compressed_spec.blocks.size(); ++i) {
@@ -141,7 +150,7 @@ std::string head_html(const Inputs& inputs) {
     const CompressResult& result = inputs.compresses.front().value;
     out += "<p class=\"lede\">" + escape(sentence(result)) + "</p><p class=\"context\">";
     out += escape((result.model.empty() ? "" : "Model " + result.model + ". ") +
-                  (result.reason.empty() ? "" : "Chosen by: " + result.reason + "."));
+                  chosen_by(result.reason));
     out += "</p>" + cards_html(compress_cards(result));
     if (!inputs.trainings.empty())
       out += "<p class=\"context\">Beside it: " +

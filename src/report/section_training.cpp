@@ -385,7 +385,7 @@ std::string training_head(const Inputs& inputs) {
   const TrainResult& result = run.result;
   out += "<p class=\"lede\">" + escape(sentence(run)) + "</p>";
   std::string context = result.init.empty() ? "" : "Began with " + result.init + ".";
-  if (!result.reason.empty()) context += " Chosen by: " + result.reason + ".";
+  if (!result.reason.empty()) context += " " + chosen_by(result.reason);
   if (result.evaluation) context += " Judged on " + result.evaluation->data + ".";
   if (!context.empty()) out += "<p class=\"context\">" + escape(context) + "</p>";
   return out + cards_html(cards_of(run));

@@ -40,6 +40,10 @@ void manifest_section(Page& page, const Inputs& inputs);
 double total_seconds(const CompressResult& result);
 /// Blocks that are narrower than they were, and not for having lost their attention.
 size_t pruned_blocks(const CompressResult& result);
+/// "Chosen by: REASON.", and where APMA chose, what it is; empty without a reason.
+std::string chosen_by(const std::string& reason);
+/// What APMA is here, where `reason` names it; else empty.
+std::string about_apma(const std::string& reason);
 /// "te" and "absorbed" for people.
 std::string criterion_name(const std::string& criterion);
 /// The criterion that `scores` did not use.

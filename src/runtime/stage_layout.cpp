@@ -81,10 +81,14 @@ std::string head_name(const ModelSpec& spec) { return spec.family == "swin" ? "h
 
 std::string why_no_stages(const ModelSpec& spec) {
   static const std::set<std::string> known = {"swin", "flatten_swin", "pvt", "pvt_v2", "cswin"};
+  // A kind that is added to the models is refused here until the engine does it.
+  static const std::set<AttentionKind> kinds = {AttentionKind::kNone,          AttentionKind::kSoftmax,     AttentionKind::kWindow,
+                                                AttentionKind::kFocusedLinear, AttentionKind::kCrossWindow, AttentionKind::kCrossFocusedLinear};
   if (known.count(spec.family) == 0) return "the native engine does not know family " + spec.family + "; use LibTorch's path";
   if (spec.qk_norm) return "the native engine norms queries and keys of ViTs only, not of family " + spec.family + "; use LibTorch's path";
   if (spec.prefix_tokens() > 0) return "the native engine takes no class, distillation or register tokens in family " + spec.family + "; use LibTorch's path";
   for (const BlockSpec& block : spec.blocks) {
+    if (kinds.count(block.attention) == 0) return "the native engine does not know attention \"" + attention_name(block.attention) + "\"; use LibTorch's path";
     if (block.sr_ratio > 1 && !separate_queries(spec)) return "the native engine makes smaller maps of keys in PVTs only, not in family " + spec.family + "; use LibTorch's path";
   }
   return "";

@@ -94,6 +94,17 @@ class ProgramRanks(unittest.TestCase):
                            "--eval", "synthetic:test:100", "-o", "OUT")
         self.assertEqual(result["removed"], [0, 1])
 
+    def test_prune(self):
+        documents = self.both("prune", MODEL, "--data", "synthetic:train:64", "--images", "32", "--attention-macs", "70%", "--round", "2", "--indicator-epochs", "1", "--recipe", "plain",
+                              "--epochs", "2", "--batch-size", "16", "--learning-rate", "1e-4", "--eval", "synthetic:test:60", "--resume", "-o", "OUT")
+        one, two = documents
+        self.assertEqual(one["spec"], two["spec"])
+        self.assertLess(one["spec"]["blocks"][0]["qk_dim"] + one["spec"]["blocks"][0]["v_dim"], 32)
+        self.assertEqual(one["reason"], two["reason"])
+        self.assertEqual(len(one["epochs"]), 2)
+        for a, b in zip(one["epochs"], two["epochs"]):
+            self.assertTrue(math.isclose(a["loss"], b["loss"], rel_tol=FIT_TOLERANCE), (a, b))
+
     def test_segmentation(self):
         with tempfile.TemporaryDirectory() as folder:
             model = os.path.join(folder, "seg.safetensors")

@@ -287,6 +287,52 @@ TEST(InferSpec, ShiftsFollowTheImageSize) {
   EXPECT_EQ(load_spec(folder.file("model.safetensors"), hints).blocks[3].shift, 2);
 }
 
+// Softmax leaves no trace of its heads: those of the published sizes.
+TEST(InferSpec, HeadsOfTheCswins) {
+  const std::vector<std::pair<int64_t, std::vector<int64_t>>> published = {{64, {2, 4, 8, 16}}, {96, {4, 8, 16, 32}}, {144, {6, 12, 24, 24}}};
+  for (const auto& [first, heads] : published) {
+    checkpoint::StateDict weights;
+    weights.add("stage1_conv_embed.0.weight", at::zeros({1}).expand({first, 3, 7, 7}));
+    for (int64_t s = 0; s < 4; ++s) {
+      const std::string block = "stage" + std::to_string(s + 1) + ".0.";
+      const int64_t dim = first << s;
+      const auto add = [&](const std::string& name, at::IntArrayRef shape) { weights.add(block + name, at::zeros({1}).expand(shape)); };
+      add("mlp.fc1.weight", {4 * dim, dim});
+      add("norm2.weight", {dim});
+      add("qkv.weight", {3 * dim, dim});
+      add("proj.weight", {dim, dim});
+      for (int branch = 0; branch < (s < 3 ? 2 : 1); ++branch) add("attns." + std::to_string(branch) + ".get_v.weight", {s < 3 ? dim / 2 : dim, 1, 3, 3});
+    }
+    const ModelSpec spec = infer_spec(weights);
+    for (size_t s = 0; s < 4; ++s) EXPECT_EQ(spec.blocks[s].num_heads, heads[s]) << first;
+  }
+}
+
+// A model that says its own stripes keeps them, at its own size and at another; what the published rule made follows the rule.
+TEST(InferSpec, StripesOfTheCswins) {
+  const auto window_at = [](int64_t window, int64_t side) {
+    StagesOptions o;
+    o.image_size = 64;
+    o.num_classes = 10;
+    o.embed_dims = {16, 32, 64};
+    o.depths = {1, 1, 2};
+    o.num_heads = {2, 4, 8};
+    o.mlp_ratios = {2, 2, 2};
+    o.attention = "SSS";
+    o.regions = {1, 2, 2};
+    ModelSpec spec = stages_spec("cswin", o);
+    for (size_t i = 2; i < 4; ++i) spec.blocks[i].window = window;
+    const TempDir folder;
+    save_model(*test::lively_model(spec), folder.file("model.safetensors"));
+    LoadHints hints;
+    hints.image_size = side;
+    return load_spec(folder.file("model.safetensors"), hints).blocks[3].window;
+  };
+  EXPECT_EQ(window_at(1, 64), 1);
+  EXPECT_EQ(window_at(1, 128), 1);
+  EXPECT_EQ(window_at(2, 128), 4);
+}
+
 TEST(InferSpec, RefusesWhatCannotBe) {
   const checkpoint::StateDict weights = test::lively_weights(test::small_spec(), 1);
   // 32 channels are no multiple of 64.
@@ -319,6 +365,22 @@ TEST(LoadModel, AtAnotherImageSize) {
   EXPECT_EQ(model->spec().num_tokens(), 37);
   EXPECT_EQ(model->parameter("pos_embed").size(1), 37);
   EXPECT_EQ(model->spec().preprocess->crop, 48) << "images must come in the size that the model takes";
+}
+
+// FLatten-CSwin's tables of positions over a whole map are resized as PVT's are.
+TEST(LoadModel, WholeMapsAtAnotherImageSize) {
+  ModelSpec spec = test::staged_spec("cswin");
+  for (BlockSpec& block : spec.blocks) {
+    if (block.attention == AttentionKind::kCrossFocusedLinear) block.window = 0;
+  }
+  const TempDir folder;
+  save_model(*test::lively_model(spec), folder.file("model.safetensors"));
+  LoadHints hints;
+  hints.image_size = 64;
+  const auto model = load_model(folder.file("model.safetensors"), hints);
+  EXPECT_EQ(model->parameter("stage1.0.attns.0.positional_encoding").size(1), 256);
+  const at::NoGradGuard no_grad;
+  EXPECT_TRUE(model->forward(at::zeros({1, 3, 64, 64})).logits.isfinite().all().item<bool>());
 }
 
 TEST(LoadModel, WithAClassifierForOtherClasses) {

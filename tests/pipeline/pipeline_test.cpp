@@ -254,6 +254,39 @@ TEST(PruneChannels, JudgesWithAllTokensAndKeepsTheSchedule) {
   for (const auto& [name, tensor] : from_plain->parameters().entries()) EXPECT_TRUE(at::equal(from_merging->parameter(name), tensor)) << name;
 }
 
+// The images that judge the fit choose no channels either: with others in their places the same are cut, with the same gains.
+TEST(Compress, ChannelsAreChosenOnImagesOfTheFit) {
+  const auto dense = small_model();
+  const data::ImageBatch images = calibration(40);
+  for (const char* criterion : {"apma", "taylor"}) {
+    CompressOptions options;
+    options.remove_layers = false;
+    options.absorb.epochs = 0;
+    options.absorb.held_out = 0.25;
+    options.prune.target = "60%";
+    options.prune.attention_only = true;
+    options.prune.round = 1;
+    options.prune.criterion = criterion;
+    options.prune.score_images = options.prune.indicators.score_images = 8;
+    options.prune.indicators.epochs = 1;
+    options.prune.indicators.fit_batch = 10;
+    const data::ImageBatch fit = absorb::fit_images(images, options.absorb);
+    ASSERT_EQ(fit.size(), 30);
+    data::ImageBatch others = images;
+    others.pixels = images.pixels.clone();
+    int64_t changed = 0;
+    for (int64_t i = 0; i < images.size(); ++i) {
+      if (std::find(fit.names.begin(), fit.names.end(), images.names[static_cast<size_t>(i)]) != fit.names.end()) continue;
+      others.pixels[i] = 255 - others.pixels[i];
+      ++changed;
+    }
+    ASSERT_EQ(changed, 10);
+    const Compressed first = compress(*dense, images, nullptr, {}, options), second = compress(*dense, others, nullptr, {}, options);
+    for (const auto& [name, tensor] : first.model->parameters().entries()) EXPECT_TRUE(at::equal(second.model->parameter(name), tensor)) << criterion << " " << name;
+    EXPECT_NE(first.result.held_out_kl, second.result.held_out_kl);
+  }
+}
+
 TEST(Compress, ControlsAreTreatedAlike) {
   const auto dense = small_model();
   const auto validation = data::open_dataset("synthetic:val:20");

@@ -59,6 +59,8 @@ TEST(Budget, RefusesWhatCannotBeReached) {
   const ModelSpec spec = test::small_spec();
   const auto units = units_of(spec, Scope::kAttention);
   EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { Budget(spec, units, parse_target("20%", false, spec), 8); }), "can't be reached"));
+  const ModelSpec normed = test::variant("layerscale_qknorm");
+  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { Budget(normed, units_of(normed, Scope::kAttention), parse_target("20%", false, normed), 8); }), "behind a q/k norm"));
   EXPECT_THROW(Budget(spec, units, {eval::count_cost(spec).macs + 1, false}, 8), std::invalid_argument);
   EXPECT_THROW(Budget(spec, units, parse_target("90%", false, spec), 0), std::invalid_argument);
 }

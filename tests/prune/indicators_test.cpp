@@ -76,6 +76,26 @@ TEST(Indicators, DeadChannelsGo) {
   }
 }
 
+// Energies of an MLP's channels span orders of magnitude. Indicators that begin with their logarithms let MLPs keep about as much as attention; with the energies
+// themselves a few channels would stand far above a crowd, and one common offset would take most of the crowd.
+TEST(Indicators, MlpsBeginWithLogarithms) {
+  const ModelSpec spec = test::small_spec();
+  checkpoint::StateDict weights = test::lively_weights(spec, 1);
+  at::Generator random = at::detail::createCPUGenerator(2);
+  for (int i = 0; i < 4; ++i) {
+    const std::string name = "blocks." + std::to_string(i) + ".mlp.fc2.weight";
+    weights.set(name, weights.at(name) * (1.5 * at::randn({1, 64}, random)).exp());
+  }
+  const auto model = model::make_model(spec, weights);
+  IndicatorOptions options = quick();
+  options.learning_rate = 1e-6;  // what they begin with decides
+  const Budget budget(spec, units_of(spec, Scope::kAttentionAndMlp), parse_target("60%", false, spec), 1);
+  const Indicators learned = learn_indicators(*model, budget, test::colour_images(32), options);
+  double mlp = 0, others = 0;
+  for (size_t u = 0; u < budget.units().size(); ++u) (budget.units()[u].group == model::ChannelGroup::kMlp ? mlp : others) += learned.shares[u] / 4;
+  EXPECT_NEAR(mlp, others / 2, 0.1);  // eight units of attention
+}
+
 TEST(Indicators, SameSeedSameResultAndEveryPartCounts) {
   const ModelSpec spec = test::small_spec();
   const auto model = test::lively_model(spec);

@@ -39,6 +39,10 @@ struct AbsorbReport {
   double plain_agreement = 0;
 };
 
+/// The images that absorb() fits on with these options, in their old order. Whatever else is chosen by looking at images and judged by AbsorbReport
+/// (channels to prune) looks at these only.
+data::ImageBatch fit_images(const data::ImageBatch& images, const AbsorbOptions& options);
+
 /// Fits `student` (same blocks as `teacher`, some without attention or with fewer channels, cut or gated) in place, from the first changed block
 /// up: refits the last projection of a pruned attention and fc2 by ridge regression on the student's own stream so that the block's output matches the
 /// teacher's, then improves the whole block (norms, attention that stays, MLP) by AdamW on the same target.

@@ -2,6 +2,7 @@
 // APMA's learned channel indicators, reconstructed from the paper's abstract (DESIGN section 6, docs/pruning.md): similarity-weighted, with equal proportions in
 // every head, a reweighting of what stays, and a beginning from attention differences. Fitted to the dense model's own outputs, no labels.
 
+#include <string>
 #include <vector>
 
 #include "vitrim/data/loader.h"
@@ -26,6 +27,9 @@ struct IndicatorOptions {
   int64_t batch_size = 16;
   uint64_t seed = 0;
 };
+
+/// Switches parts off by name, commas between them: "proportions,reweight,initialisation". Throws std::invalid_argument on another name, with the nearest.
+void leave_out(IndicatorOptions& options, const std::string& parts);
 
 /// What came of it. Gates are factors: 0 for a channel that goes, its gain for one that stays.
 struct Indicators {
