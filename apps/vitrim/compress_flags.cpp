@@ -80,6 +80,10 @@ void PruneFlags::refuse_idle(const CLI::App& command) const {
   if (command.count("--score-images") > 0 && (values.criterion == "magnitude" || values.criterion == "random")) {
     throw UsageError("--score-images says nothing: " + values.criterion + " looks at no images");
   }
+  const bool begins = without.find("initialisation") == std::string::npos && begin_with != "random" && begin_with != "magnitude";
+  if (command.count("--score-images") > 0 && values.criterion == "apma" && !begins && (similarity == "none" || similarity == "weights")) {
+    throw UsageError("--score-images says nothing: with these parts of apma nothing is scored on images");
+  }
   if (command.count("--begin-with") > 0 && without.find("initialisation") != std::string::npos) throw UsageError("--begin-with says nothing --without initialisation");
 }
 

@@ -2,6 +2,8 @@
 
 #include "vitrim/pipeline/sweep.h"
 
+#include <ATen/ATen.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -16,6 +18,7 @@
 #include "vitrim/core/error.h"
 #include "vitrim/core/layer_list.h"
 #include "vitrim/core/log.h"
+#include "vitrim/core/manifest.h"
 #include "vitrim/report/report.h"
 
 namespace vitrim::app {
@@ -53,9 +56,18 @@ std::vector<pipeline::SweepPoint> points_of(const Flags& flags, int blocks) {
   }
 }
 
+std::string fingerprint_of(const model::Model& model) {
+  std::string out;
+  for (const auto& [name, tensor] : model.parameters().entries()) {
+    const at::Tensor plain = tensor.detach().cpu().contiguous();
+    out += name + sha256_hex({static_cast<const char*>(plain.const_data_ptr()), static_cast<size_t>(plain.nbytes())});
+  }
+  return sha256_hex(out);
+}
+
 // Everything that a model of the sweep depends on but its own two figures: what is in the folder belongs to the sweep where this is the same.
-std::string settings_of(const CLI::App& command, const std::string& model, const std::string& fingerprint) {
-  std::string out = "vitrim sweep " + model + "\n";
+std::string settings_of(const CLI::App& command, const Flags& flags, const model::Model& model, const data::ImageBatch& images, const data::Dataset* evaluation) {
+  std::string out = "vitrim sweep " + flags.model.model + ", weights " + fingerprint_of(model) + "\n";
   const std::vector<std::string> free = {"MODEL", "remove", "attention-macs", "target-macs", "output", "threads", "quiet", "json"};
   for (const CLI::Option* option : command.get_options()) {
     const std::string& name = option->get_single_name();
@@ -64,14 +76,18 @@ std::string settings_of(const CLI::App& command, const std::string& model, const
     for (const std::string& value : option->results()) out += " " + value;
     out += "\n";
   }
-  return out + "images: " + fingerprint + "\n";
+  out += "calibration images: " + images.fingerprint + "\n";
+  return out + "evaluation images: " + (evaluation ? evaluation->fingerprint() : "none") + "\n";
 }
 
-// Places of the sweep's files.
+using Results = std::vector<std::pair<std::string, CompressResult>>;
+
+// The sweep's files.
 class Folder {
  public:
-  Folder(std::string path, bool attention_only) : path_(std::move(path)), attention_only_(attention_only) {}
-  std::string file(const std::string& name) const { return (std::filesystem::path(path_) / name).string(); }
+  Folder(std::string path, bool attention_only) : path_(std::move(path)), attention_only_(attention_only) {
+    if (std::filesystem::exists(path_) && !std::filesystem::is_directory(path_)) throw Error(path_ + " is no folder; name one with -o");
+  }
   std::string json(const pipeline::SweepPoint& point) const { return file(pipeline::name_of(point, attention_only_) + ".json"); }
   std::string checkpoint(const pipeline::SweepPoint& point) const { return file(pipeline::name_of(point, attention_only_) + ".safetensors"); }
   std::string page() const { return file("front.html"); }
@@ -79,13 +95,14 @@ class Folder {
   void make() const {
     std::error_code error;
     std::filesystem::create_directories(path_, error);
-    if (error) throw Error(path_ + ": can't be made a folder (" + error.message() + "); name one with -o");
+    if (error) throw Error(path_ + ": can't be made a folder (" + error.message() + "); name another one with -o");
     check_writable(page());
   }
-  // Refuses a folder with another sweep's results.
+  /// Refuses a folder with results of other settings.
   void claim(const std::string& settings) const {
     const std::string name = file("settings.txt");
-    if (!std::filesystem::exists(name)) return write_text_file(name, settings);
+    if (results().empty()) return write_text_file(name, settings);
+    if (!std::filesystem::exists(name)) throw Error(path_ + " holds results and no settings.txt that tells how they were made; name another folder with -o");
     const std::string there = read_text_file(name);
     if (there == settings) return;
     std::istringstream old_lines(there), new_lines(settings);
@@ -95,34 +112,42 @@ class Folder {
     }
     throw Error(name + ": the results there were made with other settings ('" + before + "', now '" + now + "'); name another folder with -o, or use the same settings");
   }
+  /// All results with their checkpoints, those that most is left of first. Throws FormatError where one can't be read.
+  Results results() const {
+    Results out;
+    if (!std::filesystem::is_directory(path_)) return out;
+    for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+      const std::filesystem::path& name = entry.path();
+      if (!name.filename().string().starts_with("removed_") || name.extension() != ".json") continue;
+      if (!std::filesystem::exists(std::filesystem::path(name).replace_extension(".safetensors"))) continue;
+      out.emplace_back(name.string(), compress_result_from_json(read_text_file(name.string()), name.string()));
+    }
+    std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) {
+      const size_t of_a = a.second.removed.size(), of_b = b.second.removed.size();
+      return of_a != of_b ? of_a < of_b : a.second.compressed_macs != b.second.compressed_macs ? a.second.compressed_macs > b.second.compressed_macs : a.first < b.first;
+    });
+    return out;
+  }
+  void draw(const std::string& model) const {
+    std::vector<report::Document> documents;
+    for (const auto& [name, result] : results()) documents.push_back({name, to_json(result)});
+    write_text_file(page(), report::render(documents, "vitrim sweep: " + std::filesystem::path(model).filename().string()));
+  }
 
  private:
+  std::string file(const std::string& name) const { return (std::filesystem::path(path_) / name).string(); }
   std::string path_;
   bool attention_only_;
 };
 
-using Results = std::vector<std::pair<std::string, CompressResult>>;
-
-// What the folder holds of `points`, in their order.
-Results read_results(const Folder& folder, const std::vector<pipeline::SweepPoint>& points) {
-  Results out;
-  for (const auto& point : points) {
-    const std::string file = folder.json(point);
-    if (std::filesystem::exists(file)) out.emplace_back(file, compress_result_from_json(read_text_file(file), file));
-  }
-  return out;
-}
-
-void draw(const Folder& folder, const Results& results, const std::string& model) {
-  std::vector<report::Document> documents;
-  for (const auto& [file, result] : results) documents.push_back({file, to_json(result)});
-  write_text_file(folder.page(), report::render(documents, "vitrim sweep: " + std::filesystem::path(model).filename().string()));
-}
+// Whether a result says how far its model is from the dense one; without a fit nothing was kept to tell.
+bool judged(const CompressResult& result) { return result.held_out_kl != 0 || result.held_out_agreement != 0; }
 
 std::string summary(const Folder& folder, const Results& results) {
   nlohmann::ordered_json models = nlohmann::ordered_json::array();
   for (const auto& [file, r] : results) {
-    nlohmann::ordered_json row{{"result", file}, {"output", r.output}, {"removed", r.removed}, {"params", r.compressed_params}, {"macs", r.compressed_macs}, {"held_out_kl", r.held_out_kl}};
+    nlohmann::ordered_json row{{"result", file}, {"output", r.output}, {"removed", r.removed}, {"params", r.compressed_params}, {"macs", r.compressed_macs}};
+    if (judged(r)) row["held_out_kl"] = r.held_out_kl;
     if (r.compressed && r.paired) {
       row["accuracy"] = r.compressed->headline();
       row["accuracy_ci95"] = {r.compressed->headline_ci95().first, r.compressed->headline_ci95().second};
@@ -141,29 +166,48 @@ void print_front(const Folder& folder, const Results& results) {
   if (first.dense) std::printf(", %s %s on %lld images", first.dense->headline_name(), percent(first.dense->headline()).c_str(), static_cast<long long>(first.dense->images));
   std::printf("\n");
   for (const auto& [file, r] : results) {
-    std::printf("%s: %s parameters, %s MACs (%s), held-out KL %.4f", file.c_str(), millions(r.compressed_params).c_str(), billions(r.compressed_macs).c_str(),
-                percent(static_cast<double>(r.compressed_macs) / static_cast<double>(r.dense_macs)).c_str(), r.held_out_kl);
+    std::printf("%s: %s parameters, %s MACs (%s)", file.c_str(), millions(r.compressed_params).c_str(), billions(r.compressed_macs).c_str(),
+                percent(static_cast<double>(r.compressed_macs) / static_cast<double>(r.dense_macs)).c_str());
+    if (judged(r)) std::printf(", held-out KL %.4f", r.held_out_kl);
     if (r.compressed && r.paired) std::printf("; %s %s, %s", r.compressed->headline_name(), percent(r.compressed->headline()).c_str(), difference_text(*r.paired).c_str());
     std::printf("\n");
   }
   std::printf("wrote %s\n", folder.page().c_str());
 }
 
-void run(Flags flags, const Context& context, const CLI::App& command) {
-  flags.common.apply();
-  // The targets are the sweep's own lists; PruneFlags sees whether there are any.
-  flags.prune.attention_macs = flags.attention_macs.empty() ? "" : "100%";
-  flags.prune.target_macs = flags.target_macs.empty() ? "" : "100%";
+// Flags that say nothing, as no layer is chosen or no channel pruned.
+void refuse_idle(const CLI::App& command, Flags& flags, const std::vector<pipeline::SweepPoint>& points) {
+  const auto any = [&](auto&& holds) { return std::any_of(points.begin(), points.end(), holds); };
+  if (!any([](const auto& point) { return point.removed > 0; })) {
+    for (const char* flag : {"--search", "--beam-width", "--criterion", "--both-criteria"}) {
+      if (command.count(flag) > 0) throw UsageError(std::string(flag) + " says nothing: --remove asks for no layers");
+    }
+  }
+  // The targets are the sweep's own lists; PruneFlags asks whether there are any.
+  const bool prunes = any([](const auto& point) { return !point.target.empty(); });
+  flags.prune.attention_macs = prunes && !flags.attention_macs.empty() ? "100%" : "";
+  flags.prune.target_macs = prunes && !flags.target_macs.empty() ? "100%" : "";
   flags.absorb.refuse_idle(command);
   flags.prune.refuse_idle(command);
+}
+
+void run(Flags flags, const Context& context, const CLI::App& command) {
+  const std::string& json = flags.common.json;
+  if (!json.empty() && json != "-" &&
+      std::filesystem::weakly_canonical(json).parent_path() == std::filesystem::weakly_canonical(std::filesystem::path(flags.folder) / "x").parent_path()) {
+    throw UsageError("--json " + json + ": the folder of -o holds the sweep's own results; write the summary elsewhere");
+  }
+  flags.common.apply();
   const auto group = join_ranks();
   const auto model = flags.model.load(flags.common.precision);
   const std::vector<pipeline::SweepPoint> points = points_of(flags, model->num_blocks());
+  refuse_idle(command, flags, points);
   pipeline::CompressOptions options;
   options.analyze = flags.analyze.options(flags.common, model->num_blocks());
   options.absorb = flags.absorb.options(flags.common);
   options.absorb_layers = !flags.absorb.none;
   options.prune = flags.prune.options(flags.common);
+  options.prune.attention_only = !flags.attention_macs.empty();
   if (options.prune.masked()) throw UsageError("sweep writes models that were cut; heads of unequal widths can only be compared, by prune --few-shot");
   for (const auto& point : points) {
     try {
@@ -179,13 +223,21 @@ void run(Flags flags, const Context& context, const CLI::App& command) {
   const auto evaluation = flags.evaluation.open(flags.common, flags.data, *model, flags.model.model, accuracy);
   const Folder folder(flags.folder, options.prune.attention_only);
   const data::ImageBatch images = load_unlabelled(flags.analyze.calib, flags.analyze.images, flags.common, flags.data, model->spec(), flags.model.model);
+  for (const auto& point : points) pipeline::check_images(images.size(), pipeline::options_of(point, options));
+  const at::Tensor there = at::zeros({static_cast<int64_t>(points.size())}, at::kLong);
   on_main_rank(*group, [&] {
     folder.make();
-    folder.claim(settings_of(command, flags.model.model, images.fingerprint));
+    folder.claim(settings_of(command, flags, *model, images, evaluation.get()));
+    const Results results = folder.results();
+    for (size_t i = 0; i < points.size(); ++i) {
+      const bool found = std::any_of(results.begin(), results.end(), [&](const auto& result) { return result.first == folder.json(points[i]); });
+      there[static_cast<int64_t>(i)] = static_cast<int64_t>(found);
+    }
   });
+  group->broadcast(there);  // one view of the folder for all ranks
   std::vector<pipeline::SweepPoint> missing;
-  for (const auto& point : points) {
-    if (!std::filesystem::exists(folder.json(point))) missing.push_back(point);
+  for (size_t i = 0; i < points.size(); ++i) {
+    if (there[static_cast<int64_t>(i)].item<int64_t>() == 0) missing.push_back(points[i]);
   }
   if (missing.size() < points.size()) log_info(std::to_string(points.size() - missing.size()) + " of " + std::to_string(points.size()) + " models are there already");
   const OutputFlags output{"", "", flags.dtype};
@@ -197,12 +249,12 @@ void run(Flags flags, const Context& context, const CLI::App& command) {
     on_main_rank(*group, [&] {
       save_compressed(*made.model, result, output);
       write_text_file(folder.json(point), to_json(result));
-      draw(folder, read_results(folder, points), flags.model.model);
+      folder.draw(flags.model.model);
     });
   });
   on_main_rank(*group, [&] {
-    const Results results = read_results(folder, points);
-    draw(folder, results, flags.model.model);
+    const Results results = folder.results();
+    folder.draw(flags.model.model);
     flags.common.write_json(summary(folder, results));
     if (flags.common.speaks()) print_front(folder, results);
   });
@@ -217,7 +269,7 @@ void add_sweep(CLI::App& app, Context& context) {
   flags->analyze.add_to(*command);
   command->add_option("--remove", flags->remove, "how many attention layers to remove, each in turn: 0,1,3 or 0,10%,25%")->delimiter(',')->allow_extra_args(false)->capture_default_str();
   flags->evaluation.add_to(*command);
-  command->add_option("-o,--output", flags->folder, "folder of the checkpoints, their results (.json) and the page (front.html); what is there already is kept")->required();
+  command->add_option("-o,--output", flags->folder, "folder of the checkpoints, their results (.json) and the page of all of them (front.html); what is there already is kept")->required();
   command->add_option("--save-dtype", flags->dtype, "f32, f16, bf16, or same: as the model that was read")->check(CLI::IsMember({"same", "f32", "f16", "bf16"}))->capture_default_str();
   flags->absorb.add_to(*command);
   flags->prune.add_to(*command, /*swept=*/true);

@@ -34,13 +34,14 @@ PreprocessSpec preprocess_of(const py::dict& values) {
   return out;
 }
 
-void absorb_options(Options& options, const Common& common, absorb::AbsorbOptions& out) {
-  options.take("epochs", out.epochs, 0, 1000);
-  options.take("learning_rate", out.learning_rate, kTiny, kMany);
-  options.take("ridge", out.ridge, kTiny, kMany);
-  options.take("cls_weight", out.cls_weight, kTiny, kMany);
-  options.take("held_out", out.held_out, 0.01, 0.5);
-  options.take("flip", out.flip);
+void absorb_options(Options& options, const Common& common, bool absorbs, absorb::AbsorbOptions& out) {
+  bool told = options.take("epochs", out.epochs, 0, 1000);
+  told |= options.take("learning_rate", out.learning_rate, kTiny, kMany);
+  told |= options.take("ridge", out.ridge, kTiny, kMany);
+  told |= options.take("cls_weight", out.cls_weight, kTiny, kMany);
+  told |= options.take("held_out", out.held_out, 0.01, 0.5);
+  told |= options.take("flip", out.flip);
+  if (told && !absorbs) throw std::invalid_argument("epochs, learning_rate, ridge, cls_weight, held_out and flip are of the fit, which absorb=False leaves out");
   out.seed = common.seed;
   out.batch_size = common.batch_size;
 }
@@ -62,16 +63,23 @@ void prune_options(Options& options, const Common& common, pipeline::PruneOption
           "attention_macs says nothing of the MLP; use target_macs with scope attention+mlp");
     out.scope = scope == "attention" ? prune::Scope::kAttention : prune::Scope::kAttentionAndMlp;
   }
-  options.take("channels_by", out.criterion);
-  options.take("round", out.round, 1, 1024);
-  options.take("score_images", out.score_images, 1, 100000);
-  options.take("indicator_epochs", out.indicators.epochs, 1, 1000);
-  options.take("indicator_rate", out.indicators.learning_rate, kTiny, kMany);
-  options.take("temperature", out.indicators.temperature, kTiny, kMany);
-  std::string name;
-  if (options.take("similarity", name)) out.indicators.similarity = prune::parse_similarity(name);
-  if (options.take("begin_with", name)) out.indicators.begin_with = prune::parse_criterion(name);
-  if (options.take("without", name)) prune::leave_out(out.indicators, name);
+  bool told = options.take("channels_by", out.criterion);
+  told |= options.take("round", out.round, 1, 1024);
+  told |= options.take("score_images", out.score_images, 1, 100000);
+  bool of_apma = options.take("indicator_epochs", out.indicators.epochs, 1, 1000);
+  of_apma |= options.take("indicator_rate", out.indicators.learning_rate, kTiny, kMany);
+  of_apma |= options.take("temperature", out.indicators.temperature, kTiny, kMany);
+  const auto word = [&](const char* key, const auto& parse) {
+    std::string name;
+    if (!options.take(key, name)) return;
+    of_apma = true;
+    parse(name);
+  };
+  word("similarity", [&](const std::string& name) { out.indicators.similarity = prune::parse_similarity(name); });
+  word("begin_with", [&](const std::string& name) { out.indicators.begin_with = prune::parse_criterion(name); });
+  word("without", [&](const std::string& name) { prune::leave_out(out.indicators, name); });
+  if (out.target.empty() && (told || of_apma || !scope.empty())) throw std::invalid_argument("channels are pruned to target_macs or attention_macs, and neither is given");
+  if (of_apma && out.criterion != "apma") throw std::invalid_argument("indicators are apma's; channels_by '" + out.criterion + "' has none");
   if (out.masked()) throw std::invalid_argument("heads of unequal widths can't be cut; compare them with vitrim prune --few-shot");
   out.indicators.seed = common.seed;
 }
@@ -136,7 +144,7 @@ pipeline::CompressOptions compress_options(Options& options, const Common& commo
   options.take("controls", out.controls);
   options.take("random_controls", out.random_controls, 0, 100);
   out.analyze.both_criteria = out.analyze.both_criteria || out.controls;
-  absorb_options(options, common, out.absorb);
+  absorb_options(options, common, out.absorb_layers, out.absorb);
   prune_options(options, common, out.prune);
   out.remove_layers = !out.layers.empty() || out.analyze.count > 0;
   if (!out.remove_layers && out.prune.target.empty())

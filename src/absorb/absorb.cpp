@@ -129,13 +129,14 @@ model::Output run_all(const model::Model& model, at::Tensor x, int64_t batch_siz
   return finish_all(model, x, taps, batch_size, group);
 }
 
-int64_t held_out_count(int64_t images, double share) { return std::clamp<int64_t>(std::llround(share * static_cast<double>(images)), 1, std::max<int64_t>(1, images / 2)); }
-
 }  // namespace
 
+int64_t fit_count(int64_t images, const AbsorbOptions& options) {
+  return images - std::clamp<int64_t>(std::llround(options.held_out * static_cast<double>(images)), 1, std::max<int64_t>(1, images / 2));
+}
+
 data::ImageBatch fit_images(const data::ImageBatch& images, const AbsorbOptions& options) {
-  const int64_t n = images.size();
-  const at::Tensor rows = std::get<0>(shuffled_order(n, options.seed).slice(0, 0, n - held_out_count(n, options.held_out)).sort());
+  const at::Tensor rows = std::get<0>(shuffled_order(images.size(), options.seed).slice(0, 0, fit_count(images.size(), options)).sort());
   return data::select_images(images, {rows.const_data_ptr<int64_t>(), rows.const_data_ptr<int64_t>() + rows.numel()});
 }
 
@@ -143,7 +144,7 @@ AbsorbReport absorb(model::Model& student, const model::Model& teacher, const da
   const int first = first_changed_block(student, teacher);
   const int64_t n = images.size();
   if (n < 8) throw std::invalid_argument("[absorb::absorb] needs at least 8 images, got " + std::to_string(n));
-  const int64_t held = held_out_count(n, options.held_out);
+  const int64_t held = n - fit_count(n, options);
   distributed::Group& group = distributed::or_alone(options.group);
   // Rows: the images to fit, the same flipped, and last those kept out.
   const at::Tensor order = shuffled_order(n, options.seed);

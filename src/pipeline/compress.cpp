@@ -102,9 +102,12 @@ void run_controls(const model::Model& dense, const std::vector<int>& layers,
 }  // namespace
 
 void check_compress(const ModelSpec& spec, const CompressOptions& options) {
+  std::vector<int> order = removable(spec);
+  if (options.remove_layers && options.layers.empty() && options.analyze.count > static_cast<int>(order.size())) {
+    throw std::invalid_argument("can't remove " + std::to_string(options.analyze.count) + " attention layers: the model has " + std::to_string(order.size()));
+  }
   if (!options.prune.prunes()) return;
   const auto check = [&](const std::vector<int>& layers) { check_prune(surgery::remove_attention(spec, layers), options.prune); };
-  std::vector<int> order = removable(spec);
   const auto count = std::min(order.size(), static_cast<size_t>(std::max(options.analyze.count, 0)));
   if (!options.layers.empty() || !options.remove_layers || count == 0) return check(options.layers);
   // The layers are not chosen yet: without the cheapest most is left, without the dearest least.
@@ -116,9 +119,17 @@ void check_compress(const ModelSpec& spec, const CompressOptions& options) {
   }
 }
 
+void check_images(int64_t count, const CompressOptions& options) {
+  const int64_t chosen_on = options.absorb_layers ? absorb::fit_count(count, options.absorb) : count;
+  if (!options.prune.prunes() || options.prune.criterion != "apma" || chosen_on >= prune::kFewestImages) return;
+  throw std::invalid_argument("[pipeline::compress] apma learns on at least " + std::to_string(prune::kFewestImages) + " images that are not held out, and of " +
+                              std::to_string(count) + " only " + std::to_string(chosen_on) + " are not; use more images");
+}
+
 Compressed compress(const model::Model& dense, const data::ImageBatch& calibration,
                     const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy,
                     const CompressOptions& options) {
+  check_images(calibration.size(), options);
   Compressed out;
   CompressResult& result = out.result;
   Stopwatch watch(result.seconds);

@@ -1,26 +1,45 @@
 #include "vitrim/pipeline/sweep.h"
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 
 #include "vitrim/core/log.h"
 
 namespace vitrim::pipeline {
 
+namespace {
+
+// "70.0 %" as "70%": what means the same is the same, in lists and in names of files.
+std::string plainly(std::string text) {
+  text.erase(std::remove(text.begin(), text.end(), ' '), text.end());
+  double percent = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, percent);
+  if (error != std::errc() || end - rest != 1 || *rest != '%') return text;
+  std::ostringstream out;
+  out << percent << '%';
+  return out.str();
+}
+
+}  // namespace
+
 std::vector<SweepPoint> sweep_points(const std::vector<int>& removed, const std::vector<std::string>& targets) {
   std::vector<SweepPoint> out;
   std::vector<std::string> seen;
-  for (const std::string& target : targets) {
-    if (std::find(seen.begin(), seen.end(), target) != seen.end()) throw std::invalid_argument("'" + target + "' is named twice");
+  for (const std::string& text : targets) {
+    const std::string target = plainly(text);
+    if (std::find(seen.begin(), seen.end(), target) != seen.end()) throw std::invalid_argument("'" + text + "' is named twice");
     seen.push_back(target);
   }
   for (size_t i = 0; i < removed.size(); ++i) {
     if (std::find(removed.begin(), removed.begin() + static_cast<std::ptrdiff_t>(i), removed[i]) != removed.begin() + static_cast<std::ptrdiff_t>(i)) {
       throw std::invalid_argument(std::to_string(removed[i]) + " layers are named twice");
     }
-    for (const std::string& target : targets) {
+    for (const std::string& target : seen) {
       const SweepPoint point{removed[i], target == "100%" ? "" : target};
       if (point.removed > 0 || !point.target.empty()) out.push_back(point);
     }

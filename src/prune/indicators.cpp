@@ -246,7 +246,7 @@ void leave_out(IndicatorOptions& options, const std::string& parts) {
 }
 
 Indicators learn_indicators(const model::Model& model, const Budget& budget, const data::ImageBatch& images, const IndicatorOptions& options) {
-  if (images.size() < 8) throw Error("[prune::learn_indicators] needs at least 8 images, got " + std::to_string(images.size()));
+  if (images.size() < kFewestImages) throw Error("[prune::learn_indicators] needs at least " + std::to_string(kFewestImages) + " images, got " + std::to_string(images.size()));
   return Fit(model, budget, images, options).run();
 }
 

@@ -10,7 +10,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import cases  # noqa: E402
-from program_case import CALIB, PROGRAM, Case  # noqa: E402
+from program_case import CALIB, PROGRAM, Case, write_model  # noqa: E402
 
 QUICK = (*CALIB, "--epochs", "0", "--te-images", "16", "--precision", "f32")
 BOTH = ("--remove", "0,1", "--attention-macs", "100%,70%", "--channels-by", "energy", "--round", "2")
@@ -66,6 +66,32 @@ class Sweep(Case):
         self.refuse("sweep", "model.safetensors", "--calib", "synthetic:calib:24", *QUICK[2:], *whole, says=("settings.txt", "calib"))
         self.assertEqual({name: self.read("swept/" + name) for name in self.swept()}, before)
         self.sweep(*whole, "--threads", "2")
+        # What is half there is made again, what can't be read is named at once, and one more point does not take the others off the page.
+        os.unlink(self.path("swept/removed_1.safetensors"))
+        self.sweep("--remove", "1", "-o", "swept")
+        page = self.read("swept/front.html")
+        for name in (b"removed_1.json", b"removed_2.json"):
+            self.assertIn(name, page)
+        self.assertTrue(os.path.exists(self.path("swept/removed_1.safetensors")))
+        self.write("swept/removed_2.json", b"{")
+        self.refuse("sweep", "model.safetensors", *QUICK, "--remove", "3", "-o", "swept", says="removed_2.json")
+        # The same name with other weights is another model.
+        os.unlink(self.path("swept/removed_2.json"))
+        write_model(self.path("model.safetensors"), width=128)
+        self.refuse("sweep", "model.safetensors", *QUICK, "--remove", "3", "-o", "swept", says="settings.txt")
+
+    def test_a_folder_without_results_is_free_and_one_without_settings_is_not(self):
+        os.makedirs(self.path("swept"))
+        self.write("swept/settings.txt", b"of a run that made nothing\n")
+        self.sweep("--remove", "1", "-o", "swept")
+        os.unlink(self.path("swept/settings.txt"))
+        self.refuse("sweep", "model.safetensors", *QUICK, "--remove", "2", "-o", "swept", says="no settings.txt")
+
+    def test_what_means_the_same_is_the_same(self):
+        self.sweep("--attention-macs", "100.0%, 70 %", "--channels-by", "energy", "--round", "2", "-o", "swept")
+        self.assertIn("removed_0_attention_70.json", self.swept())
+        self.assertEqual(len(self.swept()), 4)
+        self.refuse("sweep", "model.safetensors", *QUICK, "--attention-macs", "70%,70.0%", "-o", "other", says="named twice", expect=2)
 
     def test_refusals(self):
         out = ("-o", "swept")
@@ -77,11 +103,15 @@ class Sweep(Case):
         self.refuse(*sweep, "--remove", "1", "--channels-by", "energy", *out, says="--channels-by", expect=2)
         self.refuse(*sweep, "--attention-macs", "70%", "--unequal-heads", *out, says="unequal", expect=2)
         self.refuse(*sweep, "--remove", "0,9", *out, says="--remove")
+        self.refuse(*sweep, "--attention-macs", "70%", "--search", "exact", *out, says="--search", expect=2)
+        self.refuse(*sweep, "--remove", "1", "--attention-macs", "100%", "--channels-by", "energy", *out, says="--channels-by", expect=2)
+        self.refuse(*sweep, "--remove", "1", "--json", "swept/removed_1.json", *out, says="--json", expect=2)
+        self.refuse("sweep", "model.safetensors", "--calib", "synthetic:calib:8", "--attention-macs", "70%", "--epochs", "0", *out, says="only 7")
         self.refuse(*sweep, "--remove", "0,1", "--attention-macs", "90%,1%", *out, says=("removed_0_attention_1", "can't be reached"))
         self.refuse(*sweep, "--remove", "1", "--attention-macs", "130%", *out, says="removed_1_attention_130")
         self.refuse(*sweep, "--remove", "1", "-o", "model.safetensors", says="model.safetensors")
         self.refuse(*sweep, "--remove", "1", "--eval", "nowhere", *out, says="nowhere")
-        self.assertFalse(os.path.exists(self.path("swept")))
+        self.assertEqual(self.files(), ["model.safetensors"])
 
 
 if __name__ == "__main__":

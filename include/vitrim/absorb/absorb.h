@@ -39,6 +39,8 @@ struct AbsorbReport {
   double plain_agreement = 0;
 };
 
+/// How many of so many images absorb() fits on.
+int64_t fit_count(int64_t images, const AbsorbOptions& options);
 /// The images that absorb() fits on with these options, in their old order. Whatever else is chosen by looking at images and judged by AbsorbReport
 /// (channels to prune) looks at these only.
 data::ImageBatch fit_images(const data::ImageBatch& images, const AbsorbOptions& options);

@@ -38,6 +38,9 @@ struct Compressed {
 /// target. Layers that only the analysis will choose can still turn out to leave another one.
 void check_compress(const ModelSpec& spec, const CompressOptions& options);
 
+/// Refuses a number of calibration images that `options` can't do with: std::invalid_argument. compress() begins with it.
+void check_images(int64_t count, const CompressOptions& options);
+
 /// Removes attention layers and lets the MLPs take their work over, on unlabelled calibration images. With `evaluation` both models (and the
 /// controls) are evaluated on it, paired. The dense model is not changed.
 Compressed compress(const model::Model& dense, const data::ImageBatch& calibration, const data::Dataset* evaluation,

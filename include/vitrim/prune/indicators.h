@@ -31,6 +31,9 @@ struct IndicatorOptions {
 /// Switches parts off by name, commas between them: "proportions,reweight,initialisation". Throws std::invalid_argument on another name, with the nearest.
 void leave_out(IndicatorOptions& options, const std::string& parts);
 
+/// Images that learning takes at least.
+inline constexpr int64_t kFewestImages = 8;
+
 /// What came of it. Gates are factors: 0 for a channel that goes, its gain for one that stays.
 struct Indicators {
   std::vector<int64_t> widths;       ///< per unit
