@@ -57,6 +57,12 @@ void front_figure(Page& page, const Inputs& inputs) {
 void comparison_section(Page& page, const Inputs& inputs) {
   if (inputs.compresses.size() < 2) return;
   page.section("comparison", "The compressions side by side", "Comparison");
+  for (const auto& item : inputs.compresses) {
+    const std::string about = about_apma(item.value.reason);
+    if (about.empty()) continue;
+    page.paragraph(about);
+    break;
+  }
   const auto& first = inputs.compresses.front().value.compressed;
   const std::string metric = first && first->segmentation ? "mIoU" : "top-1";
   Table table("Key figures of each compression",
@@ -80,12 +86,6 @@ void comparison_section(Page& page, const Inputs& inputs) {
          num(duration(total_seconds(result)))});
   }
   page.raw(table.html());
-  for (const auto& item : inputs.compresses) {
-    const std::string about = about_apma(item.value.reason);
-    if (about.empty()) continue;
-    page.paragraph(about);
-    break;
-  }
   front_figure(page, inputs);
 }
 
