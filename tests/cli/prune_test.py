@@ -72,7 +72,8 @@ class Prune(Case):
             widths = {(b["qk_dim"], b["num_heads"]) for b in done["compressed_spec"]["blocks"]}
             self.assertLessEqual(len(widths), 2, "one share for all, up to rounding")
         for part in (("--similarity", "weights"), ("--similarity", "activations"), ("--without", "reweight"), ("--without", "initialisation")):
-            self.run_vitrim("prune", "model.safetensors", *FEW, "--attention-macs", "60%", *part, "-o", "x.safetensors")
+            looks = () if "initialisation" in part else ("--score-images", "8")
+            self.run_vitrim("prune", "model.safetensors", *FITTED, *looks, "--indicator-epochs", "1", "--attention-macs", "60%", *part, "-o", "x.safetensors")
         before = self.files()
         done = self.json_of("prune", "model.safetensors", *FEW, "--attention-macs", "60%", "--without", "proportions", "--eval", "synthetic:test:20")
         self.assertEqual(done["compressed"]["images"], 20)
