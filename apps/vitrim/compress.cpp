@@ -4,7 +4,6 @@
 
 #include <chrono>
 
-#include "analyze_flags.h"
 #include "compress_flags.h"
 #include "ranks.h"
 #include "vitrim/core/atomic_file.h"
@@ -14,14 +13,7 @@ namespace vitrim::app {
 
 namespace {
 
-struct Flags {
-  CommonFlags common;
-  ModelFlags model;
-  DataFlags data;
-  AnalyzeFlags analyze;
-  EvaluationFlags evaluation;
-  AbsorbFlags absorb;
-  PruneFlags prune;
+struct Flags : CompressionFlags {
   OutputFlags output;
   bool controls = false;
   int random_controls = 5;
@@ -36,18 +28,13 @@ void run(const Flags& flags, const Context& context, const CLI::App& command) {
   flags.output.check(flags.common.json);
   const auto started = std::chrono::steady_clock::now();
   const auto model = flags.model.load(flags.common.precision);
-  pipeline::CompressOptions options;
-  options.analyze = flags.analyze.options(flags.common, model->num_blocks());
+  pipeline::CompressOptions options = flags.options(model->num_blocks(), *group);
   options.layers = flags.analyze.named_layers(model->num_blocks()).value_or(std::vector<int>());
   if (options.layers.empty() && options.analyze.count == 0 && flags.prune.target_macs.empty() && flags.prune.attention_macs.empty()) {
     throw Error("--remove " + flags.analyze.remove + " is no layer of " + std::to_string(model->num_blocks()) + "; nothing would be removed");
   }
-  options.absorb = flags.absorb.options(flags.common);
-  options.absorb_layers = !flags.absorb.none;
-  options.prune = flags.prune.options(flags.common);
   if (options.prune.masked()) throw UsageError("compress writes a model that was cut; heads of unequal widths can only be compared, by prune --few-shot");
   pipeline::check_compress(model->spec(), options);
-  options.analyze.te.group = options.analyze.absorbed.group = options.absorb.group = options.prune.group = group.get();
   options.controls = flags.controls;
   options.analyze.both_criteria = options.analyze.both_criteria || flags.controls;
   options.random_controls = flags.random_controls;

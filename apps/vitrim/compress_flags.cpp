@@ -105,6 +105,16 @@ pipeline::PruneOptions PruneFlags::options(const CommonFlags& common) const {
   return out;
 }
 
+pipeline::CompressOptions CompressionFlags::options(int blocks, distributed::Group& group) const {
+  pipeline::CompressOptions out;
+  out.analyze = analyze.options(common, blocks);
+  out.absorb = absorb.options(common);
+  out.absorb_layers = !absorb.none;
+  out.prune = prune.options(common);
+  out.analyze.te.group = out.analyze.absorbed.group = out.absorb.group = out.prune.group = &group;
+  return out;
+}
+
 void EvaluationFlags::add_to(CLI::App& command) {
   command.add_option("--eval", eval, "labelled images on which both models are evaluated");
   command.add_option("--eval-resize", resize, "short side for the evaluation images, or none; default: as for calibration");

@@ -4,7 +4,9 @@
 #include <memory>
 #include <string>
 
+#include "analyze_flags.h"
 #include "command.h"
+#include "vitrim/distributed/group.h"
 #include "vitrim/pipeline/compress.h"
 
 namespace vitrim::app {
@@ -40,6 +42,19 @@ struct EvaluationFlags {
   /// Opened and checked (labels, classes) before the minutes of work, so that what is wrong is said at once; null without --eval.
   std::unique_ptr<data::Dataset> open(const CommonFlags& common, const DataFlags& data, const model::Model& model, const std::string& name,
                                       eval::AccuracyOptions& accuracy) const;
+};
+
+/// What compress and sweep are told alike.
+struct CompressionFlags {
+  CommonFlags common;
+  ModelFlags model;
+  DataFlags data;
+  AnalyzeFlags analyze;
+  EvaluationFlags evaluation;
+  AbsorbFlags absorb;
+  PruneFlags prune;
+  /// For a model of `blocks` blocks, on the ranks of `group`, which must outlive them.
+  pipeline::CompressOptions options(int blocks, distributed::Group& group) const;
 };
 
 /// -o, --report, --save-dtype.

@@ -7,10 +7,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <tuple>
 
-#include "analyze_flags.h"
 #include "compress_flags.h"
 #include "ranks.h"
 #include "vitrim/core/artifact_json.h"
@@ -25,14 +26,7 @@ namespace vitrim::app {
 
 namespace {
 
-struct Flags {
-  CommonFlags common;
-  ModelFlags model;
-  DataFlags data;
-  AnalyzeFlags analyze;
-  EvaluationFlags evaluation;
-  AbsorbFlags absorb;
-  PruneFlags prune;
+struct Flags : CompressionFlags {
   std::vector<std::string> remove{"0"}, attention_macs, target_macs;
   std::string folder, dtype = "same";
 };
@@ -80,7 +74,12 @@ std::string settings_of(const CLI::App& command, const Flags& flags, const model
   return out + "evaluation images: " + (evaluation ? evaluation->fingerprint() : "none") + "\n";
 }
 
-using Results = std::vector<std::pair<std::string, CompressResult>>;
+// A result in the folder.
+struct Stored {
+  std::string file, json;
+  CompressResult result;
+};
+using Results = std::vector<Stored>;
 
 // The sweep's files.
 class Folder {
@@ -98,10 +97,10 @@ class Folder {
     if (error) throw Error(path_ + ": can't be made a folder (" + error.message() + "); name another one with -o");
     check_writable(page());
   }
-  /// Refuses a folder with results of other settings.
-  void claim(const std::string& settings) const {
+  /// Refuses a folder whose `results` were made with other settings.
+  void claim(const Results& results, const std::string& settings) const {
     const std::string name = file("settings.txt");
-    if (results().empty()) return write_text_file(name, settings);
+    if (results.empty()) return write_text_file(name, settings);
     if (!std::filesystem::exists(name)) throw Error(path_ + " holds results and no settings.txt that tells how they were made; name another folder with -o");
     const std::string there = read_text_file(name);
     if (there == settings) return;
@@ -120,17 +119,19 @@ class Folder {
       const std::filesystem::path& name = entry.path();
       if (!name.filename().string().starts_with("removed_") || name.extension() != ".json") continue;
       if (!std::filesystem::exists(std::filesystem::path(name).replace_extension(".safetensors"))) continue;
-      out.emplace_back(name.string(), compress_result_from_json(read_text_file(name.string()), name.string()));
+      std::string json = read_text_file(name.string());
+      CompressResult result = compress_result_from_json(json, name.string());
+      out.push_back({name.string(), std::move(json), std::move(result)});
     }
-    std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) {
-      const size_t of_a = a.second.removed.size(), of_b = b.second.removed.size();
-      return of_a != of_b ? of_a < of_b : a.second.compressed_macs != b.second.compressed_macs ? a.second.compressed_macs > b.second.compressed_macs : a.first < b.first;
+    std::sort(out.begin(), out.end(), [](const Stored& a, const Stored& b) {
+      const auto key = [](const Stored& stored) { return std::make_tuple(stored.result.removed.size(), -stored.result.compressed_macs, std::cref(stored.file)); };
+      return key(a) < key(b);
     });
     return out;
   }
-  void draw(const std::string& model) const {
+  void draw(const Results& results, const std::string& model) const {
     std::vector<report::Document> documents;
-    for (const auto& [name, result] : results()) documents.push_back({name, to_json(result)});
+    for (const Stored& stored : results) documents.push_back({stored.file, stored.json});
     write_text_file(page(), report::render(documents, "vitrim sweep: " + std::filesystem::path(model).filename().string()));
   }
 
@@ -145,7 +146,7 @@ bool judged(const CompressResult& result) { return result.held_out_kl != 0 || re
 
 std::string summary(const Folder& folder, const Results& results) {
   nlohmann::ordered_json models = nlohmann::ordered_json::array();
-  for (const auto& [file, r] : results) {
+  for (const auto& [file, json, r] : results) {
     nlohmann::ordered_json row{{"result", file}, {"output", r.output}, {"removed", r.removed}, {"params", r.compressed_params}, {"macs", r.compressed_macs}};
     if (judged(r)) row["held_out_kl"] = r.held_out_kl;
     if (r.compressed && r.paired) {
@@ -161,11 +162,11 @@ std::string summary(const Folder& folder, const Results& results) {
 
 void print_front(const Folder& folder, const Results& results) {
   if (results.empty()) return;
-  const CompressResult& first = results.front().second;
+  const CompressResult& first = results.front().result;
   std::printf("dense: %s MACs", billions(first.dense_macs).c_str());
   if (first.dense) std::printf(", %s %s on %lld images", first.dense->headline_name(), percent(first.dense->headline()).c_str(), static_cast<long long>(first.dense->images));
   std::printf("\n");
-  for (const auto& [file, r] : results) {
+  for (const auto& [file, json, r] : results) {
     std::printf("%s: %s parameters, %s MACs (%s)", file.c_str(), millions(r.compressed_params).c_str(), billions(r.compressed_macs).c_str(),
                 percent(static_cast<double>(r.compressed_macs) / static_cast<double>(r.dense_macs)).c_str());
     if (judged(r)) std::printf(", held-out KL %.4f", r.held_out_kl);
@@ -202,21 +203,10 @@ void run(Flags flags, const Context& context, const CLI::App& command) {
   const auto model = flags.model.load(flags.common.precision);
   const std::vector<pipeline::SweepPoint> points = points_of(flags, model->num_blocks());
   refuse_idle(command, flags, points);
-  pipeline::CompressOptions options;
-  options.analyze = flags.analyze.options(flags.common, model->num_blocks());
-  options.absorb = flags.absorb.options(flags.common);
-  options.absorb_layers = !flags.absorb.none;
-  options.prune = flags.prune.options(flags.common);
+  pipeline::CompressOptions options = flags.options(model->num_blocks(), *group);
   options.prune.attention_only = !flags.attention_macs.empty();
   if (options.prune.masked()) throw UsageError("sweep writes models that were cut; heads of unequal widths can only be compared, by prune --few-shot");
-  for (const auto& point : points) {
-    try {
-      pipeline::check_compress(model->spec(), pipeline::options_of(point, options));
-    } catch (const std::invalid_argument& error) {
-      throw Error(std::string(error.what()) + " (" + pipeline::name_of(point, options.prune.attention_only) + ")");
-    }
-  }
-  options.analyze.te.group = options.analyze.absorbed.group = options.absorb.group = options.prune.group = group.get();
+  pipeline::check_sweep(model->spec(), options, points);
 
   eval::AccuracyOptions accuracy;
   accuracy.group = group.get();
@@ -227,10 +217,10 @@ void run(Flags flags, const Context& context, const CLI::App& command) {
   const at::Tensor there = at::zeros({static_cast<int64_t>(points.size())}, at::kLong);
   on_main_rank(*group, [&] {
     folder.make();
-    folder.claim(settings_of(command, flags, *model, images, evaluation.get()));
     const Results results = folder.results();
+    folder.claim(results, settings_of(command, flags, *model, images, evaluation.get()));
     for (size_t i = 0; i < points.size(); ++i) {
-      const bool found = std::any_of(results.begin(), results.end(), [&](const auto& result) { return result.first == folder.json(points[i]); });
+      const bool found = std::any_of(results.begin(), results.end(), [&](const Stored& stored) { return stored.file == folder.json(points[i]); });
       there[static_cast<int64_t>(i)] = static_cast<int64_t>(found);
     }
   });
@@ -249,12 +239,12 @@ void run(Flags flags, const Context& context, const CLI::App& command) {
     on_main_rank(*group, [&] {
       save_compressed(*made.model, result, output);
       write_text_file(folder.json(point), to_json(result));
-      folder.draw(flags.model.model);
+      folder.draw(folder.results(), flags.model.model);
     });
   });
   on_main_rank(*group, [&] {
     const Results results = folder.results();
-    folder.draw(flags.model.model);
+    if (missing.empty()) folder.draw(results, flags.model.model);
     flags.common.write_json(summary(folder, results));
     if (flags.common.speaks()) print_front(folder, results);
   });

@@ -66,9 +66,19 @@ CompressOptions options_of(const SweepPoint& point, const CompressOptions& optio
   return out;
 }
 
+void check_sweep(const ModelSpec& spec, const CompressOptions& options, const std::vector<SweepPoint>& points) {
+  for (const SweepPoint& point : points) {
+    try {
+      check_compress(spec, options_of(point, options));
+    } catch (const std::invalid_argument& error) {
+      throw std::invalid_argument(std::string(error.what()) + " (" + name_of(point, options.prune.attention_only) + ")");
+    }
+  }
+}
+
 void sweep(const model::Model& dense, const data::ImageBatch& calibration, const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy,
            const CompressOptions& options, const std::vector<SweepPoint>& points, const std::function<void(const SweepPoint&, Compressed)>& done) {
-  for (const SweepPoint& point : points) check_compress(dense.spec(), options_of(point, options));
+  check_sweep(dense.spec(), options, points);
   std::map<int, LayerScores> scores;
   std::optional<EvalResult> dense_eval;
   for (size_t i = 0; i < points.size(); ++i) {

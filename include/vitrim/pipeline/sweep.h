@@ -25,8 +25,11 @@ std::string name_of(const SweepPoint& point, bool attention_only);
 /// What compress() takes for `point`: `options` with the number of layers and the target put in.
 CompressOptions options_of(const SweepPoint& point, const CompressOptions& options);
 
+/// check_compress() for every point, with the point's name in what it throws.
+void check_sweep(const ModelSpec& spec, const CompressOptions& options, const std::vector<SweepPoint>& points);
+
 /// Makes every point by compress() and hands it to `done`; layers are chosen once for every number of them, and the dense model is evaluated once. All
-/// points are checked as check_compress() does before any work. Costs a compress() a point.
+/// points go through check_sweep() before any work. Costs a compress() a point.
 void sweep(const model::Model& dense, const data::ImageBatch& calibration, const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy,
            const CompressOptions& options, const std::vector<SweepPoint>& points, const std::function<void(const SweepPoint&, Compressed)>& done);
 
