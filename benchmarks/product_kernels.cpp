@@ -1,5 +1,6 @@
-// The engine's product loop against the libraries' on one thread, in turns: oneDNN's brgemm (through LibTorch) panel by panel on the same packed operands, and a
-// whole at::linear. usage: product_kernels [ROUNDS]. Says which of them the engine should use on this machine (docs/performance.md).
+// The engine's product loop against the libraries' on one thread, in turns: oneDNN's brgemm (through
+// LibTorch) panel by panel on the same packed operands, and a whole at::linear. usage: product_kernels
+// [ROUNDS]. Says which of them the engine should use on this machine (docs/performance.md).
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -37,7 +38,10 @@ void compare(const char* what, int64_t rows, int64_t k, int64_t n, int rounds) {
   const c10::NoGradGuard no_grad;
   const at::Tensor x = at::randn({rows, k}), w = at::randn({n, k});
   const at::Tensor x16 = x.to(at::kBFloat16), w16 = w.to(at::kBFloat16);
-  Linear layer{n, k, {w.const_data_ptr<float>(), w.const_data_ptr<float>() + n * k}, std::vector<float>(static_cast<size_t>(n), 0.0f)};
+  Linear layer{n,
+               k,
+               {w.const_data_ptr<float>(), w.const_data_ptr<float>() + n * k},
+               std::vector<float>(static_cast<size_t>(n), 0.0f)};
   const Matrix<float> m(layer);
   const Matrix<Bf16> m16(layer);
   const int64_t padded = round_up(rows, 32) + 32;
@@ -62,13 +66,15 @@ void compare(const char* what, int64_t rows, int64_t k, int64_t n, int rounds) {
   std::vector<Way> ways;
   ways.push_back({"vitrim, bf16", [&] { gemm(m16, static_cast<const Bf16*>(a.data()), kernels.bf16.gemm); }});
   if (at::native::cpublas::could_pack(at::kBFloat16)) {
-    ways.push_back({"brgemm, bf16", [&] {
-                      for (int64_t j = 0; j < n; j += kPanel) {
-                        at::native::cpublas::brgemm(rows, kPanel, k, k, kPanel, n, false, reinterpret_cast<const at::BFloat16*>(a.data()),
-                                                    reinterpret_cast<const at::BFloat16*>(m16.data.data() + j * k), out.data() + j, true);
-                      }
-                      at::native::cpublas::brgemm_release();
-                    }});
+    ways.push_back(
+        {"brgemm, bf16", [&] {
+           for (int64_t j = 0; j < n; j += kPanel) {
+             at::native::cpublas::brgemm(
+                 rows, kPanel, k, k, kPanel, n, false, reinterpret_cast<const at::BFloat16*>(a.data()),
+                 reinterpret_cast<const at::BFloat16*>(m16.data.data() + j * k), out.data() + j, true);
+           }
+           at::native::cpublas::brgemm_release();
+         }});
   }
   ways.push_back({"at::linear, bf16", [&] { at::linear(x16, w16); }});
   ways.push_back({"vitrim, f32", [&] { gemm(m, x.const_data_ptr<float>(), kernels.f32.gemm); }});
@@ -77,10 +83,12 @@ void compare(const char* what, int64_t rows, int64_t k, int64_t n, int rounds) {
   for (int round = 0; round < rounds; ++round) {
     for (Way& way : ways) way.seconds.push_back(once(way.work));
   }
-  std::printf("%-28s %4lld x %4lld x %4lld:", what, static_cast<long long>(rows), static_cast<long long>(k), static_cast<long long>(n));
+  std::printf("%-28s %4lld x %4lld x %4lld:", what, static_cast<long long>(rows), static_cast<long long>(k),
+              static_cast<long long>(n));
   for (Way& way : ways) {
     std::nth_element(way.seconds.begin(), way.seconds.begin() + rounds / 2, way.seconds.end());
-    std::printf("  %s %.0f", way.name, 2e-9 * static_cast<double>(rows * k * n) / way.seconds[static_cast<size_t>(rounds / 2)]);
+    std::printf("  %s %.0f", way.name,
+                2e-9 * static_cast<double>(rows * k * n) / way.seconds[static_cast<size_t>(rounds / 2)]);
   }
   std::printf(" GFLOP/s\n");
 }

@@ -18,6 +18,7 @@ inline std::filesystem::path shared_folder() {
 }  // namespace vitrim::test
 
 /// Skips the test, saying what is missing, unless `relative` exists in the shared folder.
-#define VITRIM_NEEDS_SHARED(relative)                                                                  \
-  if (!std::filesystem::exists(vitrim::test::shared_folder() / (relative)))                            \
-  GTEST_SKIP() << "SKIPPED: " << (vitrim::test::shared_folder() / (relative)) << " is missing (set VITRIM_SHARED)"
+#define VITRIM_NEEDS_SHARED(relative)                                         \
+  if (!std::filesystem::exists(vitrim::test::shared_folder() / (relative)))   \
+  GTEST_SKIP() << "SKIPPED: " << (vitrim::test::shared_folder() / (relative)) \
+               << " is missing (set VITRIM_SHARED)"

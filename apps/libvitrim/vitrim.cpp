@@ -46,9 +46,12 @@ vitrim_engine* vitrim_load(const char* path, int threads, const char* precision)
   guarded([&] {
     need(path, "path");
     vitrim::runtime::cap_libraries();
-    if (!std::filesystem::exists(path)) throw std::invalid_argument(std::string(path) + ": there is no such file");
+    if (!std::filesystem::exists(path))
+      throw std::invalid_argument(std::string(path) + ": there is no such file");
     const auto model = vitrim::model::load_model(path);
-    out = new vitrim_engine{vitrim::runtime::Engine(model->spec(), model->parameters(), {threads, vitrim::runtime::parse_precision(precision ? precision : "auto")})};
+    out = new vitrim_engine{
+        vitrim::runtime::Engine(model->spec(), model->parameters(),
+                                {threads, vitrim::runtime::parse_precision(precision ? precision : "auto")})};
   });
   return out;
 }
@@ -58,7 +61,8 @@ int vitrim_get_shape(const vitrim_engine* engine, vitrim_shape* shape) {
     need(engine, "engine");
     need(shape, "shape");
     const vitrim::ModelSpec& spec = engine->engine.spec();
-    *shape = {spec.in_channels, spec.image_size[0], spec.image_size[1], engine->engine.outputs(), {0.5f, 0.5f, 0.5f}, {0.5f, 0.5f, 0.5f}};
+    *shape = {spec.in_channels,         spec.image_size[0], spec.image_size[1],
+              engine->engine.outputs(), {0.5f, 0.5f, 0.5f}, {0.5f, 0.5f, 0.5f}};
     for (int c = 0; spec.preprocess && c < 3; ++c) {
       shape->mean[c] = static_cast<float>(spec.preprocess->mean[static_cast<size_t>(c)]);
       shape->std[c] = static_cast<float>(spec.preprocess->std[static_cast<size_t>(c)]);

@@ -26,7 +26,8 @@ void run(const Flags& flags, const Context& context) {
   const auto model = flags.model.load(flags.common.precision);
   pipeline::AnalyzeOptions options = flags.analyze.options(flags.common, model->num_blocks());
   options.te.group = options.absorbed.group = group.get();
-  const data::ImageBatch images = flags.analyze.load(flags.common, flags.data, model->spec(), flags.model.model);
+  const data::ImageBatch images =
+      flags.analyze.load(flags.common, flags.data, model->spec(), flags.model.model);
   LayerScores scores = pipeline::analyze(*model, images, options);
   scores.manifest = manifest_of(context, flags.common, images.fingerprint);
   scores.model = flags.model.model;
@@ -42,7 +43,8 @@ void run(const Flags& flags, const Context& context) {
 
 void add_analyze(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command = app.add_subcommand("analyze", "measure every attention layer's entropy and transfer entropy, and choose a set to remove");
+  CLI::App* command = app.add_subcommand(
+      "analyze", "measure every attention layer's entropy and transfer entropy, and choose a set to remove");
   flags->model.add_to(*command);
   flags->analyze.add_to(*command);
   command->add_option("--remove", flags->analyze.remove, "how many layers to choose: 3 or 25%");

@@ -3,25 +3,40 @@
 #include <cstdio>
 
 #include "vitrim/core/error.h"
-
 #include "vitrim/core/layer_list.h"
 #include "vitrim/core/log.h"
 
 namespace vitrim::app {
 
 void AnalyzeFlags::add_to(CLI::App& command, bool needs_calib) {
-  command.add_option("--calib", calib, "calibration images, labels unused: image folder, tar shards, CIFAR .bin file, or synthetic:calib[:COUNT]")
+  command
+      .add_option("--calib", calib,
+                  "calibration images, labels unused: image folder, tar shards, CIFAR .bin file, or "
+                  "synthetic:calib[:COUNT]")
       ->required(needs_calib);
-  command.add_option("--images", images, "use only so many calibration images, spread over the classes")->check(CLI::Range(8, 10000000));
-  command.add_option("--search", search, "how sets are searched")->check(CLI::IsMember({"exact", "beam", "greedy"}))->capture_default_str();
-  command.add_option("--beam-width", beam_width, "sets kept per level of the beam")->check(CLI::Range(1, 1000));
-  command.add_option("--criterion", criterion, "te: transfer entropy of the masked model; absorbed: distortion after closed-form absorption")
-      ->check(CLI::IsMember({"te", "absorbed"}))->capture_default_str();
+  command.add_option("--images", images, "use only so many calibration images, spread over the classes")
+      ->check(CLI::Range(8, 10000000));
+  command.add_option("--search", search, "how sets are searched")
+      ->check(CLI::IsMember({"exact", "beam", "greedy"}))
+      ->capture_default_str();
+  command.add_option("--beam-width", beam_width, "sets kept per level of the beam")
+      ->check(CLI::Range(1, 1000));
+  command
+      .add_option(
+          "--criterion", criterion,
+          "te: transfer entropy of the masked model; absorbed: distortion after closed-form absorption")
+      ->check(CLI::IsMember({"te", "absorbed"}))
+      ->capture_default_str();
   command.add_option("--estimator", estimator, "entropy per channel (diagonal) or with correlations (full)")
-      ->check(CLI::IsMember({"diagonal", "full"}))->capture_default_str();
-  command.add_option("--mask", mask, "what transfer entropy puts in a layer's place: drop (y = x) or identity (y = 2x)")
-      ->check(CLI::IsMember({"drop", "identity"}))->capture_default_str();
-  command.add_option("--te-images", te_images, "images for entropies and transfer entropy")->check(CLI::Range(2, 10000000));
+      ->check(CLI::IsMember({"diagonal", "full"}))
+      ->capture_default_str();
+  command
+      .add_option("--mask", mask,
+                  "what transfer entropy puts in a layer's place: drop (y = x) or identity (y = 2x)")
+      ->check(CLI::IsMember({"drop", "identity"}))
+      ->capture_default_str();
+  command.add_option("--te-images", te_images, "images for entropies and transfer entropy")
+      ->check(CLI::Range(2, 10000000));
   command.add_flag("--both-criteria", both_criteria, "also search under the criterion that does not decide");
 }
 
@@ -31,7 +46,8 @@ void AnalyzeFlags::add_choice_to(CLI::App& command) {
 }
 
 void AnalyzeFlags::check_choice() const {
-  if (remove.empty() == layers.empty()) throw UsageError("pass either --remove (how many) or --remove-attention (which)");
+  if (remove.empty() == layers.empty())
+    throw UsageError("pass either --remove (how many) or --remove-attention (which)");
 }
 
 std::optional<std::vector<int>> AnalyzeFlags::named_layers(int blocks) const {
@@ -64,7 +80,8 @@ pipeline::AnalyzeOptions AnalyzeFlags::options(const CommonFlags& common, int bl
   return out;
 }
 
-data::ImageBatch AnalyzeFlags::load(const CommonFlags& common, const DataFlags& data, const ModelSpec& spec, const std::string& model) const {
+data::ImageBatch AnalyzeFlags::load(const CommonFlags& common, const DataFlags& data, const ModelSpec& spec,
+                                    const std::string& model) const {
   const auto dataset = data::open_dataset(calib, data.dataset());
   data::LoadOptions options;
   options.preprocess = data.preprocess(spec, model);
@@ -74,7 +91,8 @@ data::ImageBatch AnalyzeFlags::load(const CommonFlags& common, const DataFlags& 
   return data::load_images(*dataset, options);
 }
 
-data::ImageBatch load_unlabelled(const std::string& source, int64_t count, const CommonFlags& common, DataFlags data, const ModelSpec& spec, const std::string& model) {
+data::ImageBatch load_unlabelled(const std::string& source, int64_t count, const CommonFlags& common,
+                                 DataFlags data, const ModelSpec& spec, const std::string& model) {
   AnalyzeFlags loader;
   loader.calib = source;
   loader.images = count;
@@ -83,8 +101,9 @@ data::ImageBatch load_unlabelled(const std::string& source, int64_t count, const
 }
 
 void print_scores(const LayerScores& scores) {
-  std::printf("entropy of the output %.2f +- %.2f nats; %lld images, %s estimator\n", scores.output_entropy.value,
-              scores.output_entropy.standard_error, static_cast<long long>(scores.images), scores.estimator.c_str());
+  std::printf("entropy of the output %.2f +- %.2f nats; %lld images, %s estimator\n",
+              scores.output_entropy.value, scores.output_entropy.standard_error,
+              static_cast<long long>(scores.images), scores.estimator.c_str());
   std::printf("  layer  H(attention)        H(MLP)              TE drop            TE identity   KL drop\n");
   for (size_t i = 0; i < scores.attention_entropy.size(); ++i) {
     const int layer = static_cast<int>(i);
@@ -96,16 +115,19 @@ void print_scores(const LayerScores& scores) {
     }
     const Estimate& drop = scores.te_drop.at(layer);
     const Estimate& identity = scores.te_identity.at(layer);
-    std::printf("  %5d  %8.2f +- %5.2f  %8.2f +- %5.2f  %7.2f +- %5.2f  %7.2f +- %5.2f  %8.4f\n", layer, a.value, a.standard_error, m.value,
-                m.standard_error, drop.value, drop.standard_error, identity.value, identity.standard_error, scores.kl_drop.at(layer));
+    std::printf("  %5d  %8.2f +- %5.2f  %8.2f +- %5.2f  %7.2f +- %5.2f  %7.2f +- %5.2f  %8.4f\n", layer,
+                a.value, a.standard_error, m.value, m.standard_error, drop.value, drop.standard_error,
+                identity.value, identity.standard_error, scores.kl_drop.at(layer));
   }
   if (scores.sets.empty()) return;
-  std::printf("sets by the %s criterion (%s search, %lld block evaluations a batch; one set at a time: %lld)\n", scores.criterion.c_str(),
-              scores.search.c_str(), static_cast<long long>(scores.block_evaluations),
-              static_cast<long long>(scores.brute_force_block_evaluations));
+  std::printf(
+      "sets by the %s criterion (%s search, %lld block evaluations a batch; one set at a time: %lld)\n",
+      scores.criterion.c_str(), scores.search.c_str(), static_cast<long long>(scores.block_evaluations),
+      static_cast<long long>(scores.brute_force_block_evaluations));
   for (const SetResult& set : scores.sets) {
-    std::printf("  %-16s score %8.4f +- %6.4f  TE %7.2f  KL %7.4f  best in %5.1f %% of resamples\n", format_layer_list(set.layers).c_str(),
-                set.score.value, set.score.standard_error, set.te.value, set.kl, 100 * set.chosen_fraction);
+    std::printf("  %-16s score %8.4f +- %6.4f  TE %7.2f  KL %7.4f  best in %5.1f %% of resamples\n",
+                format_layer_list(set.layers).c_str(), set.score.value, set.score.standard_error,
+                set.te.value, set.kl, 100 * set.chosen_fraction);
   }
 }
 

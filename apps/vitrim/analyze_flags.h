@@ -14,7 +14,7 @@ struct AnalyzeFlags {
   std::string calib;
   int64_t images = 0;
   std::string remove;
-  std::string layers;          ///< --remove-attention, of commands that take it
+  std::string layers;  ///< --remove-attention, of commands that take it
   std::string search = "beam";
   std::string criterion = "absorbed";
   std::string estimator = "diagonal";
@@ -28,16 +28,20 @@ struct AnalyzeFlags {
   void add_choice_to(CLI::App& command);
   /// UsageError unless exactly one of the two was passed.
   void check_choice() const;
-  /// The layers that --remove-attention names for a model of `blocks` blocks; nothing where it was not passed.
+  /// The layers that --remove-attention names for a model of `blocks` blocks; nothing where it was not
+  /// passed.
   std::optional<std::vector<int>> named_layers(int blocks) const;
   /// Options for a model of `layers` blocks.
   pipeline::AnalyzeOptions options(const CommonFlags& common, int blocks) const;
   /// The calibration images, decoded and transformed.
-  data::ImageBatch load(const CommonFlags& common, const DataFlags& data, const ModelSpec& spec, const std::string& model) const;
+  data::ImageBatch load(const CommonFlags& common, const DataFlags& data, const ModelSpec& spec,
+                        const std::string& model) const;
 };
 
-/// The images of `source` without their labels, `count` of them spread over all (0: all): a class list says nothing then.
-data::ImageBatch load_unlabelled(const std::string& source, int64_t count, const CommonFlags& common, DataFlags data, const ModelSpec& spec, const std::string& model);
+/// The images of `source` without their labels, `count` of them spread over all (0: all): a class list says
+/// nothing then.
+data::ImageBatch load_unlabelled(const std::string& source, int64_t count, const CommonFlags& common,
+                                 DataFlags data, const ModelSpec& spec, const std::string& model);
 
 /// Entropies, TE and the chosen set in words on standard output.
 void print_scores(const LayerScores& scores);

@@ -26,8 +26,10 @@ struct Flags {
 
 std::string short_name(const std::string& model) { return std::filesystem::path(model).filename().string(); }
 
-// "dense", "native:FILE", "libtorch:dense", "FILE": a model, on the engine named before the colon or on --engine's.
-bench::Contestant contestant(const Flags& flags, const std::string& text, const std::shared_ptr<model::Model>& own) {
+// "dense", "native:FILE", "libtorch:dense", "FILE": a model, on the engine named before the colon or on
+// --engine's.
+bench::Contestant contestant(const Flags& flags, const std::string& text,
+                             const std::shared_ptr<model::Model>& own) {
   bench::Contestant out;
   std::string name = text;
   std::string engine = flags.engine;
@@ -54,21 +56,28 @@ bench::Contestant contestant(const Flags& flags, const std::string& text, const 
 }
 
 void print(const BenchResult& r) {
-  std::printf("%lld threads, %s; matrix peak %.2f TFLOP/s (tile loop %.2f, library %.2f); outputs agree to %.1e\n", static_cast<long long>(r.threads),
-              (r.rows.back().isa.empty() ? r.manifest.instruction_set : r.rows.back().isa).c_str(), std::max(r.tile_peak, r.library_peak), r.tile_peak, r.library_peak, r.output_difference);
-  std::printf("  %-44s %5s %10s %23s %8s %6s %17s %9s\n", "model, engine", "batch", "images/s", "ms (p10..p90)", "TFLOP/s", "peak", "speed-up", "by MACs");
+  std::printf(
+      "%lld threads, %s; matrix peak %.2f TFLOP/s (tile loop %.2f, library %.2f); outputs agree to %.1e\n",
+      static_cast<long long>(r.threads),
+      (r.rows.back().isa.empty() ? r.manifest.instruction_set : r.rows.back().isa).c_str(),
+      std::max(r.tile_peak, r.library_peak), r.tile_peak, r.library_peak, r.output_difference);
+  std::printf("  %-44s %5s %10s %23s %8s %6s %17s %9s\n", "model, engine", "batch", "images/s",
+              "ms (p10..p90)", "TFLOP/s", "peak", "speed-up", "by MACs");
   for (const BenchRow& row : r.rows) {
-    std::printf("  %-44s %5lld %10.1f %9.2f (%5.2f..%5.2f) %8.3f %5.1f%% %5.2f (%4.2f..%4.2f) %9.2f\n", (row.name + ", " + row.precision).c_str(),
-                static_cast<long long>(row.batch), row.images_per_second, 1e3 * row.latency, 1e3 * row.latency_p10, 1e3 * row.latency_p90, row.tflops,
-                100 * row.share_of_peak, row.speedup, row.speedup_p10, row.speedup_p90, row.predicted);
+    std::printf("  %-44s %5lld %10.1f %9.2f (%5.2f..%5.2f) %8.3f %5.1f%% %5.2f (%4.2f..%4.2f) %9.2f\n",
+                (row.name + ", " + row.precision).c_str(), static_cast<long long>(row.batch),
+                row.images_per_second, 1e3 * row.latency, 1e3 * row.latency_p10, 1e3 * row.latency_p90,
+                row.tflops, 100 * row.share_of_peak, row.speedup, row.speedup_p10, row.speedup_p90,
+                row.predicted);
   }
   for (size_t i = 0; i < r.rows.size() && r.rows[i].batch == r.rows.front().batch; ++i) {
     const BenchRow& row = r.rows[i];
     if (row.weight_bytes == 0) continue;
-    std::printf("  %s holds %.1f MB of weights and %.1f MB to work in\n", row.name.c_str(), 1e-6 * static_cast<double>(row.weight_bytes),
-                1e-6 * static_cast<double>(row.work_bytes));
+    std::printf("  %s holds %.1f MB of weights and %.1f MB to work in\n", row.name.c_str(),
+                1e-6 * static_cast<double>(row.weight_bytes), 1e-6 * static_cast<double>(row.work_bytes));
   }
-  std::printf("  peak memory of the whole process (all contestants) %.0f MB\n", 1e-6 * static_cast<double>(r.peak_memory));
+  std::printf("  peak memory of the whole process (all contestants) %.0f MB\n",
+              1e-6 * static_cast<double>(r.peak_memory));
 }
 
 void run(const Flags& flags, const Context& context) {
@@ -78,7 +87,8 @@ void run(const Flags& flags, const Context& context) {
   options.cuda = flags.device == "cuda";
   options.threads = flags.common.threads > 0 ? flags.common.threads : at::get_num_threads();
   options.seed = flags.common.seed;
-  if (options.cuda && flags.engine == "native") throw UsageError("the native engine runs on the CPU; pass --engine libtorch with --device cuda");
+  if (options.cuda && flags.engine == "native")
+    throw UsageError("the native engine runs on the CPU; pass --engine libtorch with --device cuda");
   const std::shared_ptr<model::Model> own = flags.model.load("f32");
   // What it is compared with comes first: speed-ups are over it.
   std::vector<bench::Contestant> contestants;
@@ -87,7 +97,8 @@ void run(const Flags& flags, const Context& context) {
   for (const bench::Contestant& one : contestants) {
     const std::string reason = one.native ? runtime::why_not(one.model->spec()) : "";
     if (!reason.empty()) throw Error(one.name + ": " + reason + " (--engine libtorch)");
-    if (one.model->spec().image_size != own->spec().image_size) throw Error(one.name + " takes images of another size than " + flags.model.model);
+    if (one.model->spec().image_size != own->spec().image_size)
+      throw Error(one.name + " takes images of another size than " + flags.model.model);
   }
   BenchResult result = bench::run(contestants, options);
   result.manifest = manifest_of(context, flags.common, "");
@@ -102,18 +113,34 @@ void run(const Flags& flags, const Context& context) {
 
 void add_bench(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command = app.add_subcommand("bench", "measure a model's speed, against other models and engines, in turns");
+  CLI::App* command =
+      app.add_subcommand("bench", "measure a model's speed, against other models and engines, in turns");
   flags->model.add_to(*command);
-  command->add_option("--against", flags->against,
-                      "what to compare with: dense (the form it was compressed from, random weights), a checkpoint or a known name, self; native: or "
-                      "libtorch: before it chooses the engine; comma-separated")
+  command
+      ->add_option("--against", flags->against,
+                   "what to compare with: dense (the form it was compressed from, random weights), a "
+                   "checkpoint or a known name, self; native: or "
+                   "libtorch: before it chooses the engine; comma-separated")
       ->delimiter(',');
-  command->add_option("--batch", flags->options.batches, "batch sizes")->delimiter(',')->check(CLI::Range(1, 65536))->capture_default_str();
-  command->add_option("--engine", flags->engine, "native (vitrim's CPU engine) or libtorch")->check(CLI::IsMember({"native", "libtorch"}))->capture_default_str();
-  command->add_option("--device", flags->device, "cpu or cuda")->check(CLI::IsMember({"cpu", "cuda"}))->capture_default_str();
-  command->add_option("--rounds", flags->options.rounds, "in each round every contestant is called once")->check(CLI::Range(1, 100000))->capture_default_str();
-  command->add_option("--warm-up", flags->options.warmup, "seconds before, a contestant")->check(CLI::Range(0.0, 600.0))->capture_default_str();
-  command->add_option("--peak-seconds", flags->options.peak_seconds, "spent on measuring either peak")->check(CLI::Range(0.0, 60.0))->capture_default_str();
+  command->add_option("--batch", flags->options.batches, "batch sizes")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  command->add_option("--engine", flags->engine, "native (vitrim's CPU engine) or libtorch")
+      ->check(CLI::IsMember({"native", "libtorch"}))
+      ->capture_default_str();
+  command->add_option("--device", flags->device, "cpu or cuda")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str();
+  command->add_option("--rounds", flags->options.rounds, "in each round every contestant is called once")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  command->add_option("--warm-up", flags->options.warmup, "seconds before, a contestant")
+      ->check(CLI::Range(0.0, 600.0))
+      ->capture_default_str();
+  command->add_option("--peak-seconds", flags->options.peak_seconds, "spent on measuring either peak")
+      ->check(CLI::Range(0.0, 60.0))
+      ->capture_default_str();
   command->add_option("--report", flags->report, "write a page with a chart");
   flags->common.add_to(*command);
   command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });

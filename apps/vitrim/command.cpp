@@ -54,7 +54,8 @@ namespace {
 // Every flag and subcommand that would have been right in its place.
 std::vector<std::string> valid_names(const CLI::App& app) {
   std::vector<std::string> names;
-  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(sub->get_name());
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; }))
+    names.push_back(sub->get_name());
   const auto parsed = app.get_subcommands();
   const CLI::App& active = parsed.empty() ? app : *parsed.front();
   for (const CLI::Option* option : active.get_options()) {
@@ -78,7 +79,8 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, ch
     const std::string word = argv[i];
     const bool flag = word.rfind("--", 0) == 0 && word.size() > 2;
     if ((flag || i == 1) && !known(word, names)) {
-      message = (flag ? "unknown flag " : "unknown command ") + word + "; did you mean " + nearest(word.substr(0, word.find('=')), names) + "?";
+      message = (flag ? "unknown flag " : "unknown command ") + word + "; did you mean " +
+                nearest(word.substr(0, word.find('=')), names) + "?";
       break;
     }
   }
@@ -87,14 +89,22 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, ch
 }
 
 void CommonFlags::add_to(CLI::App& command, bool computes) {
-  command.add_option("--json", json, "write the result as JSON to FILE; - is standard output")->type_name("FILE");
+  command.add_option("--json", json, "write the result as JSON to FILE; - is standard output")
+      ->type_name("FILE");
   command.add_flag("--quiet", quiet, "no progress, no summary");
   if (!computes) return;
-  command.add_option("--threads", threads, "processor threads; default: all cores")->check(CLI::Range(1, 1024));
+  command.add_option("--threads", threads, "processor threads; default: all cores")
+      ->check(CLI::Range(1, 1024));
   command.add_option("--seed", seed, "seed of everything drawn at random")->capture_default_str();
-  command.add_option("--precision", precision, "f32, bf16, or auto: bf16 where the processor multiplies it in hardware")
-      ->check(CLI::IsMember({"f32", "bf16", "auto"}))->capture_default_str();
-  if (batch_size > 0) command.add_option("--batch-size", batch_size, "images a batch")->check(CLI::Range(1, 4096))->capture_default_str();
+  command
+      .add_option("--precision", precision,
+                  "f32, bf16, or auto: bf16 where the processor multiplies it in hardware")
+      ->check(CLI::IsMember({"f32", "bf16", "auto"}))
+      ->capture_default_str();
+  if (batch_size > 0)
+    command.add_option("--batch-size", batch_size, "images a batch")
+        ->check(CLI::Range(1, 4096))
+        ->capture_default_str();
 }
 
 void CommonFlags::apply() const {
@@ -114,20 +124,33 @@ void CommonFlags::write_json(const std::string& text) const {
 }
 
 void ModelFlags::add_to(CLI::App& command) {
-  command.add_option("MODEL", model, "checkpoint (.safetensors, .pth, model.safetensors.index.json, or a folder with one), or the name of a known architecture")->required();
-  command.add_option("--num-heads", num_heads, "attention heads, where the checkpoint does not say; of a model with stages one a stage: 1,2,5,8")
+  command
+      .add_option("MODEL", model,
+                  "checkpoint (.safetensors, .pth, model.safetensors.index.json, or a folder with one), or "
+                  "the name of a known architecture")
+      ->required();
+  command
+      .add_option(
+          "--num-heads", num_heads,
+          "attention heads, where the checkpoint does not say; of a model with stages one a stage: 1,2,5,8")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::PositiveNumber);
-  command.add_option("--image-size", image_size, "run at another image size; position embeddings are resized")->check(CLI::PositiveNumber);
-  command.add_option("--num-classes", num_classes, "classes that the classifier must have")->check(CLI::PositiveNumber);
-  command.add_option("--task", task, "what the model must be for; default: what it is for")->check(CLI::IsMember({"classification", "segmentation"}));
+  command
+      .add_option("--image-size", image_size, "run at another image size; position embeddings are resized")
+      ->check(CLI::PositiveNumber);
+  command.add_option("--num-classes", num_classes, "classes that the classifier must have")
+      ->check(CLI::PositiveNumber);
+  command.add_option("--task", task, "what the model must be for; default: what it is for")
+      ->check(CLI::IsMember({"classification", "segmentation"}));
 }
 
 void ModelFlags::check_task(const ModelSpec& spec) const {
   if (task.empty() || task == task_name(spec.task())) return;
   throw UsageError(model + " is a model for " + task_name(spec.task()) + ", not for " + task +
-                   (spec.segmentation ? "" : "; vitrim train --init " + model + " --head upernet gives it a head for pixels"));
+                   (spec.segmentation
+                        ? ""
+                        : "; vitrim train --init " + model + " --head upernet gives it a head for pixels"));
 }
 
 model::LoadHints ModelFlags::hints() const {
@@ -146,27 +169,45 @@ std::unique_ptr<model::Model> ModelFlags::load(const std::string& precision) con
 }
 
 void SegmentationFlags::add_to(CLI::App& command) {
-  command.add_option("--window", window, "segmentation: side of windows that slide over an image, in pixels; default: whole images")->check(CLI::PositiveNumber);
-  command.add_option("--stride", stride, "by how many pixels they slide; default: two thirds of the window")->check(CLI::PositiveNumber);
-  command.add_option("--pictures", pictures, "segmentation: images whose masks the result shows")->check(CLI::Range(0, 1000))->capture_default_str();
+  command
+      .add_option("--window", window,
+                  "segmentation: side of windows that slide over an image, in pixels; default: whole images")
+      ->check(CLI::PositiveNumber);
+  command.add_option("--stride", stride, "by how many pixels they slide; default: two thirds of the window")
+      ->check(CLI::PositiveNumber);
+  command.add_option("--pictures", pictures, "segmentation: images whose masks the result shows")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str();
 }
 
 void SegmentationFlags::apply(const ModelSpec& spec, eval::AccuracyOptions& accuracy) const {
-  if (!spec.segmentation && (window > 0 || stride > 0)) throw UsageError("--window and --stride are for models for segmentation, and this one classifies images");
-  if (stride > 0 && window == 0) throw UsageError("--stride says by how much windows slide; pass --window too");
+  if (!spec.segmentation && (window > 0 || stride > 0))
+    throw UsageError("--window and --stride are for models for segmentation, and this one classifies images");
+  if (stride > 0 && window == 0)
+    throw UsageError("--stride says by how much windows slide; pass --window too");
   accuracy.window = window;
   accuracy.stride = stride;
   accuracy.pictures = pictures;
 }
 
 void DataFlags::add_to(CLI::App& command) {
-  command.add_option("--mean", mean, "mean of the normalisation, one number or three")->delimiter(',')->expected(1, 3);
-  command.add_option("--std", std, "standard deviation of the normalisation, one number or three")->delimiter(',')->expected(1, 3);
+  command.add_option("--mean", mean, "mean of the normalisation, one number or three")
+      ->delimiter(',')
+      ->expected(1, 3);
+  command.add_option("--std", std, "standard deviation of the normalisation, one number or three")
+      ->delimiter(',')
+      ->expected(1, 3);
   command.add_option("--resize", resize, "short side before the crop in pixels, or none");
   command.add_option("--crop", crop, "side of the centre crop in pixels")->check(CLI::PositiveNumber);
-  command.add_option("--interpolation", interpolation, "bicubic or bilinear")->check(CLI::IsMember({"bicubic", "bilinear"}));
-  command.add_option("--classes", classes, "class folders (of masks: classes) in index order, one a line; its rank is the class index")->type_name("FILE");
-  command.add_option("--max-corrupt", max_corrupt, "corrupt images to tolerate")->check(CLI::NonNegativeNumber)->capture_default_str();
+  command.add_option("--interpolation", interpolation, "bicubic or bilinear")
+      ->check(CLI::IsMember({"bicubic", "bilinear"}));
+  command
+      .add_option("--classes", classes,
+                  "class folders (of masks: classes) in index order, one a line; its rank is the class index")
+      ->type_name("FILE");
+  command.add_option("--max-corrupt", max_corrupt, "corrupt images to tolerate")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
 }
 
 std::optional<int64_t> parse_resize(const std::string& text) {
@@ -195,7 +236,9 @@ PreprocessSpec DataFlags::preprocess(const ModelSpec& spec, const std::string& s
   if (spec.preprocess) {
     out = *spec.preprocess;
   } else if (mean.empty() || std.empty()) {
-    throw UsageError(source + " does not say how its images were normalised; pass --mean and --std (0.5 and 0.5 for timm's augreg ViTs, "
+    throw UsageError(source +
+                     " does not say how its images were normalised; pass --mean and --std (0.5 and 0.5 for "
+                     "timm's augreg ViTs, "
                      "0.485,0.456,0.406 and 0.229,0.224,0.225 for DeiT)");
   } else {
     out.resize = spec.segmentation ? spec.image_size[0] : spec.image_size[0] * 10 / 9;
@@ -211,10 +254,12 @@ PreprocessSpec DataFlags::preprocess(const ModelSpec& spec, const std::string& s
     out.squash = false;
   }
   if (crop > 0) out.crop = crop;
-  if (!interpolation.empty()) out.interpolation = interpolation == "bilinear" ? Interpolation::kBilinear : Interpolation::kBicubic;
+  if (!interpolation.empty())
+    out.interpolation = interpolation == "bilinear" ? Interpolation::kBilinear : Interpolation::kBicubic;
   if (out.crop != spec.image_size[0] || out.crop != spec.image_size[1]) {
-    throw UsageError("the model takes images of " + std::to_string(spec.image_size[0]) + " x " + std::to_string(spec.image_size[1]) +
-                     " pixels, but --crop says " + std::to_string(out.crop) + "; pass --image-size " + std::to_string(out.crop) + " too");
+    throw UsageError("the model takes images of " + std::to_string(spec.image_size[0]) + " x " +
+                     std::to_string(spec.image_size[1]) + " pixels, but --crop says " +
+                     std::to_string(out.crop) + "; pass --image-size " + std::to_string(out.crop) + " too");
   }
   return out;
 }
@@ -239,14 +284,17 @@ std::string fixed(double value, int digits) {
 
 }  // namespace
 
-void write_report(const std::string& path, const std::string& output, const std::string& json, const std::string& subject) {
+void write_report(const std::string& path, const std::string& output, const std::string& json,
+                  const std::string& subject) {
   if (path.empty()) return;
-  write_text_file(path, report::render({{output, json}}, "vitrim: " + std::filesystem::path(subject).filename().string()));
+  write_text_file(path, report::render({{output, json}},
+                                       "vitrim: " + std::filesystem::path(subject).filename().string()));
 }
 
 std::string difference_text(const PairedResult& paired) {
   char text[160];
-  std::snprintf(text, sizeof text, "paired difference %+.1f points (95 %% interval %+.1f to %+.1f", 100 * paired.difference, 100 * paired.ci95.first, 100 * paired.ci95.second);
+  std::snprintf(text, sizeof text, "paired difference %+.1f points (95 %% interval %+.1f to %+.1f",
+                100 * paired.difference, 100 * paired.ci95.first, 100 * paired.ci95.second);
   char p[48] = ")";
   if (!std::isnan(paired.mcnemar_p)) std::snprintf(p, sizeof p, ", McNemar p = %.2g)", paired.mcnemar_p);
   return std::string(text) + p;

@@ -31,12 +31,13 @@ Context make_context(int argc, char** argv);
 
 /// Adds every subcommand to `app`; the chosen one sets `context.run`.
 void add_commands(CLI::App& app, Context& context);
-/// Prints what was wrong with the command line, with the nearest valid name, and returns the exit code (0 for --help, 2 otherwise).
+/// Prints what was wrong with the command line, with the nearest valid name, and returns the exit code (0 for
+/// --help, 2 otherwise).
 int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv);
 
 /// Flags of every command.
 struct CommonFlags {
-  std::string json;             ///< file, or "-" for standard output
+  std::string json;  ///< file, or "-" for standard output
   bool quiet = false;
   int threads = 0;
   uint64_t seed = 0;
@@ -58,7 +59,7 @@ struct ModelFlags {
   std::vector<int64_t> num_heads;
   int64_t image_size = 0;
   int64_t num_classes = 0;
-  std::string task;            ///< what the model must be for; empty: what it is for
+  std::string task;  ///< what the model must be for; empty: what it is for
 
   void add_to(CLI::App& command);
   model::LoadHints hints() const;
@@ -80,14 +81,15 @@ struct SegmentationFlags {
 /// Preprocessing and data-set flags.
 struct DataFlags {
   std::vector<double> mean, std;
-  std::string resize;          ///< pixels or "none"
+  std::string resize;  ///< pixels or "none"
   int64_t crop = 0;
   std::string interpolation;
   std::string classes;
   int64_t max_corrupt = 0;
 
   void add_to(CLI::App& command);
-  /// The checkpoint's preprocessing with the flags laid over it. Throws UsageError where neither says mean and std.
+  /// The checkpoint's preprocessing with the flags laid over it. Throws UsageError where neither says mean
+  /// and std.
   PreprocessSpec preprocess(const ModelSpec& spec, const std::string& source) const;
   data::DatasetOptions dataset() const;
 };
@@ -98,8 +100,10 @@ std::optional<int64_t> parse_resize(const std::string& text);
 /// Manifest of this call.
 Manifest manifest_of(const Context& context, const CommonFlags& flags, const std::string& data_fingerprint);
 
-/// Writes the page of one result, `json` (found under the name `output`), about `subject`, a path; does nothing where `path` is empty.
-void write_report(const std::string& path, const std::string& output, const std::string& json, const std::string& subject);
+/// Writes the page of one result, `json` (found under the name `output`), about `subject`, a path; does
+/// nothing where `path` is empty.
+void write_report(const std::string& path, const std::string& output, const std::string& json,
+                  const std::string& subject);
 
 /// "paired difference -1.2 points (95 % interval -2.0 to -0.4, McNemar p = 0.01)".
 std::string difference_text(const PairedResult& paired);

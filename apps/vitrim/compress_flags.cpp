@@ -13,23 +13,44 @@ namespace vitrim::app {
 
 void AbsorbFlags::add_to(CLI::App& command, bool beside_training) {
   command.add_flag("--no-absorb", none, "only cut, refit nothing");
-  command.add_option(beside_training ? "--block-epochs" : "--epochs", values.epochs, "gradient epochs a block after the closed form")->check(CLI::Range(0, 1000))->capture_default_str();
-  command.add_option(beside_training ? "--block-rate" : "--learning-rate", values.learning_rate, "of these epochs")->check(CLI::PositiveNumber)->capture_default_str();
-  command.add_option("--ridge", values.ridge, "strength of the closed form's pull towards the old weights")->check(CLI::PositiveNumber)->capture_default_str();
-  command.add_option("--cls-weight", values.cls_weight, "weight of the CLS token against a patch token")->check(CLI::PositiveNumber)->capture_default_str();
-  command.add_option("--fit-patches", values.fit_patches, "patch tokens drawn a step")->check(CLI::Range(1, 100000))->capture_default_str();
-  command.add_option("--fit-batch", values.fit_batch, "images a step")->check(CLI::Range(1, 4096))->capture_default_str();
-  command.add_option("--held-out", values.held_out, "share of the calibration images kept out of the fit")->check(CLI::Range(0.01, 0.5))->capture_default_str();
+  command
+      .add_option(beside_training ? "--block-epochs" : "--epochs", values.epochs,
+                  "gradient epochs a block after the closed form")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str();
+  command
+      .add_option(beside_training ? "--block-rate" : "--learning-rate", values.learning_rate,
+                  "of these epochs")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--ridge", values.ridge, "strength of the closed form's pull towards the old weights")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--cls-weight", values.cls_weight, "weight of the CLS token against a patch token")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--fit-patches", values.fit_patches, "patch tokens drawn a step")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  command.add_option("--fit-batch", values.fit_batch, "images a step")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  command.add_option("--held-out", values.held_out, "share of the calibration images kept out of the fit")
+      ->check(CLI::Range(0.01, 0.5))
+      ->capture_default_str();
   command.add_flag("--no-flip", no_flip, "do not fit on the mirrored images too");
 }
 
 void AbsorbFlags::refuse_idle(const CLI::App& command) const {
   if (!none) return;
-  std::vector<std::string> of_fit = {"--block-epochs", "--block-rate", "--ridge", "--cls-weight", "--fit-patches", "--fit-batch", "--held-out", "--no-flip"};
-  if (command.get_option_no_throw("--block-epochs") == nullptr) of_fit.insert(of_fit.end(), {"--epochs", "--learning-rate"});
+  std::vector<std::string> of_fit = {"--block-epochs", "--block-rate", "--ridge",    "--cls-weight",
+                                     "--fit-patches",  "--fit-batch",  "--held-out", "--no-flip"};
+  if (command.get_option_no_throw("--block-epochs") == nullptr)
+    of_fit.insert(of_fit.end(), {"--epochs", "--learning-rate"});
   for (const std::string& flag : of_fit) {
     const CLI::Option* option = command.get_option_no_throw(flag);
-    if (option != nullptr && option->count() > 0) throw UsageError(flag + " belongs to the fit, which --no-absorb leaves out");
+    if (option != nullptr && option->count() > 0)
+      throw UsageError(flag + " belongs to the fit, which --no-absorb leaves out");
   }
 }
 
@@ -44,47 +65,85 @@ absorb::AbsorbOptions AbsorbFlags::options(const CommonFlags& common) const {
 void PruneFlags::add_to(CLI::App& command, bool swept) {
   prune::IndicatorOptions& indicators = values.indicators;
   if (!swept) {
-    auto* whole = command.add_option("--target-macs", target_macs, "prune channels to these multiply-adds of the whole model (behind a removal: of what it left): 70% or 2.1G");
-    command.add_option("--attention-macs", attention_macs, "prune channels to these multiply-adds of the attention layers (that are left)")->excludes(whole);
+    auto* whole = command.add_option("--target-macs", target_macs,
+                                     "prune channels to these multiply-adds of the whole model (behind a "
+                                     "removal: of what it left): 70% or 2.1G");
+    command
+        .add_option("--attention-macs", attention_macs,
+                    "prune channels to these multiply-adds of the attention layers (that are left)")
+        ->excludes(whole);
   }
-  command.add_option("--scope", scope, "what is pruned")->check(CLI::IsMember({"attention", "attention+mlp"}))->capture_default_str();
-  command.add_option("--round", values.round, "channels of a head are a multiple of this, or all")->check(CLI::Range(1, 1024))->capture_default_str();
-  command.add_option("--channels-by", values.criterion, "apma (learned indicators), magnitude, taylor, energy, energy_centred, difference, absence or random")
+  command.add_option("--scope", scope, "what is pruned")
+      ->check(CLI::IsMember({"attention", "attention+mlp"}))
+      ->capture_default_str();
+  command.add_option("--round", values.round, "channels of a head are a multiple of this, or all")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command
+      .add_option("--channels-by", values.criterion,
+                  "apma (learned indicators), magnitude, taylor, energy, energy_centred, difference, absence "
+                  "or random")
       ->capture_default_str();
   command.add_option("--without", without, "parts of apma to leave out: proportions,reweight,initialisation");
-  command.add_option("--similarity", similarity, "of channels, by which apma weights its indicators: none, of their weights, activations, or residual (what the others of the head do not explain)")
+  command
+      .add_option("--similarity", similarity,
+                  "of channels, by which apma weights its indicators: none, of their weights, activations, "
+                  "or residual (what the others of the head do not explain)")
       ->check(CLI::IsMember({"none", "weights", "activations", "residual"}))
       ->capture_default_str();
-  command.add_option("--begin-with", begin_with, "criterion that indicators begin with: difference, absence, energy, energy_centred, magnitude, taylor or random")->capture_default_str();
-  command.add_flag("--unequal-heads{false}", values.per_head, "let heads end with different widths: the model is masked, not cut, and not written");
-  command.add_option("--score-images", values.score_images, "images that channels are scored on")->check(CLI::Range(1, 100000))->capture_default_str();
-  command.add_option("--indicator-epochs", indicators.epochs, "passes over the images in which indicators learn")->check(CLI::Range(1, 1000))->capture_default_str();
-  command.add_option("--indicator-rate", indicators.learning_rate, "their learning rate")->check(CLI::PositiveNumber)->capture_default_str();
-  command.add_option("--temperature", indicators.temperature, "of the sigmoid that makes indicators proportions")->check(CLI::PositiveNumber)->capture_default_str();
+  command
+      .add_option("--begin-with", begin_with,
+                  "criterion that indicators begin with: difference, absence, energy, energy_centred, "
+                  "magnitude, taylor or random")
+      ->capture_default_str();
+  command.add_flag("--unequal-heads{false}", values.per_head,
+                   "let heads end with different widths: the model is masked, not cut, and not written");
+  command.add_option("--score-images", values.score_images, "images that channels are scored on")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  command
+      .add_option("--indicator-epochs", indicators.epochs, "passes over the images in which indicators learn")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command.add_option("--indicator-rate", indicators.learning_rate, "their learning rate")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      .add_option("--temperature", indicators.temperature, "of the sigmoid that makes indicators proportions")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
 }
 
 void PruneFlags::refuse_idle(const CLI::App& command) const {
-  const std::vector<std::string> of_pruning = {"--scope", "--round", "--channels-by", "--unequal-heads", "--score-images"};
-  const std::vector<std::string> of_apma = {"--without", "--similarity", "--begin-with", "--indicator-epochs", "--indicator-rate", "--temperature"};
+  const std::vector<std::string> of_pruning = {"--scope", "--round", "--channels-by", "--unequal-heads",
+                                               "--score-images"};
+  const std::vector<std::string> of_apma = {"--without",          "--similarity",     "--begin-with",
+                                            "--indicator-epochs", "--indicator-rate", "--temperature"};
   const bool target = !target_macs.empty() || !attention_macs.empty();
   for (const auto* flags : {&of_pruning, &of_apma}) {
     for (const std::string& flag : *flags) {
       if (command.count(flag) == 0) continue;
-      if (!target) throw UsageError(flag + " belongs to pruning channels, which needs --target-macs or --attention-macs");
+      if (!target)
+        throw UsageError(flag +
+                         " belongs to pruning channels, which needs --target-macs or --attention-macs");
       if (flags == &of_apma && values.criterion != "apma") {
         prune::parse_criterion(values.criterion);  // a wrong name is the greater mistake
         throw UsageError(flag + " belongs to apma; --channels-by " + values.criterion + " has no such part");
       }
     }
   }
-  if (command.count("--score-images") > 0 && (values.criterion == "magnitude" || values.criterion == "random")) {
+  if (command.count("--score-images") > 0 &&
+      (values.criterion == "magnitude" || values.criterion == "random")) {
     throw UsageError("--score-images says nothing: " + values.criterion + " looks at no images");
   }
-  const bool begins = without.find("initialisation") == std::string::npos && begin_with != "random" && begin_with != "magnitude";
-  if (command.count("--score-images") > 0 && values.criterion == "apma" && !begins && (similarity == "none" || similarity == "weights")) {
+  const bool begins = without.find("initialisation") == std::string::npos && begin_with != "random" &&
+                      begin_with != "magnitude";
+  if (command.count("--score-images") > 0 && values.criterion == "apma" && !begins &&
+      (similarity == "none" || similarity == "weights")) {
     throw UsageError("--score-images says nothing: with these parts of apma nothing is scored on images");
   }
-  if (command.count("--begin-with") > 0 && without.find("initialisation") != std::string::npos) throw UsageError("--begin-with says nothing --without initialisation");
+  if (command.count("--begin-with") > 0 && without.find("initialisation") != std::string::npos)
+    throw UsageError("--begin-with says nothing --without initialisation");
 }
 
 pipeline::PruneOptions PruneFlags::options(const CommonFlags& common) const {
@@ -92,7 +151,9 @@ pipeline::PruneOptions PruneFlags::options(const CommonFlags& common) const {
   out.attention_only = !attention_macs.empty();
   out.target = out.attention_only ? attention_macs : target_macs;
   out.scope = scope == "attention" ? prune::Scope::kAttention : prune::Scope::kAttentionAndMlp;
-  if (out.attention_only && out.scope == prune::Scope::kAttentionAndMlp) throw UsageError("--attention-macs says nothing of the MLP; use --target-macs with --scope attention+mlp");
+  if (out.attention_only && out.scope == prune::Scope::kAttentionAndMlp)
+    throw UsageError(
+        "--attention-macs says nothing of the MLP; use --target-macs with --scope attention+mlp");
   out.indicators.seed = common.seed;
   out.indicators.similarity = prune::parse_similarity(similarity);
   out.indicators.begin_with = prune::parse_criterion(begin_with);
@@ -117,12 +178,15 @@ pipeline::CompressOptions CompressionFlags::options(int blocks, distributed::Gro
 
 void EvaluationFlags::add_to(CLI::App& command) {
   command.add_option("--eval", eval, "labelled images on which both models are evaluated");
-  command.add_option("--eval-resize", resize, "short side for the evaluation images, or none; default: as for calibration");
+  command.add_option("--eval-resize", resize,
+                     "short side for the evaluation images, or none; default: as for calibration");
 }
 
-std::unique_ptr<data::Dataset> EvaluationFlags::open(const CommonFlags& common, const DataFlags& data, const model::Model& model, const std::string& name,
+std::unique_ptr<data::Dataset> EvaluationFlags::open(const CommonFlags& common, const DataFlags& data,
+                                                     const model::Model& model, const std::string& name,
                                                      eval::AccuracyOptions& accuracy) const {
-  if (eval.empty() && !resize.empty()) throw UsageError("--eval-resize speaks of the images of --eval, which is not given");
+  if (eval.empty() && !resize.empty())
+    throw UsageError("--eval-resize speaks of the images of --eval, which is not given");
   if (eval.empty()) return nullptr;
   DataFlags eval_data = data;
   if (!resize.empty()) eval_data.resize = resize;
@@ -139,21 +203,31 @@ std::unique_ptr<data::Dataset> EvaluationFlags::open(const CommonFlags& common, 
 namespace {
 
 void print_result(const CompressResult& r, const std::string& output) {
-  auto change = [](int64_t before, int64_t after) { return 100.0 * static_cast<double>(after - before) / static_cast<double>(before); };
-  const std::string what = r.removed.empty() ? r.reason : "removed the attention of " + format_layer_list(r.removed) + " (" + r.reason + ")";
-  std::printf("%s: %s parameters (%+.1f %%), %s MACs (%+.1f %%)\n", what.c_str(), millions(r.compressed_params).c_str(),
-              change(r.dense_params, r.compressed_params), billions(r.compressed_macs).c_str(), change(r.dense_macs, r.compressed_macs));
+  auto change = [](int64_t before, int64_t after) {
+    return 100.0 * static_cast<double>(after - before) / static_cast<double>(before);
+  };
+  const std::string what =
+      r.removed.empty() ? r.reason
+                        : "removed the attention of " + format_layer_list(r.removed) + " (" + r.reason + ")";
+  std::printf("%s: %s parameters (%+.1f %%), %s MACs (%+.1f %%)\n", what.c_str(),
+              millions(r.compressed_params).c_str(), change(r.dense_params, r.compressed_params),
+              billions(r.compressed_macs).c_str(), change(r.dense_macs, r.compressed_macs));
   if (r.dense && r.compressed && r.paired) {
-    std::printf("%s %s -> %s on %lld images; %s\n", r.compressed->headline_name(), percent(r.dense->headline()).c_str(), percent(r.compressed->headline()).c_str(),
+    std::printf("%s %s -> %s on %lld images; %s\n", r.compressed->headline_name(),
+                percent(r.dense->headline()).c_str(), percent(r.compressed->headline()).c_str(),
                 static_cast<long long>(r.compressed->images), difference_text(*r.paired).c_str());
   }
   if (r.held_out_agreement > 0) {
-    std::printf("on calibration images kept out of the fit: same prediction as the dense model on %s, mean KL %.3g nats\n", percent(r.held_out_agreement).c_str(), r.held_out_kl);
+    std::printf(
+        "on calibration images kept out of the fit: same prediction as the dense model on %s, mean KL %.3g "
+        "nats\n",
+        percent(r.held_out_agreement).c_str(), r.held_out_kl);
   } else if (r.held_out_kl > 0) {
     std::printf("mean KL to the unmerged output on calibration images: %.3g nats\n", r.held_out_kl);
   }
   for (const ControlResult& c : r.controls) {
-    std::printf("  %-12s %-12s %s %s, held-out KL %.4f\n", c.name.c_str(), format_layer_list(c.layers).c_str(), c.eval.headline_name(),
+    std::printf("  %-12s %-12s %s %s, held-out KL %.4f\n", c.name.c_str(),
+                format_layer_list(c.layers).c_str(), c.eval.headline_name(),
                 percent(c.eval.headline()).c_str(), c.held_out_kl);
   }
   std::printf("seconds:");
@@ -167,7 +241,9 @@ void print_result(const CompressResult& r, const std::string& output) {
 void OutputFlags::add_to(CLI::App& command, const std::string& what) {
   command.add_option("-o,--output", output, what + " (.safetensors)")->required();
   command.add_option("--report", report, "write a page that shows what was done");
-  command.add_option("--save-dtype", dtype, "f32, f16, bf16, or same: as the model that was read")->check(CLI::IsMember({"same", "f32", "f16", "bf16"}))->capture_default_str();
+  command.add_option("--save-dtype", dtype, "f32, f16, bf16, or same: as the model that was read")
+      ->check(CLI::IsMember({"same", "f32", "f16", "bf16"}))
+      ->capture_default_str();
 }
 
 void OutputFlags::check(const std::string& json) const {
@@ -176,10 +252,12 @@ void OutputFlags::check(const std::string& json) const {
     if (path.empty() || path == "-") continue;
     check_writable(path);
     const std::string whole = std::filesystem::weakly_canonical(path).string();
-    if (std::find(paths.begin(), paths.end(), whole) != paths.end() && whole != "/dev/null") throw UsageError(path + " is named for two outputs; give each a file of its own");
+    if (std::find(paths.begin(), paths.end(), whole) != paths.end() && whole != "/dev/null")
+      throw UsageError(path + " is named for two outputs; give each a file of its own");
     paths.push_back(whole);
   }
-  if (!output.empty() && !output.ends_with(".safetensors") && output != "/dev/null") throw UsageError(output + ": checkpoints are written as safetensors; let the name end in .safetensors");
+  if (!output.empty() && !output.ends_with(".safetensors") && output != "/dev/null")
+    throw UsageError(output + ": checkpoints are written as safetensors; let the name end in .safetensors");
 }
 
 namespace {
@@ -192,7 +270,8 @@ at::ScalarType dtype_of(const OutputFlags& flags, const std::string& source) {
 
 }  // namespace
 
-void save_compressed(const model::Model& compressed, const CompressResult& result, const OutputFlags& output) {
+void save_compressed(const model::Model& compressed, const CompressResult& result,
+                     const OutputFlags& output) {
   if (!result.output.empty()) model::save_model(compressed, result.output, dtype_of(output, result.model));
 }
 
@@ -203,7 +282,8 @@ void tell_compressed(const CommonFlags& common, const CompressResult& result, co
   if (common.speaks()) print_result(result, result.output);
 }
 
-void write_compressed(const CommonFlags& common, const model::Model& compressed, const CompressResult& result, const OutputFlags& output) {
+void write_compressed(const CommonFlags& common, const model::Model& compressed, const CompressResult& result,
+                      const OutputFlags& output) {
   save_compressed(compressed, result, output);
   tell_compressed(common, result, output);
 }

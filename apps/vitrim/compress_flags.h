@@ -15,7 +15,8 @@ namespace vitrim::app {
 struct AbsorbFlags {
   absorb::AbsorbOptions values;
   bool none = false, no_flip = false;
-  /// `beside_training`: --block-epochs and --block-rate, where --epochs and --learning-rate are those of training.
+  /// `beside_training`: --block-epochs and --block-rate, where --epochs and --learning-rate are those of
+  /// training.
   void add_to(CLI::App& command, bool beside_training = false);
   /// UsageError on a flag of the fit beside --no-absorb.
   void refuse_idle(const CLI::App& command) const;
@@ -24,11 +25,13 @@ struct AbsorbFlags {
 
 /// --attention-macs, --scope, --round, ...
 struct PruneFlags {
-  std::string target_macs, attention_macs, scope = "attention", without, similarity = "none", begin_with = "difference";
+  std::string target_macs, attention_macs, scope = "attention", without, similarity = "none",
+                                           begin_with = "difference";
   pipeline::PruneOptions values;
   /// `swept`: the command has lists of targets of its own.
   void add_to(CLI::App& command, bool swept = false);
-  /// UsageError on a flag that would say nothing: without a target, or of parts that the criterion does not have.
+  /// UsageError on a flag that would say nothing: without a target, or of parts that the criterion does not
+  /// have.
   void refuse_idle(const CLI::App& command) const;
   /// Target empty where no flag asked for pruning.
   pipeline::PruneOptions options(const CommonFlags& common) const;
@@ -39,8 +42,10 @@ struct EvaluationFlags {
   std::string eval, resize;
   SegmentationFlags segmentation;  ///< its flags are added by commands that take such models
   void add_to(CLI::App& command);
-  /// Opened and checked (labels, classes) before the minutes of work, so that what is wrong is said at once; null without --eval.
-  std::unique_ptr<data::Dataset> open(const CommonFlags& common, const DataFlags& data, const model::Model& model, const std::string& name,
+  /// Opened and checked (labels, classes) before the minutes of work, so that what is wrong is said at once;
+  /// null without --eval.
+  std::unique_ptr<data::Dataset> open(const CommonFlags& common, const DataFlags& data,
+                                      const model::Model& model, const std::string& name,
                                       eval::AccuracyOptions& accuracy) const;
 };
 
@@ -62,15 +67,18 @@ struct OutputFlags {
   std::string output, report;
   std::string dtype = "same";  ///< "same" as the model that was read, "f32", "f16" or "bf16"
   void add_to(CLI::App& command, const std::string& what);
-  /// Before any work: every path can be written, no two are one file (`json` included), and the checkpoint's name ends as what is written.
+  /// Before any work: every path can be written, no two are one file (`json` included), and the checkpoint's
+  /// name ends as what is written.
   void check(const std::string& json) const;
 };
 
-/// Writes the checkpoint. `result.model` names the model that was read, result.output the checkpoint, empty for none.
+/// Writes the checkpoint. `result.model` names the model that was read, result.output the checkpoint, empty
+/// for none.
 void save_compressed(const model::Model& compressed, const CompressResult& result, const OutputFlags& output);
 /// Writes JSON and page, and prints what was reached.
 void tell_compressed(const CommonFlags& common, const CompressResult& result, const OutputFlags& output);
 /// Both.
-void write_compressed(const CommonFlags& common, const model::Model& compressed, const CompressResult& result, const OutputFlags& output);
+void write_compressed(const CommonFlags& common, const model::Model& compressed, const CompressResult& result,
+                      const OutputFlags& output);
 
 }  // namespace vitrim::app

@@ -17,7 +17,8 @@ struct Flags {
 };
 
 // The layers that are named, or that analyze chooses on some of the training images (their labels unused).
-std::vector<int> choose(const Flags& flags, const model::Model& model, distributed::Group& group, std::string& reason) {
+std::vector<int> choose(const Flags& flags, const model::Model& model, distributed::Group& group,
+                        std::string& reason) {
   if (const auto layers = flags.analyze.named_layers(model.num_blocks())) {
     reason = "named";
     return *layers;
@@ -25,8 +26,10 @@ std::vector<int> choose(const Flags& flags, const model::Model& model, distribut
   // A resumed run dilutes what it diluted, and spares the search.
   if (flags.train.resume) {
     if (const auto layers = train::diluted_layers(flags.train.state_path())) {
-      if (static_cast<int>(layers->size()) != flags.analyze.options(flags.train.common, model.num_blocks()).count) {
-        throw Error(flags.train.state_path() + ": this run dilutes layers " + format_layer_list(*layers) + ", not --remove " + flags.analyze.remove +
+      if (static_cast<int>(layers->size()) !=
+          flags.analyze.options(flags.train.common, model.num_blocks()).count) {
+        throw Error(flags.train.state_path() + ": this run dilutes layers " + format_layer_list(*layers) +
+                    ", not --remove " + flags.analyze.remove +
                     "; repeat the command as it was, or start anew without --resume");
       }
       reason = "as before the resume";
@@ -38,7 +41,8 @@ std::vector<int> choose(const Flags& flags, const model::Model& model, distribut
   if (analyze.images == 0) analyze.images = 1000;
   CommonFlags common = flags.train.common;
   common.batch_size = 50;
-  const data::ImageBatch images = load_unlabelled(analyze.calib, analyze.images, common, flags.train.data, model.spec(), flags.model.model);
+  const data::ImageBatch images = load_unlabelled(analyze.calib, analyze.images, common, flags.train.data,
+                                                  model.spec(), flags.model.model);
   pipeline::AnalyzeOptions options = analyze.options(common, model.num_blocks());
   options.te.group = options.absorbed.group = &group;
   const LayerScores scores = pipeline::analyze(model, images, options);
@@ -56,7 +60,10 @@ void run(const Flags& flags, const Context& context) {
   result.task = "dilute";
   result.init = flags.model.model;
   check_inputs(flags.train, inputs, model->spec());
-  if (inputs.recipe.dilution_epochs == 0) log_warning("the recipe says no dilution.epochs, so the layers are cut at once; pass --dilution-epochs to let them fade out");
+  if (inputs.recipe.dilution_epochs == 0)
+    log_warning(
+        "the recipe says no dilution.epochs, so the layers are cut at once; pass --dilution-epochs to let "
+        "them fade out");
   const std::vector<int> layers = choose(flags, *model, *group, result.reason);
   prepare(*model, flags.train, inputs, *group);
   train_and_write(flags.train, context, *model, inputs, group, layers, std::move(result));
@@ -66,7 +73,8 @@ void run(const Flags& flags, const Context& context) {
 
 void add_dilute(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command = app.add_subcommand("dilute", "train a model while attention layers fade out of it, and cut them");
+  CLI::App* command =
+      app.add_subcommand("dilute", "train a model while attention layers fade out of it, and cut them");
   flags->model.add_to(*command);
   flags->analyze.add_choice_to(*command);
   flags->analyze.add_to(*command, /*needs_calib=*/false);

@@ -26,9 +26,10 @@ struct EvalFlags {
 
 void print(const std::string& model, const EvalResult& result) {
   const SegmentationFigures& s = *result.segmentation;
-  std::printf("%s on %s (%s): mIoU %s (95 %% interval %s to %s), mean accuracy %s, pixel accuracy %s\n", model.c_str(), result.data.c_str(), s.protocol.c_str(),
-              percent(s.miou).c_str(), percent(s.miou_ci95.first).c_str(), percent(s.miou_ci95.second).c_str(), percent(s.mean_accuracy).c_str(),
-              percent(s.pixel_accuracy).c_str());
+  std::printf("%s on %s (%s): mIoU %s (95 %% interval %s to %s), mean accuracy %s, pixel accuracy %s\n",
+              model.c_str(), result.data.c_str(), s.protocol.c_str(), percent(s.miou).c_str(),
+              percent(s.miou_ci95.first).c_str(), percent(s.miou_ci95.second).c_str(),
+              percent(s.mean_accuracy).c_str(), percent(s.pixel_accuracy).c_str());
 }
 
 void run(const EvalFlags& flags, const Context& context) {
@@ -47,8 +48,9 @@ void run(const EvalFlags& flags, const Context& context) {
   if (flags.engine == "native") {
     const std::string reason = runtime::why_not(model->spec());
     if (!reason.empty()) throw Error(reason + " (--engine libtorch)");
-    engine = std::make_unique<runtime::Engine>(model->spec(), model->parameters(),
-                                               runtime::EngineOptions{at::get_num_threads(), runtime::parse_precision(flags.common.precision)});
+    engine = std::make_unique<runtime::Engine>(
+        model->spec(), model->parameters(),
+        runtime::EngineOptions{at::get_num_threads(), runtime::parse_precision(flags.common.precision)});
     options.logits = [&](const at::Tensor& images) {
       const at::Tensor input = images.contiguous();
       at::Tensor out = at::empty({images.size(0), engine->outputs()});
@@ -63,9 +65,9 @@ void run(const EvalFlags& flags, const Context& context) {
     flags.common.write_json(to_json(result));
     if (!flags.common.speaks()) return;
     if (result.segmentation) return print(flags.model.model, result);
-    std::printf("%s on %s: top-1 %s (95 %% interval %s to %s), top-5 %s\n", flags.model.model.c_str(), result.data.c_str(),
-                percent(result.top1).c_str(), percent(result.top1_ci95.first).c_str(), percent(result.top1_ci95.second).c_str(),
-                percent(result.top5).c_str());
+    std::printf("%s on %s: top-1 %s (95 %% interval %s to %s), top-5 %s\n", flags.model.model.c_str(),
+                result.data.c_str(), percent(result.top1).c_str(), percent(result.top1_ci95.first).c_str(),
+                percent(result.top1_ci95.second).c_str(), percent(result.top5).c_str());
   });
 }
 
@@ -74,10 +76,17 @@ void run(const EvalFlags& flags, const Context& context) {
 void add_eval(CLI::App& app, Context& context) {
   auto flags = std::make_shared<EvalFlags>();
   flags->common.precision = "f32";
-  CLI::App* command = app.add_subcommand("eval", "accuracy of a model on labelled images, or mIoU on images with masks");
+  CLI::App* command =
+      app.add_subcommand("eval", "accuracy of a model on labelled images, or mIoU on images with masks");
   flags->model.add_to(*command);
-  command->add_option("--data", flags->source, "image folder, tar shards, CIFAR .bin file, or synthetic:SPLIT[:COUNT]; images with masks: ADE20K folder (FOLDER:validation) or synthetic-masks:SPLIT[:COUNT]")->required();
-  command->add_option("--engine", flags->engine, "libtorch, or native: vitrim's CPU engine")->check(CLI::IsMember({"native", "libtorch"}))->capture_default_str();
+  command
+      ->add_option("--data", flags->source,
+                   "image folder, tar shards, CIFAR .bin file, or synthetic:SPLIT[:COUNT]; images with "
+                   "masks: ADE20K folder (FOLDER:validation) or synthetic-masks:SPLIT[:COUNT]")
+      ->required();
+  command->add_option("--engine", flags->engine, "libtorch, or native: vitrim's CPU engine")
+      ->check(CLI::IsMember({"native", "libtorch"}))
+      ->capture_default_str();
   flags->segmentation.add_to(*command);
   flags->data.add_to(*command);
   flags->common.add_to(*command);

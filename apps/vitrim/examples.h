@@ -1,6 +1,6 @@
 #pragma once
-// What the end of each command's --help shows: whole commands on what the repository holds. docs/commands/ is made of the same help, and
-// tests/docs runs every one of them.
+// What the end of each command's --help shows: whole commands on what the repository holds. docs/commands/ is
+// made of the same help, and tests/docs runs every one of them.
 
 #include <CLI/CLI.hpp>
 

@@ -57,36 +57,49 @@ ordered_json describe_whole(const ModelSpec& spec, const std::vector<std::string
 
 void print_whole(const ModelSpec& spec, const std::vector<std::string>& said) {
   for (const std::string& line : said) std::printf("  %s\n", line.c_str());
-  const char* pooled = spec.distillation_token ? "class and the distillation token" : spec.pooling == Pooling::kToken ? "class token" : spec.pooling == Pooling::kAverage ? "average of patch tokens" : "class token and average of patch tokens";
-  std::printf("  family %s, %s%s, norm epsilon %g, output from the %s\n", spec.family.c_str(), activation_name(spec.activation).c_str(),
-              spec.gated_mlp ? " with a gate" : "", spec.norm_eps, pooled);
+  const char* pooled = spec.distillation_token             ? "class and the distillation token"
+                       : spec.pooling == Pooling::kToken   ? "class token"
+                       : spec.pooling == Pooling::kAverage ? "average of patch tokens"
+                                                           : "class token and average of patch tokens";
+  std::printf("  family %s, %s%s, norm epsilon %g, output from the %s\n", spec.family.c_str(),
+              activation_name(spec.activation).c_str(), spec.gated_mlp ? " with a gate" : "", spec.norm_eps,
+              pooled);
   if (spec.preprocess) {
     const PreprocessSpec& p = *spec.preprocess;
-    const std::string resized = !p.resize ? "not resized" : std::string(p.squash ? "squashed to " : "short side to ") + std::to_string(*p.resize);
+    const std::string resized =
+        !p.resize ? "not resized"
+                  : std::string(p.squash ? "squashed to " : "short side to ") + std::to_string(*p.resize);
     std::printf("  images: %s (%s), cropped to %lld, mean %g %g %g, std %g %g %g\n", resized.c_str(),
-                p.interpolation == Interpolation::kBilinear ? "bilinear" : "bicubic", static_cast<long long>(p.crop), p.mean[0], p.mean[1], p.mean[2], p.std[0],
-                p.std[1], p.std[2]);
+                p.interpolation == Interpolation::kBilinear ? "bilinear" : "bicubic",
+                static_cast<long long>(p.crop), p.mean[0], p.mean[1], p.mean[2], p.std[0], p.std[1],
+                p.std[2]);
   }
   if (!spec.class_names.empty()) {
     std::string names;
-    for (size_t i = 0; i < std::min<size_t>(spec.class_names.size(), 4); ++i) names += (i ? "; " : "") + spec.class_names[i];
+    for (size_t i = 0; i < std::min<size_t>(spec.class_names.size(), 4); ++i)
+      names += (i ? "; " : "") + spec.class_names[i];
     std::printf("  classes: %s%s\n", names.c_str(), spec.class_names.size() > 4 ? "; ..." : "");
   }
 }
 
 void print(const ModelSpec& spec, const std::string& title) {
   const eval::ModelCost cost = eval::count_cost(spec);
-  std::printf("%s: %s parameters, %s MACs, image %lld x %lld, patch %lld, %lld tokens, %lld classes\n", title.c_str(),
-              millions(cost.params).c_str(), billions(cost.macs).c_str(), static_cast<long long>(spec.image_size[0]),
-              static_cast<long long>(spec.image_size[1]), static_cast<long long>(spec.patch_size),
-              static_cast<long long>(spec.num_tokens()), static_cast<long long>(spec.num_classes));
-  if (spec.merges()) std::printf("  tokens are merged: %lld are left behind the last block\n", static_cast<long long>(spec.mlp_tokens(static_cast<int>(spec.blocks.size()) - 1)));
+  std::printf("%s: %s parameters, %s MACs, image %lld x %lld, patch %lld, %lld tokens, %lld classes\n",
+              title.c_str(), millions(cost.params).c_str(), billions(cost.macs).c_str(),
+              static_cast<long long>(spec.image_size[0]), static_cast<long long>(spec.image_size[1]),
+              static_cast<long long>(spec.patch_size), static_cast<long long>(spec.num_tokens()),
+              static_cast<long long>(spec.num_classes));
+  if (spec.merges())
+    std::printf("  tokens are merged: %lld are left behind the last block\n",
+                static_cast<long long>(spec.mlp_tokens(static_cast<int>(spec.blocks.size()) - 1)));
   std::printf("  block  attention             heads  q/k   v    mlp     params         MACs\n");
   for (size_t i = 0; i < spec.blocks.size(); ++i) {
     const BlockSpec& b = spec.blocks[i];
-    std::printf("  %5zu  %-20s  %5lld  %3lld  %3lld  %5lld  %9s  %11s\n", i, attention_name(b.attention).c_str(), static_cast<long long>(b.num_heads),
-                static_cast<long long>(b.qk_dim), static_cast<long long>(b.v_dim), static_cast<long long>(b.mlp_dim),
-                millions(cost.blocks[i].params).c_str(), billions(cost.blocks[i].macs).c_str());
+    std::printf("  %5zu  %-20s  %5lld  %3lld  %3lld  %5lld  %9s  %11s\n", i,
+                attention_name(b.attention).c_str(), static_cast<long long>(b.num_heads),
+                static_cast<long long>(b.qk_dim), static_cast<long long>(b.v_dim),
+                static_cast<long long>(b.mlp_dim), millions(cost.blocks[i].params).c_str(),
+                billions(cost.blocks[i].macs).c_str());
   }
 }
 
@@ -95,7 +108,9 @@ void list_known(const CommonFlags& common) {
   for (const std::string& name : model::known_names()) {
     const eval::ModelCost cost = eval::count_cost(model::load_spec(name, {}));
     list.push_back({{"name", name}, {"params", cost.params}, {"macs", cost.macs}});
-    if (common.speaks()) std::printf("%-36s %12s parameters %12s MACs\n", name.c_str(), millions(cost.params).c_str(), billions(cost.macs).c_str());
+    if (common.speaks())
+      std::printf("%-36s %12s parameters %12s MACs\n", name.c_str(), millions(cost.params).c_str(),
+                  billions(cost.macs).c_str());
   }
   common.write_json(ordered_json{{"architectures", list}}.dump(2));
 }
@@ -103,7 +118,8 @@ void list_known(const CommonFlags& common) {
 void run(const InspectFlags& flags) {
   flags.common.apply();
   if (flags.list) return list_known(flags.common);
-  if (flags.model.model.empty()) throw UsageError("MODEL is required: a checkpoint or a known name; --list shows the names");
+  if (flags.model.model.empty())
+    throw UsageError("MODEL is required: a checkpoint or a known name; --list shows the names");
   if (!flags.write_spec.empty()) check_writable(flags.write_spec);
   std::vector<std::string> said;
   const ModelSpec spec = model::load_spec(flags.model.model, flags.model.hints(), &said);
@@ -129,10 +145,12 @@ void run(const InspectFlags& flags) {
     out["macs_change"] = change(before.macs, after.macs);
     if (flags.common.speaks()) {
       print(left, "less the attention of " + format_layer_list(layers));
-      std::printf("parameters %+.1f %%, MACs %+.1f %%\n", 100 * change(before.params, after.params), 100 * change(before.macs, after.macs));
+      std::printf("parameters %+.1f %%, MACs %+.1f %%\n", 100 * change(before.params, after.params),
+                  100 * change(before.macs, after.macs));
     }
   }
-  if (!flags.write_spec.empty()) write_text_file(flags.write_spec, to_json(layers.empty() ? spec : left) + "\n");
+  if (!flags.write_spec.empty())
+    write_text_file(flags.write_spec, to_json(layers.empty() ? spec : left) + "\n");
   flags.common.write_json(out.dump(2));
 }
 
@@ -144,8 +162,12 @@ void add_inspect(CLI::App& app, Context& context) {
   flags->model.add_to(*command);
   CLI::Option* model = command->get_option("MODEL")->required(false);
   command->add_flag("--list", flags->list, "list the known architectures instead")->excludes(model);
-  command->add_option("--remove-attention", flags->remove, "also show what is left without these layers' attention, such as 0,1,3");
-  command->add_option("--write-spec", flags->write_spec, "write the architecture (less the layers named) as a ModelSpec, for train --spec")->type_name("FILE");
+  command->add_option("--remove-attention", flags->remove,
+                      "also show what is left without these layers' attention, such as 0,1,3");
+  command
+      ->add_option("--write-spec", flags->write_spec,
+                   "write the architecture (less the layers named) as a ModelSpec, for train --spec")
+      ->type_name("FILE");
   flags->common.add_to(*command, /*computes=*/false);
   command->callback([flags, &context] { context.run = [flags] { run(*flags); }; });
 }

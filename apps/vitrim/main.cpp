@@ -17,15 +17,17 @@
 
 namespace {
 
-// OpenMP's threads spin while they wait, which on a machine with anything else to do takes the cores from the very work they wait for (a factor of
-// two to forty, docs/performance.md). The policy is read when the library is loaded, so the program starts itself anew with it.
+// OpenMP's threads spin while they wait, which on a machine with anything else to do takes the cores from the
+// very work they wait for (a factor of two to forty, docs/performance.md). The policy is read when the
+// library is loaded, so the program starts itself anew with it.
 void wait_asleep(char** argv) {
   if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
   setenv("OMP_WAIT_POLICY", "passive", 1);
   execv("/proc/self/exe", argv);  // returns only where that fails: then without
 }
 
-// Large tensors come and go by the thousand; given back to the system each time, their pages would be zeroed each time (a tenth of all cycles).
+// Large tensors come and go by the thousand; given back to the system each time, their pages would be zeroed
+// each time (a tenth of all cycles).
 void keep_memory() {
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
@@ -33,11 +35,13 @@ void keep_memory() {
 
 void on_signal(int) { vitrim::request_cancel(); }
 
-// The first line of LibTorch's messages; the rest is its own stack. Of the library's own, without the function that says it.
+// The first line of LibTorch's messages; the rest is its own stack. Of the library's own, without the
+// function that says it.
 std::string sentence(const std::string& text) {
   const std::string line = text.substr(0, text.find('\n'));
   const size_t end = line.find("] ");
-  const bool named = line.starts_with('[') && end != std::string::npos && line.substr(0, end).find("::") != std::string::npos;
+  const bool named = line.starts_with('[') && end != std::string::npos &&
+                     line.substr(0, end).find("::") != std::string::npos;
   return named ? line.substr(end + 2) : line;
 }
 

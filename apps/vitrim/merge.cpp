@@ -1,5 +1,7 @@
 // vitrim merge: put a schedule of merged tokens into a ViT.
 
+#include "vitrim/pipeline/merge.h"
+
 #include <ATen/Parallel.h>
 
 #include <chrono>
@@ -11,7 +13,6 @@
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
-#include "vitrim/pipeline/merge.h"
 
 namespace vitrim::app {
 
@@ -31,11 +32,16 @@ struct Flags {
 pipeline::MergeOptions options_of(const Flags& flags) {
   pipeline::MergeOptions options = flags.options;
   const int ways = !flags.pairs.empty() + !options.schedule.empty() + !options.target.empty();
-  if (ways != 1) throw UsageError("say how much to merge, in one of these ways: --r 13, --schedule 1:24 or --target-macs 60%");
-  if (options.choose && options.target.empty()) throw UsageError("--auto needs to know how far to go: --target-macs 60%");
+  if (ways != 1)
+    throw UsageError(
+        "say how much to merge, in one of these ways: --r 13, --schedule 1:24 or --target-macs 60%");
+  if (options.choose && options.target.empty())
+    throw UsageError("--auto needs to know how far to go: --target-macs 60%");
   if (options.choose && flags.calib.empty()) throw UsageError("--auto chooses on images: --calib DIR");
-  if (options.choose && options.start != 0) throw UsageError("--auto finds by itself where to start; leave --start out");
-  if (options.start != 0 && !options.schedule.empty()) throw UsageError("--schedule says itself where it starts; leave --start out");
+  if (options.choose && options.start != 0)
+    throw UsageError("--auto finds by itself where to start; leave --start out");
+  if (options.start != 0 && !options.schedule.empty())
+    throw UsageError("--schedule says itself where it starts; leave --start out");
   if (!flags.pairs.empty()) options.schedule = std::to_string(options.start) + ":" + flags.pairs;
   options.choosing.batch_size = std::min<int64_t>(flags.common.batch_size, 16);
   return options;
@@ -52,11 +58,15 @@ void measure_speed(const Flags& flags, const model::Model& merged, CompressResul
   options.peak_seconds = 0;
   const std::unique_ptr<model::Model> unmerged = merged.clone();
   unmerged->set_merging(std::vector<int64_t>(result.dense_spec.blocks.size(), 0));
-  const bench::Compared compared = bench::compare(*unmerged, merged, options, runtime::parse_precision(flags.common.precision));
+  const bench::Compared compared =
+      bench::compare(*unmerged, merged, options, runtime::parse_precision(flags.common.precision));
   result.speed = compared.speed;
   char text[200];
-  std::snprintf(text, sizeof text, "%.2f times as fast as unmerged at batch %lld on %d threads (native engine; %.2f by multiply-adds)", result.speed->speedup,
-                static_cast<long long>(result.speed->batch), options.threads, compared.predicted);
+  std::snprintf(
+      text, sizeof text,
+      "%.2f times as fast as unmerged at batch %lld on %d threads (native engine; %.2f by multiply-adds)",
+      result.speed->speedup, static_cast<long long>(result.speed->batch), options.threads,
+      compared.predicted);
   if (result.speed->speedup < 1.03) {
     log_warning(std::string("don't merge for speed on this machine: ") + text);
   } else {
@@ -76,11 +86,15 @@ void run(const Flags& flags, const Context& context) {
     throw Error(error.what());
   }
   eval::AccuracyOptions accuracy;
-  const auto evaluation = flags.evaluation.open(flags.common, flags.data, *model, flags.model.model, accuracy);
+  const auto evaluation =
+      flags.evaluation.open(flags.common, flags.data, *model, flags.model.model, accuracy);
   std::optional<data::ImageBatch> images;
-  if (!flags.calib.empty()) images = load_unlabelled(flags.calib, flags.images, flags.common, flags.data, model->spec(), flags.model.model);
+  if (!flags.calib.empty())
+    images = load_unlabelled(flags.calib, flags.images, flags.common, flags.data, model->spec(),
+                             flags.model.model);
   const double loading = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-  pipeline::Merged merged = pipeline::merge(*model, images ? &*images : nullptr, evaluation.get(), accuracy, options);
+  pipeline::Merged merged =
+      pipeline::merge(*model, images ? &*images : nullptr, evaluation.get(), accuracy, options);
   CompressResult& result = merged.result;
   result.seconds.insert(result.seconds.begin(), {"load", loading});
   result.manifest = manifest_of(context, flags.common, images ? images->fingerprint : "");
@@ -101,18 +115,41 @@ void run(const Flags& flags, const Context& context) {
 
 void add_merge(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command = app.add_subcommand("merge", "merge the most alike tokens between attention and MLP (ToMe), block by block");
+  CLI::App* command = app.add_subcommand(
+      "merge", "merge the most alike tokens between attention and MLP (ToMe), block by block");
   flags->model.add_to(*command);
-  command->add_option("--r", flags->pairs, "pairs merged in every block that keeps its attention")->check(CLI::NonNegativeNumber);
-  command->add_option("--schedule", flags->options.schedule, "1:24 (start, counted among blocks with attention, and pairs) or one number per such block: 8,8,0,16");
-  command->add_option("--target-macs", flags->options.target, "as few pairs as bring the whole model to these multiply-adds: 60% or 2.1G");
-  command->add_option("--start", flags->options.start, "of --r and --target-macs: blocks with attention that merge nothing")->check(CLI::Range(0, 1000))->capture_default_str();
-  command->add_flag("--auto", flags->options.choose, "find how many pairs each block merges for --target-macs, on the images of --calib");
-  command->add_option("--step", flags->options.choosing.step, "of --auto: pairs added at a time")->check(CLI::Range(1, 64))->capture_default_str();
-  command->add_option("--calib", flags->calib, "images (labels unused) that --auto chooses on, and that the page draws");
-  command->add_option("--images", flags->images, "of these, spread over all")->check(CLI::PositiveNumber)->capture_default_str();
-  command->add_option("--pictures", flags->options.pictures, "calibration images drawn with their merged tokens")->check(CLI::Range(0, 64))->capture_default_str();
-  command->add_option("--pays-at", flags->pays_at, "batch size at which merged and unmerged are timed, to say whether it pays here; 0: no timing")->check(CLI::Range(0, 4096))->capture_default_str();
+  command->add_option("--r", flags->pairs, "pairs merged in every block that keeps its attention")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option(
+      "--schedule", flags->options.schedule,
+      "1:24 (start, counted among blocks with attention, and pairs) or one number per such block: 8,8,0,16");
+  command->add_option("--target-macs", flags->options.target,
+                      "as few pairs as bring the whole model to these multiply-adds: 60% or 2.1G");
+  command
+      ->add_option("--start", flags->options.start,
+                   "of --r and --target-macs: blocks with attention that merge nothing")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str();
+  command->add_flag("--auto", flags->options.choose,
+                    "find how many pairs each block merges for --target-macs, on the images of --calib");
+  command->add_option("--step", flags->options.choosing.step, "of --auto: pairs added at a time")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  command->add_option("--calib", flags->calib,
+                      "images (labels unused) that --auto chooses on, and that the page draws");
+  command->add_option("--images", flags->images, "of these, spread over all")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      ->add_option("--pictures", flags->options.pictures, "calibration images drawn with their merged tokens")
+      ->check(CLI::Range(0, 64))
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--pays-at", flags->pays_at,
+          "batch size at which merged and unmerged are timed, to say whether it pays here; 0: no timing")
+      ->check(CLI::Range(0, 4096))
+      ->capture_default_str();
   flags->evaluation.add_to(*command);
   flags->output.add_to(*command, "the checkpoint with its schedule");
   flags->data.add_to(*command);

@@ -1,5 +1,7 @@
 // vitrim plan: what a budget buys, and the best model within it.
 
+#include "vitrim/pipeline/plan.h"
+
 #include <ATen/Parallel.h>
 
 #include <chrono>
@@ -13,7 +15,6 @@
 #include "vitrim/core/layer_list.h"
 #include "vitrim/core/log.h"
 #include "vitrim/core/plan_artifacts.h"
-#include "vitrim/pipeline/plan.h"
 
 namespace vitrim::app {
 
@@ -59,7 +60,8 @@ pipeline::PlanOptions options_of(const Flags& flags) {
       throw UsageError(std::string("--budget: ") + error.what());
     }
   }
-  if (flags.absorb.none) throw UsageError("--no-absorb: a plan's losses are those of refitted models; leave it out");
+  if (flags.absorb.none)
+    throw UsageError("--no-absorb: a plan's losses are those of refitted models; leave it out");
   switch_off(flags.without, options.grid);
   options.threads = at::get_num_threads();
   options.precision = runtime::parse_precision(flags.common.precision);
@@ -80,56 +82,79 @@ pipeline::PlanOptions options_of(const Flags& flags) {
   return options;
 }
 
-std::string milliseconds(const std::optional<double>& seconds) { return seconds ? plan::show(plan::Quantity::kLatency, *seconds) : "-"; }
+std::string milliseconds(const std::optional<double>& seconds) {
+  return seconds ? plan::show(plan::Quantity::kLatency, *seconds) : "-";
+}
 
 void print_row(const PlanRow& row, const std::string& mark) {
   char kl[32] = "-";
   if (row.measured_kl) std::snprintf(kl, sizeof kl, "%.4f", *row.measured_kl);
   std::string top1 = "";
-  if (row.eval) top1 = "  " + percent(row.eval->top1) + " (" + percent(row.eval->top1_ci95.first) + " to " + percent(row.eval->top1_ci95.second) + ")";
-  std::printf("%1s %-16s %5s %5s %11s %11s %11s %11s %9.4f %9s%s%s\n", mark.c_str(), row.removed.empty() ? "none" : format_layer_list(row.removed).c_str(),
-              row.width > 0 ? std::to_string(row.width).c_str() : "all", row.pairs > 0 ? std::to_string(row.pairs).c_str() : "0", millions(row.params).c_str(),
-              billions(row.macs).c_str(), milliseconds(row.latency).c_str(), milliseconds(row.measured_latency).c_str(), row.kl, kl, top1.c_str(),
+  if (row.eval)
+    top1 = "  " + percent(row.eval->top1) + " (" + percent(row.eval->top1_ci95.first) + " to " +
+           percent(row.eval->top1_ci95.second) + ")";
+  std::printf("%1s %-16s %5s %5s %11s %11s %11s %11s %9.4f %9s%s%s\n", mark.c_str(),
+              row.removed.empty() ? "none" : format_layer_list(row.removed).c_str(),
+              row.width > 0 ? std::to_string(row.width).c_str() : "all",
+              row.pairs > 0 ? std::to_string(row.pairs).c_str() : "0", millions(row.params).c_str(),
+              billions(row.macs).c_str(), milliseconds(row.latency).c_str(),
+              milliseconds(row.measured_latency).c_str(), row.kl, kl, top1.c_str(),
               row.holds ? "" : "  over the budget as measured");
 }
 
 void print_quality(const std::string& what, const PredictionQuality& quality) {
   if (quality.count == 0) return;
-  std::printf("%s: median error %s, worst %s", what.c_str(), percent(quality.median_error).c_str(), percent(quality.worst_error).c_str());
+  std::printf("%s: median error %s, worst %s", what.c_str(), percent(quality.median_error).c_str(),
+              percent(quality.worst_error).c_str());
   if (quality.rank_agreement) std::printf(", rank agreement (Kendall's tau) %.2f", *quality.rank_agreement);
   std::printf("; %lld models\n", static_cast<long long>(quality.count));
 }
 
 void print_plan(const PlanResult& r) {
   for (const PlanLimit& limit : r.limits) {
-    const plan::Quantity quantity = limit.quantity == "latency" ? plan::Quantity::kLatency : limit.quantity == "macs" ? plan::Quantity::kMacs : plan::Quantity::kParams;
-    std::printf("%s: at most %s; the dense model needs %s, candidates come down to %s\n", limit.text.c_str(), plan::show(quantity, limit.limit).c_str(),
-                plan::show(quantity, limit.dense).c_str(), plan::show(quantity, limit.floor).c_str());
+    const plan::Quantity quantity = limit.quantity == "latency" ? plan::Quantity::kLatency
+                                    : limit.quantity == "macs"  ? plan::Quantity::kMacs
+                                                                : plan::Quantity::kParams;
+    std::printf("%s: at most %s; the dense model needs %s, candidates come down to %s\n", limit.text.c_str(),
+                plan::show(quantity, limit.limit).c_str(), plan::show(quantity, limit.dense).c_str(),
+                plan::show(quantity, limit.floor).c_str());
   }
   print_quality("latency added up from pieces against whole models", r.latency_quality);
   print_quality("loss added up from single moves against combinations", r.kl_quality);
-  std::printf("%lld of %lld candidates are within the budget by prediction; the front and what was measured beside it, on %lld images that no fit saw:\n",
-              static_cast<long long>(r.within), static_cast<long long>(r.candidates), static_cast<long long>(r.held_out_images));
-  std::printf("  %-16s %5s %5s %11s %11s %11s %11s %9s %9s%s\n", "removed", "width", "pairs", "params", "MACs", "predicted", "measured", "loss", "measured",
-              r.dense_eval ? "  top-1" : "");
+  std::printf(
+      "%lld of %lld candidates are within the budget by prediction; the front and what was measured beside "
+      "it, on %lld images that no fit saw:\n",
+      static_cast<long long>(r.within), static_cast<long long>(r.candidates),
+      static_cast<long long>(r.held_out_images));
+  std::printf("  %-16s %5s %5s %11s %11s %11s %11s %9s %9s%s\n", "removed", "width", "pairs", "params",
+              "MACs", "predicted", "measured", "loss", "measured", r.dense_eval ? "  top-1" : "");
   int unmeasured = 0;
   for (const PlanRow& row : r.rows) {
-    const bool chosen = r.chosen && row.removed == r.chosen->removed && row.width == r.chosen->width && row.pairs == r.chosen->pairs;
+    const bool chosen = r.chosen && row.removed == r.chosen->removed && row.width == r.chosen->width &&
+                        row.pairs == r.chosen->pairs;
     if (row.measured_kl || unmeasured++ < 5) print_row(row, chosen ? "*" : "");
   }
   if (unmeasured > 5) std::printf("  and %d of the front that were not measured\n", unmeasured - 5);
   if (r.dense_eval) {
-    std::printf("dense: top-1 %s (%s to %s) on %lld images\n", percent(r.dense_eval->top1).c_str(), percent(r.dense_eval->top1_ci95.first).c_str(),
-                percent(r.dense_eval->top1_ci95.second).c_str(), static_cast<long long>(r.dense_eval->images));
+    std::printf("dense: top-1 %s (%s to %s) on %lld images\n", percent(r.dense_eval->top1).c_str(),
+                percent(r.dense_eval->top1_ci95.first).c_str(),
+                percent(r.dense_eval->top1_ci95.second).c_str(),
+                static_cast<long long>(r.dense_eval->images));
   }
   for (const std::string& note : r.notes) std::printf("note: %s\n", note.c_str());
   if (!r.built) return;
-  std::printf("built *: %s parameters, %s MACs", millions(r.built->compressed_params).c_str(), billions(r.built->compressed_macs).c_str());
-  if (r.built_latency) std::printf(", %s (%.2f times as fast as dense, by turns)", milliseconds(r.built_latency).c_str(), r.built->speed->speedup);
+  std::printf("built *: %s parameters, %s MACs", millions(r.built->compressed_params).c_str(),
+              billions(r.built->compressed_macs).c_str());
+  if (r.built_latency)
+    std::printf(", %s (%.2f times as fast as dense, by turns)", milliseconds(r.built_latency).c_str(),
+                r.built->speed->speedup);
   std::printf(", held-out KL %.4f\n", r.built_kl.value_or(0));
   if (r.built->compressed && r.built->paired) {
-    std::printf("top-1 %s; paired difference to dense %+.1f points (95 %% interval %+.1f to %+.1f, McNemar p = %.2g)\n", percent(r.built->compressed->top1).c_str(),
-                100 * r.built->paired->difference, 100 * r.built->paired->ci95.first, 100 * r.built->paired->ci95.second, r.built->paired->mcnemar_p);
+    std::printf(
+        "top-1 %s; paired difference to dense %+.1f points (95 %% interval %+.1f to %+.1f, McNemar p = "
+        "%.2g)\n",
+        percent(r.built->compressed->top1).c_str(), 100 * r.built->paired->difference,
+        100 * r.built->paired->ci95.first, 100 * r.built->paired->ci95.second, r.built->paired->mcnemar_p);
   }
   std::printf("wrote %s\n", r.output.c_str());
 }
@@ -146,19 +171,23 @@ void run(const Flags& flags, const Context& context) {
       check_writable(flags.table);
     }
   }
-  if (!flags.table.empty()) options.keep_table = [&](const LatencyTable& table) { write_text_file(flags.table, to_json(table)); };
+  if (!flags.table.empty())
+    options.keep_table = [&](const LatencyTable& table) { write_text_file(flags.table, to_json(table)); };
   const auto started = std::chrono::steady_clock::now();
   const auto model = flags.model.load(flags.common.precision);
   eval::AccuracyOptions accuracy;
-  const auto evaluation = flags.evaluation.open(flags.common, flags.data, *model, flags.model.model, accuracy);
-  flags.data.preprocess(model->spec(), flags.model.model);  // what is wrong with it is said before anything is timed
+  const auto evaluation =
+      flags.evaluation.open(flags.common, flags.data, *model, flags.model.model, accuracy);
+  flags.data.preprocess(model->spec(),
+                        flags.model.model);  // what is wrong with it is said before anything is timed
   std::unique_ptr<pipeline::Planner> planner;
   try {
     planner = std::make_unique<pipeline::Planner>(*model, options);
   } catch (const std::invalid_argument& error) {
     throw Error(error.what());
   }
-  const data::ImageBatch images = load_unlabelled(flags.calib, flags.images, flags.common, flags.data, model->spec(), flags.model.model);
+  const data::ImageBatch images =
+      load_unlabelled(flags.calib, flags.images, flags.common, flags.data, model->spec(), flags.model.model);
   const double loading = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   pipeline::Planned planned = planner->run(images, evaluation.get(), accuracy);
   PlanResult& result = planned.result;
@@ -182,19 +211,54 @@ void run(const Flags& flags, const Context& context) {
 
 void add_plan(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command = app.add_subcommand("plan", "compare what a budget buys: removal, pruning and merging in every combination; build the best");
+  CLI::App* command = app.add_subcommand(
+      "plan",
+      "compare what a budget buys: removal, pruning and merging in every combination; build the best");
   flags->model.add_to(*command);
-  command->add_option("--budget", flags->budgets, "latency<=12ms@batch1, latency<=70%@batch32, macs<=60%, params<=5.1M; several must all hold")->required()->allow_extra_args(false);
-  command->add_option("--calib", flags->calib, "calibration images, labels unused: image folder, tar shards, CIFAR .bin file, or synthetic:calib[:COUNT]")->required();
-  command->add_option("--images", flags->images, "of these, spread over all")->check(CLI::Range(11, 10000000))->capture_default_str();
-  command->add_option("--plan-images", flags->options.plan_images, "of these, for measuring moves and candidates; a quarter is held out and judges")->check(CLI::Range(11, 1000000))->capture_default_str();
-  command->add_option("--measure", flags->options.measured, "candidates of the front that are really made and measured")->check(CLI::Range(1, 1000))->capture_default_str();
+  command
+      ->add_option(
+          "--budget", flags->budgets,
+          "latency<=12ms@batch1, latency<=70%@batch32, macs<=60%, params<=5.1M; several must all hold")
+      ->required()
+      ->allow_extra_args(false);
+  command
+      ->add_option("--calib", flags->calib,
+                   "calibration images, labels unused: image folder, tar shards, CIFAR .bin file, or "
+                   "synthetic:calib[:COUNT]")
+      ->required();
+  command->add_option("--images", flags->images, "of these, spread over all")
+      ->check(CLI::Range(11, 10000000))
+      ->capture_default_str();
+  command
+      ->add_option("--plan-images", flags->options.plan_images,
+                   "of these, for measuring moves and candidates; a quarter is held out and judges")
+      ->check(CLI::Range(11, 1000000))
+      ->capture_default_str();
+  command
+      ->add_option("--measure", flags->options.measured,
+                   "candidates of the front that are really made and measured")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
   command->add_option("--without", flags->without, "kinds of moves to leave out: removal,pruning,merging");
-  command->add_option("--most-removed", flags->options.grid.most_removed, "attention layers removed at most; default: half of them")->check(CLI::Range(0, 1000));
-  command->add_option("--round", flags->round, "channels of a head are a multiple of this, or all")->check(CLI::Range(1, 1024))->capture_default_str();
-  command->add_option("--channels-by", flags->channels_by, "how the built model's channels are chosen: apma, magnitude, taylor, energy, energy_centred, difference or random")->capture_default_str();
-  command->add_option("--latency-table", flags->table, "what blocks take on this machine: read where the file exists, else measured and written")->type_name("FILE");
-  command->add_option("--rounds", flags->options.rounds, "of all that is timed, in turns")->check(CLI::Range(3, 10000))->capture_default_str();
+  command
+      ->add_option("--most-removed", flags->options.grid.most_removed,
+                   "attention layers removed at most; default: half of them")
+      ->check(CLI::Range(0, 1000));
+  command->add_option("--round", flags->round, "channels of a head are a multiple of this, or all")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command
+      ->add_option("--channels-by", flags->channels_by,
+                   "how the built model's channels are chosen: apma, magnitude, taylor, energy, "
+                   "energy_centred, difference or random")
+      ->capture_default_str();
+  command
+      ->add_option("--latency-table", flags->table,
+                   "what blocks take on this machine: read where the file exists, else measured and written")
+      ->type_name("FILE");
+  command->add_option("--rounds", flags->options.rounds, "of all that is timed, in turns")
+      ->check(CLI::Range(3, 10000))
+      ->capture_default_str();
   flags->evaluation.add_to(*command);
   flags->output.add_to(*command, "build the best within the budget and write it");
   command->get_option("--output")->required(false);

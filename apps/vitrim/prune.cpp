@@ -1,5 +1,5 @@
-// vitrim prune: choose channels of the attention that stays, cut them, refit what reads them; then, unless --few-shot says that there are only a few unlabelled
-// images, fine-tune.
+// vitrim prune: choose channels of the attention that stays, cut them, refit what reads them; then, unless
+// --few-shot says that there are only a few unlabelled images, fine-tune.
 
 #include <chrono>
 
@@ -30,11 +30,18 @@ pipeline::CompressOptions options_of(const Flags& flags) {
   pipeline::CompressOptions options;
   options.remove_layers = false;
   options.prune = flags.prune.options(flags.train.common);
-  if (options.prune.target.empty()) throw UsageError("say how far: --target-macs 70% (of the whole model) or --attention-macs 60% (of its attention layers)");
-  if (options.prune.masked() && !flags.few_shot) throw UsageError("heads of unequal widths can't be cut, only compared: add --few-shot");
-  if (options.prune.masked() && !flags.train.output.empty()) throw UsageError("heads of unequal widths can be compared (leave -o out), not cut and written");
+  if (options.prune.target.empty())
+    throw UsageError(
+        "say how far: --target-macs 70% (of the whole model) or --attention-macs 60% (of its attention "
+        "layers)");
+  if (options.prune.masked() && !flags.few_shot)
+    throw UsageError("heads of unequal widths can't be cut, only compared: add --few-shot");
+  if (options.prune.masked() && !flags.train.output.empty())
+    throw UsageError("heads of unequal widths can be compared (leave -o out), not cut and written");
   if (!options.prune.masked() && flags.train.output.empty()) throw UsageError("--output is required");
-  if (!flags.eval_resize.empty() && !flags.few_shot) throw UsageError("--eval-resize belongs to --few-shot; training evaluates on images as it trains on them");
+  if (!flags.eval_resize.empty() && !flags.few_shot)
+    throw UsageError(
+        "--eval-resize belongs to --few-shot; training evaluates on images as it trains on them");
   options.absorb_layers = !flags.absorb.none;
   return options;
 }
@@ -49,10 +56,12 @@ void refuse_impossible(const ModelSpec& spec, const pipeline::PruneOptions& opti
 
 // Some of the images, their labels unused.
 data::ImageBatch load_some(const Flags& flags, const model::Model& model, const CommonFlags& common) {
-  return load_unlabelled(flags.train.source, flags.images, common, flags.train.data, model.spec(), flags.model.model);
+  return load_unlabelled(flags.train.source, flags.images, common, flags.train.data, model.spec(),
+                         flags.model.model);
 }
 
-void few_shot(const Flags& flags, const Context& context, const std::string& dtype, pipeline::CompressOptions options) {
+void few_shot(const Flags& flags, const Context& context, const std::string& dtype,
+              pipeline::CompressOptions options) {
   const CommonFlags& common = flags.train.common;
   const OutputFlags output{flags.train.output, flags.train.report, dtype};
   output.check(common.json);
@@ -85,7 +94,8 @@ void prune_and_train(const Flags& flags, const Context& context, pipeline::Compr
   refuse_impossible(dense->spec(), options.prune);
   const TrainInputs inputs = open_inputs(flags.train, dense->spec(), flags.model.model);
   check_inputs(flags.train, inputs, dense->spec());
-  if (inputs.recipe.dilution_epochs > 0) throw UsageError("prune dilutes nothing; use vitrim dilute on what it wrote, or --dilution-epochs 0");
+  if (inputs.recipe.dilution_epochs > 0)
+    throw UsageError("prune dilutes nothing; use vitrim dilute on what it wrote, or --dilution-epochs 0");
   if (group->is_main() && !flags.train.resume) train::refuse_to_overwrite(flags.train.state_path());
   CommonFlags common = flags.train.common;
   common.batch_size = 50;
@@ -94,18 +104,21 @@ void prune_and_train(const Flags& flags, const Context& context, pipeline::Compr
   options.absorb.group = options.prune.group = group.get();
   TrainResult result;
   // What was chosen once stays chosen: an unfinished run keeps its pruned model in its state.
-  std::unique_ptr<model::Model> model = flags.train.resume ? train::stored_model(flags.train.state_path()) : nullptr;
+  std::unique_ptr<model::Model> model =
+      flags.train.resume ? train::stored_model(flags.train.state_path()) : nullptr;
   if (model) {
     model->set_compute_dtype(dense->compute_dtype());
     result.reason = pipeline::describe(options.prune);
   } else {
-    pipeline::Compressed pruned = pipeline::compress(*dense, load_some(flags, *dense, common), nullptr, {}, options);
+    pipeline::Compressed pruned =
+        pipeline::compress(*dense, load_some(flags, *dense, common), nullptr, {}, options);
     model = std::move(pruned.model);
     result.reason = pruned.result.reason;
   }
   result.task = "prune";
   result.init = flags.model.model + " pruned to " + pipeline::describe(options.prune) +
-                (flags.images == Flags().images ? "" : ", " + std::to_string(flags.images) + " images") + (flags.absorb.none ? ", not refitted" : "");
+                (flags.images == Flags().images ? "" : ", " + std::to_string(flags.images) + " images") +
+                (flags.absorb.none ? ", not refitted" : "");
   prepare(*model, flags.train, inputs, *group);
   if (inputs.evaluation) {
     dense->set_device(model->device());
@@ -122,12 +135,18 @@ void prune_and_train(const Flags& flags, const Context& context, pipeline::Compr
 
 // Flags that say something only with, or only without, --few-shot.
 void refuse_idle_flags(const CLI::App& command, bool few_shot) {
-  const std::vector<std::string> training = {"--recipe", "--set", "--epochs", "--batch-size", "--learning-rate", "--warm-up-epochs", "--weight-decay", "--teacher",
-                                             "--resume", "--state", "--validate", "--keep-best", "--track-entropy", "--eval-every", "--device", "--state-minutes", "--log", "--log-every", "--clip-norm", "--accumulate",
-                                             "--label-smoothing", "--drop-path", "--mixup", "--cutmix", "--ema-decay", "--dilution-epochs", "--schedule"};
+  const std::vector<std::string> training = {
+      "--recipe",          "--set",          "--epochs",        "--batch-size", "--learning-rate",
+      "--warm-up-epochs",  "--weight-decay", "--teacher",       "--resume",     "--state",
+      "--validate",        "--keep-best",    "--track-entropy", "--eval-every", "--device",
+      "--state-minutes",   "--log",          "--log-every",     "--clip-norm",  "--accumulate",
+      "--label-smoothing", "--drop-path",    "--mixup",         "--cutmix",     "--ema-decay",
+      "--dilution-epochs", "--schedule"};
   const std::vector<std::string> refit = {"--block-epochs", "--block-rate", "--fit-patches", "--fit-batch"};
   for (const std::string& flag : few_shot ? training : refit) {
-    if (command.count(flag) > 0) throw UsageError(flag + (few_shot ? " belongs to training, which --few-shot leaves out" : " belongs to --few-shot; training refits all blocks together"));
+    if (command.count(flag) > 0)
+      throw UsageError(flag + (few_shot ? " belongs to training, which --few-shot leaves out"
+                                        : " belongs to --few-shot; training refits all blocks together"));
   }
 }
 
@@ -137,7 +156,8 @@ void run(const Flags& flags, const Context& context, const CLI::App& command) {
   refuse_idle_flags(command, flags.few_shot);
   pipeline::CompressOptions options = options_of(flags);
   if (flags.few_shot) {
-    few_shot(flags, context, command.count("--save-dtype") > 0 ? flags.train.dtype : OutputFlags().dtype, std::move(options));
+    few_shot(flags, context, command.count("--save-dtype") > 0 ? flags.train.dtype : OutputFlags().dtype,
+             std::move(options));
   } else {
     prune_and_train(flags, context, std::move(options));
   }
@@ -147,20 +167,31 @@ void run(const Flags& flags, const Context& context, const CLI::App& command) {
 
 void add_prune(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command = app.add_subcommand("prune", "prune channels of attention (and MLPs), then refit and fine-tune");
+  CLI::App* command =
+      app.add_subcommand("prune", "prune channels of attention (and MLPs), then refit and fine-tune");
   flags->model.add_to(*command);
   flags->prune.add_to(*command);
-  command->add_flag("--few-shot", flags->few_shot, "only refit, from some 1000 images without labels; no training");
-  command->add_option("--images", flags->images, "images that indicators and refit see, spread over all")->check(CLI::Range(8, 10000000))->capture_default_str();
-  command->add_option("--eval-resize", flags->eval_resize, "short side for the evaluation images of --few-shot, or none; default: as for --data");
+  command->add_flag("--few-shot", flags->few_shot,
+                    "only refit, from some 1000 images without labels; no training");
+  command->add_option("--images", flags->images, "images that indicators and refit see, spread over all")
+      ->check(CLI::Range(8, 10000000))
+      ->capture_default_str();
+  command->add_option("--eval-resize", flags->eval_resize,
+                      "short side for the evaluation images of --few-shot, or none; default: as for --data");
   flags->absorb.add_to(*command, /*beside_training=*/true);
   flags->train.recipe = "apma_imagenet";
   flags->train.add_to(*command);
   flags->train.common.batch_size = 50;  // of --few-shot; training's is the recipe's
   command->get_option("--output")->required(false)->description("the pruned checkpoint (.safetensors)");
-  command->get_option("--data")->description("training images, labelled; with --few-shot some 1000 images, labels unused: image folder, tar shards (train-{0000..0099}.tar), CIFAR .bin file, or synthetic:train[:COUNT]; images with masks: ADE20K folder (FOLDER:training) or synthetic-masks:train[:COUNT]");
-  command->get_option("--save-dtype")->description("f32 or f16; of --few-shot the default is as the model that was read");
-  command->callback([flags, &context, command] { context.run = [flags, &context, command] { run(*flags, context, *command); }; });
+  command->get_option("--data")->description(
+      "training images, labelled; with --few-shot some 1000 images, labels unused: image folder, tar shards "
+      "(train-{0000..0099}.tar), CIFAR .bin file, or synthetic:train[:COUNT]; images with masks: ADE20K "
+      "folder (FOLDER:training) or synthetic-masks:train[:COUNT]");
+  command->get_option("--save-dtype")
+      ->description("f32 or f16; of --few-shot the default is as the model that was read");
+  command->callback([flags, &context, command] {
+    context.run = [flags, &context, command] { run(*flags, context, *command); };
+  });
 }
 
 }  // namespace vitrim::app

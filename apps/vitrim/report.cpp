@@ -1,10 +1,11 @@
 // vitrim report: result files to one page.
 
+#include "vitrim/report/report.h"
+
 #include <cstdio>
 
 #include "command.h"
 #include "vitrim/core/atomic_file.h"
-#include "vitrim/report/report.h"
 
 namespace vitrim::app {
 
@@ -32,7 +33,11 @@ void run(const ReportFlags& flags) {
 void add_report(CLI::App& app, Context& context) {
   auto flags = std::make_shared<ReportFlags>();
   CLI::App* command = app.add_subcommand("report", "draw result files as one self-contained HTML page");
-  command->add_option("FILE", flags->files, "JSON files written by analyze, compress, eval, train and dilute, and logs of training runs")->required();
+  command
+      ->add_option(
+          "FILE", flags->files,
+          "JSON files written by analyze, compress, eval, train and dilute, and logs of training runs")
+      ->required();
   command->add_option("-o,--output", flags->output, "the page")->required();
   command->add_option("--title", flags->title, "heading of the page")->capture_default_str();
   flags->common.add_to(*command, /*computes=*/false);

@@ -1,4 +1,5 @@
-// vitrim sweep: compress for every number of removed layers and every target of channel pruning, and the front of accuracy against multiply-adds.
+// vitrim sweep: compress for every number of removed layers and every target of channel pruning, and the
+// front of accuracy against multiply-adds.
 
 #include "vitrim/pipeline/sweep.h"
 
@@ -54,15 +55,19 @@ std::string fingerprint_of(const model::Model& model) {
   std::string out;
   for (const auto& [name, tensor] : model.parameters().entries()) {
     const at::Tensor plain = tensor.detach().cpu().contiguous();
-    out += name + sha256_hex({static_cast<const char*>(plain.const_data_ptr()), static_cast<size_t>(plain.nbytes())});
+    out += name + sha256_hex({static_cast<const char*>(plain.const_data_ptr()),
+                              static_cast<size_t>(plain.nbytes())});
   }
   return sha256_hex(out);
 }
 
-// Everything that a model of the sweep depends on but its own two figures: what is in the folder belongs to the sweep where this is the same.
-std::string settings_of(const CLI::App& command, const Flags& flags, const model::Model& model, const data::ImageBatch& images, const data::Dataset* evaluation) {
+// Everything that a model of the sweep depends on but its own two figures: what is in the folder belongs to
+// the sweep where this is the same.
+std::string settings_of(const CLI::App& command, const Flags& flags, const model::Model& model,
+                        const data::ImageBatch& images, const data::Dataset* evaluation) {
   std::string out = "vitrim sweep " + flags.model.model + ", weights " + fingerprint_of(model) + "\n";
-  const std::vector<std::string> free = {"MODEL", "remove", "attention-macs", "target-macs", "output", "threads", "quiet", "json"};
+  const std::vector<std::string> free = {"MODEL",  "remove",  "attention-macs", "target-macs",
+                                         "output", "threads", "quiet",          "json"};
   for (const CLI::Option* option : command.get_options()) {
     const std::string& name = option->get_single_name();
     if (option->count() == 0 || std::find(free.begin(), free.end(), name) != free.end()) continue;
@@ -85,23 +90,32 @@ using Results = std::vector<Stored>;
 class Folder {
  public:
   Folder(std::string path, bool attention_only) : path_(std::move(path)), attention_only_(attention_only) {
-    if (std::filesystem::exists(path_) && !std::filesystem::is_directory(path_)) throw Error(path_ + " is no folder; name one with -o");
+    if (std::filesystem::exists(path_) && !std::filesystem::is_directory(path_))
+      throw Error(path_ + " is no folder; name one with -o");
   }
-  std::string json(const pipeline::SweepPoint& point) const { return file(pipeline::name_of(point, attention_only_) + ".json"); }
-  std::string checkpoint(const pipeline::SweepPoint& point) const { return file(pipeline::name_of(point, attention_only_) + ".safetensors"); }
+  std::string json(const pipeline::SweepPoint& point) const {
+    return file(pipeline::name_of(point, attention_only_) + ".json");
+  }
+  std::string checkpoint(const pipeline::SweepPoint& point) const {
+    return file(pipeline::name_of(point, attention_only_) + ".safetensors");
+  }
   std::string page() const { return file("front.html"); }
 
   void make() const {
     std::error_code error;
     std::filesystem::create_directories(path_, error);
-    if (error) throw Error(path_ + ": can't be made a folder (" + error.message() + "); name another one with -o");
+    if (error)
+      throw Error(path_ + ": can't be made a folder (" + error.message() + "); name another one with -o");
     check_writable(page());
   }
   /// Refuses a folder whose `results` were made with other settings.
   void claim(const Results& results, const std::string& settings) const {
     const std::string name = file("settings.txt");
     if (results.empty()) return write_text_file(name, settings);
-    if (!std::filesystem::exists(name)) throw Error(path_ + " holds results and no settings.txt that tells how they were made; name another folder with -o");
+    if (!std::filesystem::exists(name))
+      throw Error(
+          path_ +
+          " holds results and no settings.txt that tells how they were made; name another folder with -o");
     const std::string there = read_text_file(name);
     if (there == settings) return;
     std::istringstream old_lines(there), new_lines(settings);
@@ -109,9 +123,11 @@ class Folder {
     while (before == now && std::getline(old_lines, before)) {
       if (!std::getline(new_lines, now)) now = "nothing";
     }
-    throw Error(name + ": the results there were made with other settings ('" + before + "', now '" + now + "'); name another folder with -o, or use the same settings");
+    throw Error(name + ": the results there were made with other settings ('" + before + "', now '" + now +
+                "'); name another folder with -o, or use the same settings");
   }
-  /// All results with their checkpoints, those that most is left of first. Throws FormatError where one can't be read.
+  /// All results with their checkpoints, those that most is left of first. Throws FormatError where one can't
+  /// be read.
   Results results() const {
     Results out;
     if (!std::filesystem::is_directory(path_)) return out;
@@ -124,7 +140,10 @@ class Folder {
       out.push_back({name.string(), std::move(json), std::move(result)});
     }
     std::sort(out.begin(), out.end(), [](const Stored& a, const Stored& b) {
-      const auto key = [](const Stored& stored) { return std::make_tuple(stored.result.removed.size(), -stored.result.compressed_macs, std::cref(stored.file)); };
+      const auto key = [](const Stored& stored) {
+        return std::make_tuple(stored.result.removed.size(), -stored.result.compressed_macs,
+                               std::cref(stored.file));
+      };
       return key(a) < key(b);
     });
     return out;
@@ -132,7 +151,8 @@ class Folder {
   void draw(const Results& results, const std::string& model) const {
     std::vector<report::Document> documents;
     for (const Stored& stored : results) documents.push_back({stored.file, stored.json});
-    write_text_file(page(), report::render(documents, "vitrim sweep: " + std::filesystem::path(model).filename().string()));
+    write_text_file(page(), report::render(documents, "vitrim sweep: " +
+                                                          std::filesystem::path(model).filename().string()));
   }
 
  private:
@@ -142,12 +162,18 @@ class Folder {
 };
 
 // Whether a result says how far its model is from the dense one; without a fit nothing was kept to tell.
-bool judged(const CompressResult& result) { return result.held_out_kl != 0 || result.held_out_agreement != 0; }
+bool judged(const CompressResult& result) {
+  return result.held_out_kl != 0 || result.held_out_agreement != 0;
+}
 
 std::string summary(const Folder& folder, const Results& results) {
   nlohmann::ordered_json models = nlohmann::ordered_json::array();
   for (const auto& [file, json, r] : results) {
-    nlohmann::ordered_json row{{"result", file}, {"output", r.output}, {"removed", r.removed}, {"params", r.compressed_params}, {"macs", r.compressed_macs}};
+    nlohmann::ordered_json row{{"result", file},
+                               {"output", r.output},
+                               {"removed", r.removed},
+                               {"params", r.compressed_params},
+                               {"macs", r.compressed_macs}};
     if (judged(r)) row["held_out_kl"] = r.held_out_kl;
     if (r.compressed && r.paired) {
       row["accuracy"] = r.compressed->headline();
@@ -164,13 +190,18 @@ void print_front(const Folder& folder, const Results& results) {
   if (results.empty()) return;
   const CompressResult& first = results.front().result;
   std::printf("dense: %s MACs", billions(first.dense_macs).c_str());
-  if (first.dense) std::printf(", %s %s on %lld images", first.dense->headline_name(), percent(first.dense->headline()).c_str(), static_cast<long long>(first.dense->images));
+  if (first.dense)
+    std::printf(", %s %s on %lld images", first.dense->headline_name(),
+                percent(first.dense->headline()).c_str(), static_cast<long long>(first.dense->images));
   std::printf("\n");
   for (const auto& [file, json, r] : results) {
-    std::printf("%s: %s parameters, %s MACs (%s)", file.c_str(), millions(r.compressed_params).c_str(), billions(r.compressed_macs).c_str(),
+    std::printf("%s: %s parameters, %s MACs (%s)", file.c_str(), millions(r.compressed_params).c_str(),
+                billions(r.compressed_macs).c_str(),
                 percent(static_cast<double>(r.compressed_macs) / static_cast<double>(r.dense_macs)).c_str());
     if (judged(r)) std::printf(", held-out KL %.4f", r.held_out_kl);
-    if (r.compressed && r.paired) std::printf("; %s %s, %s", r.compressed->headline_name(), percent(r.compressed->headline()).c_str(), difference_text(*r.paired).c_str());
+    if (r.compressed && r.paired)
+      std::printf("; %s %s, %s", r.compressed->headline_name(), percent(r.compressed->headline()).c_str(),
+                  difference_text(*r.paired).c_str());
     std::printf("\n");
   }
   std::printf("wrote %s\n", folder.page().c_str());
@@ -181,7 +212,8 @@ void refuse_idle(const CLI::App& command, Flags& flags, const std::vector<pipeli
   const auto any = [&](auto&& holds) { return std::any_of(points.begin(), points.end(), holds); };
   if (!any([](const auto& point) { return point.removed > 0; })) {
     for (const char* flag : {"--search", "--beam-width", "--criterion", "--both-criteria"}) {
-      if (command.count(flag) > 0) throw UsageError(std::string(flag) + " says nothing: --remove asks for no layers");
+      if (command.count(flag) > 0)
+        throw UsageError(std::string(flag) + " says nothing: --remove asks for no layers");
     }
   }
   // The targets are the sweep's own lists; PruneFlags asks whether there are any.
@@ -195,8 +227,10 @@ void refuse_idle(const CLI::App& command, Flags& flags, const std::vector<pipeli
 void run(Flags flags, const Context& context, const CLI::App& command) {
   const std::string& json = flags.common.json;
   if (!json.empty() && json != "-" &&
-      std::filesystem::weakly_canonical(json).parent_path() == std::filesystem::weakly_canonical(std::filesystem::path(flags.folder) / "x").parent_path()) {
-    throw UsageError("--json " + json + ": the folder of -o holds the sweep's own results; write the summary elsewhere");
+      std::filesystem::weakly_canonical(json).parent_path() ==
+          std::filesystem::weakly_canonical(std::filesystem::path(flags.folder) / "x").parent_path()) {
+    throw UsageError("--json " + json +
+                     ": the folder of -o holds the sweep's own results; write the summary elsewhere");
   }
   flags.common.apply();
   const auto group = join_ranks();
@@ -205,22 +239,30 @@ void run(Flags flags, const Context& context, const CLI::App& command) {
   refuse_idle(command, flags, points);
   pipeline::CompressOptions options = flags.options(model->num_blocks(), *group);
   options.prune.attention_only = !flags.attention_macs.empty();
-  if (options.prune.masked()) throw UsageError("sweep writes models that were cut; heads of unequal widths can only be compared, by prune --few-shot");
+  if (options.prune.masked())
+    throw UsageError(
+        "sweep writes models that were cut; heads of unequal widths can only be compared, by prune "
+        "--few-shot");
   pipeline::check_sweep(model->spec(), options, points);
 
   eval::AccuracyOptions accuracy;
   accuracy.group = group.get();
-  const auto evaluation = flags.evaluation.open(flags.common, flags.data, *model, flags.model.model, accuracy);
+  const auto evaluation =
+      flags.evaluation.open(flags.common, flags.data, *model, flags.model.model, accuracy);
   const Folder folder(flags.folder, options.prune.attention_only);
-  const data::ImageBatch images = load_unlabelled(flags.analyze.calib, flags.analyze.images, flags.common, flags.data, model->spec(), flags.model.model);
-  for (const auto& point : points) pipeline::check_images(images.size(), pipeline::options_of(point, options));
+  const data::ImageBatch images = load_unlabelled(flags.analyze.calib, flags.analyze.images, flags.common,
+                                                  flags.data, model->spec(), flags.model.model);
+  for (const auto& point : points)
+    pipeline::check_images(images.size(), pipeline::options_of(point, options));
   const at::Tensor there = at::zeros({static_cast<int64_t>(points.size())}, at::kLong);
   on_main_rank(*group, [&] {
     folder.make();
     const Results results = folder.results();
     folder.claim(results, settings_of(command, flags, *model, images, evaluation.get()));
     for (size_t i = 0; i < points.size(); ++i) {
-      const bool found = std::any_of(results.begin(), results.end(), [&](const Stored& stored) { return stored.file == folder.json(points[i]); });
+      const bool found = std::any_of(results.begin(), results.end(), [&](const Stored& stored) {
+        return stored.file == folder.json(points[i]);
+      });
       there[static_cast<int64_t>(i)] = static_cast<int64_t>(found);
     }
   });
@@ -229,19 +271,22 @@ void run(Flags flags, const Context& context, const CLI::App& command) {
   for (size_t i = 0; i < points.size(); ++i) {
     if (there[static_cast<int64_t>(i)].item<int64_t>() == 0) missing.push_back(points[i]);
   }
-  if (missing.size() < points.size()) log_info(std::to_string(points.size() - missing.size()) + " of " + std::to_string(points.size()) + " models are there already");
+  if (missing.size() < points.size())
+    log_info(std::to_string(points.size() - missing.size()) + " of " + std::to_string(points.size()) +
+             " models are there already");
   const OutputFlags output{"", "", flags.dtype};
-  pipeline::sweep(*model, images, evaluation.get(), accuracy, options, missing, [&](const pipeline::SweepPoint& point, pipeline::Compressed made) {
-    CompressResult& result = made.result;
-    result.manifest = manifest_of(context, flags.common, images.fingerprint);
-    result.model = flags.model.model;
-    result.output = folder.checkpoint(point);
-    on_main_rank(*group, [&] {
-      save_compressed(*made.model, result, output);
-      write_text_file(folder.json(point), to_json(result));
-      folder.draw(folder.results(), flags.model.model);
-    });
-  });
+  pipeline::sweep(*model, images, evaluation.get(), accuracy, options, missing,
+                  [&](const pipeline::SweepPoint& point, pipeline::Compressed made) {
+                    CompressResult& result = made.result;
+                    result.manifest = manifest_of(context, flags.common, images.fingerprint);
+                    result.model = flags.model.model;
+                    result.output = folder.checkpoint(point);
+                    on_main_rank(*group, [&] {
+                      save_compressed(*made.model, result, output);
+                      write_text_file(folder.json(point), to_json(result));
+                      folder.draw(folder.results(), flags.model.model);
+                    });
+                  });
   on_main_rank(*group, [&] {
     const Results results = folder.results();
     if (missing.empty()) folder.draw(results, flags.model.model);
@@ -254,25 +299,45 @@ void run(Flags flags, const Context& context, const CLI::App& command) {
 
 void add_sweep(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command = app.add_subcommand("sweep", "compress by several amounts and draw the front of accuracy against multiply-adds");
+  CLI::App* command = app.add_subcommand(
+      "sweep", "compress by several amounts and draw the front of accuracy against multiply-adds");
   flags->model.add_to(*command);
   flags->analyze.add_to(*command);
-  command->add_option("--remove", flags->remove, "how many attention layers to remove, each in turn: 0,1,3 or 0,10%,25%")->delimiter(',')->allow_extra_args(false)->capture_default_str();
+  command
+      ->add_option("--remove", flags->remove,
+                   "how many attention layers to remove, each in turn: 0,1,3 or 0,10%,25%")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->capture_default_str();
   flags->evaluation.add_to(*command);
-  command->add_option("-o,--output", flags->folder, "folder of the checkpoints, their results (.json) and the page of all of them (front.html); what is there already is kept")->required();
-  command->add_option("--save-dtype", flags->dtype, "f32, f16, bf16, or same: as the model that was read")->check(CLI::IsMember({"same", "f32", "f16", "bf16"}))->capture_default_str();
+  command
+      ->add_option("-o,--output", flags->folder,
+                   "folder of the checkpoints, their results (.json) and the page of all of them "
+                   "(front.html); what is there already is kept")
+      ->required();
+  command->add_option("--save-dtype", flags->dtype, "f32, f16, bf16, or same: as the model that was read")
+      ->check(CLI::IsMember({"same", "f32", "f16", "bf16"}))
+      ->capture_default_str();
   flags->absorb.add_to(*command);
   flags->prune.add_to(*command, /*swept=*/true);
-  auto* whole = command->add_option("--target-macs", flags->target_macs, "multiply-adds of the whole model that channels are pruned to (behind a removal: of what it left), each in turn: 100%,80%,1G")
+  auto* whole = command
+                    ->add_option("--target-macs", flags->target_macs,
+                                 "multiply-adds of the whole model that channels are pruned to (behind a "
+                                 "removal: of what it left), each in turn: 100%,80%,1G")
                     ->delimiter(',')
                     ->allow_extra_args(false);
-  command->add_option("--attention-macs", flags->attention_macs, "multiply-adds of the attention layers (that are left) that channels are pruned to, each in turn: 100%,80%,65%")
+  command
+      ->add_option("--attention-macs", flags->attention_macs,
+                   "multiply-adds of the attention layers (that are left) that channels are pruned to, each "
+                   "in turn: 100%,80%,65%")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->excludes(whole);
   flags->data.add_to(*command);
   flags->common.add_to(*command);
-  command->callback([flags, &context, command] { context.run = [flags, &context, command] { run(*flags, context, *command); }; });
+  command->callback([flags, &context, command] {
+    context.run = [flags, &context, command] { run(*flags, context, *command); };
+  });
 }
 
 }  // namespace vitrim::app

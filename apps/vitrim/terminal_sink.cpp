@@ -20,7 +20,8 @@ std::string duration(double seconds) {
     std::snprintf(text, sizeof text, "%lld:%02lld:%02lld", static_cast<long long>(whole / 3600),
                   static_cast<long long>(whole / 60 % 60), static_cast<long long>(whole % 60));
   } else {
-    std::snprintf(text, sizeof text, "%lld:%02lld", static_cast<long long>(whole / 60), static_cast<long long>(whole % 60));
+    std::snprintf(text, sizeof text, "%lld:%02lld", static_cast<long long>(whole / 60),
+                  static_cast<long long>(whole % 60));
   }
   return text;
 }
@@ -57,12 +58,14 @@ class TerminalSink : public LogSink {
       return;
     }
     winsize size{};
-    const size_t width = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col - 1u : 79u;
+    const size_t width =
+        ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col - 1u : 79u;
     std::string line = text(update);
     if (update.total > 0 && line.size() + 14 < width) {
       const size_t bar = std::min<size_t>(30, width - line.size() - 4);
       const size_t full = static_cast<size_t>(update.done) * bar / static_cast<size_t>(update.total);
-      line += "  [" + std::string(std::min(full, bar), '=') + std::string(bar - std::min(full, bar), ' ') + "]";
+      line +=
+          "  [" + std::string(std::min(full, bar), '=') + std::string(bar - std::min(full, bar), ' ') + "]";
     }
     std::fprintf(stderr, "\r%s", line.substr(0, width).c_str());
     std::fflush(stderr);
@@ -80,13 +83,15 @@ class TerminalSink : public LogSink {
   static std::string text(const ProgressUpdate& u) {
     char buffer[256];
     if (u.finished) {
-      std::snprintf(buffer, sizeof buffer, "%s: %lld %s in %s", u.stage.c_str(), static_cast<long long>(u.done), u.unit.c_str(),
-                    duration(u.seconds).c_str());
+      std::snprintf(buffer, sizeof buffer, "%s: %lld %s in %s", u.stage.c_str(),
+                    static_cast<long long>(u.done), u.unit.c_str(), duration(u.seconds).c_str());
     } else if (u.total > 0) {
-      std::snprintf(buffer, sizeof buffer, "%s: %lld of %lld %s, %.3g a second, %s left", u.stage.c_str(), static_cast<long long>(u.done),
-                    static_cast<long long>(u.total), u.unit.c_str(), u.rate(), duration(u.seconds_left()).c_str());
+      std::snprintf(buffer, sizeof buffer, "%s: %lld of %lld %s, %.3g a second, %s left", u.stage.c_str(),
+                    static_cast<long long>(u.done), static_cast<long long>(u.total), u.unit.c_str(), u.rate(),
+                    duration(u.seconds_left()).c_str());
     } else {
-      std::snprintf(buffer, sizeof buffer, "%s: %lld %s, %.3g a second", u.stage.c_str(), static_cast<long long>(u.done), u.unit.c_str(), u.rate());
+      std::snprintf(buffer, sizeof buffer, "%s: %lld %s, %.3g a second", u.stage.c_str(),
+                    static_cast<long long>(u.done), u.unit.c_str(), u.rate());
     }
     return buffer;
   }

@@ -1,5 +1,6 @@
 #pragma once
-// Messages and progress on standard error: one live line with rate and time left on a terminal, plain lines elsewhere, nothing when quiet.
+// Messages and progress on standard error: one live line with rate and time left on a terminal, plain lines
+// elsewhere, nothing when quiet.
 
 #include <memory>
 

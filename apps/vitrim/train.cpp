@@ -14,24 +14,32 @@ struct Flags {
   int64_t image_size = 0;
   std::vector<int64_t> num_heads;
   bool new_head = false;
-  std::string task, head;   ///< --head names a head for pixels
+  std::string task, head;  ///< --head names a head for pixels
   int64_t head_width = 512;
 };
 
-// An architecture's name, or a file. A name says nothing about classes: those of the training images are taken.
+// An architecture's name, or a file. A name says nothing about classes: those of the training images are
+// taken.
 ModelSpec read_spec(const std::string& source, const model::LoadHints& hints) {
   if (model::is_known_name(source)) return model::load_spec(source, hints);
   ModelSpec spec = model_spec_from_json(read_text_file(source), source);
-  if (hints.image_size) throw UsageError("--image-size resizes --init or a known architecture; a ModelSpec file says its size itself");
+  if (hints.image_size)
+    throw UsageError(
+        "--image-size resizes --init or a known architecture; a ModelSpec file says its size itself");
   return spec;
 }
 
 void check_task(const Flags& flags, const ModelSpec& spec) {
   const bool segments = spec.segmentation || !flags.head.empty();
-  if (flags.task.empty() || flags.task == task_name(segments ? Task::kSegmentation : Task::kClassification)) return;
+  if (flags.task.empty() || flags.task == task_name(segments ? Task::kSegmentation : Task::kClassification))
+    return;
   const std::string& start = flags.spec.empty() ? flags.init : flags.spec;
-  if (flags.task == "segmentation") throw UsageError("--task segmentation: " + start + " classifies images; pass --head upernet or --head linear to give it a head for pixels");
-  throw UsageError("--task classification: " + (flags.head.empty() ? start + " is a model for segmentation" : "--head " + flags.head + " is a head for pixels"));
+  if (flags.task == "segmentation")
+    throw UsageError("--task segmentation: " + start +
+                     " classifies images; pass --head upernet or --head linear to give it a head for pixels");
+  throw UsageError("--task classification: " + (flags.head.empty()
+                                                    ? start + " is a model for segmentation"
+                                                    : "--head " + flags.head + " is a head for pixels"));
 }
 
 // The width of what is asked for.
@@ -44,9 +52,12 @@ std::string usual_recipe(const Flags& flags, const ModelSpec& spec) {
 }
 
 void run(Flags flags, const Context& context) {
-  if (flags.spec.empty() == flags.init.empty()) throw UsageError("pass either --spec (from scratch) or --init (fine-tune)");
-  if (flags.new_head && flags.init.empty()) throw UsageError("--new-head replaces the classifier of --init; a --spec says its classes itself");
-  if (flags.new_head && !flags.head.empty()) throw UsageError("--new-head is for classifying images, --head for their pixels; pass one of the two");
+  if (flags.spec.empty() == flags.init.empty())
+    throw UsageError("pass either --spec (from scratch) or --init (fine-tune)");
+  if (flags.new_head && flags.init.empty())
+    throw UsageError("--new-head replaces the classifier of --init; a --spec says its classes itself");
+  if (flags.new_head && !flags.head.empty())
+    throw UsageError("--new-head is for classifying images, --head for their pixels; pass one of the two");
   const auto group = flags.train.start();
   model::LoadHints hints;
   if (flags.image_size > 0) hints.image_size = flags.image_size;
@@ -59,24 +70,30 @@ void run(Flags flags, const Context& context) {
   if (flags.train.recipe.empty()) flags.train.recipe = usual_recipe(flags, spec);
   const bool new_segmentation = !flags.head.empty();
   // The classes come from the data, which is opened as the spec says; two stand in for them until then.
-  if (new_segmentation) spec = model::with_segmentation_head(spec, model::parse_segmentation_head(flags.head), head_channels(flags), 2);
+  if (new_segmentation)
+    spec = model::with_segmentation_head(spec, model::parse_segmentation_head(flags.head),
+                                         head_channels(flags), 2);
   const TrainInputs inputs = open_inputs(flags.train, spec, result.init);
   if (new_segmentation && !inputs.dataset->has_masks()) {
-    throw Error(inputs.dataset->description() + " has no masks; --head " + flags.head + " needs an ADE20K folder (FOLDER:training) or synthetic-masks:SPLIT");
+    throw Error(inputs.dataset->description() + " has no masks; --head " + flags.head +
+                " needs an ADE20K folder (FOLDER:training) or synthetic-masks:SPLIT");
   }
   const uint64_t seed = flags.train.common.seed;
   std::unique_ptr<model::Model> model;
   if (!flags.spec.empty()) {
-    if (new_segmentation || model::is_known_name(flags.spec)) spec.num_classes = inputs.dataset->num_classes();
+    if (new_segmentation || model::is_known_name(flags.spec))
+      spec.num_classes = inputs.dataset->num_classes();
     model = model::make_random_model(spec, seed);
   } else if (new_segmentation) {
-    model = model::load_model_for_segmentation(flags.init, spec.segmentation->kind, head_channels(flags), inputs.dataset->num_classes(), seed, hints);
+    model = model::load_model_for_segmentation(flags.init, spec.segmentation->kind, head_channels(flags),
+                                               inputs.dataset->num_classes(), seed, hints);
   } else if (flags.new_head) {
     model = model::load_model_with_new_head(flags.init, inputs.dataset->num_classes(), seed, hints);
   } else {
     model = model::load_model(flags.init, hints);
   }
-  if (inputs.recipe.dilution_epochs > 0) throw UsageError("train dilutes nothing; use vitrim dilute, or --dilution-epochs 0");
+  if (inputs.recipe.dilution_epochs > 0)
+    throw UsageError("train dilutes nothing; use vitrim dilute, or --dilution-epochs 0");
   check_inputs(flags.train, inputs, model->spec());
   prepare(*model, flags.train, inputs, *group);
   train_and_write(flags.train, context, *model, inputs, group, {}, std::move(result));
@@ -86,18 +103,45 @@ void run(Flags flags, const Context& context) {
 
 void add_train(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command = app.add_subcommand("train", "train a model from a ModelSpec, or fine-tune a checkpoint");
-  command->add_option("--spec", flags->spec, "architecture to train from scratch: a name such as deit_tiny_patch16_224, or a ModelSpec file (inspect --write-spec makes one), whose blocks may lack attention from the start");
+  CLI::App* command =
+      app.add_subcommand("train", "train a model from a ModelSpec, or fine-tune a checkpoint");
+  command->add_option(
+      "--spec", flags->spec,
+      "architecture to train from scratch: a name such as deit_tiny_patch16_224, or a ModelSpec file "
+      "(inspect --write-spec makes one), whose blocks may lack attention from the start");
   command->add_option("--init", flags->init, "checkpoint to start from");
-  command->add_flag("--new-head", flags->new_head, "give --init a new classifier, for the classes of the training images");
-  command->add_option("--task", flags->task, "what the model is for; default: what --init or --spec is for, and segmentation with --head")->check(CLI::IsMember({"classification", "segmentation"}));
-  command->add_option("--head", flags->head, "segmentation: give the model a new head for the pixels of the training images: linear or upernet")->check(CLI::IsMember({"linear", "upernet"}));
-  command->add_option("--head-width", flags->head_width, "channels of a UPerNet")->check(CLI::Range(1, 65536))->capture_default_str();
-  command->add_option("--image-size", flags->image_size, "train at another image size; the position embedding of --init is resized")->check(CLI::PositiveNumber);
-  command->add_option("--num-heads", flags->num_heads, "attention heads of --init, where its file does not say; of a model with stages one a stage")->delimiter(',')->allow_extra_args(false)->check(CLI::PositiveNumber);
+  command->add_flag("--new-head", flags->new_head,
+                    "give --init a new classifier, for the classes of the training images");
+  command
+      ->add_option(
+          "--task", flags->task,
+          "what the model is for; default: what --init or --spec is for, and segmentation with --head")
+      ->check(CLI::IsMember({"classification", "segmentation"}));
+  command
+      ->add_option(
+          "--head", flags->head,
+          "segmentation: give the model a new head for the pixels of the training images: linear or upernet")
+      ->check(CLI::IsMember({"linear", "upernet"}));
+  command->add_option("--head-width", flags->head_width, "channels of a UPerNet")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  command
+      ->add_option("--image-size", flags->image_size,
+                   "train at another image size; the position embedding of --init is resized")
+      ->check(CLI::PositiveNumber);
+  command
+      ->add_option(
+          "--num-heads", flags->num_heads,
+          "attention heads of --init, where its file does not say; of a model with stages one a stage")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::PositiveNumber);
   flags->train.recipe.clear();
   flags->train.add_to(*command);
-  command->get_option("--recipe")->description("TOML file, or deit (the default of --spec), finetune (of --init), ade20k (of segmentation), nose_imagenet, apma_imagenet, cifar100 or plain");
+  command->get_option("--recipe")
+      ->description(
+          "TOML file, or deit (the default of --spec), finetune (of --init), ade20k (of segmentation), "
+          "nose_imagenet, apma_imagenet, cifar100 or plain");
   command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });
 }
 

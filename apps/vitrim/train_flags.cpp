@@ -44,32 +44,53 @@ constexpr KeyFlag kKeyFlags[] = {
 }  // namespace
 
 void TrainFlags::add_to(CLI::App& command) {
-  command.add_option("--data", source, "labelled training images: image folder, tar shards (train-{0000..0099}.tar), CIFAR .bin file, or synthetic:train[:COUNT]; images with masks: ADE20K folder (FOLDER:training) or synthetic-masks:train[:COUNT]")
+  command
+      .add_option("--data", source,
+                  "labelled training images: image folder, tar shards (train-{0000..0099}.tar), CIFAR .bin "
+                  "file, or synthetic:train[:COUNT]; images with masks: ADE20K folder (FOLDER:training) or "
+                  "synthetic-masks:train[:COUNT]")
       ->required();
   command.add_option("--eval", eval, "labelled images on which the result is judged; they choose nothing");
   command.add_option("--validate", validate, "labelled images on which --keep-best chooses");
   command.add_option("-o,--output", output, "the trained checkpoint (.safetensors)")->required();
   command.add_option("--report", report, "also write a page about the run (.html)");
-  command.add_option("--recipe", recipe, "TOML file, or deit, finetune, nose_imagenet, apma_imagenet, ade20k, cifar100, plain")->capture_default_str();
+  command
+      .add_option("--recipe", recipe,
+                  "TOML file, or deit, finetune, nose_imagenet, apma_imagenet, ade20k, cifar100, plain")
+      ->capture_default_str();
   command.add_option("--set", settings, "override a key of the recipe: section.key=value; may be repeated");
   for (const KeyFlag& flag : kKeyFlags) {
     const std::string key = flag.key;
     command
         .add_option_function<std::string>(
-            flag.flag, [this, key](const std::string& value) { overrides.emplace_back(key, value); }, std::string(flag.help) + " (" + key + ")")
+            flag.flag, [this, key](const std::string& value) { overrides.emplace_back(key, value); },
+            std::string(flag.help) + " (" + key + ")")
         ->take_last();
   }
   command.add_flag("--resume", resume, "continue the run that wrote the training state, where there is one");
   command.add_option("--state", state, "training state; default: OUTPUT with .state behind it");
-  command.add_option("--state-minutes", state_minutes, "minutes between states within an epoch")->check(CLI::PositiveNumber)->capture_default_str();
+  command.add_option("--state-minutes", state_minutes, "minutes between states within an epoch")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   command.add_option("--log", log, "log of JSON lines; default: OUTPUT with .jsonl behind it");
-  command.add_option("--log-every", log_every, "steps between lines of the log")->check(CLI::Range(1, 1000000))->capture_default_str();
-  command.add_option("--eval-every", eval_every, "epochs between evaluations; 0: only the result")->check(CLI::Range(0, 100000))->capture_default_str();
+  command.add_option("--log-every", log_every, "steps between lines of the log")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  command.add_option("--eval-every", eval_every, "epochs between evaluations; 0: only the result")
+      ->check(CLI::Range(0, 100000))
+      ->capture_default_str();
   command.add_flag("--keep-best", keep_best, "export the epoch that is best on --validate, not the last one");
-  command.add_option("--track-entropy", track, "measure entropies of all layers (and TE of the diluted set) on so many images after every epoch")
+  command
+      .add_option(
+          "--track-entropy", track,
+          "measure entropies of all layers (and TE of the diluted set) on so many images after every epoch")
       ->check(CLI::Range(8, 100000));
-  command.add_option("--device", device, "cpu or cuda")->check(CLI::IsMember({"cpu", "cuda"}))->capture_default_str();
-  command.add_option("--save-dtype", dtype, "f32 or f16")->check(CLI::IsMember({"f32", "f16"}))->capture_default_str();
+  command.add_option("--device", device, "cpu or cuda")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str();
+  command.add_option("--save-dtype", dtype, "f32 or f16")
+      ->check(CLI::IsMember({"f32", "f16"}))
+      ->capture_default_str();
   segmentation.add_to(command);
   data.add_to(command);
   common.batch_size = 0;  // the flag stands for the recipe's key here
@@ -78,7 +99,8 @@ void TrainFlags::add_to(CLI::App& command) {
 
 std::shared_ptr<distributed::Group> TrainFlags::start() const {
   common.apply();
-  if (device == "cuda" && !at::hasCUDA()) throw Error("--device cuda: this LibTorch sees no CUDA device; use --device cpu");
+  if (device == "cuda" && !at::hasCUDA())
+    throw Error("--device cuda: this LibTorch sees no CUDA device; use --device cpu");
   distributed::Options options;
   options.cuda = device == "cuda";
   return join_ranks(options);
@@ -89,7 +111,8 @@ train::Recipe TrainFlags::resolve() const {
   try {
     for (const std::string& setting : settings) {
       const size_t equals = setting.find('=');
-      if (equals == std::string::npos) throw std::invalid_argument("'" + setting + "' is no section.key=value");
+      if (equals == std::string::npos)
+        throw std::invalid_argument("'" + setting + "' is no section.key=value");
       train::set(out, setting.substr(0, equals), setting.substr(equals + 1));
     }
     for (const auto& [key, value] : overrides) train::set(out, key, value);
@@ -101,7 +124,8 @@ train::Recipe TrainFlags::resolve() const {
 }
 
 TrainInputs open_inputs(const TrainFlags& flags, const ModelSpec& spec, const std::string& model_source) {
-  if (flags.keep_best && flags.validate.empty()) throw UsageError("--keep-best needs --validate: images that choose must not be those that judge");
+  if (flags.keep_best && flags.validate.empty())
+    throw UsageError("--keep-best needs --validate: images that choose must not be those that judge");
   for (const std::string& path : {flags.output, flags.state_path(), flags.log_path()}) check_writable(path);
   if (!flags.report.empty()) check_writable(flags.report);
   TrainInputs out;
@@ -109,10 +133,12 @@ TrainInputs open_inputs(const TrainFlags& flags, const ModelSpec& spec, const st
   out.preprocess = flags.data.preprocess(spec, model_source);
   // A class list is for the folders among them; tar shards have their indices in themselves.
   bool folders = false;
-  for (const std::string& source : {flags.source, flags.eval, flags.validate}) folders = folders || (!source.empty() && !data::is_tar_name(source));
+  for (const std::string& source : {flags.source, flags.eval, flags.validate})
+    folders = folders || (!source.empty() && !data::is_tar_name(source));
   auto open = [&](const std::string& source) -> std::unique_ptr<data::Dataset> {
     if (source.empty()) return nullptr;
-    return data::open_dataset(source, folders && data::is_tar_name(source) ? data::DatasetOptions{} : flags.data.dataset());
+    return data::open_dataset(
+        source, folders && data::is_tar_name(source) ? data::DatasetOptions{} : flags.data.dataset());
   };
   out.dataset = open(flags.source);
   out.evaluation = open(flags.eval);
@@ -125,16 +151,27 @@ namespace {
 void check_classes(const data::Dataset& dataset, const ModelSpec& spec) {
   const int64_t classes = spec.num_classes;
   if (spec.segmentation) {
-    if (!dataset.has_masks()) throw Error(dataset.description() + " has no masks; a model for segmentation needs an ADE20K folder (FOLDER:training) or synthetic-masks:SPLIT");
+    if (!dataset.has_masks())
+      throw Error(dataset.description() +
+                  " has no masks; a model for segmentation needs an ADE20K folder (FOLDER:training) or "
+                  "synthetic-masks:SPLIT");
     if (dataset.num_classes() == classes) return;
-    throw Error("the model has " + std::to_string(classes) + " classes but " + dataset.description() + " has " + std::to_string(dataset.num_classes()) +
+    throw Error("the model has " + std::to_string(classes) + " classes but " + dataset.description() +
+                " has " + std::to_string(dataset.num_classes()) +
                 "; pass --classes FILE with the model's classes, or train with a new --head");
   }
-  if (dataset.has_masks()) throw Error(dataset.description() + " has masks instead of labels; pass --head upernet or --head linear to vitrim train to give the model a head for pixels");
-  if (dataset.num_classes() == 0 || dataset.label(0) < 0) throw Error(dataset.description() + " has no labels; put the images into one folder per class");
+  if (dataset.has_masks())
+    throw Error(dataset.description() +
+                " has masks instead of labels; pass --head upernet or --head linear to vitrim train to give "
+                "the model a head for pixels");
+  if (dataset.num_classes() == 0 || dataset.label(0) < 0)
+    throw Error(dataset.description() + " has no labels; put the images into one folder per class");
   if (dataset.fits_classes(classes)) return;
-  throw Error("the model has " + std::to_string(classes) + " classes but " + dataset.description() + " has " + std::to_string(dataset.num_classes()) +
-              (dataset.declares_classes() ? "; pass --classes FILE with the model's class folders in index order, or" : "; correct its .cls members, or") +
+  throw Error("the model has " + std::to_string(classes) + " classes but " + dataset.description() + " has " +
+              std::to_string(dataset.num_classes()) +
+              (dataset.declares_classes()
+                   ? "; pass --classes FILE with the model's class folders in index order, or"
+                   : "; correct its .cls members, or") +
               " train with --new-head");
 }
 
@@ -150,24 +187,30 @@ void check_inputs(const TrainFlags& flags, const TrainInputs& inputs, const Mode
   for (const data::Dataset* set : {inputs.dataset.get(), inputs.evaluation.get(), inputs.validation.get()}) {
     if (set) check_classes(*set, spec);
   }
-  if (inputs.evaluation && inputs.validation && inputs.evaluation->fingerprint() == inputs.validation->fingerprint()) {
+  if (inputs.evaluation && inputs.validation &&
+      inputs.evaluation->fingerprint() == inputs.validation->fingerprint()) {
     throw UsageError("--validate and --eval are the same images: those that choose an epoch cannot judge it");
   }
   const std::string& teacher = inputs.recipe.teacher;
   if (teacher.empty()) return;
-  if (model::is_known_name(teacher)) throw Error("the teacher '" + teacher + "' is an architecture without weights; name its checkpoint");
+  if (model::is_known_name(teacher))
+    throw Error("the teacher '" + teacher + "' is an architecture without weights; name its checkpoint");
   const ModelSpec taught = model::load_spec(teacher, teacher_hints(spec));
-  if (taught.task() != spec.task()) throw Error(teacher + ": the teacher is a model for " + task_name(taught.task()) + ", the model one for " + task_name(spec.task()));
+  if (taught.task() != spec.task())
+    throw Error(teacher + ": the teacher is a model for " + task_name(taught.task()) +
+                ", the model one for " + task_name(spec.task()));
   if (taught.num_classes != spec.num_classes) {
-    throw Error(teacher + ": the teacher has " + std::to_string(taught.num_classes) + " classes, the model " + std::to_string(spec.num_classes) +
-                "; a teacher must have been trained on the same classes");
+    throw Error(teacher + ": the teacher has " + std::to_string(taught.num_classes) + " classes, the model " +
+                std::to_string(spec.num_classes) + "; a teacher must have been trained on the same classes");
   }
   flags.data.preprocess(taught, teacher);  // refuses what says nothing about mean and std
 }
 
-void prepare(model::Model& model, const TrainFlags& flags, const TrainInputs& inputs, const distributed::Group& group) {
+void prepare(model::Model& model, const TrainFlags& flags, const TrainInputs& inputs,
+             const distributed::Group& group) {
   model.set_compute_dtype(model::parse_precision(flags.common.precision));
-  if (flags.device == "cuda") model.set_device(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(group.local_rank())));
+  if (flags.device == "cuda")
+    model.set_device(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(group.local_rank())));
   // What it was trained on is what it wants to see.
   model.set_preprocess(inputs.preprocess);
 }
@@ -177,19 +220,23 @@ namespace {
 void print_result(const TrainResult& r) {
   if (r.evaluation) {
     const auto [low, high] = r.evaluation->headline_ci95();
-    std::printf("%s %s on %lld images (95 %% interval %s to %s)", r.evaluation->headline_name(), percent(r.evaluation->headline()).c_str(),
-                static_cast<long long>(r.evaluation->images), percent(low).c_str(), percent(high).c_str());
+    std::printf("%s %s on %lld images (95 %% interval %s to %s)", r.evaluation->headline_name(),
+                percent(r.evaluation->headline()).c_str(), static_cast<long long>(r.evaluation->images),
+                percent(low).c_str(), percent(high).c_str());
     if (r.dense && r.paired) {
-      std::printf("; before %s, %s", percent(r.dense->headline()).c_str(), difference_text(*r.paired).c_str());
+      std::printf("; before %s, %s", percent(r.dense->headline()).c_str(),
+                  difference_text(*r.paired).c_str());
     }
     std::printf("\n");
   }
-  if (!r.removed.empty()) std::printf("removed the attention of %s (%s)\n", format_layer_list(r.removed).c_str(), r.reason.c_str());
+  if (!r.removed.empty())
+    std::printf("removed the attention of %s (%s)\n", format_layer_list(r.removed).c_str(), r.reason.c_str());
   std::printf("wrote %s\n", r.output.c_str());
 }
 
 std::string describe(const PreprocessSpec& p) {
-  std::string text = (p.resize ? "resized to " + std::to_string(*p.resize) + ", " : std::string()) + "cropped to " + std::to_string(p.crop);
+  std::string text = (p.resize ? "resized to " + std::to_string(*p.resize) + ", " : std::string()) +
+                     "cropped to " + std::to_string(p.crop);
   for (size_t c = 0; c < 3; ++c) text += ", " + std::to_string(p.mean[c]) + "/" + std::to_string(p.std[c]);
   return text + (p.interpolation == Interpolation::kBicubic ? ", bicubic" : ", bilinear");
 }
@@ -204,8 +251,9 @@ void write_result(const TrainFlags& flags, const model::Model& model, const Trai
 
 }  // namespace
 
-void train_and_write(const TrainFlags& flags, const Context& context, model::Model& model, const TrainInputs& inputs,
-                     const std::shared_ptr<distributed::Group>& group, const std::vector<int>& layers, TrainResult result) {
+void train_and_write(const TrainFlags& flags, const Context& context, model::Model& model,
+                     const TrainInputs& inputs, const std::shared_ptr<distributed::Group>& group,
+                     const std::vector<int>& layers, TrainResult result) {
   pipeline::TrainRunOptions options;
   options.train.recipe = inputs.recipe;
   options.train.preprocess = inputs.preprocess;
@@ -220,11 +268,14 @@ void train_and_write(const TrainFlags& flags, const Context& context, model::Mod
   options.train.log_path = flags.log_path();
   options.train.log_every = flags.log_every;
   options.train.keep_best = flags.keep_best;
-  options.train.identity = result.init + ", " + inputs.dataset->fingerprint() + ", seed " + std::to_string(flags.common.seed) +
-                           (layers.empty() ? "" : ", layers " + format_layer_list(layers)) + ", " + at::toString(model.compute_dtype()) +
-                           ", inputs " + describe(inputs.preprocess) +
+  options.train.identity = result.init + ", " + inputs.dataset->fingerprint() + ", seed " +
+                           std::to_string(flags.common.seed) +
+                           (layers.empty() ? "" : ", layers " + format_layer_list(layers)) + ", " +
+                           at::toString(model.compute_dtype()) + ", inputs " + describe(inputs.preprocess) +
                            // Which shards a rank draws from depends on how many there are.
-                           (inputs.dataset->shard_ends().empty() || group->size() == 1 ? "" : ", " + std::to_string(group->size()) + " ranks") +
+                           (inputs.dataset->shard_ends().empty() || group->size() == 1
+                                ? ""
+                                : ", " + std::to_string(group->size()) + " ranks") +
                            (flags.keep_best ? ", best of " + inputs.validation->fingerprint() : "");
   options.evaluation = inputs.evaluation.get();
   options.validation = inputs.validation.get();
@@ -240,8 +291,9 @@ void train_and_write(const TrainFlags& flags, const Context& context, model::Mod
     teacher->set_device(model.device());
     options.train.teacher = teacher.get();
     // Flags speak of the student; what the teacher's file says about itself goes before them.
-    options.train.teacher_preprocess =
-        teacher->spec().preprocess ? *teacher->spec().preprocess : flags.data.preprocess(teacher->spec(), inputs.recipe.teacher);
+    options.train.teacher_preprocess = teacher->spec().preprocess
+                                           ? *teacher->spec().preprocess
+                                           : flags.data.preprocess(teacher->spec(), inputs.recipe.teacher);
   }
   data::ImageBatch track;
   if (flags.track > 0) {
@@ -262,7 +314,9 @@ void train_and_write(const TrainFlags& flags, const Context& context, model::Mod
     try {
       return pipeline::train_run(model, *inputs.dataset, options);
     } catch (const Interrupted&) {
-      if (std::filesystem::exists(options.train.state_path)) log_info("the run's state is in " + options.train.state_path + "; repeat the command with --resume to go on");
+      if (std::filesystem::exists(options.train.state_path))
+        log_info("the run's state is in " + options.train.state_path +
+                 "; repeat the command with --resume to go on");
       throw;
     }
   }();

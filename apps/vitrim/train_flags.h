@@ -17,8 +17,8 @@ struct TrainFlags {
   DataFlags data;
   SegmentationFlags segmentation;
   std::string source, eval, validate, output, recipe = "deit", dtype = "f32", device = "cpu";
-  std::vector<std::string> settings;                            ///< --set section.key=value
-  std::vector<std::pair<std::string, std::string>> overrides;   ///< from flags that stand for one key
+  std::vector<std::string> settings;                           ///< --set section.key=value
+  std::vector<std::pair<std::string, std::string>> overrides;  ///< from flags that stand for one key
   std::string state, log, report;
   bool resume = false, keep_best = false;
   double state_minutes = 10;
@@ -45,11 +45,14 @@ TrainInputs open_inputs(const TrainFlags& flags, const ModelSpec& spec, const st
 void check_inputs(const TrainFlags& flags, const TrainInputs& inputs, const ModelSpec& spec);
 
 /// Device and precision of the flags, and the preprocessing that the checkpoint will carry.
-void prepare(model::Model& model, const TrainFlags& flags, const TrainInputs& inputs, const distributed::Group& group);
+void prepare(model::Model& model, const TrainFlags& flags, const TrainInputs& inputs,
+             const distributed::Group& group);
 
-/// Trains, writes the checkpoint, the JSON and the report, and tells the result in words. `result` comes with task, init and reason filled in, and with `dense` where
-/// the result is to be compared with another model than the one that training begins with.
-void train_and_write(const TrainFlags& flags, const Context& context, model::Model& model, const TrainInputs& inputs,
-                     const std::shared_ptr<distributed::Group>& group, const std::vector<int>& layers, TrainResult result);
+/// Trains, writes the checkpoint, the JSON and the report, and tells the result in words. `result` comes with
+/// task, init and reason filled in, and with `dense` where the result is to be compared with another model
+/// than the one that training begins with.
+void train_and_write(const TrainFlags& flags, const Context& context, model::Model& model,
+                     const TrainInputs& inputs, const std::shared_ptr<distributed::Group>& group,
+                     const std::vector<int>& layers, TrainResult result);
 
 }  // namespace vitrim::app

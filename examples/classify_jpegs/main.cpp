@@ -22,7 +22,9 @@ int main(int argc, char** argv) {
 
     const auto folder = vitrim::data::open_dataset(argv[2]);
     vitrim::data::LoadOptions options;
-    if (!engine.spec().preprocess) throw std::runtime_error("the checkpoint does not say how images are normalised; let `vitrim` write it");
+    if (!engine.spec().preprocess)
+      throw std::runtime_error(
+          "the checkpoint does not say how images are normalised; let `vitrim` write it");
     options.preprocess = *engine.spec().preprocess;
     const vitrim::data::ImageBatch images = vitrim::data::load_images(*folder, options);
 
@@ -31,7 +33,8 @@ int main(int argc, char** argv) {
     engine.run(pixels.const_data_ptr<float>(), images.size(), logits.data());
     for (int64_t i = 0; i < images.size(); ++i) {
       const auto row = logits.begin() + i * engine.outputs();
-      std::cout << images.names[static_cast<size_t>(i)] << ": class " << std::max_element(row, row + engine.outputs()) - row << '\n';
+      std::cout << images.names[static_cast<size_t>(i)] << ": class "
+                << std::max_element(row, row + engine.outputs()) - row << '\n';
     }
     return 0;
   } catch (const std::exception& error) {

@@ -1,5 +1,5 @@
-// A program that uses vitrim as a library. With a model alone it classifies an image; with layers too it takes their attention out
-// and writes what is left.
+// A program that uses vitrim as a library. With a model alone it classifies an image; with layers too it
+// takes their attention out and writes what is left.
 //   classify_or_compress MODEL IMAGE_FOLDER
 //   classify_or_compress MODEL OUT.safetensors LAYER...
 #include <ATen/ATen.h>
@@ -20,7 +20,8 @@ int main(int argc, char** argv) try {
     options.preprocess = model->spec().preprocess.value_or(vitrim::PreprocessSpec{});
     options.indices = {0};
     const at::Tensor image = vitrim::data::normalized(vitrim::data::load_images(*dataset, options), 0, 1);
-    std::cout << dataset->name(0) << ": class " << model->forward(image).logits.argmax(1).item<int64_t>() << '\n';
+    std::cout << dataset->name(0) << ": class " << model->forward(image).logits.argmax(1).item<int64_t>()
+              << '\n';
     return 0;
   }
   std::vector<int> layers;

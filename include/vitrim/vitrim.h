@@ -23,21 +23,23 @@ typedef struct vitrim_shape {
   float mean[3], std[3];           /* 0.5 where the checkpoint does not say */
 } vitrim_shape;
 
-/* A checkpoint (.safetensors or .pth; any model of vitrim's but one for segmentation, also cut, pruned and merged) on `threads` threads. precision: "f32", "bf16" or "auto" (NULL is "auto").
- * Not to be used in a process that was forked after it was made. NULL on failure; vitrim_error() says why. */
+/* A checkpoint (.safetensors or .pth; any model of vitrim's but one for segmentation, also cut, pruned and
+ * merged) on `threads` threads. precision: "f32", "bf16" or "auto" (NULL is "auto"). Not to be used in a
+ * process that was forked after it was made. NULL on failure; vitrim_error() says why. */
 vitrim_engine* vitrim_load(const char* path, int threads, const char* precision);
 
 /* 0, or 1 on failure. */
 int vitrim_get_shape(const vitrim_engine* engine, vitrim_shape* shape);
 
-/* images: float32 [batch, channels, height, width], normalised; out: float32 [batch, outputs]. 0, or 1 on failure. Any number of threads may call it; calls on
- * one engine follow one another. */
+/* images: float32 [batch, channels, height, width], normalised; out: float32 [batch, outputs]. 0, or 1 on
+ * failure. Any number of threads may call it; calls on one engine follow one another. */
 int vitrim_run(vitrim_engine* engine, const float* images, int64_t batch, float* out);
 
 /* NULL is allowed. */
 void vitrim_free(vitrim_engine* engine);
 
-/* The last failure on this thread, one sentence; empty before there was one. Valid until the next call on this thread. */
+/* The last failure on this thread, one sentence; empty before there was one. Valid until the next call on
+ * this thread. */
 const char* vitrim_error(void);
 
 #ifdef __cplusplus

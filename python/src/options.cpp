@@ -41,7 +41,10 @@ void absorb_options(Options& options, const Common& common, bool absorbs, absorb
   told |= options.take("cls_weight", out.cls_weight, kTiny, kMany);
   told |= options.take("held_out", out.held_out, 0.01, 0.5);
   told |= options.take("flip", out.flip);
-  if (told && !absorbs) throw std::invalid_argument("epochs, learning_rate, ridge, cls_weight, held_out and flip are of the fit, which absorb=False leaves out");
+  if (told && !absorbs)
+    throw std::invalid_argument(
+        "epochs, learning_rate, ridge, cls_weight, held_out and flip are of the fit, which absorb=False "
+        "leaves out");
   out.seed = common.seed;
   out.batch_size = common.batch_size;
 }
@@ -75,12 +78,18 @@ void prune_options(Options& options, const Common& common, pipeline::PruneOption
     of_apma = true;
     parse(name);
   };
-  word("similarity", [&](const std::string& name) { out.indicators.similarity = prune::parse_similarity(name); });
-  word("begin_with", [&](const std::string& name) { out.indicators.begin_with = prune::parse_criterion(name); });
+  word("similarity",
+       [&](const std::string& name) { out.indicators.similarity = prune::parse_similarity(name); });
+  word("begin_with",
+       [&](const std::string& name) { out.indicators.begin_with = prune::parse_criterion(name); });
   word("without", [&](const std::string& name) { prune::leave_out(out.indicators, name); });
-  if (out.target.empty() && (told || of_apma || !scope.empty())) throw std::invalid_argument("channels are pruned to target_macs or attention_macs, and neither is given");
-  if (of_apma && out.criterion != "apma") throw std::invalid_argument("indicators are apma's; channels_by '" + out.criterion + "' has none");
-  if (out.masked()) throw std::invalid_argument("heads of unequal widths can't be cut; compare them with vitrim prune --few-shot");
+  if (out.target.empty() && (told || of_apma || !scope.empty()))
+    throw std::invalid_argument("channels are pruned to target_macs or attention_macs, and neither is given");
+  if (of_apma && out.criterion != "apma")
+    throw std::invalid_argument("indicators are apma's; channels_by '" + out.criterion + "' has none");
+  if (out.masked())
+    throw std::invalid_argument(
+        "heads of unequal widths can't be cut; compare them with vitrim prune --few-shot");
   out.indicators.seed = common.seed;
 }
 

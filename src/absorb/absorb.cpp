@@ -20,14 +20,19 @@ namespace vitrim::absorb {
 
 namespace {
 
-bool gated(const model::ChannelGates& gates) { return gates.qk.defined() || gates.v.defined() || gates.mlp.defined(); }
+bool gated(const model::ChannelGates& gates) {
+  return gates.qk.defined() || gates.v.defined() || gates.mlp.defined();
+}
 
-// Whether a parameter of the block, or of its attention alone, is another than the teacher's: pruning folds its gains into what keeps its full width, too.
-bool parameters_differ(const model::Model& student, const model::Model& teacher, int index, bool attention_alone) {
+// Whether a parameter of the block, or of its attention alone, is another than the teacher's: pruning folds
+// its gains into what keeps its full width, too.
+bool parameters_differ(const model::Model& student, const model::Model& teacher, int index,
+                       bool attention_alone) {
   const std::vector<model::ParameterInfo> layout = model::parameter_layout(student.spec());
   return std::any_of(layout.begin(), layout.end(), [&](const model::ParameterInfo& info) {
     if (info.block != index || (attention_alone && info.part != model::Part::kAttention)) return false;
-    return !teacher.has_parameter(info.name) || !at::equal(student.parameter(info.name), teacher.parameter(info.name));
+    return !teacher.has_parameter(info.name) ||
+           !at::equal(student.parameter(info.name), teacher.parameter(info.name));
   });
 }
 
@@ -36,7 +41,8 @@ bool attention_pruned(const model::Model& student, const model::Model& teacher, 
   const BlockSpec& now = student.spec().blocks[static_cast<size_t>(index)];
   const BlockSpec& before = teacher.spec().blocks[static_cast<size_t>(index)];
   if (now.attention == AttentionKind::kNone) return false;
-  return now.qk_dim != before.qk_dim || now.v_dim != before.v_dim || student.gates(index).qk.defined() || student.gates(index).v.defined() ||
+  return now.qk_dim != before.qk_dim || now.v_dim != before.v_dim || student.gates(index).qk.defined() ||
+         student.gates(index).v.defined() ||
          parameters_differ(student, teacher, index, /*attention_alone=*/true);
 }
 
@@ -44,11 +50,14 @@ int first_changed_block(const model::Model& student_model, const model::Model& t
   const ModelSpec &student = student_model.spec(), &teacher = teacher_model.spec();
   if (student.blocks.size() != teacher.blocks.size() || student.num_tokens() != teacher.num_tokens() ||
       student.embed_dim != teacher.embed_dim || student.stages != teacher.stages) {
-    throw std::invalid_argument("[absorb::absorb] student and teacher differ in more than removed attention and channels");
+    throw std::invalid_argument(
+        "[absorb::absorb] student and teacher differ in more than removed attention and channels");
   }
   for (size_t i = 0; i < student.blocks.size(); ++i) {
     const int index = static_cast<int>(i);
-    if (student.blocks[i] != teacher.blocks[i] || gated(student_model.gates(index)) || parameters_differ(student_model, teacher_model, index, /*attention_alone=*/false)) return index;
+    if (student.blocks[i] != teacher.blocks[i] || gated(student_model.gates(index)) ||
+        parameters_differ(student_model, teacher_model, index, /*attention_alone=*/false))
+      return index;
   }
   return static_cast<int>(student.blocks.size());
 }
@@ -62,17 +71,22 @@ void fold_layer_scale(model::Model& model, const std::string& matrix, const std:
   model.set_parameter(scale, at::ones_like(gamma));
 }
 
-// Refits one matrix of block `index` by ridge regression on a sample of tokens. `rows` says for a batch and its tokens what the matrix reads
-// [B, T, inputs] and what it should say [B, T, outputs].
-using Rows = std::function<std::pair<at::Tensor, at::Tensor>(int64_t begin, int64_t end, const at::Tensor& tokens)>;
-void refit(model::Model& student, int index, const std::string& matrix, int64_t images, const AbsorbOptions& options, const Rows& rows) {
+// Refits one matrix of block `index` by ridge regression on a sample of tokens. `rows` says for a batch and
+// its tokens what the matrix reads [B, T, inputs] and what it should say [B, T, outputs].
+using Rows =
+    std::function<std::pair<at::Tensor, at::Tensor>(int64_t begin, int64_t end, const at::Tensor& tokens)>;
+void refit(model::Model& student, int index, const std::string& matrix, int64_t images,
+           const AbsorbOptions& options, const Rows& rows) {
   const at::Tensor w0 = student.parameter(matrix + ".weight"), b0 = student.parameter(matrix + ".bias");
   const RidgeFit fit = ridge_over_batches(
-      w0.size(1), w0.size(0), images, options.batch_size, distributed::or_alone(options.group), [&](RidgeFit& part, int64_t begin, int64_t end) {
-        const at::Tensor tokens = sample_tokens(student.spec(), index, options.ridge_patches,
-                                                options.seed + static_cast<uint64_t>(begin - begin % options.batch_size));
+      w0.size(1), w0.size(0), images, options.batch_size, distributed::or_alone(options.group),
+      [&](RidgeFit& part, int64_t begin, int64_t end) {
+        const at::Tensor tokens =
+            sample_tokens(student.spec(), index, options.ridge_patches,
+                          options.seed + static_cast<uint64_t>(begin - begin % options.batch_size));
         const auto [read, wanted] = rows(begin, end, tokens);
-        const at::Tensor weight = token_weights(student.spec(), tokens.size(0), options.cls_weight).expand({end - begin, -1});
+        const at::Tensor weight =
+            token_weights(student.spec(), tokens.size(0), options.cls_weight).expand({end - begin, -1});
         part.add(read.reshape({-1, w0.size(1)}), wanted.reshape({-1, w0.size(0)}), weight.reshape({-1}));
       });
   const RidgeFit::Solution solution = fit.solve(w0, b0, options.ridge);
@@ -80,30 +94,35 @@ void refit(model::Model& student, int index, const std::string& matrix, int64_t 
   student.set_parameter(matrix + ".bias", solution.bias);
 }
 
-// The last projection of a pruned attention: the stream behind it is to be the teacher's, from the student's own stream.
-void ridge_projection(model::Model& student, const model::Model& teacher, int index, const at::Tensor& input, const at::Tensor& teacher_input,
-                      const AbsorbOptions& options) {
+// The last projection of a pruned attention: the stream behind it is to be the teacher's, from the student's
+// own stream.
+void ridge_projection(model::Model& student, const model::Model& teacher, int index, const at::Tensor& input,
+                      const at::Tensor& teacher_input, const AbsorbOptions& options) {
   const at::NoGradGuard no_grad;
   const std::string matrix = model::projection_name(student.spec(), index);
   fold_layer_scale(student, matrix, model::block_prefix(student.spec(), index) + "ls1.gamma");
   const double gain = student.spec().blocks[static_cast<size_t>(index)].stream_gain;
-  refit(student, index, matrix, input.size(0), options, [&](int64_t begin, int64_t end, const at::Tensor& tokens) {
-    model::BlockTrace wanted, now;
-    teacher.run_block_at(index, teacher_input.slice(0, begin, end), tokens, &wanted);
-    student.run_block_at(index, input.slice(0, begin, end), tokens, &now);
-    return std::pair(now.mixed, wanted.after_attention - now.input * gain);
-  });
+  refit(student, index, matrix, input.size(0), options,
+        [&](int64_t begin, int64_t end, const at::Tensor& tokens) {
+          model::BlockTrace wanted, now;
+          teacher.run_block_at(index, teacher_input.slice(0, begin, end), tokens, &wanted);
+          student.run_block_at(index, input.slice(0, begin, end), tokens, &now);
+          return std::pair(now.mixed, wanted.after_attention - now.input * gain);
+        });
 }
 
-void ridge_block(model::Model& student, int index, const at::Tensor& input, const at::Tensor& target, const AbsorbOptions& options) {
+void ridge_block(model::Model& student, int index, const at::Tensor& input, const at::Tensor& target,
+                 const AbsorbOptions& options) {
   const at::NoGradGuard no_grad;
   const std::string prefix = model::block_prefix(student.spec(), index), matrix = prefix + "mlp.fc2";
   fold_layer_scale(student, matrix, prefix + "ls2.gamma");
-  refit(student, index, matrix, input.size(0), options, [&](int64_t begin, int64_t end, const at::Tensor& tokens) {
-    model::BlockTrace trace;
-    student.run_block_at(index, input.slice(0, begin, end), tokens, &trace);
-    return std::pair(trace.hidden, target.slice(0, begin, end).index_select(1, tokens) - trace.after_attention);
-  });
+  refit(student, index, matrix, input.size(0), options,
+        [&](int64_t begin, int64_t end, const at::Tensor& tokens) {
+          model::BlockTrace trace;
+          student.run_block_at(index, input.slice(0, begin, end), tokens, &trace);
+          return std::pair(trace.hidden,
+                           target.slice(0, begin, end).index_select(1, tokens) - trace.after_attention);
+        });
 }
 
 struct Closeness {
@@ -132,18 +151,23 @@ model::Output run_all(const model::Model& model, at::Tensor x, int64_t batch_siz
 }  // namespace
 
 int64_t fit_count(int64_t images, const AbsorbOptions& options) {
-  return images - std::clamp<int64_t>(std::llround(options.held_out * static_cast<double>(images)), 1, std::max<int64_t>(1, images / 2));
+  return images - std::clamp<int64_t>(std::llround(options.held_out * static_cast<double>(images)), 1,
+                                      std::max<int64_t>(1, images / 2));
 }
 
 data::ImageBatch fit_images(const data::ImageBatch& images, const AbsorbOptions& options) {
-  const at::Tensor rows = std::get<0>(shuffled_order(images.size(), options.seed).slice(0, 0, fit_count(images.size(), options)).sort());
-  return data::select_images(images, {rows.const_data_ptr<int64_t>(), rows.const_data_ptr<int64_t>() + rows.numel()});
+  const at::Tensor rows = std::get<0>(
+      shuffled_order(images.size(), options.seed).slice(0, 0, fit_count(images.size(), options)).sort());
+  return data::select_images(images,
+                             {rows.const_data_ptr<int64_t>(), rows.const_data_ptr<int64_t>() + rows.numel()});
 }
 
-AbsorbReport absorb(model::Model& student, const model::Model& teacher, const data::ImageBatch& images, const AbsorbOptions& options) {
+AbsorbReport absorb(model::Model& student, const model::Model& teacher, const data::ImageBatch& images,
+                    const AbsorbOptions& options) {
   const int first = first_changed_block(student, teacher);
   const int64_t n = images.size();
-  if (n < 8) throw std::invalid_argument("[absorb::absorb] needs at least 8 images, got " + std::to_string(n));
+  if (n < 8)
+    throw std::invalid_argument("[absorb::absorb] needs at least 8 images, got " + std::to_string(n));
   const int64_t held = n - fit_count(n, options);
   distributed::Group& group = distributed::or_alone(options.group);
   // Rows: the images to fit, the same flipped, and last those kept out.
@@ -168,7 +192,8 @@ AbsorbReport absorb(model::Model& student, const model::Model& teacher, const da
   Progress progress("absorb", student.num_blocks(), "blocks");
   for (int i = 0; i < student.num_blocks(); ++i) {
     const bool pruned = attention_pruned(student, teacher, i);
-    const at::Tensor teacher_input = pruned ? teacher_x : at::Tensor();  // a stream is large; kept only where it is needed
+    const at::Tensor teacher_input =
+        pruned ? teacher_x : at::Tensor();  // a stream is large; kept only where it is needed
     teacher_x = advance(teacher, i, teacher_x, options.batch_size, group);
     if (i < first) {
       student_x = teacher_x;
@@ -183,7 +208,8 @@ AbsorbReport absorb(model::Model& student, const model::Model& teacher, const da
     student.tap(i, student_x.slice(0, fit), student_taps);
     progress.advance();
   }
-  const model::Output dense = finish_all(teacher, teacher_x.slice(0, fit), teacher_taps, options.batch_size, group);
+  const model::Output dense =
+      finish_all(teacher, teacher_x.slice(0, fit), teacher_taps, options.batch_size, group);
   const Closeness before = compare(dense, plain);
   const Closeness after =
       compare(dense, finish_all(student, student_x.slice(0, fit), student_taps, options.batch_size, group));

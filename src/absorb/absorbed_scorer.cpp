@@ -29,17 +29,18 @@ struct AbsorbedScorer::Impl {
   distributed::Group& group;
   distributed::Group& alone = distributed::or_alone(nullptr);  // walking a branch
   int64_t images, fit_images;
-  at::Tensor embedded;                 // [n, N, C]
-  std::vector<at::Tensor> teacher;     // stream after each block, bfloat16
-  model::Output dense;                 // on the images kept out of the fit
-  std::vector<LayerSet> sets;          // of the tree being walked
+  at::Tensor embedded;              // [n, N, C]
+  std::vector<at::Tensor> teacher;  // stream after each block, bfloat16
+  model::Output dense;              // on the images kept out of the fit
+  std::vector<LayerSet> sets;       // of the tree being walked
   std::map<LayerSet, ScoredSet> known;
   analysis::Resamples resamples;
   int64_t evaluations = 0;
 
   Impl(const model::Model& m, const data::ImageBatch& batch, AbsorbedScorerOptions o)
       : model(m), options(o), group(distributed::or_alone(o.group)), images(batch.size()) {
-    fit_images = images - std::clamp<int64_t>(std::llround(options.held_out * static_cast<double>(images)), 1, images - 1);
+    fit_images = images - std::clamp<int64_t>(std::llround(options.held_out * static_cast<double>(images)), 1,
+                                              images - 1);
     embedded = embed_all(model, batch, options.batch_size, group)
                    .index_select(0, shuffled_order(images, options.seed));
     at::Tensor x = embedded;
@@ -67,9 +68,11 @@ struct AbsorbedScorer::Impl {
     const ModelSpec& spec = model.spec();
     const at::Tensor& w0 = model.parameter(prefix + "mlp.fc2.weight");
     const at::Tensor& b0 = model.parameter(prefix + "mlp.fc2.bias");
-    const at::Tensor gamma = spec.layer_scale ? model.parameter(prefix + "ls2.gamma") : at::ones({w0.size(0)});
+    const at::Tensor gamma =
+        spec.layer_scale ? model.parameter(prefix + "ls2.gamma") : at::ones({w0.size(0)});
     const int64_t all_tokens = spec.block_tokens(layer);
-    Pass pass{at::empty({x.size(0), all_tokens, w0.size(0)}), at::empty({x.size(0), all_tokens, w0.size(1)}, model.compute_dtype())};
+    Pass pass{at::empty({x.size(0), all_tokens, w0.size(0)}),
+              at::empty({x.size(0), all_tokens, w0.size(1)}, model.compute_dtype())};
     const RidgeFit fit = ridge_over_batches(
         w0.size(1), w0.size(0), images, options.batch_size, alone,
         [&](RidgeFit& part, int64_t begin, int64_t end) {
@@ -101,24 +104,33 @@ struct AbsorbedScorer::Impl {
     return pass.y;
   }
 
-  // How far to go from the old fc2 to the refitted one: the best step in [0, 1] for the block's output on the images kept out of the fit. A few
-  // images over-fit a block with very large activations; one number a block, chosen outside the fit, takes that back.
+  // How far to go from the old fc2 to the refitted one: the best step in [0, 1] for the block's output on the
+  // images kept out of the fit. A few images over-fit a block with very large activations; one number a
+  // block, chosen outside the fit, takes that back.
   double step_length(int layer, const Pass& pass, const at::Tensor& old_weight, const at::Tensor& old_bias,
                      const RidgeFit::Solution& solution) const {
     const auto dtype = model.compute_dtype();
     const at::Tensor h = pass.hidden.slice(0, fit_images);
-    const at::Tensor change = at::linear(h, (solution.weight - old_weight).to(dtype), (solution.bias - old_bias).to(dtype)).to(at::kFloat);
-    const at::Tensor residual = teacher[layer].slice(0, fit_images).to(at::kFloat) - pass.y.slice(0, fit_images) -
+    const at::Tensor change =
+        at::linear(h, (solution.weight - old_weight).to(dtype), (solution.bias - old_bias).to(dtype))
+            .to(at::kFloat);
+    const at::Tensor residual = teacher[layer].slice(0, fit_images).to(at::kFloat) -
+                                pass.y.slice(0, fit_images) -
                                 at::linear(h, old_weight.to(dtype), old_bias.to(dtype)).to(at::kFloat);
     // The fit saw a sample of the patches; CLS keeps its share of the weight.
-    const double patch_scale = std::max(1.0, static_cast<double>(model.spec().block_grid(layer).size()) / static_cast<double>(options.ridge_patches));
-    const at::Tensor weights = token_weights(model.spec(), model.spec().block_tokens(layer), patch_scale * options.cls_weight).unsqueeze(1);
-    const double along = (residual * change * weights).sum().item<double>(), length = (change * change * weights).sum().item<double>();
+    const double patch_scale = std::max(1.0, static_cast<double>(model.spec().block_grid(layer).size()) /
+                                                 static_cast<double>(options.ridge_patches));
+    const at::Tensor weights =
+        token_weights(model.spec(), model.spec().block_tokens(layer), patch_scale * options.cls_weight)
+            .unsqueeze(1);
+    const double along = (residual * change * weights).sum().item<double>(),
+                 length = (change * change * weights).sum().item<double>();
     return length > 0 ? std::clamp(along / length, 0.0, 1.0) : 0.0;
   }
 
   // `taps` are those of the images kept out.
-  void walk(const select::PrefixTree& tree, int index, const at::Tensor& x, const model::Taps& taps, bool changed, Progress& progress) {
+  void walk(const select::PrefixTree& tree, int index, const at::Tensor& x, const model::Taps& taps,
+            bool changed, Progress& progress) {
     const select::PrefixNode& node = tree.nodes()[index];
     for (int s : node.sets) known[sets[s]] = summarise(x.slice(0, fit_images), taps, sets[s]);
     for (int child : node.children) {
@@ -182,19 +194,24 @@ struct AbsorbedScorer::Impl {
     ScoredSet scored;
     scored.result.layers = set;
     scored.result.feature_error = analysis::relative_error(dense.features, out.features);
-    at::Tensor per_image = out.logits.defined() ? analysis::kl_per_image(dense.logits, out.logits)
-                                                : (out.features - dense.features).square().sum(1).to(at::kDouble);
+    at::Tensor per_image = out.logits.defined()
+                               ? analysis::kl_per_image(dense.logits, out.logits)
+                               : (out.features - dense.features).square().sum(1).to(at::kDouble);
     scored.result.score.value = per_image.mean().item<double>();
     scored.result.kl = out.logits.defined() ? scored.result.score.value : 0;
-    const at::Tensor means = (resamples.counts.mv(per_image) / static_cast<double>(per_image.size(0))).contiguous();
+    const at::Tensor means =
+        (resamples.counts.mv(per_image) / static_cast<double>(per_image.size(0))).contiguous();
     scored.replicates.assign(means.data_ptr<double>(), means.data_ptr<double>() + means.numel());
     scored.result.score.standard_error = analysis::standard_error(scored.replicates);
     return scored;
   }
 };
 
-AbsorbedScorer::AbsorbedScorer(const model::Model& model, const data::ImageBatch& images, AbsorbedScorerOptions options) {
-  if (images.size() < 8) throw std::invalid_argument("[absorb::AbsorbedScorer] needs at least 8 images, got " + std::to_string(images.size()));
+AbsorbedScorer::AbsorbedScorer(const model::Model& model, const data::ImageBatch& images,
+                               AbsorbedScorerOptions options) {
+  if (images.size() < 8)
+    throw std::invalid_argument("[absorb::AbsorbedScorer] needs at least 8 images, got " +
+                                std::to_string(images.size()));
   const at::NoGradGuard no_grad;
   impl_ = std::make_unique<Impl>(model, images, options);
 }

@@ -8,12 +8,13 @@
 #include "vitrim/core/random.h"
 #include "vitrim/distributed/group.h"
 #include "vitrim/train/adamw.h"
-#include "vitrim/train/schedule.h"
 #include "vitrim/train/gradients.h"
+#include "vitrim/train/schedule.h"
 
 namespace vitrim::absorb {
 
-void fit_block(model::Model& student, int index, const at::Tensor& input, const at::Tensor& target, const AbsorbOptions& options) {
+void fit_block(model::Model& student, int index, const at::Tensor& input, const at::Tensor& target,
+               const AbsorbOptions& options) {
   const at::AutoGradMode with_gradients(true);  // whatever the caller set
   const std::vector<std::string> names = student.block_parameters(index);
   std::vector<at::Tensor> leaves;
@@ -51,7 +52,9 @@ void fit_block(model::Model& student, int index, const at::Tensor& input, const 
   }
   for (size_t i = 0; i < names.size(); ++i) {
     if (!at::isfinite(leaves[i].detach()).all().item<bool>()) {
-      throw Error("[absorb::fit_block] block " + std::to_string(index) + ": the fit diverged; use a lower rate for the blocks (--learning-rate; in prune --block-rate)");
+      throw Error(
+          "[absorb::fit_block] block " + std::to_string(index) +
+          ": the fit diverged; use a lower rate for the blocks (--learning-rate; in prune --block-rate)");
     }
     student.bind_parameter(names[i], leaves[i].detach());
   }

@@ -8,7 +8,9 @@
 
 namespace vitrim::absorb {
 
-/// input: the student's stream before the block, target: the teacher's after it, both [n, N, C], of the images to fit.
-void fit_block(model::Model& student, int index, const at::Tensor& input, const at::Tensor& target, const AbsorbOptions& options);
+/// input: the student's stream before the block, target: the teacher's after it, both [n, N, C], of the
+/// images to fit.
+void fit_block(model::Model& student, int index, const at::Tensor& input, const at::Tensor& target,
+               const AbsorbOptions& options);
 
 }  // namespace vitrim::absorb

@@ -44,7 +44,8 @@ at::Tensor advance(const model::Model& model, int index, const at::Tensor& x, in
                    distributed::Group& group) {
   const at::NoGradGuard no_grad;
   const ModelSpec& spec = model.spec();
-  at::Tensor out = at::empty({x.size(0), spec.block_tokens(index), spec.blocks[static_cast<size_t>(index)].embed_dim}, x.options());
+  at::Tensor out = at::empty(
+      {x.size(0), spec.block_tokens(index), spec.blocks[static_cast<size_t>(index)].embed_dim}, x.options());
   for_each_batch_of_ranks(x.size(0), batch_size, group, [&](int64_t begin, int64_t end) {
     out.slice(0, begin, end).copy_(model.run_block(index, x.slice(0, begin, end), model::kKeep, nullptr));
   });

@@ -14,19 +14,22 @@ namespace vitrim::absorb {
 /// Stream before block 0 of all images, float32 [n, N, C]; `flipped` left to right.
 at::Tensor embed_all(const model::Model& model, const data::ImageBatch& images, int64_t batch_size,
                      distributed::Group& group, bool flipped = false);
-/// The images in random order, so that a part kept out holds all kinds (folders come sorted by class). int64 [n].
+/// The images in random order, so that a part kept out holds all kinds (folders come sorted by class). int64
+/// [n].
 at::Tensor shuffled_order(int64_t n, uint64_t seed);
 /// The stream after block `index`, batch by batch.
 at::Tensor advance(const model::Model& model, int index, const at::Tensor& x, int64_t batch_size,
                    distributed::Group& group);
-/// Features of all images, and as `logits` what model::answers() makes of theirs. `taps` are those of x's rows.
+/// Features of all images, and as `logits` what model::answers() makes of theirs. `taps` are those of x's
+/// rows.
 model::Output finish_all(const model::Model& model, const at::Tensor& x, const model::Taps& taps,
                          int64_t batch_size, distributed::Group& group);
 /// Rows [begin, end) of every tapped stream.
 model::Taps rows_of(const model::Taps& taps, int64_t begin, int64_t end);
 
-/// Token indices for a fit of block `index`: all prefix tokens, then `patches` random patch tokens, ascending; all tokens where `patches` is not
-/// smaller than their number. Behind the last block nobody reads the patches of a model that pools by token: prefix tokens alone.
+/// Token indices for a fit of block `index`: all prefix tokens, then `patches` random patch tokens,
+/// ascending; all tokens where `patches` is not smaller than their number. Behind the last block nobody reads
+/// the patches of a model that pools by token: prefix tokens alone.
 at::Tensor sample_tokens(const ModelSpec& spec, int index, int64_t patches, uint64_t seed);
 /// Loss weights of such tokens, float32 [T]: cls_weight for prefix tokens, 1 for patches.
 at::Tensor token_weights(const ModelSpec& spec, int64_t tokens, double cls_weight);

@@ -9,7 +9,8 @@
 namespace vitrim::analysis {
 
 at::Tensor logits_of(const model::Model& model, const data::ImageBatch& images, int64_t batch_size) {
-  if (model.spec().num_classes == 0) throw std::invalid_argument("models are compared by what the classifier says, and this one has none");
+  if (model.spec().num_classes == 0)
+    throw std::invalid_argument("models are compared by what the classifier says, and this one has none");
   at::Tensor out = at::empty({images.size(), model.spec().num_classes});
   model::for_each_batch(images.size(), batch_size, [&](int, int64_t begin, int64_t end) {
     const at::NoGradGuard no_grad;
@@ -18,7 +19,8 @@ at::Tensor logits_of(const model::Model& model, const data::ImageBatch& images, 
   return out;
 }
 
-at::Tensor kl_per_image(const at::Tensor& dense_logits, const at::Tensor& changed_logits, double temperature) {
+at::Tensor kl_per_image(const at::Tensor& dense_logits, const at::Tensor& changed_logits,
+                        double temperature) {
   const at::Tensor p = at::log_softmax(dense_logits.to(at::kDouble) / temperature, 1);
   const at::Tensor q = at::log_softmax(changed_logits.to(at::kDouble) / temperature, 1);
   const at::Tensor divergence = (p.exp() * (p - q)).sum(1);

@@ -16,8 +16,10 @@ namespace {
 // A channel with less than this share of the largest channel's sigma is constant for our purposes.
 constexpr double kSigmaFloor = 1e-6;
 
-// ln sigma per channel from counts and moments about a pivot: count [R], sums [R, C], squares [R, C] -> [R, C].
-at::Tensor log_sigma(const at::Tensor& count, const at::Tensor& sums, const at::Tensor& squares, int64_t* floored) {
+// ln sigma per channel from counts and moments about a pivot: count [R], sums [R, C], squares [R, C] -> [R,
+// C].
+at::Tensor log_sigma(const at::Tensor& count, const at::Tensor& sums, const at::Tensor& squares,
+                     int64_t* floored) {
   const at::Tensor n = count.unsqueeze(1);
   const at::Tensor variance = ((squares - sums * sums / n) / (n - 1).clamp_min(1)).clamp_min(0);
   const at::Tensor largest = variance.amax(1, /*keepdim=*/true).clamp_min(1e-30);
@@ -72,12 +74,15 @@ class DiagonalEntropy : public FeatureEntropy {
   }
 
   double value() const override {
-    return log_sigma(count_.sum(0, true), sums_.sum(0, true), squares_.sum(0, true), nullptr).sum().item<double>();
+    return log_sigma(count_.sum(0, true), sums_.sum(0, true), squares_.sum(0, true), nullptr)
+        .sum()
+        .item<double>();
   }
 
   std::vector<double> replicates(const Resamples& resamples) const override {
     const at::Tensor& w = resamples.counts;
-    if (w.size(1) != count_.size(0)) throw std::invalid_argument("[analysis::replicates] resamples are for another number of images");
+    if (w.size(1) != count_.size(0))
+      throw std::invalid_argument("[analysis::replicates] resamples are for another number of images");
     return to_vector(log_sigma(w.mv(count_), w.mm(sums_), w.mm(squares_), nullptr).sum(1));
   }
 
@@ -125,8 +130,10 @@ class FullEntropy : public FeatureEntropy {
   double value() const override { return entropy(at::ones({groups_}, at::kDouble), nullptr); }
 
   std::vector<double> replicates(const Resamples& resamples) const override {
-    // Whole groups are drawn: the first `groups_` columns of an image resample are rescaled to draws of groups.
-    const Resamples by_group = resamples.counts.size(1) == groups_ ? resamples : make_resamples(groups_, resamples.size(), 1);
+    // Whole groups are drawn: the first `groups_` columns of an image resample are rescaled to draws of
+    // groups.
+    const Resamples by_group =
+        resamples.counts.size(1) == groups_ ? resamples : make_resamples(groups_, resamples.size(), 1);
     std::vector<double> out;
     for (int64_t r = 0; r < by_group.size(); ++r) out.push_back(entropy(by_group.counts[r], nullptr));
     return out;
@@ -146,7 +153,8 @@ class FullEntropy : public FeatureEntropy {
     const at::Tensor product = weights.unsqueeze(0).mm(products_).view({channels, channels});
     const at::Tensor covariance = (product - at::outer(sum, sum) / n) / (n - 1).clamp_min(1);
     const at::Tensor squares = product.diagonal();
-    const at::Tensor ln_sigma = log_sigma(n.unsqueeze(0), sum.unsqueeze(0), squares.unsqueeze(0), floored).squeeze(0);
+    const at::Tensor ln_sigma =
+        log_sigma(n.unsqueeze(0), sum.unsqueeze(0), squares.unsqueeze(0), floored).squeeze(0);
     const at::Tensor inverse = (-ln_sigma).exp();
     at::Tensor correlation = covariance * at::outer(inverse, inverse);
     const double samples = n.item<double>() / std::max(1.0, per_image());
@@ -159,7 +167,8 @@ class FullEntropy : public FeatureEntropy {
   // Samples an image: tokens of one image are far from independent, so the shrinkage counts images.
   double per_image() const { return count_.sum().item<double>() / static_cast<double>(images_); }
 
-  // Oracle approximating shrinkage (Chen, Wiesel, Eldar, Hero 2010) of a correlation matrix towards the identity.
+  // Oracle approximating shrinkage (Chen, Wiesel, Eldar, Hero 2010) of a correlation matrix towards the
+  // identity.
   static at::Tensor shrink(const at::Tensor& correlation, double samples) {
     const auto p = static_cast<double>(correlation.size(0));
     const double trace = correlation.diagonal().sum().item<double>();
@@ -188,7 +197,9 @@ Estimator parse_estimator(const std::string& name) {
 std::string to_string(Estimator estimator) { return estimator == Estimator::kFull ? "full" : "diagonal"; }
 
 std::unique_ptr<FeatureEntropy> make_feature_entropy(Estimator estimator, int64_t channels, int64_t images) {
-  if (images < 2) throw std::invalid_argument("[analysis::entropy] an entropy needs at least 2 images, got " + std::to_string(images));
+  if (images < 2)
+    throw std::invalid_argument("[analysis::entropy] an entropy needs at least 2 images, got " +
+                                std::to_string(images));
   if (estimator == Estimator::kFull) return std::make_unique<FullEntropy>(channels, images);
   return std::make_unique<DiagonalEntropy>(channels, images);
 }

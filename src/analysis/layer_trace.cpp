@@ -20,7 +20,8 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 struct Branch {
   std::unique_ptr<FeatureEntropy> main, other;
 
-  void add(const at::Tensor& features, int64_t first_image, const LayerTraceOptions& options, int64_t images) {
+  void add(const at::Tensor& features, int64_t first_image, const LayerTraceOptions& options,
+           int64_t images) {
     const int64_t channels = features.size(2);
     const bool diagonal = options.estimator == Estimator::kDiagonal;
     if (!main) main = make_feature_entropy(options.estimator, channels, images);
@@ -46,7 +47,8 @@ struct Branch {
 
 }  // namespace
 
-LayerTrace trace_layers(const model::Model& model, const data::ImageBatch& images, const LayerTraceOptions& options) {
+LayerTrace trace_layers(const model::Model& model, const data::ImageBatch& images,
+                        const LayerTraceOptions& options) {
   const at::NoGradGuard no_grad;
   distributed::Group& group = distributed::or_alone(options.group);
   if (images.size() < group.size()) {
@@ -67,8 +69,10 @@ LayerTrace trace_layers(const model::Model& model, const data::ImageBatch& image
       const at::Tensor z = model.run_block(i, x, model::kKeep, &trace);
       if (trace.attention.defined()) {
         attention[i].add(trace.attention, begin, options, images.size());
-        const at::Tensor ratio = trace.attention.to(at::kFloat).norm(2, -1) / trace.input.norm(2, -1).clamp_min(1e-12);
-        norm[i] += ratio.mean().item<double>() * static_cast<double>(end - begin) / static_cast<double>(images.size());
+        const at::Tensor ratio =
+            trace.attention.to(at::kFloat).norm(2, -1) / trace.input.norm(2, -1).clamp_min(1e-12);
+        norm[i] += ratio.mean().item<double>() * static_cast<double>(end - begin) /
+                   static_cast<double>(images.size());
       } else {
         norm[i] = kNaN;
       }

@@ -12,8 +12,9 @@ namespace vitrim::analysis {
 
 namespace {
 
-// Weights [H * W, kSpectrumRadii]: how much each DFT bin counts at each radius. A bin at radius f (in 0..1) is shared between the two nearest
-// radii; every column is normalised to a mean. Radii that no bin is near take the nearest bins, so that small grids work too.
+// Weights [H * W, kSpectrumRadii]: how much each DFT bin counts at each radius. A bin at radius f (in 0..1)
+// is shared between the two nearest radii; every column is normalised to a mean. Radii that no bin is near
+// take the nearest bins, so that small grids work too.
 at::Tensor ring_weights(int64_t height, int64_t width) {
   at::Tensor weights = at::zeros({height * width, kSpectrumRadii}, at::kDouble);
   auto w = weights.accessor<double, 2>();
@@ -27,10 +28,15 @@ at::Tensor ring_weights(int64_t height, int64_t width) {
   }
   std::vector<double> rings = radius;
   std::sort(rings.begin(), rings.end());
-  rings.erase(std::unique(rings.begin(), rings.end(), [](double a, double b) { return std::abs(a - b) < 1e-9; }), rings.end());
+  rings.erase(
+      std::unique(rings.begin(), rings.end(), [](double a, double b) { return std::abs(a - b) < 1e-9; }),
+      rings.end());
   std::vector<int64_t> ring_size(rings.size(), 0), ring_of(radius.size());
   for (size_t b = 0; b < radius.size(); ++b) {
-    ring_of[b] = std::min_element(rings.begin(), rings.end(), [&](double p, double q) { return std::abs(p - radius[b]) < std::abs(q - radius[b]); }) - rings.begin();
+    ring_of[b] = std::min_element(
+                     rings.begin(), rings.end(),
+                     [&](double p, double q) { return std::abs(p - radius[b]) < std::abs(q - radius[b]); }) -
+                 rings.begin();
     ++ring_size[ring_of[b]];
   }
   for (int64_t r = 0; r < kSpectrumRadii; ++r) {
@@ -52,7 +58,8 @@ at::Tensor ring_weights(int64_t height, int64_t width) {
 }  // namespace
 
 at::Tensor radial_amplitude(const at::Tensor& tokens) {
-  if (tokens.dim() != 4) throw std::invalid_argument("[analysis::radial_amplitude] tokens must be [B, H, W, C]");
+  if (tokens.dim() != 4)
+    throw std::invalid_argument("[analysis::radial_amplitude] tokens must be [B, H, W, C]");
   const int64_t height = tokens.size(1), width = tokens.size(2);
   const at::Tensor amplitude = at::fft_fft2(tokens.to(at::kFloat), {}, {1, 2}).abs();
   const at::Tensor mean = amplitude.to(at::kDouble).mean(at::IntArrayRef{0, 3}).reshape({1, height * width});
@@ -83,7 +90,8 @@ void SpectrumAccumulator::merge_ranks(distributed::Group& group) {
 
 Spectrum SpectrumAccumulator::result() const {
   Spectrum out;
-  for (int64_t r = 0; r < kSpectrumRadii; ++r) out.radii.push_back(static_cast<double>(r) / static_cast<double>(kSpectrumRadii - 1));
+  for (int64_t r = 0; r < kSpectrumRadii; ++r)
+    out.radii.push_back(static_cast<double>(r) / static_cast<double>(kSpectrumRadii - 1));
   for (size_t b = 0; b < sums_.size(); ++b) {
     if (images_[b] == 0) continue;
     const at::Tensor log = (sums_[b] / static_cast<double>(images_[b])).clamp_min(1e-30).log();

@@ -87,20 +87,24 @@ struct TransferEntropyScorer::Impl {
         dense_logits = logits[s];
       }
     }
-    for (size_t s = 0; s < sets.size(); ++s) records[sets[s]] = summarise(features[s], logits[s], sets[s].empty());
+    for (size_t s = 0; s < sets.size(); ++s)
+      records[sets[s]] = summarise(features[s], logits[s], sets[s].empty());
   }
 
-  void walk(const select::PrefixTree& tree, int index, const at::Tensor& x, const model::Taps& taps, int64_t begin,
-            std::vector<at::Tensor>& features, std::vector<at::Tensor>& logits, Progress& progress) {
+  void walk(const select::PrefixTree& tree, int index, const at::Tensor& x, const model::Taps& taps,
+            int64_t begin, std::vector<at::Tensor>& features, std::vector<at::Tensor>& logits,
+            Progress& progress) {
     const select::PrefixNode& node = tree.nodes()[index];
     for (int set : node.sets) {
       const model::Output out = model.finish(x, {}, taps);
       features[set].narrow(0, begin, x.size(0)).copy_(out.features);
-      if (out.logits.defined()) logits[set].narrow(0, begin, x.size(0)).copy_(model::answers(model.spec(), out));
+      if (out.logits.defined())
+        logits[set].narrow(0, begin, x.size(0)).copy_(model::answers(model.spec(), out));
     }
     for (int child : node.children) {
       const select::PrefixNode& next = tree.nodes()[child];
-      const at::Tensor z = model.run_block(next.layer, x, next.removed ? mask_gain(options.mask) : model::kKeep, nullptr);
+      const at::Tensor z =
+          model.run_block(next.layer, x, next.removed ? mask_gain(options.mask) : model::kKeep, nullptr);
       model::Taps tapped = taps;
       model.tap(next.layer, z, tapped);
       progress.advance(x.size(0));
@@ -123,7 +127,8 @@ struct TransferEntropyScorer::Impl {
 
 TransferEntropyScorer::TransferEntropyScorer(const model::Model& model, const data::ImageBatch& images,
                                              TransferEntropyOptions options) {
-  if (images.size() < 2) throw std::invalid_argument("[analysis::TransferEntropyScorer] needs at least 2 images");
+  if (images.size() < 2)
+    throw std::invalid_argument("[analysis::TransferEntropyScorer] needs at least 2 images");
   impl_ = std::make_unique<Impl>(model, images, options);
 }
 
@@ -192,8 +197,8 @@ std::vector<std::vector<double>> interactions(TransferEntropyScorer& scorer) {
   for (int i : layers) {
     for (int j : layers) {
       w[i][j] = i == j ? 0
-                       : scorer.signed_difference({std::min(i, j), std::max(i, j)}) - scorer.signed_difference({i}) -
-                             scorer.signed_difference({j});
+                       : scorer.signed_difference({std::min(i, j), std::max(i, j)}) -
+                             scorer.signed_difference({i}) - scorer.signed_difference({j});
     }
   }
   return w;

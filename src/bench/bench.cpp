@@ -24,7 +24,9 @@ namespace {
 
 using runtime::Precision;
 
-double since(std::chrono::steady_clock::time_point begin) { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(); }
+double since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
 
 bool is_bf16(Precision precision, bool cuda = false) {
   return (cuda && precision == Precision::kAuto) || runtime::resolve(precision) == Precision::kBf16;
@@ -51,16 +53,19 @@ Ready make_ready(const Contestant& contestant, const at::Tensor& images, const B
   Ready ready;
   ready.images = images;
   if (contestant.native) {
-    ready.engine = std::make_unique<runtime::Engine>(contestant.model->spec(), contestant.model->parameters(),
-                                                     runtime::EngineOptions{options.threads, contestant.precision});
+    ready.engine =
+        std::make_unique<runtime::Engine>(contestant.model->spec(), contestant.model->parameters(),
+                                          runtime::EngineOptions{options.threads, contestant.precision});
     ready.out = at::empty({images.size(0), ready.engine->outputs()});
   } else {
-    ready.torch = std::make_unique<TorchPath>(*contestant.model, is_bf16(contestant.precision, options.cuda), images, options.cuda);
+    ready.torch = std::make_unique<TorchPath>(*contestant.model, is_bf16(contestant.precision, options.cuda),
+                                              images, options.cuda);
   }
   return ready;
 }
 
-// Before anything is timed: does every contestant say what its model says? ||got - wanted|| / ||wanted|| over some images.
+// Before anything is timed: does every contestant say what its model says? ||got - wanted|| / ||wanted|| over
+// some images.
 double check_outputs(const Contestant& contestant, Ready& ready, bool bf16) {
   const at::NoGradGuard no_grad;
   ready.call();
@@ -74,8 +79,9 @@ double check_outputs(const Contestant& contestant, Ready& ready, bool bf16) {
   const double difference = (got - wanted).norm().item<double>() / wanted.norm().item<double>();
   const double allowed = output_tolerance(contestant.model->spec(), bf16);
   if (!(difference <= allowed)) {
-    throw Error(contestant.name + ": its outputs are " + std::to_string(difference) + " away from the model's float32 outputs (at most " +
-                std::to_string(allowed) + " can be rounding); it is not timed");
+    throw Error(contestant.name + ": its outputs are " + std::to_string(difference) +
+                " away from the model's float32 outputs (at most " + std::to_string(allowed) +
+                " can be rounding); it is not timed");
   }
   return difference;
 }
@@ -93,11 +99,14 @@ int64_t peak_memory() {
 // LibTorch's best single product, at shapes of a DeiT-B's layers and a large square one.
 double library_peak(bool bf16, double seconds, bool cuda) {
   const at::NoGradGuard no_grad;
-  const at::TensorOptions options = at::TensorOptions(bf16 ? at::kBFloat16 : at::kFloat).device(cuda ? at::kCUDA : at::kCPU);
+  const at::TensorOptions options =
+      at::TensorOptions(bf16 ? at::kBFloat16 : at::kFloat).device(cuda ? at::kCUDA : at::kCPU);
   double best = 0;
-  const std::vector<std::vector<int64_t>> shapes = {{2048, 2048, 2048}, {32 * 197, 768, 3072}, {1024, 1024, 1024}};
+  const std::vector<std::vector<int64_t>> shapes = {
+      {2048, 2048, 2048}, {32 * 197, 768, 3072}, {1024, 1024, 1024}};
   for (const std::vector<int64_t>& shape : shapes) {
-    const at::Tensor a = at::randn({shape[0], shape[1]}, options), w = at::randn({shape[2], shape[1]}, options);
+    const at::Tensor a = at::randn({shape[0], shape[1]}, options),
+                     w = at::randn({shape[2], shape[1]}, options);
     at::linear(a, w);
     const auto started = std::chrono::steady_clock::now();
     while (since(started) < seconds / static_cast<double>(shapes.size())) {
@@ -110,7 +119,8 @@ double library_peak(bool bf16, double seconds, bool cuda) {
   return best * 1e-12;
 }
 
-BenchRow row_of(const Contestant& contestant, const Ready& ready, const Ready& first, const Contestant& first_contestant, bool bf16) {
+BenchRow row_of(const Contestant& contestant, const Ready& ready, const Ready& first,
+                const Contestant& first_contestant, bool bf16) {
   BenchRow row;
   row.name = contestant.name;
   row.model = contestant.model->spec().name;
@@ -131,7 +141,8 @@ BenchRow row_of(const Contestant& contestant, const Ready& ready, const Ready& f
   row.speedup = percentile(ratios, 0.5);
   row.speedup_p10 = percentile(ratios, 0.1);
   row.speedup_p90 = percentile(ratios, 0.9);
-  row.predicted = static_cast<double>(model::total_macs(first_contestant.model->spec())) / static_cast<double>(row.macs);
+  row.predicted =
+      static_cast<double>(model::total_macs(first_contestant.model->spec())) / static_cast<double>(row.macs);
   if (ready.engine) {
     row.isa = runtime::to_string(ready.engine->isa());
     row.weight_bytes = ready.engine->weight_bytes();
@@ -143,61 +154,84 @@ BenchRow row_of(const Contestant& contestant, const Ready& ready, const Ready& f
 }  // namespace
 
 double output_tolerance(const ModelSpec& spec, bool bf16) {
-  // Roundings of a block add up as a root and a trained network enlarges them some times (float32: nine sums of at most 4096 terms, times 10; bfloat16: nine
-  // roundings to 2^-9, times 5: 0.1 for twelve blocks). A rounding can pair merged tokens otherwise, which moves outputs by more. Outputs of a broken
-  // model, all zero say, are 1 away.
+  // Roundings of a block add up as a root and a trained network enlarges them some times (float32: nine sums
+  // of at most 4096 terms, times 10; bfloat16: nine roundings to 2^-9, times 5: 0.1 for twelve blocks). A
+  // rounding can pair merged tokens otherwise, which moves outputs by more. Outputs of a broken model, all
+  // zero say, are 1 away.
   const double blocks = static_cast<double>(spec.blocks.size());
-  const double rounding = bf16 ? std::sqrt(9 * blocks) * std::ldexp(1.0, -9) * 5 : std::sqrt(4096 * 9 * blocks) * std::ldexp(1.0, -24) * 10;
+  const double rounding = bf16 ? std::sqrt(9 * blocks) * std::ldexp(1.0, -9) * 5
+                               : std::sqrt(4096 * 9 * blocks) * std::ldexp(1.0, -24) * 10;
   return std::min(spec.merges() ? 4 * rounding + 0.1 : rounding, 0.5);
 }
 
 BenchResult run(const std::vector<Contestant>& contestants, const BenchOptions& options) {
   if (contestants.empty()) throw std::invalid_argument("[bench::run] nothing to time");
-  if (options.thread_time && options.threads != 1) throw std::invalid_argument("[bench::run] processor time of one thread is no measure of several");
+  if (options.thread_time && options.threads != 1)
+    throw std::invalid_argument("[bench::run] processor time of one thread is no measure of several");
   if (options.rounds < 1) throw std::invalid_argument("[bench::run] no rounds");
   BenchResult result;
   result.device = options.cuda ? "cuda" : "cpu";
   result.threads = options.threads;
   at::set_num_threads(options.threads);
   for (const Contestant& contestant : contestants) {
-    if (contestant.model->spec().image_size != contestants.front().model->spec().image_size) throw std::invalid_argument("[bench::run] images of different sizes");
+    if (contestant.model->spec().image_size != contestants.front().model->spec().image_size)
+      throw std::invalid_argument("[bench::run] images of different sizes");
   }
-  auto bf16 = [&](const Contestant& contestant) { return is_bf16(contestant.precision, options.cuda && !contestant.native); };
-  Progress progress("benchmark", static_cast<int64_t>(options.batches.size() * contestants.size()) * options.rounds, "calls");
+  auto bf16 = [&](const Contestant& contestant) {
+    return is_bf16(contestant.precision, options.cuda && !contestant.native);
+  };
+  Progress progress("benchmark",
+                    static_cast<int64_t>(options.batches.size() * contestants.size()) * options.rounds,
+                    "calls");
   at::Generator generator = at::detail::createCPUGenerator(options.seed);
   for (const int64_t batch : options.batches) {
     std::vector<Ready> ready;
     for (const Contestant& contestant : contestants) {
       const ModelSpec& spec = contestant.model->spec();
-      const at::Tensor images = at::randn({batch, spec.in_channels, spec.image_size[0], spec.image_size[1]}, generator);
+      const at::Tensor images =
+          at::randn({batch, spec.in_channels, spec.image_size[0], spec.image_size[1]}, generator);
       ready.push_back(make_ready(contestant, images, options));
-      result.output_difference = std::max(result.output_difference, check_outputs(contestant, ready.back(), bf16(contestant)));
+      result.output_difference =
+          std::max(result.output_difference, check_outputs(contestant, ready.back(), bf16(contestant)));
       warm_up([&] { ready.back().call(); }, options.warmup);
     }
     std::vector<std::function<void()>> calls;
     for (Ready& one : ready) calls.emplace_back([&one] { one.call(); });
-    const std::vector<std::vector<double>> seconds = time_in_turns(calls, options.rounds, &progress, options.thread_time ? Clock::kThread : Clock::kWall);
+    const std::vector<std::vector<double>> seconds =
+        time_in_turns(calls, options.rounds, &progress, options.thread_time ? Clock::kThread : Clock::kWall);
     for (size_t i = 0; i < ready.size(); ++i) ready[i].seconds = seconds[i];
-    for (size_t i = 0; i < ready.size(); ++i) result.rows.push_back(row_of(contestants[i], ready[i], ready[0], contestants[0], bf16(contestants[i])));
+    for (size_t i = 0; i < ready.size(); ++i)
+      result.rows.push_back(row_of(contestants[i], ready[i], ready[0], contestants[0], bf16(contestants[i])));
   }
   if (!options.cuda && options.peak_seconds > 0) {
-    result.tile_peak = runtime::measure_tile_peak(contestants.front().precision, options.threads, options.peak_seconds);
+    result.tile_peak =
+        runtime::measure_tile_peak(contestants.front().precision, options.threads, options.peak_seconds);
   }
-  if (options.peak_seconds > 0) result.library_peak = library_peak(bf16(contestants.front()), options.peak_seconds, options.cuda);
+  if (options.peak_seconds > 0)
+    result.library_peak = library_peak(bf16(contestants.front()), options.peak_seconds, options.cuda);
   const double peak = std::max(result.tile_peak, result.library_peak);
   for (BenchRow& row : result.rows) {
-    const bool measured = peak > 0 && !(options.cuda && row.engine == "native");  // the GPU's peak says nothing of the CPU
+    const bool measured =
+        peak > 0 && !(options.cuda && row.engine == "native");  // the GPU's peak says nothing of the CPU
     row.share_of_peak = measured ? row.tflops / peak : 0;
   }
   result.peak_memory = peak_memory();
   return result;
 }
 
-Compared compare(const model::Model& before, const model::Model& after, const BenchOptions& options, runtime::Precision precision) {
-  if (options.batches.size() != 1) throw std::invalid_argument("[bench::compare] one batch size, not " + std::to_string(options.batches.size()));
-  const std::vector<BenchRow> rows = run({{"before", before.clone(), true, precision}, {"after", after.clone(), true, precision}}, options).rows;
+Compared compare(const model::Model& before, const model::Model& after, const BenchOptions& options,
+                 runtime::Precision precision) {
+  if (options.batches.size() != 1)
+    throw std::invalid_argument("[bench::compare] one batch size, not " +
+                                std::to_string(options.batches.size()));
+  const std::vector<BenchRow> rows =
+      run({{"before", before.clone(), true, precision}, {"after", after.clone(), true, precision}}, options)
+          .rows;
   const BenchRow& row = rows.back();
-  return {rows.front().latency, row.latency, row.predicted, {"native", row.batch, options.threads, row.speedup, row.speedup_p10, row.speedup_p90}};
+  return {rows.front().latency,
+          row.latency,
+          row.predicted,
+          {"native", row.batch, options.threads, row.speedup, row.speedup_p10, row.speedup_p90}};
 }
 
 ModelSpec dense_like(const ModelSpec& spec) {
@@ -214,7 +248,9 @@ ModelSpec dense_like(const ModelSpec& spec) {
     if (block.num_heads * block.qk_dim > widest.num_heads * widest.qk_dim) widest = block;
   }
   if (spec.family != "vit" || widest.num_heads == 0) {
-    throw std::invalid_argument("what this model was made from can't be told from what is left of it; name the dense checkpoint instead of `dense`");
+    throw std::invalid_argument(
+        "what this model was made from can't be told from what is left of it; name the dense checkpoint "
+        "instead of `dense`");
   }
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     BlockSpec& block = out.blocks[static_cast<size_t>(i)];

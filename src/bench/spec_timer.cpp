@@ -19,9 +19,11 @@ struct Ready {
 Ready make_ready(const ModelSpec& spec, const SpecTimerOptions& options) {
   Ready ready;
   const auto model = model::make_random_model(spec, options.seed);
-  ready.engine = std::make_unique<runtime::Engine>(spec, model->parameters(), runtime::EngineOptions{options.threads, options.precision});
+  ready.engine = std::make_unique<runtime::Engine>(
+      spec, model->parameters(), runtime::EngineOptions{options.threads, options.precision});
   at::Generator generator = at::detail::createCPUGenerator(options.seed);
-  ready.images = at::randn({options.batch, spec.in_channels, spec.image_size[0], spec.image_size[1]}, generator);
+  ready.images =
+      at::randn({options.batch, spec.in_channels, spec.image_size[0], spec.image_size[1]}, generator);
   ready.out = at::empty({options.batch, ready.engine->outputs()});
   return ready;
 }
@@ -34,7 +36,8 @@ struct SpecTimer::Impl {
   double seconds = 0;
 };
 
-SpecTimer::SpecTimer(const ModelSpec& reference, const SpecTimerOptions& options) : impl_(std::make_unique<Impl>()) {
+SpecTimer::SpecTimer(const ModelSpec& reference, const SpecTimerOptions& options)
+    : impl_(std::make_unique<Impl>()) {
   impl_->options = options;
   impl_->reference = make_ready(reference, options);
 }
@@ -54,16 +57,20 @@ std::vector<double> SpecTimer::measure(const std::vector<ModelSpec>& specs) {
   }
   std::vector<std::function<void()>> calls;
   const auto add = [&](Ready& one) {
-    calls.emplace_back([&one] { one.engine->run(one.images.const_data_ptr<float>(), one.images.size(0), one.out.data_ptr<float>()); });
+    calls.emplace_back([&one] {
+      one.engine->run(one.images.const_data_ptr<float>(), one.images.size(0), one.out.data_ptr<float>());
+    });
   };
   add(impl_->reference);
   for (Ready& one : ready) add(one);
   for (const auto& call : calls) warm_up(call, impl_->options.warmup);
   double round = 0;
   for (const std::vector<double>& one : time_in_turns(calls, 1, nullptr)) round += one.front();
-  const int rounds = static_cast<int>(std::clamp(impl_->options.seconds / round, 1.0 * impl_->options.rounds, 10.0 * impl_->options.rounds));
+  const int rounds = static_cast<int>(
+      std::clamp(impl_->options.seconds / round, 1.0 * impl_->options.rounds, 10.0 * impl_->options.rounds));
   Progress progress("timing", static_cast<int64_t>(calls.size()) * rounds, "calls");
-  const std::vector<std::vector<double>> seconds = time_in_turns(calls, rounds, &progress, impl_->options.threads == 1 ? Clock::kThread : Clock::kWall);
+  const std::vector<std::vector<double>> seconds =
+      time_in_turns(calls, rounds, &progress, impl_->options.threads == 1 ? Clock::kThread : Clock::kWall);
   if (impl_->seconds == 0) impl_->seconds = percentile(seconds[0], 0.5);
   std::vector<double> out;
   for (size_t i = 1; i < seconds.size(); ++i) {

@@ -12,14 +12,17 @@
 namespace vitrim::bench {
 
 void synchronize(bool cuda) {
-  // Reading one number waits for all that was asked before it on the stream; it needs no CUDA header, so one build serves both.
+  // Reading one number waits for all that was asked before it on the stream; it needs no CUDA header, so one
+  // build serves both.
   if (cuda) at::zeros({1}, at::TensorOptions(at::kFloat).device(at::kCUDA)).item<float>();
 }
 
-TorchPath::TorchPath(const model::Model& model, bool bf16, const at::Tensor& images, bool cuda) : model_(model.clone()), images_(images), cuda_(cuda) {
+TorchPath::TorchPath(const model::Model& model, bool bf16, const at::Tensor& images, bool cuda)
+    : model_(model.clone()), images_(images), cuda_(cuda) {
   model_->set_compute_dtype(bf16 ? at::kBFloat16 : at::kFloat);
   if (!cuda) return;
-  if (!at::hasCUDA()) throw std::invalid_argument("there is no GPU that LibTorch can use; leave --device cuda out");
+  if (!at::hasCUDA())
+    throw std::invalid_argument("there is no GPU that LibTorch can use; leave --device cuda out");
   model_->set_device(at::kCUDA);
   images_ = images.to(at::kCUDA);
   if (!at::has_graph_impl(at::kCUDA)) return;
@@ -27,7 +30,8 @@ TorchPath::TorchPath(const model::Model& model, bool bf16, const at::Tensor& ima
     record();
   } catch (const c10::Error& e) {
     graph_.reset();
-    log_warning(std::string("no CUDA graph of this model, it is timed without: ") + e.what_without_backtrace());
+    log_warning(std::string("no CUDA graph of this model, it is timed without: ") +
+                e.what_without_backtrace());
   }
 }
 
@@ -41,7 +45,8 @@ void TorchPath::forward() {
 void TorchPath::record() {
   const c10::impl::VirtualGuardImpl device(at::kCUDA);
   {
-    const c10::StreamGuard side(device.getStreamFromGlobalPool(images_.device()));  // the default stream can't be recorded
+    const c10::StreamGuard side(
+        device.getStreamFromGlobalPool(images_.device()));  // the default stream can't be recorded
     for (int i = 0; i < 2; ++i) forward();  // libraries choose their algorithms and weights take their dtype
     synchronize(true);
     graph_ = at::create_graph_impl(at::kCUDA);

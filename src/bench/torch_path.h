@@ -15,7 +15,8 @@ void synchronize(bool cuda);
 
 class TorchPath {
  public:
-  /// On a GPU the forward pass is recorded as a CUDA graph, where LibTorch has them; what can't be recorded runs as it is, with a warning.
+  /// On a GPU the forward pass is recorded as a CUDA graph, where LibTorch has them; what can't be recorded
+  /// runs as it is, with a warning.
   TorchPath(const model::Model& model, bool bf16, const at::Tensor& images, bool cuda);
   /// One call, until its outputs are there.
   void run();

@@ -30,7 +30,7 @@ constexpr Row kTable[] = {
     {at::kFloat8_e5m2, "", "", "float8_e5m2"},
 };
 
-std::optional<at::ScalarType> find(std::string_view Row::*column, std::string_view name) {
+std::optional<at::ScalarType> find(std::string_view Row::* column, std::string_view name) {
   if (name.empty()) return std::nullopt;
   for (const Row& row : kTable)
     if (row.*column == name) return row.dtype;

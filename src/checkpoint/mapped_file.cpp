@@ -42,7 +42,7 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path) {
   // O_NONBLOCK: opening a named pipe must fail below, not wait for a writer.
   const Descriptor descriptor{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (descriptor.value < 0) fail_to_open(path, errno);
-  struct stat status {};
+  struct stat status{};
   if (::fstat(descriptor.value, &status) != 0) fail_to_open(path, errno);
   if (S_ISDIR(status.st_mode))
     throw Error(path + ": is a folder; name a checkpoint file, for example one inside it");

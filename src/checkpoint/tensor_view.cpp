@@ -79,12 +79,10 @@ at::Tensor view_tensor(const Bytes& bytes, size_t offset, at::ScalarType dtype, 
     at::Tensor copy = at::empty({static_cast<int64_t>(extent)}, at::kByte);
     std::memcpy(copy.mutable_data_ptr(), start, extent);
     void* memory = copy.mutable_data_ptr();
-    return at::from_blob(
-        memory, shape, strides, [copy](void*) {}, options);
+    return at::from_blob(memory, shape, strides, [copy](void*) {}, options);
   }
   // from_blob wants a mutable pointer; the mapping itself is read-only.
-  return at::from_blob(
-      const_cast<uint8_t*>(start), shape, strides, [owner = bytes.owner](void*) {}, options);
+  return at::from_blob(const_cast<uint8_t*>(start), shape, strides, [owner = bytes.owner](void*) {}, options);
 }
 
 }  // namespace vitrim::checkpoint

@@ -39,13 +39,19 @@ CompressResult compress_result_from_json(std::string_view text, const std::strin
 
 std::string to_json(const BenchResult& result) { return indented(result); }
 
-BenchResult bench_result_from_json(std::string_view text, const std::string& source) { return json::from_text<BenchResult>(text, source); }
+BenchResult bench_result_from_json(std::string_view text, const std::string& source) {
+  return json::from_text<BenchResult>(text, source);
+}
 
 std::string to_json(const LatencyTable& table) { return indented(table); }
 std::string to_json(const PlanResult& result) { return indented(result); }
 
-LatencyTable latency_table_from_json(std::string_view text, const std::string& source) { return json::from_text<LatencyTable>(text, source); }
-PlanResult plan_result_from_json(std::string_view text, const std::string& source) { return json::from_text<PlanResult>(text, source); }
+LatencyTable latency_table_from_json(std::string_view text, const std::string& source) {
+  return json::from_text<LatencyTable>(text, source);
+}
+PlanResult plan_result_from_json(std::string_view text, const std::string& source) {
+  return json::from_text<PlanResult>(text, source);
+}
 
 TrainResult train_result_from_json(std::string_view text, const std::string& source) {
   return json::from_text<TrainResult>(text, source);

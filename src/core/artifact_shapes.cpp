@@ -112,11 +112,13 @@ void read(const Json& json, const Place& place,
       std::istringstream numbers(one);
       ClassPixels c;
       std::string rest;
-      const bool four =
-          static_cast<bool>(numbers >> c.class_index >> c.labelled >> c.predicted >> c.both) && !(numbers >> rest);
-      const bool possible = c.class_index >= 0 && c.both >= 0 && c.labelled >= c.both && c.predicted >= c.both;
+      const bool four = static_cast<bool>(numbers >> c.class_index >> c.labelled >> c.predicted >> c.both) &&
+                        !(numbers >> rest);
+      const bool possible =
+          c.class_index >= 0 && c.both >= 0 && c.labelled >= c.both && c.predicted >= c.both;
       if (!four || !possible) {
-        place.at(std::to_string(i)).fail("\"" + one + "\" is not class, labelled, predicted and common pixels");
+        place.at(std::to_string(i))
+            .fail("\"" + one + "\" is not class, labelled, predicted and common pixels");
       }
       image.push_back(c);
     }

@@ -121,7 +121,7 @@ void sync_folder(const std::string& folder) {
 
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
   if (path_.empty()) throw std::invalid_argument("[core::AtomicFile] the path is empty");
-  struct stat status {};
+  struct stat status{};
   const bool exists = ::stat(path_.c_str(), &status) == 0;
   if (exists && S_ISDIR(status.st_mode)) fail("write", path_, EISDIR);
   if (inherited_descriptor(path_) >= 0 || (exists && !S_ISREG(status.st_mode))) {

@@ -26,9 +26,7 @@ class Writer;
 
 /// A struct with a list.
 template <typename T>
-concept Listed = requires(Writer& f, const T& value) {
-  fields(f, value);
-};
+concept Listed = requires(Writer& f, const T& value) { fields(f, value); };
 
 // Declared before they call each other.
 template <typename T>

@@ -19,27 +19,38 @@ void check_range(const std::string& where, const char* name, int64_t value, int6
   }
 }
 
-bool takes_sr_ratio(AttentionKind kind) { return kind == AttentionKind::kSoftmax || kind == AttentionKind::kFocusedLinear; }
-bool is_cross(AttentionKind kind) { return kind == AttentionKind::kCrossWindow || kind == AttentionKind::kCrossFocusedLinear; }
+bool takes_sr_ratio(AttentionKind kind) {
+  return kind == AttentionKind::kSoftmax || kind == AttentionKind::kFocusedLinear;
+}
+bool is_cross(AttentionKind kind) {
+  return kind == AttentionKind::kCrossWindow || kind == AttentionKind::kCrossFocusedLinear;
+}
 
 // Windows, stripes and reductions must divide the map.
 void validate_region(const BlockSpec& block, const std::string& where, Grid grid) {
   const auto divides = [&](int64_t side) { return grid.height % side == 0 && grid.width % side == 0; };
   const std::string map = std::to_string(grid.height) + "x" + std::to_string(grid.width);
   check_range(where, "window", block.window, block.attention == AttentionKind::kWindow ? 1 : 0);
-  if (block.window > 0 && block.attention == AttentionKind::kSoftmax) fail(where + "attention \"softmax\" takes no window");
+  if (block.window > 0 && block.attention == AttentionKind::kSoftmax)
+    fail(where + "attention \"softmax\" takes no window");
   if (block.window > 0 && !divides(block.window)) {
-    fail(where + "window " + std::to_string(block.window) + " does not divide the map of " + map + " tokens; choose another image size");
+    fail(where + "window " + std::to_string(block.window) + " does not divide the map of " + map +
+         " tokens; choose another image size");
   }
   check_range(where, "shift", block.shift, 0);
-  if (block.shift > 0 && (is_cross(block.attention) || block.shift >= block.window)) fail(where + "shift is no shift of a window");
+  if (block.shift > 0 && (is_cross(block.attention) || block.shift >= block.window))
+    fail(where + "shift is no shift of a window");
   check_range(where, "sr_ratio", block.sr_ratio, 1);
-  if (block.sr_ratio > 1 && (!takes_sr_ratio(block.attention) || block.window > 0 || !divides(block.sr_ratio))) {
-    fail(where + "sr_ratio " + std::to_string(block.sr_ratio) + " does not fit this attention on a map of " + map + " tokens");
+  if (block.sr_ratio > 1 &&
+      (!takes_sr_ratio(block.attention) || block.window > 0 || !divides(block.sr_ratio))) {
+    fail(where + "sr_ratio " + std::to_string(block.sr_ratio) + " does not fit this attention on a map of " +
+         map + " tokens");
   }
-  if (is_cross(block.attention) && block.window > 0 && block.num_heads % 2 != 0) fail(where + "stripes need an even number of heads");
+  if (is_cross(block.attention) && block.window > 0 && block.num_heads % 2 != 0)
+    fail(where + "stripes need an even number of heads");
   check_range(where, "merge", block.merge, 0);
-  if (block.own_filters && !is_linear_attention(block.attention)) fail(where + "own_filters belongs to focused linear attention");
+  if (block.own_filters && !is_linear_attention(block.attention))
+    fail(where + "own_filters belongs to focused linear attention");
 }
 
 void validate_block(const BlockSpec& block, const std::string& where, int64_t embed_dim, Grid grid) {
@@ -75,12 +86,14 @@ void validate_stages(const ModelSpec& spec) {
     check_range(where, "embed_dim", spec.stages[i].embed_dim, 1);
     blocks += static_cast<size_t>(spec.stages[i].depth);
   }
-  if (blocks != spec.blocks.size()) fail("the stages have " + std::to_string(blocks) + " blocks, the model " + std::to_string(spec.blocks.size()));
+  if (blocks != spec.blocks.size())
+    fail("the stages have " + std::to_string(blocks) + " blocks, the model " +
+         std::to_string(spec.blocks.size()));
   if (spec.stages[0].embed_dim != spec.embed_dim) fail("embed_dim is not the first stage's");
   const int64_t shrink = int64_t{1} << (spec.stages.size() - 1);
   if (spec.grid_height() % shrink != 0 || spec.grid_width() % shrink != 0) {
-    fail("image_size must be a multiple of " + std::to_string(shrink * spec.patch_size) + ", so that " + std::to_string(spec.stages.size()) +
-         " stages can halve the map");
+    fail("image_size must be a multiple of " + std::to_string(shrink * spec.patch_size) + ", so that " +
+         std::to_string(spec.stages.size()) + " stages can halve the map");
   }
 }
 
@@ -116,7 +129,9 @@ int64_t ModelSpec::attention_tokens(int block) const {
   return tokens;
 }
 
-int64_t ModelSpec::mlp_tokens(int block) const { return attention_tokens(block) - blocks[static_cast<size_t>(block)].merge; }
+int64_t ModelSpec::mlp_tokens(int block) const {
+  return attention_tokens(block) - blocks[static_cast<size_t>(block)].merge;
+}
 
 bool ModelSpec::merges() const {
   return std::any_of(blocks.begin(), blocks.end(), [](const BlockSpec& block) { return block.merge > 0; });
@@ -129,18 +144,22 @@ void validate_segmentation(const ModelSpec& spec) {
   const SegmentationHead& head = *spec.segmentation;
   const std::string where = "segmentation: ";
   const auto depth = static_cast<int64_t>(spec.blocks.size());
-  if (spec.family != "vit" && spec.family != "swin" && spec.family != "flatten_swin") fail(where + "heads for pixels stand on ViTs and Swins, not on family " + spec.family);
+  if (spec.family != "vit" && spec.family != "swin" && spec.family != "flatten_swin")
+    fail(where + "heads for pixels stand on ViTs and Swins, not on family " + spec.family);
   check_range(where, "num_classes", spec.num_classes, 2);
-  if (!spec.final_norm || spec.fc_norm) fail(where + "the head reads behind the final norm, so final_norm must be there and fc_norm not");
+  if (!spec.final_norm || spec.fc_norm)
+    fail(where + "the head reads behind the final norm, so final_norm must be there and fc_norm not");
   if (spec.pooling != Pooling::kAverage) fail(where + "pooling must be average");
   if (spec.merges()) fail(where + "tokens of a model that answers for every pixel are not merged");
   const bool upernet = head.kind == SegmentationHeadKind::kUperNet;
   check_range(where, "channels", head.channels, upernet ? 1 : 0);
   if (!upernet && head.channels != 0) fail(where + "a linear head has no channels of its own");
   if (upernet ? head.blocks.size() < 2 || head.blocks.size() > 8 : head.blocks.size() != 1) {
-    fail(where + "a linear head reads behind one block, a UPerNet behind 2 to 8, not " + std::to_string(head.blocks.size()));
+    fail(where + "a linear head reads behind one block, a UPerNet behind 2 to 8, not " +
+         std::to_string(head.blocks.size()));
   }
-  if (!std::is_sorted(head.blocks.begin(), head.blocks.end()) || head.blocks.front() < 0 || head.blocks.back() != depth - 1) {
+  if (!std::is_sorted(head.blocks.begin(), head.blocks.end()) || head.blocks.front() < 0 ||
+      head.blocks.back() != depth - 1) {
     fail(where + "blocks must ascend and end with the model's last, " + std::to_string(depth - 1));
   }
 }
@@ -150,9 +169,11 @@ void validate_merging(const ModelSpec& spec) {
     const BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
     if (block.merge == 0) continue;
     const std::string where = "block " + std::to_string(i) + ": ";
-    if (spec.family != "vit" || block.attention != AttentionKind::kSoftmax) fail(where + "only ViTs' blocks that keep their attention merge tokens");
+    if (spec.family != "vit" || block.attention != AttentionKind::kSoftmax)
+      fail(where + "only ViTs' blocks that keep their attention merge tokens");
     if (block.merge > spec.most_merged(i)) {
-      fail(where + "merges " + std::to_string(block.merge) + " pairs of " + std::to_string(spec.attention_tokens(i)) + " tokens, more than half of those that may merge");
+      fail(where + "merges " + std::to_string(block.merge) + " pairs of " +
+           std::to_string(spec.attention_tokens(i)) + " tokens, more than half of those that may merge");
     }
   }
 }
@@ -174,12 +195,14 @@ void validate(const ModelSpec& spec) {
   check_range("", "embed_dim", spec.embed_dim, 1);
   check_range("", "register_tokens", spec.register_tokens, 0);
   if (spec.distillation_token && !spec.class_token) fail("distillation_token needs class_token");
-  if (spec.pooling != Pooling::kAverage && !spec.class_token) fail("pooling by the class token needs class_token");
+  if (spec.pooling != Pooling::kAverage && !spec.class_token)
+    fail("pooling by the class token needs class_token");
   if (spec.pooling == Pooling::kTokenAndAverage && (spec.distillation_token || spec.fc_norm)) {
     fail("pooling \"token_and_average\" goes with neither distillation_token nor fc_norm");
   }
   if (!spec.class_names.empty() && static_cast<int64_t>(spec.class_names.size()) != spec.num_classes) {
-    fail(std::to_string(spec.class_names.size()) + " class_names for " + std::to_string(spec.num_classes) + " classes");
+    fail(std::to_string(spec.class_names.size()) + " class_names for " + std::to_string(spec.num_classes) +
+         " classes");
   }
   if (!std::isfinite(spec.norm_eps) || spec.norm_eps <= 0) fail("norm_eps is not positive");
   check_range("", "focusing_factor", spec.focusing_factor, 1);
@@ -190,15 +213,16 @@ void validate(const ModelSpec& spec) {
   if (spec.family == "vit") {
     if (!spec.stages.empty()) fail("family vit has no stages");
     for (const BlockSpec& block : spec.blocks) {
-      const bool plain = block.attention == AttentionKind::kSoftmax || block.attention == AttentionKind::kNone;
+      const bool plain =
+          block.attention == AttentionKind::kSoftmax || block.attention == AttentionKind::kNone;
       if (!plain || block.sr_ratio != 1) fail("family vit knows plain softmax attention only");
     }
   }
   if (spec.family != "vit" && spec.gated_mlp) fail("only family vit has gated_mlp");
   if (spec.family == "cswin" && spec.patch_size != 4) fail("family cswin has patch_size 4");
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
-    validate_block(spec.blocks[static_cast<size_t>(i)], "block " + std::to_string(i) + ": ", spec.stage_dim(spec.position(i).stage),
-                   spec.block_grid(i));
+    validate_block(spec.blocks[static_cast<size_t>(i)], "block " + std::to_string(i) + ": ",
+                   spec.stage_dim(spec.position(i).stage), spec.block_grid(i));
   }
   validate_segmentation(spec);
   validate_merging(spec);

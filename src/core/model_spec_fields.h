@@ -10,20 +10,23 @@ namespace vitrim {
 template <typename Enum>
 using Names = std::vector<std::pair<std::string, Enum>>;
 
-inline const Names<AttentionKind> kAttentionNames = {{"none", AttentionKind::kNone},
-                                                     {"softmax", AttentionKind::kSoftmax},
-                                                     {"window", AttentionKind::kWindow},
-                                                     {"focused_linear", AttentionKind::kFocusedLinear},
-                                                     {"cross_window", AttentionKind::kCrossWindow},
-                                                     {"cross_focused_linear", AttentionKind::kCrossFocusedLinear}};
-inline const Names<Pooling> kPoolingNames = {{"token", Pooling::kToken}, {"average", Pooling::kAverage}, {"token_and_average", Pooling::kTokenAndAverage}};
+inline const Names<AttentionKind> kAttentionNames = {
+    {"none", AttentionKind::kNone},
+    {"softmax", AttentionKind::kSoftmax},
+    {"window", AttentionKind::kWindow},
+    {"focused_linear", AttentionKind::kFocusedLinear},
+    {"cross_window", AttentionKind::kCrossWindow},
+    {"cross_focused_linear", AttentionKind::kCrossFocusedLinear}};
+inline const Names<Pooling> kPoolingNames = {{"token", Pooling::kToken},
+                                             {"average", Pooling::kAverage},
+                                             {"token_and_average", Pooling::kTokenAndAverage}};
 inline const Names<Activation> kActivationNames = {{"gelu", Activation::kGelu},
                                                    {"gelu_tanh", Activation::kGeluTanh},
                                                    {"quick_gelu", Activation::kQuickGelu},
                                                    {"relu", Activation::kRelu},
                                                    {"silu", Activation::kSilu}};
-inline const Names<SegmentationHeadKind> kSegmentationHeadNames = {{"linear", SegmentationHeadKind::kLinear},
-                                                                   {"upernet", SegmentationHeadKind::kUperNet}};
+inline const Names<SegmentationHeadKind> kSegmentationHeadNames = {
+    {"linear", SegmentationHeadKind::kLinear}, {"upernet", SegmentationHeadKind::kUperNet}};
 inline const Names<Task> kTaskNames = {{"classification", Task::kClassification},
                                        {"segmentation", Task::kSegmentation}};
 inline const Names<Interpolation> kInterpolationNames = {{"bicubic", Interpolation::kBicubic},
@@ -74,7 +77,8 @@ void fields(auto& f, json::Is<BlockSpec> auto& block) {
   f("v_dim", block.v_dim);
   f("mlp_dim", block.mlp_dim);
   f("stream_gain", block.stream_gain);
-  // What only some kinds have is not written where it says nothing, so that plain ViTs stay readable for older versions.
+  // What only some kinds have is not written where it says nothing, so that plain ViTs stay readable for
+  // older versions.
   f.unless("window", block.window, int64_t{0});
   f.unless("shift", block.shift, int64_t{0});
   f.unless("sr_ratio", block.sr_ratio, int64_t{1});

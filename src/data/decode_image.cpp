@@ -24,18 +24,22 @@ Image decode_image(const uint8_t* bytes, size_t count, const std::string& name) 
 
 Mask decode_mask(const uint8_t* bytes, size_t count, const std::string& name) {
   if (is_png(bytes, count)) return decode_png_mask(bytes, count, name);
-  throw FormatError(name, "byte 0", "no PNG image; a mask is an 8-bit PNG, since other formats change its values");
+  throw FormatError(name, "byte 0",
+                    "no PNG image; a mask is an 8-bit PNG, since other formats change its values");
 }
 
-Mask Dataset::read_mask(int64_t index) const { throw std::logic_error("[data::read_mask] " + name(index) + " has no mask"); }
+Mask Dataset::read_mask(int64_t index) const {
+  throw std::logic_error("[data::read_mask] " + name(index) + " has no mask");
+}
 
 SegmentedImage read_segmented(const Dataset& dataset, int64_t index) {
   SegmentedImage out{dataset.read(index), dataset.read_mask(index)};
   if (out.image.height == out.mask.height && out.image.width == out.mask.width) return out;
   throw FormatError(dataset.name(index), "",
-                    "the image has " + std::to_string(out.image.width) + " x " + std::to_string(out.image.height) +
-                        " pixels, its mask " + std::to_string(out.mask.width) + " x " +
-                        std::to_string(out.mask.height) + "; replace one of the two");
+                    "the image has " + std::to_string(out.image.width) + " x " +
+                        std::to_string(out.image.height) + " pixels, its mask " +
+                        std::to_string(out.mask.width) + " x " + std::to_string(out.mask.height) +
+                        "; replace one of the two");
 }
 
 }  // namespace vitrim::data

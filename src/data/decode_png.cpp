@@ -91,7 +91,8 @@ namespace {
 
 std::vector<png_bytep> row_pointers(std::vector<uint8_t>& pixels, int64_t height) {
   std::vector<png_bytep> rows(height);
-  for (int64_t y = 0; y < height; ++y) rows[y] = pixels.data() + y * (static_cast<int64_t>(pixels.size()) / height);
+  for (int64_t y = 0; y < height; ++y)
+    rows[y] = pixels.data() + y * (static_cast<int64_t>(pixels.size()) / height);
   return rows;
 }
 
@@ -128,8 +129,10 @@ Mask decode_png_mask(const uint8_t* bytes, size_t count, const std::string& name
   PngDecoder decoder(bytes, count);
   if (!read_header(decoder)) throw corrupt(decoder, name, "header");
   const auto color = png_get_color_type(decoder.png, decoder.info);
-  if ((color != PNG_COLOR_TYPE_GRAY && color != PNG_COLOR_TYPE_PALETTE) || png_get_bit_depth(decoder.png, decoder.info) > 8) {
-    throw FormatError(name, "header", "a mask has one channel of at most 8 bits, grey or with a palette; convert the file");
+  if ((color != PNG_COLOR_TYPE_GRAY && color != PNG_COLOR_TYPE_PALETTE) ||
+      png_get_bit_depth(decoder.png, decoder.info) > 8) {
+    throw FormatError(name, "header",
+                      "a mask has one channel of at most 8 bits, grey or with a palette; convert the file");
   }
   Mask mask;
   mask.classes = read_png(decoder, name, Layout::kAsStored, mask);

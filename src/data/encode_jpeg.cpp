@@ -1,10 +1,9 @@
 #include <ATen/ATen.h>
 // jpeglib.h uses FILE and size_t without including them.
-#include <cstdio>
-#include <cstdlib>
-
 #include <jpeglib.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <stdexcept>
 
 #include "data/base64.h"
@@ -14,12 +13,15 @@ namespace vitrim::data {
 
 namespace {
 
-void fail(j_common_ptr) { throw std::runtime_error("[data::jpeg_data_url] libjpeg could not encode the image"); }
+void fail(j_common_ptr) {
+  throw std::runtime_error("[data::jpeg_data_url] libjpeg could not encode the image");
+}
 
 }  // namespace
 
 std::string jpeg_data_url(const at::Tensor& pixels) {
-  if (pixels.dim() != 3 || pixels.size(0) != 3 || pixels.scalar_type() != at::kByte) throw std::invalid_argument("[data::jpeg_data_url] uint8 [3, H, W] is needed");
+  if (pixels.dim() != 3 || pixels.size(0) != 3 || pixels.scalar_type() != at::kByte)
+    throw std::invalid_argument("[data::jpeg_data_url] uint8 [3, H, W] is needed");
   const at::Tensor rows = pixels.permute({1, 2, 0}).contiguous();
   jpeg_compress_struct jpeg{};
   jpeg_error_mgr errors{};
@@ -38,7 +40,8 @@ std::string jpeg_data_url(const at::Tensor& pixels) {
   jpeg_start_compress(&jpeg, TRUE);
   while (jpeg.next_scanline < jpeg.image_height) {
     // libjpeg's interface wants a pointer to what it only reads.
-    JSAMPROW row = const_cast<JSAMPROW>(rows.const_data_ptr<uint8_t>() + static_cast<int64_t>(jpeg.next_scanline) * rows.size(1) * 3);
+    JSAMPROW row = const_cast<JSAMPROW>(rows.const_data_ptr<uint8_t>() +
+                                        static_cast<int64_t>(jpeg.next_scanline) * rows.size(1) * 3);
     jpeg_write_scanlines(&jpeg, &row, 1);
   }
   jpeg_finish_compress(&jpeg);

@@ -25,7 +25,8 @@ std::array<uint8_t, 3> class_color(int64_t class_index) {
     // How far the hue is from this channel's own, at 0, 2 and 4.
     const double away = std::abs(std::remainder(hue - 2.0 * c, 6.0));
     const double strength = std::clamp(2.0 - away, 0.0, 1.0);
-    out[static_cast<size_t>(c)] = static_cast<uint8_t>(std::lround(255 * value * (1 - saturation * (1 - strength))));
+    out[static_cast<size_t>(c)] =
+        static_cast<uint8_t>(std::lround(255 * value * (1 - saturation * (1 - strength))));
   }
   return out;
 }

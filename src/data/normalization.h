@@ -8,7 +8,8 @@
 
 namespace vitrim::data {
 
-/// (x / 255 - mean) / std of every byte of one channel: a byte has only 256 values, so the arithmetic is done once, in torchvision's order.
+/// (x / 255 - mean) / std of every byte of one channel: a byte has only 256 values, so the arithmetic is done
+/// once, in torchvision's order.
 inline std::array<float, 256> normalization_table(const PreprocessSpec& spec, size_t channel) {
   const auto mean = static_cast<float>(spec.mean[channel]), std = static_cast<float>(spec.std[channel]);
   std::array<float, 256> table{};

@@ -9,9 +9,11 @@ std::unique_ptr<Dataset> open_dataset(const std::string& source, const DatasetOp
   namespace fs = std::filesystem;
   static constexpr const char* kKinds =
       "name a folder of class folders, a folder of images, a CIFAR .bin file, "
-      "tar shards (train-{0000..1023}.tar) synthetic:SPLIT[:COUNT], an ADE20K folder or synthetic-masks:SPLIT[:COUNT]";
+      "tar shards (train-{0000..1023}.tar) synthetic:SPLIT[:COUNT], an ADE20K folder or "
+      "synthetic-masks:SPLIT[:COUNT]";
   if (source == "synthetic" || source.starts_with("synthetic:")) return open_synthetic(source);
-  if (source == "synthetic-masks" || source.starts_with("synthetic-masks:")) return open_synthetic_masks(source);
+  if (source == "synthetic-masks" || source.starts_with("synthetic-masks:"))
+    return open_synthetic_masks(source);
   if (is_ade20k(source)) return open_ade20k(source, options);
   if (source.empty()) throw Error(std::string("no data set was named; ") + kKinds);
   std::error_code error;

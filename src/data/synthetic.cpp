@@ -119,7 +119,8 @@ void draw_background(Image& image, Random& random) {
   }
 }
 
-/// Calls see(x, y, covered) for every pixel that the glyph, `moved` down and right, may cover; 4 x 4 samples a pixel.
+/// Calls see(x, y, covered) for every pixel that the glyph, `moved` down and right, may cover; 4 x 4 samples
+/// a pixel.
 template <typename See>
 void for_covered(const Glyph& glyph, int64_t moved, const See& see) {
   const int64_t cosine = 128 * 128 - glyph.turn * glyph.turn, sine = 2 * 128 * glyph.turn;
@@ -174,7 +175,9 @@ Image draw(SyntheticSplit split, int64_t index, Mask* mask) {
     paint(image, glyphs[i], kUnit, {0, 0, 0}, 90);  // a soft shadow
     paint(image, glyphs[i], 0, glyphs[i].color, 256);
     // The ring comes first, then the shape of its hue.
-    const int64_t class_index = i == 0 ? kSyntheticClasses + 2 : i == 1 ? 1 + static_cast<int64_t>(glyphs[i].shape) : kSyntheticClasses + 1;
+    const int64_t class_index = i == 0   ? kSyntheticClasses + 2
+                                : i == 1 ? 1 + static_cast<int64_t>(glyphs[i].shape)
+                                         : kSyntheticClasses + 1;
     if (mask) paint_class(*mask, glyphs[i], class_index);
   }
   return image;

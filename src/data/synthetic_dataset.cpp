@@ -76,9 +76,9 @@ Part parse_part(const std::string& source) {
   const std::string set = source.substr(0, source.find(':'));
   constexpr int64_t kMost = 10'000'000;
   const auto fail = [&](const std::string& what) -> Error {
-    return Error(source + ": " + what +
-                 "; write " + set + ":SPLIT[:COUNT] with train, calib, val or test and 1 to " +
-                 std::to_string(kMost) + " images");
+    return Error(source + ": " + what + "; write " + set +
+                 ":SPLIT[:COUNT] with train, calib, val or test and 1 to " + std::to_string(kMost) +
+                 " images");
   };
   const size_t split_begin = source.find(':');
   if (split_begin == std::string::npos) throw fail("no split was named");

@@ -123,7 +123,7 @@ RandomAccessFile::RandomAccessFile(std::string path) : path_(std::move(path)) {
   descriptor_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor_ < 0)
     throw Error(path_ + ": " + std::strerror(errno) + "; make it readable or name another file");
-  struct stat status {};
+  struct stat status{};
   if (::fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {
     ::close(descriptor_);
     throw Error(path_ + ": no regular file; shards are read at random places, which pipes and folders can't");

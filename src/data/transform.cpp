@@ -51,7 +51,8 @@ Image center_crop(const Image& image, int64_t side) {
 
 Image preprocess(const Image& image, const PreprocessSpec& spec) {
   if (!spec.resize) return center_crop(image, spec.crop);
-  if (spec.squash) return center_crop(resize(image, *spec.resize, *spec.resize, spec.interpolation), spec.crop);
+  if (spec.squash)
+    return center_crop(resize(image, *spec.resize, *spec.resize, spec.interpolation), spec.crop);
   return center_crop(resize_short_side(image, *spec.resize, spec.interpolation), spec.crop);
 }
 

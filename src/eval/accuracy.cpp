@@ -37,21 +37,25 @@ struct Counter {
   }
 };
 
-void check_labels(const model::Model& model, const std::vector<int64_t>& labels, const std::string& description, int64_t data_classes) {
+void check_labels(const model::Model& model, const std::vector<int64_t>& labels,
+                  const std::string& description, int64_t data_classes) {
   const int64_t classes = model.spec().num_classes;
   if (classes == 0) throw Error("the model has no classifier, so it can't be evaluated on " + description);
   for (int64_t label : labels) {
     if (label < 0) throw Error(description + " has no labels; put the images into one folder per class");
   }
-  const bool too_many = std::any_of(labels.begin(), labels.end(), [&](int64_t label) { return label >= classes; });
+  const bool too_many =
+      std::any_of(labels.begin(), labels.end(), [&](int64_t label) { return label >= classes; });
   if (too_many || (data_classes > 0 && data_classes != classes)) {
     const std::string found = data_classes > 0 ? std::to_string(data_classes) : "labels beyond them";
     throw Error("the model has " + std::to_string(classes) + " classes but " + description + " has " + found +
-                "; pass --classes FILE with the model's class folders in index order, one a line (tar shards: correct their .cls members)");
+                "; pass --classes FILE with the model's class folders in index order, one a line (tar "
+                "shards: correct their .cls members)");
   }
 }
 
-void run(const model::Model& model, const data::ImageBatch& images, const AccuracyOptions& options, Counter& counter, Progress& progress) {
+void run(const model::Model& model, const data::ImageBatch& images, const AccuracyOptions& options,
+         Counter& counter, Progress& progress) {
   const at::NoGradGuard no_grad;
   at::Tensor logits = at::empty({images.size(), model.spec().num_classes});
   for (int64_t begin = 0; options.logits && begin < images.size(); begin += options.batch_size) {
@@ -69,7 +73,8 @@ void run(const model::Model& model, const data::ImageBatch& images, const Accura
 }
 
 // The counts of all ranks on every rank; shares are in rank order, so `correct` is in image order.
-void add_ranks(distributed::Group& group, Counter& counter, int64_t corrupt, int64_t max_corrupt, const std::string& description) {
+void add_ranks(distributed::Group& group, Counter& counter, int64_t corrupt, int64_t max_corrupt,
+               const std::string& description) {
   if (group.size() == 1) return;
   const at::Tensor sums = at::tensor({counter.top1, counter.top5, corrupt}, at::kLong);
   group.all_reduce(sums);
@@ -78,7 +83,9 @@ void add_ranks(distributed::Group& group, Counter& counter, int64_t corrupt, int
   counter.correct = group.concatenate(counter.correct);
   const int64_t all = sums[2].item<int64_t>();
   const std::string text = description + ": " + std::to_string(all) + " images are corrupt";
-  if (all > max_corrupt) throw Error(text + " on all ranks together; replace or remove them, or allow them with --max-corrupt " + std::to_string(all));
+  if (all > max_corrupt)
+    throw Error(text + " on all ranks together; replace or remove them, or allow them with --max-corrupt " +
+                std::to_string(all));
   if (all > corrupt) log_warning(text + " on all ranks together; they are skipped");
 }
 
@@ -101,11 +108,14 @@ EvalResult finish(const model::Model& model, Counter counter, const std::string&
 
 void check_evaluable(const model::Model& model, const data::Dataset& dataset) {
   if (model.spec().segmentation && !dataset.has_masks()) {
-    throw Error(dataset.description() + " has no masks, which a model for segmentation is judged by; name an ADE20K folder or synthetic-masks:SPLIT");
+    throw Error(dataset.description() +
+                " has no masks, which a model for segmentation is judged by; name an ADE20K folder or "
+                "synthetic-masks:SPLIT");
   }
   if (model.spec().segmentation) {
     if (dataset.num_classes() == model.spec().num_classes) return;
-    throw Error("the model has " + std::to_string(model.spec().num_classes) + " classes but " + dataset.description() + " has " + std::to_string(dataset.num_classes()) +
+    throw Error("the model has " + std::to_string(model.spec().num_classes) + " classes but " +
+                dataset.description() + " has " + std::to_string(dataset.num_classes()) +
                 "; pass --classes FILE with the model's classes, one a line");
   }
   std::vector<int64_t> labels;

@@ -13,11 +13,19 @@ ModelCost count_cost(const ModelSpec& spec) {
     for (int64_t size : info.shape) count *= size;
     cost.params += count;
     switch (info.part) {
-      case model::Part::kEmbedding: cost.embed_params += count; break;
-      case model::Part::kAttention: cost.blocks[static_cast<size_t>(info.block)].attention_params += count; [[fallthrough]];
-      case model::Part::kMlp: cost.blocks[static_cast<size_t>(info.block)].params += count; break;
+      case model::Part::kEmbedding:
+        cost.embed_params += count;
+        break;
+      case model::Part::kAttention:
+        cost.blocks[static_cast<size_t>(info.block)].attention_params += count;
+        [[fallthrough]];
+      case model::Part::kMlp:
+        cost.blocks[static_cast<size_t>(info.block)].params += count;
+        break;
       case model::Part::kNorm:
-      case model::Part::kClassifier: cost.head_params += count; break;
+      case model::Part::kClassifier:
+        cost.head_params += count;
+        break;
     }
   }
   cost.embed_macs = model::embedding_macs(spec);

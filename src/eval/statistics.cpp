@@ -28,10 +28,11 @@ double mcnemar_exact(int64_t only_first, int64_t only_second) {
   return std::min(1.0, 2 * tail);
 }
 
-PairedResult compare_paired(const std::vector<uint8_t>& first, const std::vector<uint8_t>& second, uint64_t seed) {
+PairedResult compare_paired(const std::vector<uint8_t>& first, const std::vector<uint8_t>& second,
+                            uint64_t seed) {
   if (first.size() != second.size() || first.empty()) {
-    throw std::invalid_argument("[eval::compare_paired] " + std::to_string(first.size()) + " and " + std::to_string(second.size()) +
-                                " images can't be paired");
+    throw std::invalid_argument("[eval::compare_paired] " + std::to_string(first.size()) + " and " +
+                                std::to_string(second.size()) + " images can't be paired");
   }
   const int64_t n = static_cast<int64_t>(first.size());
   int64_t only_first = 0, only_second = 0;
@@ -54,12 +55,14 @@ PairedResult compare_paired(const std::vector<uint8_t>& first, const std::vector
     d = static_cast<double>(sum) / static_cast<double>(n);
   }
   std::sort(differences.begin(), differences.end());
-  result.ci95 = {differences[static_cast<size_t>(0.025 * kResamples)], differences[static_cast<size_t>(0.975 * kResamples) - 1]};
+  result.ci95 = {differences[static_cast<size_t>(0.025 * kResamples)],
+                 differences[static_cast<size_t>(0.975 * kResamples) - 1]};
   return result;
 }
 
 PairedResult compare_paired(const EvalResult& first, const EvalResult& second) {
-  if (first.segmentation && second.segmentation) return compare_miou(*first.segmentation, *second.segmentation);
+  if (first.segmentation && second.segmentation)
+    return compare_miou(*first.segmentation, *second.segmentation);
   return compare_paired(first.correct, second.correct);
 }
 

@@ -122,19 +122,24 @@ Value Layers::gelu(const Value& x) {
 
 Value Layers::activation(const Value& x) {
   switch (spec().activation) {
-    case Activation::kGelu: return gelu(x);
+    case Activation::kGelu:
+      return gelu(x);
     case Activation::kGeluTanh: {
       const Graph::Scope scope(graph_, "act");
       const Value cube = binary("Mul", "cube", binary("Mul", "square", x, x), x);
-      const Value inner = scaled("root", binary("Add", "sum", x, scaled("small", cube, 0.044715)), std::sqrt(2 / M_PI));
-      return scaled("half", binary("Mul", "times", x, shifted("plus1", unary("Tanh", "tanh", inner), 1.0)), 0.5);
+      const Value inner =
+          scaled("root", binary("Add", "sum", x, scaled("small", cube, 0.044715)), std::sqrt(2 / M_PI));
+      return scaled("half", binary("Mul", "times", x, shifted("plus1", unary("Tanh", "tanh", inner), 1.0)),
+                    0.5);
     }
     case Activation::kQuickGelu: {
       const Graph::Scope scope(graph_, "act");
       return binary("Mul", "times", x, unary("Sigmoid", "sigmoid", scaled("scaled", x, 1.702)));
     }
-    case Activation::kRelu: return unary("Relu", "act", x);
-    case Activation::kSilu: break;
+    case Activation::kRelu:
+      return unary("Relu", "act", x);
+    case Activation::kSilu:
+      break;
   }
   const Graph::Scope scope(graph_, "act");
   return binary("Mul", "times", x, unary("Sigmoid", "sigmoid", x));

@@ -53,8 +53,10 @@ Value mlp(Layers& layers, int index, const Value& normed) {
                                 grid, block.mlp_dim);
   }
   if (spec.gated_mlp) {
-    const std::vector<Value> halves = layers.split({"gate", "up"}, hidden, -1, {block.mlp_dim, block.mlp_dim});
-    return layers.linear(layers.binary("Mul", "gated", layers.activation(halves[0]), halves[1]), names + "fc2");
+    const std::vector<Value> halves =
+        layers.split({"gate", "up"}, hidden, -1, {block.mlp_dim, block.mlp_dim});
+    return layers.linear(layers.binary("Mul", "gated", layers.activation(halves[0]), halves[1]),
+                         names + "fc2");
   }
   return layers.linear(layers.activation(hidden), names + "fc2");
 }
@@ -107,7 +109,8 @@ std::map<std::string, std::string> metadata(const ModelSpec& spec, const OnnxOpt
     out["interpolation"] = preprocess->interpolation == Interpolation::kBicubic ? "bicubic" : "bilinear";
   }
   out["image_size"] = json(spec.image_size).dump();
-  const std::vector<std::string>& names = options.class_names.empty() ? spec.class_names : options.class_names;
+  const std::vector<std::string>& names =
+      options.class_names.empty() ? spec.class_names : options.class_names;
   if (!names.empty()) {
     try {
       out["class_names"] = json(names).dump();

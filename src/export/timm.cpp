@@ -108,9 +108,18 @@ void check_common(const ModelSpec& spec) {
     fail("timm has no class for models of family " + spec.family +
          " under these names; it loads ViT, DeiT and Swin. Use --format safetensors or onnx");
   }
-  if (spec.gated_mlp || spec.activation != Activation::kGelu) fail("timm's class of this name has plain MLPs with GELU, the model has " + std::string(spec.gated_mlp ? "gated ones" : activation_name(spec.activation)) + "; use --format onnx or safetensors");
-  if (spec.pooling == Pooling::kTokenAndAverage) fail("timm's class has no classifier over class token and average together; use --format onnx or safetensors");
-  if (spec.merges()) fail("timm's class can't merge tokens; take the schedule out (vitrim merge MODEL --r 0) or use --format onnx");
+  if (spec.gated_mlp || spec.activation != Activation::kGelu)
+    fail("timm's class of this name has plain MLPs with GELU, the model has " +
+         std::string(spec.gated_mlp ? "gated ones" : activation_name(spec.activation)) +
+         "; use --format onnx or safetensors");
+  if (spec.pooling == Pooling::kTokenAndAverage)
+    fail(
+        "timm's class has no classifier over class token and average together; use --format onnx or "
+        "safetensors");
+  if (spec.merges())
+    fail(
+        "timm's class can't merge tokens; take the schedule out (vitrim merge MODEL --r 0) or use --format "
+        "onnx");
   for (int stage = 0; stage < spec.num_stages(); ++stage) heads_of(spec, stage);  // refuses unequal numbers
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     const BlockSpec& block = spec.blocks[static_cast<size_t>(i)];

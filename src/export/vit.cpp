@@ -41,8 +41,10 @@ class Vit : public Family {
   Value finish(Layers& layers, const Value& x, const MergedStream& merged) const override {
     const ModelSpec& spec = layers.spec();
     const Value normed = spec.final_norm ? layers.layer_norm(x, "norm") : x;
-    Value features = spec.pooling == Pooling::kAverage ? mean_of_tokens(layers, normed, merged) : token(layers, "class_token", normed, 0);
-    if (spec.pooling == Pooling::kTokenAndAverage) features = layers.concat("token_and_average", {features, mean_of_tokens(layers, normed, merged)}, -1);
+    Value features = spec.pooling == Pooling::kAverage ? mean_of_tokens(layers, normed, merged)
+                                                       : token(layers, "class_token", normed, 0);
+    if (spec.pooling == Pooling::kTokenAndAverage)
+      features = layers.concat("token_and_average", {features, mean_of_tokens(layers, normed, merged)}, -1);
     if (spec.fc_norm) features = layers.layer_norm(features, "fc_norm");
     Value logits = classify(layers, features, "head");
     if (spec.num_classes == 0 || !spec.distillation_token) return logits;

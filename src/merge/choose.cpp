@@ -19,7 +19,8 @@ namespace {
 // A model of its own whose schedule can be set, and what it says without merging.
 class Trials {
  public:
-  Trials(const model::Model& model, const data::ImageBatch& images, int64_t batch_size) : model_(model.clone()), images_(images), batch_size_(batch_size) {
+  Trials(const model::Model& model, const data::ImageBatch& images, int64_t batch_size)
+      : model_(model.clone()), images_(images), batch_size_(batch_size) {
     model_->set_merging(std::vector<int64_t>(static_cast<size_t>(model.num_blocks()), 0));
     plain_ = analysis::logits_of(*model_, images, batch_size);
   }
@@ -41,7 +42,8 @@ class Trials {
 
 }  // namespace
 
-std::vector<double> measure_schedules(const model::Model& model, const data::ImageBatch& images, const std::vector<std::vector<int64_t>>& schedules,
+std::vector<double> measure_schedules(const model::Model& model, const data::ImageBatch& images,
+                                      const std::vector<std::vector<int64_t>>& schedules,
                                       int64_t batch_size) {
   Trials trials(model, images, batch_size);
   std::vector<double> out;
@@ -49,7 +51,8 @@ std::vector<double> measure_schedules(const model::Model& model, const data::Ima
   return out;
 }
 
-Chosen choose_schedule(const model::Model& model, const data::ImageBatch& images, int64_t macs, const ChooseOptions& options) {
+Chosen choose_schedule(const model::Model& model, const data::ImageBatch& images, int64_t macs,
+                       const ChooseOptions& options) {
   Trials trials(model, images, options.batch_size);
   const ModelSpec plain = trials.plain_spec();
   within_macs(plain, 0, macs);  // refuses what can't be reached
@@ -64,7 +67,8 @@ Chosen choose_schedule(const model::Model& model, const data::ImageBatch& images
     for (const int block : blocks) {
       std::vector<int64_t> wanted = out.pairs;
       wanted[static_cast<size_t>(block)] += options.step;
-      const ModelSpec spec = with_schedule(plain, wanted, /*quiet=*/true);  // a block above may be left with fewer
+      const ModelSpec spec =
+          with_schedule(plain, wanted, /*quiet=*/true);  // a block above may be left with fewer
       const int64_t saved = now - model::total_macs(spec);
       if (saved <= 0) continue;
       check_cancelled();
@@ -74,7 +78,9 @@ Chosen choose_schedule(const model::Model& model, const data::ImageBatch& images
       best = {schedule_of(spec), kl};
       best_macs = now - saved;
     }
-    if (best.pairs.empty()) throw std::invalid_argument("merging can't bring the model below " + giga(now) + " MACs; " + giga(macs) + " were asked for");
+    if (best.pairs.empty())
+      throw std::invalid_argument("merging can't bring the model below " + giga(now) + " MACs; " +
+                                  giga(macs) + " were asked for");
     progress.advance(now - std::max(best_macs, macs));
     now = best_macs;
     out = std::move(best);

@@ -16,7 +16,9 @@ int64_t parse_count(const std::string& text, const std::string& whole) {
   int64_t value = -1;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || value < 0 || value > (int64_t{1} << 20)) {
-    throw std::invalid_argument("'" + whole + "' is no schedule; say 13 (pairs in every block), 1:24 (start and pairs) or 8,8,0,16 (block by block)");
+    throw std::invalid_argument("'" + whole +
+                                "' is no schedule; say 13 (pairs in every block), 1:24 (start and pairs) or "
+                                "8,8,0,16 (block by block)");
   }
   return value;
 }
@@ -26,9 +28,13 @@ int64_t parse_count(const std::string& text, const std::string& whole) {
 std::vector<int> merging_blocks(const ModelSpec& spec) {
   if (spec.family != "vit") {
     throw std::invalid_argument("a model of family " + spec.family +
-                                " can't merge tokens: its windows or smaller maps need every token in its place; only ViTs and DeiTs merge");
+                                " can't merge tokens: its windows or smaller maps need every token in its "
+                                "place; only ViTs and DeiTs merge");
   }
-  if (spec.segmentation) throw std::invalid_argument("a model for segmentation can't merge tokens: it answers for every pixel, so every token keeps its place");
+  if (spec.segmentation)
+    throw std::invalid_argument(
+        "a model for segmentation can't merge tokens: it answers for every pixel, so every token keeps its "
+        "place");
   std::vector<int> blocks;
   for (size_t i = 0; i < spec.blocks.size(); ++i) {
     if (spec.blocks[i].attention == AttentionKind::kSoftmax) blocks.push_back(static_cast<int>(i));
@@ -39,17 +45,20 @@ std::vector<int> merging_blocks(const ModelSpec& spec) {
 std::vector<int64_t> constant_schedule(const ModelSpec& spec, int start, int64_t pairs) {
   const std::vector<int> blocks = merging_blocks(spec);
   if (start < 0 || start >= static_cast<int>(blocks.size())) {
-    throw std::invalid_argument("a schedule can't start at " + std::to_string(start) + ": " + std::to_string(blocks.size()) + " blocks keep their attention");
+    throw std::invalid_argument("a schedule can't start at " + std::to_string(start) + ": " +
+                                std::to_string(blocks.size()) + " blocks keep their attention");
   }
   std::vector<int64_t> out(spec.blocks.size(), 0);
-  for (size_t i = static_cast<size_t>(start); i < blocks.size(); ++i) out[static_cast<size_t>(blocks[i])] = pairs;
+  for (size_t i = static_cast<size_t>(start); i < blocks.size(); ++i)
+    out[static_cast<size_t>(blocks[i])] = pairs;
   return out;
 }
 
 std::vector<int64_t> parse_schedule(const std::string& text, const ModelSpec& spec) {
   const size_t colon = text.find(':');
   if (colon != std::string::npos) {
-    return constant_schedule(spec, static_cast<int>(parse_count(text.substr(0, colon), text)), parse_count(text.substr(colon + 1), text));
+    return constant_schedule(spec, static_cast<int>(parse_count(text.substr(0, colon), text)),
+                             parse_count(text.substr(colon + 1), text));
   }
   if (text.find(',') == std::string::npos) return constant_schedule(spec, 0, parse_count(text, text));
   std::vector<int64_t> pairs;
@@ -60,7 +69,8 @@ std::vector<int64_t> parse_schedule(const std::string& text, const ModelSpec& sp
   }
   const std::vector<int> blocks = merging_blocks(spec);
   if (pairs.size() != blocks.size()) {
-    throw std::invalid_argument("the schedule names " + std::to_string(pairs.size()) + " blocks, but " + std::to_string(blocks.size()) + " keep their attention");
+    throw std::invalid_argument("the schedule names " + std::to_string(pairs.size()) + " blocks, but " +
+                                std::to_string(blocks.size()) + " keep their attention");
   }
   std::vector<int64_t> out(spec.blocks.size(), 0);
   for (size_t i = 0; i < blocks.size(); ++i) out[static_cast<size_t>(blocks[i])] = pairs[i];
@@ -85,9 +95,10 @@ ModelSpec with_schedule(ModelSpec spec, const std::vector<int64_t>& pairs, bool 
     const int64_t most = spec.most_merged(i);
     spec.blocks[at].merge = std::min(pairs.at(at), most);
     if (pairs[at] > most && !quiet) {
-      log_warning("block " + std::to_string(i) + " merges " + std::to_string(most) + " pairs instead of " + std::to_string(pairs[at]) + ": it sees " +
-                  std::to_string(spec.attention_tokens(i)) + " tokens, and at most half of those behind the first " + std::to_string(spec.prefix_tokens()) +
-                  " can go");
+      log_warning("block " + std::to_string(i) + " merges " + std::to_string(most) + " pairs instead of " +
+                  std::to_string(pairs[at]) + ": it sees " + std::to_string(spec.attention_tokens(i)) +
+                  " tokens, and at most half of those behind the first " +
+                  std::to_string(spec.prefix_tokens()) + " can go");
     }
   }
   validate(spec);
@@ -99,14 +110,17 @@ ModelSpec within_macs(const ModelSpec& spec, int start, int64_t macs) {
     ModelSpec merged = with_schedule(spec, constant_schedule(spec, start, pairs), /*quiet=*/true);
     if (model::total_macs(merged) <= macs) return merged;
   }
-  const int64_t least = model::total_macs(with_schedule(spec, constant_schedule(spec, start, spec.num_tokens()), /*quiet=*/true));
-  throw std::invalid_argument("merging can't bring the model below " + giga(least) + " MACs; " + giga(macs) + " were asked for");
+  const int64_t least = model::total_macs(
+      with_schedule(spec, constant_schedule(spec, start, spec.num_tokens()), /*quiet=*/true));
+  throw std::invalid_argument("merging can't bring the model below " + giga(least) + " MACs; " + giga(macs) +
+                              " were asked for");
 }
 
 std::string describe_schedule(const ModelSpec& spec) {
   if (!spec.merges()) return "no tokens merged";
   std::string text;
-  for (size_t i = 0; i < spec.blocks.size(); ++i) text += (i ? "," : "") + std::to_string(spec.blocks[i].merge);
+  for (size_t i = 0; i < spec.blocks.size(); ++i)
+    text += (i ? "," : "") + std::to_string(spec.blocks[i].merge);
   return "pairs of tokens merged by block: " + text;
 }
 

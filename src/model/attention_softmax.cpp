@@ -18,17 +18,21 @@ class Softmax : public Attention {
     add_norm(out, site.names + "k_norm", site.block.qk_dim);
   }
 
-  at::Tensor mix(const Model& model, const AttentionSite& site, const at::Tensor& x, const MixRequest& request) const override {
+  at::Tensor mix(const Model& model, const AttentionSite& site, const at::Tensor& x,
+                 const MixRequest& request) const override {
     Projected p = project(model, site, x, request.tokens);
     if (request.qk_gate.defined()) p.q = p.q * flat_gate(request.qk_gate, p.q);
     const at::Tensor keys = heads_of(model, site, p.k, "k_norm");
     if (request.mean_keys) *request.mean_keys = keys.to(at::kFloat).mean(1);
     at::Tensor bias;
-    if (request.log_sizes.defined()) bias = request.log_sizes.to(keys.scalar_type()).unsqueeze(1).unsqueeze(1);
-    return join_heads(softmax_mix(heads_of(model, site, p.q, "q_norm"), keys, split_heads(p.v, site.block.num_heads), bias));
+    if (request.log_sizes.defined())
+      bias = request.log_sizes.to(keys.scalar_type()).unsqueeze(1).unsqueeze(1);
+    return join_heads(softmax_mix(heads_of(model, site, p.q, "q_norm"), keys,
+                                  split_heads(p.v, site.block.num_heads), bias));
   }
 
-  std::vector<QueryKeys> query_keys(const Model& model, const AttentionSite& site, const at::Tensor& x) const override {
+  std::vector<QueryKeys> query_keys(const Model& model, const AttentionSite& site,
+                                    const at::Tensor& x) const override {
     const Projected p = project(model, site, x, {});
     return {{heads_of(model, site, p.q, "q_norm"), heads_of(model, site, p.k, "k_norm"), 0}};
   }
@@ -37,11 +41,14 @@ class Softmax : public Attention {
     return projection_macs(site) + site.tokens() * num_keys(site) * (site.qk_width() + site.v_width());
   }
 
-  void add_channels(const AttentionSite& site, std::vector<ChannelSlice>& out) const override { add_projection_channels(site, out); }
+  void add_channels(const AttentionSite& site, std::vector<ChannelSlice>& out) const override {
+    add_projection_channels(site, out);
+  }
   QkFold qk_fold(const AttentionSite&) const override { return QkFold::kQueryRows; }
 
  private:
-  static at::Tensor heads_of(const Model& model, const AttentionSite& site, const at::Tensor& t, const char* norm) {
+  static at::Tensor heads_of(const Model& model, const AttentionSite& site, const at::Tensor& t,
+                             const char* norm) {
     const at::Tensor split = split_heads(t, site.block.num_heads);
     return site.spec.qk_norm ? model.layer_norm(split, site.names + norm) : split;
   }

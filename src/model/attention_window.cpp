@@ -38,7 +38,8 @@ class Window : public Attention {
     add_projection_parameters(site, out);
   }
 
-  at::Tensor mix(const Model& model, const AttentionSite& site, const at::Tensor& x, const MixRequest& request) const override {
+  at::Tensor mix(const Model& model, const AttentionSite& site, const at::Tensor& x,
+                 const MixRequest& request) const override {
     const int64_t heads = site.block.num_heads, side = site.block.window, shift = site.block.shift;
     Projected p = project(model, site, x, {});
     if (request.qk_gate.defined()) p.q = p.q * flat_gate(request.qk_gate, p.q);

@@ -162,7 +162,8 @@ std::vector<ChannelSlice> channel_slices(const ModelSpec& spec, int index) {
   std::vector<ChannelSlice> out;
   const std::string prefix = block_prefix(spec, index);
   for (const char* name : {"mlp.fc1.weight", "mlp.fc1.bias"}) {
-    for (int64_t from = 0; from < spec.fc1_rows(index); from += block.mlp_dim) out.push_back({prefix + name, 0, from, ChannelGroup::kMlp});
+    for (int64_t from = 0; from < spec.fc1_rows(index); from += block.mlp_dim)
+      out.push_back({prefix + name, 0, from, ChannelGroup::kMlp});
   }
   if (has_mlp_convolution(spec)) {
     for (const char* name : {"mlp.dwconv.dwconv.weight", "mlp.dwconv.dwconv.bias"})
@@ -227,7 +228,8 @@ int64_t classifier_macs(const ModelSpec& spec) {
 
 int64_t total_macs(const ModelSpec& spec) {
   int64_t total = embedding_macs(spec) + classifier_macs(spec);
-  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) total += attention_macs(spec, i) + mlp_macs(spec, i);
+  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i)
+    total += attention_macs(spec, i) + mlp_macs(spec, i);
   return total;
 }
 

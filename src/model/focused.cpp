@@ -9,14 +9,16 @@
 
 namespace vitrim::model {
 
-void add_focused_parameters(const AttentionSite& site, const std::string& names, int64_t keys, int64_t heads, std::vector<ParameterInfo>& out) {
+void add_focused_parameters(const AttentionSite& site, const std::string& names, int64_t keys, int64_t heads,
+                            std::vector<ParameterInfo>& out) {
   const int64_t filters = site.block.own_filters ? heads * site.block.v_dim : site.block.v_dim;
   out.push_back({names + "scale", {1, 1, heads * site.block.qk_dim}});
   out.push_back({names + "positional_encoding", {1, keys, heads * site.block.qk_dim}});
   add_convolution(out, names + "dwc", filters, 1, site.spec.filter_size);
 }
 
-void add_focused_channels(const AttentionSite& site, const std::string& names, int64_t head_begin, int64_t heads, std::vector<ChannelSlice>& out) {
+void add_focused_channels(const AttentionSite& site, const std::string& names, int64_t head_begin,
+                          int64_t heads, std::vector<ChannelSlice>& out) {
   out.push_back({names + "scale", 2, 0, ChannelGroup::kQk, head_begin, heads});
   out.push_back({names + "positional_encoding", 2, 0, ChannelGroup::kQk, head_begin, heads});
   for (const char* kind : {"dwc.weight", "dwc.bias"}) {
@@ -27,35 +29,41 @@ void add_focused_channels(const AttentionSite& site, const std::string& names, i
 namespace {
 
 // v as a map through its depthwise filters. [R, m, heads * width] -> [R, n, heads * width]
-at::Tensor filtered(const Model& model, const AttentionSite& site, const std::string& names, const at::Tensor& v, int64_t heads, Grid map) {
+at::Tensor filtered(const Model& model, const AttentionSite& site, const std::string& names,
+                    const at::Tensor& v, int64_t heads, Grid map) {
   const int64_t regions = v.size(0), channels = v.size(2), width = channels / heads;
   at::Tensor planes = v.transpose(1, 2);  // [R, heads * width, m]
   if (v.size(1) != map.size()) planes = at::upsample_linear1d(planes, {map.size()}, /*align_corners=*/false);
   planes = site.block.own_filters ? planes.reshape({regions, channels, map.height, map.width})
                                   : planes.reshape({regions * heads, width, map.height, map.width});
-  const at::Tensor out = model.convolution(planes, names + "dwc", 1, site.spec.filter_size / 2, planes.size(1));
+  const at::Tensor out =
+      model.convolution(planes, names + "dwc", 1, site.spec.filter_size / 2, planes.size(1));
   return out.reshape({regions, channels, map.size()}).transpose(1, 2);
 }
 
 }  // namespace
 
-Focused focus(const Model& model, const AttentionSite& site, const std::string& names, const at::Tensor& q, const at::Tensor& k, int64_t heads,
-              const at::Tensor& gate) {
+Focused focus(const Model& model, const AttentionSite& site, const std::string& names, const at::Tensor& q,
+              const at::Tensor& k, int64_t heads, const at::Tensor& gate) {
   // Norms and powers in float32: third powers leave bfloat16's precision behind.
   const at::Tensor scale = at::softplus(model.parameter(names + "scale"));
   auto phi = [&](const at::Tensor& t) {
     at::Tensor f = (at::relu(t.to(at::kFloat)) + 1e-6) / scale;
-    if (gate.defined()) f = f * gate.flatten();  // before the norms, which run over all heads: so the cut model's norms are the same
+    if (gate.defined())
+      f = f * gate.flatten();  // before the norms, which run over all heads: so the cut model's norms are the
+                               // same
     const at::Tensor power = f.pow(static_cast<double>(site.spec.focusing_factor));
     return split_heads(power / power.norm(2, {-1}, true) * f.norm(2, {-1}, true), heads);
   };
   return {phi(q), phi(k + model.compute_weight(names + "positional_encoding"))};
 }
 
-at::Tensor focused_mix(const Model& model, const AttentionSite& site, const std::string& names, const at::Tensor& q, const at::Tensor& k,
-                       const at::Tensor& v, int64_t heads, Grid map, const at::Tensor& gate) {
+at::Tensor focused_mix(const Model& model, const AttentionSite& site, const std::string& names,
+                       const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t heads, Grid map,
+                       const at::Tensor& gate) {
   const Focused focused = focus(model, site, names, q, k, heads, gate);
-  const at::Tensor query = focused.q.to(v.scalar_type()), key = focused.k.to(v.scalar_type()), value = split_heads(v, heads);
+  const at::Tensor query = focused.q.to(v.scalar_type()), key = focused.k.to(v.scalar_type()),
+                   value = split_heads(v, heads);
   const double root = 1 / std::sqrt(static_cast<double>(k.size(1)));
   const at::Tensor total = at::matmul(query, key.mean(-2, true).transpose(-2, -1)) + 1e-6;
   const at::Tensor summary = at::matmul(key.transpose(-2, -1) * root, value * root);
@@ -63,7 +71,8 @@ at::Tensor focused_mix(const Model& model, const AttentionSite& site, const std:
 }
 
 int64_t focused_macs(const AttentionSite& site, int64_t queries, int64_t keys, int64_t heads) {
-  const int64_t qk = site.block.qk_dim, v = site.block.v_dim, filter = site.spec.filter_size * site.spec.filter_size;
+  const int64_t qk = site.block.qk_dim, v = site.block.v_dim,
+                filter = site.spec.filter_size * site.spec.filter_size;
   return heads * (queries * qk + keys * qk * v + queries * qk * v + queries * v * filter);
 }
 

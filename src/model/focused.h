@@ -1,23 +1,28 @@
 #pragma once
-// Focused linear attention (Han et al. 2023, FLatten): phi(q) (phi(k)^T v), phi sharpening directions without changing lengths.
+// Focused linear attention (Han et al. 2023, FLatten): phi(q) (phi(k)^T v), phi sharpening directions without
+// changing lengths.
 
 #include "model/attention.h"
 
 namespace vitrim::model {
 
 /// The parameters of one focused attention beside its projections: `names` + scale, positional_encoding, dwc.
-void add_focused_parameters(const AttentionSite& site, const std::string& names, int64_t keys, int64_t heads, std::vector<ParameterInfo>& out);
-void add_focused_channels(const AttentionSite& site, const std::string& names, int64_t head_begin, int64_t heads, std::vector<ChannelSlice>& out);
-/// q [R, n, heads * qk], k [R, m, heads * qk], v [R, m, heads * v] -> [R, n, heads * v], the depthwise filter of v included, which sees v as a map of
-/// `map`'s size (n tokens; interpolated over the flattened tokens where m < n). `gate` [heads, qk] or undefined.
-at::Tensor focused_mix(const Model& model, const AttentionSite& site, const std::string& names, const at::Tensor& q, const at::Tensor& k,
-                       const at::Tensor& v, int64_t heads, Grid map, const at::Tensor& gate);
+void add_focused_parameters(const AttentionSite& site, const std::string& names, int64_t keys, int64_t heads,
+                            std::vector<ParameterInfo>& out);
+void add_focused_channels(const AttentionSite& site, const std::string& names, int64_t head_begin,
+                          int64_t heads, std::vector<ChannelSlice>& out);
+/// q [R, n, heads * qk], k [R, m, heads * qk], v [R, m, heads * v] -> [R, n, heads * v], the depthwise filter
+/// of v included, which sees v as a map of `map`'s size (n tokens; interpolated over the flattened tokens
+/// where m < n). `gate` [heads, qk] or undefined.
+at::Tensor focused_mix(const Model& model, const AttentionSite& site, const std::string& names,
+                       const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t heads, Grid map,
+                       const at::Tensor& gate);
 /// phi(q) and phi(k), split into heads: [R, heads, n, qk], [R, heads, m, qk].
 struct Focused {
   at::Tensor q, k;
 };
-Focused focus(const Model& model, const AttentionSite& site, const std::string& names, const at::Tensor& q, const at::Tensor& k, int64_t heads,
-              const at::Tensor& gate);
+Focused focus(const Model& model, const AttentionSite& site, const std::string& names, const at::Tensor& q,
+              const at::Tensor& k, int64_t heads, const at::Tensor& gate);
 /// Multiply-adds for n queries, m keys in all regions together.
 int64_t focused_macs(const AttentionSite& site, int64_t queries, int64_t keys, int64_t heads);
 

@@ -52,7 +52,8 @@ std::optional<std::array<double, 3>> as_triple(std::string text) {
 
 }  // namespace
 
-// mean and std from metadata; the rest as timm's ViTs have it: crop the whole input out of 10/9 of it, bicubic.
+// mean and std from metadata; the rest as timm's ViTs have it: crop the whole input out of 10/9 of it,
+// bicubic.
 std::optional<PreprocessSpec> infer_preprocess(const checkpoint::StateDict& state, int64_t image_size) {
   const auto mean = as_triple(metadata_value(state, {"mean"}));
   const auto std = as_triple(metadata_value(state, {"std"}));
@@ -68,16 +69,21 @@ std::optional<PreprocessSpec> infer_preprocess(const checkpoint::StateDict& stat
   return p;
 }
 
-[[noreturn]] void refuse(const checkpoint::StateDict& state, const std::string& where, const std::string& what) {
+[[noreturn]] void refuse(const checkpoint::StateDict& state, const std::string& where,
+                         const std::string& what) {
   throw FormatError(state.path.empty() ? "the weights" : state.path, where, what);
 }
 
 const at::Tensor& need(const checkpoint::StateDict& state, const std::string& name, int64_t dims) {
   if (!state.contains(name)) {
-    refuse(state, name, "this tensor is missing: the file is incomplete, or of another architecture than its other tensors say");
+    refuse(state, name,
+           "this tensor is missing: the file is incomplete, or of another architecture than its other "
+           "tensors say");
   }
   const at::Tensor& tensor = state.at(name);
-  if (tensor.dim() != dims) refuse(state, name, "expected " + std::to_string(dims) + " dimensions, found " + std::to_string(tensor.dim()));
+  if (tensor.dim() != dims)
+    refuse(state, name,
+           "expected " + std::to_string(dims) + " dimensions, found " + std::to_string(tensor.dim()));
   for (int64_t size : tensor.sizes()) {
     if (size <= 0) refuse(state, name, "a dimension is empty");
   }
@@ -90,7 +96,8 @@ int64_t side_of(int64_t tokens) {
   return side * side == tokens ? side : 0;
 }
 
-int64_t count_numbered(const checkpoint::StateDict& state, const std::string& prefix, const std::string& suffix, int64_t first) {
+int64_t count_numbered(const checkpoint::StateDict& state, const std::string& prefix,
+                       const std::string& suffix, int64_t first) {
   int64_t count = 0;
   for (bool found = true; found && count < 1000; count += found) {
     const std::string begin = prefix + std::to_string(first + count) + suffix;
@@ -101,19 +108,25 @@ int64_t count_numbered(const checkpoint::StateDict& state, const std::string& pr
 }
 
 void resize(ModelSpec& spec, int64_t image_size) {
-  if (image_size < 1 || image_size > (int64_t{1} << 20)) throw std::invalid_argument("[model::resize] image size " + std::to_string(image_size) + " is out of range");
+  if (image_size < 1 || image_size > (int64_t{1} << 20))
+    throw std::invalid_argument("[model::resize] image size " + std::to_string(image_size) +
+                                " is out of range");
   const std::array<int64_t, 2> before = spec.image_size;
-  if (before[0] == image_size && before[1] == image_size && (!spec.preprocess || spec.preprocess->crop == image_size)) return;
+  if (before[0] == image_size && before[1] == image_size &&
+      (!spec.preprocess || spec.preprocess->crop == image_size))
+    return;
   spec.image_size = {image_size, image_size};
   if (spec.preprocess) {
-    if (spec.preprocess->resize) *spec.preprocess->resize = *spec.preprocess->resize * image_size / spec.preprocess->crop;
+    if (spec.preprocess->resize)
+      *spec.preprocess->resize = *spec.preprocess->resize * image_size / spec.preprocess->crop;
     spec.preprocess->crop = image_size;
   }
   follow_image_size(spec, before[0]);
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     int64_t& merge = spec.blocks[static_cast<size_t>(i)].merge;
     if (merge == 0 || merge <= spec.most_merged(i)) continue;
-    log_warning("block " + std::to_string(i) + " merges " + std::to_string(spec.most_merged(i)) + " pairs of tokens instead of " + std::to_string(merge) +
+    log_warning("block " + std::to_string(i) + " merges " + std::to_string(spec.most_merged(i)) +
+                " pairs of tokens instead of " + std::to_string(merge) +
                 ": at this image size there are no more");
     merge = spec.most_merged(i);
   }
@@ -125,7 +138,10 @@ ModelSpec infer_spec(const checkpoint::StateDict& state, const LoadHints& hints)
   if (own != state.metadata.end()) {
     spec = model_spec_from_json(own->second, state.path + ": metadata " + kSpecMetadataKey);
     if (hints.image_size) resize(spec, *hints.image_size);
-    if (!hints.num_heads.empty()) log_warning(state.path + ": its own metadata says how many heads every block has; --num-heads is not needed and not used");
+    if (!hints.num_heads.empty())
+      log_warning(
+          state.path +
+          ": its own metadata says how many heads every block has; --num-heads is not needed and not used");
   } else {
     std::optional<ModelSpec> inferred;
     for (const Family* family : all_families()) {
@@ -133,23 +149,27 @@ ModelSpec infer_spec(const checkpoint::StateDict& state, const LoadHints& hints)
     }
     if (!inferred) {
       std::string first;
-      for (size_t i = 0; i < std::min<size_t>(state.size(), 4); ++i) first += (i ? ", " : "") + state.entries()[i].first;
+      for (size_t i = 0; i < std::min<size_t>(state.size(), 4); ++i)
+        first += (i ? ", " : "") + state.entries()[i].first;
       refuse(state, "",
              "its tensors (" + (state.size() == 0 ? "none" : first + (state.size() > 4 ? ", ..." : "")) +
-                 ") are those of no known architecture; tried were " + families_tried() + "; docs/checkpoints.md says more");
+                 ") are those of no known architecture; tried were " + families_tried() +
+                 "; docs/checkpoints.md says more");
     }
     spec = std::move(*inferred);
   }
   if (hints.num_classes && *hints.num_classes != spec.num_classes) {
     refuse(state, "head",
-           "the classifier has " + std::to_string(spec.num_classes) + " classes, not " + std::to_string(*hints.num_classes) +
-               "; pass --num-classes " + std::to_string(spec.num_classes) + " or a checkpoint trained on these classes");
+           "the classifier has " + std::to_string(spec.num_classes) + " classes, not " +
+               std::to_string(*hints.num_classes) + "; pass --num-classes " +
+               std::to_string(spec.num_classes) + " or a checkpoint trained on these classes");
   }
   try {
     validate(spec);
   } catch (const std::invalid_argument& error) {
     if (hints.image_size) throw;  // the size asked for may be at fault
-    refuse(state, "", std::string(error.what()) + "; pass --image-size if the model was trained at another size");
+    refuse(state, "",
+           std::string(error.what()) + "; pass --image-size if the model was trained at another size");
   }
   return spec;
 }

@@ -103,8 +103,10 @@ void follow_image_size(ModelSpec& spec, int64_t before) {
       const bool shifts = block.attention != AttentionKind::kNone && at.index % 2 == 1 &&
                           std::min(grid.height, grid.width) > block.window;
       block.shift = shifts ? block.window / 2 : 0;
-    } else if (block.attention == AttentionKind::kCrossWindow && at.stage >= 2 && block.window > 0 && block.window == before / 32) {
-      block.window = spec.image_size[0] / 32;  // as the published models have it at 224 and 384; other stripes stay
+    } else if (block.attention == AttentionKind::kCrossWindow && at.stage >= 2 && block.window > 0 &&
+               block.window == before / 32) {
+      block.window =
+          spec.image_size[0] / 32;  // as the published models have it at 224 and 384; other stripes stay
     }
   }
 }

@@ -25,15 +25,18 @@ int64_t count_blocks(const checkpoint::StateDict& state) {
 
 int64_t infer_heads(const checkpoint::StateDict& state, const LoadHints& hints, int64_t embed_dim) {
   if (!hints.num_heads.empty()) return hints.num_heads.front();
-  if (const auto stated = as_number(metadata_value(state, {"num_heads", "heads"}))) return static_cast<int64_t>(*stated);
-  if (state.contains("blocks.0.attn.q_norm.weight")) return embed_dim / std::max<int64_t>(1, state.at("blocks.0.attn.q_norm.weight").numel());
+  if (const auto stated = as_number(metadata_value(state, {"num_heads", "heads"})))
+    return static_cast<int64_t>(*stated);
+  if (state.contains("blocks.0.attn.q_norm.weight"))
+    return embed_dim / std::max<int64_t>(1, state.at("blocks.0.attn.q_norm.weight").numel());
   // Every published ViT and DeiT has heads of 64 channels.
   if (embed_dim % 64 == 0) return embed_dim / 64;
   refuse(state, "blocks.0.attn.qkv.weight",
          "the number of heads can't be told from width " + std::to_string(embed_dim) + "; pass --num-heads");
 }
 
-BlockSpec infer_block(const checkpoint::StateDict& state, const std::string& prefix, int64_t embed_dim, int64_t heads) {
+BlockSpec infer_block(const checkpoint::StateDict& state, const std::string& prefix, int64_t embed_dim,
+                      int64_t heads) {
   BlockSpec block;
   block.embed_dim = embed_dim;
   block.mlp_dim = need(state, prefix + ".mlp.fc2.weight", 2).size(1);
@@ -45,7 +48,8 @@ BlockSpec infer_block(const checkpoint::StateDict& state, const std::string& pre
   const int64_t values = need(state, prefix + ".attn.proj.weight", 2).size(1);
   if (heads <= 0 || values % heads != 0 || (rows - values) % (2 * heads) != 0 || rows <= values) {
     refuse(state, prefix + ".attn.qkv.weight",
-           "num_heads " + std::to_string(heads) + " does not divide the attention's channels; pass another --num-heads");
+           "num_heads " + std::to_string(heads) +
+               " does not divide the attention's channels; pass another --num-heads");
   }
   block.num_heads = heads;
   block.v_dim = values / heads;
@@ -61,7 +65,9 @@ bool infer_gates(const checkpoint::StateDict& state, const ModelSpec& spec) {
     const int64_t rows = need(state, name, 2).size(0), read = spec.blocks[i].mlp_dim;
     const bool twice = rows == 2 * read;
     if ((rows != read && !twice) || (i > 0 && twice != gated)) {
-      refuse(state, name, "makes " + std::to_string(rows) + " hidden units and fc2 reads " + std::to_string(read) + ", which fits neither a plain MLP nor a gated one");
+      refuse(state, name,
+             "makes " + std::to_string(rows) + " hidden units and fc2 reads " + std::to_string(read) +
+                 ", which fits neither a plain MLP nor a gated one");
     }
     gated = twice;
   }
@@ -74,15 +80,17 @@ void infer_tokens(const checkpoint::StateDict& state, const LoadHints& hints, Mo
   int64_t side = side_of(length - spec.prefix_tokens());
   spec.embed_prefix_tokens = true;
   if (side == 0 || (spec.register_tokens > 0 && side_of(length) > 0)) {
-    if (side_of(length) == 0) refuse(state, "pos_embed", "its " + std::to_string(length) + " positions are no square grid of patches");
+    if (side_of(length) == 0)
+      refuse(state, "pos_embed",
+             "its " + std::to_string(length) + " positions are no square grid of patches");
     side = side_of(length);
     spec.embed_prefix_tokens = false;
   }
   if (spec.prefix_tokens() == 0) spec.embed_prefix_tokens = false;
   const int64_t size = hints.image_size.value_or(side * spec.patch_size);
   if (size <= 0 || size % spec.patch_size != 0) {
-    throw std::invalid_argument("[model::infer_spec] image size " + std::to_string(size) + " is no multiple of the patch size " +
-                                std::to_string(spec.patch_size));
+    throw std::invalid_argument("[model::infer_spec] image size " + std::to_string(size) +
+                                " is no multiple of the patch size " + std::to_string(spec.patch_size));
   }
   spec.image_size = {size, size};
 }
@@ -109,7 +117,8 @@ std::optional<ModelSpec> infer_vit(const checkpoint::StateDict& state, const Loa
   if (spec.fc_norm && !spec.final_norm) spec.pooling = Pooling::kAverage;
   spec.layer_scale = state.contains("blocks.0.ls2.gamma");
   spec.num_classes = state.contains("head.weight") ? need(state, "head.weight", 2).size(0) : 0;
-  if (spec.num_classes > 0 && spec.class_token && state.at("head.weight").size(1) == 2 * spec.embed_dim) spec.pooling = Pooling::kTokenAndAverage;
+  if (spec.num_classes > 0 && spec.class_token && state.at("head.weight").size(1) == 2 * spec.embed_dim)
+    spec.pooling = Pooling::kTokenAndAverage;
   const int64_t depth = count_blocks(state);
   if (depth == 0 || depth > 1000) refuse(state, "blocks", "found " + std::to_string(depth) + " blocks");
   spec.qkv_bias = spec.qk_norm = false;

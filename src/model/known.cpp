@@ -27,8 +27,8 @@ const std::map<std::string, ModelSpec>& known() {
 ModelSpec known_spec(const std::string& name) {
   const auto found = known().find(name);
   if (found != known().end()) return found->second;
-  throw std::invalid_argument("[model::known_spec] no architecture is called '" + name + "'; the nearest name is '" +
-                              nearest(name, known_names()) + "'");
+  throw std::invalid_argument("[model::known_spec] no architecture is called '" + name +
+                              "'; the nearest name is '" + nearest(name, known_names()) + "'");
 }
 
 std::vector<std::string> known_names() {

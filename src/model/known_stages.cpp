@@ -1,4 +1,5 @@
-// Published sizes of models with stages: Swin by timm's names; PVT, PVTv2 and FLatten's models as FLatten-Transformer builds them.
+// Published sizes of models with stages: Swin by timm's names; PVT, PVTv2 and FLatten's models as
+// FLatten-Transformer builds them.
 
 #include <stdexcept>
 
@@ -26,20 +27,23 @@ ModelSpec begin(const std::string& family, const StagesOptions& options, double 
 void check(const StagesOptions& o) {
   const size_t n = o.depths.size();
   const auto fits = [&](const std::vector<int64_t>& list) { return list.size() == n; };
-  if (n == 0 || !fits(o.embed_dims) || !fits(o.num_heads) || !fits(o.mlp_ratios) || o.attention.size() < n || (!o.regions.empty() && !fits(o.regions)) ||
-      (!o.linear_regions.empty() && !fits(o.linear_regions))) {
+  if (n == 0 || !fits(o.embed_dims) || !fits(o.num_heads) || !fits(o.mlp_ratios) || o.attention.size() < n ||
+      (!o.regions.empty() && !fits(o.regions)) || (!o.linear_regions.empty() && !fits(o.linear_regions))) {
     throw std::invalid_argument("[model::stages_spec] every list needs one entry a stage");
   }
   for (size_t s = 0; s < n; ++s) {
-    if (o.attention[s] != 'L' && o.attention[s] != 'S') throw std::invalid_argument("[model::stages_spec] attention is a word of L and S");
+    if (o.attention[s] != 'L' && o.attention[s] != 'S')
+      throw std::invalid_argument("[model::stages_spec] attention is a word of L and S");
     if (o.num_heads[s] <= 0 || o.embed_dims[s] % o.num_heads[s] != 0) {
-      throw std::invalid_argument("[model::stages_spec] stage " + std::to_string(s) + ": num_heads does not divide embed_dim");
+      throw std::invalid_argument("[model::stages_spec] stage " + std::to_string(s) +
+                                  ": num_heads does not divide embed_dim");
     }
   }
 }
 
 // A window, stripe or reduction of a family's block on a map.
-void set_region(BlockSpec& block, const std::string& family, bool linear, int64_t region, int64_t index, int64_t map, bool last) {
+void set_region(BlockSpec& block, const std::string& family, bool linear, int64_t region, int64_t index,
+                int64_t map, bool last) {
   if (family == "pvt" || family == "pvt_v2") {
     block.attention = linear ? AttentionKind::kFocusedLinear : AttentionKind::kSoftmax;
     block.sr_ratio = region;
@@ -104,9 +108,12 @@ void add_swins(std::map<std::string, ModelSpec>& out) {
       o.linear_regions = List(4, image / 4);
       const std::string name = size.name;
       const bool big = name == "base" || name == "large";
-      if (image == 224 || big) out["swin_" + name + "_patch4_window" + std::to_string(window) + "_" + std::to_string(image)] = stages_spec("swin", o);
+      if (image == 224 || big)
+        out["swin_" + name + "_patch4_window" + std::to_string(window) + "_" + std::to_string(image)] =
+            stages_spec("swin", o);
       o.attention = "LLSS";
-      if (name != "large" && (image == 224 || big)) out["flatten_swin_" + name + "_patch4_" + std::to_string(image)] = stages_spec("flatten_swin", o);
+      if (name != "large" && (image == 224 || big))
+        out["flatten_swin_" + name + "_patch4_" + std::to_string(image)] = stages_spec("flatten_swin", o);
     }
   }
 }
@@ -121,7 +128,8 @@ void add_pvts(std::map<std::string, ModelSpec>& out) {
     o.mlp_ratios = std::move(ratios);
     o.attention = "SSSS";
     out[name] = stages_spec(family, o);
-    // FLatten-Transformer's constructors reduce keys and values as PVT does; its published configurations (PVT_LA_SR_RATIOS 1111) do not reduce them at all.
+    // FLatten-Transformer's constructors reduce keys and values as PVT does; its published configurations
+    // (PVT_LA_SR_RATIOS 1111) do not reduce them at all.
     o.attention = "LLLL";
     o.linear_regions = o.regions;
     out["flatten_" + std::string(name)] = stages_spec(family, o);

@@ -22,7 +22,8 @@ PreprocessSpec vit_preprocess(int64_t image_size) {
 }
 
 ModelSpec make(Size size, int64_t image_size, int64_t patch, bool deit, bool distilled) {
-  ModelSpec spec = vit_spec(image_size, patch, size.embed_dim, size.depth, size.num_heads, 4 * size.embed_dim, 1000);
+  ModelSpec spec =
+      vit_spec(image_size, patch, size.embed_dim, size.depth, size.num_heads, 4 * size.embed_dim, 1000);
   spec.distillation_token = distilled;
   spec.preprocess = deit ? imagenet_preprocess(image_size) : vit_preprocess(image_size);
   return spec;
@@ -40,9 +41,8 @@ PreprocessSpec imagenet_preprocess(int64_t image_size) {
 void add_known_vits(std::map<std::string, ModelSpec>& out) {
   const std::map<std::string, Size> sizes = {
       {"tiny", {192, 12, 3}}, {"small", {384, 12, 6}}, {"base", {768, 12, 12}}, {"large", {1024, 24, 16}}};
-  auto add = [&](const std::string& name, const std::string& size, int64_t image, int64_t patch, bool deit, bool distilled) {
-    out[name] = make(sizes.at(size), image, patch, deit, distilled);
-  };
+  auto add = [&](const std::string& name, const std::string& size, int64_t image, int64_t patch, bool deit,
+                 bool distilled) { out[name] = make(sizes.at(size), image, patch, deit, distilled); };
   for (const char* size : {"tiny", "small", "base", "large"}) {
     for (int64_t image : {224, 384}) {
       const std::string suffix = "_patch16_" + std::to_string(image);
@@ -57,11 +57,11 @@ void add_known_vits(std::map<std::string, ModelSpec>& out) {
   add("vit_base_patch8_224", "base", 224, 8, false, false);
 }
 
-ModelSpec vit_spec(int64_t image_size, int64_t patch_size, int64_t embed_dim, int64_t depth, int64_t num_heads, int64_t mlp_dim,
-                   int64_t num_classes) {
+ModelSpec vit_spec(int64_t image_size, int64_t patch_size, int64_t embed_dim, int64_t depth,
+                   int64_t num_heads, int64_t mlp_dim, int64_t num_classes) {
   if (num_heads <= 0 || embed_dim % num_heads != 0) {
-    throw std::invalid_argument("[model::vit_spec] num_heads " + std::to_string(num_heads) + " does not divide embed_dim " +
-                                std::to_string(embed_dim));
+    throw std::invalid_argument("[model::vit_spec] num_heads " + std::to_string(num_heads) +
+                                " does not divide embed_dim " + std::to_string(embed_dim));
   }
   ModelSpec spec;
   spec.image_size = {image_size, image_size};

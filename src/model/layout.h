@@ -8,12 +8,14 @@
 
 namespace vitrim::model {
 
-inline void add_linear(std::vector<ParameterInfo>& out, const std::string& name, int64_t rows, int64_t columns, bool bias = true) {
+inline void add_linear(std::vector<ParameterInfo>& out, const std::string& name, int64_t rows,
+                       int64_t columns, bool bias = true) {
   out.push_back({name + ".weight", {rows, columns}});
   if (bias) out.push_back({name + ".bias", {rows}});
 }
 
-inline void add_convolution(std::vector<ParameterInfo>& out, const std::string& name, int64_t to, int64_t from, int64_t side) {
+inline void add_convolution(std::vector<ParameterInfo>& out, const std::string& name, int64_t to,
+                            int64_t from, int64_t side) {
   out.push_back({name + ".weight", {to, from, side, side}});
   out.push_back({name + ".bias", {to}});
 }

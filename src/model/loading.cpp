@@ -20,12 +20,14 @@ namespace {
 
 // A name without a folder or ending that is no file was meant as an architecture.
 bool means_architecture(const std::string& source) {
-  return !std::filesystem::exists(source) && source.find('/') == std::string::npos && source.find('.') == std::string::npos;
+  return !std::filesystem::exists(source) && source.find('/') == std::string::npos &&
+         source.find('.') == std::string::npos;
 }
 
 ModelSpec named_spec(const std::string& source, const LoadHints& hints) {
   if (!is_known_name(source)) {
-    throw Error("there is no file '" + source + "' and no architecture of that name; the nearest architecture is '" +
+    throw Error("there is no file '" + source +
+                "' and no architecture of that name; the nearest architecture is '" +
                 nearest(source, known_names()) + "'");
   }
   ModelSpec spec = known_spec(source);
@@ -40,11 +42,14 @@ std::unique_ptr<Model> make_model(const OpenedCheckpoint& opened) {
   try {
     return model::make_model(opened.spec, opened.weights);
   } catch (const FormatError& error) {
-    throw Error(std::string(error.what()) + " (under vitrim's names; the file's are those of " + opened.names + ")");
+    throw Error(std::string(error.what()) + " (under vitrim's names; the file's are those of " +
+                opened.names + ")");
   }
 }
 
-void warn_of_random_weights(const std::string& source) { log_warning("'" + source + "' names an architecture, no file: its weights are random"); }
+void warn_of_random_weights(const std::string& source) {
+  log_warning("'" + source + "' names an architecture, no file: its weights are random");
+}
 
 }  // namespace
 
@@ -59,8 +64,10 @@ std::unique_ptr<Model> load_model(const std::string& source, const LoadHints& hi
 
 namespace {
 
-// A checkpoint's backbone in a model with another head: its weights are random, and those of norms that the backbone lacks.
-std::unique_ptr<Model> load_under_head(const std::string& source, uint64_t seed, const LoadHints& hints, const std::function<ModelSpec(const ModelSpec&)>& change) {
+// A checkpoint's backbone in a model with another head: its weights are random, and those of norms that the
+// backbone lacks.
+std::unique_ptr<Model> load_under_head(const std::string& source, uint64_t seed, const LoadHints& hints,
+                                       const std::function<ModelSpec(const ModelSpec&)>& change) {
   OpenedCheckpoint opened;
   if (means_architecture(source)) {
     opened.spec = named_spec(source, hints);
@@ -73,7 +80,9 @@ std::unique_ptr<Model> load_under_head(const std::string& source, uint64_t seed,
   opened.spec.class_names.clear();
   auto random = make_random_model(opened.spec, seed);
   if (opened.weights.size() == 0) return random;
-  const auto is_head = [](const ParameterInfo& info) { return info.part == Part::kClassifier || info.part == Part::kNorm; };
+  const auto is_head = [](const ParameterInfo& info) {
+    return info.part == Part::kClassifier || info.part == Part::kNorm;
+  };
   std::set<std::string> gone;  // the old head's, where the new one has no such parameter
   for (const ParameterInfo& info : parameter_layout(before)) {
     if (is_head(info)) gone.insert(info.name);
@@ -81,7 +90,8 @@ std::unique_ptr<Model> load_under_head(const std::string& source, uint64_t seed,
   checkpoint::StateDict weights;
   for (const ParameterInfo& info : parameter_layout(opened.spec)) {
     gone.erase(info.name);
-    if (info.part == Part::kClassifier || (info.part == Part::kNorm && !opened.weights.contains(info.name))) weights.set(info.name, random->parameter(info.name));
+    if (info.part == Part::kClassifier || (info.part == Part::kNorm && !opened.weights.contains(info.name)))
+      weights.set(info.name, random->parameter(info.name));
   }
   for (const auto& [name, tensor] : opened.weights.entries()) {
     if (!gone.contains(name) && !weights.contains(name)) weights.add(name, tensor);
@@ -93,16 +103,20 @@ std::unique_ptr<Model> load_under_head(const std::string& source, uint64_t seed,
 
 }  // namespace
 
-std::unique_ptr<Model> load_model_with_new_head(const std::string& source, int64_t classes, uint64_t seed, const LoadHints& hints) {
+std::unique_ptr<Model> load_model_with_new_head(const std::string& source, int64_t classes, uint64_t seed,
+                                                const LoadHints& hints) {
   return load_under_head(source, seed, hints, [&](ModelSpec spec) {
     spec.num_classes = classes;
     return spec;
   });
 }
 
-std::unique_ptr<Model> load_model_for_segmentation(const std::string& source, SegmentationHeadKind kind, int64_t channels, int64_t classes, uint64_t seed,
-                                                    const LoadHints& hints) {
-  return load_under_head(source, seed, hints, [&](const ModelSpec& spec) { return with_segmentation_head(spec, kind, channels, classes); });
+std::unique_ptr<Model> load_model_for_segmentation(const std::string& source, SegmentationHeadKind kind,
+                                                   int64_t channels, int64_t classes, uint64_t seed,
+                                                   const LoadHints& hints) {
+  return load_under_head(source, seed, hints, [&](const ModelSpec& spec) {
+    return with_segmentation_head(spec, kind, channels, classes);
+  });
 }
 
 ModelSpec load_spec(const std::string& source, const LoadHints& hints, std::vector<std::string>* said) {
@@ -128,7 +142,8 @@ void save_model(const Model& model, const std::string& path, at::ScalarType dtyp
   for (int i = 0; i < model.num_blocks(); ++i) {
     const ChannelGates& gates = model.gates(i);
     if (gates.qk.defined() || gates.v.defined() || gates.mlp.defined()) {
-      throw std::invalid_argument("[model::save_model] block " + std::to_string(i) + " is gated: gates are not saved; cut the channels first");
+      throw std::invalid_argument("[model::save_model] block " + std::to_string(i) +
+                                  " is gated: gates are not saved; cut the channels first");
     }
   }
   checkpoint::StateDict state;

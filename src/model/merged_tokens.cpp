@@ -10,7 +10,9 @@ namespace vitrim::model {
 namespace {
 
 // rows [B, k] of t [B, N, C]
-at::Tensor rows_of(const at::Tensor& t, const at::Tensor& rows) { return t.gather(1, rows.unsqueeze(-1).expand({-1, -1, t.size(2)})); }
+at::Tensor rows_of(const at::Tensor& t, const at::Tensor& rows) {
+  return t.gather(1, rows.unsqueeze(-1).expand({-1, -1, t.size(2)}));
+}
 
 struct Matching {
   at::Tensor kept;    // [B, first half - count]: tokens of the first half that stay, ascending
@@ -21,7 +23,8 @@ struct Matching {
 Matching match(const at::Tensor& metric, int64_t prefix, int64_t count) {
   const at::Tensor unit = metric.detach().to(at::kFloat);
   const at::Tensor direction = unit / unit.norm(2, -1, /*keepdim=*/true).clamp_min(1e-12);
-  const at::Tensor scores = at::matmul(direction.slice(1, 0, std::nullopt, 2), direction.slice(1, 1, std::nullopt, 2).transpose(1, 2));
+  const at::Tensor scores = at::matmul(direction.slice(1, 0, std::nullopt, 2),
+                                       direction.slice(1, 1, std::nullopt, 2).transpose(1, 2));
   constexpr double kNever = -std::numeric_limits<double>::infinity();
   scores.slice(1, 0, (prefix + 1) / 2).fill_(kNever);
   scores.slice(2, 0, prefix / 2).fill_(kNever);
@@ -34,7 +37,8 @@ Matching match(const at::Tensor& metric, int64_t prefix, int64_t count) {
 // Prefix tokens first and in their order, then the rest of either half. kept [B, a, ...], second [B, b, ...].
 at::Tensor arrange(const at::Tensor& kept, const at::Tensor& second, int64_t prefix) {
   std::vector<at::Tensor> parts;
-  for (int64_t i = 0; i < prefix; ++i) parts.push_back((i % 2 == 0 ? kept : second).slice(1, i / 2, i / 2 + 1));
+  for (int64_t i = 0; i < prefix; ++i)
+    parts.push_back((i % 2 == 0 ? kept : second).slice(1, i / 2, i / 2 + 1));
   parts.push_back(kept.slice(1, (prefix + 1) / 2));
   parts.push_back(second.slice(1, prefix / 2));
   return at::cat(parts, 1);
@@ -52,18 +56,23 @@ at::Tensor new_places(const Matching& m, int64_t n, int64_t prefix) {
 
 }  // namespace
 
-at::Tensor merge_tokens(const at::Tensor& y, const at::Tensor& metric, int64_t prefix, int64_t count, MergedTokens& merged) {
+at::Tensor merge_tokens(const at::Tensor& y, const at::Tensor& metric, int64_t prefix, int64_t count,
+                        MergedTokens& merged) {
   const int64_t n = y.size(1);
   if (count < 0 || count > (n - prefix) / 2) {
-    throw std::invalid_argument("[model::merge_tokens] " + std::to_string(count) + " pairs of " + std::to_string(n) + " tokens, " + std::to_string(prefix) +
+    throw std::invalid_argument("[model::merge_tokens] " + std::to_string(count) + " pairs of " +
+                                std::to_string(n) + " tokens, " + std::to_string(prefix) +
                                 " of which stay: at most half of the others can go");
   }
   if (count == 0) return y;
   const Matching m = match(metric, prefix, count);
   const at::Tensor sizes = merged.any() ? merged.sizes : at::ones({y.size(0), n}, y.options());
-  const at::Tensor weighted = at::cat({y * sizes.unsqueeze(-1), sizes.unsqueeze(-1)}, 2);  // [B, N, C + 1]: sums, and what to divide them by
-  const at::Tensor first = weighted.slice(1, 0, std::nullopt, 2), second = weighted.slice(1, 1, std::nullopt, 2);
-  const at::Tensor sums = second.scatter_add(1, m.target.unsqueeze(-1).expand({-1, -1, weighted.size(2)}), rows_of(first, m.gone));
+  const at::Tensor weighted = at::cat({y * sizes.unsqueeze(-1), sizes.unsqueeze(-1)},
+                                      2);  // [B, N, C + 1]: sums, and what to divide them by
+  const at::Tensor first = weighted.slice(1, 0, std::nullopt, 2),
+                   second = weighted.slice(1, 1, std::nullopt, 2);
+  const at::Tensor sums = second.scatter_add(1, m.target.unsqueeze(-1).expand({-1, -1, weighted.size(2)}),
+                                             rows_of(first, m.gone));
   const at::Tensor all = arrange(rows_of(first, m.kept), sums, prefix);
   const at::Tensor place = new_places(m, n, prefix);
   merged.place = merged.place.defined() ? place.gather(1, merged.place) : place;
@@ -71,7 +80,9 @@ at::Tensor merge_tokens(const at::Tensor& y, const at::Tensor& metric, int64_t p
   return all.slice(2, 0, y.size(2)) / merged.sizes.unsqueeze(-1);
 }
 
-at::Tensor spread_tokens(const at::Tensor& x, const MergedTokens& merged) { return merged.any() ? rows_of(x, merged.place) : x; }
+at::Tensor spread_tokens(const at::Tensor& x, const MergedTokens& merged) {
+  return merged.any() ? rows_of(x, merged.place) : x;
+}
 
 at::Tensor mean_of_tokens(const at::Tensor& x, int64_t prefix, const MergedTokens& merged) {
   if (!merged.any()) return x.slice(1, prefix).mean(1);

@@ -23,7 +23,8 @@ struct Model::Cache {
   std::map<std::string, at::Tensor> tensors;
 };
 
-Model::Model(ModelSpec spec) : spec_(std::move(spec)), family_(family_of(spec_)), gates_(spec_.blocks.size()) {
+Model::Model(ModelSpec spec)
+    : spec_(std::move(spec)), family_(family_of(spec_)), gates_(spec_.blocks.size()) {
   for (int i = 0; i < num_blocks(); ++i) prefixes_.push_back(family_.block_prefix(spec_, i));
 }
 
@@ -51,12 +52,14 @@ at::Tensor Model::compute_weight(const std::string& name) const {
 }
 
 at::Tensor Model::linear(const at::Tensor& x, const std::string& prefix) const {
-  return at::linear(x.to(compute_dtype_), compute_weight(prefix + ".weight"), compute_weight(prefix + ".bias"));
+  return at::linear(x.to(compute_dtype_), compute_weight(prefix + ".weight"),
+                    compute_weight(prefix + ".bias"));
 }
 
-at::Tensor Model::convolution(const at::Tensor& maps, const std::string& prefix, int64_t stride, int64_t padding, int64_t groups) const {
-  return at::conv2d(maps.to(compute_dtype_), compute_weight(prefix + ".weight"), compute_weight(prefix + ".bias"), {stride, stride}, {padding, padding}, {1, 1},
-                    groups);
+at::Tensor Model::convolution(const at::Tensor& maps, const std::string& prefix, int64_t stride,
+                              int64_t padding, int64_t groups) const {
+  return at::conv2d(maps.to(compute_dtype_), compute_weight(prefix + ".weight"),
+                    compute_weight(prefix + ".bias"), {stride, stride}, {padding, padding}, {1, 1}, groups);
 }
 
 at::Tensor Model::layer_norm(const at::Tensor& x, const std::string& prefix) const {
@@ -84,8 +87,9 @@ Output Model::forward(const at::Tensor& images, const std::vector<BlockGain>& ga
 at::Tensor Model::embed(const at::Tensor& images) const {
   if (images.dim() != 4 || images.size(1) != spec_.in_channels || images.size(2) != spec_.image_size[0] ||
       images.size(3) != spec_.image_size[1]) {
-    throw std::invalid_argument("[model::embed] the model takes images of [B, " + std::to_string(spec_.in_channels) + ", " +
-                                std::to_string(spec_.image_size[0]) + ", " + std::to_string(spec_.image_size[1]) + "]");
+    throw std::invalid_argument(
+        "[model::embed] the model takes images of [B, " + std::to_string(spec_.in_channels) + ", " +
+        std::to_string(spec_.image_size[0]) + ", " + std::to_string(spec_.image_size[1]) + "]");
   }
   return family_.embed(*this, images);
 }
@@ -96,7 +100,8 @@ at::Tensor Model::enter(int index, const at::Tensor& x) const {
 }
 
 // The attention branch; keys and values come from all of x. The gate on q and k is set here.
-at::Tensor Model::attention(int index, const at::Tensor& x, const MixRequest& request, BlockTrace* trace) const {
+at::Tensor Model::attention(int index, const at::Tensor& x, const MixRequest& request,
+                            BlockTrace* trace) const {
   const BlockSpec& block = spec_.blocks[static_cast<size_t>(index)];
   const std::string& prefix = prefixes_[static_cast<size_t>(index)];
   const ChannelGates& gate = gates(index);
@@ -105,14 +110,18 @@ at::Tensor Model::attention(int index, const at::Tensor& x, const MixRequest& re
   MixRequest gated = request;
   gated.qk_gate = gate.qk;
   at::Tensor mixed = attention_of(block.attention).mix(*this, site, normed, gated);
-  if (gate.v.defined()) mixed = mixed * flat_gate(gate.v, mixed);  // v is mixed over tokens channel by channel, so the gate can wait until here
+  if (gate.v.defined())
+    mixed = mixed *
+            flat_gate(gate.v,
+                      mixed);  // v is mixed over tokens channel by channel, so the gate can wait until here
   if (trace) trace->mixed = mixed;
   at::Tensor out = linear(mixed, site.names + "proj");
   if (spec_.layer_scale) out = out * parameter(prefix + "ls1.gamma");
   return out;
 }
 
-at::Tensor Model::run_block(int index, const at::Tensor& input, BlockGain gain, BlockTrace* trace, const BlockContext& context) const {
+at::Tensor Model::run_block(int index, const at::Tensor& input, BlockGain gain, BlockTrace* trace,
+                            const BlockContext& context) const {
   const BlockSpec& block = spec_.blocks[static_cast<size_t>(index)];
   const at::Tensor x = enter(index, input);
   if (trace) trace->input = x;
@@ -133,11 +142,13 @@ at::Tensor Model::run_block(int index, const at::Tensor& input, BlockGain gain, 
   return run_mlp(index, y, trace, context.drop);
 }
 
-at::Tensor Model::run_block_at(int index, const at::Tensor& input, const at::Tensor& tokens, BlockTrace* trace) const {
+at::Tensor Model::run_block_at(int index, const at::Tensor& input, const at::Tensor& tokens,
+                               BlockTrace* trace) const {
   if (family_.mlp_convolution()) {  // the MLP needs all tokens too
     const at::Tensor z = run_block(index, input, kKeep, trace);
     if (trace) {
-      for (at::Tensor* t : {&trace->input, &trace->mixed, &trace->attention, &trace->after_attention, &trace->hidden, &trace->mlp}) {
+      for (at::Tensor* t : {&trace->input, &trace->mixed, &trace->attention, &trace->after_attention,
+                            &trace->hidden, &trace->mlp}) {
         if (t->defined()) *t = t->index_select(1, tokens);
       }
     }
@@ -163,11 +174,16 @@ namespace {
 
 at::Tensor activated(Activation kind, const at::Tensor& x) {
   switch (kind) {
-    case Activation::kGelu: return at::gelu(x);
-    case Activation::kGeluTanh: return at::gelu(x, "tanh");
-    case Activation::kQuickGelu: return x * at::sigmoid(x * 1.702);
-    case Activation::kRelu: return at::relu(x);
-    case Activation::kSilu: break;
+    case Activation::kGelu:
+      return at::gelu(x);
+    case Activation::kGeluTanh:
+      return at::gelu(x, "tanh");
+    case Activation::kQuickGelu:
+      return x * at::sigmoid(x * 1.702);
+    case Activation::kRelu:
+      return at::relu(x);
+    case Activation::kSilu:
+      break;
   }
   return at::silu(x);
 }
@@ -185,7 +201,10 @@ at::Tensor Model::run_mlp(int index, const at::Tensor& y, BlockTrace* trace, con
   const std::string& prefix = prefixes_[static_cast<size_t>(index)];
   at::Tensor hidden = linear(layer_norm(y, prefix + "norm2"), prefix + "mlp.fc1");
   if (family_.mlp_convolution()) {
-    hidden = convolution(to_planes(hidden, spec_.block_grid(index)), prefix + "mlp.dwconv.dwconv", 1, 1, hidden.size(2)).flatten(2).transpose(1, 2);
+    hidden = convolution(to_planes(hidden, spec_.block_grid(index)), prefix + "mlp.dwconv.dwconv", 1, 1,
+                         hidden.size(2))
+                 .flatten(2)
+                 .transpose(1, 2);
   }
   hidden = activate(spec_, hidden);
   if (gates(index).mlp.defined()) hidden = hidden * flat_gate(gates(index).mlp, hidden);
@@ -209,8 +228,10 @@ void Model::tap(int index, const at::Tensor& x, Taps& taps) const {
 Output Model::finish(const at::Tensor& x, const MergedTokens& merged, const Taps& taps) const {
   if (spec_.segmentation) return segment(*this, x, taps);
   Output out = family_.finish(*this, x, merged);
-  // Without any norm the features' scale would be the stream's, which masking changes: an affine-free LayerNorm takes it out.
-  if (!spec_.final_norm && !spec_.fc_norm) out.features = at::layer_norm(out.features, {spec_.feature_dim()}, {}, {}, spec_.norm_eps);
+  // Without any norm the features' scale would be the stream's, which masking changes: an affine-free
+  // LayerNorm takes it out.
+  if (!spec_.final_norm && !spec_.fc_norm)
+    out.features = at::layer_norm(out.features, {spec_.feature_dim()}, {}, {}, spec_.norm_eps);
   return out;
 }
 
@@ -218,13 +239,15 @@ void Model::set_gates(int index, const ChannelGates& gates) {
   const BlockSpec& block = spec_.blocks.at(static_cast<size_t>(index));
   auto check = [&](const at::Tensor& gate, const std::vector<int64_t>& shape, const char* name) {
     if (gate.defined() && gate.sizes() != at::IntArrayRef(shape)) {
-      throw std::invalid_argument("[model::set_gates] block " + std::to_string(index) + ": the gates on " + name + " have another shape");
+      throw std::invalid_argument("[model::set_gates] block " + std::to_string(index) + ": the gates on " +
+                                  name + " have another shape");
     }
   };
   check(gates.qk, {block.num_heads, block.qk_dim}, "q and k");
   check(gates.v, {block.num_heads, block.v_dim}, "v");
   check(gates.mlp, {block.mlp_dim}, "the MLP");
-  if (gates.qk.defined() && spec_.qk_norm) throw std::invalid_argument("[model::set_gates] query-key channels behind a q/k norm can't be pruned");
+  if (gates.qk.defined() && spec_.qk_norm)
+    throw std::invalid_argument("[model::set_gates] query-key channels behind a q/k norm can't be pruned");
   gates_[static_cast<size_t>(index)] = gates;
 }
 
@@ -247,7 +270,8 @@ void Model::set_parameter(const std::string& name, const at::Tensor& value) {
 
 void Model::bind_parameter(const std::string& name, const at::Tensor& leaf) {
   if (parameters_.at(name).sizes() != leaf.sizes() || leaf.scalar_type() != at::kFloat) {
-    throw std::invalid_argument("[model::bind_parameter] " + name + ": the new tensor has another shape or is not float32");
+    throw std::invalid_argument("[model::bind_parameter] " + name +
+                                ": the new tensor has another shape or is not float32");
   }
   parameters_.set(name, leaf);
   std::lock_guard<std::mutex> lock(cache_->mutex);
@@ -265,7 +289,8 @@ std::vector<std::string> Model::block_parameters(int index) const {
 
 void Model::set_device(at::Device device) {
   const std::vector<checkpoint::StateDict::Entry> entries = parameters_.entries();
-  for (const auto& [name, tensor] : entries) parameters_.set(name, tensor.detach().to(device).set_requires_grad(tensor.requires_grad()));
+  for (const auto& [name, tensor] : entries)
+    parameters_.set(name, tensor.detach().to(device).set_requires_grad(tensor.requires_grad()));
   forget_casts();
 }
 
@@ -277,7 +302,8 @@ void Model::forget_casts() {
 at::Device Model::device() const { return parameters_.entries().front().second.device(); }
 
 void Model::set_requires_grad(bool needed) {
-  // A loaded parameter may be a view of a read-only mapping; training writes in place, so it gets its own memory.
+  // A loaded parameter may be a view of a read-only mapping; training writes in place, so it gets its own
+  // memory.
   const std::vector<checkpoint::StateDict::Entry> entries = parameters_.entries();
   for (const auto& [name, tensor] : entries) {
     parameters_.set(name, tensor.detach().clone().set_requires_grad(needed));
@@ -324,7 +350,8 @@ std::unique_ptr<Model> make_model(const ModelSpec& spec, const checkpoint::State
     }
     at::Tensor tensor = weights.at(info.name);
     // Position tables may be those of another map.
-    const bool table = tensor.dim() == 3 && tensor.size(0) == 1 && tensor.numel() > 0 && tensor.is_floating_point() && info.shape.size() == 3;
+    const bool table = tensor.dim() == 3 && tensor.size(0) == 1 && tensor.numel() > 0 &&
+                       tensor.is_floating_point() && info.shape.size() == 3;
     if (table && tensor.size(2) == info.shape[2]) tensor = family_of(spec).fit(spec, info, tensor);
     if (tensor.sizes() != at::IntArrayRef(info.shape)) {
       mismatch.misshaped.push_back(info.name + ": expected " + shape_text(info.shape) + ", found " +
@@ -332,7 +359,8 @@ std::unique_ptr<Model> make_model(const ModelSpec& spec, const checkpoint::State
       continue;
     }
     if (!tensor.is_floating_point()) {
-      mismatch.misshaped.push_back(info.name + ": expected floating-point values, found " + c10::toString(tensor.scalar_type()));
+      mismatch.misshaped.push_back(info.name + ": expected floating-point values, found " +
+                                   c10::toString(tensor.scalar_type()));
       continue;
     }
     loaded.add(info.name, tensor.to(at::kFloat).contiguous());
@@ -342,7 +370,8 @@ std::unique_ptr<Model> make_model(const ModelSpec& spec, const checkpoint::State
   for (const auto& [name, tensor] : weights.entries()) {
     if (!expected.count(name) && !is_known_buffer(name)) mismatch.surplus.push_back(name);
   }
-  if (!mismatch.empty()) throw FormatError(weights.path.empty() ? "the weights" : weights.path, "", mismatch.text());
+  if (!mismatch.empty())
+    throw FormatError(weights.path.empty() ? "the weights" : weights.path, "", mismatch.text());
   loaded.path = weights.path;
   checkpoint::check_finite(loaded);
   std::unique_ptr<Model> model(new Model(spec));  // its constructor is private

@@ -5,13 +5,15 @@
 
 namespace vitrim::model {
 
-/// q [B, T, qk_width] and k [B, M, qk_width], v [B, M, v_width]; M < N where a spatial reduction makes a smaller map of keys.
+/// q [B, T, qk_width] and k [B, M, qk_width], v [B, M, v_width]; M < N where a spatial reduction makes a
+/// smaller map of keys.
 struct Projected {
   at::Tensor q, k, v;
 };
 void add_projection_parameters(const AttentionSite& site, std::vector<ParameterInfo>& out);
 /// `tokens` (may be undefined) chooses the queries.
-Projected project(const Model& model, const AttentionSite& site, const at::Tensor& x, const at::Tensor& tokens);
+Projected project(const Model& model, const AttentionSite& site, const at::Tensor& x,
+                  const at::Tensor& tokens);
 int64_t projection_macs(const AttentionSite& site);
 void add_projection_channels(const AttentionSite& site, std::vector<ChannelSlice>& out);
 /// Tokens that keys and values come from.

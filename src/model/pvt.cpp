@@ -1,4 +1,5 @@
-// PVT and PVTv2 with FLatten-Transformer's names (for softmax attention also those of the original PVTv2). PVT's final norm is in the checkpoints, but not used.
+// PVT and PVTv2 with FLatten-Transformer's names (for softmax attention also those of the original PVTv2).
+// PVT's final norm is in the checkpoints, but not used.
 
 #include <ATen/ATen.h>
 
@@ -12,7 +13,8 @@ namespace {
 
 class Pvt : public Family {
  public:
-  /// Version 2: overlapping patches, a norm at each stage's end, no position embedding, a depthwise convolution in the MLP.
+  /// Version 2: overlapping patches, a norm at each stage's end, no position embedding, a depthwise
+  /// convolution in the MLP.
   explicit Pvt(bool second) : second_(second) {}
 
   std::string block_prefix(const ModelSpec& spec, int block) const override {
@@ -22,11 +24,14 @@ class Pvt : public Family {
   bool separate_q() const override { return true; }
   bool mlp_convolution() const override { return second_; }
 
-  void add_embedding(const ModelSpec& spec, std::vector<ParameterInfo>& out) const override { add_transition(spec, 0, out); }
+  void add_embedding(const ModelSpec& spec, std::vector<ParameterInfo>& out) const override {
+    add_transition(spec, 0, out);
+  }
   void add_transition(const ModelSpec& spec, int stage, std::vector<ParameterInfo>& out) const override {
     const int64_t dim = spec.stage_dim(stage);
     if (!second_) out.push_back({numbered("pos_embed", stage), {1, spec.stage_grid(stage).size(), dim}});
-    add_convolution(out, numbered("patch_embed", stage) + ".proj", dim, input_channels(spec, stage), kernel(spec, stage));
+    add_convolution(out, numbered("patch_embed", stage) + ".proj", dim, input_channels(spec, stage),
+                    kernel(spec, stage));
     add_norm(out, numbered("patch_embed", stage) + ".norm", dim);
     if (second_ && stage > 0) add_norm(out, numbered("norm", stage - 1), spec.stage_dim(stage - 1));
   }
@@ -36,20 +41,25 @@ class Pvt : public Family {
   }
   int64_t embedding_macs(const ModelSpec& spec) const override { return transition_macs(spec, 0); }
   int64_t transition_macs(const ModelSpec& spec, int stage) const override {
-    return spec.stage_grid(stage).size() * spec.stage_dim(stage) * input_channels(spec, stage) * kernel(spec, stage) * kernel(spec, stage);
+    return spec.stage_grid(stage).size() * spec.stage_dim(stage) * input_channels(spec, stage) *
+           kernel(spec, stage) * kernel(spec, stage);
   }
 
-  at::Tensor embed(const Model& model, const at::Tensor& images) const override { return begin_stage(model, 0, images.to(model.device())); }
+  at::Tensor embed(const Model& model, const at::Tensor& images) const override {
+    return begin_stage(model, 0, images.to(model.device()));
+  }
   at::Tensor transition(const Model& model, int stage, const at::Tensor& x) const override {
     const at::Tensor end = second_ ? model.layer_norm(x, numbered("norm", stage - 1)) : x;
     return begin_stage(model, stage, to_planes(end, model.spec().stage_grid(stage - 1)));
   }
   Output finish(const Model& model, const at::Tensor& x, const MergedTokens&) const override {
-    return classify_average(model, second_ ? model.layer_norm(x, numbered("norm", model.spec().num_stages() - 1)) : x, "head");
+    return classify_average(
+        model, second_ ? model.layer_norm(x, numbered("norm", model.spec().num_stages() - 1)) : x, "head");
   }
 
   std::vector<std::string> stream_writers(const ModelSpec&, int stage) const override {
-    std::vector<std::string> names = {numbered("patch_embed", stage) + ".norm.weight", numbered("patch_embed", stage) + ".norm.bias"};
+    std::vector<std::string> names = {numbered("patch_embed", stage) + ".norm.weight",
+                                      numbered("patch_embed", stage) + ".norm.bias"};
     if (!second_) names.push_back(numbered("pos_embed", stage));
     return names;
   }
@@ -63,11 +73,15 @@ class Pvt : public Family {
     const int64_t ratio = spec.blocks[static_cast<size_t>(info.block)].sr_ratio;
     return resize_positions(tensor, {grid.height / ratio, grid.width / ratio});
   }
-  std::optional<ModelSpec> infer(const checkpoint::StateDict& state, const LoadHints& hints) const override { return infer_pvt(state, hints, second_); }
+  std::optional<ModelSpec> infer(const checkpoint::StateDict& state, const LoadHints& hints) const override {
+    return infer_pvt(state, hints, second_);
+  }
 
  private:
   static std::string numbered(const char* name, int stage) { return name + std::to_string(stage + 1); }
-  static int64_t input_channels(const ModelSpec& spec, int stage) { return stage == 0 ? spec.in_channels : spec.stage_dim(stage - 1); }
+  static int64_t input_channels(const ModelSpec& spec, int stage) {
+    return stage == 0 ? spec.in_channels : spec.stage_dim(stage - 1);
+  }
   int64_t kernel(const ModelSpec& spec, int stage) const {
     if (second_) return stage == 0 ? 7 : 3;
     return stage == 0 ? spec.patch_size : 2;
@@ -75,8 +89,12 @@ class Pvt : public Family {
   at::Tensor begin_stage(const Model& model, int stage, const at::Tensor& planes) const {
     const std::string name = numbered("patch_embed", stage);
     const int64_t stride = stage == 0 ? model.spec().patch_size : 2;
-    const at::Tensor x = second_ ? model.convolution(planes, name + ".proj", stride, kernel(model.spec(), stage) / 2).flatten(2).transpose(1, 2).to(at::kFloat)
-                                 : embed_patches(model, planes, stride, name + ".proj");
+    const at::Tensor x =
+        second_ ? model.convolution(planes, name + ".proj", stride, kernel(model.spec(), stage) / 2)
+                      .flatten(2)
+                      .transpose(1, 2)
+                      .to(at::kFloat)
+                : embed_patches(model, planes, stride, name + ".proj");
     const at::Tensor normed = model.layer_norm(x, name + ".norm");
     return second_ ? normed : normed + model.parameter(numbered("pos_embed", stage));
   }

@@ -12,7 +12,9 @@ namespace {
 
 class Vit : public Family {
  public:
-  std::string block_prefix(const ModelSpec&, int block) const override { return "blocks." + std::to_string(block) + "."; }
+  std::string block_prefix(const ModelSpec&, int block) const override {
+    return "blocks." + std::to_string(block) + ".";
+  }
 
   void add_embedding(const ModelSpec& spec, std::vector<ParameterInfo>& out) const override {
     const int64_t dim = spec.embed_dim;
@@ -31,7 +33,8 @@ class Vit : public Family {
   }
   void add_classifier(const ModelSpec& spec, std::vector<ParameterInfo>& out) const override {
     Family::add_classifier(spec, out);
-    if (spec.num_classes > 0 && spec.distillation_token) add_linear(out, "head_dist", spec.num_classes, spec.embed_dim);
+    if (spec.num_classes > 0 && spec.distillation_token)
+      add_linear(out, "head_dist", spec.num_classes, spec.embed_dim);
   }
   int64_t embedding_macs(const ModelSpec& spec) const override {
     return spec.stage_grid(0).size() * spec.embed_dim * spec.in_channels * spec.patch_size * spec.patch_size;
@@ -42,7 +45,8 @@ class Vit : public Family {
     at::Tensor x = embed_patches(model, images, spec.patch_size, "patch_embed.proj");
     std::vector<at::Tensor> parts;
     for (const char* token : {"cls_token", "dist_token", "reg_token"}) {
-      if (model.has_parameter(token)) parts.push_back(model.parameter(token).expand({images.size(0), -1, -1}));
+      if (model.has_parameter(token))
+        parts.push_back(model.parameter(token).expand({images.size(0), -1, -1}));
     }
     const at::Tensor position = model.parameter("pos_embed");
     if (!spec.embed_prefix_tokens) x = x + position;
@@ -70,7 +74,12 @@ class Vit : public Family {
 
   std::vector<std::string> stream_writers(const ModelSpec& spec, int) const override {
     if (spec.pre_norm) return {"norm_pre.weight", "norm_pre.bias"};
-    return {"cls_token", "dist_token", "reg_token", "pos_embed", "patch_embed.proj.weight", "patch_embed.proj.bias"};
+    return {"cls_token",
+            "dist_token",
+            "reg_token",
+            "pos_embed",
+            "patch_embed.proj.weight",
+            "patch_embed.proj.bias"};
   }
 
   at::Tensor fit(const ModelSpec& spec, const ParameterInfo& info, const at::Tensor& tensor) const override {
@@ -81,7 +90,9 @@ class Vit : public Family {
     return prefix == 0 ? map : at::cat({tensor.slice(1, 0, prefix).to(at::kFloat), map.to(at::kFloat)}, 1);
   }
 
-  std::optional<ModelSpec> infer(const checkpoint::StateDict& state, const LoadHints& hints) const override { return infer_vit(state, hints); }
+  std::optional<ModelSpec> infer(const checkpoint::StateDict& state, const LoadHints& hints) const override {
+    return infer_vit(state, hints);
+  }
 
  private:
   static at::Tensor pool(const ModelSpec& spec, const at::Tensor& normed, const MergedTokens& merged) {
@@ -89,7 +100,9 @@ class Vit : public Family {
     const at::Tensor mean = mean_of_tokens(normed, spec.prefix_tokens(), merged);
     return spec.pooling == Pooling::kAverage ? mean : at::cat({normed.select(1, 0), mean}, 1);
   }
-  static int64_t embedded_prefix(const ModelSpec& spec) { return spec.embed_prefix_tokens ? spec.prefix_tokens() : 0; }
+  static int64_t embedded_prefix(const ModelSpec& spec) {
+    return spec.embed_prefix_tokens ? spec.prefix_tokens() : 0;
+  }
 };
 
 }  // namespace

@@ -29,7 +29,8 @@ std::vector<LayerSet> singles(const std::vector<int>& layers) {
   return sets;
 }
 
-void single_layer_figures(analysis::TransferEntropyScorer& drop, analysis::TransferEntropyScorer& identity, LayerScores& scores) {
+void single_layer_figures(analysis::TransferEntropyScorer& drop, analysis::TransferEntropyScorer& identity,
+                          LayerScores& scores) {
   const std::vector<LayerSet> sets = singles(drop.candidates());
   for (const select::ScoredSet& s : drop.score(sets)) {
     const int layer = s.result.layers.front();
@@ -37,7 +38,8 @@ void single_layer_figures(analysis::TransferEntropyScorer& drop, analysis::Trans
     scores.kl_drop[layer] = s.result.kl;
     scores.feature_error_drop[layer] = s.result.feature_error;
   }
-  for (const select::ScoredSet& s : identity.score(sets)) scores.te_identity[s.result.layers.front()] = s.result.te;
+  for (const select::ScoredSet& s : identity.score(sets))
+    scores.te_identity[s.result.layers.front()] = s.result.te;
 }
 
 int64_t brute_force_evaluations(int candidates, int count, int layers) {
@@ -66,7 +68,8 @@ std::vector<SetResult> results_of(const select::SearchResult& found) {
 
 }  // namespace
 
-LayerScores analyze(const model::Model& model, const data::ImageBatch& images, const AnalyzeOptions& options) {
+LayerScores analyze(const model::Model& model, const data::ImageBatch& images,
+                    const AnalyzeOptions& options) {
   const at::NoGradGuard no_grad;
   const data::ImageBatch te_images = subset(images, options.te_images);
   LayerScores scores;
@@ -91,7 +94,8 @@ LayerScores analyze(const model::Model& model, const data::ImageBatch& images, c
   analysis::TransferEntropyOptions drop_options = options.te, identity_options = options.te;
   drop_options.mask = analysis::Mask::kDrop;
   identity_options.mask = analysis::Mask::kIdentity;
-  analysis::TransferEntropyScorer drop(model, te_images, drop_options), identity(model, te_images, identity_options);
+  analysis::TransferEntropyScorer drop(model, te_images, drop_options),
+      identity(model, te_images, identity_options);
   analysis::TransferEntropyScorer& te = options.te.mask == analysis::Mask::kDrop ? drop : identity;
   scores.output_entropy = te.output_entropy();
   scores.floored_channels = te.floored_channels();
@@ -100,23 +104,28 @@ LayerScores analyze(const model::Model& model, const data::ImageBatch& images, c
   search.count = options.count;
   const int candidates = static_cast<int>(te.candidates().size());
   if (options.count > candidates) {
-    throw std::invalid_argument("can't remove " + std::to_string(options.count) + " attention layers: the model has " + std::to_string(candidates));
+    throw std::invalid_argument("can't remove " + std::to_string(options.count) +
+                                " attention layers: the model has " + std::to_string(candidates));
   }
-  scores.brute_force_block_evaluations = brute_force_evaluations(candidates, options.count, model.num_blocks());
+  scores.brute_force_block_evaluations =
+      brute_force_evaluations(candidates, options.count, model.num_blocks());
   auto search_te = [&] { return results_of(select::search(te, search)); };
   auto search_absorbed = [&] {
     const data::ImageBatch absorbed_images = subset(images, options.absorbed_images);
     absorb::AbsorbedScorer scorer(model, absorbed_images, options.absorbed);
-    for (const select::ScoredSet& s : scorer.score(singles(scorer.candidates()))) scores.absorbed[s.result.layers.front()] = s.result.score;
+    for (const select::ScoredSet& s : scorer.score(singles(scorer.candidates())))
+      scores.absorbed[s.result.layers.front()] = s.result.score;
     select::SearchOptions narrowed = search;
     // One more than needed at least, so that there is a choice; at least one set of every size is left.
-    narrowed.beam_candidates = std::max(options.count + 1, static_cast<int>(std::ceil(options.absorbed_candidates * candidates)));
+    narrowed.beam_candidates =
+        std::max(options.count + 1, static_cast<int>(std::ceil(options.absorbed_candidates * candidates)));
     std::vector<SetResult> found = results_of(select::search(scorer, narrowed));
     if (options.criterion == Criterion::kAbsorbed) scores.block_evaluations = scorer.block_evaluations();
     return found;
   };
   if (options.count > 0) {
-    // The search comes before all else that shares the scorer's cache, so that its own cost is what is counted.
+    // The search comes before all else that shares the scorer's cache, so that its own cost is what is
+    // counted.
     if (options.criterion == Criterion::kTransferEntropy) {
       const int64_t before = te.block_evaluations();
       scores.sets = search_te();

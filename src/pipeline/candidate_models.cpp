@@ -12,7 +12,8 @@
 
 namespace vitrim::pipeline {
 
-CandidateModels::CandidateModels(const model::Model& dense, const data::ImageBatch& fit, const data::ImageBatch& held_out, int64_t round, int64_t batch_size,
+CandidateModels::CandidateModels(const model::Model& dense, const data::ImageBatch& fit,
+                                 const data::ImageBatch& held_out, int64_t round, int64_t batch_size,
                                  uint64_t seed)
     : dense_(dense), fit_(fit), held_out_(held_out), round_(round), batch_size_(batch_size), seed_(seed) {
   dense_logits_ = analysis::logits_of(dense, held_out, batch_size);
@@ -37,7 +38,9 @@ const model::Model& CandidateModels::fitted(const std::vector<int>& removed, int
     prune.indicators.seed = seed_;
     model = prune_channels(removed.empty() ? dense_ : fitted(removed, 0), fit_, prune);
   } else if (!removed.empty()) {
-    model = own_model(surgery::fold_stream_gains(surgery::remove_attention({dense_.spec(), dense_.parameters()}, removed)), dense_);
+    model = own_model(
+        surgery::fold_stream_gains(surgery::remove_attention({dense_.spec(), dense_.parameters()}, removed)),
+        dense_);
   } else {
     model = dense_.clone();
   }
@@ -52,7 +55,9 @@ std::unique_ptr<model::Model> CandidateModels::make(const PlanRow& row) {
 }
 
 double CandidateModels::kl(const model::Model& model) const {
-  return analysis::kl_per_image(dense_logits_, analysis::logits_of(model, held_out_, batch_size_)).mean().item<double>();
+  return analysis::kl_per_image(dense_logits_, analysis::logits_of(model, held_out_, batch_size_))
+      .mean()
+      .item<double>();
 }
 
 }  // namespace vitrim::pipeline

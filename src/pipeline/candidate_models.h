@@ -1,5 +1,6 @@
 #pragma once
-// Candidates of a plan as real models, made cheaply: closed-form fits on few images, channels by centred activation energy.
+// Candidates of a plan as real models, made cheaply: closed-form fits on few images, channels by centred
+// activation energy.
 
 #include <ATen/core/Tensor.h>
 
@@ -17,8 +18,10 @@ namespace vitrim::pipeline {
 class CandidateModels {
  public:
   /// Fits on `fit`, judges on `held_out`; model and images must outlive this.
-  CandidateModels(const model::Model& dense, const data::ImageBatch& fit, const data::ImageBatch& held_out, int64_t round, int64_t batch_size, uint64_t seed);
-  /// Removal, closed-form absorption, pruning, another absorption, merging. What was fitted once is kept: candidates that differ in merging share it.
+  CandidateModels(const model::Model& dense, const data::ImageBatch& fit, const data::ImageBatch& held_out,
+                  int64_t round, int64_t batch_size, uint64_t seed);
+  /// Removal, closed-form absorption, pruning, another absorption, merging. What was fitted once is kept:
+  /// candidates that differ in merging share it.
   std::unique_ptr<model::Model> make(const PlanRow& row);
   /// Mean KL of softened logits to the dense model's on the held-out images, nats.
   double kl(const model::Model& model) const;

@@ -46,9 +46,12 @@ Student make_student(const model::Model& dense, const std::vector<int>& layers,
   // Channels are judged in a model whose MLPs have taken over what the removed layers did.
   if (!prunes || !layers.empty()) absorb();
   if (prunes) {
-    if (watch && dense.spec().qk_norm) log_info("q and k keep their channels: all heads share the weights of their norm");
+    if (watch && dense.spec().qk_norm)
+      log_info("q and k keep their channels: all heads share the weights of their norm");
     // What judges the fit chooses no channels either.
-    student.model = prune_channels(*student.model, options.absorb_layers ? absorb::fit_images(calibration, options.absorb) : calibration, options.prune);
+    student.model = prune_channels(
+        *student.model, options.absorb_layers ? absorb::fit_images(calibration, options.absorb) : calibration,
+        options.prune);
     if (watch) watch->lap("choose channels");
     absorb();
   }
@@ -103,15 +106,21 @@ void run_controls(const model::Model& dense, const std::vector<int>& layers,
 
 void check_compress(const ModelSpec& spec, const CompressOptions& options) {
   std::vector<int> order = removable(spec);
-  if (options.remove_layers && options.layers.empty() && options.analyze.count > static_cast<int>(order.size())) {
-    throw std::invalid_argument("can't remove " + std::to_string(options.analyze.count) + " attention layers: the model has " + std::to_string(order.size()));
+  if (options.remove_layers && options.layers.empty() &&
+      options.analyze.count > static_cast<int>(order.size())) {
+    throw std::invalid_argument("can't remove " + std::to_string(options.analyze.count) +
+                                " attention layers: the model has " + std::to_string(order.size()));
   }
   if (!options.prune.prunes()) return;
-  const auto check = [&](const std::vector<int>& layers) { check_prune(surgery::remove_attention(spec, layers), options.prune); };
+  const auto check = [&](const std::vector<int>& layers) {
+    check_prune(surgery::remove_attention(spec, layers), options.prune);
+  };
   const auto count = std::min(order.size(), static_cast<size_t>(std::max(options.analyze.count, 0)));
   if (!options.layers.empty() || !options.remove_layers || count == 0) return check(options.layers);
   // The layers are not chosen yet: without the cheapest most is left, without the dearest least.
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return model::attention_macs(spec, a) < model::attention_macs(spec, b); });
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
+    return model::attention_macs(spec, a) < model::attention_macs(spec, b);
+  });
   try {
     check({order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count)});
   } catch (const std::invalid_argument&) {
@@ -121,9 +130,12 @@ void check_compress(const ModelSpec& spec, const CompressOptions& options) {
 
 void check_images(int64_t count, const CompressOptions& options) {
   const int64_t chosen_on = options.absorb_layers ? absorb::fit_count(count, options.absorb) : count;
-  if (!options.prune.prunes() || options.prune.criterion != "apma" || chosen_on >= prune::kFewestImages) return;
-  throw std::invalid_argument("[pipeline::compress] apma learns on at least " + std::to_string(prune::kFewestImages) + " images that are not held out, and of " +
-                              std::to_string(count) + " only " + std::to_string(chosen_on) + " are not; use more images");
+  if (!options.prune.prunes() || options.prune.criterion != "apma" || chosen_on >= prune::kFewestImages)
+    return;
+  throw std::invalid_argument("[pipeline::compress] apma learns on at least " +
+                              std::to_string(prune::kFewestImages) +
+                              " images that are not held out, and of " + std::to_string(count) + " only " +
+                              std::to_string(chosen_on) + " are not; use more images");
 }
 
 Compressed compress(const model::Model& dense, const data::ImageBatch& calibration,

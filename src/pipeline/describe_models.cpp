@@ -17,7 +17,8 @@ void describe_models(const ModelSpec& dense, const ModelSpec& compressed, Compre
   result.compressed_macs = after.macs;
 }
 
-void evaluate_models(const model::Model& dense, const model::Model& compressed, const data::Dataset& evaluation, const eval::AccuracyOptions& accuracy,
+void evaluate_models(const model::Model& dense, const model::Model& compressed,
+                     const data::Dataset& evaluation, const eval::AccuracyOptions& accuracy,
                      CompressResult& result) {
   if (!result.dense) result.dense = eval::evaluate(dense, evaluation, accuracy);
   result.compressed = eval::evaluate(compressed, evaluation, accuracy);

@@ -11,7 +11,8 @@ namespace vitrim::pipeline {
 /// Fills in specs, blocks, parameters and MACs.
 void describe_models(const ModelSpec& dense, const ModelSpec& compressed, CompressResult& result);
 /// Evaluates both, paired; the dense one only where result.dense is empty.
-void evaluate_models(const model::Model& dense, const model::Model& compressed, const data::Dataset& evaluation, const eval::AccuracyOptions& accuracy,
+void evaluate_models(const model::Model& dense, const model::Model& compressed,
+                     const data::Dataset& evaluation, const eval::AccuracyOptions& accuracy,
                      CompressResult& result);
 
 }  // namespace vitrim::pipeline

@@ -15,19 +15,24 @@ namespace vitrim::pipeline {
 
 namespace {
 
-int64_t target_macs(const ModelSpec& plain, const MergeOptions& options) { return parse_macs(options.target, model::total_macs(plain)); }
+int64_t target_macs(const ModelSpec& plain, const MergeOptions& options) {
+  return parse_macs(options.target, model::total_macs(plain));
+}
 
 // Half of the images: those at even or at odd places.
 data::ImageBatch every_other(const data::ImageBatch& images, int64_t first) {
   std::vector<int64_t> indices;
   for (int64_t i = first; i < images.size(); i += 2) indices.push_back(i);
-  if (indices.empty()) throw std::invalid_argument("a schedule is chosen on one half of the images and judged on the other: at least two are needed");
+  if (indices.empty())
+    throw std::invalid_argument(
+        "a schedule is chosen on one half of the images and judged on the other: at least two are needed");
   return data::select_images(images, indices);
 }
 
 // Of a schedule that needs no images.
 ModelSpec planned(const ModelSpec& plain, const MergeOptions& options, bool quiet) {
-  if (!options.schedule.empty()) return merge::with_schedule(plain, merge::parse_schedule(options.schedule, plain), quiet);
+  if (!options.schedule.empty())
+    return merge::with_schedule(plain, merge::parse_schedule(options.schedule, plain), quiet);
   return merge::within_macs(plain, options.start, target_macs(plain, options));
 }
 
@@ -39,7 +44,8 @@ std::vector<MergedPicture> take_pictures(const model::Model& model, const data::
   for (int64_t i = 0; i < images.size(); ++i) {
     model::MergedTokens merged;
     at::Tensor x = model.embed(data::normalized(images, i, i + 1));
-    for (int b = 0; b < model.num_blocks(); ++b) x = model.run_block(b, x, model::kKeep, nullptr, {{}, &merged});
+    for (int b = 0; b < model.num_blocks(); ++b)
+      x = model.run_block(b, x, model::kKeep, nullptr, {{}, &merged});
     if (!merged.any()) return {};
     MergedPicture picture;
     picture.name = images.names[static_cast<size_t>(i)];
@@ -53,10 +59,12 @@ std::vector<MergedPicture> take_pictures(const model::Model& model, const data::
 
 }  // namespace
 
-void check_merge(const ModelSpec& spec, const MergeOptions& options) { planned(merge::unmerged(spec), options, /*quiet=*/true); }
+void check_merge(const ModelSpec& spec, const MergeOptions& options) {
+  planned(merge::unmerged(spec), options, /*quiet=*/true);
+}
 
-Merged merge(const model::Model& model, const data::ImageBatch* calibration, const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy,
-             const MergeOptions& options) {
+Merged merge(const model::Model& model, const data::ImageBatch* calibration, const data::Dataset* evaluation,
+             const eval::AccuracyOptions& accuracy, const MergeOptions& options) {
   Merged out;
   CompressResult& result = out.result;
   Stopwatch watch(result.seconds);
@@ -68,7 +76,8 @@ Merged merge(const model::Model& model, const data::ImageBatch* calibration, con
     if (!calibration) throw std::invalid_argument("[pipeline::merge] a schedule is chosen on images");
     const data::ImageBatch choosing = every_other(*calibration, 0);
     every_other(*calibration, 1);  // refuses before the long search
-    pairs = merge::choose_schedule(*plain, choosing, target_macs(plain_spec, options), options.choosing).pairs;
+    pairs =
+        merge::choose_schedule(*plain, choosing, target_macs(plain_spec, options), options.choosing).pairs;
     watch.lap("choose");
   } else {
     pairs = merge::schedule_of(planned(plain_spec, options, /*quiet=*/false));
@@ -81,8 +90,11 @@ Merged merge(const model::Model& model, const data::ImageBatch* calibration, con
   if (calibration) {
     // Images that a schedule was chosen on say nothing about it.
     const data::ImageBatch held_out = options.choose ? every_other(*calibration, 1) : *calibration;
-    if (plain_spec.num_classes > 0) result.held_out_kl = merge::measure_schedules(*plain, held_out, {pairs}, options.choosing.batch_size).front();
-    if (options.pictures > 0) result.pictures = take_pictures(*out.model, subset(*calibration, options.pictures));
+    if (plain_spec.num_classes > 0)
+      result.held_out_kl =
+          merge::measure_schedules(*plain, held_out, {pairs}, options.choosing.batch_size).front();
+    if (options.pictures > 0)
+      result.pictures = take_pictures(*out.model, subset(*calibration, options.pictures));
     watch.lap("measure");
   }
   if (evaluation) {

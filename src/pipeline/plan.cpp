@@ -46,7 +46,8 @@ std::string share(double part, double whole) {
 std::vector<int64_t> batches_of(const std::vector<Budget>& budgets) {
   std::vector<int64_t> out;
   for (const Budget& budget : budgets) {
-    if (budget.batch > 0 && std::find(out.begin(), out.end(), budget.batch) == out.end()) out.push_back(budget.batch);
+    if (budget.batch > 0 && std::find(out.begin(), out.end(), budget.batch) == out.end())
+      out.push_back(budget.batch);
   }
   return out.empty() ? std::vector<int64_t>{1} : out;
 }
@@ -63,7 +64,8 @@ struct Planner::Impl {
   PlanResult result;
   std::vector<Candidate> candidates;
 
-  Impl(const model::Model& model, PlanOptions wanted) : dense(model), options(std::move(wanted)), batches(batches_of(options.budgets)) {}
+  Impl(const model::Model& model, PlanOptions wanted)
+      : dense(model), options(std::move(wanted)), batches(batches_of(options.budgets)) {}
 
   double dense_cost(const Budget& budget) const {
     if (budget.quantity == Quantity::kLatency) return clock->dense(budget.batch);
@@ -77,14 +79,19 @@ struct Planner::Impl {
   void check_model() const {
     const ModelSpec& spec = dense.spec();
     if (options.budgets.empty()) throw std::invalid_argument("a plan needs a budget");
-    if (spec.num_classes == 0) throw std::invalid_argument("a plan compares what classifiers say, and the model has none");
-    if (spec.merges()) throw std::invalid_argument("the model merges tokens already; plan from the unmerged one (vitrim merge --r 0)");
-    if (std::none_of(spec.blocks.begin(), spec.blocks.end(), [](const BlockSpec& b) { return b.attention != AttentionKind::kNone; })) {
+    if (spec.num_classes == 0)
+      throw std::invalid_argument("a plan compares what classifiers say, and the model has none");
+    if (spec.merges())
+      throw std::invalid_argument(
+          "the model merges tokens already; plan from the unmerged one (vitrim merge --r 0)");
+    if (std::none_of(spec.blocks.begin(), spec.blocks.end(),
+                     [](const BlockSpec& b) { return b.attention != AttentionKind::kNone; })) {
       throw std::invalid_argument("no block has attention, so nothing can be removed, pruned or merged");
     }
     const std::string reason = plan::why_not_timed(spec);
     for (const Budget& budget : options.budgets) {
-      if (budget.quantity == Quantity::kLatency && !reason.empty()) throw std::invalid_argument("budget '" + budget.text + "': latency can't be measured: " + reason);
+      if (budget.quantity == Quantity::kLatency && !reason.empty())
+        throw std::invalid_argument("budget '" + budget.text + "': latency can't be measured: " + reason);
     }
   }
 
@@ -96,7 +103,10 @@ struct Planner::Impl {
       candidate.row = std::move(row);
       candidates.push_back(std::move(candidate));
     }
-    if (candidates.empty()) throw std::invalid_argument("nothing is left to choose from: every kind of move is switched off, or the model is too small for them");
+    if (candidates.empty())
+      throw std::invalid_argument(
+          "nothing is left to choose from: every kind of move is switched off, or the model is too small for "
+          "them");
   }
 
   // What the budget of this index allows, and whether any candidate comes to it.
@@ -104,7 +114,8 @@ struct Planner::Impl {
     const Budget& budget = options.budgets[index];
     const double whole = dense_cost(budget);
     PlanLimit& limit = result.limits[index];
-    limit = {budget.text, plan::to_string(budget.quantity), budget.batch, whole, plan::limit_of(budget, whole), 0};
+    limit = {budget.text, plan::to_string(budget.quantity), budget.batch,
+             whole,       plan::limit_of(budget, whole),    0};
     const Candidate* least = nullptr;
     for (Candidate& candidate : candidates) {
       candidate.costs.resize(options.budgets.size());
@@ -113,8 +124,10 @@ struct Planner::Impl {
     }
     limit.floor = least->costs[index];
     if (limit.floor > limit.limit) {
-      throw std::invalid_argument("budget '" + budget.text + "' (" + plan::show(budget.quantity, limit.limit) + ") can't be met: the least that candidates come to is " +
-                                  plan::show(budget.quantity, limit.floor) + ", " + share(limit.floor, whole) + " of the dense model's (" + plan::describe(least->row) + ")");
+      throw std::invalid_argument(
+          "budget '" + budget.text + "' (" + plan::show(budget.quantity, limit.limit) +
+          ") can't be met: the least that candidates come to is " + plan::show(budget.quantity, limit.floor) +
+          ", " + share(limit.floor, whole) + " of the dense model's (" + plan::describe(least->row) + ")");
     }
   }
 
@@ -129,7 +142,8 @@ struct Planner::Impl {
     for (const Candidate& candidate : candidates) {
       if (within(candidate, limits)) return;
     }
-    throw std::invalid_argument("each budget can be met, but no candidate meets all of them at once; raise one of them");
+    throw std::invalid_argument(
+        "each budget can be met, but no candidate meets all of them at once; raise one of them");
   }
 
   void prepare() {
@@ -146,7 +160,10 @@ struct Planner::Impl {
       if (options.budgets[i].quantity != Quantity::kLatency) check_floor(i);
     }
     if (plan::why_not_timed(dense.spec()).empty()) {
-      clock = std::make_unique<PlanClock>(dense.spec(), grid, PlanClockOptions{batches, options.threads, options.precision, options.rounds, options.table_source}, options.table);
+      clock = std::make_unique<PlanClock>(
+          dense.spec(), grid,
+          PlanClockOptions{batches, options.threads, options.precision, options.rounds, options.table_source},
+          options.table);
       result.table = clock->table();
       if (clock->grew() && options.keep_table) options.keep_table(*result.table);
       result.dense_latency = clock->dense(batches.front());
@@ -174,7 +191,8 @@ struct Planner::Impl {
     absorb::AbsorbedScorer scorer(dense, fit, scoring);
     select::SearchOptions search;
     search.strategy = select::Strategy::kBeam;
-    const int most = static_cast<int>(grid.sets.size()) - 1, layers = static_cast<int>(scorer.candidates().size());
+    const int most = static_cast<int>(grid.sets.size()) - 1,
+              layers = static_cast<int>(scorer.candidates().size());
     search.beam_candidates = std::max(most + 1, static_cast<int>(std::ceil(0.6 * layers)));
     for (int count = 1; count <= most; ++count) {  // the scorer remembers: a size costs its own level alone
       search.count = count;
@@ -191,7 +209,8 @@ struct Planner::Impl {
     std::map<int64_t, double> of_width, of_pairs;
     const int64_t count = static_cast<int64_t>(grid.sets.size() + grid.widths.size() + grid.pairs.size()) - 3;
     Progress progress("single moves", count, "moves");
-    const auto alone = [&](const std::string& move, const std::vector<int>& removed, int64_t width, int64_t pairs) {
+    const auto alone = [&](const std::string& move, const std::vector<int>& removed, int64_t width,
+                           int64_t pairs) {
       PlanRow row;
       row.removed = removed;
       row.width = width;
@@ -204,10 +223,13 @@ struct Planner::Impl {
       return row.kl;
     };
     for (size_t k = 1; k < grid.sets.size(); ++k) of_set[grid.sets[k]] = alone("removal", grid.sets[k], 0, 0);
-    for (size_t i = 1; i < grid.widths.size(); ++i) of_width[grid.widths[i]] = alone("pruning", {}, grid.widths[i], 0);
-    for (size_t i = 1; i < grid.pairs.size(); ++i) of_pairs[grid.pairs[i]] = alone("merging", {}, 0, grid.pairs[i]);
+    for (size_t i = 1; i < grid.widths.size(); ++i)
+      of_width[grid.widths[i]] = alone("pruning", {}, grid.widths[i], 0);
+    for (size_t i = 1; i < grid.pairs.size(); ++i)
+      of_pairs[grid.pairs[i]] = alone("merging", {}, 0, grid.pairs[i]);
     for (Candidate& candidate : candidates) {
-      candidate.row.kl = of_set[candidate.row.removed] + of_width[candidate.row.width] + of_pairs[candidate.row.pairs];
+      candidate.row.kl =
+          of_set[candidate.row.removed] + of_width[candidate.row.width] + of_pairs[candidate.row.pairs];
       complete(candidate.row, candidate.spec);
     }
   }
@@ -232,7 +254,8 @@ struct Planner::Impl {
     }
     const std::vector<bool> front = plan::undominated(points);
     for (size_t i = 0; i < out.size(); ++i) out[i]->row.front = front[i];
-    std::stable_sort(out.begin(), out.end(), [](const Candidate* a, const Candidate* b) { return a->row.kl < b->row.kl; });
+    std::stable_sort(out.begin(), out.end(),
+                     [](const Candidate* a, const Candidate* b) { return a->row.kl < b->row.kl; });
     return out;
   }
 
@@ -240,7 +263,8 @@ struct Planner::Impl {
   std::vector<Candidate*> to_measure(const std::vector<Candidate*>& ordered, int wanted, bool beside) const {
     std::vector<Candidate*> out;
     const auto add = [&](Candidate* candidate) {
-      if (!candidate->measured && std::find(out.begin(), out.end(), candidate) == out.end()) out.push_back(candidate);
+      if (!candidate->measured && std::find(out.begin(), out.end(), candidate) == out.end())
+        out.push_back(candidate);
     };
     for (Candidate* candidate : ordered) {
       if (wanted > 0 && candidate->row.front && !candidate->measured) {
@@ -274,7 +298,8 @@ struct Planner::Impl {
       for (Candidate* candidate : chosen) {
         candidate->row.measured_kl = models.kl(candidate->row);
         candidate->measured = true;
-        if (moves_of(candidate->row) > 1) result.combinations.push_back({candidate->row, candidate->row.kl, *candidate->row.measured_kl});
+        if (moves_of(candidate->row) > 1)
+          result.combinations.push_back({candidate->row, candidate->row.kl, *candidate->row.measured_kl});
         progress.advance();
       }
     }
@@ -295,12 +320,14 @@ struct Planner::Impl {
     }
   }
 
-  // Measures until as many of the front as were asked for hold: where some are timed as too slow, predictions are corrected by what the measured ones have in common.
+  // Measures until as many of the front as were asked for hold: where some are timed as too slow, predictions
+  // are corrected by what the measured ones have in common.
   void measure_until_held(CandidateModels& models) {
     std::vector<double> most = limits;
     size_t holding = 0;
     for (int attempt = 0; attempt < 4 && holding < static_cast<size_t>(options.measured); ++attempt) {
-      const std::vector<Candidate*> chosen = to_measure(inside(most), options.measured - static_cast<int>(holding), attempt == 0);
+      const std::vector<Candidate*> chosen =
+          to_measure(inside(most), options.measured - static_cast<int>(holding), attempt == 0);
       if (chosen.empty()) break;
       measure(chosen, models);
       std::vector<double> slower;
@@ -308,7 +335,8 @@ struct Planner::Impl {
       for (const Candidate& candidate : candidates) {
         if (!candidate.measured) continue;
         holding += candidate.row.holds;
-        if (candidate.row.latency && candidate.row.measured_latency) slower.push_back(*candidate.row.measured_latency / *candidate.row.latency);
+        if (candidate.row.latency && candidate.row.measured_latency)
+          slower.push_back(*candidate.row.measured_latency / *candidate.row.latency);
       }
       if (std::all_of(chosen.begin(), chosen.end(), [](const Candidate* c) { return c->row.holds; })) break;
       std::sort(slower.begin(), slower.end());
@@ -317,11 +345,16 @@ struct Planner::Impl {
         if (options.budgets[i].quantity == Quantity::kLatency) most[i] = limits[i] / ratio;
       }
       char text[160];
-      std::snprintf(text, sizeof text, "measured, candidates take %.2f times what was predicted (median), and some miss the budget; others are looked at", ratio);
+      std::snprintf(text, sizeof text,
+                    "measured, candidates take %.2f times what was predicted (median), and some miss the "
+                    "budget; others are looked at",
+                    ratio);
       note(text);
     }
     if (holding == 0) {
-      throw std::invalid_argument("no candidate was measured within the budget, though some were predicted to be; raise the latency budget or run on a quieter machine");
+      throw std::invalid_argument(
+          "no candidate was measured within the budget, though some were predicted to be; raise the latency "
+          "budget or run on a quieter machine");
     }
   }
 
@@ -335,11 +368,14 @@ struct Planner::Impl {
     for (Candidate& candidate : candidates) {
       if (candidate.measured) out.push_back(&candidate);
     }
-    std::sort(out.begin(), out.end(), [](const Candidate* a, const Candidate* b) { return *a->row.measured_kl < *b->row.measured_kl; });
+    std::sort(out.begin(), out.end(), [](const Candidate* a, const Candidate* b) {
+      return *a->row.measured_kl < *b->row.measured_kl;
+    });
     return out;
   }
 
-  void evaluate(CandidateModels& models, const data::Dataset& evaluation, const eval::AccuracyOptions& accuracy) {
+  void evaluate(CandidateModels& models, const data::Dataset& evaluation,
+                const eval::AccuracyOptions& accuracy) {
     result.dense_eval = eval::evaluate(dense, evaluation, accuracy);
     for (Candidate* candidate : measured_by_loss()) {
       candidate->row.eval = eval::evaluate(*models.make(candidate->row), evaluation, accuracy);
@@ -347,7 +383,8 @@ struct Planner::Impl {
     }
   }
 
-  // The measured one that holds and loses least; built, where one is wanted, and the next one where what was built misses after all.
+  // The measured one that holds and loses least; built, where one is wanted, and the next one where what was
+  // built misses after all.
   std::unique_ptr<model::Model> choose(const data::ImageBatch& images, const CandidateModels& models) {
     std::vector<Candidate*> order = measured_by_loss();
     std::erase_if(order, [](const Candidate* c) { return !c->row.holds; });
@@ -364,7 +401,8 @@ struct Planner::Impl {
       } catch (const Interrupted&) {
         throw;
       } catch (const Error& error) {  // outputs that disagree
-        if (std::any_of(options.budgets.begin(), options.budgets.end(), [](const Budget& b) { return b.quantity == Quantity::kLatency; })) {
+        if (std::any_of(options.budgets.begin(), options.budgets.end(),
+                        [](const Budget& b) { return b.quantity == Quantity::kLatency; })) {
           missed = error.what();
         } else {
           note(std::string("what was built was not timed: ") + error.what());
@@ -381,7 +419,9 @@ struct Planner::Impl {
       result.built->held_out_kl = *result.built_kl;
       return std::move(built.model);
     }
-    throw std::invalid_argument("no candidate that was built met the budget when it was measured (" + result.notes.back() + "); raise the latency budget or run on a quieter machine");
+    throw std::invalid_argument("no candidate that was built met the budget when it was measured (" +
+                                result.notes.back() +
+                                "); raise the latency budget or run on a quieter machine");
   }
 
   void tell_rows(const std::vector<Candidate*>& ordered) {
@@ -392,17 +432,22 @@ struct Planner::Impl {
       (shown ? result.rows : result.dominated).push_back(candidate->row);
     }
     std::vector<std::pair<double, double>> pairs;
-    for (const PlanCombination& combination : result.combinations) pairs.emplace_back(combination.predicted, combination.measured);
+    for (const PlanCombination& combination : result.combinations)
+      pairs.emplace_back(combination.predicted, combination.measured);
     result.kl_quality = plan::quality_of(pairs);
   }
 };
 
-Planner::Planner(const model::Model& dense, PlanOptions options) : impl_(std::make_unique<Impl>(dense, std::move(options))) { impl_->prepare(); }
+Planner::Planner(const model::Model& dense, PlanOptions options)
+    : impl_(std::make_unique<Impl>(dense, std::move(options))) {
+  impl_->prepare();
+}
 Planner::~Planner() = default;
 
 const std::optional<LatencyTable>& Planner::table() const { return impl_->result.table; }
 
-Planned Planner::run(const data::ImageBatch& calibration, const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy) {
+Planned Planner::run(const data::ImageBatch& calibration, const data::Dataset* evaluation,
+                     const eval::AccuracyOptions& accuracy) {
   const at::NoGradGuard no_grad;
   Impl& plan = *impl_;
   const PlanImages images = split_images(calibration, plan.options.plan_images);
@@ -411,7 +456,8 @@ Planned Planner::run(const data::ImageBatch& calibration, const data::Dataset* e
   Stopwatch watch(plan.result.seconds);
   plan.choose_sets(images.fit);
   watch.lap("choose sets");
-  CandidateModels models(plan.dense, images.fit, images.held_out, plan.options.prune.round, plan.options.batch_size, plan.options.seed);
+  CandidateModels models(plan.dense, images.fit, images.held_out, plan.options.prune.round,
+                         plan.options.batch_size, plan.options.seed);
   plan.predict_losses(models);
   watch.lap("single moves");
   plan.measure_until_held(models);

@@ -21,18 +21,22 @@ using plan::Budget;
 using plan::Quantity;
 
 // The first count that is above its limit; empty: none.
-std::string count_misses(const ModelSpec& spec, const PlanOptions& options, const std::vector<double>& limits) {
+std::string count_misses(const ModelSpec& spec, const PlanOptions& options,
+                         const std::vector<double>& limits) {
   const eval::ModelCost cost = eval::count_cost(spec);
   for (size_t i = 0; i < options.budgets.size(); ++i) {
     const Budget& budget = options.budgets[i];
     if (budget.quantity == Quantity::kLatency) continue;
     const double has = static_cast<double>(budget.quantity == Quantity::kMacs ? cost.macs : cost.params);
-    if (has > limits[i]) return "it has " + plan::show(budget.quantity, has) + " where '" + budget.text + "' allows " + plan::show(budget.quantity, limits[i]);
+    if (has > limits[i])
+      return "it has " + plan::show(budget.quantity, has) + " where '" + budget.text + "' allows " +
+             plan::show(budget.quantity, limits[i]);
   }
   return "";
 }
 
-Built build(const model::Model& dense, const data::ImageBatch& images, const PlanRow& row, const PlanOptions& options) {
+Built build(const model::Model& dense, const data::ImageBatch& images, const PlanRow& row,
+            const PlanOptions& options) {
   Built out;
   if (row.removed.empty() && row.width == 0) {
     out.model = dense.clone();
@@ -50,7 +54,8 @@ Built build(const model::Model& dense, const data::ImageBatch& images, const Pla
   }
   if (row.pairs > 0) {
     const ModelSpec& spec = out.model->spec();
-    out.model->set_merging(merge::schedule_of(merge::with_schedule(spec, merge::constant_schedule(spec, 0, row.pairs), /*quiet=*/true)));
+    out.model->set_merging(merge::schedule_of(
+        merge::with_schedule(spec, merge::constant_schedule(spec, 0, row.pairs), /*quiet=*/true)));
   }
   out.result.removed = row.removed;
   out.result.reason = "plan: " + plan::describe(row);
@@ -71,22 +76,28 @@ PlanImages split_images(const data::ImageBatch& images, int64_t plan_images) {
     if (i % 4 == 3) out_of_fit.insert(indices[i]);
   }
   if (fit.size() < 8 || held.size() < 2) {
-    throw std::invalid_argument("a plan needs 11 calibration images at least, three quarters to fit on and the rest to judge by, and has " + std::to_string(indices.size()));
+    throw std::invalid_argument(
+        "a plan needs 11 calibration images at least, three quarters to fit on and the rest to judge by, and "
+        "has " +
+        std::to_string(indices.size()));
   }
   for (int64_t i = 0; i < images.size(); ++i) {
     if (!out_of_fit.contains(i)) all.push_back(i);
   }
-  return {data::select_images(images, fit), data::select_images(images, held), data::select_images(images, all)};
+  return {data::select_images(images, fit), data::select_images(images, held),
+          data::select_images(images, all)};
 }
 
-Built build_candidate(const model::Model& dense, const data::ImageBatch& images, const PlanRow& row, const PlanOptions& options, const std::vector<double>& limits) {
+Built build_candidate(const model::Model& dense, const data::ImageBatch& images, const PlanRow& row,
+                      const PlanOptions& options, const std::vector<double>& limits) {
   Built out = build(dense, images, row, options);
   const std::string missed = count_misses(out.model->spec(), options, limits);
   if (missed.empty() || row.width == 0) return out;
   PlanOptions even = options;
   even.prune.criterion = "energy_centred";
   out = build(dense, images, row, even);
-  out.notes.push_back(plan::describe(row) + " with learned widths: " + missed + "; all blocks get the same width instead, channels by centred activation energy");
+  out.notes.push_back(plan::describe(row) + " with learned widths: " + missed +
+                      "; all blocks get the same width instead, channels by centred activation energy");
   return out;
 }
 
@@ -94,7 +105,8 @@ std::string built_misses(Built& built, const model::Model& dense, const PlanOpti
   if (!plan::why_not_timed(dense.spec()).empty()) return "";
   std::vector<int64_t> batches = {batch};
   for (const Budget& budget : options.budgets) {
-    if (budget.batch > 0 && std::find(batches.begin(), batches.end(), budget.batch) == batches.end()) batches.push_back(budget.batch);
+    if (budget.batch > 0 && std::find(batches.begin(), batches.end(), budget.batch) == batches.end())
+      batches.push_back(budget.batch);
   }
   std::string missed;
   for (const int64_t one : batches) {
@@ -115,9 +127,11 @@ std::string built_misses(Built& built, const model::Model& dense, const PlanOpti
       if (budget.batch != one) continue;
       // Of a share the ratio round by round tells.
       const bool relative = budget.amount.ends_with('%');
-      const bool met = relative ? plan::holds(budget, 1, compared.speed.speedup) : plan::holds(budget, compared.after, compared.before);
+      const bool met = relative ? plan::holds(budget, 1, compared.speed.speedup)
+                                : plan::holds(budget, compared.after, compared.before);
       if (!met && missed.empty()) {
-        missed = "built, it takes " + plan::show(Quantity::kLatency, compared.after) + " where the dense model takes " + plan::show(Quantity::kLatency, compared.before) +
+        missed = "built, it takes " + plan::show(Quantity::kLatency, compared.after) +
+                 " where the dense model takes " + plan::show(Quantity::kLatency, compared.before) +
                  ", which misses '" + budget.text + "'";
       }
     }
@@ -125,8 +139,9 @@ std::string built_misses(Built& built, const model::Model& dense, const PlanOpti
   return missed;
 }
 
-void finish_built(const model::Model& dense, const model::Model& built, const EvalResult& dense_eval, const data::Dataset& evaluation,
-                  const eval::AccuracyOptions& accuracy, CompressResult& result) {
+void finish_built(const model::Model& dense, const model::Model& built, const EvalResult& dense_eval,
+                  const data::Dataset& evaluation, const eval::AccuracyOptions& accuracy,
+                  CompressResult& result) {
   describe_models(dense.spec(), built.spec(), result);
   result.dense = dense_eval;
   evaluate_models(dense, built, evaluation, accuracy, result);

@@ -1,5 +1,6 @@
 #pragma once
-// The chosen candidate of a plan, made with care: all images, the full fit, learned channels; and held against the budget.
+// The chosen candidate of a plan, made with care: all images, the full fit, learned channels; and held
+// against the budget.
 
 #include <memory>
 #include <optional>
@@ -17,7 +18,8 @@ struct PlanImages {
   data::ImageBatch held_out;  ///< judge everything, the built model included
   data::ImageBatch all;       ///< but those held out: of the final fit
 };
-/// `plan_images` spread over all, every fourth of them held out. Throws std::invalid_argument where fewer than 8 would be left to fit on.
+/// `plan_images` spread over all, every fourth of them held out. Throws std::invalid_argument where fewer
+/// than 8 would be left to fit on.
 PlanImages split_images(const data::ImageBatch& images, int64_t plan_images);
 
 struct Built {
@@ -27,15 +29,19 @@ struct Built {
   std::vector<std::string> notes;
 };
 
-/// Removal, absorption, pruning, absorption, merging, by the functions of `compress` and `merge`. Learned widths differ from block to block; where their counts
-/// come out above `limits` (one a budget), the candidate's own even widths are taken.
-Built build_candidate(const model::Model& dense, const data::ImageBatch& images, const PlanRow& row, const PlanOptions& options, const std::vector<double>& limits);
+/// Removal, absorption, pruning, absorption, merging, by the functions of `compress` and `merge`. Learned
+/// widths differ from block to block; where their counts come out above `limits` (one a budget), the
+/// candidate's own even widths are taken.
+Built build_candidate(const model::Model& dense, const data::ImageBatch& images, const PlanRow& row,
+                      const PlanOptions& options, const std::vector<double>& limits);
 
-/// Times the built model against the dense one where a latency is limited (else at `batch`, where the engine can run it); says which budget it misses, empty: none.
+/// Times the built model against the dense one where a latency is limited (else at `batch`, where the engine
+/// can run it); says which budget it misses, empty: none.
 std::string built_misses(Built& built, const model::Model& dense, const PlanOptions& options, int64_t batch);
 
 /// Evaluates the built model beside the dense one, whose accuracy is known.
-void finish_built(const model::Model& dense, const model::Model& built, const EvalResult& dense_eval, const data::Dataset& evaluation,
-                  const eval::AccuracyOptions& accuracy, CompressResult& result);
+void finish_built(const model::Model& dense, const model::Model& built, const EvalResult& dense_eval,
+                  const data::Dataset& evaluation, const eval::AccuracyOptions& accuracy,
+                  CompressResult& result);
 
 }  // namespace vitrim::pipeline

@@ -9,7 +9,8 @@
 
 namespace vitrim::pipeline {
 
-std::vector<std::pair<std::string, ModelSpec>> latency_checks(const ModelSpec& dense, const plan::Grid& grid) {
+std::vector<std::pair<std::string, ModelSpec>> latency_checks(const ModelSpec& dense,
+                                                              const plan::Grid& grid) {
   const auto middle = [](const auto& values) { return values[values.size() / 2]; };
   std::vector<PlanRow> rows;
   const auto add = [&](const std::vector<int>& removed, int64_t width, int64_t pairs) {
@@ -39,7 +40,8 @@ std::vector<std::pair<std::string, ModelSpec>> latency_checks(const ModelSpec& d
   return out;
 }
 
-PlanClock::PlanClock(const ModelSpec& dense, const plan::Grid& grid, const PlanClockOptions& options, const std::optional<LatencyTable>& table)
+PlanClock::PlanClock(const ModelSpec& dense, const plan::Grid& grid, const PlanClockOptions& options,
+                     const std::optional<LatencyTable>& table)
     : dense_(dense), options_(options) {
   table_.cpu = make_manifest("", 0, options.threads).cpu;
   table_.isa = runtime::to_string(runtime::chosen_isa());
@@ -52,15 +54,19 @@ PlanClock::PlanClock(const ModelSpec& dense, const plan::Grid& grid, const PlanC
     table_.batches = table->batches;
   }
   for (const int64_t batch : options.batches) {
-    if (std::any_of(table_.batches.begin(), table_.batches.end(), [&](const LatencyPieces& known) { return known.batch == batch; })) continue;
-    log_info("timing blocks at batch " + std::to_string(batch) + " on " + std::to_string(options.threads) + " threads");
+    if (std::any_of(table_.batches.begin(), table_.batches.end(),
+                    [&](const LatencyPieces& known) { return known.batch == batch; }))
+      continue;
+    log_info("timing blocks at batch " + std::to_string(batch) + " on " + std::to_string(options.threads) +
+             " threads");
     plan::LatencyOptions wanted;
     wanted.batch = batch;
     for (const int64_t width : grid.widths) {
       if (width > 0) wanted.widths.push_back(width);
     }
     wanted.checks = latency_checks(dense, grid);
-    table_.batches.push_back(plan::measure_pieces(dense, wanted, [&](const std::vector<ModelSpec>& specs) { return timer(batch).measure(specs); }));
+    table_.batches.push_back(plan::measure_pieces(
+        dense, wanted, [&](const std::vector<ModelSpec>& specs) { return timer(batch).measure(specs); }));
     grew_ = true;
   }
 }
@@ -72,7 +78,9 @@ const LatencyPieces& PlanClock::pieces(int64_t batch) const {
   throw std::logic_error("[pipeline::PlanClock] batch " + std::to_string(batch) + " was not measured");
 }
 
-double PlanClock::predict(int64_t batch, const ModelSpec& spec) const { return plan::LatencyModel(pieces(batch).knots).predict(spec); }
+double PlanClock::predict(int64_t batch, const ModelSpec& spec) const {
+  return plan::LatencyModel(pieces(batch).knots).predict(spec);
+}
 
 bench::SpecTimer& PlanClock::timer(int64_t batch) {
   std::unique_ptr<bench::SpecTimer>& timer = timers_[batch];

@@ -1,5 +1,6 @@
 #pragma once
-// A plan's clock: the latency table of the model on this machine, what it predicts, and candidates really timed.
+// A plan's clock: the latency table of the model on this machine, what it predicts, and candidates really
+// timed.
 
 #include <map>
 #include <memory>
@@ -23,8 +24,10 @@ struct PlanClockOptions {
 
 class PlanClock {
  public:
-  /// Measures what `table` lacks of the batches. Throws vitrim::Error where it is of another machine, engine or model.
-  PlanClock(const ModelSpec& dense, const plan::Grid& grid, const PlanClockOptions& options, const std::optional<LatencyTable>& table);
+  /// Measures what `table` lacks of the batches. Throws vitrim::Error where it is of another machine, engine
+  /// or model.
+  PlanClock(const ModelSpec& dense, const plan::Grid& grid, const PlanClockOptions& options,
+            const std::optional<LatencyTable>& table);
   const LatencyTable& table() const { return table_; }
   bool grew() const { return grew_; }
   /// Seconds of a call, by the table.

@@ -27,7 +27,8 @@ prune::Budget make_budget(const ModelSpec& spec, const PruneOptions& options) {
     const std::vector<prune::Unit> units = prune::units_of(spec, prune::Scope::kAttention);
     const ModelSpec narrow = prune::with_widths(spec, units, narrowed(units, options.width));
     prune::Target target{0, true};
-    for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) target.macs += model::attention_macs(narrow, i);
+    for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i)
+      target.macs += model::attention_macs(narrow, i);
     return {spec, units, target, options.round};
   }
   const prune::Target target = prune::parse_target(options.target, options.attention_only, spec);
@@ -53,7 +54,8 @@ std::vector<at::Tensor> choose(const model::Model& dense, const prune::Budget& b
   const std::vector<at::Tensor> scores = prune::score_channels(
       dense, budget.units(), prune::parse_criterion(options.criterion), subset(images, options.score_images),
       {options.indicators.batch_size, options.indicators.seed});
-  const std::vector<int64_t> widths = options.width > 0 ? narrowed(budget.units(), options.width) : even_widths(budget);
+  const std::vector<int64_t> widths =
+      options.width > 0 ? narrowed(budget.units(), options.width) : even_widths(budget);
   return prune::best_channels(budget.units(), scores, widths, options.per_head);
 }
 
@@ -70,7 +72,8 @@ std::unique_ptr<model::Model> with_all_tokens(const model::Model& model) {
 void check_prune(const ModelSpec& spec, const PruneOptions& options) {
   make_budget(spec, options);
   if (options.criterion == "apma" && !options.indicators.initialise) return;
-  const prune::Criterion criterion = options.criterion == "apma" ? options.indicators.begin_with : prune::parse_criterion(options.criterion);
+  const prune::Criterion criterion =
+      options.criterion == "apma" ? options.indicators.begin_with : prune::parse_criterion(options.criterion);
   if (criterion == prune::Criterion::kTaylor && spec.num_classes == 0) {
     throw std::invalid_argument("taylor needs a classifier, and the model has none; use another criterion");
   }
@@ -99,11 +102,13 @@ namespace {
 std::string describe(const prune::IndicatorOptions& options) {
   const prune::IndicatorOptions usual;
   std::ostringstream text;
-  if (options.similarity != usual.similarity) text << ", similarity of " << prune::to_string(options.similarity);
+  if (options.similarity != usual.similarity)
+    text << ", similarity of " << prune::to_string(options.similarity);
   if (!options.equal_proportions) text << ", without equal proportions";
   if (!options.reweight) text << ", without reweighting";
   if (!options.initialise) text << ", without initialisation";
-  if (options.begin_with != usual.begin_with) text << ", beginning with " << prune::to_string(options.begin_with);
+  if (options.begin_with != usual.begin_with)
+    text << ", beginning with " << prune::to_string(options.begin_with);
   if (options.epochs != usual.epochs) text << ", " << options.epochs << " indicator epochs";
   if (options.learning_rate != usual.learning_rate) text << ", indicator rate " << options.learning_rate;
   if (options.temperature != usual.temperature) text << ", temperature " << options.temperature;
@@ -123,7 +128,8 @@ std::string describe(const PruneOptions& options) {
   text += ", multiples of " + std::to_string(options.round);
   if (options.criterion == "apma") text += describe(options.indicators);
   const bool looks = options.criterion != "magnitude" && options.criterion != "random";
-  if (looks && options.score_images != PruneOptions().score_images) text += ", scored on " + std::to_string(options.score_images) + " images";
+  if (looks && options.score_images != PruneOptions().score_images)
+    text += ", scored on " + std::to_string(options.score_images) + " images";
   return text + (options.masked() ? ", masked and not cut" : "");
 }
 

@@ -27,16 +27,19 @@ std::string plainly(std::string text) {
 
 }  // namespace
 
-std::vector<SweepPoint> sweep_points(const std::vector<int>& removed, const std::vector<std::string>& targets) {
+std::vector<SweepPoint> sweep_points(const std::vector<int>& removed,
+                                     const std::vector<std::string>& targets) {
   std::vector<SweepPoint> out;
   std::vector<std::string> seen;
   for (const std::string& text : targets) {
     const std::string target = plainly(text);
-    if (std::find(seen.begin(), seen.end(), target) != seen.end()) throw std::invalid_argument("'" + text + "' is named twice");
+    if (std::find(seen.begin(), seen.end(), target) != seen.end())
+      throw std::invalid_argument("'" + text + "' is named twice");
     seen.push_back(target);
   }
   for (size_t i = 0; i < removed.size(); ++i) {
-    if (std::find(removed.begin(), removed.begin() + static_cast<std::ptrdiff_t>(i), removed[i]) != removed.begin() + static_cast<std::ptrdiff_t>(i)) {
+    if (std::find(removed.begin(), removed.begin() + static_cast<std::ptrdiff_t>(i), removed[i]) !=
+        removed.begin() + static_cast<std::ptrdiff_t>(i)) {
       throw std::invalid_argument(std::to_string(removed[i]) + " layers are named twice");
     }
     for (const std::string& target : seen) {
@@ -44,7 +47,8 @@ std::vector<SweepPoint> sweep_points(const std::vector<int>& removed, const std:
       if (point.removed > 0 || !point.target.empty()) out.push_back(point);
     }
   }
-  if (out.empty()) throw std::invalid_argument("nothing is removed and nothing pruned; the front is the dense model alone");
+  if (out.empty())
+    throw std::invalid_argument("nothing is removed and nothing pruned; the front is the dense model alone");
   return out;
 }
 
@@ -66,23 +70,28 @@ CompressOptions options_of(const SweepPoint& point, const CompressOptions& optio
   return out;
 }
 
-void check_sweep(const ModelSpec& spec, const CompressOptions& options, const std::vector<SweepPoint>& points) {
+void check_sweep(const ModelSpec& spec, const CompressOptions& options,
+                 const std::vector<SweepPoint>& points) {
   for (const SweepPoint& point : points) {
     try {
       check_compress(spec, options_of(point, options));
     } catch (const std::invalid_argument& error) {
-      throw std::invalid_argument(std::string(error.what()) + " (" + name_of(point, options.prune.attention_only) + ")");
+      throw std::invalid_argument(std::string(error.what()) + " (" +
+                                  name_of(point, options.prune.attention_only) + ")");
     }
   }
 }
 
-void sweep(const model::Model& dense, const data::ImageBatch& calibration, const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy,
-           const CompressOptions& options, const std::vector<SweepPoint>& points, const std::function<void(const SweepPoint&, Compressed)>& done) {
+void sweep(const model::Model& dense, const data::ImageBatch& calibration, const data::Dataset* evaluation,
+           const eval::AccuracyOptions& accuracy, const CompressOptions& options,
+           const std::vector<SweepPoint>& points,
+           const std::function<void(const SweepPoint&, Compressed)>& done) {
   check_sweep(dense.spec(), options, points);
   std::map<int, LayerScores> scores;
   std::optional<EvalResult> dense_eval;
   for (size_t i = 0; i < points.size(); ++i) {
-    log_info("model " + std::to_string(i + 1) + " of " + std::to_string(points.size()) + ": " + name_of(points[i], options.prune.attention_only));
+    log_info("model " + std::to_string(i + 1) + " of " + std::to_string(points.size()) + ": " +
+             name_of(points[i], options.prune.attention_only));
     CompressOptions now = options_of(points[i], options);
     if (const auto known = scores.find(points[i].removed); known != scores.end()) now.scores = known->second;
     now.dense_eval = dense_eval;

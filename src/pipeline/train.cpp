@@ -12,12 +12,16 @@ namespace vitrim::pipeline {
 
 namespace {
 
-// The model as it is at lambda, as a model of its own. `fold` says whether the factor 2 of removed layers goes into the weights, as in what is exported, or
-// stays in the spec: entropies depend on scale, and folding would move them.
-std::unique_ptr<model::Model> snapshot(const model::Model& model, const std::vector<int>& layers, double lambda, bool fold) {
+// The model as it is at lambda, as a model of its own. `fold` says whether the factor 2 of removed layers
+// goes into the weights, as in what is exported, or stays in the spec: entropies depend on scale, and folding
+// would move them.
+std::unique_ptr<model::Model> snapshot(const model::Model& model, const std::vector<int>& layers,
+                                       double lambda, bool fold) {
   surgery::SpecAndWeights parts{model.spec(), {}};
   for (const auto& [name, tensor] : model.parameters().entries()) parts.weights.add(name, tensor.detach());
-  if (!layers.empty()) parts = fold || lambda > 0 ? surgery::dilute(parts, layers, lambda) : surgery::remove_attention(parts, layers, 2.0);
+  if (!layers.empty())
+    parts = fold || lambda > 0 ? surgery::dilute(parts, layers, lambda)
+                               : surgery::remove_attention(parts, layers, 2.0);
   auto out = model::make_model(parts.spec, parts.weights);
   out->set_device(model.device());
   out->set_compute_dtype(model.compute_dtype());
@@ -30,8 +34,8 @@ std::vector<double> values(const std::vector<Estimate>& estimates) {
   return out;
 }
 
-void track(const model::Model& model, const std::vector<int>& layers, double lambda, const data::ImageBatch& images, distributed::Group* group,
-           EpochRecord& record) {
+void track(const model::Model& model, const std::vector<int>& layers, double lambda,
+           const data::ImageBatch& images, distributed::Group* group, EpochRecord& record) {
   analysis::LayerTraceOptions options;
   options.group = group;
   options.other_estimator = false;
@@ -53,7 +57,8 @@ void track(const model::Model& model, const std::vector<int>& layers, double lam
 
 TrainRun train_run(model::Model& model, const data::Dataset& dataset, const TrainRunOptions& options) {
   if (options.train.keep_best && !options.validation) {
-    throw std::invalid_argument("[pipeline::train_run] the best epoch is chosen on validation images, and there are none");
+    throw std::invalid_argument(
+        "[pipeline::train_run] the best epoch is chosen on validation images, and there are none");
   }
   const auto started = std::chrono::steady_clock::now();
   TrainRun out;
@@ -62,12 +67,15 @@ TrainRun train_run(model::Model& model, const data::Dataset& dataset, const Trai
   result.removed = layers;
   result.recipe = train::to_json(options.train.recipe);
   // Diluting keeps the classes, so before and after can be compared; a new classifier knows nothing before.
-  if (options.evaluation && !layers.empty()) result.dense = eval::evaluate(model, *options.evaluation, options.accuracy);
+  if (options.evaluation && !layers.empty())
+    result.dense = eval::evaluate(model, *options.evaluation, options.accuracy);
   train::TrainOptions run = options.train;
   const data::Dataset* judged = options.validation ? options.validation : options.evaluation;
   run.measure = [&](const model::Model& now, double lambda, bool ema, EpochRecord& record) {
     const bool last = record.epoch == run.recipe.epochs;
-    const bool evaluates = judged && (run.keep_best || (options.eval_every > 0 && (record.epoch % options.eval_every == 0 || last)));
+    const bool evaluates =
+        judged &&
+        (run.keep_best || (options.eval_every > 0 && (record.epoch % options.eval_every == 0 || last)));
     if (!evaluates && !options.track) return;
     const auto model_now = snapshot(now, layers, lambda, /*fold=*/false);
     if (evaluates) {

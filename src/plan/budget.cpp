@@ -22,7 +22,9 @@ const std::map<std::string, double>& time_units() {
   return units;
 }
 
-[[noreturn]] void fail(const std::string& text, const std::string& what) { throw std::invalid_argument("budget '" + text + "': " + what); }
+[[noreturn]] void fail(const std::string& text, const std::string& what) {
+  throw std::invalid_argument("budget '" + text + "': " + what);
+}
 
 Quantity quantity_of(const std::string& name, const std::string& text) {
   const std::vector<std::string> names = {"latency", "macs", "params"};
@@ -35,7 +37,8 @@ Quantity quantity_of(const std::string& name, const std::string& text) {
 
 int64_t batch_of(const std::string& word, const std::string& text) {
   const std::string digits = word.starts_with("batch") ? word.substr(5) : "";
-  if (digits.empty() || digits.size() > 5 || digits.find_first_not_of("0123456789") != std::string::npos || std::stoll(digits) < 1 || std::stoll(digits) > 65536) {
+  if (digits.empty() || digits.size() > 5 || digits.find_first_not_of("0123456789") != std::string::npos ||
+      std::stoll(digits) < 1 || std::stoll(digits) > 65536) {
     fail(text, "'@" + word + "' is no batch size; say @batch1 or @batch32");
   }
   return std::stoll(digits);
@@ -46,31 +49,39 @@ void check_amount(const Budget& budget) {
   const Amount amount = parse_amount(budget.amount);
   const bool latency = budget.quantity == Quantity::kLatency;
   if (budget.amount.empty()) fail(budget.text, std::string("it names no amount; ") + kForms);
-  if (!(amount.value > 0) || !std::isfinite(amount.value)) fail(budget.text, "'" + budget.amount + "' is no amount above nothing; " + kForms);
+  if (!(amount.value > 0) || !std::isfinite(amount.value))
+    fail(budget.text, "'" + budget.amount + "' is no amount above nothing; " + kForms);
   if (amount.unit == "%") {
-    if (amount.value > 100) fail(budget.text, budget.amount + " is more than the dense model needs; a plan can only take away");
+    if (amount.value > 100)
+      fail(budget.text, budget.amount + " is more than the dense model needs; a plan can only take away");
     return;
   }
   if (!latency) {
     try {
-      parse_count(budget.amount, std::numeric_limits<int64_t>::max(), budget.quantity == Quantity::kMacs ? "MACs" : "parameters");
+      parse_count(budget.amount, std::numeric_limits<int64_t>::max(),
+                  budget.quantity == Quantity::kMacs ? "MACs" : "parameters");
     } catch (const std::invalid_argument& error) {
       fail(budget.text, error.what());
     }
   } else if (!time_units().contains(amount.unit)) {
     std::vector<std::string> valid = {"ms", "s", "us", "%"};
-    if (amount.unit.empty()) fail(budget.text, "a latency needs a unit; did you mean " + budget.amount + "ms?");
-    fail(budget.text, "unknown unit '" + amount.unit + "'; did you mean '" + nearest(amount.unit, valid) + "'?");
+    if (amount.unit.empty())
+      fail(budget.text, "a latency needs a unit; did you mean " + budget.amount + "ms?");
+    fail(budget.text,
+         "unknown unit '" + amount.unit + "'; did you mean '" + nearest(amount.unit, valid) + "'?");
   }
 }
 
 }  // namespace
 
-std::string to_string(Quantity quantity) { return quantity == Quantity::kLatency ? "latency" : quantity == Quantity::kMacs ? "macs" : "params"; }
+std::string to_string(Quantity quantity) {
+  return quantity == Quantity::kLatency ? "latency" : quantity == Quantity::kMacs ? "macs" : "params";
+}
 
 Budget parse_budget(const std::string& text) {
   std::string tight;
-  std::copy_if(text.begin(), text.end(), std::back_inserter(tight), [](char c) { return c != ' ' && c != '\t'; });
+  std::copy_if(text.begin(), text.end(), std::back_inserter(tight),
+               [](char c) { return c != ' ' && c != '\t'; });
   const size_t relation = tight.find_first_of("<=>");
   if (relation == std::string::npos) fail(text, std::string("it has no '<='; ") + kForms);
   Budget budget;
@@ -83,7 +94,8 @@ Budget parse_budget(const std::string& text) {
   const size_t at = rest.find('@');
   if (budget.quantity == Quantity::kLatency) budget.batch = 1;
   if (at != std::string::npos) {
-    if (budget.quantity != Quantity::kLatency) fail(text, "only a latency has a batch size; leave '" + rest.substr(at) + "' out");
+    if (budget.quantity != Quantity::kLatency)
+      fail(text, "only a latency has a batch size; leave '" + rest.substr(at) + "' out");
     budget.batch = batch_of(rest.substr(at + 1), text);
     rest = rest.substr(0, at);
   }
@@ -101,19 +113,23 @@ double seconds_allowed(const Budget& latency, double dense) {
 
 }  // namespace
 
-bool holds(const Budget& latency, double seconds, double dense_seconds) { return seconds <= seconds_allowed(latency, dense_seconds); }
+bool holds(const Budget& latency, double seconds, double dense_seconds) {
+  return seconds <= seconds_allowed(latency, dense_seconds);
+}
 
 double limit_of(const Budget& budget, double dense) {
   if (budget.quantity != Quantity::kLatency) {
     try {
-      return static_cast<double>(parse_count(budget.amount, std::llround(dense), budget.quantity == Quantity::kMacs ? "MACs" : "parameters"));
+      return static_cast<double>(parse_count(budget.amount, std::llround(dense),
+                                             budget.quantity == Quantity::kMacs ? "MACs" : "parameters"));
     } catch (const std::invalid_argument& error) {
       fail(budget.text, error.what());
     }
   }
   const double limit = seconds_allowed(budget, dense);
   if (limit > dense) {
-    fail(budget.text, "the dense model needs " + show(budget.quantity, dense) + " on this machine, which is within it already; this can only take away");
+    fail(budget.text, "the dense model needs " + show(budget.quantity, dense) +
+                          " on this machine, which is within it already; this can only take away");
   }
   return limit;
 }

@@ -37,12 +37,14 @@ Grid make_grid(const ModelSpec& dense, const GridOptions& options) {
   const int count = static_cast<int>(layers.size());
   Grid grid{{{}}, {0}, {0}};
   const int most = std::min(options.most_removed < 0 ? (count + 1) / 2 : options.most_removed, count - 1);
-  for (int k = 1; options.remove && k <= most; ++k) grid.sets.emplace_back(layers.begin(), layers.begin() + k);
+  for (int k = 1; options.remove && k <= most; ++k)
+    grid.sets.emplace_back(layers.begin(), layers.begin() + k);
   int64_t full = 0;
   for (const BlockSpec& block : dense.blocks) full = std::max({full, block.qk_dim, block.v_dim});
   const int64_t least = std::max<int64_t>(options.round, (3 * full + 7) / 8);
   if (options.prune) {
-    for (int64_t width = (full - 1) / options.round * options.round; width >= least; width -= options.round) grid.widths.push_back(width);
+    for (int64_t width = (full - 1) / options.round * options.round; width >= least; width -= options.round)
+      grid.widths.push_back(width);
   }
   if (options.merge && can_merge(dense)) {
     // As many pairs in every block as leave next to nothing at the top, and shares of that.
@@ -55,7 +57,8 @@ Grid make_grid(const ModelSpec& dense, const GridOptions& options) {
   return grid;
 }
 
-ModelSpec candidate_spec(const ModelSpec& dense, const std::vector<int>& removed, int64_t width, int64_t pairs) {
+ModelSpec candidate_spec(const ModelSpec& dense, const std::vector<int>& removed, int64_t width,
+                         int64_t pairs) {
   ModelSpec spec = removed.empty() ? dense : surgery::remove_attention(dense, removed);
   for (int i = 0; width > 0 && i < static_cast<int>(spec.blocks.size()); ++i) {
     BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
@@ -66,7 +69,9 @@ ModelSpec candidate_spec(const ModelSpec& dense, const std::vector<int>& removed
   return merge::with_schedule(spec, merge::constant_schedule(spec, 0, pairs), /*quiet=*/true);
 }
 
-ModelSpec candidate_spec(const ModelSpec& dense, const PlanRow& row) { return candidate_spec(dense, row.removed, row.width, row.pairs); }
+ModelSpec candidate_spec(const ModelSpec& dense, const PlanRow& row) {
+  return candidate_spec(dense, row.removed, row.width, row.pairs);
+}
 
 std::vector<PlanRow> enumerate(const ModelSpec& dense, const Grid& grid) {
   std::vector<PlanRow> rows;

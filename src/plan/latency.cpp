@@ -51,8 +51,11 @@ class Probes {
       BlockSpec shape = block;
       shape.merge = 0;
       shape.stream_gain = 1;
-      if (block.attention != AttentionKind::kNone && (widest_.num_heads == 0 || head_width(block) > head_width(widest_))) widest_ = shape;
-      if (block.attention != AttentionKind::kNone && shapes.insert({block.num_heads, 0}).second) attending_.push_back(shape);
+      if (block.attention != AttentionKind::kNone &&
+          (widest_.num_heads == 0 || head_width(block) > head_width(widest_)))
+        widest_ = shape;
+      if (block.attention != AttentionKind::kNone && shapes.insert({block.num_heads, 0}).second)
+        attending_.push_back(shape);
       if (shapes.insert({-1, block.mlp_dim}).second) mlps_.push_back(without_attention(shape));
     }
     for (BlockSpec& shape : attending_) {
@@ -68,7 +71,8 @@ class Probes {
   // Of an image `rows` patches high; `whole` adds what depends on the whole image only.
   std::vector<Probe> at(int64_t rows, bool whole) const {
     std::vector<Probe> out;
-    const auto add = [&](const char* kind, int64_t heads, double width, double tokens, ModelSpec with, std::optional<ModelSpec> without, int64_t count) {
+    const auto add = [&](const char* kind, int64_t heads, double width, double tokens, ModelSpec with,
+                         std::optional<ModelSpec> without, int64_t count) {
       Probe& probe = out.emplace_back();
       probe.piece.kind = kind;
       probe.piece.heads = heads;
@@ -83,22 +87,28 @@ class Probes {
     const double read = class_only ? (dense_.distillation_token ? 2 : 1) : tokens;
     for (const BlockSpec& mlp : mlps_) {
       const double width = static_cast<double>(mlp.mlp_dim);
-      if (class_only && whole) add("mlp", 0, width, read, model(rows, repeated(mlp, kCopies, mlp)), model(rows, {mlp}), kCopies);
-      add("mlp", 0, width, tokens, model(rows, repeated(mlp, kCopies, widest_)), model(rows, {widest_}), kCopies);
+      if (class_only && whole)
+        add("mlp", 0, width, read, model(rows, repeated(mlp, kCopies, mlp)), model(rows, {mlp}), kCopies);
+      add("mlp", 0, width, tokens, model(rows, repeated(mlp, kCopies, widest_)), model(rows, {widest_}),
+          kCopies);
     }
     for (const BlockSpec& shape : attending_) {
       const ModelSpec mlps = model(rows, repeated(without_attention(shape), kCopies, widest_));
       for (const BlockSpec& narrow : widths_of(shape)) {
         const double width = head_width(narrow);
-        add("attention", shape.num_heads, width, tokens, model(rows, repeated(narrow, kCopies, widest_)), mlps, kCopies);
-        if (class_only) add("last attention", shape.num_heads, width, tokens, model(rows, {narrow}), model(rows, {without_attention(shape)}), 1);
+        add("attention", shape.num_heads, width, tokens, model(rows, repeated(narrow, kCopies, widest_)),
+            mlps, kCopies);
+        if (class_only)
+          add("last attention", shape.num_heads, width, tokens, model(rows, {narrow}),
+              model(rows, {without_attention(shape)}), 1);
       }
       if (tokens - static_cast<double>(dense_.prefix_tokens()) < 2 * kCopies + 2) continue;
       BlockSpec merging = shape;
       merging.merge = 1;
       // Every copy matches one token fewer.
-      add("matching", shape.num_heads, 0, tokens - 0.5 * static_cast<double>(kCopies - 1), model(rows, repeated(merging, kCopies, widest_)),
-          model(rows, repeated(shape, kCopies, widest_)), kCopies);
+      add("matching", shape.num_heads, 0, tokens - 0.5 * static_cast<double>(kCopies - 1),
+          model(rows, repeated(merging, kCopies, widest_)), model(rows, repeated(shape, kCopies, widest_)),
+          kCopies);
     }
     if (whole) add("ends", 0, 0, tokens, model(rows, {mlps_.front()}), std::nullopt, 1);
     return out;
@@ -152,7 +162,9 @@ class Timed {
   double seconds(const ModelSpec& spec) const { return seconds_.at(find(spec)); }
 
  private:
-  size_t find(const ModelSpec& spec) const { return static_cast<size_t>(std::find(specs_.begin(), specs_.end(), spec) - specs_.begin()); }
+  size_t find(const ModelSpec& spec) const {
+    return static_cast<size_t>(std::find(specs_.begin(), specs_.end(), spec) - specs_.begin());
+  }
   std::vector<ModelSpec> specs_;
   std::vector<double> seconds_;
 };
@@ -179,7 +191,8 @@ std::vector<Piece> pieces_of(const ModelSpec& spec) {
       out.push_back({rows > 0 ? "last attention" : "attention", block.num_heads, head_width(block), tokens});
       if (block.merge > 0 && rows == 0) out.push_back({"matching", block.num_heads, 0, tokens});
     }
-    out.push_back({"mlp", 0, static_cast<double>(block.mlp_dim), rows > 0 ? static_cast<double>(rows) : static_cast<double>(spec.mlp_tokens(i))});
+    out.push_back({"mlp", 0, static_cast<double>(block.mlp_dim),
+                   rows > 0 ? static_cast<double>(rows) : static_cast<double>(spec.mlp_tokens(i))});
   }
   return out;
 }
@@ -187,7 +200,8 @@ std::vector<Piece> pieces_of(const ModelSpec& spec) {
 double LatencyModel::seconds(const Piece& piece) const {
   std::map<double, std::map<double, double>> by_width;
   for (const LatencyKnot& knot : knots_) {
-    if (knot.piece == piece.kind && knot.heads == piece.heads) by_width[knot.width][knot.tokens] = knot.seconds;
+    if (knot.piece == piece.kind && knot.heads == piece.heads)
+      by_width[knot.width][knot.tokens] = knot.seconds;
   }
   std::map<double, double> at_tokens;
   for (const auto& [width, points] : by_width) at_tokens[width] = interpolate(points, piece.tokens);
@@ -209,7 +223,8 @@ std::string why_not_timed(const ModelSpec& spec) {
 LatencyPieces measure_pieces(const ModelSpec& dense, const LatencyOptions& options, const Timer& timer) {
   const std::string reason = why_not_timed(dense);
   if (!reason.empty()) throw std::invalid_argument("[plan::measure_pieces] " + reason);
-  if (std::none_of(dense.blocks.begin(), dense.blocks.end(), [](const BlockSpec& b) { return b.attention != AttentionKind::kNone; })) {
+  if (std::none_of(dense.blocks.begin(), dense.blocks.end(),
+                   [](const BlockSpec& b) { return b.attention != AttentionKind::kNone; })) {
     throw std::invalid_argument("[plan::measure_pieces] no block has attention");
   }
   LatencyPieces out;
@@ -226,15 +241,19 @@ LatencyPieces measure_pieces(const ModelSpec& dense, const LatencyOptions& optio
       if (probe.without) group.add(*probe.without);
     }
     group.run(timer);
-    for (const Probe& probe : here) measured.push_back({probe, {group.seconds(probe.with), probe.without ? group.seconds(*probe.without) : 0}});
+    for (const Probe& probe : here)
+      measured.push_back(
+          {probe, {group.seconds(probe.with), probe.without ? group.seconds(*probe.without) : 0}});
   }
   // The ends are what is left of a model when all else is known, so the order of the kinds counts.
   for (const std::string kind : {"mlp", "attention", "last attention", "matching", "ends"}) {
     const LatencyModel known(out.knots);
     for (const auto& [probe, seconds] : measured) {
       if (probe.piece.kind != kind) continue;
-      const double rest = others(known, probe.with, kind) - (probe.without ? others(known, *probe.without, kind) : 0);
-      out.knots.push_back({kind, probe.piece.heads, probe.piece.width, probe.piece.tokens, (seconds.first - seconds.second - rest) / probe.count});
+      const double rest =
+          others(known, probe.with, kind) - (probe.without ? others(known, *probe.without, kind) : 0);
+      out.knots.push_back({kind, probe.piece.heads, probe.piece.width, probe.piece.tokens,
+                           (seconds.first - seconds.second - rest) / probe.count});
     }
   }
   std::vector<ModelSpec> whole = {dense};
@@ -243,7 +262,8 @@ LatencyPieces measure_pieces(const ModelSpec& dense, const LatencyOptions& optio
   out.dense = seconds.front();
   const LatencyModel known(out.knots);
   out.checks.push_back({"dense", known.predict(dense), seconds.front()});
-  for (size_t i = 0; i < options.checks.size(); ++i) out.checks.push_back({options.checks[i].first, known.predict(options.checks[i].second), seconds[i + 1]});
+  for (size_t i = 0; i < options.checks.size(); ++i)
+    out.checks.push_back({options.checks[i].first, known.predict(options.checks[i].second), seconds[i + 1]});
   return out;
 }
 
@@ -277,14 +297,16 @@ PredictionQuality quality_of(const std::vector<std::pair<double, double>>& pairs
 void check_table(const LatencyTable& table, const LatencyTable& wanted, const std::string& source) {
   const auto same = [&](const std::string& what, const std::string& has, const std::string& needs) {
     if (has == needs) return;
-    throw Error(source + ": the latency table was measured with " + what + " '" + has + "', and this is '" + needs + "'; name another file to have one made");
+    throw Error(source + ": the latency table was measured with " + what + " '" + has + "', and this is '" +
+                needs + "'; name another file to have one made");
   };
   same("processor", table.cpu, wanted.cpu);
   same("instruction set", table.isa, wanted.isa);
   same("precision", table.precision, wanted.precision);
   same("threads", std::to_string(table.threads), std::to_string(wanted.threads));
   same("vitrim", table.version, wanted.version);
-  if (table.spec != wanted.spec) throw Error(source + ": the latency table is of another model; name another file to have one made");
+  if (table.spec != wanted.spec)
+    throw Error(source + ": the latency table is of another model; name another file to have one made");
 }
 
 }  // namespace vitrim::plan

@@ -29,8 +29,10 @@ Target parse_target(const std::string& text, bool attention_only, const ModelSpe
   return {parse_macs(text, counted(spec, attention_only)), attention_only};
 }
 
-Budget::Budget(const ModelSpec& spec, std::vector<Unit> units, Target target, int64_t round) : spec_(spec), units_(std::move(units)), target_(target) {
-  if (round < 1) throw std::invalid_argument("[prune::Budget] widths can't be multiples of " + std::to_string(round));
+Budget::Budget(const ModelSpec& spec, std::vector<Unit> units, Target target, int64_t round)
+    : spec_(spec), units_(std::move(units)), target_(target) {
+  if (round < 1)
+    throw std::invalid_argument("[prune::Budget] widths can't be multiples of " + std::to_string(round));
   std::map<int, Block> blocks;
   for (size_t u = 0; u < units_.size(); ++u) {
     const Unit& unit = units_[u];
@@ -40,17 +42,23 @@ Budget::Budget(const ModelSpec& spec, std::vector<Unit> units, Target target, in
     choices_.push_back(std::move(widths));
     Block& block = blocks[unit.block];
     block.index = unit.block;
-    (unit.group == ChannelGroup::kQk ? block.qk : unit.group == ChannelGroup::kV ? block.v : block.mlp) = static_cast<int>(u);
+    (unit.group == ChannelGroup::kQk  ? block.qk
+     : unit.group == ChannelGroup::kV ? block.v
+                                      : block.mlp) = static_cast<int>(u);
   }
   std::vector<int64_t> smallest;
   for (const auto& widths : choices_) smallest.push_back(widths.front());
   floor_ = macs(smallest);
   const int64_t dense = counted(spec_, target_.attention_only);
-  if (target_.macs > dense) throw std::invalid_argument("[prune::Budget] the target is above what the model has (" + giga(dense) + ")");
+  if (target_.macs > dense)
+    throw std::invalid_argument("[prune::Budget] the target is above what the model has (" + giga(dense) +
+                                ")");
   if (target_.macs < floor_) {
-    const bool mlp = std::any_of(units_.begin(), units_.end(), [](const Unit& unit) { return unit.group == ChannelGroup::kMlp; });
-    throw std::invalid_argument("[prune::Budget] " + giga(target_.macs) + " can't be reached: with " + std::to_string(round) +
-                                " channels in every head " + giga(floor_) + " are left; ask for more" + (round > 1 ? ", or use a smaller --round" : "") +
+    const bool mlp = std::any_of(units_.begin(), units_.end(),
+                                 [](const Unit& unit) { return unit.group == ChannelGroup::kMlp; });
+    throw std::invalid_argument("[prune::Budget] " + giga(target_.macs) + " can't be reached: with " +
+                                std::to_string(round) + " channels in every head " + giga(floor_) +
+                                " are left; ask for more" + (round > 1 ? ", or use a smaller --round" : "") +
                                 (target_.attention_only || mlp ? "" : ", or --scope attention+mlp") +
                                 (spec_.qk_norm ? "; q and k keep all of theirs behind a q/k norm" : ""));
   }
@@ -81,7 +89,9 @@ Budget::Budget(const ModelSpec& spec, std::vector<Unit> units, Target target, in
   constant_ = static_cast<double>(dense) - in_blocks;
 }
 
-int64_t Budget::macs(const std::vector<int64_t>& widths) const { return counted(with_widths(spec_, units_, widths), target_.attention_only); }
+int64_t Budget::macs(const std::vector<int64_t>& widths) const {
+  return counted(with_widths(spec_, units_, widths), target_.attention_only);
+}
 
 at::Tensor Budget::macs(const at::Tensor& shares) const {
   at::Tensor total = at::full({}, constant_, at::kDouble);
@@ -91,21 +101,25 @@ at::Tensor Budget::macs(const at::Tensor& shares) const {
   };
   for (const Block& block : blocks_) {
     const BlockSpec& dense = spec_.blocks[static_cast<size_t>(block.index)];
-    const at::Tensor qk = kept(block.qk, static_cast<double>(dense.qk_dim)), v = kept(block.v, static_cast<double>(dense.v_dim));
+    const at::Tensor qk = kept(block.qk, static_cast<double>(dense.qk_dim)),
+                     v = kept(block.v, static_cast<double>(dense.v_dim));
     const at::Tensor mlp = kept(block.mlp, static_cast<double>(dense.mlp_dim));
-    total = total + block.constant + block.per_qk * qk + block.per_v * v + block.per_both * qk * v + block.per_mlp * mlp;
+    total = total + block.constant + block.per_qk * qk + block.per_v * v + block.per_both * qk * v +
+            block.per_mlp * mlp;
   }
   return total;
 }
 
-std::vector<int64_t> Budget::fit(const std::function<std::vector<double>(double)>& share, double limit) const {
+std::vector<int64_t> Budget::fit(const std::function<std::vector<double>(double)>& share,
+                                 double limit) const {
   std::vector<double> wanted;
   auto rounded = [&](double shift) {
     wanted = share(shift);
     std::vector<int64_t> widths;
     for (size_t u = 0; u < units_.size(); ++u) {
       const double width = wanted[u] * static_cast<double>(units_[u].width) + 1e-9;
-      const auto above = std::upper_bound(choices_[u].begin(), choices_[u].end(), width, [](double w, int64_t c) { return w < static_cast<double>(c); });
+      const auto above = std::upper_bound(choices_[u].begin(), choices_[u].end(), width,
+                                          [](double w, int64_t c) { return w < static_cast<double>(c); });
       widths.push_back(above == choices_[u].begin() ? *above : *(above - 1));
     }
     return widths;
@@ -132,7 +146,10 @@ std::vector<int64_t> Budget::fit(const std::function<std::vector<double>(double)
       std::vector<int64_t> more = widths;
       more[u] = *next;
       if (macs(more) > most) continue;
-      const double missing = (wanted[u] * static_cast<double>(units_[u].width) - static_cast<double>(widths[u])) / static_cast<double>(*next - widths[u]) + 2;
+      const double missing =
+          (wanted[u] * static_cast<double>(units_[u].width) - static_cast<double>(widths[u])) /
+              static_cast<double>(*next - widths[u]) +
+          2;
       if (missing > largest) {
         largest = missing;
         best = static_cast<int>(u);

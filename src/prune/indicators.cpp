@@ -22,10 +22,11 @@ namespace vitrim::prune {
 
 namespace {
 
-constexpr double kFirstShare = 0.98;   // where every unit's proportion begins
-constexpr double kTargetPhase = 0.6;   // share of the steps in which the target falls
-constexpr double kAjar = 0.2;          // of focused attention's masked channels while indicators learn: counts for 0.2^3
-constexpr double kLimit = 50;          // offsets beyond it change no sigmoid any more
+constexpr double kFirstShare = 0.98;  // where every unit's proportion begins
+constexpr double kTargetPhase = 0.6;  // share of the steps in which the target falls
+constexpr double kAjar =
+    0.2;  // of focused attention's masked channels while indicators learn: counts for 0.2^3
+constexpr double kLimit = 50;  // offsets beyond it change no sigmoid any more
 
 at::Tensor standardised(const at::Tensor& values) {
   const at::Tensor spread = values.std();
@@ -35,9 +36,9 @@ at::Tensor standardised(const at::Tensor& values) {
 
 // The learned numbers of one unit.
 struct Learned {
-  at::Tensor indicator;    // m [heads, width]
-  at::Tensor offset;       // b, scalar
-  at::Tensor gain;         // [heads, width]
+  at::Tensor indicator;  // m [heads, width]
+  at::Tensor offset;     // b, scalar
+  at::Tensor gain;       // [heads, width]
   at::Tensor log_similarity;
 
   at::Tensor effective() const { return indicator + log_similarity; }
@@ -60,7 +61,8 @@ double offset_for(const at::Tensor& effective, double share, double temperature)
 
 class Fit {
  public:
-  Fit(const model::Model& dense, const Budget& budget, const data::ImageBatch& images, const IndicatorOptions& options)
+  Fit(const model::Model& dense, const Budget& budget, const data::ImageBatch& images,
+      const IndicatorOptions& options)
       : dense_(dense), budget_(budget), images_(images), options_(options), student_(dense.clone()) {
     student_->set_compute_dtype(dense.compute_dtype());
     begin();
@@ -68,7 +70,8 @@ class Fit {
   }
 
   Indicators run() {
-    const int64_t n = images_.size(), batch = std::min(options_.fit_batch, n), an_epoch = n / batch, steps = an_epoch * options_.epochs;
+    const int64_t n = images_.size(), batch = std::min(options_.fit_batch, n), an_epoch = n / batch,
+                  steps = an_epoch * options_.epochs;
     std::vector<at::Tensor> leaves;
     for (Learned& l : learned_) {
       leaves.push_back(l.indicator);
@@ -78,7 +81,8 @@ class Fit {
     for (Learned& l : learned_) gains.push_back(l.gain);
     train::AdamW adam(leaves, {0.9, 0.99, 1e-8, 0.0}), gain_adam(gains, {0.9, 0.99, 1e-8, 0.0});
     Random random(options_.seed, /*stream=*/0x696e64);
-    const double dense_macs = budget_.macs(at::ones({static_cast<int64_t>(learned_.size())}, at::kDouble)).item<double>();
+    const double dense_macs =
+        budget_.macs(at::ones({static_cast<int64_t>(learned_.size())}, at::kDouble)).item<double>();
     const auto wanted = static_cast<double>(budget_.target().macs);
     Progress progress("indicators", steps * batch, "images");
     Indicators out;
@@ -89,11 +93,14 @@ class Fit {
         order = permutation(n, random);
         out.distillation = 0;
       }
-      const double done = std::min(1.0, static_cast<double>(step + 1) / (kTargetPhase * static_cast<double>(steps)));
+      const double done =
+          std::min(1.0, static_cast<double>(step + 1) / (kTargetPhase * static_cast<double>(steps)));
       const double target = dense_macs * std::pow(wanted / dense_macs, done);
-      const at::Tensor rows = at::from_blob(order.data() + (step % an_epoch) * batch, {batch}, at::kLong).clone();
+      const at::Tensor rows =
+          at::from_blob(order.data() + (step % an_epoch) * batch, {batch}, at::kLong).clone();
       out.distillation += this->step(rows, target, leaves, gains) / static_cast<double>(an_epoch);
-      const double rate = options_.learning_rate * train::half_cosine(static_cast<double>(step) / static_cast<double>(steps));
+      const double rate =
+          options_.learning_rate * train::half_cosine(static_cast<double>(step) / static_cast<double>(steps));
       adam.step(leaf_gradients_, rate);
       if (options_.reweight) gain_adam.step(gain_gradients_, rate / 5);
       progress.advance(batch);
@@ -106,16 +113,22 @@ class Fit {
   void begin() {
     const at::NoGradGuard no_grad;
     std::vector<at::Tensor> first;
-    const data::ImageBatch few = data::select_images(images_, data::spread_indices(images_.size(), options_.score_images));
+    const data::ImageBatch few =
+        data::select_images(images_, data::spread_indices(images_.size(), options_.score_images));
     if (options_.initialise) {
-      first = score_channels(dense_, budget_.units(), options_.begin_with, few, {options_.batch_size, options_.seed});
-      // What spans orders of magnitude would leave a few channels far from all others. Differences are of attention; an MLP's channels begin with energies under them.
+      first = score_channels(dense_, budget_.units(), options_.begin_with, few,
+                             {options_.batch_size, options_.seed});
+      // What spans orders of magnitude would leave a few channels far from all others. Differences are of
+      // attention; an MLP's channels begin with energies under them.
       for (size_t u = 0; u < first.size(); ++u) {
-        const bool difference = options_.begin_with == Criterion::kDifference && budget_.units()[u].group != model::ChannelGroup::kMlp;
-        if (!difference && options_.begin_with != Criterion::kRandom) first[u] = first[u].clamp_min(1e-30).log();
+        const bool difference = options_.begin_with == Criterion::kDifference &&
+                                budget_.units()[u].group != model::ChannelGroup::kMlp;
+        if (!difference && options_.begin_with != Criterion::kRandom)
+          first[u] = first[u].clamp_min(1e-30).log();
       }
     }
-    const std::vector<at::Tensor> similar = similarity_weights(dense_, budget_.units(), options_.similarity, few, options_.batch_size);
+    const std::vector<at::Tensor> similar =
+        similarity_weights(dense_, budget_.units(), options_.similarity, few, options_.batch_size);
     for (size_t u = 0; u < budget_.units().size(); ++u) {
       const Unit& unit = budget_.units()[u];
       const std::vector<int64_t> shape = {unit.heads, unit.width};
@@ -140,9 +153,11 @@ class Fit {
     });
   }
 
-  // Focused attention raises q and k to a power: at a gate of 0 its slope is 0 as well, and a channel once out would never be asked back.
+  // Focused attention raises q and k to a power: at a gate of 0 its slope is 0 as well, and a channel once
+  // out would never be asked back.
   bool cubed(const Unit& unit) const {
-    return unit.group == model::ChannelGroup::kQk && is_linear_attention(dense_.spec().blocks[static_cast<size_t>(unit.block)].attention);
+    return unit.group == model::ChannelGroup::kQk &&
+           is_linear_attention(dense_.spec().blocks[static_cast<size_t>(unit.block)].attention);
   }
 
   // 0 and 1, the best channels of every head at the unit's present share.
@@ -152,7 +167,8 @@ class Fit {
     return best_channels(budget_.units(), scores, widths, options_.equal_proportions);
   }
 
-  double step(const at::Tensor& rows, double target, const std::vector<at::Tensor>& leaves, const std::vector<at::Tensor>& gains) {
+  double step(const at::Tensor& rows, double target, const std::vector<at::Tensor>& leaves,
+              const std::vector<at::Tensor>& gains) {
     const at::AutoGradMode with_gradients(true);
     std::vector<int64_t> widths;
     std::vector<at::Tensor> shares, softs;
@@ -160,11 +176,13 @@ class Fit {
       softs.push_back(learned_[u].soft(options_.temperature));
       shares.push_back(softs.back().mean().to(at::kDouble));
       const auto width = static_cast<double>(budget_.units()[u].width);
-      widths.push_back(std::clamp<int64_t>(std::llround(shares.back().item<double>() * width), 1, budget_.units()[u].width));
+      widths.push_back(std::clamp<int64_t>(std::llround(shares.back().item<double>() * width), 1,
+                                           budget_.units()[u].width));
     }
     std::vector<at::Tensor> masks = hard(widths);
     for (size_t u = 0; u < masks.size(); ++u) {
-      if (cubed(budget_.units()[u])) masks[u] = at::where(masks[u] > 0, masks[u], at::full_like(masks[u], kAjar));
+      if (cubed(budget_.units()[u]))
+        masks[u] = at::where(masks[u] > 0, masks[u], at::full_like(masks[u], kAjar));
     }
     std::vector<at::Tensor> gates, copies;
     for (size_t u = 0; u < learned_.size(); ++u) {
@@ -175,12 +193,14 @@ class Fit {
     const std::vector<model::ChannelGates> by_block = as_gates(dense_.spec(), budget_.units(), copies);
     for (int i = 0; i < student_->num_blocks(); ++i) student_->set_gates(i, by_block[static_cast<size_t>(i)]);
     // The cores differentiate up to the gates, each its rows; from there one pass leads to what is learned.
-    const train::BatchGradients sums = train::batch_gradients(copies, {0, rows.size(0), 8}, [&](int64_t first, int64_t last) {
-      const at::Tensor part = rows.slice(0, first, last);
-      const model::Output out = student_->forward(normalized_rows(part));
-      return distance(out, answers_.index_select(0, part)) / static_cast<double>(rows.size(0));
-    });
-    if (!std::isfinite(sums.loss)) throw Error("[prune::learn_indicators] the loss is not finite; use a lower --indicator-rate");
+    const train::BatchGradients sums =
+        train::batch_gradients(copies, {0, rows.size(0), 8}, [&](int64_t first, int64_t last) {
+          const at::Tensor part = rows.slice(0, first, last);
+          const model::Output out = student_->forward(normalized_rows(part));
+          return distance(out, answers_.index_select(0, part)) / static_cast<double>(rows.size(0));
+        });
+    if (!std::isfinite(sums.loss))
+      throw Error("[prune::learn_indicators] the loss is not finite; use a lower --indicator-rate");
     const at::Tensor excess = budget_.macs(at::stack(shares)) / target - 1;
     at::Tensor objective = options_.budget_weight * excess.square().to(at::kFloat);
     for (size_t u = 0; u < gates.size(); ++u) objective = objective + (gates[u] * sums.gradients[u]).sum();
@@ -194,12 +214,14 @@ class Fit {
 
   at::Tensor normalized_rows(const at::Tensor& rows) const {
     const int64_t* first = rows.const_data_ptr<int64_t>();
-    return normalized(data::select_images(images_, std::vector<int64_t>(first, first + rows.size(0))), 0, rows.size(0));
+    return normalized(data::select_images(images_, std::vector<int64_t>(first, first + rows.size(0))), 0,
+                      rows.size(0));
   }
 
   at::Tensor distance(const model::Output& out, const at::Tensor& answers) const {
     if (!out.logits.defined()) return (out.features - answers).square().sum();
-    const at::Tensor log_p = at::log_softmax(answers, 1), log_q = at::log_softmax(model::answers(dense_.spec(), out), 1);
+    const at::Tensor log_p = at::log_softmax(answers, 1),
+                     log_q = at::log_softmax(model::answers(dense_.spec(), out), 1);
     const double places = answers.dim() == 3 ? static_cast<double>(answers.size(2)) : 1;
     return (log_p.exp() * (log_p - log_q)).sum() / places;
   }
@@ -210,15 +232,18 @@ class Fit {
     out.widths = budget_.fit(
         [&](double shift) {
           std::vector<double> shares;
-          for (const Learned& l : learned_) shares.push_back(share_at(l.effective(), l.offset.item<double>() + shift, options_.temperature));
+          for (const Learned& l : learned_)
+            shares.push_back(share_at(l.effective(), l.offset.item<double>() + shift, options_.temperature));
           return shares;
         },
         2 * kLimit);
-    for (const Learned& l : learned_) out.shares.push_back(share_at(l.effective(), l.offset.item<double>(), options_.temperature));
+    for (const Learned& l : learned_)
+      out.shares.push_back(share_at(l.effective(), l.offset.item<double>(), options_.temperature));
     const std::vector<at::Tensor> masks = hard(out.widths);
     for (size_t u = 0; u < learned_.size(); ++u) {
       // A gain that learned its way to 0 or below would take the channel out, or turn it round.
-      out.gates.push_back(options_.reweight ? masks[u] * learned_[u].gain.detach().clamp_min(0.05) : masks[u]);
+      out.gates.push_back(options_.reweight ? masks[u] * learned_[u].gain.detach().clamp_min(0.05)
+                                            : masks[u]);
     }
   }
 
@@ -240,13 +265,18 @@ void leave_out(IndicatorOptions& options, const std::string& parts) {
   std::istringstream list(parts);
   for (std::string part; std::getline(list, part, ',');) {
     const auto found = std::find(names.begin(), names.end(), part);
-    if (found == names.end()) throw std::invalid_argument("unknown part '" + part + "'; did you mean '" + nearest(part, names) + "'?");
+    if (found == names.end())
+      throw std::invalid_argument("unknown part '" + part + "'; did you mean '" + nearest(part, names) +
+                                  "'?");
     *switches[static_cast<size_t>(found - names.begin())] = false;
   }
 }
 
-Indicators learn_indicators(const model::Model& model, const Budget& budget, const data::ImageBatch& images, const IndicatorOptions& options) {
-  if (images.size() < kFewestImages) throw Error("[prune::learn_indicators] needs at least " + std::to_string(kFewestImages) + " images, got " + std::to_string(images.size()));
+Indicators learn_indicators(const model::Model& model, const Budget& budget, const data::ImageBatch& images,
+                            const IndicatorOptions& options) {
+  if (images.size() < kFewestImages)
+    throw Error("[prune::learn_indicators] needs at least " + std::to_string(kFewestImages) +
+                " images, got " + std::to_string(images.size()));
   return Fit(model, budget, images, options).run();
 }
 

@@ -21,14 +21,16 @@ using model::ChannelSlice;
 
 namespace {
 
-const std::vector<std::string> kNames = {"magnitude", "taylor", "energy", "energy_centred", "random", "difference", "absence"};  // in the order of the enum
+const std::vector<std::string> kNames = {"magnitude", "taylor",     "energy", "energy_centred",
+                                         "random",    "difference", "absence"};  // in the order of the enum
 
 }  // namespace
 
 Criterion parse_criterion(const std::string& name) {
   const auto found = std::find(kNames.begin(), kNames.end(), name);
   if (found != kNames.end()) return static_cast<Criterion>(found - kNames.begin());
-  throw std::invalid_argument("unknown criterion '" + name + "'; did you mean '" + nearest(name, kNames) + "'?");
+  throw std::invalid_argument("unknown criterion '" + name + "'; did you mean '" + nearest(name, kNames) +
+                              "'?");
 }
 
 std::string to_string(Criterion criterion) { return kNames[static_cast<size_t>(criterion)]; }
@@ -51,9 +53,16 @@ std::vector<at::Tensor> magnitudes(const model::Model& model, const std::vector<
 
 // |column|^2 of the matrix that reads the channels: the last projection, or fc2.
 at::Tensor column_energy(const model::Model& model, const Unit& unit) {
-  const std::string name = unit.group == ChannelGroup::kMlp ? model::block_prefix(model.spec(), unit.block) + "mlp.fc2.weight"
-                                                            : model::projection_name(model.spec(), unit.block) + ".weight";
-  return model.parameter(name).detach().to(at::kDouble).cpu().square().sum(0).reshape({unit.heads, unit.width});
+  const std::string name = unit.group == ChannelGroup::kMlp
+                               ? model::block_prefix(model.spec(), unit.block) + "mlp.fc2.weight"
+                               : model::projection_name(model.spec(), unit.block) + ".weight";
+  return model.parameter(name)
+      .detach()
+      .to(at::kDouble)
+      .cpu()
+      .square()
+      .sum(0)
+      .reshape({unit.heads, unit.width});
 }
 
 // Sums over images of what a unit's score is made of.
@@ -64,7 +73,8 @@ class Measure {
   // x: the block's input; mixed and hidden as in BlockTrace.
   void add(const model::Model& model, const at::Tensor& x, const model::BlockTrace& trace) {
     if (unit_.group == ChannelGroup::kQk) {
-      for (const model::QueryKeys& part : model::query_keys(model, unit_.block, x)) add_query_keys(part, is_linear_attention(kind(model)));
+      for (const model::QueryKeys& part : model::query_keys(model, unit_.block, x))
+        add_query_keys(part, is_linear_attention(kind(model)));
       return;
     }
     const at::Tensor& read = unit_.group == ChannelGroup::kV ? trace.mixed : trace.hidden;
@@ -76,14 +86,19 @@ class Measure {
   at::Tensor result(const model::Model& model) const {
     if (unit_.group == ChannelGroup::kQk) return of_attention() ? first_ : first_ * second_;
     if (!of_attention() || unit_.group == ChannelGroup::kMlp) return first_ * column_energy(model, unit_);
-    // Of v, in the head's own channels: its output less channel i's alone, sqrt(1 - share of the energy); or channel i's.
+    // Of v, in the head's own channels: its output less channel i's alone, sqrt(1 - share of the energy); or
+    // channel i's.
     const at::Tensor share = first_ / first_.sum(1, true).clamp_min(1e-30);
     return criterion_ == Criterion::kAbsence ? share.sqrt() : -(1 - share).clamp_min(0).sqrt();
   }
 
  private:
-  bool of_attention() const { return criterion_ == Criterion::kDifference || criterion_ == Criterion::kAbsence; }
-  AttentionKind kind(const model::Model& model) const { return model.spec().blocks[static_cast<size_t>(unit_.block)].attention; }
+  bool of_attention() const {
+    return criterion_ == Criterion::kDifference || criterion_ == Criterion::kAbsence;
+  }
+  AttentionKind kind(const model::Model& model) const {
+    return model.spec().blocks[static_cast<size_t>(unit_.block)].attention;
+  }
 
   void accumulate(at::Tensor& sum, const at::Tensor& values, int64_t head_begin) {
     if (!sum.defined()) sum = at::zeros({unit_.heads, unit_.width}, at::kDouble);
@@ -101,10 +116,11 @@ class Measure {
     accumulate(second_, k.square().sum(over), part.head_begin);
   }
 
-  // Minus the distance to what channel i makes alone, or the distance to what the others make, summed over regions. A_h = phi(q) phi(k)^T is the sum of its channels' terms,
-  // so norms follow from two Gram matrices.
+  // Minus the distance to what channel i makes alone, or the distance to what the others make, summed over
+  // regions. A_h = phi(q) phi(k)^T is the sum of its channels' terms, so norms follow from two Gram matrices.
   at::Tensor linear_difference(const model::QueryKeys& part) const {
-    const at::Tensor gram = at::matmul(part.q.transpose(2, 3), part.q) * at::matmul(part.k.transpose(2, 3), part.k);  // [R, heads, d, d]: <a_i, a_j>
+    const at::Tensor gram = at::matmul(part.q.transpose(2, 3), part.q) *
+                            at::matmul(part.k.transpose(2, 3), part.k);  // [R, heads, d, d]: <a_i, a_j>
     const at::Tensor whole = gram.sum(at::IntArrayRef{2, 3}).unsqueeze(2).clamp_min(1e-30);
     const at::Tensor own = gram.diagonal(0, 2, 3), with_all = gram.sum(3);
     if (criterion_ == Criterion::kAbsence) return (own / whole).sqrt().sum(0);
@@ -113,7 +129,8 @@ class Measure {
 
   at::Tensor softmax_difference(const model::QueryKeys& part) const {
     const double scale = 1 / std::sqrt(static_cast<double>(part.q.size(3)));
-    const at::Tensor scores = at::matmul(part.q * scale, part.k.transpose(2, 3)), whole = at::softmax(scores, -1);
+    const at::Tensor scores = at::matmul(part.q * scale, part.k.transpose(2, 3)),
+                     whole = at::softmax(scores, -1);
     const at::Tensor norm = whole.square().sum(at::IntArrayRef{2, 3}).sqrt();
     std::vector<at::Tensor> channels;
     for (int64_t i = 0; i < part.q.size(3); ++i) {
@@ -130,19 +147,22 @@ class Measure {
   at::Tensor first_, second_;
 };
 
-std::vector<at::Tensor> measured(const model::Model& model, const std::vector<Unit>& units, Criterion criterion, const data::ImageBatch& images,
-                                 int64_t batch_size) {
+std::vector<at::Tensor> measured(const model::Model& model, const std::vector<Unit>& units,
+                                 Criterion criterion, const data::ImageBatch& images, int64_t batch_size) {
   const at::NoGradGuard no_grad;
   std::vector<Measure> measures;
   for (const Unit& unit : units) measures.emplace_back(unit, criterion);
-  trace_units(model, units, images, batch_size, "channel scores", [&](size_t u, const model::BlockTrace& trace) { measures[u].add(model, trace.input, trace); });
+  trace_units(model, units, images, batch_size, "channel scores",
+              [&](size_t u, const model::BlockTrace& trace) { measures[u].add(model, trace.input, trace); });
   std::vector<at::Tensor> out;
   for (const Measure& measure : measures) out.push_back(measure.result(model));
   return out;
 }
 
-std::vector<at::Tensor> slopes(const model::Model& model, const std::vector<Unit>& units, const data::ImageBatch& images, int64_t batch_size) {
-  if (model.spec().num_classes == 0) throw std::invalid_argument("[prune::score_channels] taylor needs a classifier");
+std::vector<at::Tensor> slopes(const model::Model& model, const std::vector<Unit>& units,
+                               const data::ImageBatch& images, int64_t batch_size) {
+  if (model.spec().num_classes == 0)
+    throw std::invalid_argument("[prune::score_channels] taylor needs a classifier");
   const at::AutoGradMode with_gradients(true);
   const auto own = model.clone();
   own->set_compute_dtype(model.compute_dtype());
@@ -167,11 +187,14 @@ std::vector<at::Tensor> slopes(const model::Model& model, const std::vector<Unit
 
 }  // namespace
 
-std::vector<at::Tensor> score_channels(const model::Model& model, const std::vector<Unit>& units, Criterion criterion, const data::ImageBatch& images,
+std::vector<at::Tensor> score_channels(const model::Model& model, const std::vector<Unit>& units,
+                                       Criterion criterion, const data::ImageBatch& images,
                                        const ScoreOptions& options) {
   switch (criterion) {
-    case Criterion::kMagnitude: return magnitudes(model, units);
-    case Criterion::kTaylor: return slopes(model, units, images, options.batch_size);
+    case Criterion::kMagnitude:
+      return magnitudes(model, units);
+    case Criterion::kTaylor:
+      return slopes(model, units, images, options.batch_size);
     case Criterion::kRandom: {
       Random random(options.seed, /*stream=*/0x70726e);
       std::vector<at::Tensor> out;
@@ -185,19 +208,22 @@ std::vector<at::Tensor> score_channels(const model::Model& model, const std::vec
     case Criterion::kEnergy:
     case Criterion::kEnergyCentred:
     case Criterion::kDifference:
-    case Criterion::kAbsence: break;
+    case Criterion::kAbsence:
+      break;
   }
   return measured(model, units, criterion, images, options.batch_size);
 }
 
-std::vector<at::Tensor> best_channels(const std::vector<Unit>& units, const std::vector<at::Tensor>& scores, const std::vector<int64_t>& widths,
-                                      bool per_head) {
+std::vector<at::Tensor> best_channels(const std::vector<Unit>& units, const std::vector<at::Tensor>& scores,
+                                      const std::vector<int64_t>& widths, bool per_head) {
   std::vector<at::Tensor> out;
   for (size_t u = 0; u < units.size(); ++u) {
     const at::Tensor score = per_head ? scores[u] : scores[u].reshape({1, -1});
     const at::Tensor order = at::argsort(score, /*stable=*/true, /*dim=*/1, /*descending=*/true);
     const at::Tensor chosen = order.slice(1, 0, per_head ? widths[u] : widths[u] * units[u].heads);
-    out.push_back(at::zeros(score.sizes(), at::kFloat).scatter(1, chosen, 1.0).reshape({units[u].heads, units[u].width}));
+    out.push_back(at::zeros(score.sizes(), at::kFloat)
+                      .scatter(1, chosen, 1.0)
+                      .reshape({units[u].heads, units[u].width}));
   }
   return out;
 }

@@ -28,11 +28,13 @@ at::Tensor apart_by_cosine(const at::Tensor& gram) {
   return 1 - (cosines.sum(2) - cosines.diagonal(0, 1, 2)) / static_cast<double>(gram.size(1) - 1);
 }
 
-// 1 - R^2 of a channel on the others of its head: 1 / (G_ii (G^-1)_ii) of the correlation matrix, whose ridge bounds it from below.
+// 1 - R^2 of a channel on the others of its head: 1 / (G_ii (G^-1)_ii) of the correlation matrix, whose ridge
+// bounds it from below.
 at::Tensor apart_by_residual(const at::Tensor& gram) {
   const at::Tensor norm = gram.diagonal(0, 1, 2).clamp_min(1e-60).sqrt();
   constexpr double kRidge = 1e-2;
-  const at::Tensor correlation = gram / norm.unsqueeze(1) / norm.unsqueeze(2) + kRidge * at::eye(gram.size(1), at::kDouble);
+  const at::Tensor correlation =
+      gram / norm.unsqueeze(1) / norm.unsqueeze(2) + kRidge * at::eye(gram.size(1), at::kDouble);
   return 1 / (at::linalg_inv(correlation).diagonal(0, 1, 2) * (1 + kRidge));
 }
 
@@ -40,7 +42,8 @@ at::Tensor apart_by_residual(const at::Tensor& gram) {
 at::Tensor weight_gram(const model::Model& model, const Unit& unit) {
   std::vector<at::Tensor> rows;
   for (const model::ChannelSlice& slice : model::channel_slices(model.spec(), unit.block)) {
-    if (slice.group == unit.group && slice.dim == 0 && slice.heads == unit.heads && model.parameter(slice.parameter).dim() == 2) {
+    if (slice.group == unit.group && slice.dim == 0 && slice.heads == unit.heads &&
+        model.parameter(slice.parameter).dim() == 2) {
       rows.push_back(weight_rows(model, slice, unit.width));
     }
   }
@@ -48,33 +51,42 @@ at::Tensor weight_gram(const model::Model& model, const Unit& unit) {
   return at::matmul(all, all.transpose(1, 2));
 }
 
-// Inner products of what the channels do on images. QK: of the channels' terms q_i k_i^T of the scores, so the product of two Gram matrices; softmax ignores what is the same
-// for all keys, so k is centred. V: of what the projection reads, centred over tokens.
-void add_activations(const model::Model& model, const Unit& unit, const model::BlockTrace& trace, at::Tensor& gram) {
+// Inner products of what the channels do on images. QK: of the channels' terms q_i k_i^T of the scores, so
+// the product of two Gram matrices; softmax ignores what is the same for all keys, so k is centred. V: of
+// what the projection reads, centred over tokens.
+void add_activations(const model::Model& model, const Unit& unit, const model::BlockTrace& trace,
+                     at::Tensor& gram) {
   if (unit.group == ChannelGroup::kV) {
     at::Tensor t = trace.mixed.to(at::kFloat);
-    t = (t - t.mean(1, true)).reshape({-1, unit.heads, unit.width}).transpose(0, 1);  // [heads, tokens, width]
+    t = (t - t.mean(1, true))
+            .reshape({-1, unit.heads, unit.width})
+            .transpose(0, 1);  // [heads, tokens, width]
     gram += at::matmul(t.transpose(1, 2), t).to(at::kDouble).cpu();
     return;
   }
   const bool softmax = !is_linear_attention(model.spec().blocks[static_cast<size_t>(unit.block)].attention);
   for (const model::QueryKeys& part : model::query_keys(model, unit.block, trace.input)) {
     const at::Tensor k = softmax ? part.k - part.k.mean(2, true) : part.k;
-    const at::Tensor products = at::matmul(part.q.transpose(2, 3), part.q) * at::matmul(k.transpose(2, 3), k);  // [regions, heads, width, width]
+    const at::Tensor products = at::matmul(part.q.transpose(2, 3), part.q) *
+                                at::matmul(k.transpose(2, 3), k);  // [regions, heads, width, width]
     gram.narrow(0, part.head_begin, part.q.size(1)).add_(products.sum(0).to(at::kDouble).cpu());
   }
 }
 
-std::vector<at::Tensor> activation_grams(const model::Model& model, const std::vector<Unit>& units, const data::ImageBatch& images, int64_t batch_size) {
+std::vector<at::Tensor> activation_grams(const model::Model& model, const std::vector<Unit>& units,
+                                         const data::ImageBatch& images, int64_t batch_size) {
   std::vector<at::Tensor> grams;
-  for (const Unit& unit : units) grams.push_back(at::zeros({unit.heads, unit.width, unit.width}, at::kDouble));
-  trace_units(model, units, images, batch_size, "channel similarity", [&](size_t u, const model::BlockTrace& trace) {
-    if (units[u].group != ChannelGroup::kMlp) add_activations(model, units[u], trace, grams[u]);
-  });
+  for (const Unit& unit : units)
+    grams.push_back(at::zeros({unit.heads, unit.width, unit.width}, at::kDouble));
+  trace_units(model, units, images, batch_size, "channel similarity",
+              [&](size_t u, const model::BlockTrace& trace) {
+                if (units[u].group != ChannelGroup::kMlp) add_activations(model, units[u], trace, grams[u]);
+              });
   return grams;
 }
 
-const std::vector<std::string> kNames = {"none", "weights", "activations", "residual"};  // in the order of the enum
+const std::vector<std::string> kNames = {"none", "weights", "activations",
+                                         "residual"};  // in the order of the enum
 
 }  // namespace
 
@@ -82,15 +94,18 @@ Similarity parse_similarity(const std::string& name) {
   for (size_t i = 0; i < kNames.size(); ++i) {
     if (kNames[i] == name) return static_cast<Similarity>(i);
   }
-  throw std::invalid_argument("unknown similarity '" + name + "'; did you mean '" + nearest(name, kNames) + "'?");
+  throw std::invalid_argument("unknown similarity '" + name + "'; did you mean '" + nearest(name, kNames) +
+                              "'?");
 }
 
 std::string to_string(Similarity similarity) { return kNames[static_cast<size_t>(similarity)]; }
 
-std::vector<at::Tensor> similarity_weights(const model::Model& model, const std::vector<Unit>& units, Similarity similarity, const data::ImageBatch& images,
+std::vector<at::Tensor> similarity_weights(const model::Model& model, const std::vector<Unit>& units,
+                                           Similarity similarity, const data::ImageBatch& images,
                                            int64_t batch_size) {
   std::vector<at::Tensor> grams;
-  if (similarity == Similarity::kActivations || similarity == Similarity::kResidual) grams = activation_grams(model, units, images, batch_size);
+  if (similarity == Similarity::kActivations || similarity == Similarity::kResidual)
+    grams = activation_grams(model, units, images, batch_size);
   std::vector<at::Tensor> out;
   for (size_t u = 0; u < units.size(); ++u) {
     const Unit& unit = units[u];
@@ -99,7 +114,8 @@ std::vector<at::Tensor> similarity_weights(const model::Model& model, const std:
       continue;
     }
     const at::Tensor gram = similarity == Similarity::kWeights ? weight_gram(model, unit) : grams[u];
-    out.push_back(weights_of(similarity == Similarity::kResidual ? apart_by_residual(gram) : apart_by_cosine(gram)));
+    out.push_back(
+        weights_of(similarity == Similarity::kResidual ? apart_by_residual(gram) : apart_by_cosine(gram)));
   }
   return out;
 }

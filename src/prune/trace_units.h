@@ -1,5 +1,6 @@
 #pragma once
-// What both scores and similarities are measured by: images through a model, looked at behind every block that has units.
+// What both scores and similarities are measured by: images through a model, looked at behind every block
+// that has units.
 
 #include <ATen/ATen.h>
 
@@ -14,8 +15,10 @@
 
 namespace vitrim::prune {
 
-/// Calls look(u, trace) for every unit's block, batch by batch; progress is told as `stage`. One forward pass, without gradients.
-inline void trace_units(const model::Model& model, const std::vector<Unit>& units, const data::ImageBatch& images, int64_t batch_size, const std::string& stage,
+/// Calls look(u, trace) for every unit's block, batch by batch; progress is told as `stage`. One forward
+/// pass, without gradients.
+inline void trace_units(const model::Model& model, const std::vector<Unit>& units,
+                        const data::ImageBatch& images, int64_t batch_size, const std::string& stage,
                         const std::function<void(size_t u, const model::BlockTrace& trace)>& look) {
   const at::NoGradGuard no_grad;
   Progress progress(stage, images.size(), "images");

@@ -12,9 +12,12 @@ namespace {
 
 int64_t& width_of(BlockSpec& block, ChannelGroup group) {
   switch (group) {
-    case ChannelGroup::kQk: return block.qk_dim;
-    case ChannelGroup::kV: return block.v_dim;
-    case ChannelGroup::kMlp: break;
+    case ChannelGroup::kQk:
+      return block.qk_dim;
+    case ChannelGroup::kV:
+      return block.v_dim;
+    case ChannelGroup::kMlp:
+      break;
   }
   return block.mlp_dim;
 }
@@ -31,24 +34,34 @@ std::vector<Unit> units_of(const ModelSpec& spec, Scope scope) {
       units.push_back({i, group, group == ChannelGroup::kMlp ? 1 : block.num_heads, width_of(block, group)});
     }
   }
-  if (units.empty()) throw std::invalid_argument("[prune::units_of] the model has no channels that can be pruned");
+  if (units.empty())
+    throw std::invalid_argument("[prune::units_of] the model has no channels that can be pruned");
   return units;
 }
 
-ModelSpec with_widths(const ModelSpec& spec, const std::vector<Unit>& units, const std::vector<int64_t>& widths) {
+ModelSpec with_widths(const ModelSpec& spec, const std::vector<Unit>& units,
+                      const std::vector<int64_t>& widths) {
   ModelSpec out = spec;
-  for (size_t u = 0; u < units.size(); ++u) width_of(out.blocks[static_cast<size_t>(units[u].block)], units[u].group) = widths[u];
+  for (size_t u = 0; u < units.size(); ++u)
+    width_of(out.blocks[static_cast<size_t>(units[u].block)], units[u].group) = widths[u];
   return out;
 }
 
-std::vector<model::ChannelGates> as_gates(const ModelSpec& spec, const std::vector<Unit>& units, const std::vector<at::Tensor>& factors) {
+std::vector<model::ChannelGates> as_gates(const ModelSpec& spec, const std::vector<Unit>& units,
+                                          const std::vector<at::Tensor>& factors) {
   std::vector<model::ChannelGates> gates(spec.blocks.size());
   for (size_t u = 0; u < units.size(); ++u) {
     model::ChannelGates& gate = gates[static_cast<size_t>(units[u].block)];
     switch (units[u].group) {
-      case ChannelGroup::kQk: gate.qk = factors[u]; break;
-      case ChannelGroup::kV: gate.v = factors[u]; break;
-      case ChannelGroup::kMlp: gate.mlp = factors[u].flatten(); break;
+      case ChannelGroup::kQk:
+        gate.qk = factors[u];
+        break;
+      case ChannelGroup::kV:
+        gate.v = factors[u];
+        break;
+      case ChannelGroup::kMlp:
+        gate.mlp = factors[u].flatten();
+        break;
     }
   }
   return gates;

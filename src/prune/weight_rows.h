@@ -7,11 +7,13 @@
 
 namespace vitrim::prune {
 
-/// A slice's weights as rows, [heads, width, rest] float64; undefined where the parameter has only one dimension or is shared by all heads.
+/// A slice's weights as rows, [heads, width, rest] float64; undefined where the parameter has only one
+/// dimension or is shared by all heads.
 inline at::Tensor weight_rows(const model::Model& model, const model::ChannelSlice& slice, int64_t width) {
   const at::Tensor& parameter = model.parameter(slice.parameter);
   if (parameter.dim() < 2 || slice.shared) return {};
-  const at::Tensor part = parameter.detach().narrow(slice.dim, slice.offset, slice.heads * width).to(at::kDouble).cpu();
+  const at::Tensor part =
+      parameter.detach().narrow(slice.dim, slice.offset, slice.heads * width).to(at::kDouble).cpu();
   return part.movedim(slice.dim, 0).reshape({slice.heads, width, -1});
 }
 

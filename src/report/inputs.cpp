@@ -29,7 +29,9 @@ void label(std::vector<Named<T>>& items) {
 }
 
 bool same_result(const EvalResult& a, const EvalResult& b) {
-  const auto pixels = [](const EvalResult& e) { return e.segmentation ? e.segmentation->images : std::vector<std::vector<ClassPixels>>(); };
+  const auto pixels = [](const EvalResult& e) {
+    return e.segmentation ? e.segmentation->images : std::vector<std::vector<ClassPixels>>();
+  };
   return same_images(a, b) && a.model == b.model && a.correct == b.correct && pixels(a) == pixels(b);
 }
 
@@ -116,10 +118,11 @@ Inputs read_inputs(const std::vector<Document>& documents) {
       const int64_t planned = planned_epochs(run.recipe);
       inputs.trainings.push_back({document.source, "", {std::move(run), true, planned}});
     } else {
-      throw FormatError(document.source, "kind",
-                        (kind.empty() ? std::string("is missing") : "'" + kind + "' cannot be shown") +
-                            "; a report is made of layer_scores, compress, plan, eval, train and bench documents and of "
-                            "training logs");
+      throw FormatError(
+          document.source, "kind",
+          (kind.empty() ? std::string("is missing") : "'" + kind + "' cannot be shown") +
+              "; a report is made of layer_scores, compress, plan, eval, train and bench documents and of "
+              "training logs");
     }
   }
   // A compression carries the scores it was planned from: given both, they are shown once.

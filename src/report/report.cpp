@@ -72,7 +72,8 @@ std::string render(const std::vector<Document>& documents, const std::string& ti
   out += script({"/*! d3", assets::d3_license(), "*/", assets::d3()});
   out += script({"/*! Observable Plot", assets::plot_license(), "*/", assets::plot()});
   out += script({assets::page_js(), assets::model_js(), assets::layers_js(), assets::sets_js(),
-                 assets::accuracy_js(), assets::spectrum_js(), assets::training_js(), assets::flow_js(), assets::merge_js(), assets::bench_js(), assets::plan_js(), assets::front_js(),
+                 assets::accuracy_js(), assets::spectrum_js(), assets::training_js(), assets::flow_js(),
+                 assets::merge_js(), assets::bench_js(), assets::plan_js(), assets::front_js(),
                  "vitrim.start();"});
   return out + "</body>\n</html>\n";
 }

@@ -20,10 +20,13 @@ const char* role_name(AccuracyRow::Role role) {
 }
 
 nlohmann::json row_json(const AccuracyRow& row) {
-  nlohmann::json out{
-      {"name", row.name},         {"role", role_name(row.role)},     {"layers", layer_names(row.layers)},
-      {"top1", row.eval.headline()}, {"low", row.eval.headline_ci95().first}, {"high", row.eval.headline_ci95().second},
-      {"images", row.eval.images}};
+  nlohmann::json out{{"name", row.name},
+                     {"role", role_name(row.role)},
+                     {"layers", layer_names(row.layers)},
+                     {"top1", row.eval.headline()},
+                     {"low", row.eval.headline_ci95().first},
+                     {"high", row.eval.headline_ci95().second},
+                     {"images", row.eval.images}};
   if (row.paired) {
     out["difference"] = row.paired->difference;
     out["differenceLow"] = row.paired->ci95.first;
@@ -36,7 +39,8 @@ nlohmann::json row_json(const AccuracyRow& row) {
 
 /// "Top-1", "mIoU", or both where the page shows models of both tasks.
 std::string metric_of(const std::vector<AccuracyRow>& rows) {
-  const auto pixels = std::count_if(rows.begin(), rows.end(), [](const AccuracyRow& row) { return row.eval.segmentation.has_value(); });
+  const auto pixels = std::count_if(rows.begin(), rows.end(),
+                                    [](const AccuracyRow& row) { return row.eval.segmentation.has_value(); });
   return pixels == 0 ? "Top-1" : pixels == static_cast<long>(rows.size()) ? "mIoU" : "Top-1 or mIoU";
 }
 
@@ -53,13 +57,14 @@ std::string table_html(const std::string& caption, const std::vector<AccuracyRow
   for (const AccuracyRow& row : rows) {
     std::vector<Cell> cells{row.name};
     if (controls) cells.push_back(layer_names(row.layers));
-    cells.insert(cells.end(), {num(row.eval.images > 0 ? percent(row.eval.headline()) : "\u2013"),
-                               num(row.eval.images > 0 ? interval(row.eval.headline_ci95(), false) : "\u2013"),
-                               num(row.eval.images > 0 && !row.eval.segmentation ? percent(row.eval.top5) : "\u2013"),
-                               num(std::to_string(row.eval.images)),
-                               num(row.paired ? signed_fixed(100 * row.paired->difference, 1) : "\u2013"),
-                               num(row.paired ? interval(row.paired->ci95, true) : "\u2013"),
-                               num(row.paired ? p_value(row.paired->mcnemar_p) : "\u2013")});
+    cells.insert(cells.end(),
+                 {num(row.eval.images > 0 ? percent(row.eval.headline()) : "\u2013"),
+                  num(row.eval.images > 0 ? interval(row.eval.headline_ci95(), false) : "\u2013"),
+                  num(row.eval.images > 0 && !row.eval.segmentation ? percent(row.eval.top5) : "\u2013"),
+                  num(std::to_string(row.eval.images)),
+                  num(row.paired ? signed_fixed(100 * row.paired->difference, 1) : "\u2013"),
+                  num(row.paired ? interval(row.paired->ci95, true) : "\u2013"),
+                  num(row.paired ? p_value(row.paired->mcnemar_p) : "\u2013")});
     if (controls)
       cells.push_back(num(row.held_out_kl > 0 ? significant(row.held_out_kl) : "\u2013"));
     else
@@ -127,10 +132,12 @@ void accuracy_section(Page& page, const Inputs& inputs) {
     page.figure(
         {"accuracy",
          metric_of(rows) == "Top-1" ? "Top-1 accuracy" : metric_of(rows),
-         std::string(metric_of(rows) == "Top-1"
-                         ? "Share of labelled test images whose first prediction is right, with 95 % intervals. "
-                         : "Of models that label pixels the intersection over union, averaged over classes, of classifiers the "
-                           "share of images whose first prediction is right, with 95 % intervals. ") +
+         std::string(
+             metric_of(rows) == "Top-1"
+                 ? "Share of labelled test images whose first prediction is right, with 95 % intervals. "
+                 : "Of models that label pixels the intersection over union, averaged over classes, of "
+                   "classifiers the "
+                   "share of images whose first prediction is right, with 95 % intervals. ") +
              (paired ? "Intervals of two models on the same images may overlap although one is surely "
                        "better, because both fail on "
                        "the same hard images; the difference on the same images takes that into account."

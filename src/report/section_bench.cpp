@@ -13,8 +13,9 @@ void bench_section(Page& page, const Inputs& inputs) {
     nlohmann::json rows = nlohmann::json::array();
     std::set<int64_t> batches;
     Table table("Every contestant at every batch size, called in turns",
-                {"Model and engine", num("Batch"), num("Images/s"), num("ms a call"), num("10th\u201390th percentile"), num("TFLOP/s"), num("Share of peak"),
-                 num("Speed-up"), num("10th\u201390th percentile"), num("By MACs"), num("Weights, MB"), num("Work, MB")});
+                {"Model and engine", num("Batch"), num("Images/s"), num("ms a call"),
+                 num("10th\u201390th percentile"), num("TFLOP/s"), num("Share of peak"), num("Speed-up"),
+                 num("10th\u201390th percentile"), num("By MACs"), num("Weights, MB"), num("Work, MB")});
     for (const BenchRow& row : result.rows) {
       batches.insert(row.batch);
       const std::string name = row.name + ", " + row.precision;
@@ -26,17 +27,23 @@ void bench_section(Page& page, const Inputs& inputs) {
                       {"predicted", number(row.predicted)},
                       {"rate", number(row.images_per_second)},
                       {"latency", number(1e3 * row.latency)}});
-      table.row({name, num(std::to_string(row.batch)), num(fixed(row.images_per_second, 1)), num(fixed(1e3 * row.latency, 2)),
-                 num(fixed(1e3 * row.latency_p10, 2) + "\u2013" + fixed(1e3 * row.latency_p90, 2)), num(fixed(row.tflops, 3)), num(percent(row.share_of_peak)),
-                 num(fixed(row.speedup, 2)), num(fixed(row.speedup_p10, 2) + "\u2013" + fixed(row.speedup_p90, 2)), num(fixed(row.predicted, 2)),
-                 num(row.weight_bytes > 0 ? fixed(1e-6 * static_cast<double>(row.weight_bytes), 1) : "\u2013"),
-                 num(row.work_bytes > 0 ? fixed(1e-6 * static_cast<double>(row.work_bytes), 1) : "\u2013")});
+      table.row(
+          {name, num(std::to_string(row.batch)), num(fixed(row.images_per_second, 1)),
+           num(fixed(1e3 * row.latency, 2)),
+           num(fixed(1e3 * row.latency_p10, 2) + "\u2013" + fixed(1e3 * row.latency_p90, 2)),
+           num(fixed(row.tflops, 3)), num(percent(row.share_of_peak)), num(fixed(row.speedup, 2)),
+           num(fixed(row.speedup_p10, 2) + "\u2013" + fixed(row.speedup_p90, 2)),
+           num(fixed(row.predicted, 2)),
+           num(row.weight_bytes > 0 ? fixed(1e-6 * static_cast<double>(row.weight_bytes), 1) : "\u2013"),
+           num(row.work_bytes > 0 ? fixed(1e-6 * static_cast<double>(row.work_bytes), 1) : "\u2013")});
     }
     const std::string peak = fixed(std::max(result.tile_peak, result.library_peak), 2);
     page.figure({"bench",
                  "Measured against what arithmetic promises",
-                 "How many times as fast as the first row each model runs on " + (result.device == "cpu" ? std::to_string(result.threads) + " threads" : result.device) +
-                     ", beside what its multiply-adds alone would promise. All took turns in every round; the machine's matrix peak was measured in the same run: " +
+                 "How many times as fast as the first row each model runs on " +
+                     (result.device == "cpu" ? std::to_string(result.threads) + " threads" : result.device) +
+                     ", beside what its multiply-adds alone would promise. All took turns in every round; "
+                     "the machine's matrix peak was measured in the same run: " +
                      peak + " TFLOP/s.",
                  {{"rows", rows}, {"batches", batches}},
                  table.html()});

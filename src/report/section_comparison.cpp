@@ -9,7 +9,8 @@ namespace {
 
 // What was compressed and judged: models of one name and images are drawn as one.
 std::string base_of(const CompressResult& result) {
-  return result.model + ", " + std::to_string(result.dense_params) + ", " + std::to_string(result.dense_macs) + ", " + result.dense->data;
+  return result.model + ", " + std::to_string(result.dense_params) + ", " +
+         std::to_string(result.dense_macs) + ", " + result.dense->data;
 }
 
 // Which of the methods a compression used, in the words of the figure.
@@ -27,11 +28,21 @@ std::string method_of(const CompressResult& result) {
 // Accuracy against multiply-adds; nothing where fewer than two of the results were evaluated.
 void front_figure(Page& page, const Inputs& inputs) {
   nlohmann::json rows = nlohmann::json::array();
-  Table table("Accuracy and multiply-adds of each compression", {"Model", "Method", num("MACs"), num("Of dense"), num("Accuracy"), num("95 % interval")});
-  const auto add = [&](const CompressResult& result, const std::string& name, const std::string& method, int64_t macs, const EvalResult& eval) {
-    rows.push_back({{"name", name}, {"series", base_of(result) + ", " + method + ", " + result.reason.substr(0, result.reason.find(','))}, {"method", method}, {"macs", macs}, {"value", eval.headline()}, {"low", eval.headline_ci95().first}, {"high", eval.headline_ci95().second}});
-    table.row({name, method, num(compact(static_cast<double>(macs))), num(percent(static_cast<double>(macs) / static_cast<double>(result.dense_macs))), num(percent(eval.headline())),
-               num(interval(eval.headline_ci95(), false))});
+  Table table("Accuracy and multiply-adds of each compression",
+              {"Model", "Method", num("MACs"), num("Of dense"), num("Accuracy"), num("95 % interval")});
+  const auto add = [&](const CompressResult& result, const std::string& name, const std::string& method,
+                       int64_t macs, const EvalResult& eval) {
+    rows.push_back({{"name", name},
+                    {"series", base_of(result) + ", " + method + ", " +
+                                   result.reason.substr(0, result.reason.find(','))},
+                    {"method", method},
+                    {"macs", macs},
+                    {"value", eval.headline()},
+                    {"low", eval.headline_ci95().first},
+                    {"high", eval.headline_ci95().second}});
+    table.row({name, method, num(compact(static_cast<double>(macs))),
+               num(percent(static_cast<double>(macs) / static_cast<double>(result.dense_macs))),
+               num(percent(eval.headline())), num(interval(eval.headline_ci95(), false))});
   };
   std::vector<std::string> dense_seen;
   for (const auto& item : inputs.compresses) {
@@ -46,7 +57,8 @@ void front_figure(Page& page, const Inputs& inputs) {
   if (rows.size() < 2 + dense_seen.size()) return;
   page.figure({"front",
                "Accuracy against multiply-adds",
-               "Every dot is one of the models, its bar the 95 % interval of its accuracy; a line follows each way of choosing on one model from its dearest result to its cheapest. "
+               "Every dot is one of the models, its bar the 95 % interval of its accuracy; a line follows "
+               "each way of choosing on one model from its dearest result to its cheapest. "
                "Nearer the top left is better.",
                {{"rows", rows}},
                table.html()});

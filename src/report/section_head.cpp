@@ -11,7 +11,9 @@ double total_seconds(const CompressResult& result) {
 }
 
 std::string about_apma(const std::string& reason) {
-  return reason.find("apma") == std::string::npos ? "" : "APMA is a reconstruction here: of its paper (arXiv 2405.20867) only the abstract could be read.";
+  return reason.find("apma") == std::string::npos ? ""
+                                                  : "APMA is a reconstruction here: of its paper (arXiv "
+                                                    "2405.20867) only the abstract could be read.";
 }
 
 std::string chosen_by(const std::string& reason) {
@@ -23,7 +25,8 @@ size_t pruned_blocks(const CompressResult& result) {
   size_t pruned = 0;
   for (size_t i = 0; i < result.dense_spec.blocks.size() && i < result.compressed_spec.blocks.size(); ++i) {
     const BlockSpec &before = result.dense_spec.blocks[i], &after = result.compressed_spec.blocks[i];
-    const bool attention = after.attention != AttentionKind::kNone && (after.qk_dim < before.qk_dim || after.v_dim < before.v_dim);
+    const bool attention = after.attention != AttentionKind::kNone &&
+                           (after.qk_dim < before.qk_dim || after.v_dim < before.v_dim);
     pruned += attention || after.mlp_dim < before.mlp_dim;
   }
   return pruned;
@@ -45,16 +48,20 @@ std::string sentence(const CompressResult& result) {
   const size_t pruned = pruned_blocks(result);
   std::string text;
   if (!result.removed.empty()) {
-    text = std::to_string(result.removed.size()) + " of " + count(attention_layers(result.dense_spec), "attention layer", "attention layers") + " removed: " +
-           layer_names(result.removed) + ".";
+    text = std::to_string(result.removed.size()) + " of " +
+           count(attention_layers(result.dense_spec), "attention layer", "attention layers") +
+           " removed: " + layer_names(result.removed) + ".";
   } else if (pruned == 0 && !result.compressed_spec.merges()) {
     return "No attention layer removed.";
   }
-  if (pruned > 0) text += std::string(text.empty() ? "" : " ") + "Channels pruned in " + count(pruned, "block", "blocks") + ".";
+  if (pruned > 0)
+    text +=
+        std::string(text.empty() ? "" : " ") + "Channels pruned in " + count(pruned, "block", "blocks") + ".";
   if (result.compressed_spec.merges()) {
     const ModelSpec& spec = result.compressed_spec;
     const int last = static_cast<int>(spec.blocks.size()) - 1;
-    text += std::string(text.empty() ? "" : " ") + "Tokens merged: " + std::to_string(spec.num_tokens()) + " become " + std::to_string(spec.mlp_tokens(last)) + ".";
+    text += std::string(text.empty() ? "" : " ") + "Tokens merged: " + std::to_string(spec.num_tokens()) +
+            " become " + std::to_string(spec.mlp_tokens(last)) + ".";
   }
   return text;
 }
@@ -86,14 +93,17 @@ std::vector<Card> compress_cards(const CompressResult& result) {
   if (result.held_out_kl != 0 || result.held_out_agreement != 0) {
     const std::string kl = "mean KL to the dense output " + significant(result.held_out_kl) + " nats";
     if (result.held_out_agreement > 0) {
-      cards.push_back({"Same prediction as dense", percent(result.held_out_agreement), "of held-out images; " + kl});
+      cards.push_back(
+          {"Same prediction as dense", percent(result.held_out_agreement), "of held-out images; " + kl});
     } else {
-      cards.push_back({"Change of the output", significant(result.held_out_kl) + " nats", "mean KL to the unmerged output on calibration images"});
+      cards.push_back({"Change of the output", significant(result.held_out_kl) + " nats",
+                       "mean KL to the unmerged output on calibration images"});
     }
   }
   if (result.speed) {
     cards.push_back({"Measured speed", fixed(result.speed->speedup, 2) + "\u00d7",
-                     "10th to 90th percentile " + fixed(result.speed->speedup_p10, 2) + " to " + fixed(result.speed->speedup_p90, 2) + "; batch " +
+                     "10th to 90th percentile " + fixed(result.speed->speedup_p10, 2) + " to " +
+                         fixed(result.speed->speedup_p90, 2) + "; batch " +
                          std::to_string(result.speed->batch) + ", " + result.speed->engine + " engine"});
   }
   if (!result.seconds.empty())
@@ -149,8 +159,7 @@ std::string head_html(const Inputs& inputs) {
   if (inputs.compresses.size() == 1) {
     const CompressResult& result = inputs.compresses.front().value;
     out += "<p class=\"lede\">" + escape(sentence(result)) + "</p><p class=\"context\">";
-    out += escape((result.model.empty() ? "" : "Model " + result.model + ". ") +
-                  chosen_by(result.reason));
+    out += escape((result.model.empty() ? "" : "Model " + result.model + ". ") + chosen_by(result.reason));
     out += "</p>" + cards_html(compress_cards(result));
     if (!inputs.trainings.empty())
       out += "<p class=\"context\">Beside it: " +
@@ -178,28 +187,36 @@ std::string head_html(const Inputs& inputs) {
   } else if (!inputs.plans.empty()) {
     for (const auto& item : inputs.plans) {
       const PlanResult& plan = item.value;
-      out += "<p class=\"lede\">" + escape((item.label.empty() ? "" : item.label + ": ") + std::to_string(plan.within) + " of " + std::to_string(plan.candidates) +
-                                            " candidates are within the budget.") + "</p>";
+      out += "<p class=\"lede\">" +
+             escape((item.label.empty() ? "" : item.label + ": ") + std::to_string(plan.within) + " of " +
+                    std::to_string(plan.candidates) + " candidates are within the budget.") +
+             "</p>";
     }
   } else if (!inputs.benches.empty()) {
     for (const auto& item : inputs.benches) {
       const BenchRow* best = nullptr;
-      for (const BenchRow& row : item.value.rows) best = best == nullptr || row.speedup > best->speedup ? &row : best;
+      for (const BenchRow& row : item.value.rows)
+        best = best == nullptr || row.speedup > best->speedup ? &row : best;
       if (best == nullptr) continue;
-      out += "<p class=\"lede\">" + escape((item.label.empty() ? "" : item.label + ": ") + best->name + " is " + fixed(best->speedup, 2) + " times as fast as " +
-                                           item.value.rows.front().name + " at batch " + std::to_string(best->batch) + ".") + "</p>";
+      out += "<p class=\"lede\">" +
+             escape((item.label.empty() ? "" : item.label + ": ") + best->name + " is " +
+                    fixed(best->speedup, 2) + " times as fast as " + item.value.rows.front().name +
+                    " at batch " + std::to_string(best->batch) + ".") +
+             "</p>";
     }
   } else if (inputs.evals.size() == 1) {
     const EvalResult& eval = inputs.evals.front().value;
     out +=
         "<p class=\"lede\">" +
-        escape(metric_name(eval) + " " + percent(eval.headline()) + " on " + std::to_string(eval.images) + " images.") +
+        escape(metric_name(eval) + " " + percent(eval.headline()) + " on " + std::to_string(eval.images) +
+               " images.") +
         "</p><p class=\"context\">" + escape("Model " + eval.model + ", images " + eval.data + ".") + "</p>" +
-        cards_html({{metric_name(eval), percent(eval.headline()), "95 % interval " + interval(eval.headline_ci95())},
-                    eval.segmentation ? Card{"Pixel accuracy", percent(eval.segmentation->pixel_accuracy), ""}
-                                      : Card{"Top-5 accuracy", percent(eval.top5), ""},
-                    {"Parameters", compact(static_cast<double>(eval.params)), ""},
-                    {"MACs per image", compact(static_cast<double>(eval.macs)), ""}});
+        cards_html(
+            {{metric_name(eval), percent(eval.headline()), "95 % interval " + interval(eval.headline_ci95())},
+             eval.segmentation ? Card{"Pixel accuracy", percent(eval.segmentation->pixel_accuracy), ""}
+                               : Card{"Top-5 accuracy", percent(eval.top5), ""},
+             {"Parameters", compact(static_cast<double>(eval.params)), ""},
+             {"MACs per image", compact(static_cast<double>(eval.macs)), ""}});
   } else {
     out += "<p class=\"lede\">" + std::to_string(inputs.evals.size()) + " models compared.</p>";
   }

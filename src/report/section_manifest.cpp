@@ -68,7 +68,8 @@ void manifest_section(Page& page, const Inputs& inputs) {
   for (const auto& item : inputs.plans) {
     if (!item.value.built) page.raw(manifest_html(item.source, "plan", item.value.manifest));
   }
-  for (const auto& item : inputs.benches) page.raw(manifest_html(item.source, "benchmark", item.value.manifest));
+  for (const auto& item : inputs.benches)
+    page.raw(manifest_html(item.source, "benchmark", item.value.manifest));
 }
 
 }  // namespace vitrim::report

@@ -11,12 +11,16 @@ void merge_section(Page& page, const Inputs& inputs) {
     const ModelSpec& spec = item.value.compressed_spec;
     if (!spec.merges()) continue;
     page.subheading(item.label);
-    Table table("Tokens that each block's attention and MLP see", {num("Block"), num("Tokens at the attention"), num("Pairs merged"), num("Tokens at the MLP")});
+    Table table(
+        "Tokens that each block's attention and MLP see",
+        {num("Block"), num("Tokens at the attention"), num("Pairs merged"), num("Tokens at the MLP")});
     for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
       const BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
-      table.row({num(std::to_string(i)), num(block.attention == AttentionKind::kNone ? "\u2013" : std::to_string(spec.attention_tokens(i))),
-                 num(std::to_string(block.merge)), num(std::to_string(spec.mlp_tokens(i)))},
-                block.merge > 0);
+      table.row(
+          {num(std::to_string(i)),
+           num(block.attention == AttentionKind::kNone ? "\u2013" : std::to_string(spec.attention_tokens(i))),
+           num(std::to_string(block.merge)), num(std::to_string(spec.mlp_tokens(i)))},
+          block.merge > 0);
     }
     if (item.value.pictures.empty()) {
       page.raw(table.html());
@@ -24,11 +28,13 @@ void merge_section(Page& page, const Inputs& inputs) {
     }
     nlohmann::json pictures = nlohmann::json::array();
     for (const MergedPicture& picture : item.value.pictures) {
-      pictures.push_back({{"name", file_name(picture.name)}, {"image", picture.image}, {"place", picture.place}});
+      pictures.push_back(
+          {{"name", file_name(picture.name)}, {"image", picture.image}, {"place", picture.place}});
     }
     page.figure({"merged",
                  "What became one",
-                 "Calibration images as the model sees them at its end. Patches of one colour are one token; white lines run between tokens. Patches without "
+                 "Calibration images as the model sees them at its end. Patches of one colour are one token; "
+                 "white lines run between tokens. Patches without "
                  "a tint were merged with nothing.",
                  {{"pictures", pictures}, {"columns", spec.stage_grid(0).width}},
                  table.html()});

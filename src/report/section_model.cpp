@@ -10,7 +10,9 @@ struct BranchCost {
   int64_t params = 0, macs = 0;
 };
 BranchCost attention(const BlockCost& cost) { return {cost.attention_params, cost.attention_macs}; }
-BranchCost mlp(const BlockCost& cost) { return {cost.params - cost.attention_params, cost.macs - cost.attention_macs}; }
+BranchCost mlp(const BlockCost& cost) {
+  return {cost.params - cost.attention_params, cost.macs - cost.attention_macs};
+}
 
 std::string shape(const BlockSpec& block) {
   if (block.attention == AttentionKind::kNone) return "none";
@@ -36,7 +38,9 @@ void model_section(Page& page, const Inputs& inputs) {
     const ModelSpec& now = item.value.compressed_spec;
     const std::vector<BlockCost>& before = item.value.dense_blocks;
     const std::vector<BlockCost>& after = item.value.compressed_blocks;
-    if (before.empty() || before.size() != after.size() || before.size() != dense.blocks.size() || before.size() != now.blocks.size()) continue;
+    if (before.empty() || before.size() != after.size() || before.size() != dense.blocks.size() ||
+        before.size() != now.blocks.size())
+      continue;
     page.subheading(item.label);
     nlohmann::json blocks = nlohmann::json::array();
     Table table(

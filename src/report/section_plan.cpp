@@ -6,14 +6,21 @@ namespace {
 std::string moves(const PlanRow& row) {
   std::string text = row.removed.empty() ? "" : "without attention " + layer_names(row.removed);
   if (row.width > 0) text += std::string(text.empty() ? "" : "; ") + "heads of " + std::to_string(row.width);
-  if (row.pairs > 0) text += std::string(text.empty() ? "" : "; ") + std::to_string(row.pairs) + " pairs a block";
+  if (row.pairs > 0)
+    text += std::string(text.empty() ? "" : "; ") + std::to_string(row.pairs) + " pairs a block";
   return text;
 }
 
-bool same(const PlanRow& a, const PlanRow& b) { return a.removed == b.removed && a.width == b.width && a.pairs == b.pairs; }
+bool same(const PlanRow& a, const PlanRow& b) {
+  return a.removed == b.removed && a.width == b.width && a.pairs == b.pairs;
+}
 
-std::string milliseconds(const std::optional<double>& seconds) { return seconds ? fixed(1e3 * *seconds, 2) : "\u2013"; }
-nlohmann::json optional_number(const std::optional<double>& value, double scale = 1) { return value ? number(scale * *value) : nlohmann::json(); }
+std::string milliseconds(const std::optional<double>& seconds) {
+  return seconds ? fixed(1e3 * *seconds, 2) : "\u2013";
+}
+nlohmann::json optional_number(const std::optional<double>& value, double scale = 1) {
+  return value ? number(scale * *value) : nlohmann::json();
+}
 
 // What the front is drawn over: the first latency budget, else the first budget.
 struct Axis {
@@ -24,11 +31,13 @@ struct Axis {
 
 Axis axis_of(const PlanResult& plan) {
   for (const PlanLimit& limit : plan.limits) {
-    if (limit.quantity == "latency") return {"latency at batch " + std::to_string(limit.batch), "ms", 1e3, &limit};
+    if (limit.quantity == "latency")
+      return {"latency at batch " + std::to_string(limit.batch), "ms", 1e3, &limit};
   }
   if (plan.limits.empty()) return {"multiply-adds", "G", 1e-9, nullptr};
   const PlanLimit& first = plan.limits.front();
-  return first.quantity == "macs" ? Axis{"multiply-adds", "G", 1e-9, &first} : Axis{"parameters", "M", 1e-6, &first};
+  return first.quantity == "macs" ? Axis{"multiply-adds", "G", 1e-9, &first}
+                                  : Axis{"parameters", "M", 1e-6, &first};
 }
 
 nlohmann::json cost_of(const PlanRow& row, const Axis& axis, bool measured) {
@@ -39,7 +48,8 @@ nlohmann::json cost_of(const PlanRow& row, const Axis& axis, bool measured) {
 
 std::string quality(const std::string& what, const PredictionQuality& q) {
   if (q.count == 0) return "";
-  return what + " of " + std::to_string(q.count) + " models: median error " + percent(q.median_error) + ", worst " + percent(q.worst_error) +
+  return what + " of " + std::to_string(q.count) + " models: median error " + percent(q.median_error) +
+         ", worst " + percent(q.worst_error) +
          (q.rank_agreement ? ", rank agreement (Kendall) " + fixed(*q.rank_agreement, 2) : "") + ". ";
 }
 
@@ -47,7 +57,8 @@ void front_figure(Page& page, const PlanResult& plan) {
   const Axis axis = axis_of(plan);
   nlohmann::json rows = nlohmann::json::array();
   Table table("Candidates within the budget that no other beats, and those measured beside them",
-              {"What is done", num("Parameters"), num("MACs"), num("Latency, ms"), num("Measured"), num("Loss, nats"), num("Measured"), num("Top-1"), num("95 % interval")});
+              {"What is done", num("Parameters"), num("MACs"), num("Latency, ms"), num("Measured"),
+               num("Loss, nats"), num("Measured"), num("Top-1"), num("95 % interval")});
   for (const PlanRow& row : plan.rows) {
     const bool chosen = plan.chosen && same(row, *plan.chosen);
     rows.push_back({{"name", moves(row)},
@@ -57,34 +68,47 @@ void front_figure(Page& page, const PlanResult& plan) {
                     {"measuredKl", optional_number(row.measured_kl)},
                     {"top1", row.eval ? number(row.eval->top1) : nlohmann::json()},
                     {"chosen", chosen}});
-    table.row({moves(row) + (row.holds ? "" : " (over the budget as measured)"), num(compact(static_cast<double>(row.params))), num(compact(static_cast<double>(row.macs))),
-               num(milliseconds(row.latency)), num(milliseconds(row.measured_latency)), num(fixed(row.kl, 4)), num(row.measured_kl ? fixed(*row.measured_kl, 4) : "\u2013"),
-               num(row.eval ? percent(row.eval->top1) : "\u2013"), num(row.eval ? interval(row.eval->top1_ci95) : "\u2013")},
+    table.row({moves(row) + (row.holds ? "" : " (over the budget as measured)"),
+               num(compact(static_cast<double>(row.params))), num(compact(static_cast<double>(row.macs))),
+               num(milliseconds(row.latency)), num(milliseconds(row.measured_latency)), num(fixed(row.kl, 4)),
+               num(row.measured_kl ? fixed(*row.measured_kl, 4) : "\u2013"),
+               num(row.eval ? percent(row.eval->top1) : "\u2013"),
+               num(row.eval ? interval(row.eval->top1_ci95) : "\u2013")},
               chosen);
   }
   page.figure({"plan",
                "What the budget buys",
-               "Every ring is a candidate as predicted, a dot the same one made and measured on images that no fit saw; loss is the mean KL to the dense output. " +
-                   quality("Losses added up from single moves", plan.kl_quality) + std::to_string(plan.dominated.size()) + " more candidates within the budget are beaten by these.",
-               {{"rows", rows}, {"quantity", axis.quantity}, {"unit", axis.unit}, {"limit", axis.limit ? number(axis.scale * axis.limit->limit) : nlohmann::json()}},
+               "Every ring is a candidate as predicted, a dot the same one made and measured on images that "
+               "no fit saw; loss is the mean KL to the dense output. " +
+                   quality("Losses added up from single moves", plan.kl_quality) +
+                   std::to_string(plan.dominated.size()) +
+                   " more candidates within the budget are beaten by these.",
+               {{"rows", rows},
+                {"quantity", axis.quantity},
+                {"unit", axis.unit},
+                {"limit", axis.limit ? number(axis.scale * axis.limit->limit) : nlohmann::json()}},
                table.html()});
 }
 
 void latency_figure(Page& page, const PlanResult& plan) {
   if (!plan.table || plan.table->batches.empty()) return;
   nlohmann::json rows = nlohmann::json::array();
-  Table table("Whole models, timed and added up from pieces", {"Model", num("Batch"), num("Predicted, ms"), num("Measured, ms"), num("Error")});
+  Table table("Whole models, timed and added up from pieces",
+              {"Model", num("Batch"), num("Predicted, ms"), num("Measured, ms"), num("Error")});
   for (const LatencyPieces& pieces : plan.table->batches) {
     for (const LatencyCheck& check : pieces.checks) {
-      rows.push_back({{"name", check.model + ", batch " + std::to_string(pieces.batch)}, {"predicted", number(1e3 * check.predicted)}, {"measured", number(1e3 * check.measured)}});
-      table.row({check.model, num(std::to_string(pieces.batch)), num(fixed(1e3 * check.predicted, 2)), num(fixed(1e3 * check.measured, 2)),
-                 num(signed_fixed(100 * check.error(), 1) + " %")});
+      rows.push_back({{"name", check.model + ", batch " + std::to_string(pieces.batch)},
+                      {"predicted", number(1e3 * check.predicted)},
+                      {"measured", number(1e3 * check.measured)}});
+      table.row({check.model, num(std::to_string(pieces.batch)), num(fixed(1e3 * check.predicted, 2)),
+                 num(fixed(1e3 * check.measured, 2)), num(signed_fixed(100 * check.error(), 1) + " %")});
     }
   }
   page.figure({"plan-latency",
                "Do the pieces add up?",
-               "Latencies come from timed pieces (attention by width and tokens, MLPs, matching, ends) of " + plan.table->cpu + ", " + plan.table->isa + ", " +
-                   std::to_string(plan.table->threads) + " threads. " + quality("Sums against the timing", plan.latency_quality),
+               "Latencies come from timed pieces (attention by width and tokens, MLPs, matching, ends) of " +
+                   plan.table->cpu + ", " + plan.table->isa + ", " + std::to_string(plan.table->threads) +
+                   " threads. " + quality("Sums against the timing", plan.latency_quality),
                {{"rows", rows}},
                table.html()});
 }
@@ -99,7 +123,8 @@ void plan_section(Page& page, const Inputs& inputs) {
     page.subheading(item.label);
     std::string text;
     for (const PlanLimit& limit : plan.limits) text += (text.empty() ? "Budget: " : "; ") + limit.text;
-    text += ". " + std::to_string(plan.within) + " of " + std::to_string(plan.candidates) + " candidates are within it by prediction.";
+    text += ". " + std::to_string(plan.within) + " of " + std::to_string(plan.candidates) +
+            " candidates are within it by prediction.";
     if (plan.chosen) text += " Chosen: " + moves(*plan.chosen) + ".";
     for (const std::string& note : plan.notes) text += " Note: " + note + ".";
     page.paragraph(text);

@@ -85,10 +85,11 @@ std::vector<Card> cards_of(const Training& run) {
   }
   if (result.paired) {
     const bool tested = !std::isnan(result.paired->mcnemar_p);
-    cards.push_back({std::string("Change in ") + (result.evaluation ? result.evaluation->headline_name() : "top-1"),
-                     signed_fixed(100 * result.paired->difference, 1) + " points",
-                     "95 % interval " + interval(result.paired->ci95, true) + " on the same images" +
-                         (tested ? "; McNemar " + p_value(result.paired->mcnemar_p) : "")});
+    cards.push_back(
+        {std::string("Change in ") + (result.evaluation ? result.evaluation->headline_name() : "top-1"),
+         signed_fixed(100 * result.paired->difference, 1) + " points",
+         "95 % interval " + interval(result.paired->ci95, true) + " on the same images" +
+             (tested ? "; McNemar " + p_value(result.paired->mcnemar_p) : "")});
   }
   if (result.evaluation && result.evaluation->params > 0) {
     add_cost(cards, "Parameters", result.dense ? result.dense->params : 0, result.evaluation->params);
@@ -212,11 +213,14 @@ void curves_figure(Page& page, const Inputs& inputs) {
     page.paragraph("Nothing is logged yet but the beginning.");
     return;
   }
-  std::vector<Cell> header{num("Epoch"),         num("Loss"),
-                           num("Learning rate"), num("Lambda"),
+  std::vector<Cell> header{num("Epoch"),
+                           num("Loss"),
+                           num("Learning rate"),
+                           num("Lambda"),
                            num(pixels ? "mIoU" : "Top-1"),
                            num(pixels ? "mIoU, averaged weights" : "Top-1, averaged weights"),
-                           num("TE, nats"),      num("Images a second"),
+                           num("TE, nats"),
+                           num("Images a second"),
                            num("Memory, GiB")};
   if (named) header.insert(header.begin(), "Run");
   Table table("Every epoch", header);
@@ -264,8 +268,8 @@ void runs_table(Page& page, const Inputs& inputs) {
     const TrainResult& result = item.value.result;
     const std::optional<EvalResult>& eval = result.evaluation;
     std::optional<PairedResult> against;
-    if (&item != &first && eval && first.value.result.evaluation &&
-        !eval->segmentation && same_images(*first.value.result.evaluation, *eval))
+    if (&item != &first && eval && first.value.result.evaluation && !eval->segmentation &&
+        same_images(*first.value.result.evaluation, *eval))
       against = compare_paired(first.value.result.evaluation->correct, eval->correct);
     const auto paired = [](const std::optional<PairedResult>& p, std::vector<Cell>& cells) {
       cells.push_back(num(p ? signed_fixed(100 * p->difference, 1) : kDash));

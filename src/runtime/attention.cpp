@@ -15,7 +15,8 @@ void add_filtered(const AttentionCall<T>& call, const RegionBatch<T>& batch, T* 
   const int64_t width = batch.branch.heads * call.block.v_pad;
   const Rows lines = batch.own_lines();
   for (int64_t line = lines.begin; line < lines.end;) {
-    const int64_t index = line / region.height, begin = line % region.height, end = std::min(region.height, begin + lines.end - line);
+    const int64_t index = line / region.height, begin = line % region.height,
+                  end = std::min(region.height, begin + lines.end - line);
     Depthwise<T> d;
     d.in = batch.memory.v.data() + index * region.size() * width;
     d.ldi = d.channels = width;
@@ -38,7 +39,8 @@ void attend_batch(const AttentionCall<T>& call, const RegionBatch<T>& batch) {
   const StageBlock<T>& block = call.block;
   const BranchWeights<T>& branch = batch.branch;
   const Regions& regions = branch.regions;
-  const int64_t width = branch.heads * block.v_pad, ldm = block.mixed_width(), first = batch.first * regions.size();
+  const int64_t width = branch.heads * block.v_pad, ldm = block.mixed_width(),
+                first = batch.first * regions.size();
   T* mixed = call.shared.mixed.data() + branch.first_head * block.v_pad;
   const bool direct = regions.order.empty();
   T* out = direct ? mixed + first * ldm : batch.memory.out.data();
@@ -53,10 +55,12 @@ void attend_batch(const AttentionCall<T>& call, const RegionBatch<T>& batch) {
   add_filtered(call, batch, out, ldo);
   if (direct) return;
   const Rows lines = batch.own_lines();
-  const int64_t across = regions.region.width, begin = first + lines.begin * across, end = first + lines.end * across;
+  const int64_t across = regions.region.width, begin = first + lines.begin * across,
+                end = first + lines.end * across;
   regions.for_runs(begin, end, [&](int64_t place, int64_t token, int64_t length) {
     const T* from = out + (place - first) * width;
-    for (int64_t i = 0; i < length; ++i) std::memcpy(mixed + (token + i) * ldm, from + i * width, static_cast<size_t>(width) * sizeof(T));
+    for (int64_t i = 0; i < length; ++i)
+      std::memcpy(mixed + (token + i) * ldm, from + i * width, static_cast<size_t>(width) * sizeof(T));
   });
 }
 
@@ -68,14 +72,16 @@ void attend(const AttentionCall<T>& call, Member member) {
   const int64_t width = block.heads * block.v_pad, ldm = block.mixed_width();
   if (ldm > width) {
     const Rows mine = share(call.group * block.grid.size(), member);
-    for (int64_t r = mine.begin; r < mine.end; ++r) std::fill(call.shared.mixed.data() + r * ldm + width, call.shared.mixed.data() + (r + 1) * ldm, T{});
+    for (int64_t r = mine.begin; r < mine.end; ++r)
+      std::fill(call.shared.mixed.data() + r * ldm + width, call.shared.mixed.data() + (r + 1) * ldm, T{});
   }
   if (block.reduces()) reduce_map(call, member);
   for (const BranchWeights<T>& branch : block.branches) {
     const int64_t all = call.group * branch.regions.count, together = regions_together(branch.regions.size());
     member.wait();
     if (all >= member.size) {
-      for_tiles(all, together, member, [&](Rows part) { attend_batch<T>(call, {branch, part.begin, part.count(), call.own, {}}); });
+      for_tiles(all, together, member,
+                [&](Rows part) { attend_batch<T>(call, {branch, part.begin, part.count(), call.own, {}}); });
     } else {
       for (int64_t i = 0; i < all; ++i) {
         attend_batch<T>(call, {branch, i, 1, call.shared, member});

@@ -1,5 +1,6 @@
 #pragma once
-// Attention of models with stages: queries, keys and values region by region, softmax or focused linear attention between them, depthwise filters of v.
+// Attention of models with stages: queries, keys and values region by region, softmax or focused linear
+// attention between them, depthwise filters of v.
 
 #include "runtime/stage_memory.h"
 #include "runtime/team.h"
@@ -17,14 +18,15 @@ struct AttentionCall {
   StageMemory<T>& own;
 };
 
-/// Reads shared.x, writes shared.mixed [tokens, mixed_width()], which the last projection reads. All members call it; it begins where all see the stream and
-/// ends where all see the result.
+/// Reads shared.x, writes shared.mixed [tokens, mixed_width()], which the last projection reads. All members
+/// call it; it begins where all see the stream and ends where all see the result.
 template <typename T>
 void attend(const AttentionCall<T>& call, Member member);
 
 // The steps of it.
 
-/// Some regions of one branch, counted through the images' maps, worked on in the buffers of `memory` by the members.
+/// Some regions of one branch, counted through the images' maps, worked on in the buffers of `memory` by the
+/// members.
 template <typename T>
 struct RegionBatch {
   const BranchWeights<T>& branch;
@@ -35,10 +37,12 @@ struct RegionBatch {
   Rows own_lines() const { return share(lines(), member); }
 };
 
-/// The smaller map that keys and values come from, of all images: shared.reduced [images * key_tokens(), C], normed.
+/// The smaller map that keys and values come from, of all images: shared.reduced [images * key_tokens(), C],
+/// normed.
 template <typename T>
 void reduce_map(const AttentionCall<T>& call, Member member);
-/// memory.q, k and v of the member's part of the batch; v into memory.few_v where it has yet to be spread over the map.
+/// memory.q, k and v of the member's part of the batch; v into memory.few_v where it has yet to be spread
+/// over the map.
 template <typename T>
 void project_batch(const AttentionCall<T>& call, const RegionBatch<T>& batch);
 /// Softmax of all regions; out: the place of the batch's first token.

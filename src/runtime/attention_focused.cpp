@@ -1,4 +1,5 @@
-// Focused linear attention inside regions: phi(q) (phi(k)^T v), divided by phi(q) . sum phi(k) (model/focused.h).
+// Focused linear attention inside regions: phi(q) (phi(k)^T v), divided by phi(q) . sum phi(k)
+// (model/focused.h).
 
 #include "runtime/attention.h"
 
@@ -9,24 +10,30 @@ namespace {
 // v of a smaller map over the whole map's flattened tokens, by straight lines between their middles.
 template <typename T>
 void spread_values(const AttentionCall<T>& call, const RegionBatch<T>& batch) {
-  const int64_t n = batch.branch.regions.size(), m = batch.branch.keys, width = batch.branch.heads * call.block.v_pad, across = batch.branch.regions.region.width;
+  const int64_t n = batch.branch.regions.size(), m = batch.branch.keys,
+                width = batch.branch.heads * call.block.v_pad, across = batch.branch.regions.region.width;
   const Rows lines = batch.own_lines();
   const float step = static_cast<float>(m) / static_cast<float>(n);
   for (int64_t row = lines.begin * across; row < lines.end * across; ++row) {
     const float place = std::max(0.0f, step * (static_cast<float>(row % n) + 0.5f) - 0.5f);
     const int64_t left = std::min(static_cast<int64_t>(place), m - 1), right = std::min(left + 1, m - 1);
     const T* from = batch.memory.few_v.data() + row / n * m * width;
-    call.kernels.blend(from + left * width, from + right * width, place - static_cast<float>(left), width, batch.memory.v.data() + row * width);
+    call.kernels.blend(from + left * width, from + right * width, place - static_cast<float>(left), width,
+                       batch.memory.v.data() + row * width);
   }
 }
 
-// phi(q) or phi(k) in place, rows [begin, end) of the batch; keys carry an encoding of their place in the region.
+// phi(q) or phi(k) in place, rows [begin, end) of the batch; keys carry an encoding of their place in the
+// region.
 template <typename T>
-void focus_rows(const AttentionCall<T>& call, const BranchWeights<T>& branch, T* rows, int64_t begin, int64_t end, bool keys) {
+void focus_rows(const AttentionCall<T>& call, const BranchWeights<T>& branch, T* rows, int64_t begin,
+                int64_t end, bool keys) {
   const int64_t width = branch.heads * call.block.qk_pad, period = keys ? branch.keys : end - begin;
   for (int64_t a = begin; a < end;) {
     const int64_t place = keys ? a % period : 0, count = keys ? std::min(end - a, period - place) : end - a;
-    call.kernels.focus(rows + a * width, width, count, width, keys ? branch.offset.data() + place * width : nullptr, branch.factor.data(), call.block.focusing);
+    call.kernels.focus(rows + a * width, width, count, width,
+                       keys ? branch.offset.data() + place * width : nullptr, branch.factor.data(),
+                       call.block.focusing);
     a += count;
   }
 }
@@ -36,7 +43,8 @@ template <typename T>
 void summarize(const AttentionCall<T>& call, const RegionBatch<T>& batch, const T* v, int64_t index) {
   const StageBlock<T>& block = call.block;
   const BranchWeights<T>& branch = batch.branch;
-  const int64_t m = branch.keys, region = index / branch.heads, head = index % branch.heads, ldk = branch.heads * block.qk_pad, ldv = branch.heads * block.v_pad;
+  const int64_t m = branch.keys, region = index / branch.heads, head = index % branch.heads,
+                ldk = branch.heads * block.qk_pad, ldv = branch.heads * block.v_pad;
   const int64_t depth = round_up(m, 32);
   const T* k = batch.memory.k.data() + region * m * ldk + head * block.qk_pad;
   float* sums = batch.memory.key_sums.data() + index * block.qk_pad;
@@ -56,8 +64,10 @@ void summarize(const AttentionCall<T>& call, const RegionBatch<T>& batch, const 
   g.edge = Edge::kFloat;
   g.out = call.own.summary.data();
   call.kernels.gemm(g);
-  call.kernels.convert(call.own.summary.data(), block.v_pad, block.qk_pad, block.v_pad, call.own.summary_rows.data(), block.v_pad);
-  call.kernels.pack(call.own.summary_rows.data(), block.v_pad, block.qk_pad, block.v_pad, batch.memory.summaries.data() + index * block.qk_pad * block.v_pad);
+  call.kernels.convert(call.own.summary.data(), block.v_pad, block.qk_pad, block.v_pad,
+                       call.own.summary_rows.data(), block.v_pad);
+  call.kernels.pack(call.own.summary_rows.data(), block.v_pad, block.qk_pad, block.v_pad,
+                    batch.memory.summaries.data() + index * block.qk_pad * block.v_pad);
 }
 
 }  // namespace
@@ -66,7 +76,8 @@ template <typename T>
 void mix_focused(const AttentionCall<T>& call, const RegionBatch<T>& batch, T* out, int64_t ldo) {
   const StageBlock<T>& block = call.block;
   const BranchWeights<T>& branch = batch.branch;
-  const int64_t n = branch.regions.size(), m = branch.keys, heads = branch.heads, ldq = heads * block.qk_pad, across = branch.regions.region.width;
+  const int64_t n = branch.regions.size(), m = branch.keys, heads = branch.heads, ldq = heads * block.qk_pad,
+                across = branch.regions.region.width;
   StageMemory<T>& memory = batch.memory;
   const Rows lines = batch.own_lines(), keys = share(batch.count * m, batch.member);
   focus_rows(call, branch, memory.q.data(), lines.begin * across, lines.end * across, false);
@@ -74,19 +85,22 @@ void mix_focused(const AttentionCall<T>& call, const RegionBatch<T>& batch, T* o
   if (block.reduces()) spread_values(call, batch);
   batch.member.wait();
   const T* v = block.reduces() ? memory.few_v.data() : memory.v.data();
-  for (int64_t i = batch.member.rank; i < batch.count * heads; i += batch.member.size) summarize(call, batch, v, i);
+  for (int64_t i = batch.member.rank; i < batch.count * heads; i += batch.member.size)
+    summarize(call, batch, v, i);
   batch.member.wait();
   // The means over keys and the 1e-6 of the reference, times the number of keys.
   const float offset = 1e-6f * static_cast<float>(m);
   for (int64_t region = 0; region < batch.count; ++region) {
-    const int64_t begin = std::clamp<int64_t>(lines.begin * across - region * n, 0, n), end = std::clamp<int64_t>(lines.end * across - region * n, 0, n);
+    const int64_t begin = std::clamp<int64_t>(lines.begin * across - region * n, 0, n),
+                  end = std::clamp<int64_t>(lines.end * across - region * n, 0, n);
     for (int64_t a = begin; a < end; a += kRowsTogether) {
       const int64_t rows = std::min(kRowsTogether, end - a);
       for (int64_t head = 0; head < heads; ++head) {
         const int64_t index = region * heads + head;
         Gemm<T> g;
         g.a = memory.q.data() + (region * n + a) * ldq + head * block.qk_pad;
-        call.kernels.inverse_dots(g.a, ldq, rows, block.qk_pad, memory.key_sums.data() + index * block.qk_pad, offset, call.own.inverse_sums.data());
+        call.kernels.inverse_dots(g.a, ldq, rows, block.qk_pad, memory.key_sums.data() + index * block.qk_pad,
+                                  offset, call.own.inverse_sums.data());
         g.lda = ldq;
         g.k = block.qk_pad;
         g.rows = rows;

@@ -7,7 +7,8 @@ namespace vitrim::runtime {
 namespace {
 
 template <typename T>
-void store_product(const AttentionCall<T>& call, const Matrix<T>& matrix, const T* a, int64_t lda, int64_t rows, T* out) {
+void store_product(const AttentionCall<T>& call, const Matrix<T>& matrix, const T* a, int64_t lda,
+                   int64_t rows, T* out) {
   Gemm<T> g = product(matrix, a, lda, rows, call.own.scratch.data());
   g.out = out;
   g.ldo = matrix.columns;
@@ -19,7 +20,8 @@ void store_product(const AttentionCall<T>& call, const Matrix<T>& matrix, const 
 template <typename T>
 void reduce_map(const AttentionCall<T>& call, Member member) {
   const StageBlock<T>& block = call.block;
-  const int64_t sr = block.sr_ratio, dim = block.dim, lda = block.reduce.k, ldn = round_up(dim, 32), tokens = block.grid.size();
+  const int64_t sr = block.sr_ratio, dim = block.dim, lda = block.reduce.k, ldn = round_up(dim, 32),
+                tokens = block.grid.size();
   const int64_t across = block.grid.width / sr, keys = block.key_tokens();
   T* patches = call.own.patches.data();
   float* wide = call.own.wide.data();
@@ -28,17 +30,20 @@ void reduce_map(const AttentionCall<T>& call, Member member) {
       const int64_t image = r / keys, line = r % keys / across * sr, column = r % keys % across * sr;
       T* patch = patches + (r - rows.begin) * lda;
       for (int64_t y = 0; y < sr; ++y) {
-        const float* from = call.shared.x.data() + (image * tokens + (line + y) * block.grid.width + column) * dim;
+        const float* from =
+            call.shared.x.data() + (image * tokens + (line + y) * block.grid.width + column) * dim;
         call.kernels.normalize(from, dim, sr, dim, call.eps, patch + y * sr * dim, dim);
       }
       std::fill(patch + sr * sr * dim, patch + lda, T{});
     }
-    Gemm<T> g = product(block.reduce, static_cast<const T*>(patches), lda, rows.count(), call.own.scratch.data());
+    Gemm<T> g =
+        product(block.reduce, static_cast<const T*>(patches), lda, rows.count(), call.own.scratch.data());
     g.edge = Edge::kFloat;
     g.out = wide;
     g.ldo = dim;
     call.kernels.gemm(g);
-    call.kernels.normalize(wide, dim, rows.count(), dim, call.eps, call.shared.reduced.data() + rows.begin * ldn, ldn);
+    call.kernels.normalize(wide, dim, rows.count(), dim, call.eps,
+                           call.shared.reduced.data() + rows.begin * ldn, ldn);
   });
 }
 
@@ -47,14 +52,16 @@ void project_batch(const AttentionCall<T>& call, const RegionBatch<T>& batch) {
   const StageBlock<T>& block = call.block;
   const BranchWeights<T>& branch = batch.branch;
   const Regions& regions = branch.regions;
-  const int64_t dim = block.dim, ldn = round_up(dim, 32), first = batch.first * regions.size(), across = regions.region.width;
+  const int64_t dim = block.dim, ldn = round_up(dim, 32), first = batch.first * regions.size(),
+                across = regions.region.width;
   const Rows lines = batch.own_lines();
   T* normed = call.own.normed.data();
   const int64_t end = lines.end * across;
   for (int64_t a = lines.begin * across; a < end; a += kRowsTogether) {
     const int64_t rows = std::min(kRowsTogether, end - a);
     regions.for_runs(first + a, first + a + rows, [&](int64_t place, int64_t token, int64_t length) {
-      call.kernels.normalize(call.shared.x.data() + token * dim, dim, length, dim, call.eps, normed + (place - first - a) * ldn, ldn);
+      call.kernels.normalize(call.shared.x.data() + token * dim, dim, length, dim, call.eps,
+                             normed + (place - first - a) * ldn, ldn);
     });
     store_product<T>(call, branch.q, normed, ldn, rows, batch.memory.q.data() + a * branch.q.columns);
     if (block.reduces()) continue;
@@ -68,7 +75,8 @@ void project_batch(const AttentionCall<T>& call, const RegionBatch<T>& batch) {
   const Rows keys = share(batch.count * branch.keys, batch.member);
   for (int64_t a = keys.begin; a < keys.end; a += kRowsTogether) {
     const int64_t rows = std::min(kRowsTogether, keys.end - a);
-    store_product<T>(call, branch.k, reduced + a * ldn, ldn, rows, batch.memory.k.data() + a * branch.k.columns);
+    store_product<T>(call, branch.k, reduced + a * ldn, ldn, rows,
+                     batch.memory.k.data() + a * branch.k.columns);
     store_product<T>(call, branch.v, reduced + a * ldn, ldn, rows, v + a * branch.v.columns);
   }
 }

@@ -1,4 +1,5 @@
-// softmax(q k^T + bias) v inside regions: windows with a bias for every relative position, stripes, a map with its own or fewer keys.
+// softmax(q k^T + bias) v inside regions: windows with a bias for every relative position, stripes, a map
+// with its own or fewer keys.
 
 #include "runtime/attention.h"
 
@@ -19,7 +20,8 @@ struct HeadTask {
 };
 
 template <typename T>
-void mix_head(const AttentionCall<T>& call, const BranchWeights<T>& branch, const HeadTask<T>& task, int64_t ldo) {
+void mix_head(const AttentionCall<T>& call, const BranchWeights<T>& branch, const HeadTask<T>& task,
+              int64_t ldo) {
   const StageBlock<T>& block = call.block;
   const int64_t m = branch.keys, columns = round_up(m, kColumnStep), depth = round_up(m, kDepthStep<T>);
   float* scores = call.own.scores.data();
@@ -35,7 +37,8 @@ void mix_head(const AttentionCall<T>& call, const BranchWeights<T>& branch, cons
   meet.out = scores;
   call.kernels.gemm(meet);
   for (int64_t i = 0; task.mask && i < task.rows * columns; ++i) scores[i] += task.mask[i];
-  call.kernels.softmax(scores, columns, task.rows, m, task.bias, columns, call.own.p.data(), depth, call.own.inverse_sums.data());
+  call.kernels.softmax(scores, columns, task.rows, m, task.bias, columns, call.own.p.data(), depth,
+                       call.own.inverse_sums.data());
   Gemm<T> mix;
   mix.a = call.own.p.data();
   mix.lda = mix.k = depth;
@@ -56,23 +59,29 @@ template <typename T>
 void mix_softmax(const AttentionCall<T>& call, const RegionBatch<T>& batch, T* out, int64_t ldo) {
   const StageBlock<T>& block = call.block;
   const BranchWeights<T>& branch = batch.branch;
-  const int64_t n = branch.regions.size(), m = branch.keys, heads = branch.heads, columns = round_up(m, kColumnStep);
-  const int64_t ldq = heads * block.qk_pad, ldv = heads * block.v_pad, key_size = columns * block.qk_pad, value_size = round_up(m, kDepthStep<T>) * block.v_pad;
+  const int64_t n = branch.regions.size(), m = branch.keys, heads = branch.heads,
+                columns = round_up(m, kColumnStep);
+  const int64_t ldq = heads * block.qk_pad, ldv = heads * block.v_pad, key_size = columns * block.qk_pad,
+                value_size = round_up(m, kDepthStep<T>) * block.v_pad;
   StageMemory<T>& memory = batch.memory;
   for (int64_t i = batch.member.rank; i < batch.count * heads; i += batch.member.size) {
     const int64_t region = i / heads, head = i % heads;
-    call.kernels.pack_transposed(memory.k.data() + region * m * ldq + head * block.qk_pad, ldq, m, block.qk_pad, memory.keys.data() + i * key_size);
-    call.kernels.pack(memory.v.data() + region * m * ldv + head * block.v_pad, ldv, m, block.v_pad, memory.values.data() + i * value_size);
+    call.kernels.pack_transposed(memory.k.data() + region * m * ldq + head * block.qk_pad, ldq, m,
+                                 block.qk_pad, memory.keys.data() + i * key_size);
+    call.kernels.pack(memory.v.data() + region * m * ldv + head * block.v_pad, ldv, m, block.v_pad,
+                      memory.values.data() + i * value_size);
   }
   batch.member.wait();
   const Rows lines = batch.own_lines();
   const int64_t across = branch.regions.region.width;
   for (int64_t region = 0; region < batch.count; ++region) {
     // The member's queries of this region, counted within it.
-    const int64_t begin = std::clamp<int64_t>(lines.begin * across - region * n, 0, n), end = std::clamp<int64_t>(lines.end * across - region * n, 0, n);
+    const int64_t begin = std::clamp<int64_t>(lines.begin * across - region * n, 0, n),
+                  end = std::clamp<int64_t>(lines.end * across - region * n, 0, n);
     if (begin == end) continue;
     const int edge = branch.masks.bytes() > 0 ? branch.regions.edge_of(batch.first + region) : 0;
-    const int64_t tiles = (end - begin + query_rows(m) - 1) / query_rows(m), each = (end - begin + tiles - 1) / tiles;
+    const int64_t tiles = (end - begin + query_rows(m) - 1) / query_rows(m),
+                  each = (end - begin + tiles - 1) / tiles;
     for (int64_t head = 0; head < heads; ++head) {
       for (int64_t a = begin; a < end; a += each) {
         HeadTask<T> task{};

@@ -2,5 +2,6 @@
 
 #include <immintrin.h>
 
-#define VITRIM_DOT(sum, a, b) \
-  reinterpret_cast<Vf>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sum), reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b)))
+#define VITRIM_DOT(sum, a, b)                                                                         \
+  reinterpret_cast<Vf>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sum), reinterpret_cast<__m512bh>(a), \
+                                        reinterpret_cast<__m512bh>(b)))

@@ -15,7 +15,8 @@ namespace vitrim::runtime {
 
 namespace {
 
-// Images whose features wait for the classifier, which then reads its weights once for all (more where there are more threads).
+// Images whose features wait for the classifier, which then reads its weights once for all (more where there
+// are more threads).
 constexpr int64_t kChunk = 64;
 
 template <typename T>
@@ -33,7 +34,8 @@ class FamilyEngine : public Engine::Implementation {
     solo_ = [this](int rank) {
       const int64_t size = image_size();
       // First every thread its share, in groups of even size; what is left over is shared by all.
-      const int64_t share = whole_ / pool_.size(), begin = rank * share, end = begin + share, groups = (share + kGroup - 1) / kGroup;
+      const int64_t share = whole_ / pool_.size(), begin = rank * share, end = begin + share,
+                    groups = (share + kGroup - 1) / kGroup;
       for (int64_t i = begin, group = 0; i < end; ++group) {
         const int64_t next = begin + share * (group + 1) / groups;
         forward_->run(images_ + i * size, next - i, rank, {}, features_at(i));
@@ -41,7 +43,8 @@ class FamilyEngine : public Engine::Implementation {
       }
       const Member member{rank, pool_.size(), &barrier_};
       member.wait();
-      for (int64_t i = whole_; i < count_; i += kGroup) forward_->run(images_ + i * size, std::min(kGroup, count_ - i), rank, member, features_at(i));
+      for (int64_t i = whole_; i < count_; i += kGroup)
+        forward_->run(images_ + i * size, std::min(kGroup, count_ - i), rank, member, features_at(i));
     };
   }
 
@@ -60,7 +63,9 @@ class FamilyEngine : public Engine::Implementation {
   const ModelSpec& spec() const override { return forward_->spec(); }
   int threads() const override { return pool_.size(); }
   int64_t weight_bytes() const override { return forward_->weight_bytes(); }
-  int64_t work_bytes() const override { return features_.bytes() + head_input_.bytes() + head_scratch_.bytes() + forward_->work_bytes(); }
+  int64_t work_bytes() const override {
+    return features_.bytes() + head_input_.bytes() + head_scratch_.bytes() + forward_->work_bytes();
+  }
 
  private:
   int64_t image_size() const { return spec().in_channels * spec().image_size[0] * spec().image_size[1]; }
@@ -69,13 +74,15 @@ class FamilyEngine : public Engine::Implementation {
   void classify(float* out) {
     const int64_t width = forward_->feature_width();
     if (spec().num_classes == 0) {
-      for (int64_t i = 0; i < count_; ++i) std::copy_n(features_at(i), spec().feature_dim(), out + i * spec().feature_dim());
+      for (int64_t i = 0; i < count_; ++i)
+        std::copy_n(features_at(i), spec().feature_dim(), out + i * spec().feature_dim());
       return;
     }
     const KernelSet<T>& kernels = kernels_for<T>(kernels_);
     const Matrix<T>& head = forward_->head();
     kernels.convert(features_.data(), width, count_, width, head_input_.data(), head.k);
-    Gemm<T> g = product(head, static_cast<const T*>(head_input_.data()), head.k, count_, head_scratch_.data());
+    Gemm<T> g =
+        product(head, static_cast<const T*>(head_input_.data()), head.k, count_, head_scratch_.data());
     g.edge = Edge::kFloat;
     g.out = out;
     g.ldo = head.valid;
@@ -98,20 +105,26 @@ class FamilyEngine : public Engine::Implementation {
 };
 
 template <typename T>
-std::unique_ptr<Engine::Implementation> engine_for(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads, const Kernels& kernels) {
-  auto forward = spec.family == "vit" ? make_vit<T>(spec, weights, threads, kernels) : make_stages<T>(spec, weights, threads, kernels);
+std::unique_ptr<Engine::Implementation> engine_for(const ModelSpec& spec,
+                                                   const checkpoint::StateDict& weights, int threads,
+                                                   const Kernels& kernels) {
+  auto forward = spec.family == "vit" ? make_vit<T>(spec, weights, threads, kernels)
+                                      : make_stages<T>(spec, weights, threads, kernels);
   return std::make_unique<FamilyEngine<T>>(std::move(forward), threads, kernels);
 }
 
 }  // namespace
 
-std::unique_ptr<Engine::Implementation> make_implementation(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads, Precision precision,
-                                                            const Kernels& kernels) {
+std::unique_ptr<Engine::Implementation> make_implementation(const ModelSpec& spec,
+                                                            const checkpoint::StateDict& weights, int threads,
+                                                            Precision precision, const Kernels& kernels) {
   validate(spec);
   const std::string reason = why_not(spec);
   if (!reason.empty()) throw std::invalid_argument("[runtime::Engine] " + reason);
-  if (threads < 1 || threads > 1024) throw std::invalid_argument("[runtime::Engine] " + std::to_string(threads) + " threads");
-  auto out = precision == Precision::kBf16 ? engine_for<Bf16>(spec, weights, threads, kernels) : engine_for<float>(spec, weights, threads, kernels);
+  if (threads < 1 || threads > 1024)
+    throw std::invalid_argument("[runtime::Engine] " + std::to_string(threads) + " threads");
+  auto out = precision == Precision::kBf16 ? engine_for<Bf16>(spec, weights, threads, kernels)
+                                           : engine_for<float>(spec, weights, threads, kernels);
   out->precision = precision;
   return out;
 }
@@ -128,7 +141,9 @@ Precision resolve(Precision precision) {
   return chosen_isa() >= Isa::kAvx512Bf16 ? Precision::kBf16 : Precision::kF32;
 }
 
-int64_t executed_macs(const ModelSpec& spec) { return spec.family == "vit" ? vit_macs(spec) : stage_macs(spec); }
+int64_t executed_macs(const ModelSpec& spec) {
+  return spec.family == "vit" ? vit_macs(spec) : stage_macs(spec);
+}
 
 std::string why_not(const ModelSpec& spec) {
   if (spec.segmentation) return "the native engine classifies images, not their pixels; use LibTorch's path";
@@ -137,7 +152,8 @@ std::string why_not(const ModelSpec& spec) {
 
 Engine::Engine(const ModelSpec& spec, const checkpoint::StateDict& weights, const EngineOptions& options) {
   const Isa isa = chosen_isa();
-  implementation_ = make_implementation(spec, weights, options.threads, resolve(options.precision), kernels_of(isa));
+  implementation_ =
+      make_implementation(spec, weights, options.threads, resolve(options.precision), kernels_of(isa));
   implementation_->isa = isa;
 }
 

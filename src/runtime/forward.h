@@ -1,5 +1,6 @@
 #pragma once
-// What an engine asks of a family: images to the classifier's input. Behind it stand the family's packed weights and the memory of every thread.
+// What an engine asks of a family: images to the classifier's input. Behind it stand the family's packed
+// weights and the memory of every thread.
 
 #include <memory>
 
@@ -15,8 +16,8 @@ class Forward {
  public:
   virtual ~Forward() = default;
   virtual const ModelSpec& spec() const = 0;
-  /// images [group, in_channels, H, W], at most kGroup -> features [group, feature_width()]. Called by thread `rank` for itself (member {}), or by all threads
-  /// together.
+  /// images [group, in_channels, H, W], at most kGroup -> features [group, feature_width()]. Called by thread
+  /// `rank` for itself (member {}), or by all threads together.
   virtual void run(const float* images, int64_t group, int rank, Member member, float* features) = 0;
   /// Width of the classifier's input.
   virtual int64_t feature_width() const = 0;
@@ -28,8 +29,10 @@ class Forward {
 
 /// The family's forward pass; throws FormatError for missing weights.
 template <typename T>
-std::unique_ptr<Forward<T>> make_vit(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads, const Kernels& kernels);
+std::unique_ptr<Forward<T>> make_vit(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads,
+                                     const Kernels& kernels);
 template <typename T>
-std::unique_ptr<Forward<T>> make_stages(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads, const Kernels& kernels);
+std::unique_ptr<Forward<T>> make_stages(const ModelSpec& spec, const checkpoint::StateDict& weights,
+                                        int threads, const Kernels& kernels);
 
 }  // namespace vitrim::runtime

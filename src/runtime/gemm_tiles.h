@@ -1,8 +1,8 @@
-// The bfloat16 product on 16x16 tiles, included behind kernels_body.h by kernels_amx.cpp, with the hardware's tiles and with emulated ones, so that all but
-// the six instructions themselves can be tested anywhere.
+// The bfloat16 product on 16x16 tiles, included behind kernels_body.h by kernels_amx.cpp, with the hardware's
+// tiles and with emulated ones, so that all but the six instructions themselves can be tested anywhere.
 //
-// A step takes 32 rows and 32 columns: two tiles of either operand, four of sums. Rows past the end are computed and not used, so operands on the left are
-// allocated in multiples of 32 rows.
+// A step takes 32 rows and 32 columns: two tiles of either operand, four of sums. Rows past the end are
+// computed and not used, so operands on the left are allocated in multiples of 32 rows.
 
 template <typename Tiles>
 static void gemm_tiles(const Gemm<Bf16>& g) {
@@ -76,7 +76,8 @@ struct EmulatedTiles {
   static void release() {}
   static void zero() { __builtin_memset(c, 0, sizeof c); }
   static void load(Tile& tile, const void* from, int64_t stride) {
-    for (int r = 0; r < 16; ++r) __builtin_memcpy(tile.words[r], static_cast<const char*>(from) + r * stride, 64);
+    for (int r = 0; r < 16; ++r)
+      __builtin_memcpy(tile.words[r], static_cast<const char*>(from) + r * stride, 64);
   }
   static void load_a0(const void* from, int64_t stride) { load(a[0], from, stride); }
   static void load_a1(const void* from, int64_t stride) { load(a[1], from, stride); }
@@ -89,7 +90,8 @@ struct EmulatedTiles {
         const Bf16 x0{static_cast<uint16_t>(x)}, x1{static_cast<uint16_t>(x >> 16)};
         for (int n = 0; n < 16; ++n) {
           const uint32_t y = b[j].words[p][n];
-          c[i][j][r][n] += to_float(x0) * to_float(Bf16{static_cast<uint16_t>(y)}) + to_float(x1) * to_float(Bf16{static_cast<uint16_t>(y >> 16)});
+          c[i][j][r][n] += to_float(x0) * to_float(Bf16{static_cast<uint16_t>(y)}) +
+                           to_float(x1) * to_float(Bf16{static_cast<uint16_t>(y >> 16)});
         }
       }
     }

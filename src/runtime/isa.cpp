@@ -24,11 +24,12 @@ struct Known {
 };
 
 const std::vector<Known>& all() {
-  static const std::vector<Known> known = {{Isa::kPlain, "plain", "SSE41", "SSE4_2", "default"},
-                                           {Isa::kAvx2, "avx2", "AVX2", "AVX2", "avx2"},
-                                           {Isa::kAvx512, "avx512", "AVX512_CORE_VNNI", "AVX512", "avx512"},
-                                           {Isa::kAvx512Bf16, "avx512_bf16", "AVX512_CORE_BF16", "AVX512", "avx512"},
-                                           {Isa::kAmx, "amx", "AVX512_CORE_AMX", "AVX512_E4", "avx512"}};
+  static const std::vector<Known> known = {
+      {Isa::kPlain, "plain", "SSE41", "SSE4_2", "default"},
+      {Isa::kAvx2, "avx2", "AVX2", "AVX2", "avx2"},
+      {Isa::kAvx512, "avx512", "AVX512_CORE_VNNI", "AVX512", "avx512"},
+      {Isa::kAvx512Bf16, "avx512_bf16", "AVX512_CORE_BF16", "AVX512", "avx512"},
+      {Isa::kAmx, "amx", "AVX512_CORE_AMX", "AVX512_E4", "avx512"}};
   return known;
 }
 
@@ -51,14 +52,19 @@ bool has_avx512_bf16() {
 bool has(Isa isa) {
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-                      __builtin_cpu_supports("avx512vl");
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   switch (isa) {
-    case Isa::kPlain: return true;
-    case Isa::kAvx2: return avx2;
-    case Isa::kAvx512: return avx512;
-    case Isa::kAvx512Bf16: return avx512 && has_avx512_bf16();
-    case Isa::kAmx: return avx512 && has_avx512_bf16() && may_use_tiles();
+    case Isa::kPlain:
+      return true;
+    case Isa::kAvx2:
+      return avx2;
+    case Isa::kAvx512:
+      return avx512;
+    case Isa::kAvx512Bf16:
+      return avx512 && has_avx512_bf16();
+    case Isa::kAmx:
+      return avx512 && has_avx512_bf16() && may_use_tiles();
   }
   return false;
 }
@@ -77,7 +83,8 @@ const Known* forced() {
     if (text == std::string(known.name)) return &known;
     names.push_back(known.name);
   }
-  throw Error("VITRIM_FORCE_ISA: there is no instruction set '" + std::string(text) + "'; did you mean '" + nearest(text, names) + "'?");
+  throw Error("VITRIM_FORCE_ISA: there is no instruction set '" + std::string(text) + "'; did you mean '" +
+              nearest(text, names) + "'?");
 }
 
 }  // namespace
@@ -107,7 +114,8 @@ Isa chosen_isa() {
   for (const Isa isa : available) {
     if (isa == wanted->isa) return isa;
   }
-  throw Error("VITRIM_FORCE_ISA asks for " + std::string(wanted->name) + ", which this machine does not have; its best is " + to_string(available.back()));
+  throw Error("VITRIM_FORCE_ISA asks for " + std::string(wanted->name) +
+              ", which this machine does not have; its best is " + to_string(available.back()));
 }
 
 void cap_libraries() {

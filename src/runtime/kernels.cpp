@@ -8,14 +8,20 @@ namespace vitrim::runtime {
 
 const Kernels& kernels_of(Isa isa) {
   switch (isa) {
-    case Isa::kPlain: return plain_kernels();
+    case Isa::kPlain:
+      return plain_kernels();
 #if defined(__x86_64__)
-    case Isa::kAvx2: return avx2_kernels();
-    case Isa::kAvx512: return avx512_kernels();
-    case Isa::kAvx512Bf16: return avx512_bf16_kernels();
-    case Isa::kAmx: return amx_kernels();
+    case Isa::kAvx2:
+      return avx2_kernels();
+    case Isa::kAvx512:
+      return avx512_kernels();
+    case Isa::kAvx512Bf16:
+      return avx512_bf16_kernels();
+    case Isa::kAmx:
+      return amx_kernels();
 #else
-    default: break;
+    default:
+      break;
 #endif
   }
   throw std::invalid_argument("[runtime::kernels_of] this machine has no such instruction set");

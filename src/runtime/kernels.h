@@ -1,9 +1,11 @@
 #pragma once
-// The engine's arithmetic: one table of functions per instruction set, all compiled from kernels_body.h (and gemm_tiles.h). Nothing here allocates.
+// The engine's arithmetic: one table of functions per instruction set, all compiled from kernels_body.h (and
+// gemm_tiles.h). Nothing here allocates.
 //
-// Matrices on the right of a product are packed once: panels of at most 64 columns, a multiple of 16. In a panel, float32 stands row by row; bfloat16 in
-// rows of pairs, so that a 32-bit word holds rows 2p and 2p + 1 of one column, as the dot-product instructions and tiles want it. The number of rows k is
-// padded with zeros to a multiple of 32 for bfloat16. Matrices on the left are row-major, their rows padded likewise.
+// Matrices on the right of a product are packed once: panels of at most 64 columns, a multiple of 16. In a
+// panel, float32 stands row by row; bfloat16 in rows of pairs, so that a 32-bit word holds rows 2p and 2p + 1
+// of one column, as the dot-product instructions and tiles want it. The number of rows k is padded with zeros
+// to a multiple of 32 for bfloat16. Matrices on the left are row-major, their rows padded likewise.
 
 #include <cstdint>
 
@@ -18,7 +20,8 @@ struct Bf16 {
 inline constexpr int64_t kPanel = 64;       ///< columns of a panel
 inline constexpr int64_t kColumnStep = 16;  ///< columns are padded to a multiple of this
 template <typename T>
-inline constexpr int64_t kDepthStep = sizeof(T) == 2 ? 32 : 1;  ///< rows of a packed matrix are padded to a multiple of this
+inline constexpr int64_t kDepthStep =
+    sizeof(T) == 2 ? 32 : 1;  ///< rows of a packed matrix are padded to a multiple of this
 
 // Not inline: a copy of an inline function compiled for a newer machine may be the one that the linker keeps.
 static constexpr int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
@@ -36,7 +39,8 @@ static inline void set_float(float* p, float x) { *p = x; }
 static inline void set_float(Bf16* p, float x) {
   uint32_t bits = 0;
   __builtin_memcpy(&bits, &x, 4);
-  p->bits = x != x ? static_cast<uint16_t>(0x7fc0) : static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+  p->bits = x != x ? static_cast<uint16_t>(0x7fc0)
+                   : static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
 /// What happens to a product where it leaves the kernel.
@@ -56,31 +60,33 @@ enum class Edge {
 /// out = edge(a b). Cost: rows * k * columns multiply-adds.
 template <typename T>
 struct Gemm {
-  const T* a = nullptr;      ///< [rows, >= k], `lda` apart
+  const T* a = nullptr;  ///< [rows, >= k], `lda` apart
   int64_t lda = 0, rows = 0;
-  const T* b = nullptr;      ///< packed [k, columns]
+  const T* b = nullptr;        ///< packed [k, columns]
   int64_t k = 0, columns = 0;  ///< padded
-  float* scratch = nullptr;  ///< [rows rounded up to 32, 64]
+  float* scratch = nullptr;    ///< [rows rounded up to 32, 64]
   Edge edge = Edge::kStore;
-  bool gated = false;        ///< columns come as 16 gates, then the 16 units that they are for: out[j] = f(gate j) * unit j; `columns` is a multiple of 32
-  void* out = nullptr;       ///< [rows, ..], `ldo` apart
+  bool gated = false;   ///< columns come as 16 gates, then the 16 units that they are for: out[j] = f(gate j)
+                        ///< * unit j; `columns` is a multiple of 32
+  void* out = nullptr;  ///< [rows, ..], `ldo` apart
   int64_t ldo = 0;
-  int64_t valid = 0;         ///< columns that kFloat, kAdd and kScaled write
+  int64_t valid = 0;            ///< columns that kFloat, kAdd and kScaled write
   const float* bias = nullptr;  ///< [columns], zero where padded; null: none
   const float* row_scale = nullptr;
 };
 
-/// A depthwise convolution with zeros around a map: every channel has a filter of its own. Cost: lines * width * channels * side^2 multiply-adds.
+/// A depthwise convolution with zeros around a map: every channel has a filter of its own. Cost: lines *
+/// width * channels * side^2 multiply-adds.
 template <typename T>
 struct Depthwise {
-  const T* in = nullptr;          ///< the map's tokens [height * width, channels], `ldi` apart
+  const T* in = nullptr;  ///< the map's tokens [height * width, channels], `ldi` apart
   int64_t ldi = 0, height = 0, width = 0;
-  int64_t begin = 0, end = 0;     ///< lines of the map that are computed
-  const float* filter = nullptr;  ///< [side * side, channels]
-  const float* bias = nullptr;    ///< [channels]
+  int64_t begin = 0, end = 0;      ///< lines of the map that are computed
+  const float* filter = nullptr;   ///< [side * side, channels]
+  const float* bias = nullptr;     ///< [channels]
   int64_t side = 0, channels = 0;  ///< odd; a multiple of 16
-  Edge edge = Edge::kAdd;         ///< kAdd: out += c + bias; an activation: out = f(c + bias)
-  T* out = nullptr;               ///< tokens of the computed lines, `ldo` apart
+  Edge edge = Edge::kAdd;          ///< kAdd: out += c + bias; an activation: out = f(c + bias)
+  T* out = nullptr;                ///< tokens of the computed lines, `ldo` apart
   int64_t ldo = 0;
 };
 
@@ -89,9 +95,10 @@ struct KernelSet {
   void (*gemm)(const Gemm<T>&);
   /// out[r] = (x[r] - mean) / sqrt(variance + eps), zero beyond `width` up to ldo.
   void (*normalize)(const float* x, int64_t ldx, int64_t rows, int64_t width, float eps, T* out, int64_t ldo);
-  /// p = 2^(score + bias - max) for the first `keys` columns, zero beyond up to ldp; inverse_sums[r] = 1 / sum. The bias's rows are `ldb` apart, 0: the same
-  /// for all; it may be null.
-  void (*softmax)(const float* scores, int64_t lds, int64_t rows, int64_t keys, const float* bias, int64_t ldb, T* p, int64_t ldp, float* inverse_sums);
+  /// p = 2^(score + bias - max) for the first `keys` columns, zero beyond up to ldp; inverse_sums[r] = 1 /
+  /// sum. The bias's rows are `ldb` apart, 0: the same for all; it may be null.
+  void (*softmax)(const float* scores, int64_t lds, int64_t rows, int64_t keys, const float* bias,
+                  int64_t ldb, T* p, int64_t ldp, float* inverse_sums);
   /// out = x, zero beyond `width` up to ldo.
   void (*convert)(const float* x, int64_t ldx, int64_t rows, int64_t width, T* out, int64_t ldo);
   /// Packs the transpose of row-major m [rows, k], k padded: columns are its rows, zero beyond.
@@ -99,18 +106,22 @@ struct KernelSet {
   /// Packs row-major m [rows, columns], columns padded; zero beyond `rows`.
   void (*pack)(const T* m, int64_t ldm, int64_t rows, int64_t columns, T* out);
   void (*depthwise)(const Depthwise<T>&);
-  /// Focused linear attention's map of `width` channels, a multiple of 16: f = (relu(x + offset) + 1e-6) * factor, x = f^power |f| / |f^power|, in place.
-  /// offset [rows, width] may be null; a factor of zero takes a channel out.
-  void (*focus)(T* x, int64_t ldx, int64_t rows, int64_t width, const float* offset, const float* factor, int64_t power);
+  /// Focused linear attention's map of `width` channels, a multiple of 16: f = (relu(x + offset) + 1e-6) *
+  /// factor, x = f^power |f| / |f^power|, in place. offset [rows, width] may be null; a factor of zero takes
+  /// a channel out.
+  void (*focus)(T* x, int64_t ldx, int64_t rows, int64_t width, const float* offset, const float* factor,
+                int64_t power);
   /// sums[c] += x[r][c]; `width` is a multiple of 16.
   void (*add_columns)(const T* x, int64_t ldx, int64_t rows, int64_t width, float* sums);
   /// out[r] = 1 / (x[r] . vector + offset); `width` is a multiple of 16.
-  void (*inverse_dots)(const T* x, int64_t ldx, int64_t rows, int64_t width, const float* vector, float offset, float* out);
+  void (*inverse_dots)(const T* x, int64_t ldx, int64_t rows, int64_t width, const float* vector,
+                       float offset, float* out);
   /// out[c][r] = x[r][c], zero beyond `rows` up to ldo.
   void (*transpose)(const T* x, int64_t ldx, int64_t rows, int64_t columns, T* out, int64_t ldo);
   /// out = a + t (b - a), a multiple of 16 of them.
   void (*blend)(const T* a, const T* b, float t, int64_t width, T* out);
-  /// `repeats` rounds of products on operands in registers (or tiles), nothing loaded or stored: the machine's peak. Returns the multiply-adds of one round.
+  /// `repeats` rounds of products on operands in registers (or tiles), nothing loaded or stored: the
+  /// machine's peak. Returns the multiply-adds of one round.
   int64_t (*burn)(int64_t repeats);
 };
 

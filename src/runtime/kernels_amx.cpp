@@ -6,8 +6,8 @@ namespace {
 
 #define VITRIM_LANES 16
 #define VITRIM_VECTORS 4
-#include "runtime/kernels_body.h"
 #include "runtime/gemm_tiles.h"
+#include "runtime/kernels_body.h"
 
 // Tiles 0 to 3 hold sums, 4 and 5 the left operand, 6 and 7 the right one.
 struct HardwareTiles {
@@ -27,7 +27,8 @@ struct HardwareTiles {
     _tile_zero(2);
     _tile_zero(3);
   }
-  // GCC does not know that these read and write memory; the operands come through a function pointer's arguments, so they are written by then.
+  // GCC does not know that these read and write memory; the operands come through a function pointer's
+  // arguments, so they are written by then.
   static void load_a0(const void* from, int64_t stride) { _tile_loadd(4, from, stride); }
   static void load_a1(const void* from, int64_t stride) { _tile_loadd(5, from, stride); }
   static void load_b0(const void* from, int64_t stride) { _tile_loadd(6, from, stride); }

@@ -5,8 +5,8 @@ namespace {
 
 #define VITRIM_LANES 4
 #define VITRIM_VECTORS 2
-#include "runtime/kernels_body.h"
 #include "runtime/gemm_tiles.h"
+#include "runtime/kernels_body.h"
 
 }  // namespace
 

@@ -13,11 +13,13 @@ void layer_norm(const float* x, int64_t width, float eps, const NormWeights& wei
   const float factor = static_cast<float>(1 / std::sqrt(square / static_cast<double>(width) + eps));
   for (int64_t c = 0; c < width; ++c) {
     const float v = (x[c] - mean) * factor;
-    out[c] = weights.any() ? v * weights.gain[static_cast<size_t>(c)] + weights.shift[static_cast<size_t>(c)] : v;
+    out[c] =
+        weights.any() ? v * weights.gain[static_cast<size_t>(c)] + weights.shift[static_cast<size_t>(c)] : v;
   }
 }
 
-void layer_norm_rows(const KernelSet<float>& kernels, float* x, int64_t rows, int64_t width, float eps, const NormWeights& weights) {
+void layer_norm_rows(const KernelSet<float>& kernels, float* x, int64_t rows, int64_t width, float eps,
+                     const NormWeights& weights) {
   const float* gain = weights.gain.data();
   const float* shift = weights.shift.data();
   for (int64_t r = 0; r < rows; ++r) {
@@ -46,11 +48,16 @@ namespace {
 
 Edge edge_of(Activation activation) {
   switch (activation) {
-    case Activation::kGelu: return Edge::kGelu;
-    case Activation::kGeluTanh: return Edge::kGeluTanh;
-    case Activation::kQuickGelu: return Edge::kQuickGelu;
-    case Activation::kRelu: return Edge::kRelu;
-    case Activation::kSilu: break;
+    case Activation::kGelu:
+      return Edge::kGelu;
+    case Activation::kGeluTanh:
+      return Edge::kGeluTanh;
+    case Activation::kQuickGelu:
+      return Edge::kQuickGelu;
+    case Activation::kRelu:
+      return Edge::kRelu;
+    case Activation::kSilu:
+      break;
   }
   return Edge::kSilu;
 }
@@ -72,7 +79,8 @@ Linear interleaved(const Linear& layer) {
 }  // namespace
 
 template <typename T>
-MlpWeights<T>::MlpWeights(const WeightSource& source, const ModelSpec& spec, const BlockSpec& block, const std::string& prefix)
+MlpWeights<T>::MlpWeights(const WeightSource& source, const ModelSpec& spec, const BlockSpec& block,
+                          const std::string& prefix)
     : activation(edge_of(spec.activation)), gated(spec.gated_mlp) {
   const int64_t dim = block.embed_dim;
   Linear up = source.linear(prefix + "mlp.fc1", (gated ? 2 : 1) * block.mlp_dim, dim);
@@ -85,8 +93,8 @@ MlpWeights<T>::MlpWeights(const WeightSource& source, const ModelSpec& spec, con
 }
 
 template <typename T>
-void mlp_hidden(const KernelSet<T>& kernels, const MlpWeights<T>& mlp, float eps, const float* x, int64_t width, int64_t rows, Edge edge,
-                const TileMemory<T>& memory) {
+void mlp_hidden(const KernelSet<T>& kernels, const MlpWeights<T>& mlp, float eps, const float* x,
+                int64_t width, int64_t rows, Edge edge, const TileMemory<T>& memory) {
   const int64_t ldh = mlp.hidden_width(), columns = mlp.hidden_columns();
   kernels.normalize(x, width, rows, width, eps, memory.normed, memory.ldn);
   Gemm<T> up = product(mlp.fc1, static_cast<const T*>(memory.normed), memory.ldn, rows, memory.scratch);
@@ -95,11 +103,13 @@ void mlp_hidden(const KernelSet<T>& kernels, const MlpWeights<T>& mlp, float eps
   up.out = memory.hidden;
   up.ldo = ldh;
   kernels.gemm(up);
-  for (int64_t r = 0; columns < ldh && r < rows; ++r) std::fill(memory.hidden + r * ldh + columns, memory.hidden + (r + 1) * ldh, T{});
+  for (int64_t r = 0; columns < ldh && r < rows; ++r)
+    std::fill(memory.hidden + r * ldh + columns, memory.hidden + (r + 1) * ldh, T{});
 }
 
 template <typename T>
-void add_product(const KernelSet<T>& kernels, const Matrix<T>& matrix, const T* a, int64_t lda, float* x, int64_t width, int64_t rows, float* scratch) {
+void add_product(const KernelSet<T>& kernels, const Matrix<T>& matrix, const T* a, int64_t lda, float* x,
+                 int64_t width, int64_t rows, float* scratch) {
   Gemm<T> g = product(matrix, a, lda, rows, scratch);
   g.edge = Edge::kAdd;
   g.out = x;
@@ -108,20 +118,28 @@ void add_product(const KernelSet<T>& kernels, const Matrix<T>& matrix, const T* 
 }
 
 template <typename T>
-void add_mlp(const KernelSet<T>& kernels, const MlpWeights<T>& mlp, float eps, float* x, int64_t width, int64_t rows, const TileMemory<T>& memory) {
+void add_mlp(const KernelSet<T>& kernels, const MlpWeights<T>& mlp, float eps, float* x, int64_t width,
+             int64_t rows, const TileMemory<T>& memory) {
   mlp_hidden(kernels, mlp, eps, x, width, rows, mlp.activation, memory);
-  add_product(kernels, mlp.fc2, static_cast<const T*>(memory.hidden), mlp.hidden_width(), x, width, rows, memory.scratch);
+  add_product(kernels, mlp.fc2, static_cast<const T*>(memory.hidden), mlp.hidden_width(), x, width, rows,
+              memory.scratch);
 }
 
 template Gemm<float> product(const Matrix<float>&, const float*, int64_t, int64_t, float*);
 template Gemm<Bf16> product(const Matrix<Bf16>&, const Bf16*, int64_t, int64_t, float*);
 template struct MlpWeights<float>;
 template struct MlpWeights<Bf16>;
-template void mlp_hidden(const KernelSet<float>&, const MlpWeights<float>&, float, const float*, int64_t, int64_t, Edge, const TileMemory<float>&);
-template void mlp_hidden(const KernelSet<Bf16>&, const MlpWeights<Bf16>&, float, const float*, int64_t, int64_t, Edge, const TileMemory<Bf16>&);
-template void add_product(const KernelSet<float>&, const Matrix<float>&, const float*, int64_t, float*, int64_t, int64_t, float*);
-template void add_product(const KernelSet<Bf16>&, const Matrix<Bf16>&, const Bf16*, int64_t, float*, int64_t, int64_t, float*);
-template void add_mlp(const KernelSet<float>&, const MlpWeights<float>&, float, float*, int64_t, int64_t, const TileMemory<float>&);
-template void add_mlp(const KernelSet<Bf16>&, const MlpWeights<Bf16>&, float, float*, int64_t, int64_t, const TileMemory<Bf16>&);
+template void mlp_hidden(const KernelSet<float>&, const MlpWeights<float>&, float, const float*, int64_t,
+                         int64_t, Edge, const TileMemory<float>&);
+template void mlp_hidden(const KernelSet<Bf16>&, const MlpWeights<Bf16>&, float, const float*, int64_t,
+                         int64_t, Edge, const TileMemory<Bf16>&);
+template void add_product(const KernelSet<float>&, const Matrix<float>&, const float*, int64_t, float*,
+                          int64_t, int64_t, float*);
+template void add_product(const KernelSet<Bf16>&, const Matrix<Bf16>&, const Bf16*, int64_t, float*, int64_t,
+                          int64_t, float*);
+template void add_mlp(const KernelSet<float>&, const MlpWeights<float>&, float, float*, int64_t, int64_t,
+                      const TileMemory<float>&);
+template void add_mlp(const KernelSet<Bf16>&, const MlpWeights<Bf16>&, float, float*, int64_t, int64_t,
+                      const TileMemory<Bf16>&);
 
 }  // namespace vitrim::runtime

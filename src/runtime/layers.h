@@ -8,25 +8,30 @@
 
 namespace vitrim::runtime {
 
-/// Rows that pass through a block's second half together. The whole of a 224-pixel ViT image: measured, reading the weights once for 200 rows is worth more
-/// than keeping what lies between two layers in the L2 cache (docs/performance.md).
+/// Rows that pass through a block's second half together. The whole of a 224-pixel ViT image: measured,
+/// reading the weights once for 200 rows is worth more than keeping what lies between two layers in the L2
+/// cache (docs/performance.md).
 inline constexpr int64_t kRowsTogether = 416;
-/// Images that a thread takes at a time: tokens that are merged, not needed or of a late stage leave few rows of one image.
+/// Images that a thread takes at a time: tokens that are merged, not needed or of a late stage leave few rows
+/// of one image.
 inline constexpr int64_t kGroup = 4;
 
 /// Rows are allocated in multiples of 32 and with 32 to spare: tiles read past the end.
 inline int64_t padded_rows(int64_t rows) { return round_up(rows, 32) + 32; }
 
-/// `rows` rows at `a` times the matrix, with its bias; the edge and where it goes are the caller's. scratch: [padded_rows(rows), kPanel].
+/// `rows` rows at `a` times the matrix, with its bias; the edge and where it goes are the caller's. scratch:
+/// [padded_rows(rows), kPanel].
 template <typename T>
 Gemm<T> product(const Matrix<T>& matrix, const T* a, int64_t lda, int64_t rows, float* scratch);
 
 /// out = gain * (x - mean) / deviation + shift, one row, sums in double precision; `out` may be x.
 void layer_norm(const float* x, int64_t width, float eps, const NormWeights& weights, float* out);
 /// The same for rows, in place, by the kernel.
-void layer_norm_rows(const KernelSet<float>& kernels, float* x, int64_t rows, int64_t width, float eps, const NormWeights& weights);
+void layer_norm_rows(const KernelSet<float>& kernels, float* x, int64_t rows, int64_t width, float eps,
+                     const NormWeights& weights);
 
-/// LayerNorm (folded into fc1), fc1, the activation (of a gated MLP of the gates, times the units), fc2 (LayerScale folded in).
+/// LayerNorm (folded into fc1), fc1, the activation (of a gated MLP of the gates, times the units), fc2
+/// (LayerScale folded in).
 template <typename T>
 struct MlpWeights {
   Matrix<T> fc1, fc2;  ///< of a gated MLP fc1's columns are gates and units in turns of 16
@@ -35,7 +40,8 @@ struct MlpWeights {
 
   MlpWeights() = default;
   /// `norm2`, `mlp.fc1`, `mlp.fc2` and `ls2` behind `prefix`.
-  MlpWeights(const WeightSource& source, const ModelSpec& spec, const BlockSpec& block, const std::string& prefix);
+  MlpWeights(const WeightSource& source, const ModelSpec& spec, const BlockSpec& block,
+             const std::string& prefix);
   /// Columns that come out of fc1 and its activation, padded.
   int64_t hidden_columns() const { return gated ? fc1.columns / 2 : fc1.columns; }
   /// Width of a row between the layers: fc1 writes all of its columns, fc2 reads as deep as it is padded.
@@ -54,13 +60,15 @@ struct TileMemory {
 
 /// x += MLP(x); x [rows, width].
 template <typename T>
-void add_mlp(const KernelSet<T>& kernels, const MlpWeights<T>& mlp, float eps, float* x, int64_t width, int64_t rows, const TileMemory<T>& memory);
+void add_mlp(const KernelSet<T>& kernels, const MlpWeights<T>& mlp, float eps, float* x, int64_t width,
+             int64_t rows, const TileMemory<T>& memory);
 /// The first layer alone, into memory.hidden; `edge` is kStore or the MLP's activation.
 template <typename T>
-void mlp_hidden(const KernelSet<T>& kernels, const MlpWeights<T>& mlp, float eps, const float* x, int64_t width, int64_t rows, Edge edge,
-                const TileMemory<T>& memory);
+void mlp_hidden(const KernelSet<T>& kernels, const MlpWeights<T>& mlp, float eps, const float* x,
+                int64_t width, int64_t rows, Edge edge, const TileMemory<T>& memory);
 /// x += m a; x [rows, width].
 template <typename T>
-void add_product(const KernelSet<T>& kernels, const Matrix<T>& matrix, const T* a, int64_t lda, float* x, int64_t width, int64_t rows, float* scratch);
+void add_product(const KernelSet<T>& kernels, const Matrix<T>& matrix, const T* a, int64_t lda, float* x,
+                 int64_t width, int64_t rows, float* scratch);
 
 }  // namespace vitrim::runtime

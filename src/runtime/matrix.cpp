@@ -41,7 +41,8 @@ void Linear::pad_rows(int64_t count) {
 }
 
 void Linear::append(const Linear& other) {
-  if (other.in != in) throw std::invalid_argument("[runtime::Linear] layers with different inputs can't be joined");
+  if (other.in != in)
+    throw std::invalid_argument("[runtime::Linear] layers with different inputs can't be joined");
   out += other.out;
   weight.insert(weight.end(), other.weight.begin(), other.weight.end());
   bias.insert(bias.end(), other.bias.begin(), other.bias.end());
@@ -60,7 +61,8 @@ Matrix<T>::Matrix(const Linear& layer)
     T* panel = data.data() + j0 * k;
     for (int64_t j = 0; j < width && j0 + j < layer.out; ++j) {
       const float* row = layer.weight.data() + (j0 + j) * layer.in;
-      for (int64_t i = 0; i < layer.in; ++i) set_float(panel + (i / kPer * width + j) * kPer + i % kPer, row[i]);
+      for (int64_t i = 0; i < layer.in; ++i)
+        set_float(panel + (i / kPer * width + j) * kPer + i % kPer, row[i]);
     }
   }
   std::copy(layer.bias.begin(), layer.bias.end(), bias.data());

@@ -8,7 +8,8 @@
 
 namespace vitrim::runtime {
 
-/// A linear layer as the checkpoint has it, float32, row-major [out, in]. Steps on it are folded in before it is packed.
+/// A linear layer as the checkpoint has it, float32, row-major [out, in]. Steps on it are folded in before it
+/// is packed.
 struct Linear {
   int64_t out = 0, in = 0;
   std::vector<float> weight, bias;  ///< bias always [out]
@@ -30,7 +31,7 @@ template <typename T>
 struct Matrix {
   int64_t k = 0, columns = 0, valid = 0;  ///< rows and columns padded; columns that mean something
   Buffer<T> data;
-  Buffer<float> bias;                     ///< [columns]
+  Buffer<float> bias;  ///< [columns]
 
   Matrix() = default;
   explicit Matrix(const Linear& layer);

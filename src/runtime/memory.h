@@ -14,7 +14,8 @@ template <typename T>
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(int64_t count) : bytes_(((count > 0 ? count : 1) * static_cast<int64_t>(sizeof(T)) + 63) / 64 * 64) {
+  explicit Buffer(int64_t count)
+      : bytes_(((count > 0 ? count : 1) * static_cast<int64_t>(sizeof(T)) + 63) / 64 * 64) {
     memory_.reset(static_cast<T*>(std::aligned_alloc(64, static_cast<size_t>(bytes_))));
     if (!memory_) throw std::bad_alloc();
     std::memset(static_cast<void*>(memory_.get()), 0, static_cast<size_t>(bytes_));

@@ -19,8 +19,8 @@ RowMerger::RowMerger(int64_t tokens, int64_t width, int64_t depth)
       order_(tokens) {}
 
 int64_t RowMerger::bytes() const {
-  return sizes_.bytes() + log_sizes_.bytes() + sums_.bytes() + packed_.bytes() + scores_.bytes() + scratch_.bytes() + best_.bytes() + partner_.bytes() +
-         order_.bytes();
+  return sizes_.bytes() + log_sizes_.bytes() + sums_.bytes() + packed_.bytes() + scores_.bytes() +
+         scratch_.bytes() + best_.bytes() + partner_.bytes() + order_.bytes();
 }
 
 void RowMerger::reset(int64_t tokens) {
@@ -29,8 +29,8 @@ void RowMerger::reset(int64_t tokens) {
   any_ = false;
 }
 
-void RowMerger::merge(const KernelSet<float>& kernels, float* x, float* metric, int64_t ldm, int64_t depth, int64_t tokens, int64_t prefix, int64_t count,
-                      float* out) {
+void RowMerger::merge(const KernelSet<float>& kernels, float* x, float* metric, int64_t ldm, int64_t depth,
+                      int64_t tokens, int64_t prefix, int64_t count, float* out) {
   const int64_t first = (tokens + 1) / 2, second = tokens / 2;
   for (int64_t i = 0; i < tokens; ++i) {
     float* row = metric + i * ldm;

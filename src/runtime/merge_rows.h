@@ -16,8 +16,10 @@ class RowMerger {
 
   /// Nothing is merged: every row stands for one token.
   void reset(int64_t tokens);
-  /// Merges `count` of the first `tokens` rows of x by `metric` [tokens, depth], which is made unit length on the way; the result goes to `out`.
-  void merge(const KernelSet<float>& kernels, float* x, float* metric, int64_t ldm, int64_t depth, int64_t tokens, int64_t prefix, int64_t count, float* out);
+  /// Merges `count` of the first `tokens` rows of x by `metric` [tokens, depth], which is made unit length on
+  /// the way; the result goes to `out`.
+  void merge(const KernelSet<float>& kernels, float* x, float* metric, int64_t ldm, int64_t depth,
+             int64_t tokens, int64_t prefix, int64_t count, float* out);
   bool any() const { return any_; }
   const float* sizes() const { return sizes_.data(); }
   const float* log_sizes() const { return log_sizes_.data(); }  ///< log2

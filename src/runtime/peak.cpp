@@ -11,7 +11,9 @@ namespace vitrim::runtime {
 
 namespace {
 
-double since(std::chrono::steady_clock::time_point begin) { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(); }
+double since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
 
 template <typename T>
 double peak(const KernelSet<T>& kernels, int threads, double seconds) {
@@ -37,7 +39,8 @@ double peak(const KernelSet<T>& kernels, int threads, double seconds) {
 
 double measure_tile_peak(Precision precision, int threads, double seconds) {
   const Kernels& kernels = kernels_of(chosen_isa());
-  return resolve(precision) == Precision::kBf16 ? peak(kernels.bf16, threads, seconds) : peak(kernels.f32, threads, seconds);
+  return resolve(precision) == Precision::kBf16 ? peak(kernels.bf16, threads, seconds)
+                                                : peak(kernels.f32, threads, seconds);
 }
 
 }  // namespace vitrim::runtime

@@ -11,7 +11,8 @@ Regions::Regions(Grid whole, Grid part, int64_t by) : map(whole), region(part), 
     for (int64_t j = 0; j < across; ++j) {
       for (int64_t y = 0; y < region.height; ++y) {
         for (int64_t x = 0; x < region.width; ++x) {
-          const int64_t line = (i * region.height + y + shift) % map.height, column = (j * region.width + x + shift) % map.width;
+          const int64_t line = (i * region.height + y + shift) % map.height,
+                        column = (j * region.width + x + shift) % map.width;
           order.push_back(static_cast<int32_t>(line * map.width + column));
         }
       }

@@ -7,7 +7,8 @@
 
 namespace vitrim::runtime {
 
-/// A map's tokens region by region, regions row by row. The map may be rolled first, so that windows are shifted.
+/// A map's tokens region by region, regions row by row. The map may be rolled first, so that windows are
+/// shifted.
 struct Regions {
   Grid map, region;
   int64_t shift = 0;
@@ -17,7 +18,8 @@ struct Regions {
   Regions() = default;
   Regions(Grid map, Grid region, int64_t shift);
   int64_t size() const { return region.size(); }
-  /// Calls work(place, token, length) for the consecutive tokens among places [begin, end), which are counted through the maps of all images.
+  /// Calls work(place, token, length) for the consecutive tokens among places [begin, end), which are counted
+  /// through the maps of all images.
   template <typename Work>
   void for_runs(int64_t begin, int64_t end, Work&& work) const {
     if (order.empty()) {
@@ -34,8 +36,8 @@ struct Regions {
       i += length;
     }
   }
-  /// Of a shifted map the last windows hold tokens from opposite edges. 0: a region without such; else bit 0: in the last row of windows, bit 1: in the last
-  /// column.
+  /// Of a shifted map the last windows hold tokens from opposite edges. 0: a region without such; else bit 0:
+  /// in the last row of windows, bit 1: in the last column.
   int edge_of(int64_t region_index) const;
   /// Whether two tokens of a region with that edge lie on the same side.
   bool meet(int edge, int64_t a, int64_t b) const;

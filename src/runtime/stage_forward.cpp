@@ -8,8 +8,12 @@
 namespace vitrim::runtime {
 
 template <typename T>
-StageForward<T>::StageForward(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads, const Kernels& kernels)
-    : weights_(spec, weights), kernels_(kernels_for<T>(kernels)), floats_(kernels.f32), eps_(static_cast<float>(spec.norm_eps)) {
+StageForward<T>::StageForward(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads,
+                              const Kernels& kernels)
+    : weights_(spec, weights),
+      kernels_(kernels_for<T>(kernels)),
+      floats_(kernels.f32),
+      eps_(static_cast<float>(spec.norm_eps)) {
   for (int i = 0; i < threads; ++i) memories_.emplace_back(weights_);
 }
 
@@ -24,8 +28,10 @@ template <typename T>
 void StageForward<T>::begin_stage(int stage, const float* images, const Place& place) const {
   const ModelSpec& spec = weights_.spec;
   const StepWeights<T>& step = weights_.steps[static_cast<size_t>(stage)];
-  const Grid grid = spec.stage_grid(stage), before = stage > 0 ? spec.stage_grid(stage - 1) : Grid{spec.image_size[0], spec.image_size[1]};
-  const int64_t tokens = grid.size(), dim = spec.stage_dim(stage), lda = step.matrix.k, source = before.size() * step.channels;
+  const Grid grid = spec.stage_grid(stage),
+             before = stage > 0 ? spec.stage_grid(stage - 1) : Grid{spec.image_size[0], spec.image_size[1]};
+  const int64_t tokens = grid.size(), dim = spec.stage_dim(stage), lda = step.matrix.k,
+                source = before.size() * step.channels;
   float* x = place.shared.x.data();
   if (step.before.any()) {
     const Rows mine = share(place.group * before.size(), place.member);
@@ -41,15 +47,18 @@ void StageForward<T>::begin_stage(int stage, const float* images, const Place& p
       if (stage == 0) {
         image_patch(kernels_, step, images + image * source, before, line, column, patch);
       } else {
-        token_patch(kernels_, step, eps_, x + image * source, before, line, column, place.own.wide.data(), patch);
+        token_patch(kernels_, step, eps_, x + image * source, before, line, column, place.own.wide.data(),
+                    patch);
       }
     }
-    Gemm<T> g = product(step.matrix, static_cast<const T*>(patches), lda, rows.count(), place.own.scratch.data());
+    Gemm<T> g =
+        product(step.matrix, static_cast<const T*>(patches), lda, rows.count(), place.own.scratch.data());
     g.edge = Edge::kFloat;
     g.out = next + rows.begin * dim;
     g.ldo = dim;
     kernels_.gemm(g);
-    if (step.after.any()) layer_norm_rows(floats_, next + rows.begin * dim, rows.count(), dim, eps_, step.after);
+    if (step.after.any())
+      layer_norm_rows(floats_, next + rows.begin * dim, rows.count(), dim, eps_, step.after);
     for (int64_t r = rows.begin; !step.positions.empty() && r < rows.end; ++r) {
       const float* position = step.positions.data() + r % tokens * dim;
       for (int64_t c = 0; c < dim; ++c) next[r * dim + c] += position[c];
@@ -67,26 +76,32 @@ void StageForward<T>::first_half(const StageBlock<T>& block, Rows rows, const Pl
   for (int64_t i = 0; block.stream_gain != 1 && i < rows.count() * block.dim; ++i) x[i] *= block.stream_gain;
   if (block.branches.empty()) return;
   const int64_t ldm = block.mixed_width();
-  add_product(kernels_, block.proj, static_cast<const T*>(place.shared.mixed.data() + rows.begin * ldm), ldm, x, block.dim, rows.count(), place.own.scratch.data());
+  add_product(kernels_, block.proj, static_cast<const T*>(place.shared.mixed.data() + rows.begin * ldm), ldm,
+              x, block.dim, rows.count(), place.own.scratch.data());
 }
 
 template <typename T>
 void StageForward<T>::run_block(const StageBlock<T>& block, const Place& place) const {
-  if (!block.branches.empty()) attend<T>({block, kernels_, eps_, place.group, place.shared, place.own}, place.member);
+  if (!block.branches.empty())
+    attend<T>({block, kernels_, eps_, place.group, place.shared, place.own}, place.member);
   if (block.mlp_filter.side > 0) return convolved_mlp(block, place);
-  const TileMemory<T> tile{place.own.normed.data(), round_up(block.dim, 32), place.own.hidden.data(), place.own.scratch.data()};
+  const TileMemory<T> tile{place.own.normed.data(), round_up(block.dim, 32), place.own.hidden.data(),
+                           place.own.scratch.data()};
   for_tiles(place.group * block.grid.size(), kRowsTogether, place.member, [&](Rows rows) {
     first_half(block, rows, place);
-    add_mlp(kernels_, block.mlp, eps_, place.shared.x.data() + rows.begin * block.dim, block.dim, rows.count(), tile);
+    add_mlp(kernels_, block.mlp, eps_, place.shared.x.data() + rows.begin * block.dim, block.dim,
+            rows.count(), tile);
   });
   place.member.wait();
 }
 
-// PVTv2: a depthwise convolution sees the whole map between the layers, so all of a map's first half comes before its second.
+// PVTv2: a depthwise convolution sees the whole map between the layers, so all of a map's first half comes
+// before its second.
 template <typename T>
 void StageForward<T>::convolved_mlp(const StageBlock<T>& block, const Place& place) const {
   const Grid grid = block.grid;
-  const int64_t tokens = grid.size(), dim = block.dim, ldh = block.mlp.hidden_width(), ldn = round_up(dim, 32), tile_lines = std::max<int64_t>(1, kRowsTogether / grid.width);
+  const int64_t tokens = grid.size(), dim = block.dim, ldh = block.mlp.hidden_width(),
+                ldn = round_up(dim, 32), tile_lines = std::max<int64_t>(1, kRowsTogether / grid.width);
   T* whole = place.shared.map_hidden.data();
   T* hidden = place.own.hidden.data();
   for (int64_t image = 0; image < place.group; image += images_together(tokens)) {
@@ -118,8 +133,10 @@ void StageForward<T>::convolved_mlp(const StageBlock<T>& block, const Place& pla
         line += end - begin;
       }
       const int64_t rows = lines.count() * grid.width;
-      for (int64_t r = 0; block.mlp_filter.channels < ldh && r < rows; ++r) std::fill(hidden + r * ldh + block.mlp_filter.channels, hidden + (r + 1) * ldh, T{});
-      add_product(kernels_, block.mlp.fc2, static_cast<const T*>(hidden), ldh, x + lines.begin * grid.width * dim, dim, rows, place.own.scratch.data());
+      for (int64_t r = 0; block.mlp_filter.channels < ldh && r < rows; ++r)
+        std::fill(hidden + r * ldh + block.mlp_filter.channels, hidden + (r + 1) * ldh, T{});
+      add_product(kernels_, block.mlp.fc2, static_cast<const T*>(hidden), ldh,
+                  x + lines.begin * grid.width * dim, dim, rows, place.own.scratch.data());
     });
     place.member.wait();
   }
@@ -142,9 +159,12 @@ void StageForward<T>::finish(int64_t image, const Place& place, float* features)
   }
   for (int64_t c = 0; c < dim; ++c) {
     features[c] /= static_cast<float>(tokens);
-    if (weights_.norm.any()) features[c] = features[c] * weights_.norm.gain[static_cast<size_t>(c)] + weights_.norm.shift[static_cast<size_t>(c)];
+    if (weights_.norm.any())
+      features[c] = features[c] * weights_.norm.gain[static_cast<size_t>(c)] +
+                    weights_.norm.shift[static_cast<size_t>(c)];
   }
-  if (spec.num_classes == 0 && !spec.final_norm && !spec.fc_norm) layer_norm(features, dim, eps_, {}, features);  // as Model::finish does
+  if (spec.num_classes == 0 && !spec.final_norm && !spec.fc_norm)
+    layer_norm(features, dim, eps_, {}, features);  // as Model::finish does
 }
 
 template <typename T>
@@ -155,15 +175,19 @@ void StageForward<T>::run(const float* images, int64_t group, int rank, Member m
     if (weights_.spec.position(i).stage > stage) begin_stage(++stage, images, place);
     run_block(weights_.blocks[static_cast<size_t>(i)], place);
   }
-  for (int64_t image = member.rank; image < group; image += member.size) finish(image, place, features + image * feature_width());
+  for (int64_t image = member.rank; image < group; image += member.size)
+    finish(image, place, features + image * feature_width());
   member.wait();
 }
 
 template <typename T>
-std::unique_ptr<Forward<T>> make_stages(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads, const Kernels& kernels) {
+std::unique_ptr<Forward<T>> make_stages(const ModelSpec& spec, const checkpoint::StateDict& weights,
+                                        int threads, const Kernels& kernels) {
   return std::make_unique<StageForward<T>>(spec, weights, threads, kernels);
 }
-template std::unique_ptr<Forward<float>> make_stages(const ModelSpec&, const checkpoint::StateDict&, int, const Kernels&);
-template std::unique_ptr<Forward<Bf16>> make_stages(const ModelSpec&, const checkpoint::StateDict&, int, const Kernels&);
+template std::unique_ptr<Forward<float>> make_stages(const ModelSpec&, const checkpoint::StateDict&, int,
+                                                     const Kernels&);
+template std::unique_ptr<Forward<Bf16>> make_stages(const ModelSpec&, const checkpoint::StateDict&, int,
+                                                    const Kernels&);
 
 }  // namespace vitrim::runtime

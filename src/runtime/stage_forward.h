@@ -1,5 +1,6 @@
 #pragma once
-// Some images through a model with stages (Swin, PVT, CSwin and FLatten's forms of them), block by block together, by one thread or by several.
+// Some images through a model with stages (Swin, PVT, CSwin and FLatten's forms of them), block by block
+// together, by one thread or by several.
 
 #include "runtime/forward.h"
 #include "runtime/stage_memory.h"
@@ -9,7 +10,8 @@ namespace vitrim::runtime {
 template <typename T>
 class StageForward : public Forward<T> {
  public:
-  StageForward(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads, const Kernels& kernels);
+  StageForward(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads,
+               const Kernels& kernels);
 
   const ModelSpec& spec() const override { return weights_.spec; }
   void run(const float* images, int64_t group, int rank, Member member, float* features) override;
@@ -26,7 +28,8 @@ class StageForward : public Forward<T> {
     StageMemory<T>& shared;
     StageMemory<T>& own;
   };
-  // From images (stage 0) or from the stream at the end of the stage before to the stream before the first block.
+  // From images (stage 0) or from the stream at the end of the stage before to the stream before the first
+  // block.
   void begin_stage(int stage, const float* images, const Place& place) const;
   void run_block(const StageBlock<T>& block, const Place& place) const;
   void first_half(const StageBlock<T>& block, Rows rows, const Place& place) const;

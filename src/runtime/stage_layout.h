@@ -1,6 +1,6 @@
 #pragma once
-// What the engine must know of families with stages: how their parameters are called, how a stage begins, and how many multiply-adds a model takes. The
-// reference for all of it is src/model/{swin,pvt,cswin}.cpp.
+// What the engine must know of families with stages: how their parameters are called, how a stage begins, and
+// how many multiply-adds a model takes. The reference for all of it is src/model/{swin,pvt,cswin}.cpp.
 
 #include <string>
 
@@ -8,16 +8,17 @@
 
 namespace vitrim::runtime {
 
-/// How a stage begins: a convolution of the images or of the map before, and norms around it. Names are empty where there is no such part.
+/// How a stage begins: a convolution of the images or of the map before, and norms around it. Names are empty
+/// where there is no such part.
 struct StepLayout {
-  std::string norm_before;      ///< of the stream that the stage before leaves (PVTv2)
-  std::string norm_patch;       ///< of all the values that one product takes in (Swin's patch merging)
+  std::string norm_before;  ///< of the stream that the stage before leaves (PVTv2)
+  std::string norm_patch;   ///< of all the values that one product takes in (Swin's patch merging)
   std::string projection;
   std::string norm_after;
-  std::string positions;        ///< added behind the norm, [1, tokens, C]
+  std::string positions;  ///< added behind the norm, [1, tokens, C]
   int64_t kernel = 0, stride = 0, padding = 0;
   bool bias = true;
-  bool linear = false;          ///< stored as a linear layer over [across, down, channels] instead of a convolution
+  bool linear = false;  ///< stored as a linear layer over [across, down, channels] instead of a convolution
 };
 StepLayout step_layout(const ModelSpec& spec, int stage);
 int64_t step_channels(const ModelSpec& spec, int stage);

@@ -14,7 +14,9 @@ inline int64_t regions_together(int64_t tokens) { return std::max<int64_t>(1, kR
 /// Rows that a stage's first product takes together: they hold whole patches.
 inline constexpr int64_t kPatchRows = 208;
 /// Images whose MLPs' hidden values are held together where a convolution stands between the layers.
-inline int64_t images_together(int64_t tokens) { return std::clamp<int64_t>(kRowsTogether / tokens, 1, kGroup); }
+inline int64_t images_together(int64_t tokens) {
+  return std::clamp<int64_t>(kRowsTogether / tokens, 1, kGroup);
+}
 
 template <typename T>
 struct StageMemory {
@@ -31,7 +33,8 @@ struct StageMemory {
 
   explicit StageMemory(const StageWeights<T>& weights) {
     Sizes s;
-    for (size_t i = 0; i < weights.steps.size(); ++i) s.add(weights.steps[i], weights.spec.stage_grid(static_cast<int>(i)).size());
+    for (size_t i = 0; i < weights.steps.size(); ++i)
+      s.add(weights.steps[i], weights.spec.stage_grid(static_cast<int>(i)).size());
     for (const StageBlock<T>& block : weights.blocks) s.add(block);
     x = make<float>(s.stream);
     next = make<float>(s.stream);
@@ -62,8 +65,10 @@ struct StageMemory {
 
  private:
   struct Sizes {
-    int64_t stream = 0, mixed = 0, reduced = 0, map_hidden = 0, q = 0, k = 0, v = 0, few_v = 0, keys = 0, values = 0, summaries = 0, key_sums = 0;
-    int64_t normed_width = 0, tile = 0, hidden = 0, patch = 0, p = 0, transposed = 0, summary = 0, scores = 0, dim = 0, qk_pad = 0;
+    int64_t stream = 0, mixed = 0, reduced = 0, map_hidden = 0, q = 0, k = 0, v = 0, few_v = 0, keys = 0,
+            values = 0, summaries = 0, key_sums = 0;
+    int64_t normed_width = 0, tile = 0, hidden = 0, patch = 0, p = 0, transposed = 0, summary = 0, scores = 0,
+            dim = 0, qk_pad = 0;
 
     static void grow(int64_t& size, int64_t needed) { size = std::max(size, needed); }
     void add(const StepWeights<T>& step, int64_t tokens) {
@@ -80,7 +85,8 @@ struct StageMemory {
       const int64_t rows = std::max(kRowsTogether, block.grid.width);
       grow(tile, rows);
       grow(hidden, padded_rows(rows) * block.mlp.hidden_width());
-      if (block.mlp_filter.side > 0) grow(map_hidden, padded_rows(images_together(tokens) * tokens) * block.mlp.hidden_width());
+      if (block.mlp_filter.side > 0)
+        grow(map_hidden, padded_rows(images_together(tokens) * tokens) * block.mlp.hidden_width());
       if (block.branches.empty()) return;
       grow(mixed, padded_rows(kGroup * tokens) * block.mixed_width());
       grow(qk_pad, block.qk_pad);
@@ -91,7 +97,8 @@ struct StageMemory {
       for (const BranchWeights<T>& branch : block.branches) add(block, branch);
     }
     void add(const StageBlock<T>& block, const BranchWeights<T>& branch) {
-      const int64_t n = branch.regions.size(), m = branch.keys, count = regions_together(n), heads = branch.heads;
+      const int64_t n = branch.regions.size(), m = branch.keys, count = regions_together(n),
+                    heads = branch.heads;
       grow(q, padded_rows(count * n) * heads * block.qk_pad);
       grow(k, padded_rows(count * m) * heads * block.qk_pad);
       grow(v, padded_rows(count * std::max(n, m)) * heads * block.v_pad);

@@ -12,18 +12,17 @@ const float kLog2e = static_cast<float>(std::log2(std::exp(1.0)));
 
 size_t at(int64_t i) { return static_cast<size_t>(i); }
 
-
 // Columns of `layer` that stand [outer, inner] in the order [inner, outer].
 Linear swap_inputs(const Linear& layer, int64_t outer, int64_t inner) {
   Linear out = layer;
   for (int64_t r = 0; r < layer.out; ++r) {
     for (int64_t o = 0; o < outer; ++o) {
-      for (int64_t i = 0; i < inner; ++i) out.weight[at(r * layer.in + i * outer + o)] = layer.weight[at(r * layer.in + o * inner + i)];
+      for (int64_t i = 0; i < inner; ++i)
+        out.weight[at(r * layer.in + i * outer + o)] = layer.weight[at(r * layer.in + o * inner + i)];
     }
   }
   return out;
 }
-
 
 template <typename T>
 StepWeights<T> step_weights(const WeightSource& source, const ModelSpec& spec, int stage) {
@@ -31,7 +30,8 @@ StepWeights<T> step_weights(const WeightSource& source, const ModelSpec& spec, i
   out.layout = step_layout(spec, stage);
   out.channels = step_channels(spec, stage);
   const StepLayout& layout = out.layout;
-  const int64_t dim = spec.stage_dim(stage), side = layout.kernel, taps = side * side, in = taps * out.channels;
+  const int64_t dim = spec.stage_dim(stage), side = layout.kernel, taps = side * side,
+                in = taps * out.channels;
   Linear layer = source.linear(layout.projection, dim, in, layout.bias);
   if (!layout.norm_patch.empty()) {
     const NormWeights norm = source.norm(layout.norm_patch, in);
@@ -42,7 +42,8 @@ StepWeights<T> step_weights(const WeightSource& source, const ModelSpec& spec, i
     for (int64_t r = 0; r < dim; ++r) {
       for (int64_t x = 0; x < side; ++x) {
         for (int64_t y = 0; y < side; ++y) {
-          std::copy_n(layer.weight.data() + r * in + (x * side + y) * out.channels, out.channels, turned.weight.data() + r * in + (y * side + x) * out.channels);
+          std::copy_n(layer.weight.data() + r * in + (x * side + y) * out.channels, out.channels,
+                      turned.weight.data() + r * in + (y * side + x) * out.channels);
         }
       }
     }
@@ -53,7 +54,8 @@ StepWeights<T> step_weights(const WeightSource& source, const ModelSpec& spec, i
   out.matrix = Matrix<T>(layer);
   if (!layout.norm_before.empty()) out.before = source.norm(layout.norm_before, out.channels);
   if (!layout.norm_after.empty()) out.after = source.norm(layout.norm_after, dim);
-  if (!layout.positions.empty()) out.positions = source.values(layout.positions, spec.stage_grid(stage).size() * dim);
+  if (!layout.positions.empty())
+    out.positions = source.values(layout.positions, spec.stage_grid(stage).size() * dim);
   return out;
 }
 
@@ -68,15 +70,19 @@ Linear padded_heads(const Linear& layer, int64_t first, int64_t heads, int64_t w
   return out;
 }
 
-// Adds filters [channels, side * side] to `out`, which may be larger. padded(channel) is where a channel stands.
+// Adds filters [channels, side * side] to `out`, which may be larger. padded(channel) is where a channel
+// stands.
 template <typename Place>
-void add_filter(FilterWeights& out, const std::vector<float>& weight, const std::vector<float>& bias, int64_t side, Place&& padded) {
+void add_filter(FilterWeights& out, const std::vector<float>& weight, const std::vector<float>& bias,
+                int64_t side, Place&& padded) {
   const int64_t rim = (out.side - side) / 2;
   for (size_t c = 0; c < bias.size(); ++c) {
     const int64_t to = padded(static_cast<int64_t>(c));
     out.bias.data()[to] += bias[c];
     for (int64_t y = 0; y < side; ++y) {
-      for (int64_t x = 0; x < side; ++x) out.taps.data()[((y + rim) * out.side + x + rim) * out.channels + to] += weight[c * at(side * side) + at(y * side + x)];
+      for (int64_t x = 0; x < side; ++x)
+        out.taps.data()[((y + rim) * out.side + x + rim) * out.channels + to] +=
+            weight[c * at(side * side) + at(y * side + x)];
     }
   }
 }
@@ -121,49 +127,60 @@ Layers projections(const WeightSource& source, const ModelSpec& spec, int index,
 template <typename T>
 void add_window_bias(const WeightSource& source, const std::string& names, BranchWeights<T>& branch) {
   const Regions& regions = branch.regions;
-  const int64_t n = regions.size(), side = regions.region.width, columns = round_up(n, kColumnStep), offsets = 2 * side - 1, heads = branch.heads;
-  const std::vector<float> table = source.values(names + "relative_position_bias_table", offsets * offsets * heads);
+  const int64_t n = regions.size(), side = regions.region.width, columns = round_up(n, kColumnStep),
+                offsets = 2 * side - 1, heads = branch.heads;
+  const std::vector<float> table =
+      source.values(names + "relative_position_bias_table", offsets * offsets * heads);
   branch.bias = Buffer<float>(heads * n * columns);
   for (int64_t a = 0; a < n; ++a) {
     for (int64_t b = 0; b < n; ++b) {
       const int64_t row = (a / side - b / side + side - 1) * offsets + a % side - b % side + side - 1;
-      for (int64_t h = 0; h < heads; ++h) branch.bias.data()[(h * n + a) * columns + b] = kLog2e * table[at(row * heads + h)];
+      for (int64_t h = 0; h < heads; ++h)
+        branch.bias.data()[(h * n + a) * columns + b] = kLog2e * table[at(row * heads + h)];
     }
   }
   if (regions.shift == 0) return;
   branch.masks = Buffer<float>(3 * n * columns);
   for (int edge = 1; edge <= 3; ++edge) {
     for (int64_t a = 0; a < n; ++a) {
-      for (int64_t b = 0; b < n; ++b) branch.masks.data()[((edge - 1) * n + a) * columns + b] = regions.meet(edge, a, b) ? 0 : -100 * kLog2e;
+      for (int64_t b = 0; b < n; ++b)
+        branch.masks.data()[((edge - 1) * n + a) * columns + b] =
+            regions.meet(edge, a, b) ? 0 : -100 * kLog2e;
     }
   }
 }
 
 template <typename T>
-void add_focused(const WeightSource& source, const ModelSpec& spec, const BlockSpec& block, const std::string& names, const StageBlock<T>& out,
-                 BranchWeights<T>& branch) {
+void add_focused(const WeightSource& source, const ModelSpec& spec, const BlockSpec& block,
+                 const std::string& names, const StageBlock<T>& out, BranchWeights<T>& branch) {
   const int64_t width = branch.heads * block.qk_dim, padded = branch.heads * out.qk_pad;
   auto place = [&](int64_t c) { return c / block.qk_dim * out.qk_pad + c % block.qk_dim; };
   const std::vector<float> scale = source.values(names + "scale", width);
   branch.factor = Buffer<float>(padded);
   for (int64_t c = 0; c < width; ++c) {
     const double s = scale[at(c)];
-    branch.factor.data()[place(c)] = static_cast<float>(1 / (s > 20 ? s : std::log1p(std::exp(s))));  // one over softplus
+    branch.factor.data()[place(c)] =
+        static_cast<float>(1 / (s > 20 ? s : std::log1p(std::exp(s))));  // one over softplus
   }
   const std::vector<float> positions = source.values(names + "positional_encoding", branch.keys * width);
   branch.offset = Buffer<float>(branch.keys * padded);
   for (int64_t i = 0; i < branch.keys; ++i) {
-    for (int64_t c = 0; c < width; ++c) branch.offset.data()[i * padded + place(c)] = positions[at(i * width + c)];
+    for (int64_t c = 0; c < width; ++c)
+      branch.offset.data()[i * padded + place(c)] = positions[at(i * width + c)];
   }
-  const int64_t side = spec.filter_size, filters = block.own_filters ? branch.heads * block.v_dim : block.v_dim;
-  const std::vector<float> weight = source.values(names + "dwc.weight", filters * side * side), bias = source.values(names + "dwc.bias", filters);
+  const int64_t side = spec.filter_size,
+                filters = block.own_filters ? branch.heads * block.v_dim : block.v_dim;
+  const std::vector<float> weight = source.values(names + "dwc.weight", filters * side * side),
+                           bias = source.values(names + "dwc.bias", filters);
   for (int64_t h = 0; h < (block.own_filters ? 1 : branch.heads); ++h) {
-    add_filter(branch.filter, weight, bias, side, [&](int64_t c) { return (h + c / block.v_dim) * out.v_pad + c % block.v_dim; });
+    add_filter(branch.filter, weight, bias, side,
+               [&](int64_t c) { return (h + c / block.v_dim) * out.v_pad + c % block.v_dim; });
   }
 }
 
 template <typename T>
-BranchWeights<T> branch_weights(const StageBlock<T>& out, const BlockSpec& block, const Layers& layers, int64_t first, int64_t heads, const Regions& regions) {
+BranchWeights<T> branch_weights(const StageBlock<T>& out, const BlockSpec& block, const Layers& layers,
+                                int64_t first, int64_t heads, const Regions& regions) {
   BranchWeights<T> branch;
   branch.first_head = first;
   branch.heads = heads;
@@ -183,13 +200,17 @@ void add_attention(const WeightSource& source, const ModelSpec& spec, int index,
   const std::string names = attention_names(spec, index);
   const Layers layers = projections(source, spec, index, names);
   const Grid map = out.grid;
-  const bool cross = block.attention == AttentionKind::kCrossWindow || block.attention == AttentionKind::kCrossFocusedLinear;
+  const bool cross =
+      block.attention == AttentionKind::kCrossWindow || block.attention == AttentionKind::kCrossFocusedLinear;
   const int64_t heads = block.num_heads, width = block.window;
   if (cross && width > 0) {
-    out.branches.push_back(branch_weights(out, block, layers, 0, heads / 2, Regions(map, {map.height, width}, 0)));
-    out.branches.push_back(branch_weights(out, block, layers, heads / 2, heads / 2, Regions(map, {width, map.width}, 0)));
+    out.branches.push_back(
+        branch_weights(out, block, layers, 0, heads / 2, Regions(map, {map.height, width}, 0)));
+    out.branches.push_back(
+        branch_weights(out, block, layers, heads / 2, heads / 2, Regions(map, {width, map.width}, 0)));
   } else {
-    out.branches.push_back(branch_weights(out, block, layers, 0, heads, Regions(map, width > 0 ? Grid{width, width} : map, block.shift)));
+    out.branches.push_back(branch_weights(out, block, layers, 0, heads,
+                                          Regions(map, width > 0 ? Grid{width, width} : map, block.shift)));
   }
   for (size_t i = 0; i < out.branches.size(); ++i) {
     BranchWeights<T>& branch = out.branches[i];
@@ -201,8 +222,10 @@ void add_attention(const WeightSource& source, const ModelSpec& spec, int index,
     if (out.linear()) add_focused(source, spec, block, own, out, branch);
     if (cross) {
       const int64_t filters = branch.heads * block.v_dim;
-      add_filter(branch.filter, source.values(own + "get_v.weight", filters * kPositionFilter * kPositionFilter), source.values(own + "get_v.bias", filters),
-                 kPositionFilter, [&](int64_t c) { return c / block.v_dim * out.v_pad + c % block.v_dim; });
+      add_filter(branch.filter,
+                 source.values(own + "get_v.weight", filters * kPositionFilter * kPositionFilter),
+                 source.values(own + "get_v.bias", filters), kPositionFilter,
+                 [&](int64_t c) { return c / block.v_dim * out.v_pad + c % block.v_dim; });
     }
   }
   if (out.reduces()) {
@@ -221,7 +244,9 @@ void add_attention(const WeightSource& source, const ModelSpec& spec, int index,
   const Linear proj = source.linear(names + "proj", dim, v);
   Linear padded{dim, heads * out.v_pad, std::vector<float>(at(dim * heads * out.v_pad), 0.0f), proj.bias};
   for (int64_t r = 0; r < dim; ++r) {
-    for (int64_t c = 0; c < v; ++c) padded.weight[at(r * padded.in + c / block.v_dim * out.v_pad + c % block.v_dim)] = proj.weight[at(r * v + c)];
+    for (int64_t c = 0; c < v; ++c)
+      padded.weight[at(r * padded.in + c / block.v_dim * out.v_pad + c % block.v_dim)] =
+          proj.weight[at(r * v + c)];
   }
   if (spec.layer_scale) padded.fold_output(source.values(block_names(spec, index) + "ls1.gamma", dim));
   out.proj = Matrix<T>(padded);
@@ -247,7 +272,8 @@ StageBlock<T> stage_block(const WeightSource& source, const ModelSpec& spec, int
   out.mlp = MlpWeights<T>(source, spec, block, prefix);
   if (convolves_hidden(spec)) {
     out.mlp_filter = empty_filter(3, out.mlp.fc1.columns);
-    add_filter(out.mlp_filter, source.values(prefix + "mlp.dwconv.dwconv.weight", 9 * block.mlp_dim), source.values(prefix + "mlp.dwconv.dwconv.bias", block.mlp_dim), 3,
+    add_filter(out.mlp_filter, source.values(prefix + "mlp.dwconv.dwconv.weight", 9 * block.mlp_dim),
+               source.values(prefix + "mlp.dwconv.dwconv.bias", block.mlp_dim), 3,
                [](int64_t c) { return c; });
   }
   return out;
@@ -257,8 +283,8 @@ StageBlock<T> stage_block(const WeightSource& source, const ModelSpec& spec, int
 
 template <typename T>
 int64_t BranchWeights<T>::bytes() const {
-  return q.bytes() + k.bytes() + v.bytes() + bias.bytes() + masks.bytes() + factor.bytes() + offset.bytes() + filter.bytes() +
-         static_cast<int64_t>(regions.order.size() * sizeof(int32_t));
+  return q.bytes() + k.bytes() + v.bytes() + bias.bytes() + masks.bytes() + factor.bytes() + offset.bytes() +
+         filter.bytes() + static_cast<int64_t>(regions.order.size() * sizeof(int32_t));
 }
 
 template <typename T>
@@ -273,7 +299,8 @@ StageWeights<T>::StageWeights(const ModelSpec& model, const checkpoint::StateDic
   const WeightSource source(weights);
   for (int stage = 0; stage < spec.num_stages(); ++stage) {
     steps.push_back(step_weights<T>(source, spec, stage));
-    bytes += steps.back().matrix.bytes() + static_cast<int64_t>(steps.back().positions.size() * sizeof(float));
+    bytes +=
+        steps.back().matrix.bytes() + static_cast<int64_t>(steps.back().positions.size() * sizeof(float));
   }
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     blocks.push_back(stage_block<T>(source, spec, i));
@@ -281,7 +308,8 @@ StageWeights<T>::StageWeights(const ModelSpec& model, const checkpoint::StateDic
   }
   const std::string norm_name = final_norm_name(spec);
   if (!norm_name.empty()) norm = source.norm(norm_name, spec.feature_dim());
-  if (spec.num_classes > 0) head = Matrix<T>(source.linear(head_name(spec), spec.num_classes, spec.feature_dim()));
+  if (spec.num_classes > 0)
+    head = Matrix<T>(source.linear(head_name(spec), spec.num_classes, spec.feature_dim()));
   bytes += head.bytes();
 }
 

@@ -1,6 +1,7 @@
 #pragma once
-// The weights of a model with stages as the engine uses them. LayerNorm's gain and shift are folded into the layer behind it where that layer sees nothing
-// else, LayerScale into the layer before it, the scale of softmax (and log2 e) into the queries. Heads stand side by side, each padded.
+// The weights of a model with stages as the engine uses them. LayerNorm's gain and shift are folded into the
+// layer behind it where that layer sees nothing else, LayerScale into the layer before it, the scale of
+// softmax (and log2 e) into the queries. Heads stand side by side, each padded.
 
 #include <vector>
 
@@ -21,8 +22,8 @@ struct FilterWeights {
 template <typename T>
 struct StepWeights {
   StepLayout layout;
-  int64_t channels = 0;       ///< of what it reads
-  Matrix<T> matrix;           ///< from [down, across, channels], or [channels, down, across] of images
+  int64_t channels = 0;  ///< of what it reads
+  Matrix<T> matrix;      ///< from [down, across, channels], or [channels, down, across] of images
   NormWeights before, after;
   std::vector<float> positions;  ///< [tokens, C]
 };
@@ -31,12 +32,14 @@ struct StepWeights {
 template <typename T>
 struct BranchWeights {
   int64_t first_head = 0, heads = 0;
-  int64_t keys = 0;             ///< of one region
+  int64_t keys = 0;  ///< of one region
   Regions regions;
-  Matrix<T> q, k, v;            ///< -> heads * qk_pad, heads * qk_pad, heads * v_pad columns
-  Buffer<float> bias, masks;    ///< windows, times log2 e: [heads, n, columns of scores]; [3, n, columns], for edges 1 to 3
-  Buffer<float> factor, offset;  ///< focused: [heads * qk_pad] one over the scale, zero at padding; [keys, heads * qk_pad]
-  FilterWeights filter;         ///< of v, in the region's map
+  Matrix<T> q, k, v;  ///< -> heads * qk_pad, heads * qk_pad, heads * v_pad columns
+  Buffer<float> bias,
+      masks;  ///< windows, times log2 e: [heads, n, columns of scores]; [3, n, columns], for edges 1 to 3
+  Buffer<float> factor,
+      offset;  ///< focused: [heads * qk_pad] one over the scale, zero at padding; [keys, heads * qk_pad]
+  FilterWeights filter;  ///< of v, in the region's map
   int64_t bytes() const;
 };
 
@@ -47,8 +50,8 @@ struct StageBlock {
   int64_t dim = 0, heads = 0, qk_pad = 0, v_pad = 0, sr_ratio = 1, focusing = 3;
   float stream_gain = 1;
   std::vector<BranchWeights<T>> branches;  ///< none: no attention
-  Matrix<T> reduce;                        ///< of a smaller map of keys: [down, across, C] -> C; its norm is folded into k and v
-  Matrix<T> proj;                          ///< from heads * v_pad
+  Matrix<T> reduce;  ///< of a smaller map of keys: [down, across, C] -> C; its norm is folded into k and v
+  Matrix<T> proj;    ///< from heads * v_pad
   MlpWeights<T> mlp;
   FilterWeights mlp_filter;
 
@@ -62,7 +65,7 @@ struct StageBlock {
 template <typename T>
 struct StageWeights {
   ModelSpec spec;
-  std::vector<StepWeights<T>> steps;   ///< one a stage
+  std::vector<StepWeights<T>> steps;  ///< one a stage
   std::vector<StageBlock<T>> blocks;
   NormWeights norm;
   Matrix<T> head;

@@ -28,7 +28,9 @@ void Pool::run(const std::function<void(int)>& task) {
   round_.fetch_add(1, std::memory_order_release);
   round_.notify_all();
   task(0);
-  for (int left = busy_.load(std::memory_order_acquire); left > 0; left = busy_.load(std::memory_order_acquire)) busy_.wait(left, std::memory_order_acquire);
+  for (int left = busy_.load(std::memory_order_acquire); left > 0;
+       left = busy_.load(std::memory_order_acquire))
+    busy_.wait(left, std::memory_order_acquire);
 }
 
 void Pool::work(int rank) {

@@ -11,8 +11,8 @@
 
 namespace vitrim::runtime {
 
-/// A place where `size` threads wait for each other; for one thread it costs nothing. Waiting spins briefly and then sleeps: on a busy machine a spinning
-/// thread holds the core that the others need.
+/// A place where `size` threads wait for each other; for one thread it costs nothing. Waiting spins briefly
+/// and then sleeps: on a busy machine a spinning thread holds the core that the others need.
 class Barrier {
  public:
   explicit Barrier(int size) : size_(size) {}
@@ -72,7 +72,8 @@ void for_tiles(int64_t rows, int64_t most, Member member, Work&& work) {
   }
 }
 
-/// Threads that stay. The caller's thread is number 0. The constructor throws std::system_error where the system gives no more threads.
+/// Threads that stay. The caller's thread is number 0. The constructor throws std::system_error where the
+/// system gives no more threads.
 class Pool {
  public:
   explicit Pool(int threads);
@@ -80,7 +81,8 @@ class Pool {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
   int size() const { return size_; }
-  /// Calls task(rank) on every thread and waits for all. Not to be called by two threads at once. Does not allocate.
+  /// Calls task(rank) on every thread and waits for all. Not to be called by two threads at once. Does not
+  /// allocate.
   void run(const std::function<void(int)>& task);
 
  private:

@@ -18,13 +18,16 @@ std::vector<int64_t> rows_read(const ModelSpec& spec) {
 
 int64_t vit_macs(const ModelSpec& spec) {
   const std::vector<int64_t> live = rows_read(spec);
-  int64_t total = spec.stage_grid(0).size() * spec.embed_dim * spec.in_channels * spec.patch_size * spec.patch_size;
+  int64_t total =
+      spec.stage_grid(0).size() * spec.embed_dim * spec.in_channels * spec.patch_size * spec.patch_size;
   total += spec.feature_dim() * spec.num_classes * (spec.distillation_token ? 2 : 1);
   int64_t tokens = spec.num_tokens();
   for (size_t i = 0; i < spec.blocks.size(); ++i) {
     const BlockSpec& block = spec.blocks[i];
-    const int64_t after = live[i] > 0 ? std::min(live[i], tokens) : tokens, qk = block.num_heads * block.qk_dim, v = block.num_heads * block.v_dim;
-    total += after * spec.embed_dim * (qk + v) + tokens * spec.embed_dim * (qk + v) + after * tokens * (qk + v);
+    const int64_t after = live[i] > 0 ? std::min(live[i], tokens) : tokens,
+                  qk = block.num_heads * block.qk_dim, v = block.num_heads * block.v_dim;
+    total +=
+        after * spec.embed_dim * (qk + v) + tokens * spec.embed_dim * (qk + v) + after * tokens * (qk + v);
     tokens = live[i] > 0 ? after : tokens - block.merge;
     total += tokens * spec.embed_dim * (spec.fc1_rows(static_cast<int>(i)) + block.mlp_dim);
   }
@@ -32,8 +35,12 @@ int64_t vit_macs(const ModelSpec& spec) {
 }
 
 template <typename T>
-VitForward<T>::VitForward(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads, const Kernels& kernels)
-    : weights_(spec, weights), kernels_(kernels_for<T>(kernels)), float_kernels_(kernels.f32), live_(rows_read(spec)) {
+VitForward<T>::VitForward(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads,
+                          const Kernels& kernels)
+    : weights_(spec, weights),
+      kernels_(kernels_for<T>(kernels)),
+      float_kernels_(kernels.f32),
+      live_(rows_read(spec)) {
   const Widest widest(weights_);
   for (int i = 0; i < threads; ++i) workspaces_.emplace_back(spec, widest, kGroup, kRowsTogether);
 }
@@ -46,17 +53,21 @@ int64_t VitForward<T>::work_bytes() const {
 }
 
 template <typename T>
-void VitForward<T>::embed(const float* image, int64_t index, Member member, Workspace<T>& shared, Workspace<T>& own) const {
+void VitForward<T>::embed(const float* image, int64_t index, Member member, Workspace<T>& shared,
+                          Workspace<T>& own) const {
   const ModelSpec& spec = weights_.spec;
   const int64_t dim = spec.embed_dim, prefix = spec.prefix_tokens(), side = spec.patch_size;
   const Grid grid = spec.stage_grid(0);
-  const int64_t height = spec.image_size[0], width = spec.image_size[1], pixels = spec.in_channels * side * side, lda = weights_.patches.k;
+  const int64_t height = spec.image_size[0], width = spec.image_size[1],
+                pixels = spec.in_channels * side * side, lda = weights_.patches.k;
   float* x = shared.x.data() + index * spec.num_tokens() * dim;
-  if (member.first()) std::memcpy(x, weights_.start.data(), static_cast<size_t>(prefix * dim) * sizeof(float));
+  if (member.first())
+    std::memcpy(x, weights_.start.data(), static_cast<size_t>(prefix * dim) * sizeof(float));
   const Rows lines = share(grid.height, member);
   for (int64_t line = lines.begin; line < lines.end; ++line) {  // a row of patches at a time
     float* to = x + (prefix + line * grid.width) * dim;
-    std::memcpy(to, weights_.start.data() + (prefix + line * grid.width) * dim, static_cast<size_t>(grid.width * dim) * sizeof(float));
+    std::memcpy(to, weights_.start.data() + (prefix + line * grid.width) * dim,
+                static_cast<size_t>(grid.width * dim) * sizeof(float));
     for (int64_t column = 0; column < grid.width; ++column) {
       T* patch = own.pixels.data() + column * lda;
       for (int64_t c = 0; c < spec.in_channels; ++c) {
@@ -65,22 +76,26 @@ void VitForward<T>::embed(const float* image, int64_t index, Member member, Work
       }
       std::fill(patch + pixels, patch + lda, T{});
     }
-    add_product(kernels_, weights_.patches, static_cast<const T*>(own.pixels.data()), lda, to, dim, grid.width, own.scratch.data());
+    add_product(kernels_, weights_.patches, static_cast<const T*>(own.pixels.data()), lda, to, dim,
+                grid.width, own.scratch.data());
   }
   if (!weights_.norm_pre.any()) return;
   for (int64_t r = lines.begin * grid.width + prefix; r < lines.end * grid.width + prefix; ++r) {
     layer_norm(x + r * dim, dim, static_cast<float>(spec.norm_eps), weights_.norm_pre, x + r * dim);
   }
-  for (int64_t r = 0; member.first() && r < prefix; ++r) layer_norm(x + r * dim, dim, static_cast<float>(spec.norm_eps), weights_.norm_pre, x + r * dim);
+  for (int64_t r = 0; member.first() && r < prefix; ++r)
+    layer_norm(x + r * dim, dim, static_cast<float>(spec.norm_eps), weights_.norm_pre, x + r * dim);
 }
 
 template <typename T>
-void VitForward<T>::attend_head(int block, int64_t head, int64_t image, int64_t tokens, int64_t queries, Workspace<T>& shared, Workspace<T>& own) const {
+void VitForward<T>::attend_head(int block, int64_t head, int64_t image, int64_t tokens, int64_t queries,
+                                Workspace<T>& shared, Workspace<T>& own) const {
   const ModelSpec& spec = weights_.spec;
   const BlockSpec& shape = spec.blocks[static_cast<size_t>(block)];
   const BlockWeights<T>& layer = weights_.blocks[static_cast<size_t>(block)];
   const HeadWeights<T>& w = layer.heads[static_cast<size_t>(head)];
-  const int64_t qk = padded_qk(shape), v = padded_v(shape), ldn = round_up(spec.embed_dim, 32), ldm = round_up(shape.num_heads * shape.v_dim, 32);
+  const int64_t qk = padded_qk(shape), v = padded_v(shape), ldn = round_up(spec.embed_dim, 32),
+                ldm = round_up(shape.num_heads * shape.v_dim, 32);
   const T* normed = shared.normed.data() + image * tokens * ldn;
   T* q = own.q.data();
   T* kv = own.kv.data();
@@ -99,7 +114,8 @@ void VitForward<T>::attend_head(int block, int64_t head, int64_t image, int64_t 
     g.valid = matrix.columns;
     kernels_.gemm(g);
     const float eps = static_cast<float>(spec.norm_eps);
-    for (int64_t r = 0; r < rows; ++r) layer_norm(own.wide.data() + r * ldo, shape.qk_dim, eps, norm, own.wide.data() + r * ldo);
+    for (int64_t r = 0; r < rows; ++r)
+      layer_norm(own.wide.data() + r * ldo, shape.qk_dim, eps, norm, own.wide.data() + r * ldo);
     kernels_.convert(own.wide.data(), ldo, rows, ldo, out, ldo);
   };
   projected(w.q, queries, q, qk, layer.q_norm);
@@ -129,7 +145,8 @@ void VitForward<T>::attend_head(int block, int64_t head, int64_t image, int64_t 
     scores.edge = Edge::kFloat;
     scores.out = own.scores.data();
     kernels_.gemm(scores);
-    kernels_.softmax(own.scores.data(), columns, rows, tokens, key_bias, 0, own.p.data(), depth, own.inverse_sums.data());
+    kernels_.softmax(own.scores.data(), columns, rows, tokens, key_bias, 0, own.p.data(), depth,
+                     own.inverse_sums.data());
     Gemm<T> mixed;
     mixed.a = own.p.data();
     mixed.lda = mixed.k = depth;
@@ -147,18 +164,25 @@ void VitForward<T>::attend_head(int block, int64_t head, int64_t image, int64_t 
 }
 
 template <typename T>
-void VitForward<T>::attend(int block, int64_t group, int64_t tokens, int64_t queries, Member member, Workspace<T>& shared, Workspace<T>& own) const {
+void VitForward<T>::attend(int block, int64_t group, int64_t tokens, int64_t queries, Member member,
+                           Workspace<T>& shared, Workspace<T>& own) const {
   const BlockSpec& shape = weights_.spec.blocks[static_cast<size_t>(block)];
-  const int64_t dim = weights_.spec.embed_dim, ldn = round_up(dim, 32), width = shape.num_heads * shape.v_dim, ldm = round_up(width, 32);
+  const int64_t dim = weights_.spec.embed_dim, ldn = round_up(dim, 32), width = shape.num_heads * shape.v_dim,
+                ldm = round_up(width, 32);
   const Rows mine = share(group * tokens, member);
-  kernels_.normalize(shared.x.data() + mine.begin * dim, dim, mine.count(), dim, static_cast<float>(weights_.spec.norm_eps),
-                     shared.normed.data() + mine.begin * ldn, ldn);
-  if (shape.merge > 0) std::memset(own.own_metric.data(), 0, static_cast<size_t>(group * tokens * padded_qk(shape)) * sizeof(float));
+  kernels_.normalize(shared.x.data() + mine.begin * dim, dim, mine.count(), dim,
+                     static_cast<float>(weights_.spec.norm_eps), shared.normed.data() + mine.begin * ldn,
+                     ldn);
+  if (shape.merge > 0)
+    std::memset(own.own_metric.data(), 0,
+                static_cast<size_t>(group * tokens * padded_qk(shape)) * sizeof(float));
   member.wait();
   // A head of all images before the next head: its weights are read once.
-  for (int64_t i = member.rank; i < shape.num_heads * group; i += member.size) attend_head(block, i / group, i % group, tokens, queries, shared, own);
+  for (int64_t i = member.rank; i < shape.num_heads * group; i += member.size)
+    attend_head(block, i / group, i % group, tokens, queries, shared, own);
   if (member.first() && ldm > width) {
-    for (int64_t r = 0; r < group * queries; ++r) std::fill(shared.mixed.data() + r * ldm + width, shared.mixed.data() + (r + 1) * ldm, T{});
+    for (int64_t r = 0; r < group * queries; ++r)
+      std::fill(shared.mixed.data() + r * ldm + width, shared.mixed.data() + (r + 1) * ldm, T{});
   }
   member.wait();
 }
@@ -167,23 +191,27 @@ template <typename T>
 void VitForward<T>::project(int block, Rows rows, Workspace<T>& shared, Workspace<T>& own) const {
   const BlockSpec& shape = weights_.spec.blocks[static_cast<size_t>(block)];
   const int64_t dim = weights_.spec.embed_dim, ldm = round_up(shape.num_heads * shape.v_dim, 32);
-  add_product(kernels_, weights_.blocks[static_cast<size_t>(block)].proj, static_cast<const T*>(shared.mixed.data() + rows.begin * ldm), ldm,
+  add_product(kernels_, weights_.blocks[static_cast<size_t>(block)].proj,
+              static_cast<const T*>(shared.mixed.data() + rows.begin * ldm), ldm,
               shared.x.data() + rows.begin * dim, dim, rows.count(), own.scratch.data());
 }
 
 // The first `kept` rows of every image, moved together.
 template <typename T>
-void VitForward<T>::keep_first(int64_t group, int64_t tokens, int64_t kept, Member member, Workspace<T>& shared) const {
+void VitForward<T>::keep_first(int64_t group, int64_t tokens, int64_t kept, Member member,
+                               Workspace<T>& shared) const {
   const int64_t dim = weights_.spec.embed_dim;
   float* x = shared.x.data();
   for (int64_t image = 1; member.first() && image < group; ++image) {
-    std::memmove(x + image * kept * dim, x + image * tokens * dim, static_cast<size_t>(kept * dim) * sizeof(float));
+    std::memmove(x + image * kept * dim, x + image * tokens * dim,
+                 static_cast<size_t>(kept * dim) * sizeof(float));
   }
   member.wait();
 }
 
 template <typename T>
-void VitForward<T>::merge(int block, int64_t group, int64_t tokens, Member member, Workspace<T>& shared, Workspace<T>& own) const {
+void VitForward<T>::merge(int block, int64_t group, int64_t tokens, Member member, Workspace<T>& shared,
+                          Workspace<T>& own) const {
   const ModelSpec& spec = weights_.spec;
   const BlockSpec& shape = spec.blocks[static_cast<size_t>(block)];
   const int64_t depth = padded_qk(shape), dim = spec.embed_dim, left = tokens - shape.merge;
@@ -197,8 +225,9 @@ void VitForward<T>::merge(int block, int64_t group, int64_t tokens, Member membe
     member.wait();
   }
   for (int64_t image = member.rank; image < group; image += member.size) {
-    shared.mergers[static_cast<size_t>(image)].merge(float_kernels_, shared.x.data() + image * tokens * dim, shared.metric.data() + image * tokens * depth, depth, depth,
-                                                     tokens, spec.prefix_tokens(), shape.merge, shared.merged_x.data() + image * left * dim);
+    shared.mergers[static_cast<size_t>(image)].merge(
+        float_kernels_, shared.x.data() + image * tokens * dim, shared.metric.data() + image * tokens * depth,
+        depth, depth, tokens, spec.prefix_tokens(), shape.merge, shared.merged_x.data() + image * left * dim);
   }
   member.wait();
   if (member.first()) std::swap(shared.x, shared.merged_x);
@@ -208,12 +237,14 @@ void VitForward<T>::merge(int block, int64_t group, int64_t tokens, Member membe
 template <typename T>
 void VitForward<T>::mlp(int block, Rows rows, Workspace<T>& shared, Workspace<T>& own) const {
   const int64_t dim = weights_.spec.embed_dim;
-  add_mlp(kernels_, weights_.blocks[static_cast<size_t>(block)].mlp, static_cast<float>(weights_.spec.norm_eps), shared.x.data() + rows.begin * dim, dim,
-          rows.count(), {own.tile_normed.data(), round_up(dim, 32), own.hidden.data(), own.scratch.data()});
+  add_mlp(kernels_, weights_.blocks[static_cast<size_t>(block)].mlp,
+          static_cast<float>(weights_.spec.norm_eps), shared.x.data() + rows.begin * dim, dim, rows.count(),
+          {own.tile_normed.data(), round_up(dim, 32), own.hidden.data(), own.scratch.data()});
 }
 
 template <typename T>
-void VitForward<T>::finish(int64_t image, int64_t tokens, Workspace<T>& shared, Workspace<T>& own, float* features) const {
+void VitForward<T>::finish(int64_t image, int64_t tokens, Workspace<T>& shared, Workspace<T>& own,
+                           float* features) const {
   const ModelSpec& spec = weights_.spec;
   const int64_t dim = spec.embed_dim, prefix = spec.prefix_tokens();
   const float eps = static_cast<float>(spec.norm_eps);
@@ -242,7 +273,8 @@ void VitForward<T>::finish(int64_t image, int64_t tokens, Workspace<T>& shared, 
     for (int64_t c = 0; c < dim; ++c) mean[c] /= total;
   }
   if (spec.fc_norm) layer_norm(features, dim, eps, weights_.fc_norm, features);
-  if (spec.num_classes == 0 && !spec.final_norm && !spec.fc_norm) layer_norm(features, spec.feature_dim(), eps, {}, features);  // as Model::finish does
+  if (spec.num_classes == 0 && !spec.final_norm && !spec.fc_norm)
+    layer_norm(features, spec.feature_dim(), eps, {}, features);  // as Model::finish does
   if (spec.distillation_token) normed(1, features + dim);
 }
 
@@ -253,7 +285,8 @@ void VitForward<T>::run(const float* images, int64_t group, int rank, Member mem
   const ModelSpec& spec = weights_.spec;
   int64_t tokens = spec.num_tokens();
   for (int64_t image = 0; image < group; ++image) {
-    embed(images + image * spec.in_channels * spec.image_size[0] * spec.image_size[1], image, member, shared, own);
+    embed(images + image * spec.in_channels * spec.image_size[0] * spec.image_size[1], image, member, shared,
+          own);
     if (spec.merges() && member.first()) shared.mergers[static_cast<size_t>(image)].reset(tokens);
   }
   member.wait();
@@ -287,15 +320,19 @@ void VitForward<T>::run(const float* images, int64_t group, int rank, Member mem
     }
     member.wait();
   }
-  for (int64_t image = member.rank; image < group; image += member.size) finish(image, tokens, shared, own, features + image * feature_width());
+  for (int64_t image = member.rank; image < group; image += member.size)
+    finish(image, tokens, shared, own, features + image * feature_width());
   member.wait();
 }
 
 template <typename T>
-std::unique_ptr<Forward<T>> make_vit(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads, const Kernels& kernels) {
+std::unique_ptr<Forward<T>> make_vit(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads,
+                                     const Kernels& kernels) {
   return std::make_unique<VitForward<T>>(spec, weights, threads, kernels);
 }
-template std::unique_ptr<Forward<float>> make_vit(const ModelSpec&, const checkpoint::StateDict&, int, const Kernels&);
-template std::unique_ptr<Forward<Bf16>> make_vit(const ModelSpec&, const checkpoint::StateDict&, int, const Kernels&);
+template std::unique_ptr<Forward<float>> make_vit(const ModelSpec&, const checkpoint::StateDict&, int,
+                                                  const Kernels&);
+template std::unique_ptr<Forward<Bf16>> make_vit(const ModelSpec&, const checkpoint::StateDict&, int,
+                                                 const Kernels&);
 
 }  // namespace vitrim::runtime

@@ -1,5 +1,6 @@
 #pragma once
-// Some images through a ViT, block by block together, by one thread or by several: weights are then read once for all of them.
+// Some images through a ViT, block by block together, by one thread or by several: weights are then read once
+// for all of them.
 
 #include "runtime/forward.h"
 #include "runtime/vit_workspace.h"
@@ -7,8 +8,8 @@
 
 namespace vitrim::runtime {
 
-/// Per block, how many rows of an image anything reads behind its attention; 0: all. Where the classifier reads tokens before the patches only, what stands
-/// behind the last attention is needed for those alone.
+/// Per block, how many rows of an image anything reads behind its attention; 0: all. Where the classifier
+/// reads tokens before the patches only, what stands behind the last attention is needed for those alone.
 std::vector<int64_t> rows_read(const ModelSpec& spec);
 
 /// Multiply-adds of one image that the engine computes.
@@ -17,12 +18,15 @@ int64_t vit_macs(const ModelSpec& spec);
 template <typename T>
 class VitForward : public Forward<T> {
  public:
-  VitForward(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads, const Kernels& kernels);
+  VitForward(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads,
+             const Kernels& kernels);
 
   const ModelSpec& spec() const override { return weights_.spec; }
   void run(const float* images, int64_t group, int rank, Member member, float* features) override;
   /// Twice the stream's width with a distillation token, or where the classifier reads token and average.
-  int64_t feature_width() const override { return (weights_.spec.distillation_token ? 2 : 1) * weights_.spec.feature_dim(); }
+  int64_t feature_width() const override {
+    return (weights_.spec.distillation_token ? 2 : 1) * weights_.spec.feature_dim();
+  }
   const Matrix<T>& head() const override { return weights_.head; }
   int64_t weight_bytes() const override { return weights_.bytes; }
   int64_t work_bytes() const override;
@@ -30,18 +34,21 @@ class VitForward : public Forward<T> {
  private:
   void embed(const float* image, int64_t index, Member member, Workspace<T>& shared, Workspace<T>& own) const;
   // tokens, queries: of one image.
-  void attend(int block, int64_t group, int64_t tokens, int64_t queries, Member member, Workspace<T>& shared, Workspace<T>& own) const;
-  void attend_head(int block, int64_t head, int64_t image, int64_t tokens, int64_t queries, Workspace<T>& shared, Workspace<T>& own) const;
+  void attend(int block, int64_t group, int64_t tokens, int64_t queries, Member member, Workspace<T>& shared,
+              Workspace<T>& own) const;
+  void attend_head(int block, int64_t head, int64_t image, int64_t tokens, int64_t queries,
+                   Workspace<T>& shared, Workspace<T>& own) const;
   void keep_first(int64_t group, int64_t tokens, int64_t kept, Member member, Workspace<T>& shared) const;
   void project(int block, Rows rows, Workspace<T>& shared, Workspace<T>& own) const;
-  void merge(int block, int64_t group, int64_t tokens, Member member, Workspace<T>& shared, Workspace<T>& own) const;
+  void merge(int block, int64_t group, int64_t tokens, Member member, Workspace<T>& shared,
+             Workspace<T>& own) const;
   void mlp(int block, Rows rows, Workspace<T>& shared, Workspace<T>& own) const;
   void finish(int64_t image, int64_t tokens, Workspace<T>& shared, Workspace<T>& own, float* features) const;
 
   VitWeights<T> weights_;
   const KernelSet<T>& kernels_;
   const KernelSet<float>& float_kernels_;
-  std::vector<int64_t> live_;  // rows_read()
+  std::vector<int64_t> live_;             // rows_read()
   std::vector<Workspace<T>> workspaces_;  // a thread each
 };
 

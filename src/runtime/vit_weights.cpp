@@ -20,7 +20,8 @@ BlockWeights<T> block_weights(const WeightSource& source, const ModelSpec& spec,
     Linear qkv = source.linear(prefix + "attn.qkv", 2 * qk + v, dim, spec.qkv_bias);
     const NormWeights norm1 = source.norm(prefix + "norm1", dim);
     qkv.fold_input(norm1.gain, norm1.shift);
-    const float scale = static_cast<float>(std::log2(std::exp(1.0)) / std::sqrt(static_cast<double>(block.qk_dim)));
+    const float scale =
+        static_cast<float>(std::log2(std::exp(1.0)) / std::sqrt(static_cast<double>(block.qk_dim)));
     if (spec.qk_norm) {
       out.q_norm = source.norm(prefix + "attn.q_norm", block.qk_dim);
       out.k_norm = source.norm(prefix + "attn.k_norm", block.qk_dim);
@@ -48,7 +49,8 @@ BlockWeights<T> block_weights(const WeightSource& source, const ModelSpec& spec,
 }
 
 // Everything of the stream before block 0 that does not depend on the image.
-std::vector<float> start_of(const WeightSource& source, const ModelSpec& spec, const std::vector<float>& patch_bias) {
+std::vector<float> start_of(const WeightSource& source, const ModelSpec& spec,
+                            const std::vector<float>& patch_bias) {
   const int64_t dim = spec.embed_dim, prefix = spec.prefix_tokens(), tokens = spec.num_tokens();
   std::vector<float> out;
   auto append = [&](const std::vector<float>& rows) { out.insert(out.end(), rows.begin(), rows.end()); };
@@ -71,7 +73,8 @@ Matrix<T> head_of(const WeightSource& source, const ModelSpec& spec) {
   Linear both{spec.num_classes, 2 * spec.embed_dim, {}, {}};
   for (int64_t r = 0; r < spec.num_classes; ++r) {
     for (const Linear* one : {static_cast<const Linear*>(&head), &dist}) {
-      for (int64_t c = 0; c < spec.embed_dim; ++c) both.weight.push_back(0.5f * one->weight[static_cast<size_t>(r * spec.embed_dim + c)]);
+      for (int64_t c = 0; c < spec.embed_dim; ++c)
+        both.weight.push_back(0.5f * one->weight[static_cast<size_t>(r * spec.embed_dim + c)]);
     }
     both.bias.push_back(0.5f * (head.bias[static_cast<size_t>(r)] + dist.bias[static_cast<size_t>(r)]));
   }
@@ -81,7 +84,8 @@ Matrix<T> head_of(const WeightSource& source, const ModelSpec& spec) {
 }  // namespace
 
 template <typename T>
-VitWeights<T>::VitWeights(const ModelSpec& model, const checkpoint::StateDict& weights) : spec(model), start(model.num_tokens() * model.embed_dim) {
+VitWeights<T>::VitWeights(const ModelSpec& model, const checkpoint::StateDict& weights)
+    : spec(model), start(model.num_tokens() * model.embed_dim) {
   const WeightSource source(weights);
   const int64_t pixels = spec.in_channels * spec.patch_size * spec.patch_size;
   Linear embedding = source.linear("patch_embed.proj", spec.embed_dim, pixels, !spec.pre_norm);
@@ -89,7 +93,8 @@ VitWeights<T>::VitWeights(const ModelSpec& model, const checkpoint::StateDict& w
   std::copy(rows.begin(), rows.end(), start.data());
   std::fill(embedding.bias.begin(), embedding.bias.end(), 0.0f);
   patches = Matrix<T>(embedding);
-  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) blocks.push_back(block_weights<T>(source, spec, i));
+  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i)
+    blocks.push_back(block_weights<T>(source, spec, i));
   if (spec.pre_norm) norm_pre = source.norm("norm_pre", spec.embed_dim);
   if (spec.final_norm) norm = source.norm("norm", spec.embed_dim);
   if (spec.fc_norm) fc_norm = source.norm("fc_norm", spec.embed_dim);

@@ -1,6 +1,7 @@
 #pragma once
-// A ViT's weights as the engine uses them. LayerNorm's gain and shift are folded into the layer behind it, LayerScale into the layer before it, the
-// attention's scale (and log2 e, so that softmax is a power of two) into the queries.
+// A ViT's weights as the engine uses them. LayerNorm's gain and shift are folded into the layer behind it,
+// LayerScale into the layer before it, the attention's scale (and log2 e, so that softmax is a power of two)
+// into the queries.
 
 #include <vector>
 
@@ -28,11 +29,11 @@ struct BlockWeights {
 template <typename T>
 struct VitWeights {
   ModelSpec spec;
-  Matrix<T> patches;            ///< patch pixels -> stream; its bias is in `start`
-  Buffer<float> start;          ///< [tokens, C]: position embeddings, tokens before the patches, the patches' bias
+  Matrix<T> patches;    ///< patch pixels -> stream; its bias is in `start`
+  Buffer<float> start;  ///< [tokens, C]: position embeddings, tokens before the patches, the patches' bias
   std::vector<BlockWeights<T>> blocks;
   NormWeights norm_pre, norm, fc_norm;
-  Matrix<T> head;               ///< features -> logits; of a distilled model both features, half of either
+  Matrix<T> head;  ///< features -> logits; of a distilled model both features, half of either
   int64_t bytes = 0;
 
   VitWeights(const ModelSpec& spec, const checkpoint::StateDict& weights);

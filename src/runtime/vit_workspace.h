@@ -52,7 +52,8 @@ struct Workspace {
         metric(w.merges ? padded_rows(group * w.tokens) * w.depth : 0),
         normed(padded_rows(group * w.tokens) * round_up(w.dim, 32)),
         mixed(padded_rows(group * w.tokens) * w.heads_v),
-        pixels(padded_rows(spec.stage_grid(0).width) * round_up(spec.in_channels * spec.patch_size * spec.patch_size, 32)),
+        pixels(padded_rows(spec.stage_grid(0).width) *
+               round_up(spec.in_channels * spec.patch_size * spec.patch_size, 32)),
         q(padded_rows(w.tokens) * w.qk),
         kv(padded_rows(w.tokens) * (w.qk + w.v)),
         keys(round_up(w.tokens, kColumnStep) * w.qk),
@@ -70,9 +71,10 @@ struct Workspace {
       mergers.emplace_back(w.tokens, w.dim, w.depth);
       bytes += mergers.back().bytes();
     }
-    for (const int64_t part : {x.bytes(), merged_x.bytes(), metric.bytes(), normed.bytes(), mixed.bytes(), pixels.bytes(), q.bytes(), kv.bytes(), keys.bytes(),
-                               values.bytes(), p.bytes(), tile_normed.bytes(), hidden.bytes(), wide.bytes(), scores.bytes(), inverse_sums.bytes(),
-                               scratch.bytes(), own_metric.bytes(), row.bytes()}) {
+    for (const int64_t part : {x.bytes(), merged_x.bytes(), metric.bytes(), normed.bytes(), mixed.bytes(),
+                               pixels.bytes(), q.bytes(), kv.bytes(), keys.bytes(), values.bytes(), p.bytes(),
+                               tile_normed.bytes(), hidden.bytes(), wide.bytes(), scores.bytes(),
+                               inverse_sums.bytes(), scratch.bytes(), own_metric.bytes(), row.bytes()}) {
       bytes += part;
     }
   }

@@ -7,11 +7,13 @@
 namespace vitrim::runtime {
 
 std::vector<float> WeightSource::values(const std::string& name, int64_t count) const {
-  if (!weights_.contains(name)) throw FormatError(weights_.path.empty() ? "the weights" : weights_.path, name, "is missing");
+  if (!weights_.contains(name))
+    throw FormatError(weights_.path.empty() ? "the weights" : weights_.path, name, "is missing");
   const at::Tensor tensor = weights_.at(name).detach().to(at::kCPU, at::kFloat).contiguous();
   if (tensor.numel() != count) {
-    throw FormatError(weights_.path.empty() ? "the weights" : weights_.path, name,
-                      "has " + std::to_string(tensor.numel()) + " values instead of " + std::to_string(count));
+    throw FormatError(
+        weights_.path.empty() ? "the weights" : weights_.path, name,
+        "has " + std::to_string(tensor.numel()) + " values instead of " + std::to_string(count));
   }
   const float* p = tensor.const_data_ptr<float>();
   return {p, p + count};

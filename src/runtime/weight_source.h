@@ -15,7 +15,8 @@ struct NormWeights {
   bool any() const { return !gain.empty(); }
 };
 
-/// Reads from a StateDict, which must outlive it. Every method throws FormatError where a tensor is missing or has another number of values.
+/// Reads from a StateDict, which must outlive it. Every method throws FormatError where a tensor is missing
+/// or has another number of values.
 class WeightSource {
  public:
   explicit WeightSource(const checkpoint::StateDict& weights) : weights_(weights) {}
@@ -23,7 +24,9 @@ class WeightSource {
   std::vector<float> values(const std::string& name, int64_t count) const;
   /// `name`.weight [out, in], `name`.bias [out], or zeros instead of it.
   Linear linear(const std::string& name, int64_t out, int64_t in, bool bias = true) const;
-  NormWeights norm(const std::string& name, int64_t width) const { return {values(name + ".weight", width), values(name + ".bias", width)}; }
+  NormWeights norm(const std::string& name, int64_t width) const {
+    return {values(name + ".weight", width), values(name + ".bias", width)};
+  }
 
  private:
   const checkpoint::StateDict& weights_;

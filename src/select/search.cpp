@@ -111,7 +111,8 @@ void fill_chosen_fractions(std::vector<ScoredSet>& sets) {
 std::vector<int> promising(std::vector<ScoredSet> singles, const SearchOptions& options) {
   std::sort(singles.begin(), singles.end(), better);
   const int wanted = std::max(options.beam_candidates, options.count);
-  if (options.beam_candidates > 0 && singles.size() > static_cast<size_t>(wanted)) singles.resize(static_cast<size_t>(wanted));
+  if (options.beam_candidates > 0 && singles.size() > static_cast<size_t>(wanted))
+    singles.resize(static_cast<size_t>(wanted));
   std::vector<int> layers;
   layers.reserve(singles.size());
   for (const ScoredSet& single : singles) layers.push_back(single.result.layers.front());

@@ -32,8 +32,10 @@ class BlockCut {
     const BlockSpec& block = spec.blocks[static_cast<size_t>(index)];
     add(ChannelGroup::kQk, gates.qk, block.num_heads, block.qk_dim, "q and k");
     add(ChannelGroup::kV, gates.v, block.num_heads, block.v_dim, "v");
-    add(ChannelGroup::kMlp, gates.mlp.defined() ? gates.mlp.reshape({1, -1}) : gates.mlp, 1, block.mlp_dim, "the MLP");
-    if (groups_.contains(ChannelGroup::kQk) && spec.qk_norm) fail("query-key channels behind a q/k norm can't be pruned");
+    add(ChannelGroup::kMlp, gates.mlp.defined() ? gates.mlp.reshape({1, -1}) : gates.mlp, 1, block.mlp_dim,
+        "the MLP");
+    if (groups_.contains(ChannelGroup::kQk) && spec.qk_norm)
+      fail("query-key channels behind a q/k norm can't be pruned");
   }
 
   void apply(BlockSpec& block, checkpoint::StateDict& weights) {
@@ -59,7 +61,8 @@ class BlockCut {
 
   void add(ChannelGroup kind, const at::Tensor& gate, int64_t heads, int64_t width, const std::string& name) {
     if (!gate.defined()) return;
-    if (gate.dim() != 2 || gate.size(0) != heads || gate.size(1) != width) fail("the gates on " + name + " have another shape");
+    if (gate.dim() != 2 || gate.size(0) != heads || gate.size(1) != width)
+      fail("the gates on " + name + " have another shape");
     Group g{gate.detach().to(at::kDouble).cpu().contiguous(), {}, width};
     for (int64_t h = 0; h < heads; ++h) {
       g.kept.emplace_back();
@@ -67,13 +70,16 @@ class BlockCut {
         if (g.factors[h][c].item<double>() != 0) g.kept.back().push_back(c);
       }
       if (g.kept.back().empty()) fail("no channel of " + name + " is left in head " + std::to_string(h));
-      if (g.kept.back().size() != g.kept.front().size()) fail("heads keep different numbers of channels of " + name);
+      if (g.kept.back().size() != g.kept.front().size())
+        fail("heads keep different numbers of channels of " + name);
     }
     groups_.emplace(kind, std::move(g));
   }
 
   // Factors of a slice's channels, in its order.
-  static at::Tensor factors(const Group& g, const ChannelSlice& slice) { return g.factors.slice(0, slice.head_begin, slice.head_begin + slice.heads).flatten(); }
+  static at::Tensor factors(const Group& g, const ChannelSlice& slice) {
+    return g.factors.slice(0, slice.head_begin, slice.head_begin + slice.heads).flatten();
+  }
 
   static void multiply(checkpoint::StateDict& weights, const ChannelSlice& slice, const at::Tensor& factors) {
     const at::Tensor old = weights.at(slice.parameter);
@@ -85,14 +91,17 @@ class BlockCut {
   }
 
   void fold(const BlockSpec& block, checkpoint::StateDict& weights) const {
-    const std::string readers[] = {model::projection_name(spec_, index_) + ".weight", model::block_prefix(spec_, index_) + "mlp.fc2.weight"};
+    const std::string readers[] = {model::projection_name(spec_, index_) + ".weight",
+                                   model::block_prefix(spec_, index_) + "mlp.fc2.weight"};
     for (const ChannelSlice& slice : model::channel_slices(spec_, index_)) {
       const Group* g = group(slice.group);
       if (!g) continue;
       if (slice.group != ChannelGroup::kQk) {
-        if (slice.parameter == readers[0] || slice.parameter == readers[1]) multiply(weights, slice, factors(*g, slice));
+        if (slice.parameter == readers[0] || slice.parameter == readers[1])
+          multiply(weights, slice, factors(*g, slice));
       } else if (model::qk_fold(spec_, index_) == model::QkFold::kQueryRows) {
-        const double root = std::sqrt(static_cast<double>(g->kept[0].size()) / static_cast<double>(block.qk_dim));
+        const double root =
+            std::sqrt(static_cast<double>(g->kept[0].size()) / static_cast<double>(block.qk_dim));
         if (slice.query) multiply(weights, slice, factors(*g, slice) * root);
       } else if (slice.parameter.ends_with(".scale")) {
         fold_into_scale(weights, slice, factors(*g, slice));
@@ -101,36 +110,47 @@ class BlockCut {
   }
 
   // softplus(new) = softplus(old) / factor; what is cut anyway keeps its value.
-  void fold_into_scale(checkpoint::StateDict& weights, const ChannelSlice& slice, const at::Tensor& factors) const {
+  void fold_into_scale(checkpoint::StateDict& weights, const ChannelSlice& slice,
+                       const at::Tensor& factors) const {
     if ((factors < 0).any().item<bool>()) fail("a factor on q and k of focused linear attention is negative");
     const at::Tensor old = weights.at(slice.parameter).to(at::kDouble).flatten();
     const at::Tensor wanted = at::softplus(old) / at::where(factors > 0, factors, at::ones_like(factors));
     const at::Tensor folded = wanted + (-at::expm1(-wanted)).log();  // softplus's inverse
     const at::Tensor now = at::where(factors == 1, old, folded);
-    weights.set(slice.parameter, now.reshape(weights.at(slice.parameter).sizes()).to(weights.at(slice.parameter).scalar_type()));
+    weights.set(
+        slice.parameter,
+        now.reshape(weights.at(slice.parameter).sizes()).to(weights.at(slice.parameter).scalar_type()));
   }
 
   void cut(checkpoint::StateDict& weights) const {
     std::map<std::pair<std::string, int64_t>, std::vector<ChannelSlice>> by_place;
-    for (const ChannelSlice& slice : model::channel_slices(spec_, index_)) by_place[{slice.parameter, slice.dim}].push_back(slice);
+    for (const ChannelSlice& slice : model::channel_slices(spec_, index_))
+      by_place[{slice.parameter, slice.dim}].push_back(slice);
     for (auto& [place, slices] : by_place) {
-      if (std::none_of(slices.begin(), slices.end(), [&](const ChannelSlice& s) { return group(s.group); })) continue;
-      std::sort(slices.begin(), slices.end(), [](const ChannelSlice& a, const ChannelSlice& b) { return a.offset < b.offset; });
+      if (std::none_of(slices.begin(), slices.end(), [&](const ChannelSlice& s) { return group(s.group); }))
+        continue;
+      std::sort(slices.begin(), slices.end(),
+                [](const ChannelSlice& a, const ChannelSlice& b) { return a.offset < b.offset; });
       std::vector<int64_t> rows;
       for (const ChannelSlice& slice : slices) append(rows, slice);
-      weights.set(place.first, weights.at(place.first).index_select(place.second, at::tensor(rows, at::kLong)));
+      weights.set(place.first,
+                  weights.at(place.first).index_select(place.second, at::tensor(rows, at::kLong)));
     }
   }
 
   // Whether all heads keep the same channels.
   static bool alike(const Group& g) {
-    return std::all_of(g.kept.begin(), g.kept.end(), [&](const std::vector<int64_t>& kept) { return kept == g.kept.front(); });
+    return std::all_of(g.kept.begin(), g.kept.end(),
+                       [&](const std::vector<int64_t>& kept) { return kept == g.kept.front(); });
   }
 
   void append(std::vector<int64_t>& rows, const ChannelSlice& slice) const {
     const BlockSpec& block = spec_.blocks[static_cast<size_t>(index_)];
     const Group* g = group(slice.group);
-    const int64_t width = g ? g->width : slice.group == ChannelGroup::kQk ? block.qk_dim : slice.group == ChannelGroup::kV ? block.v_dim : block.mlp_dim;
+    const int64_t width = g                                  ? g->width
+                          : slice.group == ChannelGroup::kQk ? block.qk_dim
+                          : slice.group == ChannelGroup::kV  ? block.v_dim
+                                                             : block.mlp_dim;
     for (int64_t h = 0; h < slice.heads; ++h) {
       const int64_t begin = slice.offset + (slice.shared ? 0 : h * width);
       if (slice.shared && h > 0 && (!g || alike(*g))) break;  // one filter a channel still serves all heads
@@ -151,11 +171,13 @@ class BlockCut {
 
 SpecAndWeights cut_channels(const SpecAndWeights& model, const std::vector<model::ChannelGates>& gates) {
   if (gates.size() != model.spec.blocks.size()) {
-    throw std::invalid_argument("[surgery::cut_channels] " + std::to_string(gates.size()) + " gates for " + std::to_string(model.spec.blocks.size()) + " blocks");
+    throw std::invalid_argument("[surgery::cut_channels] " + std::to_string(gates.size()) + " gates for " +
+                                std::to_string(model.spec.blocks.size()) + " blocks");
   }
   SpecAndWeights out = model;
   for (int i = 0; i < static_cast<int>(gates.size()); ++i) {
-    BlockCut(model.spec, i, gates[static_cast<size_t>(i)]).apply(out.spec.blocks[static_cast<size_t>(i)], out.weights);
+    BlockCut(model.spec, i, gates[static_cast<size_t>(i)])
+        .apply(out.spec.blocks[static_cast<size_t>(i)], out.weights);
   }
   validate(out.spec);
   return out;

@@ -18,8 +18,8 @@ void scale(checkpoint::StateDict& weights, const std::string& name, double facto
 }
 
 // What one branch writes: its layer scale where there is one, else the last projection; never both.
-void scale_branch(const ModelSpec& spec, checkpoint::StateDict& weights, const std::string& projection, const std::string& gamma,
-                  double factor) {
+void scale_branch(const ModelSpec& spec, checkpoint::StateDict& weights, const std::string& projection,
+                  const std::string& gamma, double factor) {
   if (spec.layer_scale) {
     scale(weights, gamma, factor);
   } else {
@@ -30,14 +30,16 @@ void scale_branch(const ModelSpec& spec, checkpoint::StateDict& weights, const s
 
 void scale_attention(const ModelSpec& spec, checkpoint::StateDict& weights, int block, double factor) {
   if (spec.blocks[static_cast<size_t>(block)].attention == AttentionKind::kNone) return;
-  scale_branch(spec, weights, model::projection_name(spec, block), model::block_prefix(spec, block) + "ls1.gamma", factor);
+  scale_branch(spec, weights, model::projection_name(spec, block),
+               model::block_prefix(spec, block) + "ls1.gamma", factor);
 }
 
 // The parameters of the attention of `layers`.
 std::set<std::string> attention_parameters(const ModelSpec& spec, const std::vector<int>& layers) {
   std::set<std::string> names;
   for (const model::ParameterInfo& info : model::parameter_layout(spec)) {
-    if (info.part == model::Part::kAttention && std::count(layers.begin(), layers.end(), info.block) > 0) names.insert(info.name);
+    if (info.part == model::Part::kAttention && std::count(layers.begin(), layers.end(), info.block) > 0)
+      names.insert(info.name);
   }
   return names;
 }
@@ -50,11 +52,13 @@ ModelSpec remove_attention(const ModelSpec& spec, const std::vector<int>& layers
   for (int layer : layers) {
     const std::string place = "[surgery::remove_attention] block " + std::to_string(layer) + ": ";
     if (layer < 0 || layer >= static_cast<int>(spec.blocks.size())) {
-      throw std::invalid_argument(place + "the model has blocks 0 to " + std::to_string(spec.blocks.size() - 1));
+      throw std::invalid_argument(place + "the model has blocks 0 to " +
+                                  std::to_string(spec.blocks.size() - 1));
     }
     if (!seen.insert(layer).second) throw std::invalid_argument(place + "named twice");
     BlockSpec& block = out.blocks[static_cast<size_t>(layer)];
-    if (block.attention == AttentionKind::kNone) throw std::invalid_argument(place + "its attention is gone already");
+    if (block.attention == AttentionKind::kNone)
+      throw std::invalid_argument(place + "its attention is gone already");
     block.attention = AttentionKind::kNone;
     BlockSpec without;
     without.attention = AttentionKind::kNone;
@@ -66,7 +70,8 @@ ModelSpec remove_attention(const ModelSpec& spec, const std::vector<int>& layers
   return out;
 }
 
-SpecAndWeights remove_attention(const SpecAndWeights& model, const std::vector<int>& layers, double stream_gain) {
+SpecAndWeights remove_attention(const SpecAndWeights& model, const std::vector<int>& layers,
+                                double stream_gain) {
   SpecAndWeights out{remove_attention(model.spec, layers, stream_gain), {}};
   out.weights.path = model.weights.path;
   out.weights.metadata = model.weights.metadata;
@@ -95,7 +100,8 @@ SpecAndWeights fold_stream_gains(const SpecAndWeights& model) {
 }
 
 SpecAndWeights dilute(const SpecAndWeights& model, const std::vector<int>& layers, double lambda) {
-  if (!(lambda >= 0 && lambda <= 1)) throw std::invalid_argument("[surgery::dilute] lambda " + std::to_string(lambda) + " is not in [0, 1]");
+  if (!(lambda >= 0 && lambda <= 1))
+    throw std::invalid_argument("[surgery::dilute] lambda " + std::to_string(lambda) + " is not in [0, 1]");
   if (lambda == 0) return fold_stream_gains(remove_attention(model, layers, 2.0));
   remove_attention(model.spec, layers);  // refuses what can't be diluted
   SpecAndWeights out = model;

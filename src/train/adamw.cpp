@@ -11,9 +11,11 @@ AdamW::AdamW(std::vector<at::Tensor> parameters, AdamWOptions options, std::vect
   if (decayed_.empty()) {
     for (const at::Tensor& p : parameters_) decayed_.push_back(p.dim() > 1);
   }
-  if (decayed_.size() != parameters_.size()) throw std::invalid_argument("[train::AdamW] one `decayed` for every parameter, or none");
+  if (decayed_.size() != parameters_.size())
+    throw std::invalid_argument("[train::AdamW] one `decayed` for every parameter, or none");
   for (const at::Tensor& p : parameters_) {
-    moments_.push_back({at::zeros_like(p), at::zeros_like(p), at::zeros({}, p.options().requires_grad(false))});
+    moments_.push_back(
+        {at::zeros_like(p), at::zeros_like(p), at::zeros({}, p.options().requires_grad(false))});
   }
 }
 
@@ -32,13 +34,16 @@ void AdamW::step(const std::vector<at::Tensor>& gradients, double learning_rate)
     }
     if (own.empty()) continue;
     at::_fused_adamw_(own, grads, first, second, unused, steps, learning_rate, options_.beta1, options_.beta2,
-                      decayed ? options_.weight_decay : 0.0, options_.eps, /*amsgrad=*/false, /*maximize=*/false);
+                      decayed ? options_.weight_decay : 0.0, options_.eps, /*amsgrad=*/false,
+                      /*maximize=*/false);
   }
 }
 
 void AdamW::restore(size_t parameter, const Moments& moments) {
-  if (moments.first.sizes() != parameters_[parameter].sizes() || moments.second.sizes() != parameters_[parameter].sizes()) {
-    throw std::invalid_argument("[train::AdamW] the remembered moments have another shape than the parameter");
+  if (moments.first.sizes() != parameters_[parameter].sizes() ||
+      moments.second.sizes() != parameters_[parameter].sizes()) {
+    throw std::invalid_argument(
+        "[train::AdamW] the remembered moments have another shape than the parameter");
   }
   moments_[parameter].first.copy_(moments.first);
   moments_[parameter].second.copy_(moments.second);

@@ -17,7 +17,8 @@ namespace vitrim::train {
 
 namespace {
 
-SamplerOptions sampler_options(const data::Dataset& dataset, const Recipe& recipe, const BatchSourceOptions& options) {
+SamplerOptions sampler_options(const data::Dataset& dataset, const Recipe& recipe,
+                               const BatchSourceOptions& options) {
   SamplerOptions out;
   out.images = dataset.size();
   out.batch_size = recipe.batch_size;
@@ -46,21 +47,30 @@ void check_segmentation(const Recipe& recipe) {
   refuse(recipe.cutmix > 0, "mixing.cutmix");
   refuse(recipe.augment.rand_augment_ops > 0, "augment.rand_augment_ops");
   refuse(recipe.augment.erase_probability > 0, "augment.erase_probability");
-  if (!surplus.empty()) throw std::invalid_argument("the recipe's " + surplus + " would change images and not their masks; set to 0 what segmentation can't use, or use --recipe ade20k");
+  if (!surplus.empty())
+    throw std::invalid_argument("the recipe's " + surplus +
+                                " would change images and not their masks; set to 0 what segmentation can't "
+                                "use, or use --recipe ade20k");
 }
 
 }  // namespace
 
 BatchSource::BatchSource(const data::Dataset& dataset, const Recipe& recipe, BatchSourceOptions options)
-    : dataset_(dataset), recipe_(recipe), options_(options), sampler_(sampler_options(dataset, recipe, options_)) {
+    : dataset_(dataset),
+      recipe_(recipe),
+      options_(options),
+      sampler_(sampler_options(dataset, recipe, options_)) {
   if (options_.task == Task::kClassification) {
     check_labels();
     return;
   }
   check_segmentation(recipe);
-  if (!dataset.has_masks()) throw Error(dataset.description() + " has no masks; training a model for segmentation needs an ADE20K folder or synthetic-masks");
+  if (!dataset.has_masks())
+    throw Error(dataset.description() +
+                " has no masks; training a model for segmentation needs an ADE20K folder or synthetic-masks");
   if (dataset.num_classes() != options_.num_classes) {
-    throw Error(dataset.description() + " has " + std::to_string(dataset.num_classes()) + " classes, but the model " + std::to_string(options_.num_classes) +
+    throw Error(dataset.description() + " has " + std::to_string(dataset.num_classes()) +
+                " classes, but the model " + std::to_string(options_.num_classes) +
                 "; pass --head to train a head of its own for this data");
   }
   recipe_.segmentation.horizontal_flip = recipe.augment.horizontal_flip;
@@ -71,9 +81,11 @@ void BatchSource::check_labels() const {
   const data::Dataset& dataset = dataset_;
   for (int64_t i = 0; i < dataset.size(); ++i) {
     const int64_t label = dataset.label(i);
-    if (label < 0) throw Error(dataset.name(i) + " has no label; training needs a folder with one folder a class");
+    if (label < 0)
+      throw Error(dataset.name(i) + " has no label; training needs a folder with one folder a class");
     if (label >= options_.num_classes) {
-      throw Error(dataset.name(i) + " is of class " + std::to_string(label) + ", but the model has " + std::to_string(options_.num_classes) +
+      throw Error(dataset.name(i) + " is of class " + std::to_string(label) + ", but the model has " +
+                  std::to_string(options_.num_classes) +
                   " classes; pass --new-head to train a classifier of its own for this data");
     }
   }
@@ -96,8 +108,9 @@ data::SegmentedImage BatchSource::read(int64_t& index) const {
         const bool fresh = corrupt_.insert(index).second;
         const auto count = static_cast<int64_t>(corrupt_.size());
         if (count > options_.max_corrupt || tried + 1 >= dataset_.size()) {
-          throw Error(std::string(error.what()) + "; " + std::to_string(count) + " corrupt images are more than --max-corrupt " +
-                      std::to_string(options_.max_corrupt) + " allows: replace or remove them, or allow more and --resume");
+          throw Error(std::string(error.what()) + "; " + std::to_string(count) +
+                      " corrupt images are more than --max-corrupt " + std::to_string(options_.max_corrupt) +
+                      " allows: replace or remove them, or allow more and --resume");
         }
         if (fresh) log_warning(std::string(error.what()) + "; the next image stands in for it");
       }
@@ -110,9 +123,12 @@ void BatchSource::load(int64_t position, at::Tensor& image, at::Tensor& target) 
   int64_t index = order_[static_cast<size_t>(position)];
   const data::SegmentedImage original = read(index);
   // Positions count on from epoch to epoch, so no two images of a run are varied alike.
-  Random random(options_.seed, stream(Stream::kAugment, static_cast<uint64_t>(epoch_ * static_cast<int64_t>(order_.size()) + position)));
+  Random random(options_.seed,
+                stream(Stream::kAugment,
+                       static_cast<uint64_t>(epoch_ * static_cast<int64_t>(order_.size()) + position)));
   if (options_.task == Task::kSegmentation) {
-    const data::SegmentedImage varied = data::augment_segmented(original, options_.preprocess, recipe_.segmentation, random);
+    const data::SegmentedImage varied =
+        data::augment_segmented(original, options_.preprocess, recipe_.segmentation, random);
     data::normalize(varied.image, options_.preprocess, image.mutable_data_ptr<float>());
     target.copy_(data::mask_tensor(varied.mask));
     return;
@@ -126,7 +142,9 @@ void BatchSource::load(int64_t position, at::Tensor& image, at::Tensor& target) 
 }
 
 void BatchSource::mix(int64_t position, at::Tensor& images, at::Tensor& targets, int64_t row) const {
-  Random random(options_.seed, stream(Stream::kMix, static_cast<uint64_t>(epoch_ * static_cast<int64_t>(order_.size()) + position)));
+  Random random(
+      options_.seed,
+      stream(Stream::kMix, static_cast<uint64_t>(epoch_ * static_cast<int64_t>(order_.size()) + position)));
   if (random.uniform() >= recipe_.mix_probability) return;
   const bool cut = recipe_.cutmix > 0 && (recipe_.mixup <= 0 || random.uniform() < recipe_.cutmix_share);
   double lambda = beta(cut ? recipe_.cutmix : recipe_.mixup, random);
@@ -135,12 +153,14 @@ void BatchSource::mix(int64_t position, at::Tensor& images, at::Tensor& targets,
     // A box of share 1 - lambda around a random centre, cut off at the border; lambda is then what is left.
     const int64_t height = images.size(2), width = images.size(3);
     const double side = std::sqrt(1 - lambda);
-    const auto tall = static_cast<int64_t>(static_cast<double>(height) * side), wide = static_cast<int64_t>(static_cast<double>(width) * side);
+    const auto tall = static_cast<int64_t>(static_cast<double>(height) * side),
+               wide = static_cast<int64_t>(static_cast<double>(width) * side);
     const int64_t y = random.below(height), x = random.below(width);
     const int64_t top = std::max<int64_t>(0, y - tall / 2), bottom = std::min(height, y + tall / 2);
     const int64_t left = std::max<int64_t>(0, x - wide / 2), right = std::min(width, x + wide / 2);
     lambda = 1 - static_cast<double>((bottom - top) * (right - left)) / static_cast<double>(height * width);
-    at::Tensor box_a = a.slice(1, top, bottom).slice(2, left, right), box_b = b.slice(1, top, bottom).slice(2, left, right);
+    at::Tensor box_a = a.slice(1, top, bottom).slice(2, left, right),
+               box_b = b.slice(1, top, bottom).slice(2, left, right);
     const at::Tensor kept = box_a.clone();
     box_a.copy_(box_b);
     box_b.copy_(kept);
@@ -159,9 +179,13 @@ at::Tensor BatchSource::stochastic_depth(int64_t first_position, int64_t n) cons
   at::Tensor keep = at::ones({options_.depth, 2, n});
   auto value = keep.accessor<float, 3>();
   for (int64_t i = 0; i < n; ++i) {
-    Random random(options_.seed, stream(Stream::kDropPath, static_cast<uint64_t>(epoch_ * static_cast<int64_t>(order_.size()) + first_position + i)));
+    Random random(options_.seed, stream(Stream::kDropPath,
+                                        static_cast<uint64_t>(epoch_ * static_cast<int64_t>(order_.size()) +
+                                                              first_position + i)));
     for (int64_t block = 0; block < options_.depth; ++block) {
-      const double rate = options_.depth > 1 ? recipe_.drop_path * static_cast<double>(block) / static_cast<double>(options_.depth - 1) : 0;
+      const double rate = options_.depth > 1 ? recipe_.drop_path * static_cast<double>(block) /
+                                                   static_cast<double>(options_.depth - 1)
+                                             : 0;
       for (int64_t branch = 0; branch < 2; ++branch) {
         value[block][branch][i] = random.uniform() < rate ? 0.0f : static_cast<float>(1 / (1 - rate));
       }
@@ -171,7 +195,8 @@ at::Tensor BatchSource::stochastic_depth(int64_t first_position, int64_t n) cons
 }
 
 at::Tensor BatchSource::empty_targets(int64_t n) const {
-  if (options_.task == Task::kSegmentation) return at::empty({n, options_.preprocess.crop, options_.preprocess.crop}, at::kByte);
+  if (options_.task == Task::kSegmentation)
+    return at::empty({n, options_.preprocess.crop, options_.preprocess.crop}, at::kByte);
   return at::empty({n, options_.num_classes});
 }
 
@@ -179,7 +204,8 @@ Rows BatchSource::rows(int64_t step, int64_t begin, int64_t end) const {
   if (epoch_ < 0) throw std::logic_error("[train::BatchSource] begin_epoch comes first");
   const bool mixes = recipe_.mixup > 0 || recipe_.cutmix > 0;
   // A pair is mixed as a whole, even where only one of its rows is asked for.
-  const int64_t first = mixes ? begin / 2 * 2 : begin, last = mixes ? std::min(batch_size(), (end + 1) / 2 * 2) : end;
+  const int64_t first = mixes ? begin / 2 * 2 : begin,
+                last = mixes ? std::min(batch_size(), (end + 1) / 2 * 2) : end;
   const int64_t side = options_.preprocess.crop, base = step * batch_size();
   at::Tensor images = at::empty({last - first, 3, side, side}), targets = empty_targets(last - first);
   for (int64_t row = first; row < last; ++row) {

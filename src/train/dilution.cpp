@@ -11,7 +11,8 @@ double dilution_lambda(const Dilution& dilution, double epoch) {
   const double done = epoch / dilution.epochs;
   if (dilution.schedule == "linear") return 1 - done;
   if (dilution.schedule == "cosine") return half_cosine(done);
-  throw std::invalid_argument("[train::dilution_lambda] the schedule is linear or cosine, not '" + dilution.schedule + "'");
+  throw std::invalid_argument("[train::dilution_lambda] the schedule is linear or cosine, not '" +
+                              dilution.schedule + "'");
 }
 
 std::vector<model::BlockGain> dilution_gains(const Dilution& dilution, double lambda, int blocks) {

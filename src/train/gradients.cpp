@@ -32,7 +32,8 @@ BatchGradients batch_gradients(const std::vector<at::Tensor>& parameters, const 
     const at::Tensor value = loss(rows.begin + begin, rows.begin + end);
     losses[static_cast<size_t>(worker)] += value.item<double>();
     add(shares[static_cast<size_t>(worker)],
-        torch::autograd::grad({value}, parameters, {}, std::nullopt, /*create_graph=*/false, /*allow_unused=*/true));
+        torch::autograd::grad({value}, parameters, {}, std::nullopt, /*create_graph=*/false,
+                              /*allow_unused=*/true));
   });
   BatchGradients out;
   out.gradients.resize(parameters.size());

@@ -11,9 +11,10 @@ Rows assemble(const BatchSource& source, int64_t step, int64_t begin, int64_t en
   const int64_t n = end - begin, parts = std::clamp<int64_t>(threads, 1, std::max<int64_t>(1, n));
   std::vector<std::future<Rows>> shares;
   for (int64_t p = 0; p < parts; ++p) {
-    shares.push_back(std::async(std::launch::async, [&source, step, from = begin + n * p / parts, to = begin + n * (p + 1) / parts] {
-      return source.rows(step, from, to);
-    }));
+    shares.push_back(std::async(
+        std::launch::async, [&source, step, from = begin + n * p / parts, to = begin + n * (p + 1) / parts] {
+          return source.rows(step, from, to);
+        }));
   }
   std::vector<at::Tensor> images, targets, keep;
   for (std::future<Rows>& share : shares) {
@@ -39,7 +40,9 @@ Rows Prefetch::take(const Place& now, const Place& next) {
   }
   if (next.begin < next.end) {
     begun_ = next;
-    ready_ = std::async(std::launch::async, [this, next] { return assemble(source_, next.step, next.begin, next.end, threads_); });
+    ready_ = std::async(std::launch::async, [this, next] {
+      return assemble(source_, next.step, next.begin, next.end, threads_);
+    });
   }
   return rows;
 }

@@ -10,7 +10,8 @@ namespace vitrim::train {
 /// Rows [begin, end) of a step, assembled by `threads` threads.
 Rows assemble(const BatchSource& source, int64_t step, int64_t begin, int64_t end, int threads);
 
-/// Hands out rows and begins, in the background, with those that will be asked for next. One caller at a time.
+/// Hands out rows and begins, in the background, with those that will be asked for next. One caller at a
+/// time.
 class Prefetch {
  public:
   Prefetch(const BatchSource& source, int threads) : source_(source), threads_(threads) {}
@@ -22,7 +23,8 @@ class Prefetch {
     int64_t step = 0, begin = 0, end = 0;
     bool operator==(const Place&) const = default;
   };
-  /// The rows at `now`; those at `next` are begun with (next.begin == next.end: nothing comes next in this epoch).
+  /// The rows at `now`; those at `next` are begun with (next.begin == next.end: nothing comes next in this
+  /// epoch).
   Rows take(const Place& now, const Place& next);
 
  private:

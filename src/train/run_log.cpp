@@ -16,14 +16,20 @@ namespace vitrim::train {
 RunLog::RunLog(std::string path, int64_t resume_at) : path_(std::move(path)) {
   if (path_.empty()) return;
   descriptor_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-  if (descriptor_ < 0) throw Error(path_ + ": cannot write the log: " + std::strerror(errno) + "; name another place with --log");
-  // A second run with the same outputs would tear up the first one's; the lock goes with the process, however that ends.
+  if (descriptor_ < 0)
+    throw Error(path_ + ": cannot write the log: " + std::strerror(errno) +
+                "; name another place with --log");
+  // A second run with the same outputs would tear up the first one's; the lock goes with the process, however
+  // that ends.
   if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
     close(descriptor_);
-    throw Error(path_ + ": a run that still goes on writes this log; wait for it, stop it, or choose another output (-o)");
+    throw Error(
+        path_ +
+        ": a run that still goes on writes this log; wait for it, stop it, or choose another output (-o)");
   }
   if (resume_at < 0) {
-    if (ftruncate(descriptor_, 0) != 0 && errno != EINVAL) log_warning(path_ + ": an older log's lines stay: " + std::strerror(errno));
+    if (ftruncate(descriptor_, 0) != 0 && errno != EINVAL)
+      log_warning(path_ + ": an older log's lines stay: " + std::strerror(errno));
     return;
   }
   const off_t length = lseek(descriptor_, 0, SEEK_END);

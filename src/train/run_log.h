@@ -8,9 +8,9 @@ namespace vitrim::train {
 
 class RunLog {
  public:
-  /// Opens `path` for a new run (an older log is replaced), or, where `resume_at` is not negative, goes on after that many bytes: lines that a killed run wrote
-  /// after its last state come again. An empty path: no log. Throws Error where the file can't be
-  /// written, or another process still writes it.
+  /// Opens `path` for a new run (an older log is replaced), or, where `resume_at` is not negative, goes on
+  /// after that many bytes: lines that a killed run wrote after its last state come again. An empty path: no
+  /// log. Throws Error where the file can't be written, or another process still writes it.
   RunLog(std::string path, int64_t resume_at);
   ~RunLog();
   RunLog(const RunLog&) = delete;

@@ -15,10 +15,11 @@ constexpr int64_t kVersion = 1;
 
 struct Part {
   const char* prefix;
-  checkpoint::StateDict RunState::*tensors;
+  checkpoint::StateDict RunState::* tensors;
 };
-constexpr Part kParts[] = {{"model.", &RunState::weights},      {"ema.", &RunState::ema},           {"best.", &RunState::best},
-                           {"adamw.first.", &RunState::first}, {"adamw.second.", &RunState::second}, {"adamw.steps.", &RunState::steps}};
+constexpr Part kParts[] = {{"model.", &RunState::weights},       {"ema.", &RunState::ema},
+                           {"best.", &RunState::best},           {"adamw.first.", &RunState::first},
+                           {"adamw.second.", &RunState::second}, {"adamw.steps.", &RunState::steps}};
 
 std::vector<std::string> lines(const std::string& text) {
   std::vector<std::string> out;
@@ -32,7 +33,8 @@ std::vector<std::string> lines(const std::string& text) {
 void save_run_state(const RunState& state, const std::string& path) {
   checkpoint::StateDict file;
   for (const Part& part : kParts) {
-    for (const auto& [name, tensor] : (state.*part.tensors).entries()) file.add(part.prefix + name, tensor.detach());
+    for (const auto& [name, tensor] : (state.*part.tensors).entries())
+      file.add(part.prefix + name, tensor.detach());
   }
   json::Json meta = json::document("training_state", kVersion);
   meta["epoch"] = state.epoch;
@@ -56,7 +58,9 @@ namespace {
 
 RunState read_position(const checkpoint::StateDict& file, const std::string& path) {
   const auto found = file.metadata.find(kKey);
-  if (found == file.metadata.end()) throw FormatError(path, "", "this is no training state (a model cannot be resumed, only trained on: --init)");
+  if (found == file.metadata.end())
+    throw FormatError(path, "",
+                      "this is no training state (a model cannot be resumed, only trained on: --init)");
   RunState state;
   const std::string source = path + ": metadata " + kKey;
   const json::Json meta = json::parse(found->second, source);
@@ -83,7 +87,9 @@ RunState read_position(const checkpoint::StateDict& file, const std::string& pat
 }  // namespace
 
 // The file is only mapped: what is not looked at is not read.
-RunState load_run_position(const std::string& path) { return read_position(checkpoint::load_safetensors(path), path); }
+RunState load_run_position(const std::string& path) {
+  return read_position(checkpoint::load_safetensors(path), path);
+}
 
 RunState load_run_state(const std::string& path) {
   const checkpoint::StateDict file = checkpoint::load_safetensors(path);
@@ -91,21 +97,26 @@ RunState load_run_state(const std::string& path) {
   for (const auto& [name, tensor] : file.entries()) {
     for (const Part& part : kParts) {
       // The file stays mapped; training writes in place, so every tensor gets its own memory.
-      if (name.rfind(part.prefix, 0) == 0) (state.*part.tensors).add(name.substr(std::string(part.prefix).size()), tensor.clone());
+      if (name.rfind(part.prefix, 0) == 0)
+        (state.*part.tensors).add(name.substr(std::string(part.prefix).size()), tensor.clone());
     }
   }
   return state;
 }
 
-void check_same_run(const RunState& state, const std::string& path, const std::string& recipe, const std::string& identity) {
+void check_same_run(const RunState& state, const std::string& path, const std::string& recipe,
+                    const std::string& identity) {
   const std::string mend = "; repeat the command as it was, or start anew without --resume";
   const std::vector<std::string> then = lines(state.recipe), now = lines(recipe);
   for (size_t i = 0; i < std::max(then.size(), now.size()); ++i) {
     const std::string a = i < then.size() ? then[i] : "nothing", b = i < now.size() ? now[i] : "nothing";
-    if (a != b) throw Error(path + ": this run had the recipe's \"" + a + "\" where the command now says \"" + b + "\"" + mend);
+    if (a != b)
+      throw Error(path + ": this run had the recipe's \"" + a + "\" where the command now says \"" + b +
+                  "\"" + mend);
   }
   if (state.identity != identity) {
-    throw Error(path + ": this run was about other data, weights or layers (then " + state.identity + "; now " + identity + ")" + mend);
+    throw Error(path + ": this run was about other data, weights or layers (then " + state.identity +
+                "; now " + identity + ")" + mend);
   }
 }
 

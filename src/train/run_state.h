@@ -1,6 +1,6 @@
 #pragma once
-// Everything a training run needs to go on where it was: weights, averages, the optimiser's memory, position, records. Random numbers need no
-// state: they are functions of seed and position (streams.h).
+// Everything a training run needs to go on where it was: weights, averages, the optimiser's memory, position,
+// records. Random numbers need no state: they are functions of seed and position (streams.h).
 
 #include <optional>
 #include <string>
@@ -12,12 +12,13 @@
 namespace vitrim::train {
 
 struct RunState {
-  // Tensors by parameter name. `best` is empty where no epoch was chosen yet, `ema` where nothing is averaged.
+  // Tensors by parameter name. `best` is empty where no epoch was chosen yet, `ema` where nothing is
+  // averaged.
   checkpoint::StateDict weights, ema, best, first, second, steps;
-  int64_t epoch = 0;        ///< epochs finished
-  int64_t batch = 0;        ///< batches of the next epoch that are done
-  double loss_sum = 0;      ///< over those batches
-  double train_seconds = 0; ///< spent on those batches
+  int64_t epoch = 0;         ///< epochs finished
+  int64_t batch = 0;         ///< batches of the next epoch that are done
+  double loss_sum = 0;       ///< over those batches
+  double train_seconds = 0;  ///< spent on those batches
   std::vector<EpochRecord> records;
   int64_t best_epoch = 0;
   bool finished = false;    ///< all epochs are done
@@ -25,7 +26,7 @@ struct RunState {
   int64_t log_bytes = 0;    ///< length of the log then
   std::string recipe;       ///< TOML, one key a line
   std::string identity;
-  std::string spec;         ///< ModelSpec's JSON; of states that older versions wrote: empty
+  std::string spec;  ///< ModelSpec's JSON; of states that older versions wrote: empty
 };
 
 /// Written atomically: a full disk or a kill leaves the last good one.
@@ -35,6 +36,7 @@ RunState load_run_state(const std::string& path);
 /// The same without its tensors, which are most of the file.
 RunState load_run_position(const std::string& path);
 /// Throws Error naming the first difference where a state does not belong to a run.
-void check_same_run(const RunState& state, const std::string& path, const std::string& recipe, const std::string& identity);
+void check_same_run(const RunState& state, const std::string& path, const std::string& recipe,
+                    const std::string& identity);
 
 }  // namespace vitrim::train

@@ -11,19 +11,21 @@ namespace vitrim::train {
 
 Sampler::Sampler(SamplerOptions options) : options_(std::move(options)) {
   if (options_.batch_size <= 0 || options_.batch_size > options_.images) {
-    throw std::invalid_argument("[train::Sampler] a batch of " + std::to_string(options_.batch_size) + " images needs at least as many, got " +
-                                std::to_string(options_.images) + "; choose a smaller schedule.batch_size (--batch-size)");
+    throw std::invalid_argument("[train::Sampler] a batch of " + std::to_string(options_.batch_size) +
+                                " images needs at least as many, got " + std::to_string(options_.images) +
+                                "; choose a smaller schedule.batch_size (--batch-size)");
   }
   if (options_.ranks < 1 || options_.batch_size % options_.ranks != 0) {
-    throw std::invalid_argument("[train::Sampler] the batch size " + std::to_string(options_.batch_size) + " is no multiple of the " +
-                                std::to_string(options_.ranks) + " ranks");
+    throw std::invalid_argument("[train::Sampler] the batch size " + std::to_string(options_.batch_size) +
+                                " is no multiple of the " + std::to_string(options_.ranks) + " ranks");
   }
   if (options_.repeats < 1) throw std::invalid_argument("[train::Sampler] repeats must be at least 1");
 }
 
 namespace {
 
-// Row of each of a batch's images where copies stand apart: neighbouring rows are mixed with each other, and ranks take runs of rows.
+// Row of each of a batch's images where copies stand apart: neighbouring rows are mixed with each other, and
+// ranks take runs of rows.
 std::vector<int64_t> spread_copies(int64_t batch, int64_t repeats) {
   std::vector<int64_t> row(static_cast<size_t>(batch));
   for (int64_t r = 0, next = 0; r < repeats; ++r) {
@@ -61,7 +63,8 @@ std::vector<int64_t> Sampler::epoch(int64_t epoch) const {
   const std::vector<int64_t> row = spread_copies(batch, repeats);
   for (int64_t s = 0; s < steps_per_epoch(); ++s) {
     for (int64_t p = 0; p < batch; ++p) {
-      order[static_cast<size_t>(s * batch + row[static_cast<size_t>(p)])] = images[static_cast<size_t>((s * batch + p) / repeats)];
+      order[static_cast<size_t>(s * batch + row[static_cast<size_t>(p)])] =
+          images[static_cast<size_t>((s * batch + p) / repeats)];
     }
   }
   return order;
@@ -79,7 +82,8 @@ std::vector<int64_t> Sampler::by_shard(int64_t epoch) const {
     // With fewer shards than ranks some ranks read the same shard, in an order of their own.
     for (int64_t s = rank % shards; s < shards; s += options_.ranks) {
       const auto shard = static_cast<size_t>(shuffled[static_cast<size_t>(s)]);
-      for (int64_t i = shard == 0 ? 0 : options_.shard_ends[shard - 1]; i < options_.shard_ends[shard]; ++i) images.push_back(i);
+      for (int64_t i = shard == 0 ? 0 : options_.shard_ends[shard - 1]; i < options_.shard_ends[shard]; ++i)
+        images.push_back(i);
     }
     const std::vector<int64_t> own = through_buffer(images, options_.buffer, random);
     if (own.empty()) throw std::invalid_argument("[train::Sampler] a shard holds no image");

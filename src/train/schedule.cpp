@@ -16,8 +16,10 @@ double cosine_schedule(int64_t step, int64_t steps, int64_t warm_up, double peak
 }
 
 double learning_rate(const Recipe& recipe, int64_t step, int64_t steps_per_epoch) {
-  const double peak = peak_learning_rate(recipe), total = static_cast<double>(recipe.epochs * steps_per_epoch);
-  const double warm = std::floor(recipe.warm_up_epochs * static_cast<double>(steps_per_epoch)), t = static_cast<double>(step);
+  const double peak = peak_learning_rate(recipe),
+               total = static_cast<double>(recipe.epochs * steps_per_epoch);
+  const double warm = std::floor(recipe.warm_up_epochs * static_cast<double>(steps_per_epoch)),
+               t = static_cast<double>(step);
   if (t < warm) return recipe.warm_up_learning_rate + (peak - recipe.warm_up_learning_rate) * t / warm;
   const double done = std::min(1.0, (t - warm) / std::max(1.0, total - warm));
   return recipe.min_learning_rate + (peak - recipe.min_learning_rate) * half_cosine(done);

@@ -12,7 +12,8 @@ namespace vitrim::train {
 
 namespace {
 
-// Rows of one backward pass on a core: enough for the matrix kernels, few enough that activations stay near the core (docs/performance.md).
+// Rows of one backward pass on a core: enough for the matrix kernels, few enough that activations stay near
+// the core (docs/performance.md).
 constexpr int64_t kMicroRows = 32;
 
 // Answers for every pixel of so many rows would be the largest tensors by far; 2^25 numbers are 128 MiB.
@@ -29,13 +30,17 @@ at::Tensor renormalised(const at::Tensor& images, const PreprocessSpec& from, co
     factor.push_back(static_cast<float>(from.std[c] / to.std[c]));
     offset.push_back(static_cast<float>((from.mean[c] - to.mean[c]) / to.std[c]));
   }
-  auto channels = [&](const std::vector<float>& v) { return at::tensor(v).reshape({1, 3, 1, 1}).to(images.device()); };
+  auto channels = [&](const std::vector<float>& v) {
+    return at::tensor(v).reshape({1, 3, 1, 1}).to(images.device());
+  };
   return images * channels(factor) + channels(offset);
 }
 
-// Tokens and tables that say where something is: decay would pull them towards nothing (DeiT, Swin and FLatten leave them out too).
+// Tokens and tables that say where something is: decay would pull them towards nothing (DeiT, Swin and
+// FLatten leave them out too).
 bool is_position(const std::string& name) {
-  for (const char* part : {"pos_embed", "cls_token", "dist_token", "reg_token", "relative_position_bias_table"}) {
+  for (const char* part :
+       {"pos_embed", "cls_token", "dist_token", "reg_token", "relative_position_bias_table"}) {
     if (name.find(part) != std::string::npos) return true;
   }
   return false;
@@ -47,7 +52,9 @@ Trainable trainable_parameters(const model::Model& model, const std::vector<mode
   Trainable out;
   for (const model::ParameterInfo& info : model::parameter_layout(model.spec())) {
     if (!info.used) continue;
-    if (info.part == model::Part::kAttention && !gains.empty() && gains[static_cast<size_t>(info.block)].branch == 0) continue;
+    if (info.part == model::Part::kAttention && !gains.empty() &&
+        gains[static_cast<size_t>(info.block)].branch == 0)
+      continue;
     out.names.push_back(info.name);
     out.tensors.push_back(model.parameter(info.name));
     out.decayed.push_back(info.shape.size() > 1 && !is_position(info.name));
@@ -55,9 +62,11 @@ Trainable trainable_parameters(const model::Model& model, const std::vector<mode
   return out;
 }
 
-GradientStep::GradientStep(const model::Model& model, const TrainOptions& options, const BatchSource& source, const Trainable& trainable)
+GradientStep::GradientStep(const model::Model& model, const TrainOptions& options, const BatchSource& source,
+                           const Trainable& trainable)
     : model_(model), options_(options), source_(source), parameters_(trainable.tensors) {
-  if (options.group && options.group->size() > 1) reducer_ = std::make_unique<distributed::GradientReducer>(parameters_, options.group);
+  if (options.group && options.group->size() > 1)
+    reducer_ = std::make_unique<distributed::GradientReducer>(parameters_, options.group);
   if (!model.device().is_cpu()) prefetch_ = std::make_unique<Prefetch>(source, model::num_workers());
 }
 
@@ -65,7 +74,9 @@ at::Tensor GradientStep::loss(const Rows& rows, const std::vector<model::BlockGa
   const Recipe& recipe = options_.recipe;
   const at::Device device = model_.device();
   const at::Tensor images = rows.images.to(device), targets = rows.targets.to(device);
-  const at::Tensor keep = rows.keep.defined() ? rows.keep.to(device, model_.compute_dtype()).unsqueeze(-1).unsqueeze(-1) : at::Tensor();
+  const at::Tensor keep = rows.keep.defined()
+                              ? rows.keep.to(device, model_.compute_dtype()).unsqueeze(-1).unsqueeze(-1)
+                              : at::Tensor();
   at::Tensor x = model_.embed(images);
   model::MergedTokens merged;
   model::Taps taps;
@@ -79,27 +90,36 @@ at::Tensor GradientStep::loss(const Rows& rows, const std::vector<model::BlockGa
   // A model with a distillation token learns labels with one head and the teacher with the other.
   const at::Tensor& labelled = out.head.defined() ? out.head : out.logits;
   const at::Tensor& taught = out.head_dist.defined() ? out.head_dist : out.logits;
-  at::Tensor value = model_.spec().segmentation ? pixel_cross_entropy(labelled, targets, recipe.label_smoothing) : soft_cross_entropy(labelled, targets);
+  at::Tensor value = model_.spec().segmentation
+                         ? pixel_cross_entropy(labelled, targets, recipe.label_smoothing)
+                         : soft_cross_entropy(labelled, targets);
   if (options_.teacher) {
     at::Tensor answer;
     {
       const at::NoGradGuard no_grad;
-      answer = options_.teacher->forward(renormalised(images, options_.preprocess, options_.teacher_preprocess)).logits;
+      answer =
+          options_.teacher->forward(renormalised(images, options_.preprocess, options_.teacher_preprocess))
+              .logits;
     }
     value = value * (1 - recipe.distillation_weight) +
             distillation_loss(taught, answer, recipe.distillation_temperature) * recipe.distillation_weight;
   } else if (out.head_dist.defined()) {
     value = (value + soft_cross_entropy(taught, targets)) * 0.5;
   }
-  if (recipe.high_frequency_weight > 0) value = value - high_frequency_content(model::spread_tokens(x, merged), model_.spec()) * recipe.high_frequency_weight;
+  if (recipe.high_frequency_weight > 0)
+    value = value - high_frequency_content(model::spread_tokens(x, merged), model_.spec()) *
+                        recipe.high_frequency_weight;
   return value / static_cast<double>(recipe.batch_size);
 }
 
 BatchGradients GradientStep::run_on_cores(int64_t step, const std::vector<model::BlockGain>& gains) const {
   const int64_t batch = options_.recipe.batch_size;
-  const RowRange rows{0, batch, std::max<int64_t>(1, std::min(micro_rows(model_.spec(), options_.preprocess.crop), batch / options_.recipe.accumulate))};
-  return batch_gradients(parameters_, rows,
-                         [&](int64_t begin, int64_t end) { return loss(source_.rows(step, begin, end), gains); });
+  const RowRange rows{0, batch,
+                      std::max<int64_t>(1, std::min(micro_rows(model_.spec(), options_.preprocess.crop),
+                                                    batch / options_.recipe.accumulate))};
+  return batch_gradients(parameters_, rows, [&](int64_t begin, int64_t end) {
+    return loss(source_.rows(step, begin, end), gains);
+  });
 }
 
 BatchGradients GradientStep::run(int64_t step, const std::vector<model::BlockGain>& gains) {
@@ -109,7 +129,9 @@ BatchGradients GradientStep::run(int64_t step, const std::vector<model::BlockGai
   // On a CPU as few rows at a time as run_on_cores() takes.
   const int64_t most = model_.device().is_cpu() ? micro_rows(model_.spec(), options_.preprocess.crop) : share;
   const int64_t parts = std::max(options_.recipe.accumulate, (share + most - 1) / most);
-  auto place = [&](int64_t at, int64_t part) { return Prefetch::Place{at, first + share * part / parts, first + share * (part + 1) / parts}; };
+  auto place = [&](int64_t at, int64_t part) {
+    return Prefetch::Place{at, first + share * part / parts, first + share * (part + 1) / parts};
+  };
   BatchGradients out;
   for (int64_t part = 0; part < parts; ++part) {
     const Prefetch::Place now = place(step, part);
@@ -127,7 +149,8 @@ BatchGradients GradientStep::run(int64_t step, const std::vector<model::BlockGai
   for (const at::Tensor& p : parameters_) {
     at::Tensor& grad = p.mutable_grad();
     // The reducer gives the mean over ranks of gradients that were divided by the whole batch.
-    out.gradients.push_back(grad.defined() ? (ranks > 1 ? grad * static_cast<double>(ranks) : grad.clone()) : at::zeros_like(p));
+    out.gradients.push_back(grad.defined() ? (ranks > 1 ? grad * static_cast<double>(ranks) : grad.clone())
+                                           : at::zeros_like(p));
     if (grad.defined()) grad.zero_();
   }
   return out;

@@ -19,15 +19,17 @@ namespace vitrim::train {
 struct Trainable {
   std::vector<std::string> names;
   std::vector<at::Tensor> tensors;
-  std::vector<bool> decayed;  ///< matrices; not biases, norms, layer scales, tokens and position embeddings (as DeiT and timm)
+  std::vector<bool> decayed;  ///< matrices; not biases, norms, layer scales, tokens and position embeddings
+                              ///< (as DeiT and timm)
 };
 Trainable trainable_parameters(const model::Model& model, const std::vector<model::BlockGain>& gains);
 
-/// Computes gradients of one step, over the cores of one process or, with several ranks or on a GPU, by one backward pass at a time whose
-/// gradients are reduced while it runs.
+/// Computes gradients of one step, over the cores of one process or, with several ranks or on a GPU, by one
+/// backward pass at a time whose gradients are reduced while it runs.
 class GradientStep {
  public:
-  GradientStep(const model::Model& model, const TrainOptions& options, const BatchSource& source, const Trainable& trainable);
+  GradientStep(const model::Model& model, const TrainOptions& options, const BatchSource& source,
+               const Trainable& trainable);
   /// Loss and gradients of the whole global batch: the same on all ranks.
   BatchGradients run(int64_t step_of_epoch, const std::vector<model::BlockGain>& gains);
 

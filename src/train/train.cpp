@@ -25,7 +25,9 @@ namespace vitrim::train {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
 
 // Resident memory of this process.
 double memory_gib() {
@@ -52,14 +54,18 @@ class Run {
  public:
   Run(model::Model& model, const data::Dataset& dataset, const TrainOptions& options)
       : model_(model), options_(options), source_(dataset, options.recipe, source_options(model, options)) {
-    dilution_ = {options.dilute, static_cast<double>(options.recipe.dilution_epochs), options.recipe.dilution_schedule};
+    dilution_ = {options.dilute, static_cast<double>(options.recipe.dilution_epochs),
+                 options.recipe.dilution_schedule};
     if (options.resume && !options.state_path.empty() && std::filesystem::exists(options.state_path)) {
       state_ = load_run_state(options.state_path);
-      for (const auto& [name, tensor] : std::vector(state_.ema.entries())) state_.ema.set(name, tensor.to(model_.device()));
+      for (const auto& [name, tensor] : std::vector(state_.ema.entries()))
+        state_.ema.set(name, tensor.to(model_.device()));
       check_same_run(state_, options.state_path, to_toml(options.recipe), options.identity);
-      for (const auto& [name, tensor] : state_.weights.entries()) model_.set_parameter(name, tensor.to(model_.device()));
+      for (const auto& [name, tensor] : state_.weights.entries())
+        model_.set_parameter(name, tensor.to(model_.device()));
       resumed_ = true;
-      log_info("resuming after epoch " + std::to_string(state_.epoch) + ", batch " + std::to_string(state_.batch));
+      log_info("resuming after epoch " + std::to_string(state_.epoch) + ", batch " +
+               std::to_string(state_.batch));
     } else {
       if (is_main() && !options.state_path.empty()) refuse_to_overwrite(options.state_path);
       state_.recipe = to_toml(options.recipe);
@@ -69,7 +75,8 @@ class Run {
     agree_on_start();
     model_.set_requires_grad(true);
     if (options.recipe.ema_decay > 0 && state_.ema.size() == 0) {
-      for (const auto& [name, tensor] : model_.parameters().entries()) state_.ema.add(name, tensor.detach().clone());
+      for (const auto& [name, tensor] : model_.parameters().entries())
+        state_.ema.add(name, tensor.detach().clone());
     }
     if (is_main()) log_.emplace(options.log_path, resumed_ ? state_.log_bytes : -1);
     if (log_ && log_->bytes() == 0 && !options.log_header.empty()) log_->line(options.log_header);
@@ -78,7 +85,8 @@ class Run {
   Trained finish() {
     const Recipe& recipe = options_.recipe;
     // Of a resumed run only what is left counts, so that rate and time left are true.
-    Progress progress("train", (recipe.epochs * source_.steps_per_epoch() - steps_done()) * source_.batch_size(), "images");
+    Progress progress(
+        "train", (recipe.epochs * source_.steps_per_epoch() - steps_done()) * source_.batch_size(), "images");
     last_saved_ = Clock::now();
     try {
       while (state_.epoch < recipe.epochs) {
@@ -97,9 +105,12 @@ class Run {
   int64_t steps_done() const { return state_.epoch * source_.steps_per_epoch() + state_.batch; }
   double lambda() const {
     if (options_.dilute.empty()) return 0;
-    return dilution_lambda(dilution_, static_cast<double>(steps_done()) / static_cast<double>(source_.steps_per_epoch()));
+    return dilution_lambda(
+        dilution_, static_cast<double>(steps_done()) / static_cast<double>(source_.steps_per_epoch()));
   }
-  std::vector<model::BlockGain> gains() const { return dilution_gains(dilution_, lambda(), model_.num_blocks()); }
+  std::vector<model::BlockGain> gains() const {
+    return dilution_gains(dilution_, lambda(), model_.num_blocks());
+  }
 
   // The optimiser over the parameters that take part; when layers are gone, they take their memory with them.
   void begin_epoch() {
@@ -109,10 +120,13 @@ class Run {
     if (optimiser_) remember();
     trainable_ = std::move(now);
     const Recipe& recipe = options_.recipe;
-    optimiser_.emplace(trainable_.tensors, AdamWOptions{recipe.beta1, recipe.beta2, recipe.eps, recipe.weight_decay}, trainable_.decayed);
+    optimiser_.emplace(trainable_.tensors,
+                       AdamWOptions{recipe.beta1, recipe.beta2, recipe.eps, recipe.weight_decay},
+                       trainable_.decayed);
     for (size_t i = 0; i < trainable_.names.size(); ++i) {
       const std::string& name = trainable_.names[i];
-      if (state_.first.contains(name)) optimiser_->restore(i, {state_.first.at(name), state_.second.at(name), state_.steps.at(name)});
+      if (state_.first.contains(name))
+        optimiser_->restore(i, {state_.first.at(name), state_.second.at(name), state_.steps.at(name)});
     }
     gradients_.emplace(model_, options_, source_, trainable_);
   }
@@ -132,7 +146,8 @@ class Run {
     if (options_.state_path.empty() || !is_main()) return;
     if (optimiser_) remember();
     state_.weights = {};
-    for (const auto& [name, tensor] : model_.parameters().entries()) state_.weights.add(name, tensor.detach());
+    for (const auto& [name, tensor] : model_.parameters().entries())
+      state_.weights.add(name, tensor.detach());
     state_.spec = to_json(model_.spec());
     state_.log_bytes = log_ ? log_->bytes() : 0;
     state_.finished = state_.epoch == options_.recipe.epochs;
@@ -152,28 +167,37 @@ class Run {
       if (stop) throw Interrupted();  // the step is not taken; a resumed run takes it
       const double norm = clip_gradients(batch.gradients, options_.recipe.clip_norm);
       if (!std::isfinite(norm)) not_finite("the gradient is");
-      const double learning_rate_now = learning_rate(options_.recipe, steps_done(), source_.steps_per_epoch());
+      const double learning_rate_now =
+          learning_rate(options_.recipe, steps_done(), source_.steps_per_epoch());
       optimiser_->step(batch.gradients, learning_rate_now);
       average();
       state_.loss_sum += batch.loss;
       state_.train_seconds += seconds_since(started);
       ++state_.batch;
       if (log_ && options_.log_every > 0 && state_.batch % options_.log_every == 0) {
-        const double rate = static_cast<double>((state_.batch - logged_at) * source_.batch_size()) / seconds_since(since_log);
-        log_->line(log_line(StepRecord{state_.epoch + 1, steps_done(), batch.loss, learning_rate_now, lambda_now, rate, memory_gib()}));
+        const double rate =
+            static_cast<double>((state_.batch - logged_at) * source_.batch_size()) / seconds_since(since_log);
+        log_->line(log_line(StepRecord{state_.epoch + 1, steps_done(), batch.loss, learning_rate_now,
+                                       lambda_now, rate, memory_gib()}));
         since_log = Clock::now();
         logged_at = state_.batch;
       }
-      if (state_.batch < source_.steps_per_epoch() && seconds_since(last_saved_) > options_.state_minutes * 60) save();
+      if (state_.batch < source_.steps_per_epoch() &&
+          seconds_since(last_saved_) > options_.state_minutes * 60)
+        save();
       progress.advance(source_.batch_size());
     }
   }
 
-  // All ranks must begin at the same place, and do with rank 0's weights (and what goes with them, if they resume: from one file).
+  // All ranks must begin at the same place, and do with rank 0's weights (and what goes with them, if they
+  // resume: from one file).
   void agree_on_start() {
     if (!options_.group || options_.group->size() == 1) return;
-    const std::string place = resumed_ ? "epoch " + std::to_string(state_.epoch) + ", batch " + std::to_string(state_.batch) : "the start";
-    const std::string mine = place + " of " + std::to_string(source_.steps_per_epoch()) + " batches an epoch (" + options_.identity + ")";
+    const std::string place =
+        resumed_ ? "epoch " + std::to_string(state_.epoch) + ", batch " + std::to_string(state_.batch)
+                 : "the start";
+    const std::string mine = place + " of " + std::to_string(source_.steps_per_epoch()) +
+                             " batches an epoch (" + options_.identity + ")";
     const std::vector<std::string> all = options_.group->all_gather(mine);
     for (size_t rank = 1; rank < all.size(); ++rank) {
       if (all[rank] == all[0]) continue;
@@ -187,7 +211,8 @@ class Run {
     }
   }
 
-  // Whether anybody wants to stop, asked of all ranks so that all stop behind the same step; and whether the loss is a number.
+  // Whether anybody wants to stop, asked of all ranks so that all stop behind the same step; and whether the
+  // loss is a number.
   bool agree(BatchGradients& batch) {
     bool stop = false;
     try {
@@ -206,8 +231,8 @@ class Run {
   }
 
   [[noreturn]] void not_finite(const std::string& what) const {
-    throw Error(what + " not finite at epoch " + std::to_string(state_.epoch + 1) + ", batch " + std::to_string(state_.batch) +
-                "; use a lower learning rate, clip_norm or --precision f32");
+    throw Error(what + " not finite at epoch " + std::to_string(state_.epoch + 1) + ", batch " +
+                std::to_string(state_.batch) + "; use a lower learning rate, clip_norm or --precision f32");
   }
 
   void average() {
@@ -218,7 +243,8 @@ class Run {
       averages.push_back(state_.ema.at(name));
       now.push_back(tensor.detach());
     }
-    // The average begins at weights that soon mean nothing, so it forgets them faster at first (the usual warm-up of timm and TensorFlow).
+    // The average begins at weights that soon mean nothing, so it forgets them faster at first (the usual
+    // warm-up of timm and TensorFlow).
     const auto n = static_cast<double>(steps_done() + 1);
     at::_foreach_lerp_(averages, now, 1 - std::min(options_.recipe.ema_decay, (1 + n) / (10 + n)));
   }
@@ -241,11 +267,13 @@ class Run {
     choose(record);
     if (log_) log_->line(log_line(record));
     const double figure = record.headline(false);
-    const std::string judged = std::isnan(figure) ? "" : std::string(record.miou ? ", mIoU " : ", top-1 ") + std::to_string(100 * figure).substr(0, 5) + " %";
+    const std::string judged = std::isnan(figure) ? ""
+                                                  : std::string(record.miou ? ", mIoU " : ", top-1 ") +
+                                                        std::to_string(100 * figure).substr(0, 5) + " %";
     char text[200];
-    std::snprintf(text, sizeof text, "epoch %lld of %lld: loss %.4f, lambda %.2f, %.0f images a second%s", static_cast<long long>(record.epoch),
-                  static_cast<long long>(options_.recipe.epochs), record.loss, record.lambda, record.images_per_second,
-                  judged.c_str());
+    std::snprintf(text, sizeof text, "epoch %lld of %lld: loss %.4f, lambda %.2f, %.0f images a second%s",
+                  static_cast<long long>(record.epoch), static_cast<long long>(options_.recipe.epochs),
+                  record.loss, record.lambda, record.images_per_second, judged.c_str());
     log_info(text);
     save();
   }
@@ -268,7 +296,8 @@ class Run {
   checkpoint::StateDict swap_weights(const checkpoint::StateDict& weights) {
     const at::NoGradGuard no_grad;
     checkpoint::StateDict before;
-    for (const auto& [name, tensor] : model_.parameters().entries()) before.add(name, tensor.detach().clone());
+    for (const auto& [name, tensor] : model_.parameters().entries())
+      before.add(name, tensor.detach().clone());
     load_weights(weights);
     return before;
   }
@@ -285,7 +314,9 @@ class Run {
     if (record.lambda != 0) return;
     if (options_.keep_best && state_.best_epoch > 0) {
       const bool averaged = options_.recipe.ema_decay > 0;
-      if (!(record.headline(averaged) >= state_.records[static_cast<size_t>(state_.best_epoch - 1)].headline(averaged))) return;
+      if (!(record.headline(averaged) >=
+            state_.records[static_cast<size_t>(state_.best_epoch - 1)].headline(averaged)))
+        return;
     }
     state_.best_epoch = record.epoch;
     if (!options_.keep_best) return;  // then it is the last one, which the model holds
@@ -324,12 +355,15 @@ Trained train(model::Model& model, const data::Dataset& dataset, const TrainOpti
   validate(options.recipe);
   const int64_t share = options.recipe.batch_size / (options.group ? options.group->size() : 1);
   if (share % options.recipe.accumulate != 0) {
-    throw std::invalid_argument("[train::train] a rank's " + std::to_string(share) + " images a step cannot be shared among " +
+    throw std::invalid_argument("[train::train] a rank's " + std::to_string(share) +
+                                " images a step cannot be shared among " +
                                 std::to_string(options.recipe.accumulate) + " accumulation steps");
   }
   for (int layer : options.dilute) {
-    if (layer < 0 || layer >= model.num_blocks() || model.spec().blocks[static_cast<size_t>(layer)].attention == AttentionKind::kNone) {
-      throw std::invalid_argument("[train::train] block " + std::to_string(layer) + " has no attention to dilute");
+    if (layer < 0 || layer >= model.num_blocks() ||
+        model.spec().blocks[static_cast<size_t>(layer)].attention == AttentionKind::kNone) {
+      throw std::invalid_argument("[train::train] block " + std::to_string(layer) +
+                                  " has no attention to dilute");
     }
   }
   return Run(model, dataset, options).finish();
@@ -339,7 +373,8 @@ void refuse_to_overwrite(const std::string& state_path) {
   if (!std::filesystem::exists(state_path)) return;
   const RunState old = load_run_position(state_path);
   if (old.finished) return;
-  throw Error(state_path + ": an unfinished run lies here (after epoch " + std::to_string(old.epoch) + ", batch " + std::to_string(old.batch) +
+  throw Error(state_path + ": an unfinished run lies here (after epoch " + std::to_string(old.epoch) +
+              ", batch " + std::to_string(old.batch) +
               "); pass --resume to go on with it, or remove the file to start anew");
 }
 

@@ -93,20 +93,24 @@ AbsorbOptions closed_form() {
   return options;
 }
 
-// Pruning folds gains into what keeps its full width: such a block is another one too, and what is measured is the model that comes out.
+// Pruning folds gains into what keeps its full width: such a block is another one too, and what is measured
+// is the model that comes out.
 class AbsorbGains : public testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(Variants, AbsorbGains, testing::Values("plain", "swin", "cswin"), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Variants, AbsorbGains, testing::Values("plain", "swin", "cswin"),
+                         [](const auto& info) { return info.param; });
 
 TEST_P(AbsorbGains, BlocksOfFullWidthWithOtherWeightsAreRefitted) {
   const ModelSpec spec = test::variant(GetParam());
   const auto dense = test::lively_model(spec);
   const int block = static_cast<int>(spec.blocks.size()) - 1;  // softmax everywhere
   std::vector<model::ChannelGates> gates(spec.blocks.size());
-  gates.back().qk = at::full({spec.blocks.back().num_heads, spec.blocks.back().qk_dim}, 3.0);  // sharper attention, which no projection turns back
+  gates.back().qk = at::full({spec.blocks.back().num_heads, spec.blocks.back().qk_dim},
+                             3.0);  // sharper attention, which no projection turns back
   const surgery::SpecAndWeights parts = surgery::cut_channels({spec, dense->parameters()}, gates);
   ASSERT_EQ(parts.spec, spec);
   const auto student = model::make_model(parts.spec, parts.weights);
-  const std::string name = model::projection_name(spec, block) + ".weight", below = model::block_prefix(spec, block - 1) + "mlp.fc2.weight";
+  const std::string name = model::projection_name(spec, block) + ".weight",
+                    below = model::block_prefix(spec, block - 1) + "mlp.fc2.weight";
   const at::Tensor projection = student->parameter(name).clone();
   const AbsorbReport report = absorb(*student, *dense, test::colour_images(80), quick_options());
   EXPECT_GT(report.plain_kl, 1e-5);

@@ -17,7 +17,8 @@ namespace {
 TEST(Turns, GoToAndFro) {
   std::string order;
   Progress progress("test", 9, "calls");
-  const auto seconds = time_in_turns({[&] { order += 'a'; }, [&] { order += 'b'; }, [&] { order += 'c'; }}, 3, &progress);
+  const auto seconds =
+      time_in_turns({[&] { order += 'a'; }, [&] { order += 'b'; }, [&] { order += 'c'; }}, 3, &progress);
   EXPECT_EQ(order, "abccbaabc");
   ASSERT_EQ(seconds.size(), 3u);
   for (const auto& one : seconds) EXPECT_EQ(one.size(), 3u);
@@ -61,7 +62,9 @@ TEST(SpecTimer, TimesArchitecturesOfOtherSizesBesideItsReference) {
 }
 
 TEST(SpecTimer, RefusesWhatTheEngineDoesNotRun) {
-  EXPECT_TRUE(contains(message_of<std::invalid_argument>([] { SpecTimer timer(test::variant("segment_linear"), {}); }), "not their pixels"));
+  EXPECT_TRUE(contains(
+      message_of<std::invalid_argument>([] { SpecTimer timer(test::variant("segment_linear"), {}); }),
+      "not their pixels"));
 }
 
 // run() itself throws where outputs are not the model's.
@@ -74,8 +77,10 @@ TEST(OnAGpu, RecordedForwardPassesAreTheModels) {
   options.cuda = true;
   ModelSpec merged = test::small_spec();
   merged.blocks[1].merge = 3;
-  for (const ModelSpec& spec : {test::small_spec(), merged, test::staged_spec("swin"), test::staged_spec("pvt_v2")}) {
-    const BenchResult result = run({{"model", test::lively_model(spec), false, runtime::Precision::kAuto}}, options);
+  for (const ModelSpec& spec :
+       {test::small_spec(), merged, test::staged_spec("swin"), test::staged_spec("pvt_v2")}) {
+    const BenchResult result =
+        run({{"model", test::lively_model(spec), false, runtime::Precision::kAuto}}, options);
     EXPECT_GT(result.rows.at(0).latency, 0);
   }
 }

@@ -55,7 +55,8 @@ EvalResult a_segmentation() {
   figures.class_iou = {0.5, kNaN, 0.375};
   figures.class_names = {"wall", "sky", "tree"};
   figures.images = {{{0, 10, 12, 9}, {2, 5, 3, 3}}, {}, {{2, 0, 7, 0}}};
-  figures.pictures = {{"a.jpg", "data:image/jpeg;base64,AA", "data:image/png;base64,BB", "data:image/png;base64,CC"}};
+  figures.pictures = {
+      {"a.jpg", "data:image/jpeg;base64,AA", "data:image/png;base64,BB", "data:image/png;base64,CC"}};
   result.segmentation = figures;
   return result;
 }
@@ -423,7 +424,9 @@ TEST(SegmentationJson, RefusesImpossiblePixels) {
   for (const char* wrong : {"0 10 12 11", "0 10 12", "0 10 12 9 1", "-1 10 12 9", "x 1 1 1"}) {
     std::string changed = text;
     changed.replace(changed.find("0 10 12 9"), 9, wrong);
-    EXPECT_TRUE(contains(message_of<FormatError>([&] { eval_result_from_json(changed, "text"); }), "is not class, labelled, predicted")) << wrong;
+    EXPECT_TRUE(contains(message_of<FormatError>([&] { eval_result_from_json(changed, "text"); }),
+                         "is not class, labelled, predicted"))
+        << wrong;
   }
 }
 

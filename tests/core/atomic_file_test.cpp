@@ -190,7 +190,7 @@ TEST(AtomicFile, PermissionsAreKept) {
   write_text_file(dir.file("x"), "old");
   ASSERT_EQ(::chmod(dir.file("x").c_str(), 0640), 0);
   write_text_file(dir.file("x"), "new");
-  struct stat status {};
+  struct stat status{};
   ASSERT_EQ(::stat(dir.file("x").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0640);
 }

@@ -44,7 +44,8 @@ ModelSpec unusual() {
   spec.activation = Activation::kQuickGelu;
   spec.blocks.push_back({AttentionKind::kSoftmax, 48, 3, 5, 7, 11, 1.0});
   spec.blocks.push_back({AttentionKind::kNone, 48, 0, 0, 0, 13, 2.0});
-  spec.preprocess = PreprocessSpec{{0.1, 0.2, 1.0 / 3}, {0.4, 0.5, 0.6}, 256, 96, Interpolation::kBilinear, /*squash=*/true};
+  spec.preprocess = PreprocessSpec{{0.1, 0.2, 1.0 / 3},      {0.4, 0.5, 0.6}, 256, 96,
+                                   Interpolation::kBilinear, /*squash=*/true};
   return spec;
 }
 
@@ -68,7 +69,8 @@ TEST(ModelSpecJson, RoundTrip) {
 
 TEST(ModelSpecJson, WhatFewModelsHaveIsWrittenWhereItIs) {
   ModelSpec spec = vit_tiny();
-  for (const char* key : {"activation", "gated_mlp", "class_names", "squash"}) EXPECT_FALSE(contains(to_json(spec), key));
+  for (const char* key : {"activation", "gated_mlp", "class_names", "squash"})
+    EXPECT_FALSE(contains(to_json(spec), key));
   spec.activation = Activation::kSilu;
   spec.gated_mlp = true;
   spec.pooling = Pooling::kTokenAndAverage;

@@ -49,21 +49,10 @@ Image apply_named(const std::string& name, double value, const std::string& filt
       {"sharpness", [&] { adjust_sharpness(image, value); }},
       {"flip", [&] { flip_horizontal(image); }},
       {"rotate", [&] { image = rotate(image, value, sampling); }},
-      {"shear_x",
-       [&] {
-         image = affine(image, {1, value, 0, 0, 1, 0}, sampling);
-       }},
-      {"shear_y",
-       [&] {
-         image = affine(image, {1, 0, 0, value, 1, 0}, sampling);
-       }},
-      {"translate_x",
-       [&] {
-         image = affine(image, {1, 0, value * width, 0, 1, 0}, sampling);
-       }},
-      {"translate_y", [&] {
-         image = affine(image, {1, 0, 0, 0, 1, value * height}, sampling);
-       }}};
+      {"shear_x", [&] { image = affine(image, {1, value, 0, 0, 1, 0}, sampling); }},
+      {"shear_y", [&] { image = affine(image, {1, 0, 0, value, 1, 0}, sampling); }},
+      {"translate_x", [&] { image = affine(image, {1, 0, value * width, 0, 1, 0}, sampling); }},
+      {"translate_y", [&] { image = affine(image, {1, 0, 0, 0, 1, value * height}, sampling); }}};
   operations.at(name)();
   return image;
 }

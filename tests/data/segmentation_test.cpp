@@ -257,7 +257,8 @@ TEST(AugmentSegmented, WithoutScaleAndFlipIsACrop) {
   }
 }
 
-// Three quarters of the image are one class: crops of half its side that show little else are drawn again, about three in four of them each time.
+// Three quarters of the image are one class: crops of half its side that show little else are drawn again,
+// about three in four of them each time.
 TEST(AugmentSegmented, AvoidsCropsOfOneClass) {
   SegmentedImage pair = telling(128, 128);
   for (int64_t y = 0; y < 128; ++y) {

@@ -56,9 +56,11 @@ TEST(Preprocess, SquashesWhereAsked) {
   spec.resize = 20;
   spec.squash = true;
   const Image image = pattern(40, 60);
-  EXPECT_EQ(preprocess(image, spec).pixels, center_crop(resize(image, 20, 20, spec.interpolation), 16).pixels);
+  EXPECT_EQ(preprocess(image, spec).pixels,
+            center_crop(resize(image, 20, 20, spec.interpolation), 16).pixels);
   spec.squash = false;
-  EXPECT_EQ(preprocess(image, spec).pixels, center_crop(resize(image, 20, 30, spec.interpolation), 16).pixels);
+  EXPECT_EQ(preprocess(image, spec).pixels,
+            center_crop(resize(image, 20, 30, spec.interpolation), 16).pixels);
 }
 
 TEST(Preprocess, ResizesOnlyWhereAsked) {

@@ -60,7 +60,8 @@ void collectives(const std::shared_ptr<Group>& group) {
     const auto mine = group->share(n);
     for (int64_t i = mine.begin; i < mine.end; ++i) rows[i].fill_(i);
     group->gather_rows(rows);
-    for (int64_t i = 0; i < n; ++i) expect(rows[i].eq(static_cast<double>(i)).all().item<bool>(), "gathered rows");
+    for (int64_t i = 0; i < n; ++i)
+      expect(rows[i].eq(static_cast<double>(i)).all().item<bool>(), "gathered rows");
   }
 
   std::vector<int64_t> indices;

@@ -115,11 +115,13 @@ TEST(CountCost, IsThePublishedSizes) {
   expect("flatten_swin_tiny_patch4_224", 4.483, 29.192);
   expect("flatten_cswin_tiny", 4.324, 21.202);
   EXPECT_EQ(count_cost(model::known_spec("vit_tiny_patch16_224")).params, 5717416);
-  // attn_type LLSS, la_sr_ratios 1111: focused attention over whole maps in two stages, PVT's own in the others.
+  // attn_type LLSS, la_sr_ratios 1111: focused attention over whole maps in two stages, PVT's own in the
+  // others.
   ModelSpec mixed = model::known_spec("flatten_pvt_tiny");
   for (size_t i = 0; i < mixed.blocks.size(); ++i) {
     const bool early = i < static_cast<size_t>(mixed.stages[0].depth + mixed.stages[1].depth);
-    mixed.blocks[i].sr_ratio = early || i >= mixed.blocks.size() - static_cast<size_t>(mixed.stages[3].depth) ? 1 : 2;
+    mixed.blocks[i].sr_ratio =
+        early || i >= mixed.blocks.size() - static_cast<size_t>(mixed.stages[3].depth) ? 1 : 2;
     if (!early) mixed.blocks[i].attention = AttentionKind::kSoftmax;
   }
   EXPECT_NEAR(static_cast<double>(count_cost(mixed).macs) * 1e-9, 2.008, 0.00051);

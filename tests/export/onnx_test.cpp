@@ -209,8 +209,7 @@ TEST(KnownFields, RefusesOthers) {
   for (const test::NamedModel& model : models())
     EXPECT_NO_THROW(check_known_fields(to_json(model.parts.spec), ""));
   EXPECT_TRUE(contains(message_of<std::invalid_argument>([] {
-                         check_known_fields(R"({"family": "vit", "blocks": [], "rotary": true})",
-                                            "[x] ");
+                         check_known_fields(R"({"family": "vit", "blocks": [], "rotary": true})", "[x] ");
                        }),
                        "[x] the writer does not know what \"rotary\" does"));
   EXPECT_TRUE(contains(message_of<std::invalid_argument>([] {

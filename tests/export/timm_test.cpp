@@ -22,7 +22,8 @@ TEST(Timm, DenseComputesWhatCompressedDoes) {
     const bool known = named.parts.spec.family == "vit" || named.parts.spec.family == "swin";
     if (!known || named.parts.spec.merges()) continue;
     SCOPED_TRACE(named.name);
-    if (named.parts.spec.gated_mlp || named.parts.spec.activation != Activation::kGelu || named.parts.spec.pooling == Pooling::kTokenAndAverage) {
+    if (named.parts.spec.gated_mlp || named.parts.spec.activation != Activation::kGelu ||
+        named.parts.spec.pooling == Pooling::kTokenAndAverage) {
       EXPECT_THROW(timm_model(*test::make(named.parts)), std::invalid_argument);
       continue;
     }

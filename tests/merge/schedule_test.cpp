@@ -35,7 +35,8 @@ TEST(Schedule, StartCountsBlocksThatKeepTheirAttention) {
 }
 
 TEST(Schedule, ClipsAtHalfOfTheTokens) {
-  const ModelSpec spec = merge::with_schedule(model::known_spec("deit_tiny_patch16_224"), Pairs(12, 16), true);
+  const ModelSpec spec =
+      merge::with_schedule(model::known_spec("deit_tiny_patch16_224"), Pairs(12, 16), true);
   // 197 tokens less 16 a block are 21 before the last, of which 20 may merge.
   EXPECT_EQ(spec.attention_tokens(11), 21);
   EXPECT_EQ(spec.blocks[11].merge, 10);
@@ -49,7 +50,8 @@ TEST(Schedule, TargetIsMetWithTheFewestPairs) {
     const ModelSpec merged = merge::within_macs(spec, start, target);
     EXPECT_LE(model::total_macs(merged), target);
     EXPECT_EQ(merged.blocks[2].merge > 0, start == 0);
-    ModelSpec less = merge::with_schedule(spec, merge::constant_schedule(spec, start, merged.blocks[4].merge - 1), true);
+    ModelSpec less =
+        merge::with_schedule(spec, merge::constant_schedule(spec, start, merged.blocks[4].merge - 1), true);
     EXPECT_GT(model::total_macs(less), target);
   }
   EXPECT_THROW(merge::within_macs(spec, 0, model::total_macs(spec) / 50), std::invalid_argument);
@@ -80,16 +82,19 @@ TEST(ChooseSchedule, ReachesTheTargetAndBeatsTheWorstPlace) {
   const merge::Chosen chosen = merge::choose_schedule(*model, images, target, {2, 8});
   const ModelSpec spec = merge::with_schedule(model->spec(), chosen.pairs, true);
   EXPECT_LE(model::total_macs(spec), target);
-  EXPECT_EQ(merge::measure_schedules(*model, images, {chosen.pairs, Pairs(4, 0)}, 8), (std::vector<double>{chosen.kl, 0}));
+  EXPECT_EQ(merge::measure_schedules(*model, images, {chosen.pairs, Pairs(4, 0)}, 8),
+            (std::vector<double>{chosen.kl, 0}));
   EXPECT_GT(chosen.kl, 0);
   // The first step of two pairs went where it costs least for what it saves.
   const merge::Chosen one = merge::choose_schedule(*model, images, dense - 1, {2, 8});
-  const double saved = static_cast<double>(dense - model::total_macs(merge::with_schedule(model->spec(), one.pairs, true)));
+  const double saved =
+      static_cast<double>(dense - model::total_macs(merge::with_schedule(model->spec(), one.pairs, true)));
   for (size_t block = 0; block < 4; ++block) {
     Pairs other(4, 0);
     other[block] = 2;
-    const double price = merge::measure_schedules(*model, images, {other}, 8)[0] /
-                         static_cast<double>(dense - model::total_macs(merge::with_schedule(model->spec(), other, true)));
+    const double price =
+        merge::measure_schedules(*model, images, {other}, 8)[0] /
+        static_cast<double>(dense - model::total_macs(merge::with_schedule(model->spec(), other, true)));
     EXPECT_GE(price, one.kl / saved) << block;
   }
 }

@@ -379,9 +379,7 @@ TEST_F(Authors, RegistersBehindThePositions) {
         if (name == "pos_embed") return out.add(name, at::cat({place, t}, 1));
         out.add(changed(name, "reg_token", "register_tokens"), t);
       },
-      [](checkpoint::StateDict& out) {
-        out.add("mask_token", at::ones({1, 32}));
-      });
+      [](checkpoint::StateDict& out) { out.add("mask_token", at::ones({1, 32})); });
 }
 
 TEST_F(Authors, LayerScaleOfDeit3) {

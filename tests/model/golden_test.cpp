@@ -24,7 +24,8 @@ class GoldenModel : public testing::TestWithParam<const char*> {
     VITRIM_NEEDS_SHARED("golden/models");
     read(GetParam());
     model::LoadHints hints;
-    hints.num_heads = {config_["num_heads"].get<int64_t>()};  // 48 channels in 3 heads can't be told from shapes
+    hints.num_heads = {
+        config_["num_heads"].get<int64_t>()};  // 48 channels in 3 heads can't be told from shapes
     spec_ = model::infer_spec(weights_, hints);
   }
 
@@ -60,7 +61,8 @@ TEST_P(GoldenModel, SpecIsThatOfTheConfig) {
 }
 
 // Longest sum of products, and what random weights of the references' scale enlarge.
-void expect_output_and_gradients(const checkpoint::StateDict& file, const ModelSpec& spec, const checkpoint::StateDict& weights, double tolerance) {
+void expect_output_and_gradients(const checkpoint::StateDict& file, const ModelSpec& spec,
+                                 const checkpoint::StateDict& weights, double tolerance) {
   auto model = model::make_model(spec, weights);
   model->set_requires_grad(true);
   const at::Tensor output = model->forward(file.at("input")).logits;
@@ -105,17 +107,20 @@ class GoldenStages : public GoldenModel {
     model::LoadHints hints;
     hints.image_size = config_["img_size"].get<int64_t>();
     spec_ = model::infer_spec(weights_, hints);
-    spec_.norm_eps = 1e-5;  // PyTorch's default, which the references were built with; published PVTs have 1e-6
+    spec_.norm_eps =
+        1e-5;  // PyTorch's default, which the references were built with; published PVTs have 1e-6
   }
   std::vector<int64_t> list(const char* key) const { return config_[key].get<std::vector<int64_t>>(); }
 };
 
 TEST_P(GoldenStages, SpecIsThatOfTheConfig) {
-  const std::vector<int64_t> depths = list(config_.contains("depths") ? "depths" : "depth"), heads = list("num_heads");
+  const std::vector<int64_t> depths = list(config_.contains("depths") ? "depths" : "depth"),
+                             heads = list("num_heads");
   ASSERT_EQ(spec_.stages.size(), depths.size());
   for (size_t s = 0; s < depths.size(); ++s) {
     EXPECT_EQ(spec_.stages[s].depth, depths[s]);
-    const int64_t wanted = config_.contains("embed_dims") ? list("embed_dims")[s] : config_["embed_dim"].get<int64_t>() << s;
+    const int64_t wanted =
+        config_.contains("embed_dims") ? list("embed_dims")[s] : config_["embed_dim"].get<int64_t>() << s;
     EXPECT_EQ(spec_.stages[s].embed_dim, wanted);
   }
   const std::string attention = config_.value("attn_type", "SSSS");
@@ -125,22 +130,25 @@ TEST_P(GoldenStages, SpecIsThatOfTheConfig) {
     EXPECT_EQ(block.num_heads, heads[stage]) << i;
     EXPECT_EQ(block.num_heads * block.qk_dim, block.embed_dim) << i;
     EXPECT_EQ(block.mlp_dim, 4 * block.embed_dim) << i;
-    const bool linear = block.attention == AttentionKind::kFocusedLinear || block.attention == AttentionKind::kCrossFocusedLinear;
+    const bool linear = block.attention == AttentionKind::kFocusedLinear ||
+                        block.attention == AttentionKind::kCrossFocusedLinear;
     EXPECT_EQ(linear, attention[stage] == 'L') << i;
   }
   EXPECT_EQ(model_spec_from_json(to_json(spec_), "json"), spec_);
 }
 
 TEST_P(GoldenStages, OutputAndGradients) {
-  // The longest sum: 1024 products of a 7 x 7 or 8 x 8 convolution, 784 tokens of a window. Third powers and their norms treble a relative change in
-  // every focused block.
-  expect_output_and_gradients(file_, spec_, weights_, test::float_tolerance(1024, test::operations(spec_), 4));
+  // The longest sum: 1024 products of a 7 x 7 or 8 x 8 convolution, 784 tokens of a window. Third powers and
+  // their norms treble a relative change in every focused block.
+  expect_output_and_gradients(file_, spec_, weights_,
+                              test::float_tolerance(1024, test::operations(spec_), 4));
 }
 
 INSTANTIATE_TEST_SUITE_P(References, GoldenStages,
-                         testing::Values("swin", "swin_w7", "flatten_swin_LLLL_w4", "flatten_swin_LSSS_w28", "flatten_pvt_SSSS_8421",
-                                         "flatten_pvt_LLLL_8421", "flatten_pvt_LLSS_1111", "flatten_pvt_v2_LLLL_8421", "flatten_pvt_v2_LLSS_1111",
-                                         "flatten_cswin_LLSS"),
+                         testing::Values("swin", "swin_w7", "flatten_swin_LLLL_w4", "flatten_swin_LSSS_w28",
+                                         "flatten_pvt_SSSS_8421", "flatten_pvt_LLLL_8421",
+                                         "flatten_pvt_LLSS_1111", "flatten_pvt_v2_LLLL_8421",
+                                         "flatten_pvt_v2_LLSS_1111", "flatten_cswin_LLSS"),
                          [](const auto& info) { return std::string(info.param); });
 
 class RealViT : public testing::Test {

@@ -19,7 +19,8 @@ using test::relative_difference;
 TEST(MergeTokens, MergesTheMostAlikeAndKeepsTheirMean) {
   // Six tokens behind one that stays; 2 and 3 look one way, the others each their own.
   const at::Tensor metric = at::zeros({1, 7, 4});
-  const std::vector<std::vector<float>> directions = {{1, 0, 0, 0}, {0, 1, 0, 0}, {1, 0, 1, 0}, {2, 0, 2, 0}, {0, 0, 0, 1}, {0, 1, 0, -1}, {-1, -1, 0, 0}};
+  const std::vector<std::vector<float>> directions = {
+      {1, 0, 0, 0}, {0, 1, 0, 0}, {1, 0, 1, 0}, {2, 0, 2, 0}, {0, 0, 0, 1}, {0, 1, 0, -1}, {-1, -1, 0, 0}};
   for (int64_t i = 0; i < 7; ++i) metric[0][i] = at::tensor(directions[static_cast<size_t>(i)]);
   const at::Tensor y = at::arange(7, at::kFloat).reshape({1, 7, 1});
   model::MergedTokens merged;
@@ -37,9 +38,12 @@ TEST(MergeTokens, SumsSizesAndPlacesHoldOverManySteps) {
     at::Tensor x = y;
     model::MergedTokens merged;
     for (const int64_t count : {3, 5, 4}) {
-      x = model::merge_tokens(x, at::randn({3, x.size(1), 6}), prefix, std::min(count, (x.size(1) - prefix) / 2), merged);
-      EXPECT_TRUE(at::equal(x.slice(1, 0, prefix), y.slice(1, 0, prefix))) << "tokens before the map must stay";
-      // 16 tokens of weight 1 in all, whatever was merged; sums of tokens are kept (rounding: sums of 16 terms, sqrt(16) 2^-24 times a few).
+      x = model::merge_tokens(x, at::randn({3, x.size(1), 6}), prefix,
+                              std::min(count, (x.size(1) - prefix) / 2), merged);
+      EXPECT_TRUE(at::equal(x.slice(1, 0, prefix), y.slice(1, 0, prefix)))
+          << "tokens before the map must stay";
+      // 16 tokens of weight 1 in all, whatever was merged; sums of tokens are kept (rounding: sums of 16
+      // terms, sqrt(16) 2^-24 times a few).
       EXPECT_TRUE(at::equal(merged.sizes.sum(1), at::full({3}, static_cast<float>(16 + prefix))));
       EXPECT_LT(relative_difference((x * merged.sizes.unsqueeze(-1)).sum(1), y.sum(1)), 1e-5);
       // Every token is the mean of those that went to its place.
@@ -53,7 +57,8 @@ TEST(MergeTokens, SumsSizesAndPlacesHoldOverManySteps) {
         }
       }
     }
-    EXPECT_LT(relative_difference(model::mean_of_tokens(x, prefix, merged), y.slice(1, prefix).mean(1)), 1e-5);
+    EXPECT_LT(relative_difference(model::mean_of_tokens(x, prefix, merged), y.slice(1, prefix).mean(1)),
+              1e-5);
   }
 }
 
@@ -79,7 +84,8 @@ class MergedRealViT : public testing::Test {
     VITRIM_NEEDS_SHARED("golden/vit_tiny_imagenet.safetensors");
     VITRIM_NEEDS_SHARED("data/vit_tiny_imagenet1k/model.safetensors");
     golden_ = checkpoint::load((test::shared_folder() / "golden/vit_tiny_imagenet.safetensors").string());
-    model_ = model::load_model((test::shared_folder() / "data/vit_tiny_imagenet1k/model.safetensors").string());
+    model_ =
+        model::load_model((test::shared_folder() / "data/vit_tiny_imagenet1k/model.safetensors").string());
   }
   // Logits and sizes with r pairs merged in every block, clipped at half of the tokens.
   void expect_reference(int64_t r) {
@@ -100,8 +106,10 @@ class MergedRealViT : public testing::Test {
     }
     const at::Tensor wanted = golden_.at(name + "_size").squeeze(-1);
     EXPECT_TRUE(at::equal(std::get<0>(merged.sizes.sort(1)), std::get<0>(wanted.sort(1))));
-    // As the dense model's (golden_test.cpp): the matching is discrete, so either every choice agrees or logits are far off.
-    EXPECT_LT(relative_difference(model_->finish(x, merged).logits, golden_.at("logits_" + name)), test::float_tolerance(768, test::operations(model_->spec()), 10));
+    // As the dense model's (golden_test.cpp): the matching is discrete, so either every choice agrees or
+    // logits are far off.
+    EXPECT_LT(relative_difference(model_->finish(x, merged).logits, golden_.at("logits_" + name)),
+              test::float_tolerance(768, test::operations(model_->spec()), 10));
   }
   checkpoint::StateDict golden_;
   std::unique_ptr<model::Model> model_;
@@ -110,7 +118,8 @@ class MergedRealViT : public testing::Test {
 TEST_F(MergedRealViT, EightPairsABlock) { expect_reference(8); }
 TEST_F(MergedRealViT, SixteenPairsABlock) { expect_reference(16); }
 
-// Merging in every form of ViT: counts of tokens, forward() alike block by block, and gradients for all parameters.
+// Merging in every form of ViT: counts of tokens, forward() alike block by block, and gradients for all
+// parameters.
 TEST(MergedModel, EveryVariant) {
   for (const test::Variant& variant : test::variants()) {
     if (variant.spec.family != "vit") continue;

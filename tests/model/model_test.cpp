@@ -34,7 +34,8 @@ TEST_P(EveryVariant, RunBlockAtEqualsRunBlock) {
   at::Tensor x = model->embed(test::colour_input(3));
   ASSERT_EQ(x.size(1), spec.num_tokens());
   for (int i = 0; i < model->num_blocks(); ++i) {
-    const at::Tensor tokens = at::tensor(std::vector<int64_t>{0, 3, 4, 9, spec.block_tokens(i) - 1}, at::kLong);
+    const at::Tensor tokens =
+        at::tensor(std::vector<int64_t>{0, 3, 4, 9, spec.block_tokens(i) - 1}, at::kLong);
     BlockTrace all, some;
     const at::Tensor z = model->run_block(i, x, kKeep, &all), part = model->run_block_at(i, x, tokens, &some);
     EXPECT_LT(relative_difference(part, z.index_select(1, tokens)), tolerance_of(spec)) << i;
@@ -43,7 +44,8 @@ TEST_P(EveryVariant, RunBlockAtEqualsRunBlock) {
         << i;
     EXPECT_LT(relative_difference(some.hidden, all.hidden.index_select(1, tokens)), tolerance_of(spec)) << i;
     EXPECT_EQ(some.attention.defined(), i != 2);
-    ASSERT_EQ(z.sizes(), at::IntArrayRef({3, spec.block_tokens(i), spec.blocks[static_cast<size_t>(i)].embed_dim}));
+    ASSERT_EQ(z.sizes(),
+              at::IntArrayRef({3, spec.block_tokens(i), spec.blocks[static_cast<size_t>(i)].embed_dim}));
     // The trace's parts make up the block.
     if (i != 2) {
       EXPECT_LT(relative_difference(all.input + all.attention, all.after_attention), 1e-6);
@@ -62,12 +64,13 @@ TEST_P(EveryVariant, SpecIsInferredFromTheWeights) {
     hints.image_size = 32;
   }
   ModelSpec inferred = infer_spec(test::lively_weights(GetParam().spec, 1), hints);
-  inferred.preprocess = GetParam().spec.preprocess;  // not in the weights
+  inferred.preprocess = GetParam().spec.preprocess;                           // not in the weights
   if (!inferred.gated_mlp) inferred.activation = GetParam().spec.activation;  // nor that
   EXPECT_EQ(to_json(inferred), to_json(GetParam().spec));
 }
 
-// Stochastic depth: a branch that is dropped for an image adds nothing to it, one that is kept counts for more.
+// Stochastic depth: a branch that is dropped for an image adds nothing to it, one that is kept counts for
+// more.
 TEST_P(EveryVariant, DropPathScalesBranchesImageByImage) {
   const at::NoGradGuard no_grad;
   const auto model = make_model(GetParam().spec, test::lively_weights(GetParam().spec, 5));
@@ -246,7 +249,8 @@ TEST(RandomModel, NormsBeginAtOne) {
     for (const ParameterInfo& info : parameter_layout(variant.spec)) {
       if (info.shape.size() != 1) continue;
       const double wanted = info.name.ends_with(".weight") ? 1 : info.name.ends_with(".gamma") ? 1e-5 : 0;
-      EXPECT_TRUE((model->parameter(info.name) == static_cast<float>(wanted)).all().item<bool>()) << variant.name << " " << info.name;
+      EXPECT_TRUE((model->parameter(info.name) == static_cast<float>(wanted)).all().item<bool>())
+          << variant.name << " " << info.name;
     }
   }
 }
@@ -257,7 +261,9 @@ TEST(SaveModel, RefusesGates) {
   ChannelGates gates;
   gates.v = at::ones({2, 16});
   model->set_gates(1, gates);
-  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { save_model(*model, folder.file("x.safetensors")); }), "block 1 is gated"));
+  EXPECT_TRUE(
+      contains(message_of<std::invalid_argument>([&] { save_model(*model, folder.file("x.safetensors")); }),
+               "block 1 is gated"));
   gates.v = at::ones({2, 15});
   EXPECT_THROW(model->set_gates(1, gates), std::invalid_argument);
 }
@@ -289,26 +295,31 @@ TEST(InferSpec, ShiftsFollowTheImageSize) {
 
 // Softmax leaves no trace of its heads: those of the published sizes.
 TEST(InferSpec, HeadsOfTheCswins) {
-  const std::vector<std::pair<int64_t, std::vector<int64_t>>> published = {{64, {2, 4, 8, 16}}, {96, {4, 8, 16, 32}}, {144, {6, 12, 24, 24}}};
+  const std::vector<std::pair<int64_t, std::vector<int64_t>>> published = {
+      {64, {2, 4, 8, 16}}, {96, {4, 8, 16, 32}}, {144, {6, 12, 24, 24}}};
   for (const auto& [first, heads] : published) {
     checkpoint::StateDict weights;
     weights.add("stage1_conv_embed.0.weight", at::zeros({1}).expand({first, 3, 7, 7}));
     for (int64_t s = 0; s < 4; ++s) {
       const std::string block = "stage" + std::to_string(s + 1) + ".0.";
       const int64_t dim = first << s;
-      const auto add = [&](const std::string& name, at::IntArrayRef shape) { weights.add(block + name, at::zeros({1}).expand(shape)); };
+      const auto add = [&](const std::string& name, at::IntArrayRef shape) {
+        weights.add(block + name, at::zeros({1}).expand(shape));
+      };
       add("mlp.fc1.weight", {4 * dim, dim});
       add("norm2.weight", {dim});
       add("qkv.weight", {3 * dim, dim});
       add("proj.weight", {dim, dim});
-      for (int branch = 0; branch < (s < 3 ? 2 : 1); ++branch) add("attns." + std::to_string(branch) + ".get_v.weight", {s < 3 ? dim / 2 : dim, 1, 3, 3});
+      for (int branch = 0; branch < (s < 3 ? 2 : 1); ++branch)
+        add("attns." + std::to_string(branch) + ".get_v.weight", {s < 3 ? dim / 2 : dim, 1, 3, 3});
     }
     const ModelSpec spec = infer_spec(weights);
     for (size_t s = 0; s < 4; ++s) EXPECT_EQ(spec.blocks[s].num_heads, heads[s]) << first;
   }
 }
 
-// A model that says its own stripes keeps them, at its own size and at another; what the published rule made follows the rule.
+// A model that says its own stripes keeps them, at its own size and at another; what the published rule made
+// follows the rule.
 TEST(InferSpec, StripesOfTheCswins) {
   const auto window_at = [](int64_t window, int64_t side) {
     StagesOptions o;
@@ -388,13 +399,16 @@ TEST(LoadModel, WithAClassifierForOtherClasses) {
   ModelSpec spec = test::small_spec();
   spec.distillation_token = true;
   save_model(*make_random_model(spec, 1), folder.file("model.safetensors"));
-  const auto before = load_model(folder.file("model.safetensors")), after = load_model_with_new_head(folder.file("model.safetensors"), 7, 3);
+  const auto before = load_model(folder.file("model.safetensors")),
+             after = load_model_with_new_head(folder.file("model.safetensors"), 7, 3);
   EXPECT_EQ(after->spec().num_classes, 7);
   EXPECT_EQ(after->forward(test::colour_input(2)).logits.sizes(), (std::vector<int64_t>{2, 7}));
   for (const auto& [name, tensor] : after->parameters().entries()) {
     EXPECT_TRUE(name.rfind("head", 0) == 0 || at::equal(tensor, before->parameter(name))) << name;
   }
-  EXPECT_TRUE(at::equal(after->parameter("head.weight"), load_model_with_new_head(folder.file("model.safetensors"), 7, 3)->parameter("head.weight")));
+  EXPECT_TRUE(
+      at::equal(after->parameter("head.weight"),
+                load_model_with_new_head(folder.file("model.safetensors"), 7, 3)->parameter("head.weight")));
 }
 
 TEST(LoadModel, NamesTheNearestArchitecture) {

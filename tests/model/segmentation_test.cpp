@@ -96,8 +96,10 @@ TEST_P(EverySegmentation, SurvivesAFile) {
   EXPECT_EQ(back->spec(), model->spec());
   EXPECT_EQ(back->spec().task(), Task::kSegmentation);
   const at::NoGradGuard no_grad;
-  // The weights are the same to the bit; convolutions may sum in another order where memory begins at another place.
-  EXPECT_LT(test::relative_difference(back->forward(test::colour_input(2)).logits, model->forward(test::colour_input(2)).logits),
+  // The weights are the same to the bit; convolutions may sum in another order where memory begins at another
+  // place.
+  EXPECT_LT(test::relative_difference(back->forward(test::colour_input(2)).logits,
+                                      model->forward(test::colour_input(2)).logits),
             test::float_tolerance(9 * 64, test::operations(model->spec()), 4));
 }
 

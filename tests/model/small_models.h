@@ -33,8 +33,8 @@ inline ModelSpec small_spec(int64_t depth = 4) {
   return spec;
 }
 
-/// Maps of 8 x 8 and 4 x 4 tokens, 16 and 32 channels, heads of 8, `depth` blocks in all; a stage of focused linear attention and one of softmax,
-/// but for Swin, which is softmax in shifted windows.
+/// Maps of 8 x 8 and 4 x 4 tokens, 16 and 32 channels, heads of 8, `depth` blocks in all; a stage of focused
+/// linear attention and one of softmax, but for Swin, which is softmax in shifted windows.
 inline ModelSpec staged_spec(const std::string& family, int64_t depth = 4) {
   model::StagesOptions o;
   o.image_size = 32;
@@ -45,8 +45,12 @@ inline ModelSpec staged_spec(const std::string& family, int64_t depth = 4) {
   o.mlp_ratios = {2, 2};
   o.attention = family == "swin" ? "SS" : "LS";
   const bool pvt = family.starts_with("pvt");
-  o.regions = pvt ? std::vector<int64_t>{4, 2} : family == "cswin" ? std::vector<int64_t>{1, 2} : std::vector<int64_t>{4, 2};
-  o.linear_regions = pvt ? std::vector<int64_t>{2, 1} : family == "cswin" ? std::vector<int64_t>{2, 4} : std::vector<int64_t>{4, 4};
+  o.regions = pvt                 ? std::vector<int64_t>{4, 2}
+              : family == "cswin" ? std::vector<int64_t>{1, 2}
+                                  : std::vector<int64_t>{4, 2};
+  o.linear_regions = pvt                 ? std::vector<int64_t>{2, 1}
+                     : family == "cswin" ? std::vector<int64_t>{2, 4}
+                                         : std::vector<int64_t>{4, 4};
   ModelSpec spec = model::stages_spec(family, o);
   if (family == "cswin") {  // stripes in the last stage too, which the published models do not have
     for (int64_t i = depth / 2; i < depth; ++i) spec.blocks[static_cast<size_t>(i)].window = 2;
@@ -93,17 +97,21 @@ inline std::vector<Variant> variants(int64_t depth = 4) {
     spec.activation = Activation::kQuickGelu;
   }
   add("token_and_average").pooling = Pooling::kTokenAndAverage;
-  for (const char* family : {"swin", "flatten_swin", "pvt", "pvt_v2", "cswin"}) out.push_back({family, staged_spec(family, depth)});
+  for (const char* family : {"swin", "flatten_swin", "pvt", "pvt_v2", "cswin"})
+    out.push_back({family, staged_spec(family, depth)});
   return out;
 }
 
-/// Models for segmentation: both heads on a ViT, and a UPerNet on a Swin. What they are can't be read off weights alone.
+/// Models for segmentation: both heads on a ViT, and a UPerNet on a Swin. What they are can't be read off
+/// weights alone.
 inline std::vector<Variant> segmentation_variants(int64_t depth = 4) {
   ModelSpec distilled = small_spec(depth);
   distilled.distillation_token = true;
   return {{"segment_linear", model::with_segmentation_head(distilled, SegmentationHeadKind::kLinear, 0, 5)},
-          {"segment_upernet", model::with_segmentation_head(small_spec(depth), SegmentationHeadKind::kUperNet, 16, 5)},
-          {"segment_upernet_swin", model::with_segmentation_head(staged_spec("swin", depth), SegmentationHeadKind::kUperNet, 16, 5)}};
+          {"segment_upernet",
+           model::with_segmentation_head(small_spec(depth), SegmentationHeadKind::kUperNet, 16, 5)},
+          {"segment_upernet_swin",
+           model::with_segmentation_head(staged_spec("swin", depth), SegmentationHeadKind::kUperNet, 16, 5)}};
 }
 
 /// Both.

@@ -250,11 +250,14 @@ TEST(PruneChannels, JudgesWithAllTokensAndKeepsTheSchedule) {
   // Of the same number of channels the same ones: the scores come from the model with all its tokens.
   options.width = pruned->spec().blocks[1].qk_dim;
   options.target.clear();
-  const auto from_merging = prune_channels(*merging, images, options), from_plain = prune_channels(*plain, images, options);
-  for (const auto& [name, tensor] : from_plain->parameters().entries()) EXPECT_TRUE(at::equal(from_merging->parameter(name), tensor)) << name;
+  const auto from_merging = prune_channels(*merging, images, options),
+             from_plain = prune_channels(*plain, images, options);
+  for (const auto& [name, tensor] : from_plain->parameters().entries())
+    EXPECT_TRUE(at::equal(from_merging->parameter(name), tensor)) << name;
 }
 
-// The images that judge the fit choose no channels either: with others in their places the same are cut, with the same gains.
+// The images that judge the fit choose no channels either: with others in their places the same are cut, with
+// the same gains.
 TEST(Compress, ChannelsAreChosenOnImagesOfTheFit) {
   const auto dense = small_model();
   const data::ImageBatch images = calibration(40);
@@ -276,13 +279,17 @@ TEST(Compress, ChannelsAreChosenOnImagesOfTheFit) {
     others.pixels = images.pixels.clone();
     int64_t changed = 0;
     for (int64_t i = 0; i < images.size(); ++i) {
-      if (std::find(fit.names.begin(), fit.names.end(), images.names[static_cast<size_t>(i)]) != fit.names.end()) continue;
+      if (std::find(fit.names.begin(), fit.names.end(), images.names[static_cast<size_t>(i)]) !=
+          fit.names.end())
+        continue;
       others.pixels[i] = 255 - others.pixels[i];
       ++changed;
     }
     ASSERT_EQ(changed, 10);
-    const Compressed first = compress(*dense, images, nullptr, {}, options), second = compress(*dense, others, nullptr, {}, options);
-    for (const auto& [name, tensor] : first.model->parameters().entries()) EXPECT_TRUE(at::equal(second.model->parameter(name), tensor)) << criterion << " " << name;
+    const Compressed first = compress(*dense, images, nullptr, {}, options),
+                     second = compress(*dense, others, nullptr, {}, options);
+    for (const auto& [name, tensor] : first.model->parameters().entries())
+      EXPECT_TRUE(at::equal(second.model->parameter(name), tensor)) << criterion << " " << name;
     EXPECT_NE(first.result.held_out_kl, second.result.held_out_kl);
   }
 }

@@ -1,4 +1,5 @@
-// A plan as a class, on a small model: what it refuses, what it measures, and that what it builds keeps to the budget by count.
+// A plan as a class, on a small model: what it refuses, what it measures, and that what it builds keeps to
+// the budget by count.
 #include "vitrim/pipeline/plan.h"
 
 #include <gtest/gtest.h>
@@ -35,7 +36,8 @@ LatencyTable fake_table(const ModelSpec& dense, const LatencyTable& like, int64_
   options.widths = {8};
   table.batches = {plan::measure_pieces(dense, options, [](const std::vector<ModelSpec>& specs) {
     std::vector<double> out;
-    for (const ModelSpec& spec : specs) out.push_back(1e-9 * static_cast<double>(runtime::executed_macs(spec)));
+    for (const ModelSpec& spec : specs)
+      out.push_back(1e-9 * static_cast<double>(runtime::executed_macs(spec)));
     return out;
   })};
   return table;
@@ -54,7 +56,8 @@ TEST(Plan, ImpossibleBudgetsAreRefusedWithTheLeastThatIsPossible) {
   refused({}, "needs a budget");
   PlanOptions nothing = quick({"macs<=90%"});
   nothing.grid.remove = nothing.grid.prune = nothing.grid.merge = false;
-  expect_message<std::invalid_argument>([&] { Planner(*model, nothing); }, "every kind of move is switched off");
+  expect_message<std::invalid_argument>([&] { Planner(*model, nothing); },
+                                        "every kind of move is switched off");
 }
 
 TEST(Plan, ModelsThatNothingCanBePlannedForAreRefused) {
@@ -132,7 +135,8 @@ TEST(Plan, WhatIsBuiltKeepsToEveryCount) {
       double sum = 0;
       for (const PlanMove& move : result.moves) {
         const PlanRow &part = move.row, &row = combination.row;
-        const bool in = (move.move == "removal" && part.removed == row.removed) || (move.move == "pruning" && part.width == row.width) ||
+        const bool in = (move.move == "removal" && part.removed == row.removed) ||
+                        (move.move == "pruning" && part.width == row.width) ||
                         (move.move == "merging" && part.pairs == row.pairs);
         if (in) sum += *part.measured_kl;
       }
@@ -160,7 +164,9 @@ TEST(Plan, WithoutBuildingNothingIsBuilt) {
 TEST(Plan, FewImagesAreRefused) {
   const auto model = test::lively_model(test::small_spec());
   Planner planner(*model, quick({"macs<=90%"}));
-  expect_message<std::invalid_argument>([&] { planner.run(test::colour_images(8), nullptr, {}); }, "11 calibration images at least, three quarters to fit on and the rest to judge by, and has 8");
+  expect_message<std::invalid_argument>(
+      [&] { planner.run(test::colour_images(8), nullptr, {}); },
+      "11 calibration images at least, three quarters to fit on and the rest to judge by, and has 8");
 }
 
 }  // namespace

@@ -39,7 +39,9 @@ TEST(Budget, EveryFormIsRead) {
     EXPECT_EQ(budget.quantity, good.quantity) << good.text;
     EXPECT_EQ(budget.batch, good.batch) << good.text;
     // One multiplication and one division round.
-    EXPECT_NEAR(limit_of(budget, good.quantity == Quantity::kLatency ? 20e-3 : 1e9), good.limit, good.limit * 4 * 2.3e-16) << good.text;
+    EXPECT_NEAR(limit_of(budget, good.quantity == Quantity::kLatency ? 20e-3 : 1e9), good.limit,
+                good.limit * 4 * 2.3e-16)
+        << good.text;
   }
 }
 
@@ -76,12 +78,15 @@ TEST(Budget, WhatIsWrongIsNamed) {
       {"latency<=12ms@batch99999999999999999999", "no batch size"},
       {"macs<=60%@batch1", "only a latency has a batch size"},
   };
-  for (const auto& [text, says] : table) expect_message<std::invalid_argument>([&] { parse_budget(text); }, says);
+  for (const auto& [text, says] : table)
+    expect_message<std::invalid_argument>([&] { parse_budget(text); }, says);
 }
 
 TEST(Budget, WhatTheModelHasAlreadyIsRefused) {
-  expect_message<std::invalid_argument>([] { limit_of(parse_budget("macs<=2G"), 1e9); }, "more than the model has");
-  expect_message<std::invalid_argument>([] { limit_of(parse_budget("latency<=30ms"), 20e-3); }, "within it already");
+  expect_message<std::invalid_argument>([] { limit_of(parse_budget("macs<=2G"), 1e9); },
+                                        "more than the model has");
+  expect_message<std::invalid_argument>([] { limit_of(parse_budget("latency<=30ms"), 20e-3); },
+                                        "within it already");
 }
 
 TEST(Budget, SharesHoldBesideTheDenseModelAndTimesByThemselves) {

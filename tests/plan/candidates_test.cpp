@@ -98,7 +98,8 @@ TEST(Undominated, IsTheStaircase) {
   Random random(5);
   for (int round = 0; round < 20; ++round) {
     std::vector<std::vector<double>> points;
-    for (int i = 0; i < 60; ++i) points.push_back({std::floor(random.uniform() * 12), std::floor(random.uniform() * 12)});
+    for (int i = 0; i < 60; ++i)
+      points.push_back({std::floor(random.uniform() * 12), std::floor(random.uniform() * 12)});
     std::vector<size_t> order(points.size());
     for (size_t i = 0; i < order.size(); ++i) order[i] = i;
     std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return points[a] < points[b]; });

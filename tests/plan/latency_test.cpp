@@ -14,8 +14,8 @@
 namespace vitrim::plan {
 namespace {
 
-// What a machine might take: every piece linear in tokens and in width, but for `square` times the square of the tokens in attention. Written from the
-// architecture, not from pieces_of().
+// What a machine might take: every piece linear in tokens and in width, but for `square` times the square of
+// the tokens in attention. Written from the architecture, not from pieces_of().
 double fake_seconds(const ModelSpec& spec, double square = 0) {
   double total = 0.7 + 0.002 * static_cast<double>(spec.num_tokens());
   int last = -1;
@@ -26,10 +26,12 @@ double fake_seconds(const ModelSpec& spec, double square = 0) {
   double tokens = static_cast<double>(spec.num_tokens());
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     const BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
-    const double heads = static_cast<double>(block.num_heads), width = 0.5 * static_cast<double>(block.qk_dim + block.v_dim);
+    const double heads = static_cast<double>(block.num_heads),
+                 width = 0.5 * static_cast<double>(block.qk_dim + block.v_dim);
     const bool top = class_only && i >= last;
     if (block.attention != AttentionKind::kNone) {
-      total += heads * (top ? 0.02 + tokens * (0.001 + 0.00004 * width) : 0.03 + tokens * (0.002 + 0.0001 * width) + square * tokens * tokens);
+      total += heads * (top ? 0.02 + tokens * (0.001 + 0.00004 * width)
+                            : 0.03 + tokens * (0.002 + 0.0001 * width) + square * tokens * tokens);
       if (block.merge > 0 && !top) {
         total += 0.01 + 0.0007 * tokens;
         tokens -= static_cast<double>(block.merge);
@@ -70,8 +72,10 @@ void expect_recovered(const ModelSpec& dense) {
   EXPECT_EQ(pieces.batch, 4);
   EXPECT_EQ(pieces.dense, fake_seconds(dense));
   const LatencyModel model(pieces.knots);
-  // Three pieces a block; each is a difference of sums of as many roundings of 2^-53, interpolated (or extended by at most its own length) between four knots.
-  const double terms = 3.0 * static_cast<double>(dense.blocks.size()), tolerance = terms * terms * 8 * std::ldexp(1.0, -53);
+  // Three pieces a block; each is a difference of sums of as many roundings of 2^-53, interpolated (or
+  // extended by at most its own length) between four knots.
+  const double terms = 3.0 * static_cast<double>(dense.blocks.size()),
+               tolerance = terms * terms * 8 * std::ldexp(1.0, -53);
   for (const ModelSpec& spec : whole_models(dense)) {
     const double wanted = fake_seconds(spec);
     EXPECT_NEAR(model.predict(spec), wanted, wanted * tolerance) << to_json(spec);
@@ -105,13 +109,15 @@ TEST(Latency, ChecksSeeWhatDoesNotAddUp) {
   options.widths = {24, 32, 40, 48, 56};
   const Grid grid = make_grid(dense);
   for (const PlanRow& row : enumerate(dense, grid)) {
-    if (row.removed.size() == 3 && row.width == 0) options.checks.emplace_back(describe(row), candidate_spec(dense, row));
+    if (row.removed.size() == 3 && row.width == 0)
+      options.checks.emplace_back(describe(row), candidate_spec(dense, row));
   }
   const double square = 1e-5;
   const LatencyPieces pieces = measure_pieces(dense, options, fake_timer(square));
   ASSERT_EQ(pieces.checks.size(), options.checks.size() + 1);
   EXPECT_EQ(pieces.checks[0].model, "dense");
-  // A chord lies above a parabola by at most square * gap^2 / 4; the widest gap of knots is three rows of 14 tokens.
+  // A chord lies above a parabola by at most square * gap^2 / 4; the widest gap of knots is three rows of 14
+  // tokens.
   const double most = 12 * 3 * square * 42 * 42 / 4;
   for (size_t i = 1; i < pieces.checks.size(); ++i) {
     const LatencyCheck& check = pieces.checks[i];
@@ -125,17 +131,20 @@ TEST(Latency, ChecksSeeWhatDoesNotAddUp) {
     return out;
   };
   const LatencyPieces wrong = measure_pieces(dense, options, slow);
-  for (const LatencyCheck& check : wrong.checks) EXPECT_NEAR(check.error(), 1 / 1.25 - 1, 1e-9) << check.model;
+  for (const LatencyCheck& check : wrong.checks)
+    EXPECT_NEAR(check.error(), 1 / 1.25 - 1, 1e-9) << check.model;
 }
 
 TEST(Latency, RefusesWhatTheEngineDoesNotRun) {
-  expect_message<std::invalid_argument>([] { measure_pieces(model::known_spec("swin_tiny_patch4_window7_224"), {}, fake_timer()); }, "swin");
+  expect_message<std::invalid_argument>(
+      [] { measure_pieces(model::known_spec("swin_tiny_patch4_window7_224"), {}, fake_timer()); }, "swin");
   ModelSpec none = test::small_spec(2);
   for (BlockSpec& block : none.blocks) {
     block.attention = AttentionKind::kNone;
     block.num_heads = block.qk_dim = block.v_dim = 0;
   }
-  expect_message<std::invalid_argument>([&] { measure_pieces(none, {}, fake_timer()); }, "no block has attention");
+  expect_message<std::invalid_argument>([&] { measure_pieces(none, {}, fake_timer()); },
+                                        "no block has attention");
 }
 
 TEST(Latency, TablesOfOtherMachinesAreRefused) {
@@ -152,7 +161,8 @@ TEST(Latency, TablesOfOtherMachinesAreRefused) {
     change(other);
     expect_message<Error>([&] { check_table(other, mine, "t.json"); }, says);
   };
-  refused([](LatencyTable& t) { t.cpu = "B"; }, "t.json: the latency table was measured with processor 'B', and this is 'A'");
+  refused([](LatencyTable& t) { t.cpu = "B"; },
+          "t.json: the latency table was measured with processor 'B', and this is 'A'");
   refused([](LatencyTable& t) { t.isa = "avx512"; }, "instruction set 'avx512'");
   refused([](LatencyTable& t) { t.precision = "bf16"; }, "precision");
   refused([](LatencyTable& t) { t.threads = 1; }, "threads");

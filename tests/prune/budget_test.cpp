@@ -29,7 +29,8 @@ TEST(Units, AreWhatCanBePruned) {
   EXPECT_EQ(all[2].width, 64);
   EXPECT_EQ(all[3].block, 1);
   // Behind a q/k norm only v can go; without attention nothing can.
-  for (const Unit& unit : units_of(test::variant("layerscale_qknorm"), Scope::kAttention)) EXPECT_EQ(unit.group, ChannelGroup::kV);
+  for (const Unit& unit : units_of(test::variant("layerscale_qknorm"), Scope::kAttention))
+    EXPECT_EQ(unit.group, ChannelGroup::kV);
   ModelSpec none = spec;
   for (BlockSpec& block : none.blocks) {
     block.attention = AttentionKind::kNone;
@@ -51,16 +52,24 @@ TEST(ParseTarget, SharesAndNumbers) {
   EXPECT_EQ(parse_target("0.0005G", false, spec).macs, 500000);
   EXPECT_EQ(parse_target("500K", false, spec).macs, 500000);
   EXPECT_EQ(parse_target("500000", false, spec).macs, 500000);
-  for (const char* wrong : {"", "%", "fast", "-5%", "0", "1e3x", "nan%"}) EXPECT_THROW(parse_target(wrong, false, spec), std::invalid_argument) << wrong;
-  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { parse_target("101%", false, spec); }), "more than the model has"));
+  for (const char* wrong : {"", "%", "fast", "-5%", "0", "1e3x", "nan%"})
+    EXPECT_THROW(parse_target(wrong, false, spec), std::invalid_argument) << wrong;
+  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { parse_target("101%", false, spec); }),
+                       "more than the model has"));
 }
 
 TEST(Budget, RefusesWhatCannotBeReached) {
   const ModelSpec spec = test::small_spec();
   const auto units = units_of(spec, Scope::kAttention);
-  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { Budget(spec, units, parse_target("20%", false, spec), 8); }), "can't be reached"));
+  EXPECT_TRUE(contains(
+      message_of<std::invalid_argument>([&] { Budget(spec, units, parse_target("20%", false, spec), 8); }),
+      "can't be reached"));
   const ModelSpec normed = test::variant("layerscale_qknorm");
-  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { Budget(normed, units_of(normed, Scope::kAttention), parse_target("20%", false, normed), 8); }), "behind a q/k norm"));
+  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] {
+                         Budget(normed, units_of(normed, Scope::kAttention),
+                                parse_target("20%", false, normed), 8);
+                       }),
+                       "behind a q/k norm"));
   EXPECT_THROW(Budget(spec, units, {eval::count_cost(spec).macs + 1, false}, 8), std::invalid_argument);
   EXPECT_THROW(Budget(spec, units, parse_target("90%", false, spec), 0), std::invalid_argument);
 }
@@ -79,12 +88,14 @@ TEST(Budget, CheapStepsFillWhatDearOnesLeave) {
         return shares;
       },
       1);
-  const double left = 1 - static_cast<double>(budget.macs(widths)) / static_cast<double>(budget.target().macs);
+  const double left =
+      1 - static_cast<double>(budget.macs(widths)) / static_cast<double>(budget.target().macs);
   EXPECT_LT(std::abs(left), 0.005);
 }
 
 class EveryVariantBudget : public testing::TestWithParam<test::Variant> {};
-INSTANTIATE_TEST_SUITE_P(Prune, EveryVariantBudget, testing::ValuesIn(test::all_variants()), [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Prune, EveryVariantBudget, testing::ValuesIn(test::all_variants()),
+                         [](const auto& info) { return info.param.name; });
 
 // The differentiable form is the counted one at whole widths.
 TEST_P(EveryVariantBudget, PolynomialIsTheCount) {
@@ -109,13 +120,15 @@ TEST_P(EveryVariantBudget, PolynomialIsTheCount) {
           for (const BlockCost& block : cost.blocks) counted += block.attention_macs;
         }
         EXPECT_EQ(budget.macs(widths), counted);
-        EXPECT_NEAR(budget.macs(at::tensor(shares, at::kDouble)).item<double>(), static_cast<double>(counted), 1e-6 * static_cast<double>(counted));
+        EXPECT_NEAR(budget.macs(at::tensor(shares, at::kDouble)).item<double>(), static_cast<double>(counted),
+                    1e-6 * static_cast<double>(counted));
       }
     }
   }
 }
 
-// Targets between the floor and 95 %, any shares, any rounding: met within half a per cent, or one step where that is more.
+// Targets between the floor and 95 %, any shares, any rounding: met within half a per cent, or one step where
+// that is more.
 TEST_P(EveryVariantBudget, TargetsAreMet) {
   const ModelSpec& spec = GetParam().spec;
   Random random(3);
@@ -126,7 +139,9 @@ TEST_P(EveryVariantBudget, TargetsAreMet) {
     const auto units = units_of(spec, scope);
     const Target dense = parse_target("100%", attention_only, spec);
     const int64_t floor = Budget(spec, units, dense, round).floor();
-    const auto wanted = static_cast<int64_t>(static_cast<double>(floor) + random.uniform() * (0.95 * static_cast<double>(dense.macs) - static_cast<double>(floor)));
+    const auto wanted = static_cast<int64_t>(
+        static_cast<double>(floor) +
+        random.uniform() * (0.95 * static_cast<double>(dense.macs) - static_cast<double>(floor)));
     if (wanted < floor) continue;
     const Budget budget(spec, units, {wanted, attention_only}, round);
     const std::vector<int64_t> widths = test::draw_widths(budget, random);

@@ -1,4 +1,5 @@
-// Learned indicators: the target is met, dead channels go, parts can be switched off, the same seed gives the same.
+// Learned indicators: the target is met, dead channels go, parts can be switched off, the same seed gives the
+// same.
 
 #include "vitrim/prune/indicators.h"
 
@@ -22,14 +23,16 @@ Budget budget_of(const ModelSpec& spec, const std::string& target, int64_t round
 }
 
 class EveryVariantIndicators : public testing::TestWithParam<test::Variant> {};
-INSTANTIATE_TEST_SUITE_P(Prune, EveryVariantIndicators, testing::ValuesIn(test::all_variants()), [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Prune, EveryVariantIndicators, testing::ValuesIn(test::all_variants()),
+                         [](const auto& info) { return info.param.name; });
 
 TEST_P(EveryVariantIndicators, MeetTheTargetAndCanBeCut) {
   const ModelSpec& spec = GetParam().spec;
   const auto model = test::lively_model(spec);
   const Budget budget = budget_of(spec, spec.qk_norm ? "85%" : "70%", 2);
   const Indicators learned = learn_indicators(*model, budget, test::colour_images(32), quick());
-  const double error = std::abs(static_cast<double>(budget.macs(learned.widths)) / static_cast<double>(budget.target().macs) - 1);
+  const double error = std::abs(
+      static_cast<double>(budget.macs(learned.widths)) / static_cast<double>(budget.target().macs) - 1);
   EXPECT_LT(error, 0.05);  // a step of two channels is a few per cent of so small a model
   for (size_t u = 0; u < budget.units().size(); ++u) {
     EXPECT_TRUE(((learned.gates[u] != 0).sum(1) == learned.widths[u]).all().item<bool>());
@@ -42,7 +45,8 @@ TEST_P(EveryVariantIndicators, MeetTheTargetAndCanBeCut) {
   for (int i = 0; i < gated->num_blocks(); ++i) gated->set_gates(i, gates[static_cast<size_t>(i)]);
   const at::NoGradGuard no_grad;
   const at::Tensor images = test::colour_input(3);
-  EXPECT_LT(test::relative_difference(model::make_model(parts.spec, parts.weights)->forward(images).logits, gated->forward(images).logits),
+  EXPECT_LT(test::relative_difference(model::make_model(parts.spec, parts.weights)->forward(images).logits,
+                                      gated->forward(images).logits),
             test::float_tolerance(192, test::operations(spec), 16));
 }
 
@@ -50,7 +54,8 @@ TEST(Indicators, DeadChannelsGo) {
   const ModelSpec spec = test::small_spec();
   checkpoint::StateDict weights = test::lively_weights(spec, 1);
   // Nobody reads channels 0 to 7 of either head's v in block 2, and q and k say nothing in them.
-  at::Tensor proj = weights.at("blocks.2.attn.proj.weight").clone(), qkv = weights.at("blocks.2.attn.qkv.weight").clone();
+  at::Tensor proj = weights.at("blocks.2.attn.proj.weight").clone(),
+             qkv = weights.at("blocks.2.attn.qkv.weight").clone();
   at::Tensor bias = weights.at("blocks.2.attn.qkv.bias").clone();
   for (int64_t head : {0, 1}) {
     proj.narrow(1, 16 * head, 8).zero_();
@@ -64,20 +69,23 @@ TEST(Indicators, DeadChannelsGo) {
   weights.set("blocks.2.attn.qkv.bias", bias);
   const auto model = model::make_model(spec, weights);
   IndicatorOptions options = quick();
-  const Indicators learned = learn_indicators(*model, budget_of(spec, "60%", 2), test::colour_images(64), options);
+  const Indicators learned =
+      learn_indicators(*model, budget_of(spec, "60%", 2), test::colour_images(64), options);
   for (size_t u : {4u, 5u}) {
     const at::Tensor kept = (learned.gates[u] != 0).to(at::kFloat);
     ASSERT_GE(learned.widths[u], 4);
     EXPECT_GT(kept.slice(1, 8).sum().item<double>(), kept.slice(1, 0, 8).sum().item<double>()) << u;
-    // A query-key channel that says nothing makes uniform attention, which may be nearer to the head's than a loud channel's; a value nobody reads is nothing.
+    // A query-key channel that says nothing makes uniform attention, which may be nearer to the head's than a
+    // loud channel's; a value nobody reads is nothing.
     if (u == 5 && learned.widths[u] <= 8) {
       EXPECT_EQ(kept.slice(1, 0, 8).sum().item<double>(), 0);
     }
   }
 }
 
-// Energies of an MLP's channels span orders of magnitude. Indicators that begin with their logarithms let MLPs keep about as much as attention; with the energies
-// themselves a few channels would stand far above a crowd, and one common offset would take most of the crowd.
+// Energies of an MLP's channels span orders of magnitude. Indicators that begin with their logarithms let
+// MLPs keep about as much as attention; with the energies themselves a few channels would stand far above a
+// crowd, and one common offset would take most of the crowd.
 TEST(Indicators, MlpsBeginWithLogarithms) {
   const ModelSpec spec = test::small_spec();
   checkpoint::StateDict weights = test::lively_weights(spec, 1);
@@ -92,7 +100,8 @@ TEST(Indicators, MlpsBeginWithLogarithms) {
   const Budget budget(spec, units_of(spec, Scope::kAttentionAndMlp), parse_target("60%", false, spec), 1);
   const Indicators learned = learn_indicators(*model, budget, test::colour_images(32), options);
   double mlp = 0, others = 0;
-  for (size_t u = 0; u < budget.units().size(); ++u) (budget.units()[u].group == model::ChannelGroup::kMlp ? mlp : others) += learned.shares[u] / 4;
+  for (size_t u = 0; u < budget.units().size(); ++u)
+    (budget.units()[u].group == model::ChannelGroup::kMlp ? mlp : others) += learned.shares[u] / 4;
   EXPECT_NEAR(mlp, others / 2, 0.1);  // eight units of attention
 }
 
@@ -101,14 +110,16 @@ TEST(Indicators, SameSeedSameResultAndEveryPartCounts) {
   const auto model = test::lively_model(spec);
   const data::ImageBatch images = test::colour_images(32);
   const Budget budget = budget_of(spec, "60%", 1);
-  const Indicators first = learn_indicators(*model, budget, images, quick()), again = learn_indicators(*model, budget, images, quick());
+  const Indicators first = learn_indicators(*model, budget, images, quick()),
+                   again = learn_indicators(*model, budget, images, quick());
   const auto same = [&](const Indicators& a, const Indicators& b) {
     bool equal = true;
     for (size_t u = 0; u < a.gates.size(); ++u) equal = equal && at::equal(a.gates[u], b.gates[u]);
     return equal;
   };
   EXPECT_TRUE(same(first, again));
-  for (bool IndicatorOptions::* part : {&IndicatorOptions::equal_proportions, &IndicatorOptions::reweight, &IndicatorOptions::initialise}) {
+  for (bool IndicatorOptions::* part :
+       {&IndicatorOptions::equal_proportions, &IndicatorOptions::reweight, &IndicatorOptions::initialise}) {
     IndicatorOptions options = quick();
     options.*part = false;
     EXPECT_FALSE(same(first, learn_indicators(*model, budget, images, options)));
@@ -120,7 +131,8 @@ TEST(Indicators, SameSeedSameResultAndEveryPartCounts) {
   }
   IndicatorOptions plain = quick();
   plain.reweight = false;
-  for (const at::Tensor& gate : learn_indicators(*model, budget, images, plain).gates) EXPECT_TRUE(((gate == 0) | (gate == 1)).all().item<bool>());
+  for (const at::Tensor& gate : learn_indicators(*model, budget, images, plain).gates)
+    EXPECT_TRUE(((gate == 0) | (gate == 1)).all().item<bool>());
   EXPECT_THROW(learn_indicators(*model, budget, test::colour_images(4), quick()), std::exception);
   // The dense model stays as it was.
   for (int i = 0; i < model->num_blocks(); ++i) EXPECT_FALSE(model->gates(i).qk.defined());

@@ -282,7 +282,10 @@ inline CompressResult merged() {
     MergedPicture picture;
     picture.name = name;
     // One white pixel, stretched.
-    picture.image = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP6DwABBQECz6AuzQAAAABJRU5ErkJggg==";
+    picture.image =
+        "data:image/"
+        "png;base64,"
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP6DwABBQECz6AuzQAAAABJRU5ErkJggg==";
     for (int i = 0; i < 196; ++i) picture.place.push_back(i % 14 < 7 ? 1 : 2 + i % 9);
     r.pictures.push_back(picture);
   }
@@ -367,7 +370,8 @@ inline PlanResult planned() {
   table.threads = 2;
   table.version = "0.1.0";
   table.spec = tiny_spec();
-  table.batches = {{1, 0.005, {{"mlp", 0, 768, 197, 0.0002}}, {{"dense", 0.0051, 0.005}, {"6 removed", 0.0036, 0.0037}}}};
+  table.batches = {
+      {1, 0.005, {{"mlp", 0, 768, 197, 0.0002}}, {{"dense", 0.0051, 0.005}, {"6 removed", 0.0036, 0.0037}}}};
   r.table = table;
   r.seconds = {{"choose sets", 20}, {"candidates", 40}};
   return r;

@@ -55,7 +55,8 @@ TEST(Report, PrunedChannelsAreSaid) {
   auto result = fixture::compress();
   result.compressed_spec.blocks[0].v_dim -= 8;
   result.compressed_spec.blocks[2].mlp_dim -= 8;
-  EXPECT_TRUE(contains(render({{"a.json", vitrim::to_json(result)}}, "t"), "removed: 1, 3, 4. Channels pruned in 2 blocks."));
+  EXPECT_TRUE(contains(render({{"a.json", vitrim::to_json(result)}}, "t"),
+                       "removed: 1, 3, 4. Channels pruned in 2 blocks."));
   result.removed.clear();
   result.compressed_spec.blocks = result.dense_spec.blocks;
   EXPECT_TRUE(contains(render({{"a.json", vitrim::to_json(result)}}, "t"), "No attention layer removed."));
@@ -343,7 +344,8 @@ TEST(Report, TablesStandWithoutScript) {
 
 TEST(Report, MergedTokensAreTold) {
   const auto result = fixture::merged();
-  EXPECT_EQ(vitrim::to_json(vitrim::compress_result_from_json(vitrim::to_json(result), "copy")), vitrim::to_json(result));
+  EXPECT_EQ(vitrim::to_json(vitrim::compress_result_from_json(vitrim::to_json(result), "copy")),
+            vitrim::to_json(result));
   const std::string page = one_line(body(render({{"merged.json", vitrim::to_json(result)}}, "t")));
   EXPECT_TRUE(contains(page, "Tokens merged: 197 become 11."));
   EXPECT_EQ(count(page, "data-chart=\"merged\""), 1u);
@@ -351,14 +353,17 @@ TEST(Report, MergedTokensAreTold) {
   EXPECT_TRUE(contains(page, "10th to 90th percentile 1.38 to 1.47; batch 32, native engine"));
   EXPECT_FALSE(contains(page, "</script>.JPEG"));
   // Block 11 sees 21 tokens and hands on 11.
-  EXPECT_TRUE(std::regex_search(page, std::regex(">11</th><td[^>]*>21</td><td[^>]*>10</td><td[^>]*>11</td>")));
+  EXPECT_TRUE(
+      std::regex_search(page, std::regex(">11</th><td[^>]*>21</td><td[^>]*>10</td><td[^>]*>11</td>")));
 }
 
 TEST(Report, BenchmarksAreTold) {
   const auto result = fixture::bench();
-  EXPECT_EQ(vitrim::to_json(vitrim::bench_result_from_json(vitrim::to_json(result), "copy")), vitrim::to_json(result));
+  EXPECT_EQ(vitrim::to_json(vitrim::bench_result_from_json(vitrim::to_json(result), "copy")),
+            vitrim::to_json(result));
   const std::string page = one_line(body(render({{"bench.json", vitrim::to_json(result)}}, "t")));
-  EXPECT_TRUE(contains(page, "smaller.safetensors, native is 1.37 times as fast as dense form, native at batch 1."));
+  EXPECT_TRUE(
+      contains(page, "smaller.safetensors, native is 1.37 times as fast as dense form, native at batch 1."));
   EXPECT_EQ(count(page, "data-chart=\"bench\""), 1u);
   EXPECT_TRUE(contains(page, "0.83 TFLOP/s"));
   EXPECT_TRUE(contains(page, ">1.30\u20131.45<"));
@@ -366,13 +371,16 @@ TEST(Report, BenchmarksAreTold) {
 
 TEST(Report, PlansAreTold) {
   const auto result = fixture::planned();
-  EXPECT_EQ(vitrim::to_json(vitrim::plan_result_from_json(vitrim::to_json(result), "copy")), vitrim::to_json(result));
-  EXPECT_EQ(vitrim::to_json(vitrim::latency_table_from_json(vitrim::to_json(*result.table), "copy")), vitrim::to_json(*result.table));
+  EXPECT_EQ(vitrim::to_json(vitrim::plan_result_from_json(vitrim::to_json(result), "copy")),
+            vitrim::to_json(result));
+  EXPECT_EQ(vitrim::to_json(vitrim::latency_table_from_json(vitrim::to_json(*result.table), "copy")),
+            vitrim::to_json(*result.table));
   const std::string page = one_line(body(render({{"plan.json", vitrim::to_json(result)}}, "t")));
   EXPECT_TRUE(contains(page, "90 of 251 candidates are within the budget."));
   EXPECT_EQ(count(page, "data-chart=\"plan\""), 1u);
   EXPECT_EQ(count(page, "data-chart=\"plan-latency\""), 1u);
-  EXPECT_TRUE(contains(page, "without attention 0, 1; heads of 48; 8 pairs a block (over the budget as measured)"));
+  EXPECT_TRUE(
+      contains(page, "without attention 0, 1; heads of 48; 8 pairs a block (over the budget as measured)"));
   EXPECT_TRUE(contains(page, "Note: 2 removed, width 48: built, it takes 3.600 ms."));
   EXPECT_TRUE(contains(page, "rank agreement (Kendall) 1.00. 1 more candidates"));
   EXPECT_TRUE(contains(page, "rank agreement (Kendall) 0.94."));

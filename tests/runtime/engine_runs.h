@@ -25,7 +25,8 @@ inline at::Tensor run(runtime::Engine& engine, const at::Tensor& images) {
   return out;
 }
 
-inline std::unique_ptr<runtime::Engine::Implementation> engine_of(const model::Model& model, int threads, runtime::Precision precision,
+inline std::unique_ptr<runtime::Engine::Implementation> engine_of(const model::Model& model, int threads,
+                                                                  runtime::Precision precision,
                                                                   const runtime::Kernels& kernels) {
   return runtime::make_implementation(model.spec(), model.parameters(), threads, precision, kernels);
 }

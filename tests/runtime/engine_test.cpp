@@ -1,4 +1,5 @@
-// The engine against the LibTorch model: every variant of ViT, every instruction set, threads, and what a call may not do.
+// The engine against the LibTorch model: every variant of ViT, every instruction set, threads, and what a
+// call may not do.
 
 #include "vitrim/runtime/engine.h"
 
@@ -10,9 +11,9 @@
 #include <thread>
 
 #include "runtime/engine_runs.h"
+#include "shared_data.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
-#include "shared_data.h"
 
 namespace vitrim::test {
 std::atomic<long> allocations{0};
@@ -84,21 +85,31 @@ std::vector<test::Variant> vit_variants() {
 }
 
 TEST(Engine, EveryVariantOnEveryInstructionSet) {
-  const at::Tensor images = test::colour_input(11);  // one thread: groups of four, four and three; three threads: three each, and two that all share
+  const at::Tensor images = test::colour_input(
+      11);  // one thread: groups of four, four and three; three threads: three each, and two that all share
   for (const test::Variant& variant : vit_variants()) {
     const auto model = test::lively_model(variant.spec);
     const at::Tensor wanted = reference(*model, images);
     auto check = [&](const std::string& name, const runtime::Kernels& kernels) {
       for (const int threads : {1, 3}) {
-        // float32: as between LibTorch and its references (golden_test.cpp); the longest sum has 192 products (a patch). GELU's series adds 1.5e-7.
+        // float32: as between LibTorch and its references (golden_test.cpp); the longest sum has 192 products
+        // (a patch). GELU's series adds 1.5e-7.
         const double exact = 2 * test::float_tolerance(192, test::operations(variant.spec), 10);
-        EXPECT_LT(relative_difference(run(*engine_of(*model, threads, Precision::kF32, kernels), images, wanted.size(1)), wanted), exact)
+        EXPECT_LT(
+            relative_difference(
+                run(*engine_of(*model, threads, Precision::kF32, kernels), images, wanted.size(1)), wanted),
+            exact)
             << variant.name << ", " << name << ", " << threads << " threads, float32";
-        // bfloat16: each product's inputs are rounded to 2^-9 of themselves; nine roundings a block that add up as a root, enlarged by 10. A merged
-        // model may choose other pairs, whose means differ more: only that it is finite and near is asked.
-        const double near = std::sqrt(9.0 * static_cast<double>(variant.spec.blocks.size())) * std::ldexp(1.0, -9) * 10;
+        // bfloat16: each product's inputs are rounded to 2^-9 of themselves; nine roundings a block that add
+        // up as a root, enlarged by 10. A merged model may choose other pairs, whose means differ more: only
+        // that it is finite and near is asked.
+        const double near =
+            std::sqrt(9.0 * static_cast<double>(variant.spec.blocks.size())) * std::ldexp(1.0, -9) * 10;
         const double factor = variant.spec.merges() ? 4 : 1;
-        EXPECT_LT(relative_difference(run(*engine_of(*model, threads, Precision::kBf16, kernels), images, wanted.size(1)), wanted), factor * near)
+        EXPECT_LT(
+            relative_difference(
+                run(*engine_of(*model, threads, Precision::kBf16, kernels), images, wanted.size(1)), wanted),
+            factor * near)
             << variant.name << ", " << name << ", " << threads << " threads, bfloat16";
       }
     };
@@ -115,7 +126,10 @@ TEST(Engine, BatchesOfAnySizeGiveTheSameRows) {
   Engine engine(model->spec(), model->parameters(), {2, Precision::kF32});
   const at::Tensor all = run(engine, images);  // more than a chunk of 64, and an odd number
   for (const int64_t begin : {0, 63, 64, 66}) {
-    EXPECT_LT(relative_difference(run(engine, images.slice(0, begin, begin + 1)), all.slice(0, begin, begin + 1)), 1e-5) << begin;
+    EXPECT_LT(
+        relative_difference(run(engine, images.slice(0, begin, begin + 1)), all.slice(0, begin, begin + 1)),
+        1e-5)
+        << begin;
   }
 }
 
@@ -154,7 +168,8 @@ TEST(Engine, ACallAllocatesNothing) {
 TEST(Engine, SeveralEnginesAndSeveralCallers) {
   const auto model = test::lively_model(test::small_spec());
   const at::Tensor images = test::colour_input(6).contiguous();
-  Engine one(model->spec(), model->parameters(), {2, Precision::kF32}), two(model->spec(), model->parameters(), {1, Precision::kF32});
+  Engine one(model->spec(), model->parameters(), {2, Precision::kF32}),
+      two(model->spec(), model->parameters(), {1, Precision::kF32});
   const at::Tensor wanted = run(one, images);
   std::vector<std::thread> callers;
   std::atomic<int> wrong{0};
@@ -195,7 +210,8 @@ TEST(Engine, MemoryOfDeitBase) {
   const ModelSpec spec = model::known_spec("deit_base_patch16_224");
   const auto model = model::make_random_model(spec, 0);
   Engine engine(spec, model->parameters(), {2, Precision::kBf16});
-  EXPECT_LT(engine.weight_bytes(), int64_t{180} << 20);  // 86.6 million parameters of two bytes, position embeddings of four
+  EXPECT_LT(engine.weight_bytes(),
+            int64_t{180} << 20);  // 86.6 million parameters of two bytes, position embeddings of four
   EXPECT_LT(engine.work_bytes(), int64_t{64} << 20);
 }
 
@@ -205,7 +221,8 @@ class RealEngine : public testing::Test {
     VITRIM_NEEDS_SHARED("golden/vit_tiny_imagenet.safetensors");
     VITRIM_NEEDS_SHARED("data/vit_tiny_imagenet1k/model.safetensors");
     golden_ = checkpoint::load((test::shared_folder() / "golden/vit_tiny_imagenet.safetensors").string());
-    model_ = model::load_model((test::shared_folder() / "data/vit_tiny_imagenet1k/model.safetensors").string());
+    model_ =
+        model::load_model((test::shared_folder() / "data/vit_tiny_imagenet1k/model.safetensors").string());
     images_ = (golden_.at("images_u8").to(at::kFloat) / 255 - 0.5) / 0.5;
   }
   checkpoint::StateDict golden_;
@@ -216,9 +233,11 @@ class RealEngine : public testing::Test {
 TEST_F(RealEngine, LogitsOfTheReference) {
   Engine exact(model_->spec(), model_->parameters(), {2, Precision::kF32});
   // As golden_test.cpp has it for LibTorch; GELU's series doubles it.
-  EXPECT_LT(relative_difference(run(exact, images_), golden_.at("logits_dense")), 2 * test::float_tolerance(768, test::operations(model_->spec()), 10));
+  EXPECT_LT(relative_difference(run(exact, images_), golden_.at("logits_dense")),
+            2 * test::float_tolerance(768, test::operations(model_->spec()), 10));
   Engine fast(model_->spec(), model_->parameters(), {2, Precision::kBf16});
-  EXPECT_LT(relative_difference(run(fast, images_), golden_.at("logits_dense")), std::sqrt(60.0) * std::ldexp(1.0, -9) * 10);
+  EXPECT_LT(relative_difference(run(fast, images_), golden_.at("logits_dense")),
+            std::sqrt(60.0) * std::ldexp(1.0, -9) * 10);
 }
 
 TEST_F(RealEngine, MergedLogitsOfTheReference) {
@@ -251,13 +270,15 @@ TEST_F(RealEngine, Bfloat16PredictsAlike) {
   for (const Precision precision : {Precision::kF32, Precision::kBf16}) {
     Engine engine(model_->spec(), model_->parameters(), {2, precision});
     std::vector<at::Tensor> parts;
-    for (int64_t i = 0; i < images.size(); i += 64) parts.push_back(run(engine, data::normalized(images, i, std::min(images.size(), i + 64))).argmax(1));
+    for (int64_t i = 0; i < images.size(); i += 64)
+      parts.push_back(run(engine, data::normalized(images, i, std::min(images.size(), i + 64))).argmax(1));
     predictions.push_back(at::cat(parts));
   }
   const double n = static_cast<double>(images.size());
   const double agree = predictions[0].eq(predictions[1]).sum().item<double>() / n;
   const at::Tensor labels = at::tensor(images.labels);
-  const double change = (predictions[1].eq(labels).sum() - predictions[0].eq(labels).sum()).item<double>() / n;
+  const double change =
+      (predictions[1].eq(labels).sum() - predictions[0].eq(labels).sum()).item<double>() / n;
   RecordProperty("agreement", std::to_string(agree));
   RecordProperty("change_of_top1", std::to_string(change));
   EXPECT_GE(agree, 0.985) << "of " << n << " images";

@@ -39,12 +39,18 @@ float value_of(Bf16 x) {
 
 double activated(Edge edge, double x) {
   switch (edge) {
-    case Edge::kGelu: return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
-    case Edge::kGeluTanh: return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
-    case Edge::kQuickGelu: return x / (1 + std::exp(-1.702 * x));
-    case Edge::kRelu: return std::max(x, 0.0);
-    case Edge::kSilu: return x / (1 + std::exp(-x));
-    default: return x;
+    case Edge::kGelu:
+      return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
+    case Edge::kGeluTanh:
+      return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
+    case Edge::kQuickGelu:
+      return x / (1 + std::exp(-1.702 * x));
+    case Edge::kRelu:
+      return std::max(x, 0.0);
+    case Edge::kSilu:
+      return x / (1 + std::exp(-x));
+    default:
+      return x;
   }
 }
 
@@ -62,9 +68,11 @@ class Draw {
   std::normal_distribution<float> normal_;
 };
 
-// A left operand with its rows padded and room behind it, as the engine lays them out; beyond `k` NaN must not be read as numbers, so zeros stand there.
+// A left operand with its rows padded and room behind it, as the engine lays them out; beyond `k` NaN must
+// not be read as numbers, so zeros stand there.
 template <typename T>
-Buffer<T> left(const Kernels& kernels, const std::vector<float>& values, int64_t rows, int64_t k, int64_t lda) {
+Buffer<T> left(const Kernels& kernels, const std::vector<float>& values, int64_t rows, int64_t k,
+               int64_t lda) {
   Buffer<T> out((round_up(rows, 32) + 32) * lda);
   kernels_for<T>(kernels).convert(values.data(), k, rows, k, out.data(), lda);
   return out;
@@ -87,15 +95,18 @@ TYPED_TEST(KernelsOf, ProductsAndEdges) {
       Draw draw;
       Linear layer{shape.out, shape.k, draw.many(shape.out * shape.k), draw.many(shape.out)};
       const Matrix<T> matrix(layer);
-      const std::vector<float> x = draw.many(shape.rows * shape.k), old = draw.many(shape.rows * shape.out), factors = draw.many(shape.rows);
+      const std::vector<float> x = draw.many(shape.rows * shape.k), old = draw.many(shape.rows * shape.out),
+                               factors = draw.many(shape.rows);
       const Buffer<T> a = left<T>(*table.kernels, x, shape.rows, shape.k, matrix.k);
       Buffer<float> scratch((round_up(shape.rows, 32) + 32) * kPanel);
-      for (const Edge edge : {Edge::kStore, Edge::kFloat, Edge::kAdd, Edge::kScaled, Edge::kGelu, Edge::kGeluTanh, Edge::kQuickGelu, Edge::kRelu, Edge::kSilu}) {
+      for (const Edge edge : {Edge::kStore, Edge::kFloat, Edge::kAdd, Edge::kScaled, Edge::kGelu,
+                              Edge::kGeluTanh, Edge::kQuickGelu, Edge::kRelu, Edge::kSilu}) {
         const bool is_float = edge == Edge::kFloat || edge == Edge::kAdd;
         const int64_t ldo = matrix.columns + 5;
         std::vector<float> float_out(static_cast<size_t>(shape.rows * ldo), 77.0f);
         std::vector<T> out(static_cast<size_t>(shape.rows * ldo), T{});
-        for (int64_t r = 0; r < shape.rows; ++r) std::copy_n(old.data() + r * shape.out, shape.out, float_out.data() + r * ldo);
+        for (int64_t r = 0; r < shape.rows; ++r)
+          std::copy_n(old.data() + r * shape.out, shape.out, float_out.data() + r * ldo);
         Gemm<T> g;
         g.a = a.data();
         g.lda = g.k = matrix.k;
@@ -117,7 +128,11 @@ TYPED_TEST(KernelsOf, ProductsAndEdges) {
               // Of the values as they were rounded.
               T w{};
               if constexpr (sizeof(T) == 2) {
-                w = matrix.data.data()[c / kPanel * kPanel * matrix.k + (i / 2 * std::min(kPanel, matrix.columns - c / kPanel * kPanel) + c % kPanel) * 2 + i % 2];
+                w = matrix.data.data()[c / kPanel * kPanel * matrix.k +
+                                       (i / 2 * std::min(kPanel, matrix.columns - c / kPanel * kPanel) +
+                                        c % kPanel) *
+                                           2 +
+                                       i % 2];
               } else {
                 w = layer.weight[static_cast<size_t>(c * shape.k + i)];
               }
@@ -131,10 +146,14 @@ TYPED_TEST(KernelsOf, ProductsAndEdges) {
             if (edge == Edge::kScaled) wanted *= factors[static_cast<size_t>(r)];
             const size_t at = static_cast<size_t>(r * ldo + c);
             const double got = is_float ? float_out[at] : value_of(out[at]);
-            // Sums of float32: sqrt(k) 2^-24 of the products' size, times the factor; GELU's series 2e-7; a bfloat16 result 2^-9 of itself, its GELU 7.6e-5.
-            double tolerance = std::sqrt(static_cast<double>(shape.k)) * std::ldexp(1.0, -23) * size * (1 + std::abs(factors[static_cast<size_t>(r)])) + 1e-6;
+            // Sums of float32: sqrt(k) 2^-24 of the products' size, times the factor; GELU's series 2e-7; a
+            // bfloat16 result 2^-9 of itself, its GELU 7.6e-5.
+            double tolerance = std::sqrt(static_cast<double>(shape.k)) * std::ldexp(1.0, -23) * size *
+                                   (1 + std::abs(factors[static_cast<size_t>(r)])) +
+                               1e-6;
             if (!is_float && sizeof(T) == 2) tolerance += std::ldexp(1.0, -8) * std::abs(wanted) + 7.6e-5;
-            ASSERT_NEAR(got, wanted, tolerance) << table.name << " edge " << static_cast<int>(edge) << " row " << r << " column " << c << " of " << shape.out;
+            ASSERT_NEAR(got, wanted, tolerance) << table.name << " edge " << static_cast<int>(edge) << " row "
+                                                << r << " column " << c << " of " << shape.out;
           }
           // What a neighbour owns stays as it is.
           if (edge == Edge::kScaled) {
@@ -185,7 +204,8 @@ TYPED_TEST(KernelsOf, GatedProducts) {
           const float* row = sums.data() + r * matrix.columns + j / 16 * 32 + j % 16;
           const double wanted = activated(edge, row[0]) * row[16];
           // The activation to 3e-7 of itself, GELU's series 2e-7; a bfloat16 result 2^-9, its GELU 7.6e-5.
-          ASSERT_NEAR(value_of(out[static_cast<size_t>(r * (units + 1) + j)]), wanted, (sizeof(T) == 2 ? std::ldexp(1.0, -8) : 1e-6) * (std::abs(wanted) + std::abs(row[16])))
+          ASSERT_NEAR(value_of(out[static_cast<size_t>(r * (units + 1) + j)]), wanted,
+                      (sizeof(T) == 2 ? std::ldexp(1.0, -8) : 1e-6) * (std::abs(wanted) + std::abs(row[16])))
               << table.name << " row " << r << " unit " << j;
         }
         EXPECT_EQ(value_of(out[static_cast<size_t>(r * (units + 1) + units)]), 0) << "a neighbour's";
@@ -213,13 +233,20 @@ TYPED_TEST(KernelsOf, NormalizeConvertAndSoftmax) {
         const float* row = x.data() + r * width;
         double mean = 0, square = 0, sum = 0;
         for (int64_t c = 0; c < width; ++c) mean += row[c] / static_cast<double>(width);
-        for (int64_t c = 0; c < width; ++c) square += (row[c] - mean) * (row[c] - mean) / static_cast<double>(width);
-        for (int64_t c = 0; c < width; ++c) sum += std::exp2(static_cast<double>(row[c]) + bias[static_cast<size_t>(c)]);
+        for (int64_t c = 0; c < width; ++c)
+          square += (row[c] - mean) * (row[c] - mean) / static_cast<double>(width);
+        for (int64_t c = 0; c < width; ++c)
+          sum += std::exp2(static_cast<double>(row[c]) + bias[static_cast<size_t>(c)]);
         for (int64_t c = 0; c < ld; ++c) {
           const double normed = c < width ? (row[c] - mean) / std::sqrt(square + 1e-6) : 0;
-          EXPECT_NEAR(value_of(out[static_cast<size_t>(r * ld + c)]), normed, rounding * (std::abs(normed) + 1)) << table.name;
-          const double share = c < width ? std::exp2(static_cast<double>(row[c]) + bias[static_cast<size_t>(c)]) / sum : 0;
-          EXPECT_NEAR(value_of(p[static_cast<size_t>(r * ld + c)]) * inverse[static_cast<size_t>(r)], share, rounding * (share + 1e-3) + 1e-7) << table.name;
+          EXPECT_NEAR(value_of(out[static_cast<size_t>(r * ld + c)]), normed,
+                      rounding * (std::abs(normed) + 1))
+              << table.name;
+          const double share =
+              c < width ? std::exp2(static_cast<double>(row[c]) + bias[static_cast<size_t>(c)]) / sum : 0;
+          EXPECT_NEAR(value_of(p[static_cast<size_t>(r * ld + c)]) * inverse[static_cast<size_t>(r)], share,
+                      rounding * (share + 1e-3) + 1e-7)
+              << table.name;
         }
       }
     }
@@ -238,35 +265,48 @@ TYPED_TEST(KernelsOf, PackingIsWhatMatrixDoes) {
       const Buffer<T> m = left<T>(*table.kernels, keys.weight, rows, k, k);
       Buffer<T> packed(wanted_keys.k * wanted_keys.columns);
       kernels.pack_transposed(m.data(), k, rows, k, packed.data());
-      EXPECT_EQ(0, std::memcmp(packed.data(), wanted_keys.data.data(), static_cast<size_t>(k * wanted_keys.columns) * sizeof(T))) << table.name << rows;
+      EXPECT_EQ(0, std::memcmp(packed.data(), wanted_keys.data.data(),
+                               static_cast<size_t>(k * wanted_keys.columns) * sizeof(T)))
+          << table.name << rows;
 
       const std::vector<float> values = draw.many(rows * columns);
       Linear transposed{columns, rows, {}, std::vector<float>(static_cast<size_t>(columns), 0.0f)};
       for (int64_t c = 0; c < columns; ++c) {
-        for (int64_t r = 0; r < rows; ++r) transposed.weight.push_back(values[static_cast<size_t>(r * columns + c)]);
+        for (int64_t r = 0; r < rows; ++r)
+          transposed.weight.push_back(values[static_cast<size_t>(r * columns + c)]);
       }
       const Matrix<T> wanted(transposed);
       const Buffer<T> v = left<T>(*table.kernels, values, rows, columns, columns);
       Buffer<T> out(wanted.k * columns);
       kernels.pack(v.data(), columns, rows, columns, out.data());
-      EXPECT_EQ(0, std::memcmp(out.data(), wanted.data.data(), static_cast<size_t>(wanted.k * columns) * sizeof(T))) << table.name << rows;
+      EXPECT_EQ(
+          0, std::memcmp(out.data(), wanted.data.data(), static_cast<size_t>(wanted.k * columns) * sizeof(T)))
+          << table.name << rows;
     }
   }
 }
 
-// Filters of every form of loop: sides with a loop of their own and others, maps narrower than a tile, lines in the middle of a map.
+// Filters of every form of loop: sides with a loop of their own and others, maps narrower than a tile, lines
+// in the middle of a map.
 TYPED_TEST(KernelsOf, DepthwiseFilters) {
   using T = TypeParam;
   const struct {
     int64_t height, width, side, channels, begin, end;
-  } shapes[] = {{9, 13, 3, 32, 0, 9}, {8, 12, 5, 16, 0, 8}, {6, 7, 7, 48, 2, 5}, {3, 2, 5, 16, 0, 3}, {1, 1, 3, 16, 0, 1}};
+  } shapes[] = {{9, 13, 3, 32, 0, 9},
+                {8, 12, 5, 16, 0, 8},
+                {6, 7, 7, 48, 2, 5},
+                {3, 2, 5, 16, 0, 3},
+                {1, 1, 3, 16, 0, 1}};
   for (const Table& table : tables()) {
     const KernelSet<T>& kernels = kernels_for<T>(*table.kernels);
     for (const auto& shape : shapes) {
       for (const Edge edge : {Edge::kAdd, Edge::kGelu, Edge::kSilu}) {
         Draw draw;
-        const int64_t tokens = shape.height * shape.width, ldi = shape.channels + 16, ldo = shape.channels + 32, lines = shape.end - shape.begin, half = shape.side / 2;
-        const std::vector<float> x = draw.many(tokens * ldi), filter = draw.many(shape.side * shape.side * shape.channels), bias = draw.many(shape.channels);
+        const int64_t tokens = shape.height * shape.width, ldi = shape.channels + 16,
+                      ldo = shape.channels + 32, lines = shape.end - shape.begin, half = shape.side / 2;
+        const std::vector<float> x = draw.many(tokens * ldi),
+                                 filter = draw.many(shape.side * shape.side * shape.channels),
+                                 bias = draw.many(shape.channels);
         std::vector<T> in(x.size()), out(static_cast<size_t>(lines * shape.width * ldo), T{});
         kernels.convert(x.data(), ldi, tokens, ldi, in.data(), ldi);
         const float before = 0.5f;  // a bfloat16 too
@@ -291,10 +331,13 @@ TYPED_TEST(KernelsOf, DepthwiseFilters) {
             double sum = bias[static_cast<size_t>(c)], size = 1;
             for (int64_t dy = 0; dy < shape.side; ++dy) {
               for (int64_t dx = 0; dx < shape.side; ++dx) {
-                const int64_t line = shape.begin + i / shape.width + dy - half, column = i % shape.width + dx - half;
+                const int64_t line = shape.begin + i / shape.width + dy - half,
+                              column = i % shape.width + dx - half;
                 if (line < 0 || line >= shape.height || column < 0 || column >= shape.width) continue;
-                const double product = static_cast<double>(value_of(in[static_cast<size_t>((line * shape.width + column) * ldi + c)])) *
-                                       filter[static_cast<size_t>((dy * shape.side + dx) * shape.channels + c)];
+                const double product =
+                    static_cast<double>(
+                        value_of(in[static_cast<size_t>((line * shape.width + column) * ldi + c)])) *
+                    filter[static_cast<size_t>((dy * shape.side + dx) * shape.channels + c)];
                 sum += product;
                 size += std::abs(product);
               }
@@ -303,7 +346,8 @@ TYPED_TEST(KernelsOf, DepthwiseFilters) {
             // As for products above.
             double tolerance = static_cast<double>(shape.side) * std::ldexp(1.0, -23) * size + 1e-6;
             if (sizeof(T) == 2) tolerance += std::ldexp(1.0, -8) * std::abs(wanted) + 7.6e-5;
-            ASSERT_NEAR(value_of(out[static_cast<size_t>(i * ldo + c)]), wanted, tolerance) << table.name << " side " << shape.side << " token " << i << " channel " << c;
+            ASSERT_NEAR(value_of(out[static_cast<size_t>(i * ldo + c)]), wanted, tolerance)
+                << table.name << " side " << shape.side << " token " << i << " channel " << c;
           }
           EXPECT_EQ(value_of(out[static_cast<size_t>(i * ldo + shape.channels)]), before) << "a neighbour's";
         }
@@ -319,7 +363,8 @@ TYPED_TEST(KernelsOf, FocusedAttentionsSteps) {
     const KernelSet<T>& kernels = kernels_for<T>(*table.kernels);
     Draw draw;
     const int64_t rows = 37, width = 48, ld = 64;
-    const std::vector<float> x = draw.many(rows * ld), offset = draw.many(rows * width), vector = draw.many(width);
+    const std::vector<float> x = draw.many(rows * ld), offset = draw.many(rows * width),
+                             vector = draw.many(width);
     std::vector<float> factor = draw.many(width);
     for (float& f : factor) f = std::abs(f);
     factor[5] = 0;
@@ -328,22 +373,30 @@ TYPED_TEST(KernelsOf, FocusedAttentionsSteps) {
     for (const int64_t power : {1, 3}) {
       for (const bool with_offset : {false, true}) {
         std::vector<T> out = in;
-        kernels.focus(out.data(), ld, rows, width, with_offset ? offset.data() : nullptr, factor.data(), power);
+        kernels.focus(out.data(), ld, rows, width, with_offset ? offset.data() : nullptr, factor.data(),
+                      power);
         for (int64_t r = 0; r < rows; ++r) {
           std::vector<double> f;
           double squares = 0, powers = 0;
           for (int64_t c = 0; c < width; ++c) {
-            const double v = value_of(in[static_cast<size_t>(r * ld + c)]) + (with_offset ? static_cast<double>(offset[static_cast<size_t>(r * width + c)]) : 0.0);
+            const double v =
+                value_of(in[static_cast<size_t>(r * ld + c)]) +
+                (with_offset ? static_cast<double>(offset[static_cast<size_t>(r * width + c)]) : 0.0);
             f.push_back((std::max(v, 0.0) + 1e-6) * factor[static_cast<size_t>(c)]);
             squares += f.back() * f.back();
             powers += std::pow(f.back(), 2.0 * static_cast<double>(power));
           }
           for (int64_t c = 0; c < width; ++c) {
-            const double wanted = std::pow(f[static_cast<size_t>(c)], static_cast<double>(power)) * std::sqrt(squares / powers);
+            const double wanted =
+                std::pow(f[static_cast<size_t>(c)], static_cast<double>(power)) * std::sqrt(squares / powers);
             // Relative, and of float32's rounding before the power where an offset nearly cancels.
-            EXPECT_NEAR(value_of(out[static_cast<size_t>(r * ld + c)]), wanted, rounding * wanted + 1e-6 * std::sqrt(squares)) << table.name;
+            EXPECT_NEAR(value_of(out[static_cast<size_t>(r * ld + c)]), wanted,
+                        rounding * wanted + 1e-6 * std::sqrt(squares))
+                << table.name;
           }
-          EXPECT_EQ(value_of(out[static_cast<size_t>(r * ld + width)]), value_of(in[static_cast<size_t>(r * ld + width)])) << "a neighbour's";
+          EXPECT_EQ(value_of(out[static_cast<size_t>(r * ld + width)]),
+                    value_of(in[static_cast<size_t>(r * ld + width)]))
+              << "a neighbour's";
         }
       }
     }
@@ -363,12 +416,16 @@ TYPED_TEST(KernelsOf, FocusedAttentionsSteps) {
         EXPECT_EQ(value_of(turned[static_cast<size_t>(c * ld + r)]), v) << table.name;
       }
       EXPECT_NEAR(sums[static_cast<size_t>(c)], sum, 1e-6 * size) << table.name;
-      const double wanted = 0.75 * value_of(in[static_cast<size_t>(c)]) + 0.25 * value_of(in[static_cast<size_t>(ld + c)]);
-      EXPECT_NEAR(value_of(blended[static_cast<size_t>(c)]), wanted, rounding * std::abs(wanted) + 1e-6) << table.name;
+      const double wanted =
+          0.75 * value_of(in[static_cast<size_t>(c)]) + 0.25 * value_of(in[static_cast<size_t>(ld + c)]);
+      EXPECT_NEAR(value_of(blended[static_cast<size_t>(c)]), wanted, rounding * std::abs(wanted) + 1e-6)
+          << table.name;
     }
     for (int64_t r = 0; r < rows; ++r) {
       double dot = 100;
-      for (int64_t c = 0; c < width; ++c) dot += static_cast<double>(value_of(in[static_cast<size_t>(r * ld + c)])) * vector[static_cast<size_t>(c)];
+      for (int64_t c = 0; c < width; ++c)
+        dot += static_cast<double>(value_of(in[static_cast<size_t>(r * ld + c)])) *
+               vector[static_cast<size_t>(c)];
       EXPECT_NEAR(inverse[static_cast<size_t>(r)], 1 / dot, 1e-6 * std::abs(1 / dot) * 3) << table.name;
     }
   }
@@ -383,14 +440,19 @@ TYPED_TEST(KernelsOf, SoftmaxWithABiasARow) {
     const std::vector<float> scores = draw.many(rows * ld), bias = draw.many(rows * ld);
     std::vector<T> p(static_cast<size_t>(rows * ld));
     std::vector<float> inverse(static_cast<size_t>(rows));
-    kernels_for<T>(*table.kernels).softmax(scores.data(), ld, rows, keys, bias.data(), ld, p.data(), ld, inverse.data());
+    kernels_for<T>(*table.kernels)
+        .softmax(scores.data(), ld, rows, keys, bias.data(), ld, p.data(), ld, inverse.data());
     for (int64_t r = 0; r < rows; ++r) {
-      auto term = [&](int64_t c) { return std::exp2(static_cast<double>(scores[static_cast<size_t>(r * ld + c)]) + bias[static_cast<size_t>(r * ld + c)]); };
+      auto term = [&](int64_t c) {
+        return std::exp2(static_cast<double>(scores[static_cast<size_t>(r * ld + c)]) +
+                         bias[static_cast<size_t>(r * ld + c)]);
+      };
       double sum = 0;
       for (int64_t c = 0; c < keys; ++c) sum += term(c);
       for (int64_t c = 0; c < ld; ++c) {
         const double share = c < keys ? term(c) / sum : 0;
-        EXPECT_NEAR(value_of(p[static_cast<size_t>(r * ld + c)]) * inverse[static_cast<size_t>(r)], share, (sizeof(T) == 2 ? std::ldexp(1.0, -8) : 1e-6) * share + 1e-7)
+        EXPECT_NEAR(value_of(p[static_cast<size_t>(r * ld + c)]) * inverse[static_cast<size_t>(r)], share,
+                    (sizeof(T) == 2 ? std::ldexp(1.0, -8) : 1e-6) * share + 1e-7)
             << table.name;
       }
     }

@@ -1,4 +1,5 @@
-// Swin, PVT, PVTv2, CSwin and FLatten's forms of them on the engine, against the LibTorch model and the references.
+// Swin, PVT, PVTv2, CSwin and FLatten's forms of them on the engine, against the LibTorch model and the
+// references.
 
 #include <ATen/ATen.h>
 
@@ -21,8 +22,9 @@ using test::reference;
 using test::relative_difference;
 using test::run;
 
-// Every family with stages: the library's variants (Swin in shifted windows; the others have a stage of focused linear attention and one of softmax), each
-// cut, pruned and gained, and the forms that they leave out.
+// Every family with stages: the library's variants (Swin in shifted windows; the others have a stage of
+// focused linear attention and one of softmax), each cut, pruned and gained, and the forms that they leave
+// out.
 std::vector<test::Variant> stage_variants() {
   std::vector<test::Variant> out;
   for (const test::Variant& v : test::variants()) {
@@ -77,22 +79,33 @@ std::vector<test::Variant> stage_variants() {
   return out;
 }
 
-// float32: as between LibTorch and the references (golden_test.cpp); the longest sum has 256 products (a patch of 16 tokens of 16 channels). GELU's series doubles it.
+// float32: as between LibTorch and the references (golden_test.cpp); the longest sum has 256 products (a
+// patch of 16 tokens of 16 channels). GELU's series doubles it.
 double exact(const ModelSpec& spec) { return 2 * test::float_tolerance(256, test::operations(spec), 4); }
-// bfloat16: each product's inputs are rounded to 2^-9 of themselves; nine roundings a block that add up as a root, enlarged as above.
-double near(const ModelSpec& spec) { return std::sqrt(9.0 * static_cast<double>(spec.blocks.size())) * std::ldexp(1.0, -9) * 4; }
+// bfloat16: each product's inputs are rounded to 2^-9 of themselves; nine roundings a block that add up as a
+// root, enlarged as above.
+double near(const ModelSpec& spec) {
+  return std::sqrt(9.0 * static_cast<double>(spec.blocks.size())) * std::ldexp(1.0, -9) * 4;
+}
 
 TEST(Stages, EveryVariantOnEveryInstructionSet) {
-  // One thread: groups of four, four and three. Three threads: three images each, and two that all share: their regions are more than the threads, or fewer.
+  // One thread: groups of four, four and three. Three threads: three images each, and two that all share:
+  // their regions are more than the threads, or fewer.
   const at::Tensor images = test::colour_input(11);
   for (const test::Variant& variant : stage_variants()) {
     const auto model = test::lively_model(variant.spec);
     const at::Tensor wanted = reference(*model, images);
     auto check = [&](const std::string& name, const runtime::Kernels& kernels) {
       for (const int threads : {1, 3}) {
-        EXPECT_LT(relative_difference(run(*engine_of(*model, threads, Precision::kF32, kernels), images, wanted.size(1)), wanted), exact(variant.spec))
+        EXPECT_LT(
+            relative_difference(
+                run(*engine_of(*model, threads, Precision::kF32, kernels), images, wanted.size(1)), wanted),
+            exact(variant.spec))
             << variant.name << ", " << name << ", " << threads << " threads, float32";
-        EXPECT_LT(relative_difference(run(*engine_of(*model, threads, Precision::kBf16, kernels), images, wanted.size(1)), wanted), near(variant.spec))
+        EXPECT_LT(
+            relative_difference(
+                run(*engine_of(*model, threads, Precision::kBf16, kernels), images, wanted.size(1)), wanted),
+            near(variant.spec))
             << variant.name << ", " << name << ", " << threads << " threads, bfloat16";
       }
     };
@@ -110,8 +123,14 @@ TEST(Stages, LinesLongerThanATile) {
   const at::Tensor images = test::colour_input(1).repeat({1, 1, 1, 64});
   const at::Tensor wanted = reference(*model, images);
   for (const Isa isa : runtime::available_isas()) {
-    EXPECT_LT(relative_difference(run(*engine_of(*model, 2, Precision::kF32, runtime::kernels_of(isa)), images, wanted.size(1)), wanted), exact(spec));
-    EXPECT_LT(relative_difference(run(*engine_of(*model, 2, Precision::kBf16, runtime::kernels_of(isa)), images, wanted.size(1)), wanted), near(spec));
+    EXPECT_LT(relative_difference(run(*engine_of(*model, 2, Precision::kF32, runtime::kernels_of(isa)),
+                                      images, wanted.size(1)),
+                                  wanted),
+              exact(spec));
+    EXPECT_LT(relative_difference(run(*engine_of(*model, 2, Precision::kBf16, runtime::kernels_of(isa)),
+                                      images, wanted.size(1)),
+                                  wanted),
+              near(spec));
   }
 }
 
@@ -125,16 +144,20 @@ TEST(Stages, MapsThatAreNotSquare) {
     const at::Tensor wanted = reference(*model, images);
     for (const int threads : {1, 4}) {
       Engine engine(spec, model->parameters(), {threads, Precision::kF32});
-      EXPECT_LT(relative_difference(run(engine, images), wanted), exact(spec)) << family << ", " << threads << " threads";
+      EXPECT_LT(relative_difference(run(engine, images), wanted), exact(spec))
+          << family << ", " << threads << " threads";
     }
   }
 }
 
 TEST(Stages, EveryMultiplyAddIsExecuted) {
-  for (const test::Variant& variant : stage_variants()) EXPECT_EQ(runtime::executed_macs(variant.spec), model::total_macs(variant.spec)) << variant.name;
-  for (const char* name : {"swin_tiny_patch4_window7_224", "pvt_tiny", "flatten_pvt_tiny", "pvt_v2_b0", "flatten_pvt_v2_b0", "flatten_swin_tiny_patch4_224", "cswin_tiny",
-                           "flatten_cswin_tiny"}) {
-    EXPECT_EQ(runtime::executed_macs(model::known_spec(name)), model::total_macs(model::known_spec(name))) << name;
+  for (const test::Variant& variant : stage_variants())
+    EXPECT_EQ(runtime::executed_macs(variant.spec), model::total_macs(variant.spec)) << variant.name;
+  for (const char* name :
+       {"swin_tiny_patch4_window7_224", "pvt_tiny", "flatten_pvt_tiny", "pvt_v2_b0", "flatten_pvt_v2_b0",
+        "flatten_swin_tiny_patch4_224", "cswin_tiny", "flatten_cswin_tiny"}) {
+    EXPECT_EQ(runtime::executed_macs(model::known_spec(name)), model::total_macs(model::known_spec(name)))
+        << name;
   }
 }
 
@@ -182,7 +205,8 @@ TEST(Stages, MissingWeightsAreNamed) {
       for (const auto& [name, tensor] : model->parameters().entries()) {
         if (name != info.name) rest.add(name, tensor);
       }
-      EXPECT_THROW(Engine(variant.spec, rest, {1, Precision::kF32}), FormatError) << variant.name << " " << info.name;
+      EXPECT_THROW(Engine(variant.spec, rest, {1, Precision::kF32}), FormatError)
+          << variant.name << " " << info.name;
     }
   }
 }
@@ -191,7 +215,8 @@ class GoldenStagesOnTheEngine : public testing::TestWithParam<const char*> {};
 
 TEST_P(GoldenStagesOnTheEngine, OutputOfTheReference) {
   VITRIM_NEEDS_SHARED("golden/models");
-  const checkpoint::StateDict file = checkpoint::load((test::shared_folder() / "golden/models" / (std::string(GetParam()) + ".safetensors")).string());
+  const checkpoint::StateDict file = checkpoint::load(
+      (test::shared_folder() / "golden/models" / (std::string(GetParam()) + ".safetensors")).string());
   checkpoint::StateDict weights;
   for (const auto& [key, tensor] : file.entries()) {
     if (key.starts_with("weights/")) weights.add(key.substr(8), tensor);
@@ -203,15 +228,18 @@ TEST_P(GoldenStagesOnTheEngine, OutputOfTheReference) {
   for (const int threads : {1, 2}) {
     Engine engine(spec, model::make_model(spec, weights)->parameters(), {threads, Precision::kF32});
     // The tolerance of golden_test.cpp, doubled for GELU's series.
-    EXPECT_LT(relative_difference(run(engine, file.at("input")), file.at("output")), 2 * test::float_tolerance(1024, test::operations(spec), 4));
+    EXPECT_LT(relative_difference(run(engine, file.at("input")), file.at("output")),
+              2 * test::float_tolerance(1024, test::operations(spec), 4));
     Engine fast(spec, model::make_model(spec, weights)->parameters(), {threads, Precision::kBf16});
     EXPECT_LT(relative_difference(run(fast, file.at("input")), file.at("output")), near(spec));
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(References, GoldenStagesOnTheEngine,
-                         testing::Values("swin", "swin_w7", "flatten_swin_LLLL_w4", "flatten_swin_LSSS_w28", "flatten_pvt_SSSS_8421", "flatten_pvt_LLLL_8421",
-                                         "flatten_pvt_LLSS_1111", "flatten_pvt_v2_LLLL_8421", "flatten_pvt_v2_LLSS_1111", "flatten_cswin_LLSS"),
+                         testing::Values("swin", "swin_w7", "flatten_swin_LLLL_w4", "flatten_swin_LSSS_w28",
+                                         "flatten_pvt_SSSS_8421", "flatten_pvt_LLLL_8421",
+                                         "flatten_pvt_LLSS_1111", "flatten_pvt_v2_LLLL_8421",
+                                         "flatten_pvt_v2_LLSS_1111", "flatten_cswin_LLSS"),
                          [](const auto& info) { return std::string(info.param); });
 
 }  // namespace

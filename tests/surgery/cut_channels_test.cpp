@@ -1,4 +1,5 @@
-// A cut model is the gated model: outputs, features and gradients, for every family, at drawn shapes, weights, targets and widths.
+// A cut model is the gated model: outputs, features and gradients, for every family, at drawn shapes,
+// weights, targets and widths.
 
 #include "vitrim/surgery/cut_channels.h"
 
@@ -24,7 +25,8 @@ using model::ChannelGroup;
 using test::draw_gate;
 using test::relative_difference;
 
-// Widths at which the model meets a target drawn between its floor and 95 % of its multiply-adds, layers alike in nothing; channels and their factors drawn too.
+// Widths at which the model meets a target drawn between its floor and 95 % of its multiply-adds, layers
+// alike in nothing; channels and their factors drawn too.
 std::vector<ChannelGates> draw_gates(const ModelSpec& spec, uint64_t seed) {
   Random random(seed, /*stream=*/1);
   const std::vector<prune::Unit> units = prune::units_of(spec, prune::Scope::kAttentionAndMlp);
@@ -34,7 +36,8 @@ std::vector<ChannelGates> draw_gates(const ModelSpec& spec, uint64_t seed) {
   const prune::Budget budget(spec, units, {std::llround(target), false}, 1);
   const std::vector<int64_t> widths = test::draw_widths(budget, random);
   std::vector<at::Tensor> factors;
-  for (size_t u = 0; u < units.size(); ++u) factors.push_back(draw_gate(units[u].heads, units[u].width, widths[u], random));
+  for (size_t u = 0; u < units.size(); ++u)
+    factors.push_back(draw_gate(units[u].heads, units[u].width, widths[u], random));
   return prune::as_gates(spec, units, factors);
 }
 
@@ -55,13 +58,16 @@ std::unique_ptr<model::Model> make(const SpecAndWeights& parts) {
   return model::make_model(parts.spec, own);
 }
 
-// The variant at a drawn size of image, with drawn heads, widths of MLPs, windows, stripes and reductions: as far from one another as a small model's can be.
+// The variant at a drawn size of image, with drawn heads, widths of MLPs, windows, stripes and reductions: as
+// far from one another as a small model's can be.
 ModelSpec draw_shape(ModelSpec spec, uint64_t seed) {
   Random random(seed, /*stream=*/2);
   const int64_t side = random.below(2) == 0 ? 32 : 64;
   spec.image_size = {side, side};
   spec.preprocess->crop = side;
-  const int64_t of_first = int64_t{1} << (spec.family == "cswin" ? 1 + random.below(2) : random.below(3));  // two branches need two heads
+  const int64_t of_first = int64_t{1}
+                           << (spec.family == "cswin" ? 1 + random.below(2)
+                                                      : random.below(3));  // two branches need two heads
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
     const int64_t map = spec.block_grid(i).height;
@@ -86,10 +92,11 @@ class EveryVariantCut : public testing::TestWithParam<test::Variant> {
  protected:
   SpecAndWeights dense() const { return {GetParam().spec, test::lively_weights(GetParam().spec, 5)}; }
 };
-INSTANTIATE_TEST_SUITE_P(Surgery, EveryVariantCut, testing::ValuesIn(all_variants()), [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Surgery, EveryVariantCut, testing::ValuesIn(all_variants()),
+                         [](const auto& info) { return info.param.name; });
 
-// Gradients of what no gate touches are the same; those of cut parameters are the masked ones' rows, so the patch embedding's, which collects all
-// of the network's, stands for them.
+// Gradients of what no gate touches are the same; those of cut parameters are the masked ones' rows, so the
+// patch embedding's, which collects all of the network's, stands for them.
 TEST_P(EveryVariantCut, CutIsGated) {
   for (uint64_t seed : {1, 2, 3, 4, 5, 6}) {
     const ModelSpec spec = draw_shape(GetParam().spec, seed);
@@ -102,11 +109,14 @@ TEST_P(EveryVariantCut, CutIsGated) {
     const SpecAndWeights parts = cut_channels(whole, gates);
     const auto cut = make(parts);
     EXPECT_LT(parts.spec.blocks[1].mlp_dim, whole.spec.blocks[1].mlp_dim + 1);
-    // Sums of at most 260 products (tokens; prefix included); third powers and norms of few channels enlarge more than softmax does.
+    // Sums of at most 260 products (tokens; prefix included); third powers and norms of few channels enlarge
+    // more than softmax does.
     const double tolerance = test::float_tolerance(260, 2 * test::operations(whole.spec), 16);
-    // Norms of two or three focused channels can come near 0, and slopes there are steep: what the last bits of the images change in the gated model's gradients, the
-    // last bits of other sums may change in the cut one's.
-    const at::Tensor nudged = images * (1 + 0x1p-23 * at::randn(images.sizes(), at::detail::createCPUGenerator(7)));
+    // Norms of two or three focused channels can come near 0, and slopes there are steep: what the last bits
+    // of the images change in the gated model's gradients, the last bits of other sums may change in the cut
+    // one's.
+    const at::Tensor nudged =
+        images * (1 + 0x1p-23 * at::randn(images.sizes(), at::detail::createCPUGenerator(7)));
     std::vector<at::Tensor> gradients[3];
     at::Tensor logits[3];
     int which = 0;
@@ -116,7 +126,8 @@ TEST_P(EveryVariantCut, CutIsGated) {
       const at::Tensor r = at::randn(logits[which].sizes(), at::detail::createCPUGenerator(11));
       std::vector<at::Tensor> same;
       for (const model::ParameterInfo& info : model::parameter_layout(model->spec())) {
-        const bool norm = info.block >= 0 && (info.name.ends_with("norm1.weight") || info.name.ends_with("norm2.bias"));
+        const bool norm =
+            info.block >= 0 && (info.name.ends_with("norm1.weight") || info.name.ends_with("norm2.bias"));
         if (info.part == model::Part::kEmbedding || norm) same.push_back(model->parameter(info.name));
       }
       gradients[which++] = torch::autograd::grad({(logits[which] * r).sum()}, same);
@@ -125,9 +136,12 @@ TEST_P(EveryVariantCut, CutIsGated) {
     ASSERT_EQ(gradients[0].size(), gradients[1].size());
     for (size_t g = 0; g < gradients[0].size(); ++g) {
       const double steepness = relative_difference(gradients[2][g], gradients[0][g]);
-      EXPECT_LT(relative_difference(gradients[1][g], gradients[0][g]), 4 * tolerance + 8 * std::min(steepness, 0.02)) << seed << " " << g;
+      EXPECT_LT(relative_difference(gradients[1][g], gradients[0][g]),
+                4 * tolerance + 8 * std::min(steepness, 0.02))
+          << seed << " " << g;
     }
-    ASSERT_GT(relative_difference(make(whole)->forward(images).logits, logits[0]), 0.02) << "the gates did not matter";
+    ASSERT_GT(relative_difference(make(whole)->forward(images).logits, logits[0]), 0.02)
+        << "the gates did not matter";
   }
 }
 
@@ -153,12 +167,14 @@ TEST_P(EveryVariantCut, EveryParameterOfTheAttentionHasItsChannels) {
     block.v_dim -= 2;
     block.mlp_dim -= 5;
   }
-  const std::vector<model::ParameterInfo> wide = model::parameter_layout(spec), small = model::parameter_layout(narrow);
+  const std::vector<model::ParameterInfo> wide = model::parameter_layout(spec),
+                                          small = model::parameter_layout(narrow);
   ASSERT_EQ(wide.size(), small.size());
   for (size_t i = 0; i < wide.size(); ++i) {
     bool named = false;
     for (int b = 0; b < static_cast<int>(spec.blocks.size()); ++b) {
-      for (const model::ChannelSlice& slice : model::channel_slices(spec, b)) named = named || slice.parameter == wide[i].name;
+      for (const model::ChannelSlice& slice : model::channel_slices(spec, b))
+        named = named || slice.parameter == wide[i].name;
     }
     if (wide[i].shape != small[i].shape) {
       EXPECT_TRUE(named) << wide[i].name;
@@ -172,16 +188,20 @@ TEST(CutChannels, RefusesWhatCannotBeCut) {
   std::vector<ChannelGates> gates(4);
   gates[1].v = at::ones({2, 16});
   gates[1].v[0][3] = 0;
-  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { cut_channels(dense, gates); }), "block 1: heads keep different numbers"));
+  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { cut_channels(dense, gates); }),
+                       "block 1: heads keep different numbers"));
   gates[1].v = at::zeros({2, 16});
-  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { cut_channels(dense, gates); }), "no channel of v is left"));
+  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { cut_channels(dense, gates); }),
+                       "no channel of v is left"));
   gates[1].v = at::ones({2, 15});
   EXPECT_THROW(cut_channels(dense, gates), std::invalid_argument);
   EXPECT_THROW(cut_channels(dense, std::vector<ChannelGates>(3)), std::invalid_argument);
   const ModelSpec normed = test::variant("layerscale_qknorm");
   gates = std::vector<ChannelGates>(4);
   gates[0].qk = at::ones({2, 16});
-  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { cut_channels({normed, test::lively_weights(normed, 1)}, gates); }), "q/k norm"));
+  EXPECT_TRUE(contains(message_of<std::invalid_argument>(
+                           [&] { cut_channels({normed, test::lively_weights(normed, 1)}, gates); }),
+                       "q/k norm"));
 }
 
 }  // namespace

@@ -94,9 +94,11 @@ TEST_P(EveryVariant, ADilutedModelIsTheOneWithGains) {
     EXPECT_LT(relative_difference(b.logits, a.logits), rounding()) << lambda;
   }
   // At 0 the layers are gone and their factor folded: what remove and fold make of them, to the bit.
-  const SpecAndWeights nothing = dilute(dense(), kLayers, 0), folded = fold_stream_gains(remove_attention(dense(), kLayers, 2));
+  const SpecAndWeights nothing = dilute(dense(), kLayers, 0),
+                       folded = fold_stream_gains(remove_attention(dense(), kLayers, 2));
   EXPECT_EQ(nothing.spec, folded.spec);
-  for (const auto& [name, tensor] : folded.weights.entries()) EXPECT_TRUE(at::equal(nothing.weights.at(name), tensor)) << name;
+  for (const auto& [name, tensor] : folded.weights.entries())
+    EXPECT_TRUE(at::equal(nothing.weights.at(name), tensor)) << name;
   EXPECT_THROW(dilute(dense(), kLayers, 1.5), std::invalid_argument);
   EXPECT_THROW(dilute(dense(), {7}, 0.5), std::invalid_argument);
 }
@@ -209,9 +211,7 @@ TEST(RemoveAttention, Errors) {
   EXPECT_TRUE(
       contains(message_of<std::invalid_argument>([&] { remove_attention(spec, {4}); }), "blocks 0 to 3"));
   EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { remove_attention(spec, {-1}); }), "block -1"));
-  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] {
-                         remove_attention(spec, {1, 2, 1});
-                       }),
+  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { remove_attention(spec, {1, 2, 1}); }),
                        "block 1: named twice"));
   const ModelSpec cut = remove_attention(spec, {1});
   EXPECT_TRUE(

@@ -1,12 +1,12 @@
 // Sampler, batches, mixing, losses and dilution's schedule.
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cmath>
 #include <map>
 #include <numeric>
 #include <set>
-
-#include <gtest/gtest.h>
 
 #include "core/expect_throw.h"
 #include "model/small_models.h"
@@ -84,11 +84,13 @@ BatchSourceOptions source_options() {
 
 TEST(BatchSource, RowsAreTheSameHoweverABatchIsShared) {
   const test::BrightAndDark images(64);
-  BatchSource source(images, test::lively_recipe(), source_options()), other(images, test::lively_recipe(), source_options());
+  BatchSource source(images, test::lively_recipe(), source_options()),
+      other(images, test::lively_recipe(), source_options());
   source.begin_epoch(2);
   other.begin_epoch(2);
   const Rows whole = source.rows(1, 0, 16);
-  for (const auto& [begin, end] : std::vector<std::pair<int64_t, int64_t>>{{8, 16}, {3, 7}, {0, 1}}) {  // odd shares cut pairs
+  for (const auto& [begin, end] :
+       std::vector<std::pair<int64_t, int64_t>>{{8, 16}, {3, 7}, {0, 1}}) {  // odd shares cut pairs
     const Rows part = other.rows(1, begin, end);
     EXPECT_TRUE(at::equal(part.images, whole.images.slice(0, begin, end)));
     EXPECT_TRUE(at::equal(part.targets, whole.targets.slice(0, begin, end)));
@@ -106,7 +108,8 @@ TEST(Prefetch, HandsOutTheSameRowsInAnyOrder) {
   const std::vector<Prefetch::Place> places{{0, 0, 8}, {0, 8, 16}, {1, 0, 8}, {3, 0, 8}};
   for (size_t i = 0; i < places.size(); ++i) {
     // The third place is not the one that was announced.
-    const Rows rows = prefetch.take(places[i], i + 1 < places.size() && i != 1 ? places[i + 1] : Prefetch::Place{2, 0, 8});
+    const Rows rows =
+        prefetch.take(places[i], i + 1 < places.size() && i != 1 ? places[i + 1] : Prefetch::Place{2, 0, 8});
     const Rows expected = source.rows(places[i].step, places[i].begin, places[i].end);
     EXPECT_TRUE(at::equal(rows.images, expected.images));
     EXPECT_TRUE(at::equal(rows.targets, expected.targets));
@@ -199,13 +202,15 @@ TEST(Loss, SoftCrossEntropyIsTheLibrarysWithSmoothing) {
   const at::Tensor logits = at::randn({5, 7}, at::detail::createCPUGenerator(1));
   const at::Tensor labels = at::tensor({0, 3, 6, 2, 2}, at::kLong);
   const at::Tensor targets = at::one_hot(labels, 7).to(at::kFloat) * 0.9 + 0.1 / 7;
-  const double expected = at::cross_entropy_loss(logits, labels, {}, at::Reduction::Sum, -100, 0.1).item<double>();
+  const double expected =
+      at::cross_entropy_loss(logits, labels, {}, at::Reduction::Sum, -100, 0.1).item<double>();
   // A sum of 35 float32 terms of order 1: 35 * 2^-24.
   EXPECT_NEAR(soft_cross_entropy(logits, targets).item<double>(), expected, 35 * std::pow(2.0, -24) * 5);
 }
 
 TEST(Loss, DistillationIsKullbackLeibler) {
-  const at::Tensor a = at::randn({4, 6}, at::detail::createCPUGenerator(1)), b = at::randn({4, 6}, at::detail::createCPUGenerator(2));
+  const at::Tensor a = at::randn({4, 6}, at::detail::createCPUGenerator(1)),
+                   b = at::randn({4, 6}, at::detail::createCPUGenerator(2));
   const at::Tensor q = at::softmax(a.to(at::kDouble) / 3, -1), p = at::softmax(b.to(at::kDouble) / 3, -1);
   const double expected = 9 * (p * (p / q).log()).sum().item<double>();
   EXPECT_NEAR(distillation_loss(a, b, 3).item<double>(), expected, 1e-5);  // 24 float32 terms of order 1
@@ -218,14 +223,16 @@ TEST(Loss, FinePatternsHaveHighFrequencyContent) {
   at::Tensor smooth = noise.clone(), fine = noise.clone();
   for (int64_t p = 0; p < 16; ++p) fine[0][1 + p] += (p / 4 + p % 4) % 2 ? 1.0 : -1.0;
   smooth.slice(1, 1) += 1.0;
-  EXPECT_GT(high_frequency_content(fine, spec).item<double>(), 2 + high_frequency_content(smooth, spec).item<double>());
+  EXPECT_GT(high_frequency_content(fine, spec).item<double>(),
+            2 + high_frequency_content(smooth, spec).item<double>());
   // It can be climbed: a step along the gradient raises it.
   at::Tensor x = noise.clone().set_requires_grad(true);
   const at::AutoGradMode with_gradients(true);
   const at::Tensor before = high_frequency_content(x, spec);
   before.backward();
   const at::NoGradGuard no_grad;
-  EXPECT_GT(high_frequency_content(x + x.grad() * (1e-5 / x.grad().norm()), spec).item<double>(), before.item<double>());
+  EXPECT_GT(high_frequency_content(x + x.grad() * (1e-5 / x.grad().norm()), spec).item<double>(),
+            before.item<double>());
 }
 
 TEST(Dilution, LambdaFallsFromOneToNothing) {

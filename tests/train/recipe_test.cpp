@@ -202,7 +202,8 @@ TEST_F(RecipeFiles, IncludeTakesAnotherRecipeAsTheBase) {
 }
 
 TEST(Recipe, BuiltInRecipesEqualTheFilesAndAreValid) {
-  EXPECT_EQ(recipe_names(), (std::vector<std::string>{"ade20k", "apma_imagenet", "cifar100", "deit", "finetune", "nose_imagenet", "plain"}));
+  EXPECT_EQ(recipe_names(), (std::vector<std::string>{"ade20k", "apma_imagenet", "cifar100", "deit",
+                                                      "finetune", "nose_imagenet", "plain"}));
   for (const std::string& name : recipe_names()) {
     const Recipe recipe = named_recipe(name);
     validate(recipe);

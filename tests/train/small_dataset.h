@@ -29,7 +29,7 @@ class BrightAndDark : public data::Dataset {
   std::vector<int64_t> shard_ends() const override { return shards; }
 
   std::vector<int64_t> shards;
-  int64_t odd_index = -1, odd_label = 0;          ///< one image of another class
+  int64_t odd_index = -1, odd_label = 0;  ///< one image of another class
   std::function<void(int64_t)> on_read;
 
  private:

@@ -39,10 +39,13 @@ TrainOptions options_for(const Recipe& recipe) {
   return options;
 }
 
-std::unique_ptr<model::Model> small_model(uint64_t seed = 3) { return model::make_random_model(test::small_spec(3), seed); }
+std::unique_ptr<model::Model> small_model(uint64_t seed = 3) {
+  return model::make_random_model(test::small_spec(3), seed);
+}
 
 void expect_same_weights(const model::Model& a, const model::Model& b) {
-  for (const auto& [name, tensor] : a.parameters().entries()) EXPECT_TRUE(at::equal(tensor, b.parameter(name))) << name;
+  for (const auto& [name, tensor] : a.parameters().entries())
+    EXPECT_TRUE(at::equal(tensor, b.parameter(name))) << name;
 }
 
 TEST_F(Train, LearnsAndRepeats) {
@@ -60,12 +63,14 @@ TEST_F(Train, LearnsAndRepeats) {
   EXPECT_EQ(trained.epochs[2].step, 12);
   EXPECT_GT(trained.epochs[1].images_per_second, 0);
   EXPECT_GT(trained.epochs[1].memory_gib, 0);
-  for (const auto& [name, tensor] : model->parameters().entries()) EXPECT_FALSE(tensor.requires_grad()) << name;
+  for (const auto& [name, tensor] : model->parameters().entries())
+    EXPECT_FALSE(tensor.requires_grad()) << name;
   EXPECT_EQ(train(*again, images, options).epochs[7].loss, trained.epochs[7].loss);
   expect_same_weights(*again, *model);
 }
 
-// Stopped in the middle of an epoch and resumed, with everything random switched on, also while layers are diluted: the same bits.
+// Stopped in the middle of an epoch and resumed, with everything random switched on, also while layers are
+// diluted: the same bits.
 TEST_F(Train, ResumingEndsAsIfNothingHadHappened) {
   Recipe recipe = test::lively_recipe();
   recipe.dilution_epochs = 2;
@@ -154,10 +159,12 @@ TEST_F(Train, AStateOfAnotherRunIsRefused) {
   options.resume = true;
   TrainOptions other = options;
   other.recipe.weight_decay = 0.1;
-  EXPECT_TRUE(contains(message_of<Error>([&] { train(*small_model(), BrightAndDark(64), other); }), "weight_decay"));
+  EXPECT_TRUE(
+      contains(message_of<Error>([&] { train(*small_model(), BrightAndDark(64), other); }), "weight_decay"));
   other = options;
   other.identity = "65 images";
-  EXPECT_TRUE(contains(message_of<Error>([&] { train(*small_model(), BrightAndDark(64), other); }), "65 images"));
+  EXPECT_TRUE(
+      contains(message_of<Error>([&] { train(*small_model(), BrightAndDark(64), other); }), "65 images"));
   std::ofstream(path("state")) << "no state";
   EXPECT_THROW(train(*small_model(), BrightAndDark(64), options), FormatError);
 }
@@ -227,7 +234,8 @@ TEST_F(Train, AccumulationChangesNothing) {
   options.recipe.accumulate = 4;
   train(*parts, BrightAndDark(16), options);
   for (const auto& [name, tensor] : once->parameters().entries()) {
-    // AdamW's first step is lr * g / (|g| + eps'): rounding of a small g moves a weight by a small share of the learning rate, 2e-3.
+    // AdamW's first step is lr * g / (|g| + eps'): rounding of a small g moves a weight by a small share of
+    // the learning rate, 2e-3.
     EXPECT_LT((tensor - parts->parameter(name)).abs().max().item<double>(), 2e-4) << name;
   }
 }
@@ -239,7 +247,8 @@ TEST_F(Train, ATeacherIsFollowed) {
   options.teacher = teacher.get();
   options.teacher_preprocess = options.preprocess;
   const auto same = small_model(11), other = small_model();
-  // A student that is its teacher has next to nothing to learn (rounding in KL makes AdamW wander off a little).
+  // A student that is its teacher has next to nothing to learn (rounding in KL makes AdamW wander off a
+  // little).
   EXPECT_LT(train(*same, BrightAndDark(64), options).epochs[0].loss, 0.01);
   const Trained trained = train(*other, BrightAndDark(64), options);
   EXPECT_LT(trained.epochs.back().loss, 0.5 * trained.epochs.front().loss);
@@ -248,8 +257,10 @@ TEST_F(Train, ATeacherIsFollowed) {
 TEST_F(Train, ANonFiniteLossStops) {
   const auto model = small_model();
   model->set_parameter("head.weight", at::full({10, 32}, std::numeric_limits<float>::infinity()));
-  const std::string message = message_of<Error>([&] { train(*model, BrightAndDark(32), options_for(test::plain_recipe())); });
-  for (const char* part : {"not finite", "epoch 1", "batch 0", "learning rate"}) EXPECT_TRUE(contains(message, part));
+  const std::string message =
+      message_of<Error>([&] { train(*model, BrightAndDark(32), options_for(test::plain_recipe())); });
+  for (const char* part : {"not finite", "epoch 1", "batch 0", "learning rate"})
+    EXPECT_TRUE(contains(message, part));
 }
 
 TEST_F(Train, RefusesWhatItCannotLearnFrom) {

@@ -1,5 +1,6 @@
 #pragma once
-// Absorption: the MLPs of a model take over the work of attention layers that were removed, from unlabelled images in minutes.
+// Absorption: the MLPs of a model take over the work of attention layers that were removed, from unlabelled
+// images in minutes.
 
 #include <cstdint>
 #include <vector>
@@ -14,15 +15,15 @@ class Group;
 namespace vitrim::absorb {
 
 struct AbsorbOptions {
-  double ridge = 0.3;               ///< strength a, times the mean diagonal of the Gram matrix
-  double cls_weight = 10;           ///< weight of the CLS token against a patch token; 1 is used where there is no CLS
-  int64_t ridge_patches = 48;       ///< patch tokens drawn per image for the ridge step
-  int64_t epochs = 3;               ///< block-wise gradient epochs after the ridge step; 0: closed form only
+  double ridge = 0.3;      ///< strength a, times the mean diagonal of the Gram matrix
+  double cls_weight = 10;  ///< weight of the CLS token against a patch token; 1 is used where there is no CLS
+  int64_t ridge_patches = 48;  ///< patch tokens drawn per image for the ridge step
+  int64_t epochs = 3;          ///< block-wise gradient epochs after the ridge step; 0: closed form only
   double learning_rate = 1e-3;
-  int64_t fit_patches = 48;         ///< patch tokens drawn per step of the gradient fit
+  int64_t fit_patches = 48;  ///< patch tokens drawn per step of the gradient fit
   int64_t fit_batch = 16;
-  bool flip = true;                 ///< fit on the mirrored images too
-  double held_out = 0.1;            ///< share of the images kept out of the fit, for the figures below
+  bool flip = true;       ///< fit on the mirrored images too
+  double held_out = 0.1;  ///< share of the images kept out of the fit, for the figures below
   int64_t batch_size = 50;
   uint64_t seed = 0;
   distributed::Group* group =
@@ -41,17 +42,19 @@ struct AbsorbReport {
 
 /// How many of so many images absorb() fits on.
 int64_t fit_count(int64_t images, const AbsorbOptions& options);
-/// The images that absorb() fits on with these options, in their old order. Whatever else is chosen by looking at images and judged by AbsorbReport
-/// (channels to prune) looks at these only.
+/// The images that absorb() fits on with these options, in their old order. Whatever else is chosen by
+/// looking at images and judged by AbsorbReport (channels to prune) looks at these only.
 data::ImageBatch fit_images(const data::ImageBatch& images, const AbsorbOptions& options);
 
-/// Fits `student` (same blocks as `teacher`, some without attention or with fewer channels, cut or gated) in place, from the first changed block
-/// up: refits the last projection of a pruned attention and fc2 by ridge regression on the student's own stream so that the block's output matches the
-/// teacher's, then improves the whole block (norms, attention that stays, MLP) by AdamW on the same target.
-/// No labels. Layer scale of a refitted MLP is folded into fc2 (gamma becomes 1). With several ranks all hold
-/// the same images and streams and get the same student; each runs a share of the images, and of every batch
-/// of the gradient steps. Memory: about four streams of all images. Throws std::invalid_argument where the
-/// two models do not match, Error where a fit fails.
-AbsorbReport absorb(model::Model& student, const model::Model& teacher, const data::ImageBatch& images, const AbsorbOptions& options = {});
+/// Fits `student` (same blocks as `teacher`, some without attention or with fewer channels, cut or gated) in
+/// place, from the first changed block up: refits the last projection of a pruned attention and fc2 by ridge
+/// regression on the student's own stream so that the block's output matches the teacher's, then improves the
+/// whole block (norms, attention that stays, MLP) by AdamW on the same target. No labels. Layer scale of a
+/// refitted MLP is folded into fc2 (gamma becomes 1). With several ranks all hold the same images and streams
+/// and get the same student; each runs a share of the images, and of every batch of the gradient steps.
+/// Memory: about four streams of all images. Throws std::invalid_argument where the two models do not match,
+/// Error where a fit fails.
+AbsorbReport absorb(model::Model& student, const model::Model& teacher, const data::ImageBatch& images,
+                    const AbsorbOptions& options = {});
 
 }  // namespace vitrim::absorb

@@ -14,10 +14,10 @@ class Group;
 namespace vitrim::absorb {
 
 struct AbsorbedScorerOptions {
-  double ridge = 3.0;           ///< stronger than in the final fit: fewer images
+  double ridge = 3.0;  ///< stronger than in the final fit: fewer images
   double cls_weight = 2.5;
   int64_t ridge_patches = 24;
-  double held_out = 0.25;       ///< share of the images that score and do not fit
+  double held_out = 0.25;  ///< share of the images that score and do not fit
   int64_t batch_size = 50;
   int64_t replicates = 200;
   uint64_t seed = 0;
@@ -32,7 +32,8 @@ struct AbsorbedScorerOptions {
 class AbsorbedScorer : public select::SetScorer {
  public:
   /// Model and images must outlive the scorer.
-  AbsorbedScorer(const model::Model& model, const data::ImageBatch& images, AbsorbedScorerOptions options = {});
+  AbsorbedScorer(const model::Model& model, const data::ImageBatch& images,
+                 AbsorbedScorerOptions options = {});
   ~AbsorbedScorer() override;
   int num_layers() const override;
   std::vector<int> candidates() const override;

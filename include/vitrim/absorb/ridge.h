@@ -20,8 +20,9 @@ class RidgeFit {
   void merge(const RidgeFit& other);
   /// Adds the rows of all other ranks: afterwards all hold the same.
   void merge_ranks(distributed::Group& group);
-  /// The solution as fc2 takes it. `weight0` [outputs, inputs] and `bias0` [outputs] are the start W_0 towards which `strength` (times the mean
-  /// diagonal of the Gram matrix) pulls. Throws vitrim::Error where the system can't be solved (non-finite inputs). Cost: inputs^3 / 3 MACs in float64.
+  /// The solution as fc2 takes it. `weight0` [outputs, inputs] and `bias0` [outputs] are the start W_0
+  /// towards which `strength` (times the mean diagonal of the Gram matrix) pulls. Throws vitrim::Error where
+  /// the system can't be solved (non-finite inputs). Cost: inputs^3 / 3 MACs in float64.
   struct Solution {
     at::Tensor weight, bias;  ///< float32
   };

@@ -11,13 +11,15 @@ namespace vitrim::analysis {
 /// Temperature that softens logits in the KL below.
 inline constexpr double kDistortionTemperature = 2.0;
 
-/// What the model says to all images, [n, num_classes] float32, tokens merged as its spec says. Throws std::invalid_argument without a classifier.
+/// What the model says to all images, [n, num_classes] float32, tokens merged as its spec says. Throws
+/// std::invalid_argument without a classifier.
 at::Tensor logits_of(const model::Model& model, const data::ImageBatch& images, int64_t batch_size);
 
 /// KL(softmax(dense / T) || softmax(changed / T)) per image, nats: logits [n, K] -> float64 [n].
-/// KL(softmax(dense / T) || softmax(changed / T)) per image, nats: logits [n, K] -> float64 [n]; of [n, K, p] the mean over the p
-/// places of a map (model::answers).
-at::Tensor kl_per_image(const at::Tensor& dense_logits, const at::Tensor& changed_logits, double temperature = kDistortionTemperature);
+/// KL(softmax(dense / T) || softmax(changed / T)) per image, nats: logits [n, K] -> float64 [n]; of [n, K, p]
+/// the mean over the p places of a map (model::answers).
+at::Tensor kl_per_image(const at::Tensor& dense_logits, const at::Tensor& changed_logits,
+                        double temperature = kDistortionTemperature);
 /// ||changed - dense||_F / ||dense||_F of features [n, C].
 double relative_error(const at::Tensor& dense, const at::Tensor& changed);
 /// Share of images (of places of their maps) on which both predict the same class.

@@ -1,5 +1,6 @@
 #pragma once
-// Bootstrap over whole images: the same resamples serve every figure, so differences between figures are paired.
+// Bootstrap over whole images: the same resamples serve every figure, so differences between figures are
+// paired.
 
 #include <ATen/core/Tensor.h>
 
@@ -8,7 +9,8 @@
 
 namespace vitrim::analysis {
 
-/// `counts` float64 [R, n]: how often each of n images (or groups of images) is drawn in each of R resamples of n draws.
+/// `counts` float64 [R, n]: how often each of n images (or groups of images) is drawn in each of R resamples
+/// of n draws.
 struct Resamples {
   at::Tensor counts;
   int64_t size() const { return counts.size(0); }

@@ -17,12 +17,13 @@ namespace vitrim::analysis {
 
 inline constexpr int64_t kSpectrumRadii = 11;
 
-/// tokens [B, H, W, C], a map of patch tokens of any grid size -> float64 [kSpectrumRadii]: amplitude of the 2-d DFT, averaged over images,
-/// channels and all frequencies at radius r = 0, 0.1, ..., 1 (in units of pi; radius is the larger of |f_y|, |f_x|, linearly
-/// interpolated between the rings that the grid has).
+/// tokens [B, H, W, C], a map of patch tokens of any grid size -> float64 [kSpectrumRadii]: amplitude of the
+/// 2-d DFT, averaged over images, channels and all frequencies at radius r = 0, 0.1, ..., 1 (in units of pi;
+/// radius is the larger of |f_y|, |f_x|, linearly interpolated between the rings that the grid has).
 at::Tensor radial_amplitude(const at::Tensor& tokens);
 
-/// Averages radial_amplitude over batches, per block, and turns it into the log amplitude relative to radius 0.
+/// Averages radial_amplitude over batches, per block, and turns it into the log amplitude relative to radius
+/// 0.
 class SpectrumAccumulator {
  public:
   explicit SpectrumAccumulator(const ModelSpec& spec);

@@ -40,7 +40,8 @@ struct TransferEntropyOptions {
 class TransferEntropyScorer : public select::SetScorer {
  public:
   /// Neither the model nor the images are copied: they must outlive the scorer.
-  TransferEntropyScorer(const model::Model& model, const data::ImageBatch& images, TransferEntropyOptions options = {});
+  TransferEntropyScorer(const model::Model& model, const data::ImageBatch& images,
+                        TransferEntropyOptions options = {});
   ~TransferEntropyScorer() override;
 
   int num_layers() const override;
@@ -60,7 +61,8 @@ class TransferEntropyScorer : public select::SetScorer {
   std::unique_ptr<Impl> impl_;
 };
 
-/// w_ij = dH({i,j}) - dH({i}) - dH({j}) for all pairs of candidates, nats; [num_layers][num_layers], NaN where a layer has no attention.
+/// w_ij = dH({i,j}) - dH({i}) - dH({j}) for all pairs of candidates, nats; [num_layers][num_layers], NaN
+/// where a layer has no attention.
 std::vector<std::vector<double>> interactions(TransferEntropyScorer& scorer);
 
 }  // namespace vitrim::analysis

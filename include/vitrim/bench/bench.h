@@ -1,6 +1,6 @@
 #pragma once
-// Timing models against each other: all contestants take turns in every round, so that a busy moment hits them alike, and outputs are compared before
-// anything is timed.
+// Timing models against each other: all contestants take turns in every round, so that a busy moment hits
+// them alike, and outputs are compared before anything is timed.
 
 #include <memory>
 #include <string>
@@ -16,7 +16,7 @@ namespace vitrim::bench {
 struct Contestant {
   std::string name;
   std::shared_ptr<model::Model> model;
-  bool native = true;                                        ///< the CPU engine, else LibTorch
+  bool native = true;  ///< the CPU engine, else LibTorch
   runtime::Precision precision = runtime::Precision::kAuto;
 };
 
@@ -24,18 +24,21 @@ struct BenchOptions {
   std::vector<int64_t> batches = {1, 32};
   int threads = 1;
   int rounds = 15;
-  double warmup = 1;         ///< seconds a contestant at least, two calls at the least
-  double peak_seconds = 1;   ///< for either peak; 0: not measured, and shares of it are 0
-  bool cuda = false;         ///< LibTorch's contestants run on the GPU; a call ends when its outputs are there
-  bool thread_time = false;  ///< with one thread: its processor time instead of the wall's, which other work on the machine does not lengthen
+  double warmup = 1;        ///< seconds a contestant at least, two calls at the least
+  double peak_seconds = 1;  ///< for either peak; 0: not measured, and shares of it are 0
+  bool cuda = false;        ///< LibTorch's contestants run on the GPU; a call ends when its outputs are there
+  bool thread_time = false;  ///< with one thread: its processor time instead of the wall's, which other work
+                             ///< on the machine does not lengthen
   uint64_t seed = 0;
 };
 
-/// How far outputs may be from the model's own float32 outputs, ||got - wanted|| / ||wanted||, before a contestant is refused: what measures more is broken.
+/// How far outputs may be from the model's own float32 outputs, ||got - wanted|| / ||wanted||, before a
+/// contestant is refused: what measures more is broken.
 double output_tolerance(const ModelSpec& spec, bool bf16);
 
-/// Rows in the order of batches, then contestants; speed-ups are over the first contestant. The manifest is left to the caller. Throws vitrim::Error where a
-/// contestant's outputs disagree, std::invalid_argument without contestants or where images differ in size.
+/// Rows in the order of batches, then contestants; speed-ups are over the first contestant. The manifest is
+/// left to the caller. Throws vitrim::Error where a contestant's outputs disagree, std::invalid_argument
+/// without contestants or where images differ in size.
 BenchResult run(const std::vector<Contestant>& contestants, const BenchOptions& options);
 
 /// Two models in turns on the CPU engine.
@@ -45,10 +48,11 @@ struct Compared {
   MeasuredSpeed speed;           ///< of `after` over `before`
 };
 /// As run(), at one batch size: outputs are checked before anything is timed.
-Compared compare(const model::Model& before, const model::Model& after, const BenchOptions& options, runtime::Precision precision);
+Compared compare(const model::Model& before, const model::Model& after, const BenchOptions& options,
+                 runtime::Precision precision);
 
-/// The architecture that a compressed one was made from: the published one of its name, else (ViTs) with the widest block of its own in every place, nothing
-/// merged. Throws std::invalid_argument where neither tells.
+/// The architecture that a compressed one was made from: the published one of its name, else (ViTs) with the
+/// widest block of its own in every place, nothing merged. Throws std::invalid_argument where neither tells.
 ModelSpec dense_like(const ModelSpec& spec);
 
 }  // namespace vitrim::bench

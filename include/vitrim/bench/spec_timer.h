@@ -1,5 +1,6 @@
 #pragma once
-// Timing architectures on the CPU engine, with random weights: how long a call takes does not depend on what the weights are.
+// Timing architectures on the CPU engine, with random weights: how long a call takes does not depend on what
+// the weights are.
 
 #include <cstdint>
 #include <memory>
@@ -20,9 +21,10 @@ struct SpecTimerOptions {
   uint64_t seed = 0;
 };
 
-/// Seconds of a call, comparable from one call of `measure` to the next: a reference takes part in all of them, and what is told is the ratio of
-/// the 10th percentiles (of those calls that little else disturbed) times the reference's median of the first call. A busy machine slows both. On one thread
-/// the clock is that thread's processor time, which other work does not lengthen.
+/// Seconds of a call, comparable from one call of `measure` to the next: a reference takes part in all of
+/// them, and what is told is the ratio of the 10th percentiles (of those calls that little else disturbed)
+/// times the reference's median of the first call. A busy machine slows both. On one thread the clock is that
+/// thread's processor time, which other work does not lengthen.
 class SpecTimer {
  public:
   /// Throws std::invalid_argument where the engine can't run `reference`.
@@ -30,7 +32,8 @@ class SpecTimer {
   ~SpecTimer();
   /// The reference's own median, of the first call of measure() or of one made now.
   double reference_seconds();
-  /// Seconds of a call of every architecture, all timed in turns. Architectures may differ in image size. Throws Interrupted after request_cancel().
+  /// Seconds of a call of every architecture, all timed in turns. Architectures may differ in image size.
+  /// Throws Interrupted after request_cancel().
   std::vector<double> measure(const std::vector<ModelSpec>& specs);
 
  private:

@@ -8,30 +8,34 @@
 
 namespace vitrim::checkpoint {
 
-/// Reads `.safetensors` or `.pth`/`.pt`/`.bin`, told apart by content; the files that an index (`model.safetensors.index.json`) names; or what a folder
-/// holds under the usual names (model.safetensors, model.safetensors.index.json, pytorch_model.bin). The result's `path` is the file that was
-/// read. Throws vitrim::Error where the file can't be opened (no permission, missing: with the nearest existing names), FormatError where its
-/// content is wrong.
+/// Reads `.safetensors` or `.pth`/`.pt`/`.bin`, told apart by content; the files that an index
+/// (`model.safetensors.index.json`) names; or what a folder holds under the usual names (model.safetensors,
+/// model.safetensors.index.json, pytorch_model.bin). The result's `path` is the file that was read. Throws
+/// vitrim::Error where the file can't be opened (no permission, missing: with the nearest existing names),
+/// FormatError where its content is wrong.
 StateDict load(const std::string& path);
 
-/// Memory-maps a safetensors file: tensors share the read-only mapping (never write into them), which lives as long as any of them;
-/// misaligned ones are copied. F64/F32/F16/BF16/I64/I32/I16/I8/U8/BOOL. FormatError for: truncated file or header, header over 100 MB or not JSON,
-/// duplicate names, unknown dtype, negative or overflowing shape, offsets that are out of order, overlap, leave holes, end past the file
-/// or do not match shape x dtype.
+/// Memory-maps a safetensors file: tensors share the read-only mapping (never write into them), which lives
+/// as long as any of them; misaligned ones are copied. F64/F32/F16/BF16/I64/I32/I16/I8/U8/BOOL. FormatError
+/// for: truncated file or header, header over 100 MB or not JSON, duplicate names, unknown dtype, negative or
+/// overflowing shape, offsets that are out of order, overlap, leave holes, end past the file or do not match
+/// shape x dtype.
 StateDict load_safetensors(const std::string& path);
 
-/// Reads a PyTorch zip checkpoint (torch.save since 1.6) without running anything: a small interpreter for the pickle opcodes in which
-/// tensors, containers, numbers and strings are built, and every other object becomes an inert placeholder. Tensors are collected from
-/// nested dicts as dotted names. FormatError where a weight depends on a foreign object, where the archive is damaged, and for the legacy (non-zip) format,
+/// Reads a PyTorch zip checkpoint (torch.save since 1.6) without running anything: a small interpreter for
+/// the pickle opcodes in which tensors, containers, numbers and strings are built, and every other object
+/// becomes an inert placeholder. Tensors are collected from nested dicts as dotted names. FormatError where a
+/// weight depends on a foreign object, where the archive is damaged, and for the legacy (non-zip) format,
 /// with the mend (re-save with a current torch).
 StateDict load_pth(const std::string& path);
 
-/// Writes safetensors atomically (core/atomic_file.h): metadata, then tensors in order, 8-byte aligned. Tensors are made contiguous.
+/// Writes safetensors atomically (core/atomic_file.h): metadata, then tensors in order, 8-byte aligned.
+/// Tensors are made contiguous.
 void save_safetensors(const StateDict& state, const std::string& path);
 
-/// The model's weights out of what training scripts write: takes the `model`, `state_dict`, `model_state_dict`, `model_ema`
-/// (only if nothing else) ... wrapper if there is one, drops optimiser state, strips a common `module.` or `_orig_mod.` prefix. `weights/`-prefixed
-/// files are left as they are.
+/// The model's weights out of what training scripts write: takes the `model`, `state_dict`,
+/// `model_state_dict`, `model_ema` (only if nothing else) ... wrapper if there is one, drops optimiser state,
+/// strips a common `module.` or `_orig_mod.` prefix. `weights/`-prefixed files are left as they are.
 StateDict unwrap(const StateDict& state);
 
 /// Throws FormatError listing every floating tensor that holds NaN or infinity.

@@ -12,31 +12,37 @@ namespace vitrim {
 
 /// One contestant at one batch size.
 struct BenchRow {
-  std::string name;           ///< "native, compressed.safetensors"
+  std::string name;  ///< "native, compressed.safetensors"
   std::string model;
-  std::string engine;         ///< "native" or "libtorch"
-  std::string precision;      ///< "f32" or "bf16"
-  std::string isa;            ///< of the native engine: "avx512_bf16"; else empty
+  std::string engine;     ///< "native" or "libtorch"
+  std::string precision;  ///< "f32" or "bf16"
+  std::string isa;        ///< of the native engine: "avx512_bf16"; else empty
   int64_t batch = 0;
   int64_t params = 0, macs = 0;
   int64_t rounds = 0;
-  double latency = 0, latency_p10 = 0, latency_p90 = 0;  ///< seconds of one call, median and 10th and 90th percentile
-  double images_per_second = 0;                          ///< batch / latency
-  double tflops = 0;                                     ///< twice the multiply-adds that were computed (the native engine leaves out what the classifier does not read)
+  double latency = 0, latency_p10 = 0,
+         latency_p90 = 0;        ///< seconds of one call, median and 10th and 90th percentile
+  double images_per_second = 0;  ///< batch / latency
+  double tflops = 0;  ///< twice the multiply-adds that were computed (the native engine leaves out what the
+                      ///< classifier does not read)
   double share_of_peak = 0;
-  double speedup = 1, speedup_p10 = 1, speedup_p90 = 1;  ///< of the first contestant's time at this batch over this one's, round by round: median, percentiles
-  double predicted = 1;                                  ///< the same of MACs
-  int64_t weight_bytes = 0, work_bytes = 0;              ///< what the native engine holds; 0 for LibTorch, which does not count
+  double speedup = 1, speedup_p10 = 1,
+         speedup_p90 = 1;  ///< of the first contestant's time at this batch over this one's, round by round:
+                           ///< median, percentiles
+  double predicted = 1;    ///< the same of MACs
+  int64_t weight_bytes = 0,
+          work_bytes = 0;  ///< what the native engine holds; 0 for LibTorch, which does not count
 };
 
 struct BenchResult {
   Manifest manifest;
-  std::string device;          ///< "cpu" or "cuda"
+  std::string device;  ///< "cpu" or "cuda"
   int64_t threads = 0;
-  double tile_peak = 0;        ///< TFLOP/s of the product loop on cached operands
-  double library_peak = 0;     ///< TFLOP/s of the best single matrix product of LibTorch's libraries
-  double output_difference = 0;  ///< of the contestant furthest from its model's float32 LibTorch outputs, ||got - wanted|| / ||wanted||
-  int64_t peak_memory = 0;     ///< of the process, bytes
+  double tile_peak = 0;          ///< TFLOP/s of the product loop on cached operands
+  double library_peak = 0;       ///< TFLOP/s of the best single matrix product of LibTorch's libraries
+  double output_difference = 0;  ///< of the contestant furthest from its model's float32 LibTorch outputs,
+                                 ///< ||got - wanted|| / ||wanted||
+  int64_t peak_memory = 0;       ///< of the process, bytes
   std::vector<BenchRow> rows;
 };
 

@@ -7,10 +7,11 @@
 
 namespace vitrim {
 
-/// "0,1,3" to {0, 1, 3}, sorted; throws std::invalid_argument on anything else, on repeats, or on an index not below `num_layers`.
+/// "0,1,3" to {0, 1, 3}, sorted; throws std::invalid_argument on anything else, on repeats, or on an index
+/// not below `num_layers`.
 std::vector<int> parse_layer_list(std::string_view text, int num_layers);
-/// "3" to 3, "25%" to the nearest whole number of `num_layers` (40 % of 12 is 5; halves round up). Throws std::invalid_argument on
-/// anything else or on more layers than there are.
+/// "3" to 3, "25%" to the nearest whole number of `num_layers` (40 % of 12 is 5; halves round up). Throws
+/// std::invalid_argument on anything else or on more layers than there are.
 int parse_layer_count(std::string_view text, int num_layers);
 /// {0, 1, 3} to "0,1,3".
 std::string format_layer_list(const std::vector<int>& layers);

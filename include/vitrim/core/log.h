@@ -1,6 +1,6 @@
 #pragma once
-// Where messages and progress go. The library itself never prints: it speaks to one process-wide sink, silent by default, which a
-// program (apps/vitrim) or a binding replaces.
+// Where messages and progress go. The library itself never prints: it speaks to one process-wide sink, silent
+// by default, which a program (apps/vitrim) or a binding replaces.
 
 #include <chrono>
 #include <cstdint>
@@ -13,15 +13,17 @@ enum class LogLevel { kInfo, kWarning };
 
 /// How far one named stage of work has come.
 struct ProgressUpdate {
-  std::string stage;           ///< "decode", "transfer entropy", ...
-  std::string unit;            ///< what is counted: "images", "sets"
-  int64_t done = 0;            ///< units finished
-  int64_t total = 0;           ///< units in all; 0 where unknown
-  double seconds = 0;          ///< since the stage began
-  bool finished = false;       ///< the stage's last update
+  std::string stage;      ///< "decode", "transfer entropy", ...
+  std::string unit;       ///< what is counted: "images", "sets"
+  int64_t done = 0;       ///< units finished
+  int64_t total = 0;      ///< units in all; 0 where unknown
+  double seconds = 0;     ///< since the stage began
+  bool finished = false;  ///< the stage's last update
   double rate() const { return seconds > 0 ? static_cast<double>(done) / seconds : 0; }
   /// Seconds left at the rate so far; 0 where unknown.
-  double seconds_left() const { return rate() > 0 && total > done ? static_cast<double>(total - done) / rate() : 0; }
+  double seconds_left() const {
+    return rate() > 0 && total > done ? static_cast<double>(total - done) / rate() : 0;
+  }
 };
 
 /// Receives messages and progress, possibly from several threads at once.
@@ -37,15 +39,17 @@ void set_log_sink(std::shared_ptr<LogSink> sink);
 void log_info(const std::string& text);
 void log_warning(const std::string& text);
 
-/// Asks all running work to stop at its next progress step. Async-signal-safe, so a SIGINT handler may call it.
+/// Asks all running work to stop at its next progress step. Async-signal-safe, so a SIGINT handler may call
+/// it.
 void request_cancel() noexcept;
 /// Forgets an earlier request.
 void clear_cancel() noexcept;
 /// Throws Interrupted where a stop was requested.
 void check_cancelled();
 
-/// Reports one stage of work; construct it where the stage begins. `advance` is cheap, thread-safe, sends at most ten updates a
-/// second to the sink and throws Interrupted after request_cancel(). The destructor sends the last update.
+/// Reports one stage of work; construct it where the stage begins. `advance` is cheap, thread-safe, sends at
+/// most ten updates a second to the sink and throws Interrupted after request_cancel(). The destructor sends
+/// the last update.
 class Progress {
  public:
   Progress(std::string stage, int64_t total, std::string unit);

@@ -13,7 +13,8 @@ namespace vitrim {
 /// vitrim's version and the build's git commit ("" where unknown).
 std::string version();
 std::string git_commit();
-/// Fills in version, commit, CPU and start time. `torch_version` and `instruction_set` come from whoever links LibTorch.
+/// Fills in version, commit, CPU and start time. `torch_version` and `instruction_set` come from whoever
+/// links LibTorch.
 Manifest make_manifest(std::string command, uint64_t seed, int64_t threads);
 /// SHA-256 as lower-case hex.
 std::string sha256_hex(std::string_view bytes);

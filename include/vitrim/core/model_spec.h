@@ -1,6 +1,7 @@
 #pragma once
-// An architecture as plain data. Every model is built from its ModelSpec, every surgery maps (ModelSpec, weights) to
-// (ModelSpec', weights'), and the spec travels in a checkpoint's safetensors metadata under kSpecMetadataKey.
+// An architecture as plain data. Every model is built from its ModelSpec, every surgery maps (ModelSpec,
+// weights) to (ModelSpec', weights'), and the spec travels in a checkpoint's safetensors metadata under
+// kSpecMetadataKey.
 
 #include <array>
 #include <cstdint>
@@ -14,22 +15,24 @@ namespace vitrim {
 /// Key of the ModelSpec's JSON in a checkpoint's metadata.
 inline constexpr const char* kSpecMetadataKey = "vitrim.spec";
 
-/// The kinds of attention a block can hold; kNone is a block whose attention was removed (y = x, then the MLP). What each computes is in
-/// src/model/attention_*.cpp, one file a kind; docs/attention.md shows how one is added.
+/// The kinds of attention a block can hold; kNone is a block whose attention was removed (y = x, then the
+/// MLP). What each computes is in src/model/attention_*.cpp, one file a kind; docs/attention.md shows how one
+/// is added.
 enum class AttentionKind {
   kNone,
-  kSoftmax,               ///< all tokens see all tokens; sr_ratio > 1: keys and values from a smaller map (PVT)
-  kWindow,                ///< softmax inside (shifted) windows with a relative position bias (Swin)
-  kFocusedLinear,         ///< focused linear attention, over the whole map, a smaller map or windows (FLatten)
-  kCrossWindow,           ///< softmax inside stripes, half of the heads across, half down (CSwin)
-  kCrossFocusedLinear,    ///< focused linear attention inside such stripes (FLatten-CSwin)
+  kSoftmax,             ///< all tokens see all tokens; sr_ratio > 1: keys and values from a smaller map (PVT)
+  kWindow,              ///< softmax inside (shifted) windows with a relative position bias (Swin)
+  kFocusedLinear,       ///< focused linear attention, over the whole map, a smaller map or windows (FLatten)
+  kCrossWindow,         ///< softmax inside stripes, half of the heads across, half down (CSwin)
+  kCrossFocusedLinear,  ///< focused linear attention inside such stripes (FLatten-CSwin)
 };
 
 /// How tokens become the feature that the classifier sees.
 enum class Pooling {
   kToken,            ///< the class token
   kAverage,          ///< the mean of the patch tokens
-  kTokenAndAverage,  ///< the class token and behind it that mean: twice as wide (the classifiers of transformers' DINOv2)
+  kTokenAndAverage,  ///< the class token and behind it that mean: twice as wide (the classifiers of
+                     ///< transformers' DINOv2)
 };
 
 /// What an MLP does to its hidden units.
@@ -38,40 +41,45 @@ enum class Activation {
   kGeluTanh,   ///< its approximation by a tanh
   kQuickGelu,  ///< x sigmoid(1.702 x) (CLIP)
   kRelu,
-  kSilu,       ///< x sigmoid(x)
+  kSilu,  ///< x sigmoid(x)
 };
 
 enum class Interpolation { kBicubic, kBilinear };
 
-/// How an image becomes the model's input: resize the short side (or, squashed, both), centre crop, (x / 255 - mean) / std.
+/// How an image becomes the model's input: resize the short side (or, squashed, both), centre crop, (x / 255
+/// - mean) / std.
 struct PreprocessSpec {
   std::array<double, 3> mean{0.5, 0.5, 0.5};
   std::array<double, 3> std{0.5, 0.5, 0.5};
   std::optional<int64_t> resize;  ///< short side in pixels; nothing: no resize
   int64_t crop = 224;             ///< side of the centre crop in pixels
   Interpolation interpolation = Interpolation::kBicubic;
-  bool squash = false;            ///< both sides become `resize`, whatever the image's proportions (transformers' ViTs)
+  bool squash = false;  ///< both sides become `resize`, whatever the image's proportions (transformers' ViTs)
   bool operator==(const PreprocessSpec&) const = default;
 };
 
 /// One transformer block: y = g x + A(LN1 x), z = y + M(LN2 y) with g = stream_gain.
 struct BlockSpec {
   AttentionKind attention = AttentionKind::kSoftmax;
-  int64_t embed_dim = 0;     ///< width of the stream
-  int64_t num_heads = 0;     ///< 0 where there is no attention, as the next two
-  int64_t qk_dim = 0;        ///< q and k channels per head
-  int64_t v_dim = 0;         ///< v channels per head
-  int64_t mlp_dim = 0;       ///< hidden width of the MLP; of a gated one behind the gate
-  double stream_gain = 1.0;  ///< factor on the stream; other than 1 only where a removed layer's 2 was not folded away
-  int64_t window = 0;        ///< side of a window, or width of a stripe, in tokens; 0: the whole map
-  int64_t shift = 0;         ///< by how many tokens the windows are shifted
-  int64_t sr_ratio = 1;      ///< spatial reduction of the map that keys and values come from
-  int64_t merge = 0;         ///< token pairs merged behind the attention (ToMe); only where the attention is plain softmax over one map
-  bool own_filters = false;  ///< focused linear: a depthwise filter per head and channel, else one per channel for all heads
+  int64_t embed_dim = 0;  ///< width of the stream
+  int64_t num_heads = 0;  ///< 0 where there is no attention, as the next two
+  int64_t qk_dim = 0;     ///< q and k channels per head
+  int64_t v_dim = 0;      ///< v channels per head
+  int64_t mlp_dim = 0;    ///< hidden width of the MLP; of a gated one behind the gate
+  double stream_gain =
+      1.0;  ///< factor on the stream; other than 1 only where a removed layer's 2 was not folded away
+  int64_t window = 0;    ///< side of a window, or width of a stripe, in tokens; 0: the whole map
+  int64_t shift = 0;     ///< by how many tokens the windows are shifted
+  int64_t sr_ratio = 1;  ///< spatial reduction of the map that keys and values come from
+  int64_t merge = 0;  ///< token pairs merged behind the attention (ToMe); only where the attention is plain
+                      ///< softmax over one map
+  bool own_filters =
+      false;  ///< focused linear: a depthwise filter per head and channel, else one per channel for all heads
   bool operator==(const BlockSpec&) const = default;
 };
 
-/// Consecutive blocks on one map. Between stages the map shrinks by 2 and the stream is made anew (patch merging).
+/// Consecutive blocks on one map. Between stages the map shrinks by 2 and the stream is made anew (patch
+/// merging).
 struct StageSpec {
   int64_t depth = 0;      ///< number of blocks
   int64_t embed_dim = 0;  ///< width of the stream
@@ -94,8 +102,9 @@ enum class SegmentationHeadKind {
 /// What makes a model one for semantic segmentation: `num_classes` answers a pixel instead of an image.
 struct SegmentationHead {
   SegmentationHeadKind kind = SegmentationHeadKind::kLinear;
-  int64_t channels = 0;             ///< width of a UPerNet; 0 for a linear head
-  std::vector<int64_t> blocks;      ///< behind which blocks the head reads, ascending; the last one is the model's last
+  int64_t channels = 0;  ///< width of a UPerNet; 0 for a linear head
+  std::vector<int64_t>
+      blocks;  ///< behind which blocks the head reads, ascending; the last one is the model's last
   bool operator==(const SegmentationHead&) const = default;
 };
 
@@ -104,33 +113,36 @@ enum class Task { kClassification, kSegmentation };
 
 /// A whole architecture. Defaults are those of timm's VisionTransformer.
 struct ModelSpec {
-  std::string family = "vit";         ///< vit, swin, flatten_swin, pvt, pvt_v2 or cswin: embedding, stages and parameter names
-  std::string name;                   ///< published name, for people; may be empty
+  std::string family =
+      "vit";         ///< vit, swin, flatten_swin, pvt, pvt_v2 or cswin: embedding, stages and parameter names
+  std::string name;  ///< published name, for people; may be empty
   std::array<int64_t, 2> image_size{224, 224};  ///< height, width in pixels
   int64_t patch_size = 16;
   int64_t in_channels = 3;
-  int64_t num_classes = 1000;         ///< 0: no classifier
-  int64_t embed_dim = 0;              ///< of the first stage
+  int64_t num_classes = 1000;  ///< 0: no classifier
+  int64_t embed_dim = 0;       ///< of the first stage
   bool class_token = true;
-  bool distillation_token = false;    ///< DeiT's second token and second head, averaged in evaluation
+  bool distillation_token = false;  ///< DeiT's second token and second head, averaged in evaluation
   int64_t register_tokens = 0;
-  bool embed_prefix_tokens = true;    ///< position embedding covers CLS/distillation/register tokens (timm: not no_embed_class)
+  bool embed_prefix_tokens =
+      true;  ///< position embedding covers CLS/distillation/register tokens (timm: not no_embed_class)
   Pooling pooling = Pooling::kToken;
-  bool pre_norm = false;              ///< a norm before the first block (CLIP)
-  bool final_norm = true;             ///< `norm`
-  bool fc_norm = false;               ///< `fc_norm`, after pooling
+  bool pre_norm = false;   ///< a norm before the first block (CLIP)
+  bool final_norm = true;  ///< `norm`
+  bool fc_norm = false;    ///< `fc_norm`, after pooling
   bool qkv_bias = true;
   bool qk_norm = false;
   bool layer_scale = false;
   double norm_eps = 1e-6;
   Activation activation = Activation::kGelu;
-  bool gated_mlp = false;             ///< fc1 makes 2 mlp_dim units [g, u], fc2 reads activation(g) * u (with SiLU: SwiGLU)
-  int64_t focusing_factor = 3;        ///< power of focused linear attention
-  int64_t filter_size = 5;            ///< side of its depthwise filters
-  std::vector<StageSpec> stages;      ///< none: one stage of all blocks
+  bool gated_mlp =
+      false;  ///< fc1 makes 2 mlp_dim units [g, u], fc2 reads activation(g) * u (with SiLU: SwiGLU)
+  int64_t focusing_factor = 3;    ///< power of focused linear attention
+  int64_t filter_size = 5;        ///< side of its depthwise filters
+  std::vector<StageSpec> stages;  ///< none: one stage of all blocks
   std::vector<BlockSpec> blocks;
   std::optional<PreprocessSpec> preprocess;
-  std::vector<std::string> class_names;  ///< none, or one a class
+  std::vector<std::string> class_names;          ///< none, or one a class
   std::optional<SegmentationHead> segmentation;  ///< nothing: the model classifies images
   bool operator==(const ModelSpec&) const = default;
 
@@ -140,25 +152,35 @@ struct ModelSpec {
   };
   Position position(int block) const;
   int num_stages() const { return stages.empty() ? 1 : static_cast<int>(stages.size()); }
-  int64_t stage_dim(int stage) const { return stages.empty() ? embed_dim : stages[static_cast<size_t>(stage)].embed_dim; }
+  int64_t stage_dim(int stage) const {
+    return stages.empty() ? embed_dim : stages[static_cast<size_t>(stage)].embed_dim;
+  }
   Grid stage_grid(int stage) const { return {grid_height() >> stage, grid_width() >> stage}; }
   Grid block_grid(int block) const { return stage_grid(position(block).stage); }
   /// Tokens of a block's map, prefix tokens included, as they are where none were merged.
   int64_t block_tokens(int block) const { return prefix_tokens() + block_grid(block).size(); }
-  /// The same less what the blocks below have merged: tokens that the block's attention sees; and those that its MLP sees.
+  /// The same less what the blocks below have merged: tokens that the block's attention sees; and those that
+  /// its MLP sees.
   int64_t attention_tokens(int block) const;
   int64_t mlp_tokens(int block) const;
-  /// How many pairs a block can merge at most: prefix tokens stay, and a pair takes one token of either half of the others.
+  /// How many pairs a block can merge at most: prefix tokens stay, and a pair takes one token of either half
+  /// of the others.
   int64_t most_merged(int block) const { return (attention_tokens(block) - prefix_tokens()) / 2; }
   bool merges() const;
   /// Width of the features that the classifier sees.
-  int64_t feature_dim() const { return stage_dim(num_stages() - 1) * (pooling == Pooling::kTokenAndAverage ? 2 : 1); }
+  int64_t feature_dim() const {
+    return stage_dim(num_stages() - 1) * (pooling == Pooling::kTokenAndAverage ? 2 : 1);
+  }
   /// Rows of a block's fc1.
-  int64_t fc1_rows(int block) const { return blocks[static_cast<size_t>(block)].mlp_dim * (gated_mlp ? 2 : 1); }
+  int64_t fc1_rows(int block) const {
+    return blocks[static_cast<size_t>(block)].mlp_dim * (gated_mlp ? 2 : 1);
+  }
 
   Task task() const { return segmentation ? Task::kSegmentation : Task::kClassification; }
 
-  int64_t prefix_tokens() const { return (class_token ? 1 : 0) + (distillation_token ? 1 : 0) + register_tokens; }
+  int64_t prefix_tokens() const {
+    return (class_token ? 1 : 0) + (distillation_token ? 1 : 0) + register_tokens;
+  }
   /// Of the first stage, as num_tokens().
   int64_t grid_height() const { return image_size[0] / patch_size; }
   int64_t grid_width() const { return image_size[1] / patch_size; }
@@ -174,12 +196,13 @@ std::string task_name(Task task);
 /// Focused linear attention, over a map, windows or stripes.
 bool is_linear_attention(AttentionKind kind);
 
-/// Throws std::invalid_argument with the first contradiction found (widths not positive, a block's embed_dim unlike the model's, an
-/// image size that the patch size does not divide, ...). What passes is safe to compute with: every size is at most 2^20.
+/// Throws std::invalid_argument with the first contradiction found (widths not positive, a block's embed_dim
+/// unlike the model's, an image size that the patch size does not divide, ...). What passes is safe to
+/// compute with: every size is at most 2^20.
 void validate(const ModelSpec& spec);
 
-/// One compact JSON object with a version number. From JSON: throws FormatError naming `source` and the key (unknown and missing keys are
-/// errors), also where the spec does not pass validate().
+/// One compact JSON object with a version number. From JSON: throws FormatError naming `source` and the key
+/// (unknown and missing keys are errors), also where the spec does not pass validate().
 std::string to_json(const ModelSpec& spec);
 ModelSpec model_spec_from_json(std::string_view json, const std::string& source);
 

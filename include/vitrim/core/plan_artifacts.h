@@ -14,16 +14,17 @@ namespace vitrim {
 
 /// What one piece of a model takes, at one token count.
 struct LatencyKnot {
-  std::string piece;     ///< "attention", "last attention", "mlp", "matching" or "ends"
-  int64_t heads = 0;     ///< of attention
-  double width = 0;      ///< channels of a head (mean of q/k and v), or of the MLP
+  std::string piece;  ///< "attention", "last attention", "mlp", "matching" or "ends"
+  int64_t heads = 0;  ///< of attention
+  double width = 0;   ///< channels of a head (mean of q/k and v), or of the MLP
   double tokens = 0;
-  double seconds = 0;    ///< of one call; a difference of two measured times, so it may be a little below 0 where the piece costs next to nothing
+  double seconds = 0;  ///< of one call; a difference of two measured times, so it may be a little below 0
+                       ///< where the piece costs next to nothing
 };
 
 /// A whole model, timed and predicted from the pieces: whether they add up.
 struct LatencyCheck {
-  std::string model;  ///< "6 removed, width 48, 8 pairs"
+  std::string model;                   ///< "6 removed, width 48, 8 pairs"
   double predicted = 0, measured = 0;  ///< seconds
   double error() const { return measured > 0 ? predicted / measured - 1 : 0; }
 };
@@ -51,23 +52,24 @@ struct PlanLimit {
   std::string quantity;  ///< "latency", "macs" or "params"
   int64_t batch = 0;     ///< of latency, else 0
   double dense = 0, limit = 0;
-  double floor = 0;      ///< the least that the grid of candidates comes to
+  double floor = 0;  ///< the least that the grid of candidates comes to
 };
 
 /// One candidate: what is done, what it costs, what it does to the output.
 struct PlanRow {
   std::vector<int> removed;
-  int64_t width = 0;               ///< channels that a head keeps at most; 0: all
-  int64_t pairs = 0;               ///< token pairs merged in every block that keeps its attention
+  int64_t width = 0;  ///< channels that a head keeps at most; 0: all
+  int64_t pairs = 0;  ///< token pairs merged in every block that keeps its attention
   int64_t params = 0, macs = 0;
-  std::optional<double> latency;   ///< predicted, seconds, at the first batch; none where the engine can't run the model
+  std::optional<double>
+      latency;  ///< predicted, seconds, at the first batch; none where the engine can't run the model
   std::optional<double> measured_latency;
-  double kl = 0;                   ///< predicted: the sum of its moves' own, nats
+  double kl = 0;  ///< predicted: the sum of its moves' own, nats
   std::optional<double> measured_kl;
   std::optional<EvalResult> eval;
   std::optional<PairedResult> paired;  ///< against the dense model
-  bool front = false;              ///< no other candidate within the budget costs less and is predicted to lose less
-  bool holds = true;               ///< within the budget, as far as it was measured
+  bool front = false;  ///< no other candidate within the budget costs less and is predicted to lose less
+  bool holds = true;   ///< within the budget, as far as it was measured
 };
 
 /// One move alone and how far it takes the output from the dense model's.
@@ -106,9 +108,9 @@ struct PlanResult {
   std::vector<PlanRow> rows;           ///< the front, and what was measured beside it, least loss first
   std::vector<PlanRow> dominated;      ///< other candidates within the budget
   std::optional<PlanRow> chosen;
-  std::vector<std::string> notes;      ///< what was tried and missed
-  std::optional<double> built_latency; ///< of the written model, seconds
-  std::optional<double> built_kl;      ///< on the held-out images
+  std::vector<std::string> notes;       ///< what was tried and missed
+  std::optional<double> built_latency;  ///< of the written model, seconds
+  std::optional<double> built_kl;       ///< on the held-out images
   std::optional<CompressResult> built;
   std::vector<std::pair<std::string, double>> seconds;
 };

@@ -6,7 +6,8 @@
 
 namespace vitrim {
 
-/// SplitMix64: small, fast, good enough for drawing images and bootstrap samples. `Random(seed, stream)` gives independent streams.
+/// SplitMix64: small, fast, good enough for drawing images and bootstrap samples. `Random(seed, stream)`
+/// gives independent streams.
 class Random {
  public:
   explicit Random(uint64_t seed, uint64_t stream = 0);

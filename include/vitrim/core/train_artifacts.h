@@ -1,5 +1,6 @@
 #pragma once
-// What a training run leaves behind: one record per epoch, and the result of the whole run. The same records are lines of the run's log.
+// What a training run leaves behind: one record per epoch, and the result of the whole run. The same records
+// are lines of the run's log.
 
 #include <cstdint>
 #include <limits>
@@ -14,45 +15,49 @@ namespace vitrim {
 
 /// One epoch. What was not measured is NaN, or an empty list.
 struct EpochRecord {
-  int64_t epoch = 0;              ///< counts from 1: epochs done
-  int64_t step = 0;               ///< optimiser steps done
-  double loss = 0;                ///< mean over the epoch's steps, of what is minimised
-  double learning_rate = 0;       ///< at its last step
-  double lambda = 0;              ///< dilution after its last step; 0 where nothing is diluted
+  int64_t epoch = 0;         ///< counts from 1: epochs done
+  int64_t step = 0;          ///< optimiser steps done
+  double loss = 0;           ///< mean over the epoch's steps, of what is minimised
+  double learning_rate = 0;  ///< at its last step
+  double lambda = 0;         ///< dilution after its last step; 0 where nothing is diluted
   double images_per_second = 0;
-  double memory_gib = 0;          ///< resident set at its end
-  double top1 = std::numeric_limits<double>::quiet_NaN();      ///< on the evaluation images, weights as they are
+  double memory_gib = 0;                                   ///< resident set at its end
+  double top1 = std::numeric_limits<double>::quiet_NaN();  ///< on the evaluation images, weights as they are
   double ema_top1 = std::numeric_limits<double>::quiet_NaN();  ///< the same, averaged weights
   std::optional<double> miou, ema_miou;  ///< the same of a model for segmentation, which has no top-1
-  std::vector<double> attention_entropy, mlp_entropy;  ///< per layer, nats; NaN where a layer has none (any more)
-  double te = std::numeric_limits<double>::quiet_NaN();        ///< transfer entropy of the diluted set: dropped against as it is now, nats
+  std::vector<double> attention_entropy,
+      mlp_entropy;  ///< per layer, nats; NaN where a layer has none (any more)
+  double te = std::numeric_limits<double>::quiet_NaN();  ///< transfer entropy of the diluted set: dropped
+                                                         ///< against as it is now, nats
 
   /// The figure that judges the epoch; NaN where it was not measured.
-  double headline(bool averaged) const { return averaged ? ema_miou.value_or(ema_top1) : miou.value_or(top1); }
+  double headline(bool averaged) const {
+    return averaged ? ema_miou.value_or(ema_top1) : miou.value_or(top1);
+  }
 };
 
 /// A step that the log tells of.
 struct StepRecord {
-  int64_t epoch = 0;              ///< the epoch it belongs to, from 1
-  int64_t step = 0;               ///< optimiser steps done, over all epochs
-  double loss = 0;                ///< of its batch
+  int64_t epoch = 0;  ///< the epoch it belongs to, from 1
+  int64_t step = 0;   ///< optimiser steps done, over all epochs
+  double loss = 0;    ///< of its batch
   double learning_rate = 0;
   double lambda = 0;
-  double images_per_second = 0;   ///< since the line before
+  double images_per_second = 0;  ///< since the line before
   double memory_gib = 0;
 };
 
 /// Everything `vitrim train` or `vitrim dilute` did.
 struct TrainResult {
   Manifest manifest;
-  std::string task;               ///< "train" or "dilute"
-  std::string init;               ///< checkpoint or spec it began with
+  std::string task;  ///< "train" or "dilute"
+  std::string init;  ///< checkpoint or spec it began with
   std::string output;
-  std::string recipe;             ///< the resolved recipe, a JSON object
-  std::vector<int> removed;       ///< attention layers that were diluted away
-  std::string reason;             ///< how they were chosen
+  std::string recipe;        ///< the resolved recipe, a JSON object
+  std::vector<int> removed;  ///< attention layers that were diluted away
+  std::string reason;        ///< how they were chosen
   std::vector<EpochRecord> epochs;
-  int64_t chosen_epoch = 0;       ///< whose weights were exported
+  int64_t chosen_epoch = 0;  ///< whose weights were exported
   double seconds = 0;
   std::optional<EvalResult> dense;       ///< the model it began with, on the evaluation images
   std::optional<EvalResult> evaluation;  ///< the exported model on them
@@ -75,8 +80,9 @@ EpochRecord epoch_record_from_json(std::string_view json, const std::string& sou
 
 /// Whether a text is a run's log: its first line is a JSON object with an "event".
 bool is_train_log(std::string_view text);
-/// A run as its log tells it, be it going on, killed or done: head, epochs and steps, nothing of the result. Where a resumed run told a step
-/// again, the later line holds. A last line without its end that is no JSON was cut off by a kill and is left out. FormatError with the line.
+/// A run as its log tells it, be it going on, killed or done: head, epochs and steps, nothing of the result.
+/// Where a resumed run told a step again, the later line holds. A last line without its end that is no JSON
+/// was cut off by a kill and is left out. FormatError with the line.
 TrainResult train_result_from_log(std::string_view lines, const std::string& source);
 
 }  // namespace vitrim

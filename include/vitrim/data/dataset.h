@@ -38,18 +38,23 @@ class Dataset {
   virtual Image read(int64_t index) const = 0;
   /// Number of classes that labels refer to; 0 where unknown.
   virtual int64_t num_classes() const = 0;
-  /// Whether num_classes() is the set's own number; otherwise it is one more than the largest label there (tar shards), and there may be more classes.
+  /// Whether num_classes() is the set's own number; otherwise it is one more than the largest label there
+  /// (tar shards), and there may be more classes.
   virtual bool declares_classes() const { return true; }
   /// Whether a classifier over `classes` fits the labels.
-  bool fits_classes(int64_t classes) const { return declares_classes() ? num_classes() == classes : num_classes() <= classes; }
+  bool fits_classes(int64_t classes) const {
+    return declares_classes() ? num_classes() == classes : num_classes() <= classes;
+  }
   /// Whether every image has a mask instead of a label.
   virtual bool has_masks() const { return false; }
-  /// Decodes one image's mask. Throws FormatError where it is corrupt, std::logic_error where the set has none.
+  /// Decodes one image's mask. Throws FormatError where it is corrupt, std::logic_error where the set has
+  /// none.
   virtual Mask read_mask(int64_t index) const;
   /// Names of the classes in order; empty where unknown.
   virtual std::vector<std::string> class_names() const { return {}; }
   virtual std::string description() const = 0;  ///< "image folder DIR, 700 images"
-  /// "N files, sha256 ..." over names and file sizes (of a CIFAR file: its bytes); the same for the same data wherever the folder lies.
+  /// "N files, sha256 ..." over names and file sizes (of a CIFAR file: its bytes); the same for the same data
+  /// wherever the folder lies.
   virtual std::string fingerprint() const = 0;
   /// One past the last index of each run of images that lie together (tar shards), for samplers that shuffle
   /// by shard and buffer; the last entry is size(). Empty: random access is cheap everywhere.
@@ -70,9 +75,11 @@ struct DatasetOptions {
 ///   .jpeg, .png) and its class index as text (.cls); other members are ignored; no .cls at all: unlabelled.
 ///   ustar, GNU and pax, not compressed. Nothing is extracted: opening reads all headers, several shards at
 ///   once, and `read` reads one member. Images are in the order of shards and bytes;
-/// - an ADE20K folder, which holds `images` and `annotations`, or `FOLDER:SPLIT` for the folders SPLIT in those (training,
-///   validation): every image has an 8-bit PNG of the same name whose 0 is ignored and whose 1..150 are the classes 0..149;
-///   names come from objectInfo150.txt where that lies in FOLDER, or, with their number, from a class list;
+/// - an ADE20K folder, which holds `images` and `annotations`, or `FOLDER:SPLIT` for the folders SPLIT in
+/// those (training,
+///   validation): every image has an 8-bit PNG of the same name whose 0 is ignored and whose 1..150 are the
+///   classes 0..149; names come from objectInfo150.txt where that lies in FOLDER, or, with their number, from
+///   a class list;
 /// - `synthetic-masks:SPLIT[:COUNT]`, the synthetic set with masks;
 /// - `synthetic:SPLIT[:COUNT]` with SPLIT one of train, calib, val, test (each drawn from its own seeds;
 ///   default counts in data/synthetic.h).
@@ -87,7 +94,8 @@ bool is_tar_name(const std::string& source);
 /// JPEG (grey, YCbCr, CMYK/YCCK) or PNG (grey, palette, alpha dropped onto nothing, 16 bit) to RGB. `name` is
 /// for messages.
 Image decode_image(const uint8_t* bytes, size_t count, const std::string& name);
-/// PNG with one channel of at most 8 bits, grey or palette, its values as they are stored (no palette, no scaling).
+/// PNG with one channel of at most 8 bits, grey or palette, its values as they are stored (no palette, no
+/// scaling).
 Mask decode_mask(const uint8_t* bytes, size_t count, const std::string& name);
 
 /// An image and its mask, of the same size.

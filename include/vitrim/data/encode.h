@@ -12,7 +12,8 @@ namespace vitrim::data {
 /// pixels uint8 [3, H, W] -> "data:image/jpeg;base64,..." (quality 80).
 std::string jpeg_data_url(const at::Tensor& pixels);
 
-/// classes uint8 [H, W] in the colours of class_color() -> "data:image/png;base64,...". Ignored pixels are transparent.
+/// classes uint8 [H, W] in the colours of class_color() -> "data:image/png;base64,...". Ignored pixels are
+/// transparent.
 std::string mask_data_url(const at::Tensor& classes);
 /// The colour in which pictures show a class, RGB: neighbouring classes differ clearly, and all 255 differ.
 std::array<uint8_t, 3> class_color(int64_t class_index);

@@ -38,11 +38,12 @@ int64_t synthetic_label(SyntheticSplit split, int64_t index);
 /// millisecond.
 Image draw_synthetic(SyntheticSplit split, int64_t index);
 
-/// Classes of the set's masks: ground; the ten shapes, where they have the ring's hue; shapes of other hues; the ring. So what a pixel of a
-/// shape is depends on the ring, which is far from it.
+/// Classes of the set's masks: ground; the ten shapes, where they have the ring's hue; shapes of other hues;
+/// the ring. So what a pixel of a shape is depends on the ring, which is far from it.
 inline constexpr int64_t kSyntheticMaskClasses = 1 + kSyntheticClasses + 2;
 const std::vector<std::string>& synthetic_mask_class_names();
-/// The same image as draw_synthetic(), with its mask: a pixel is a shape's where at least half of it is covered.
+/// The same image as draw_synthetic(), with its mask: a pixel is a shape's where at least half of it is
+/// covered.
 SegmentedImage draw_synthetic_mask(SyntheticSplit split, int64_t index);
 
 /// What fits these images: no resize, crop 64, mean and std 0.5.

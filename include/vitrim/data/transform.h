@@ -9,7 +9,8 @@ namespace vitrim::data {
 /// Pillow's antialiased resize: the kernel's support grows with the reduction, weights have 22 fraction bits,
 /// the result of the horizontal pass is rounded to 8 bits before the vertical one. Pillow 13 turns the order
 /// of the passes where the height shrinks much more than the width, which no resize that keeps the
-/// proportions does (where one does not, single pixels may be off by one). Throws std::invalid_argument where a side is below 1.
+/// proportions does (where one does not, single pixels may be off by one). Throws std::invalid_argument where
+/// a side is below 1.
 Image resize(const Image& image, int64_t height, int64_t width, Interpolation interpolation);
 /// Short side to `side`, the other side scaled as torchvision does (truncated to int).
 Image resize_short_side(const Image& image, int64_t side, Interpolation interpolation);

@@ -79,8 +79,8 @@ class Group {
     return all;
   }
 
-  /// Every rank has filled the rows [begin, end) of its share() of dim 0; afterwards all rows are everywhere. Contiguous, same shape and dtype on
-  /// every rank.
+  /// Every rank has filled the rows [begin, end) of its share() of dim 0; afterwards all rows are everywhere.
+  /// Contiguous, same shape and dtype on every rank.
   void gather_rows(at::Tensor tensor);
 
   /// This rank's contiguous share of n things: sizes differ by at most one, and rank order is index order.

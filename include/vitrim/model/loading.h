@@ -14,57 +14,71 @@ namespace vitrim::model {
 
 /// What a checkpoint does not say by itself.
 struct LoadHints {
-  std::vector<int64_t> num_heads;      ///< one for all stages or one a stage; none: metadata, else what the published models have
+  std::vector<int64_t>
+      num_heads;  ///< one for all stages or one a stage; none: metadata, else what the published models have
   std::optional<int64_t> image_size;   ///< run at another size: position embeddings are resized
   std::optional<int64_t> num_classes;  ///< what the classifier must have; refused where the file's differs
 };
 
-/// The architecture that a state dict holds: vitrim's own metadata, else read off names (timm's) and shapes. Throws FormatError where it is no
-/// known family or num_heads can't be told.
+/// The architecture that a state dict holds: vitrim's own metadata, else read off names (timm's) and shapes.
+/// Throws FormatError where it is no known family or num_heads can't be told.
 ModelSpec infer_spec(const checkpoint::StateDict& state, const LoadHints& hints = {});
 
-/// MODEL as the command line takes it: a checkpoint (a file, an index of several, or a folder that holds either; timm's, transformers' and others'
-/// names, with what config.json and preprocessor_config.json beside it say: docs/checkpoints.md), or the name of a known architecture (random
-/// weights from seed 0, said in a warning). `hints` go before what files say.
+/// MODEL as the command line takes it: a checkpoint (a file, an index of several, or a folder that holds
+/// either; timm's, transformers' and others' names, with what config.json and preprocessor_config.json beside
+/// it say: docs/checkpoints.md), or the name of a known architecture (random weights from seed 0, said in a
+/// warning). `hints` go before what files say.
 std::unique_ptr<Model> load_model(const std::string& source, const LoadHints& hints = {});
-/// The same with a classifier of its own for `classes` classes, its weights random: to fine-tune on other data.
-std::unique_ptr<Model> load_model_with_new_head(const std::string& source, int64_t classes, uint64_t seed, const LoadHints& hints = {});
-/// `spec` with a head for pixels of `classes` classes in the classifier's place. `channels` is a UPerNet's width (0: none). A UPerNet reads behind every quarter of a
-/// ViT's blocks and behind every stage of a Swin. Throws std::invalid_argument where the backbone can't carry one.
-ModelSpec with_segmentation_head(ModelSpec spec, SegmentationHeadKind kind, int64_t channels, int64_t classes);
+/// The same with a classifier of its own for `classes` classes, its weights random: to fine-tune on other
+/// data.
+std::unique_ptr<Model> load_model_with_new_head(const std::string& source, int64_t classes, uint64_t seed,
+                                                const LoadHints& hints = {});
+/// `spec` with a head for pixels of `classes` classes in the classifier's place. `channels` is a UPerNet's
+/// width (0: none). A UPerNet reads behind every quarter of a ViT's blocks and behind every stage of a Swin.
+/// Throws std::invalid_argument where the backbone can't carry one.
+ModelSpec with_segmentation_head(ModelSpec spec, SegmentationHeadKind kind, int64_t channels,
+                                 int64_t classes);
 /// "linear" or "upernet"; throws std::invalid_argument.
 SegmentationHeadKind parse_segmentation_head(const std::string& name);
 /// The same as load_model with such a head, its weights (and those of norms that the backbone lacks) random.
-std::unique_ptr<Model> load_model_for_segmentation(const std::string& source, SegmentationHeadKind kind, int64_t channels, int64_t classes, uint64_t seed,
+std::unique_ptr<Model> load_model_for_segmentation(const std::string& source, SegmentationHeadKind kind,
+                                                   int64_t channels, int64_t classes, uint64_t seed,
                                                    const LoadHints& hints = {});
-/// The spec alone, without reading weights into a model. `said` (may be null) takes in words what was taken from where.
-ModelSpec load_spec(const std::string& source, const LoadHints& hints = {}, std::vector<std::string>* said = nullptr);
+/// The spec alone, without reading weights into a model. `said` (may be null) takes in words what was taken
+/// from where.
+ModelSpec load_spec(const std::string& source, const LoadHints& hints = {},
+                    std::vector<std::string>* said = nullptr);
 
-/// The dtype that all floating-point tensors of MODEL have as it is stored; float32 where they differ, and for known architectures.
+/// The dtype that all floating-point tensors of MODEL have as it is stored; float32 where they differ, and
+/// for known architectures.
 at::ScalarType stored_dtype(const std::string& source);
 
-/// Writes weights (in `dtype`) and spec as safetensors, atomically. std::invalid_argument where channels are gated: gates are not saved.
+/// Writes weights (in `dtype`) and spec as safetensors, atomically. std::invalid_argument where channels are
+/// gated: gates are not saved.
 void save_model(const Model& model, const std::string& path, at::ScalarType dtype = at::kFloat);
 
-/// Published architectures: deit_tiny_patch16_224, vit_base_patch16_224, ... Throws std::invalid_argument with the nearest names.
+/// Published architectures: deit_tiny_patch16_224, vit_base_patch16_224, ... Throws std::invalid_argument
+/// with the nearest names.
 ModelSpec known_spec(const std::string& name);
 std::vector<std::string> known_names();
 bool is_known_name(const std::string& name);
 
 /// A plain ViT: every block alike.
-ModelSpec vit_spec(int64_t image_size, int64_t patch_size, int64_t embed_dim, int64_t depth, int64_t num_heads, int64_t mlp_dim,
-                   int64_t num_classes);
+ModelSpec vit_spec(int64_t image_size, int64_t patch_size, int64_t embed_dim, int64_t depth,
+                   int64_t num_heads, int64_t mlp_dim, int64_t num_classes);
 
 /// Lists with one entry a stage.
 struct StagesOptions {
   int64_t image_size = 224, num_classes = 1000;
   std::vector<int64_t> embed_dims, depths, num_heads;
   std::vector<int64_t> mlp_ratios = {4, 4, 4, 4};
-  std::string attention = "SSSS";            ///< S softmax, L focused linear
-  std::vector<int64_t> regions;              ///< of softmax stages: window (swin), stripe (cswin), spatial reduction (pvt, pvt_v2)
-  std::vector<int64_t> linear_regions;       ///< the same of linear stages
+  std::string attention = "SSSS";  ///< S softmax, L focused linear
+  std::vector<int64_t>
+      regions;  ///< of softmax stages: window (swin), stripe (cswin), spatial reduction (pvt, pvt_v2)
+  std::vector<int64_t> linear_regions;  ///< the same of linear stages
 };
-/// A model with stages of family swin, flatten_swin, pvt, pvt_v2 or cswin. Throws std::invalid_argument where the lists contradict each other.
+/// A model with stages of family swin, flatten_swin, pvt, pvt_v2 or cswin. Throws std::invalid_argument where
+/// the lists contradict each other.
 ModelSpec stages_spec(const std::string& family, const StagesOptions& options);
 
 }  // namespace vitrim::model

@@ -1,5 +1,6 @@
 #pragma once
-// A vision transformer built from its ModelSpec, run block by block, so that analysis, absorption and dilution can look into it.
+// A vision transformer built from its ModelSpec, run block by block, so that analysis, absorption and
+// dilution can look into it.
 
 #include <ATen/core/Tensor.h>
 
@@ -13,7 +14,8 @@
 
 namespace vitrim::model {
 
-/// How a block's attention enters the stream: y = stream * x + branch * A(LN1 x). At branch = 0 the attention is not computed.
+/// How a block's attention enters the stream: y = stream * x + branch * A(LN1 x). At branch = 0 the attention
+/// is not computed.
 struct BlockGain {
   double stream = 1;
   double branch = 1;
@@ -25,22 +27,24 @@ inline constexpr BlockGain kIdentity{2, 0};  ///< NOSE's `identity` mask: y = 2x
 /// Dilution at lambda in [0, 1]: y = (2 - lambda) x + lambda A(LN1 x) (NOSE, section on dilution learning).
 inline BlockGain diluted(double lambda) { return {2 - lambda, lambda}; }
 
-/// Stochastic depth (Huang et al. 2016): per image and branch 0 or 1 / (1 - rate), [B, 1, 1] in the compute dtype; undefined: no drop. In a diluted
-/// block y = (2 - lambda) x + lambda * attention * A(LN1 x).
+/// Stochastic depth (Huang et al. 2016): per image and branch 0 or 1 / (1 - rate), [B, 1, 1] in the compute
+/// dtype; undefined: no drop. In a diluted block y = (2 - lambda) x + lambda * attention * A(LN1 x).
 struct DropPath {
   at::Tensor attention, mlp;
 };
 
 /// What accompanies a stream from block to block.
 struct BlockContext {
-  DropPath drop;                   ///< for training
-  MergedTokens* merged = nullptr;  ///< blocks whose spec says so merge tokens, and keep count here; null: no block merges
+  DropPath drop;  ///< for training
+  MergedTokens* merged =
+      nullptr;  ///< blocks whose spec says so merge tokens, and keep count here; null: no block merges
 };
 
 /// What a block computed on its way, for those who ask. Undefined tensors where a part did not run.
 struct BlockTrace {
-  at::Tensor input;            ///< [B, N, C] x as the block sees it: behind the stage's beginning, where it has one
-  at::Tensor mixed;            ///< [B, N, num_heads * v_dim] input of the attention's last projection, in the compute dtype
+  at::Tensor input;  ///< [B, N, C] x as the block sees it: behind the stage's beginning, where it has one
+  at::Tensor
+      mixed;  ///< [B, N, num_heads * v_dim] input of the attention's last projection, in the compute dtype
   at::Tensor attention;        ///< [B, N, C] attention branch, before the residual sum
   at::Tensor after_attention;  ///< [B, N, C] y
   at::Tensor hidden;           ///< [B, N, mlp_dim] after the activation, fc2's input, in the compute dtype
@@ -49,21 +53,25 @@ struct BlockTrace {
 
 /// What comes out at the top.
 struct Output {
-  at::Tensor features;  ///< [B, C] after the final norm and pooling (CLS where there is one); affine-free LayerNorm where the model has no final norm
-  at::Tensor logits;    ///< [B, num_classes]; undefined without a classifier. Of a model for segmentation [B, num_classes, h, w], the head's own map
-  at::Tensor head, head_dist;  ///< of a model with a distillation token: what either head says; `logits` is their mean
+  at::Tensor features;  ///< [B, C] after the final norm and pooling (CLS where there is one); affine-free
+                        ///< LayerNorm where the model has no final norm
+  at::Tensor logits;    ///< [B, num_classes]; undefined without a classifier. Of a model for segmentation [B,
+                        ///< num_classes, h, w], the head's own map
+  at::Tensor head,
+      head_dist;  ///< of a model with a distillation token: what either head says; `logits` is their mean
 };
 
-/// Streams that a head reads besides the last one, in order: those behind the blocks that ModelSpec::segmentation names, without the last. Whoever runs a model
-/// block by block collects them with Model::tap(); of a classifier there are none.
+/// Streams that a head reads besides the last one, in order: those behind the blocks that
+/// ModelSpec::segmentation names, without the last. Whoever runs a model block by block collects them with
+/// Model::tap(); of a classifier there are none.
 using Taps = std::vector<at::Tensor>;
 
 /// What a parameter belongs to.
 enum class Part {
-  kEmbedding,   ///< patch embedding, tokens, position embedding, and what leads from stage to stage
-  kAttention,   ///< norm1, attention and its layer scale
-  kMlp,         ///< norm2, MLP and its layer scale
-  kNorm,        ///< norms behind the blocks
+  kEmbedding,  ///< patch embedding, tokens, position embedding, and what leads from stage to stage
+  kAttention,  ///< norm1, attention and its layer scale
+  kMlp,        ///< norm2, MLP and its layer scale
+  kNorm,       ///< norms behind the blocks
   kClassifier,
 };
 
@@ -76,8 +84,8 @@ struct ParameterInfo {
   bool used = true;  ///< false: the reference's checkpoints hold it, but nothing reads it (PVT's last norm)
 };
 
-/// Factors on channels: what a pruned model is before it is cut (docs/pruning.md). Undefined: none. A factor 0 takes the channel out everywhere it
-/// counts, norms included, so that the cut model computes the same.
+/// Factors on channels: what a pruned model is before it is cut (docs/pruning.md). Undefined: none. A factor
+/// 0 takes the channel out everywhere it counts, norms included, so that the cut model computes the same.
 struct ChannelGates {
   at::Tensor qk;   ///< [num_heads, qk_dim]
   at::Tensor v;    ///< [num_heads, v_dim]
@@ -90,8 +98,9 @@ std::vector<ParameterInfo> parameter_layout(const ModelSpec& spec);
 class Family;
 struct MixRequest;
 
-/// A model. Parameters are float32; `set_compute_dtype` chooses the dtype of the matrix products, the stream between blocks
-/// stays float32. All functions are const and thread-safe as long as nobody changes parameters or gates.
+/// A model. Parameters are float32; `set_compute_dtype` chooses the dtype of the matrix products, the stream
+/// between blocks stays float32. All functions are const and thread-safe as long as nobody changes parameters
+/// or gates.
 class Model {
  public:
   const ModelSpec& spec() const { return spec_; }
@@ -103,19 +112,23 @@ class Model {
 
   /// images float32 [B, in_channels, H, W], normalised -> stream before block 0, float32 [B, N, C].
   at::Tensor embed(const at::Tensor& images) const;
-  /// One block. x float32 [B, N, C] -> z [B, N, C]; the first block of a later stage begins with the step that halves the map, so there z's N and
-  /// C are not x's. `trace` may be null. Whoever looks into a model block by block sees all its tokens; with `context.merged` a block that merges hands N - merge tokens on, unless its
-  /// gain takes from its attention: only attention that counts in full merges.
-  at::Tensor run_block(int index, const at::Tensor& x, BlockGain gain, BlockTrace* trace, const BlockContext& context = {}) const;
-  /// One block at some tokens only: x [B, N, C], tokens int64 [T] (of the block's own map) -> z [B, T, C]. Keys and values come from all tokens, so the
-  /// result equals run_block's at those tokens. Where attention is global everything else is computed for T tokens; other kinds compute all tokens'
-  /// attention. For fits on a sample of tokens.
+  /// One block. x float32 [B, N, C] -> z [B, N, C]; the first block of a later stage begins with the step
+  /// that halves the map, so there z's N and C are not x's. `trace` may be null. Whoever looks into a model
+  /// block by block sees all its tokens; with `context.merged` a block that merges hands N - merge tokens on,
+  /// unless its gain takes from its attention: only attention that counts in full merges.
+  at::Tensor run_block(int index, const at::Tensor& x, BlockGain gain, BlockTrace* trace,
+                       const BlockContext& context = {}) const;
+  /// One block at some tokens only: x [B, N, C], tokens int64 [T] (of the block's own map) -> z [B, T, C].
+  /// Keys and values come from all tokens, so the result equals run_block's at those tokens. Where attention
+  /// is global everything else is computed for T tokens; other kinds compute all tokens' attention. For fits
+  /// on a sample of tokens.
   at::Tensor run_block_at(int index, const at::Tensor& x, const at::Tensor& tokens, BlockTrace* trace) const;
   /// The block's MLP half alone, from y [B, N, C]: what `run_block` does after the attention.
   at::Tensor run_mlp(int index, const at::Tensor& y, BlockTrace* trace, const DropPath& drop = {}) const;
   /// Keeps the stream x behind block `index` where the head reads it there.
   void tap(int index, const at::Tensor& x, Taps& taps) const;
-  /// Stream after the last block, and what was tapped below -> features and logits, float32. Throws std::invalid_argument where taps are missing.
+  /// Stream after the last block, and what was tapped below -> features and logits, float32. Throws
+  /// std::invalid_argument where taps are missing.
   Output finish(const at::Tensor& x, const MergedTokens& merged = {}, const Taps& taps = {}) const;
   /// The whole model, tokens merged as its spec says. `gains` has one entry per block, or none (all kKeep).
   Output forward(const at::Tensor& images, const std::vector<BlockGain>& gains = {}) const;
@@ -131,33 +144,39 @@ class Model {
   std::vector<std::string> block_parameters(int index) const;
   /// The preprocessing that the spec carries from now on.
   void set_preprocess(const PreprocessSpec& preprocess) { spec_.preprocess = preprocess; }
-  /// How many pairs of tokens each block merges from now on ([num_blocks]); std::invalid_argument where the spec would not be valid.
+  /// How many pairs of tokens each block merges from now on ([num_blocks]); std::invalid_argument where the
+  /// spec would not be valid.
   void set_merging(const std::vector<int64_t>& pairs);
   /// Moves the parameters; images must then be on that device.
   void set_device(at::Device device);
   at::Device device() const;
-  /// To be called after parameters were changed in place (by an optimiser): what was cast from them is cast anew.
+  /// To be called after parameters were changed in place (by an optimiser): what was cast from them is cast
+  /// anew.
   void forget_casts();
   /// Marks every parameter as needing a gradient (or not).
   void set_requires_grad(bool needed);
-  /// The same model for images of another size, sides multiples of size_unit(): it shares the parameters but for a position embedding, which is resized.
-  /// Throws std::invalid_argument where the size does not fit.
+  /// The same model for images of another size, sides multiples of size_unit(): it shares the parameters but
+  /// for a position embedding, which is resized. Throws std::invalid_argument where the size does not fit.
   std::unique_ptr<Model> at_size(int64_t height, int64_t width) const;
   /// A second model with copies of the parameters.
   std::unique_ptr<Model> clone() const;
 
-  /// Factors on the channels of block `index` from now on (shapes are checked; std::invalid_argument). They are no parameters and are not saved.
+  /// Factors on the channels of block `index` from now on (shapes are checked; std::invalid_argument). They
+  /// are no parameters and are not saved.
   void set_gates(int index, const ChannelGates& gates);
   const ChannelGates& gates(int index) const { return gates_[static_cast<size_t>(index)]; }
 
   // For families and kinds of attention:
-  /// The parameter in the compute dtype; cached unless a gradient flows through it. Undefined tensor where there is no such parameter.
+  /// The parameter in the compute dtype; cached unless a gradient flows through it. Undefined tensor where
+  /// there is no such parameter.
   at::Tensor compute_weight(const std::string& name) const;
   at::Tensor optional_parameter(const std::string& name) const;
   /// x in the compute dtype times `prefix.weight`, plus `prefix.bias` where there is one.
   at::Tensor linear(const at::Tensor& x, const std::string& prefix) const;
-  /// 2-d convolution with `prefix.weight` and `prefix.bias`, in the compute dtype, its kernel's middle at the input's edge where `padding` is half of it.
-  at::Tensor convolution(const at::Tensor& maps, const std::string& prefix, int64_t stride, int64_t padding, int64_t groups = 1) const;
+  /// 2-d convolution with `prefix.weight` and `prefix.bias`, in the compute dtype, its kernel's middle at the
+  /// input's edge where `padding` is half of it.
+  at::Tensor convolution(const at::Tensor& maps, const std::string& prefix, int64_t stride, int64_t padding,
+                         int64_t groups = 1) const;
   /// LayerNorm over the last dimension with `prefix.weight`, `prefix.bias`, in the dtype of x.
   at::Tensor layer_norm(const at::Tensor& x, const std::string& prefix) const;
 
@@ -178,19 +197,22 @@ class Model {
   std::shared_ptr<Cache> cache_;
 };
 
-/// What the sides of an image must be multiples of: the patch size, and of a model with stages what lets all maps be halved and cut into windows.
+/// What the sides of an image must be multiples of: the patch size, and of a model with stages what lets all
+/// maps be halved and cut into windows.
 int64_t size_unit(const ModelSpec& spec);
-/// What a model says of images, in a form that many images' answers can be kept in and compared: logits [B, num_classes]; of a model for segmentation
-/// [B, num_classes, p], those of up to 256 places spread over the map; features [B, feature_dim] without a classifier.
+/// What a model says of images, in a form that many images' answers can be kept in and compared: logits [B,
+/// num_classes]; of a model for segmentation [B, num_classes, p], those of up to 256 places spread over the
+/// map; features [B, feature_dim] without a classifier.
 at::Tensor answers(const ModelSpec& spec, const Output& out);
 /// The shape of answers() for `images` images.
 std::vector<int64_t> answers_shape(const ModelSpec& spec, int64_t images);
 
-/// Builds the model and copies the weights in (as float32). Throws FormatError that lists every missing, surplus and misshaped tensor.
-/// Position embeddings of another grid are resized (bicubic, antialiased, as timm does); known buffers are no surplus.
+/// Builds the model and copies the weights in (as float32). Throws FormatError that lists every missing,
+/// surplus and misshaped tensor. Position embeddings of another grid are resized (bicubic, antialiased, as
+/// timm does); known buffers are no surplus.
 std::unique_ptr<Model> make_model(const ModelSpec& spec, const checkpoint::StateDict& weights);
-/// Builds the model with random weights, as timm's `jax` scheme does: Xavier-uniform matrices, zero biases, unit norms; classifier, tokens and
-/// position embedding normal 0.02 (truncated).
+/// Builds the model with random weights, as timm's `jax` scheme does: Xavier-uniform matrices, zero biases,
+/// unit norms; classifier, tokens and position embedding normal 0.02 (truncated).
 std::unique_ptr<Model> make_random_model(const ModelSpec& spec, uint64_t seed);
 
 /// bfloat16 where the CPU multiplies it in hardware (AVX-512 BF16 or AMX), else float32.

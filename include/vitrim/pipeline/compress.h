@@ -17,16 +17,18 @@
 namespace vitrim::pipeline {
 
 struct CompressOptions {
-  std::vector<int> layers;        ///< remove these; empty: choose analyze.count by analyze
+  std::vector<int> layers;  ///< remove these; empty: choose analyze.count by analyze
   AnalyzeOptions analyze;
   absorb::AbsorbOptions absorb;
-  bool remove_layers = true;      ///< false: only channels are pruned
-  PruneOptions prune;             ///< channels to prune in what stays, behind the removal
-  bool absorb_layers = true;      ///< false: cut only
-  bool controls = false;          ///< also treat random sets, first-k, last-k, least-norm and the other criterion's set alike
-  int random_controls = 5;        ///< how many random sets
-  std::optional<LayerScores> scores;      ///< what analyze() says with these options, where it is known already
-  std::optional<EvalResult> dense_eval;   ///< of the dense model on the evaluation images, where it is known already
+  bool remove_layers = true;  ///< false: only channels are pruned
+  PruneOptions prune;         ///< channels to prune in what stays, behind the removal
+  bool absorb_layers = true;  ///< false: cut only
+  bool controls =
+      false;  ///< also treat random sets, first-k, last-k, least-norm and the other criterion's set alike
+  int random_controls = 5;            ///< how many random sets
+  std::optional<LayerScores> scores;  ///< what analyze() says with these options, where it is known already
+  std::optional<EvalResult>
+      dense_eval;  ///< of the dense model on the evaluation images, where it is known already
 };
 
 struct Compressed {
@@ -34,16 +36,19 @@ struct Compressed {
   CompressResult result;  ///< manifest, model and output names are left to the caller
 };
 
-/// Refuses what pruning can't do behind the removal, before any work: std::invalid_argument where no layers that `options` may remove leave a model that meets the
-/// target. Layers that only the analysis will choose can still turn out to leave another one.
+/// Refuses what pruning can't do behind the removal, before any work: std::invalid_argument where no layers
+/// that `options` may remove leave a model that meets the target. Layers that only the analysis will choose
+/// can still turn out to leave another one.
 void check_compress(const ModelSpec& spec, const CompressOptions& options);
 
-/// Refuses a number of calibration images that `options` can't do with: std::invalid_argument. compress() begins with it.
+/// Refuses a number of calibration images that `options` can't do with: std::invalid_argument. compress()
+/// begins with it.
 void check_images(int64_t count, const CompressOptions& options);
 
-/// Removes attention layers and lets the MLPs take their work over, on unlabelled calibration images. With `evaluation` both models (and the
-/// controls) are evaluated on it, paired. The dense model is not changed.
-Compressed compress(const model::Model& dense, const data::ImageBatch& calibration, const data::Dataset* evaluation,
-                    const eval::AccuracyOptions& accuracy, const CompressOptions& options);
+/// Removes attention layers and lets the MLPs take their work over, on unlabelled calibration images. With
+/// `evaluation` both models (and the controls) are evaluated on it, paired. The dense model is not changed.
+Compressed compress(const model::Model& dense, const data::ImageBatch& calibration,
+                    const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy,
+                    const CompressOptions& options);
 
 }  // namespace vitrim::pipeline

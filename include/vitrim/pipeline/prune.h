@@ -1,5 +1,6 @@
 #pragma once
-// Channel pruning as a function: choose channels, cut them. compress() calls it between removing layers and absorbing.
+// Channel pruning as a function: choose channels, cut them. compress() calls it between removing layers and
+// absorbing.
 
 #include <memory>
 #include <string>
@@ -13,14 +14,17 @@
 namespace vitrim::pipeline {
 
 struct PruneOptions {
-  std::string target;               ///< "70%", "2.1G": parse_target(); empty: no channel is pruned
-  int64_t width = 0;                ///< instead of a target: channels that every head of attention keeps at most (apma: the MACs of such heads, spread as it learns)
-  bool attention_only = false;      ///< the target is that of the attention layers
+  std::string target;  ///< "70%", "2.1G": parse_target(); empty: no channel is pruned
+  int64_t width = 0;  ///< instead of a target: channels that every head of attention keeps at most (apma: the
+                      ///< MACs of such heads, spread as it learns)
+  bool attention_only = false;  ///< the target is that of the attention layers
   prune::Scope scope = prune::Scope::kAttention;
   int64_t round = 8;
-  /// "apma", or a criterion of prune/scores.h: then all units keep the same share, and every head its best channels.
+  /// "apma", or a criterion of prune/scores.h: then all units keep the same share, and every head its best
+  /// channels.
   std::string criterion = "apma";
-  bool per_head = true;             ///< false: heads may end unequal; the model is masked instead of cut, to be compared with, not saved
+  bool per_head = true;  ///< false: heads may end unequal; the model is masked instead of cut, to be compared
+                         ///< with, not saved
   int64_t score_images = 64;
   prune::IndicatorOptions indicators;
   distributed::Group* group = nullptr;  ///< rank 0 chooses for all; null: this process alone
@@ -30,11 +34,14 @@ struct PruneOptions {
   bool masked() const { return !per_head || (criterion == "apma" && !indicators.equal_proportions); }
 };
 
-/// Refuses what can't be, before any work: std::invalid_argument on a wrong target, a target that can't be reached, nothing to prune.
+/// Refuses what can't be, before any work: std::invalid_argument on a wrong target, a target that can't be
+/// reached, nothing to prune.
 void check_prune(const ModelSpec& spec, const PruneOptions& options);
 
-/// The pruned model; `dense` is not changed. Its MACs meet the target as Budget::fit says. Gains are folded in.
-std::unique_ptr<model::Model> prune_channels(const model::Model& dense, const data::ImageBatch& images, const PruneOptions& options);
+/// The pruned model; `dense` is not changed. Its MACs meet the target as Budget::fit says. Gains are folded
+/// in.
+std::unique_ptr<model::Model> prune_channels(const model::Model& dense, const data::ImageBatch& images,
+                                             const PruneOptions& options);
 
 /// "apma, 60 % of the attention's MACs": for the result's `reason`.
 std::string describe(const PruneOptions& options);

@@ -1,5 +1,6 @@
 #pragma once
-// What can be done to a model, and what it costs by count: every combination of removed attention, narrower heads and merged tokens.
+// What can be done to a model, and what it costs by count: every combination of removed attention, narrower
+// heads and merged tokens.
 
 #include <cstdint>
 #include <string>
@@ -20,25 +21,30 @@ struct GridOptions {
 /// The values that candidates combine. The first of each is "leave it".
 struct Grid {
   std::vector<std::vector<int>> sets;  ///< [k] the set of k layers to remove
-  std::vector<int64_t> widths;         ///< channels that a head keeps at most: 0 (all), then descending to three eighths
-  std::vector<int64_t> pairs;          ///< merged in every block that keeps its attention: 0, then ascending
+  std::vector<int64_t>
+      widths;  ///< channels that a head keeps at most: 0 (all), then descending to three eighths
+  std::vector<int64_t> pairs;  ///< merged in every block that keeps its attention: 0, then ascending
 };
 
-/// Sets are the first k layers with attention until better are known; at least one layer keeps its attention. Families that can't merge have pairs {0}.
+/// Sets are the first k layers with attention until better are known; at least one layer keeps its attention.
+/// Families that can't merge have pairs {0}.
 Grid make_grid(const ModelSpec& dense, const GridOptions& options = {});
 
-/// `dense` with this done to it. Merging counts blocks that keep their attention; more pairs than there are tokens for are clipped.
-ModelSpec candidate_spec(const ModelSpec& dense, const std::vector<int>& removed, int64_t width, int64_t pairs);
+/// `dense` with this done to it. Merging counts blocks that keep their attention; more pairs than there are
+/// tokens for are clipped.
+ModelSpec candidate_spec(const ModelSpec& dense, const std::vector<int>& removed, int64_t width,
+                         int64_t pairs);
 ModelSpec candidate_spec(const ModelSpec& dense, const PlanRow& row);
 
-/// Every combination of the grid but the dense model itself and those that come to the same architecture as one before (clipped pairs), with parameters and
-/// multiply-adds; the first index (removal) is slowest.
+/// Every combination of the grid but the dense model itself and those that come to the same architecture as
+/// one before (clipped pairs), with parameters and multiply-adds; the first index (removal) is slowest.
 std::vector<PlanRow> enumerate(const ModelSpec& dense, const Grid& grid);
 
 /// "6 removed, width 40, 8 pairs"; "dense" where nothing is done.
 std::string describe(const PlanRow& row);
 
-/// Which points no other point beats: in no coordinate higher and in one lower. points [n][coordinates]; of equal points the first counts.
+/// Which points no other point beats: in no coordinate higher and in one lower. points [n][coordinates]; of
+/// equal points the first counts.
 std::vector<bool> undominated(const std::vector<std::vector<double>>& points);
 
 }  // namespace vitrim::plan

@@ -1,6 +1,7 @@
 #pragma once
-// APMA's learned channel indicators, reconstructed from the paper's abstract (DESIGN section 6, docs/pruning.md): similarity-weighted, with equal proportions in
-// every head, a reweighting of what stays, and a beginning from attention differences. Fitted to the dense model's own outputs, no labels.
+// APMA's learned channel indicators, reconstructed from the paper's abstract (DESIGN section 6,
+// docs/pruning.md): similarity-weighted, with equal proportions in every head, a reweighting of what stays,
+// and a beginning from attention differences. Fitted to the dense model's own outputs, no labels.
 
 #include <string>
 #include <vector>
@@ -14,21 +15,24 @@ namespace vitrim::prune {
 
 struct IndicatorOptions {
   Similarity similarity = Similarity::kNone;  ///< 1. u = m + ln s
-  bool equal_proportions = true; ///< 2. every head keeps its own best; without it the unit's best are kept, which can be masked but not cut
-  bool reweight = true;          ///< 3. a learned gain per kept channel
-  bool initialise = true;        ///< 4. m begins as scores of `begin_with`, standardised per unit (energies and slopes: their logarithms); else at 0
+  bool equal_proportions = true;  ///< 2. every head keeps its own best; without it the unit's best are kept,
+                                  ///< which can be masked but not cut
+  bool reweight = true;           ///< 3. a learned gain per kept channel
+  bool initialise = true;  ///< 4. m begins as scores of `begin_with`, standardised per unit (energies and
+                           ///< slopes: their logarithms); else at 0
   Criterion begin_with = Criterion::kDifference;
-  double temperature = 0.5;      ///< of the sigmoid that makes indicators proportions
-  double learning_rate = 0.05;   ///< of m and the offsets; gains learn at a fifth of it
-  double budget_weight = 20;     ///< b in: distillation + b (MACs / target - 1)^2
-  int64_t epochs = 4;            ///< passes over the images
+  double temperature = 0.5;     ///< of the sigmoid that makes indicators proportions
+  double learning_rate = 0.05;  ///< of m and the offsets; gains learn at a fifth of it
+  double budget_weight = 20;    ///< b in: distillation + b (MACs / target - 1)^2
+  int64_t epochs = 4;           ///< passes over the images
   int64_t fit_batch = 32;
-  int64_t score_images = 64;     ///< for the attention differences and similarities
+  int64_t score_images = 64;  ///< for the attention differences and similarities
   int64_t batch_size = 16;
   uint64_t seed = 0;
 };
 
-/// Switches parts off by name, commas between them: "proportions,reweight,initialisation". Throws std::invalid_argument on another name, with the nearest.
+/// Switches parts off by name, commas between them: "proportions,reweight,initialisation". Throws
+/// std::invalid_argument on another name, with the nearest.
 void leave_out(IndicatorOptions& options, const std::string& parts);
 
 /// Images that learning takes at least.
@@ -36,15 +40,18 @@ inline constexpr int64_t kFewestImages = 8;
 
 /// What came of it. Gates are factors: 0 for a channel that goes, its gain for one that stays.
 struct Indicators {
-  std::vector<int64_t> widths;       ///< per unit
-  std::vector<at::Tensor> gates;     ///< per unit, [heads, width] float32
-  std::vector<double> shares;        ///< proportion rho of every unit before rounding
-  double distillation = 0;           ///< mean KL to the dense model over the last epoch, nats
+  std::vector<int64_t> widths;    ///< per unit
+  std::vector<at::Tensor> gates;  ///< per unit, [heads, width] float32
+  std::vector<double> shares;     ///< proportion rho of every unit before rounding
+  double distillation = 0;        ///< mean KL to the dense model over the last epoch, nats
 };
 
-/// Learns indicators of `model` for the budget's units. The model's parameters stay; only indicators, offsets and gains learn, by AdamW with straight-through
-/// gradients, while the target falls from the dense model's MACs to the budget's over the first six tenths of the steps. Deterministic for a seed and a number
-/// of threads. Cost: `epochs` forward and backward passes over the images, and one forward pass of the dense model. Error where the loss is not finite.
-Indicators learn_indicators(const model::Model& model, const Budget& budget, const data::ImageBatch& images, const IndicatorOptions& options = {});
+/// Learns indicators of `model` for the budget's units. The model's parameters stay; only indicators, offsets
+/// and gains learn, by AdamW with straight-through gradients, while the target falls from the dense model's
+/// MACs to the budget's over the first six tenths of the steps. Deterministic for a seed and a number of
+/// threads. Cost: `epochs` forward and backward passes over the images, and one forward pass of the dense
+/// model. Error where the loss is not finite.
+Indicators learn_indicators(const model::Model& model, const Budget& budget, const data::ImageBatch& images,
+                            const IndicatorOptions& options = {});
 
 }  // namespace vitrim::prune

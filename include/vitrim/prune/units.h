@@ -1,5 +1,6 @@
 #pragma once
-// The units of channel pruning: one group of channels of one block. Heads of a unit always end with the same width; units differ.
+// The units of channel pruning: one group of channels of one block. Heads of a unit always end with the same
+// width; units differ.
 
 #include <vector>
 
@@ -17,13 +18,16 @@ struct Unit {
 
 enum class Scope { kAttention, kAttentionAndMlp };
 
-/// All units of a model that can be pruned, from the bottom up. Throws std::invalid_argument where there is none.
+/// All units of a model that can be pruned, from the bottom up. Throws std::invalid_argument where there is
+/// none.
 std::vector<Unit> units_of(const ModelSpec& spec, Scope scope);
 
 /// The spec with these widths per head, one a unit.
-ModelSpec with_widths(const ModelSpec& spec, const std::vector<Unit>& units, const std::vector<int64_t>& widths);
+ModelSpec with_widths(const ModelSpec& spec, const std::vector<Unit>& units,
+                      const std::vector<int64_t>& widths);
 
 /// One tensor [heads, width] a unit, as gates of the model's blocks.
-std::vector<model::ChannelGates> as_gates(const ModelSpec& spec, const std::vector<Unit>& units, const std::vector<at::Tensor>& factors);
+std::vector<model::ChannelGates> as_gates(const ModelSpec& spec, const std::vector<Unit>& units,
+                                          const std::vector<at::Tensor>& factors);
 
 }  // namespace vitrim::prune

@@ -12,10 +12,11 @@ struct Document {
   std::string json;
 };
 
-/// Renders any mix of "layer_scores", "compress", "plan", "eval", "train" and "bench" documents and of training runs' logs (JSON lines, told apart by their
-/// first line; of a run that goes on or was killed too) as one HTML page that needs no network: charts by an inlined library,
-/// light and dark, wide and narrow, readable as tables without JavaScript. Throws FormatError where a document is no artifact,
-/// for a log with its line.
+/// Renders any mix of "layer_scores", "compress", "plan", "eval", "train" and "bench" documents and of
+/// training runs' logs (JSON lines, told apart by their first line; of a run that goes on or was killed too)
+/// as one HTML page that needs no network: charts by an inlined library, light and dark, wide and narrow,
+/// readable as tables without JavaScript. Throws FormatError where a document is no artifact, for a log with
+/// its line.
 std::string render(const std::vector<Document>& documents, const std::string& title);
 
 }  // namespace vitrim::report

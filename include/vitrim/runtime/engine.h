@@ -1,5 +1,6 @@
 #pragma once
-// Inference on the CPU without LibTorch's modules and without autograd: weights are packed once, memory is laid out once, a call allocates nothing.
+// Inference on the CPU without LibTorch's modules and without autograd: weights are packed once, memory is
+// laid out once, a call allocates nothing.
 
 #include <cstdint>
 #include <memory>
@@ -15,7 +16,8 @@ namespace vitrim::runtime {
 enum class Precision {
   kAuto,  ///< bfloat16 where the CPU multiplies it, else float32
   kF32,
-  kBf16,  ///< weights and what is multiplied; sums, LayerNorm, softmax and the stream between blocks are float32
+  kBf16,  ///< weights and what is multiplied; sums, LayerNorm, softmax and the stream between blocks are
+          ///< float32
 };
 
 /// "auto", "f32" or "bf16"; throws std::invalid_argument.
@@ -31,11 +33,12 @@ struct EngineOptions {
 /// Empty where the engine can run this architecture, else why not.
 std::string why_not(const ModelSpec& spec);
 
-/// Per block, how many rows of an image anything reads behind its attention; 0: all. Where the classifier reads tokens before the patches only, what stands
-/// behind the last attention is needed for those alone.
+/// Per block, how many rows of an image anything reads behind its attention; 0: all. Where the classifier
+/// reads tokens before the patches only, what stands behind the last attention is needed for those alone.
 std::vector<int64_t> rows_read(const ModelSpec& spec);
 
-/// Multiply-adds of one image that the engine really computes: behind the last attention only what the classifier reads. At most what `inspect` counts.
+/// Multiply-adds of one image that the engine really computes: behind the last attention only what the
+/// classifier reads. At most what `inspect` counts.
 int64_t executed_macs(const ModelSpec& spec);
 
 /// A model ready to run. It copies what it needs of the weights.
@@ -46,9 +49,11 @@ class Engine {
   ~Engine();
   Engine(Engine&&) noexcept;
 
-  /// images float32 [batch, in_channels, H, W], normalised -> out float32 [batch, outputs()]: logits, or features where the model has no classifier.
-  /// Safe to call from several threads (not in a process that was forked after the engine was made: its threads stay behind); calls then follow one another (for work side by side, make an engine for each). A batch of any size is taken;
-  /// images are spread over the threads, what is left over is shared among them.
+  /// images float32 [batch, in_channels, H, W], normalised -> out float32 [batch, outputs()]: logits, or
+  /// features where the model has no classifier. Safe to call from several threads (not in a process that was
+  /// forked after the engine was made: its threads stay behind); calls then follow one another (for work side
+  /// by side, make an engine for each). A batch of any size is taken; images are spread over the threads,
+  /// what is left over is shared among them.
   void run(const float* images, int64_t batch, float* out);
 
   const ModelSpec& spec() const;

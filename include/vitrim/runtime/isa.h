@@ -19,9 +19,11 @@ enum class Isa {
 std::string to_string(Isa isa);
 /// All that this machine can run, slowest first.
 std::vector<Isa> available_isas();
-/// The fastest one, or what VITRIM_FORCE_ISA names. Throws vitrim::Error where it names none, or one that this machine lacks.
+/// The fastest one, or what VITRIM_FORCE_ISA names. Throws vitrim::Error where it names none, or one that
+/// this machine lacks.
 Isa chosen_isa();
-/// Tells oneDNN, MKL and LibTorch to keep to VITRIM_FORCE_ISA too, where it is set (limits that are set already stay). They read that once, so this has to come before their first use.
+/// Tells oneDNN, MKL and LibTorch to keep to VITRIM_FORCE_ISA too, where it is set (limits that are set
+/// already stay). They read that once, so this has to come before their first use.
 void cap_libraries();
 
 }  // namespace vitrim::runtime

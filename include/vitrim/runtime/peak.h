@@ -5,8 +5,9 @@
 
 namespace vitrim::runtime {
 
-/// Multiply-adds times two a second, in 1e12, of the chosen instruction set's product instructions on operands in registers or tiles, on `threads` threads at
-/// once, best of several runs of about `seconds` in all (at least one).
+/// Multiply-adds times two a second, in 1e12, of the chosen instruction set's product instructions on
+/// operands in registers or tiles, on `threads` threads at once, best of several runs of about `seconds` in
+/// all (at least one).
 double measure_tile_peak(Precision precision, int threads, double seconds);
 
 }  // namespace vitrim::runtime

@@ -14,9 +14,10 @@ enum class Strategy { kGreedy, kBeam, kExact };
 
 struct SearchOptions {
   Strategy strategy = Strategy::kExact;
-  int count = 0;                   ///< k, the number of layers to remove
-  int beam_width = 2;              ///< sets kept per level (kBeam)
-  int beam_candidates = 0;    ///< kBeam and kGreedy build larger sets from so many of the best single layers only; 0: all
+  int count = 0;       ///< k, the number of layers to remove
+  int beam_width = 2;  ///< sets kept per level (kBeam)
+  int beam_candidates =
+      0;  ///< kBeam and kGreedy build larger sets from so many of the best single layers only; 0: all
   int runners_up = 8;              ///< further sets reported
   int64_t max_exact_sets = 20000;  ///< above this, exact is refused with std::invalid_argument
 };

@@ -16,7 +16,8 @@ struct AdamWOptions {
 /// AdamW (Loshchilov and Hutter) on float32 parameters, in place.
 class AdamW {
  public:
-  /// `decayed` says of each parameter whether weight decay applies to it; empty: to those with two dimensions or more.
+  /// `decayed` says of each parameter whether weight decay applies to it; empty: to those with two dimensions
+  /// or more.
   AdamW(std::vector<at::Tensor> parameters, AdamWOptions options, std::vector<bool> decayed = {});
   /// One step; gradients in the parameters' order.
   void step(const std::vector<at::Tensor>& gradients, double learning_rate);

@@ -45,8 +45,8 @@ struct Recipe {
   data::AugmentOptions augment;
   int64_t repeats = 3;  ///< repeated augmentation: views per image and epoch (Hoffer et al. 2020); 1: off
 
-  // [segmentation], with the names of data::SegmentAugmentOptions: what takes the place of [augment]'s crops for images with masks; flips and colours
-  // (color_jitter) stay those of [augment]
+  // [segmentation], with the names of data::SegmentAugmentOptions: what takes the place of [augment]'s crops
+  // for images with masks; flips and colours (color_jitter) stay those of [augment]
   data::SegmentAugmentOptions segmentation;
 
   // [ema]

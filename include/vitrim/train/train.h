@@ -18,26 +18,30 @@ namespace vitrim::train {
 
 struct TrainOptions {
   Recipe recipe;
-  PreprocessSpec preprocess;            ///< crop, mean and std of what the model sees
-  std::vector<int> dilute;              ///< layers whose attention fades out over recipe.dilution_epochs
+  PreprocessSpec preprocess;              ///< crop, mean and std of what the model sees
+  std::vector<int> dilute;                ///< layers whose attention fades out over recipe.dilution_epochs
   const model::Model* teacher = nullptr;  ///< of distillation; sees the same pixels
-  PreprocessSpec teacher_preprocess;    ///< its mean and std
+  PreprocessSpec teacher_preprocess;      ///< its mean and std
   uint64_t seed = 0;
-  int64_t max_corrupt = 0;              ///< corrupt images that others stand in for (each named in a warning) before the run ends
+  int64_t max_corrupt =
+      0;  ///< corrupt images that others stand in for (each named in a warning) before the run ends
   std::shared_ptr<distributed::Group> group;  ///< the ranks that train together; null: this process alone
 
-  std::string state_path;               ///< training state, written after every epoch, every `state_minutes` and on a stop; empty: none
+  std::string state_path;  ///< training state, written after every epoch, every `state_minutes` and on a
+                           ///< stop; empty: none
   double state_minutes = 10;
-  bool resume = false;                  ///< continue from state_path where that exists
-  std::string identity;                 ///< what else must be the same for a resume (data, start weights)
+  bool resume = false;   ///< continue from state_path where that exists
+  std::string identity;  ///< what else must be the same for a resume (data, start weights)
 
-  std::string log_path;                 ///< JSON lines; empty: none
-  std::string log_header;               ///< first line of a new log, a JSON object
-  int64_t log_every = 50;               ///< steps between "step" lines
+  std::string log_path;    ///< JSON lines; empty: none
+  std::string log_header;  ///< first line of a new log, a JSON object
+  int64_t log_every = 50;  ///< steps between "step" lines
 
-  bool keep_best = false;               ///< export the epoch with the best top-1 that `measure` found (of epochs with lambda 0), else the last one
-  /// Called after every epoch with the weights as they are and the dilution's lambda: fills in accuracy, entropies and what else. `ema` says that these are the
-  /// averaged weights (recipe.ema_decay > 0; called a second time then). May be empty.
+  bool keep_best = false;  ///< export the epoch with the best top-1 that `measure` found (of epochs with
+                           ///< lambda 0), else the last one
+  /// Called after every epoch with the weights as they are and the dilution's lambda: fills in accuracy,
+  /// entropies and what else. `ema` says that these are the averaged weights (recipe.ema_decay > 0; called a
+  /// second time then). May be empty.
   std::function<void(const model::Model& model, double lambda, bool ema, EpochRecord& record)> measure;
 };
 
@@ -46,18 +50,24 @@ struct Trained {
   int64_t chosen_epoch = 0;  ///< counts from 1
 };
 
-/// Trains `model` in place and leaves the chosen weights in it (the averaged ones where recipe.ema_decay > 0). Layers in `dilute` are at lambda 0 then, but
-/// still there: cut and fold them (surgery). Throws Error with epoch and batch where the loss is not finite, with file and mend where a state does not belong to
-/// this run, or (without `resume`) holds an unfinished one; Interrupted after the state was written where a stop was asked for.
+/// Trains `model` in place and leaves the chosen weights in it (the averaged ones where recipe.ema_decay >
+/// 0). Layers in `dilute` are at lambda 0 then, but still there: cut and fold them (surgery). Throws Error
+/// with epoch and batch where the loss is not finite, with file and mend where a state does not belong to
+/// this run, or (without `resume`) holds an unfinished one; Interrupted after the state was written where a
+/// stop was asked for.
 ///
-/// A run that was killed and resumed gives the same weights, bit for bit on the same number of threads, as one that was not.
+/// A run that was killed and resumed gives the same weights, bit for bit on the same number of threads, as
+/// one that was not.
 Trained train(model::Model& model, const data::Dataset& dataset, const TrainOptions& options);
 
-/// Error where an unfinished run lies at `state_path`: a forgotten resume must not cost the hours that a state holds. Nothing where there is no file.
+/// Error where an unfinished run lies at `state_path`: a forgotten resume must not cost the hours that a
+/// state holds. Nothing where there is no file.
 void refuse_to_overwrite(const std::string& state_path);
-/// The layers that the run of a training state dilutes; nothing where there is no such file. Throws FormatError where it is no state.
+/// The layers that the run of a training state dilutes; nothing where there is no such file. Throws
+/// FormatError where it is no state.
 std::optional<std::vector<int>> diluted_layers(const std::string& state_path);
-/// The model of an unfinished run, as far as it was trained; null where there is no state, or one of a version that did not keep it. Throws FormatError.
+/// The model of an unfinished run, as far as it was trained; null where there is no state, or one of a
+/// version that did not keep it. Throws FormatError.
 std::unique_ptr<model::Model> stored_model(const std::string& state_path);
 
 }  // namespace vitrim::train
