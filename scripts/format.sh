@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Formats the C++ files that differ from what is committed, or all with --all. --check changes nothing and fails where something would.
+# Versions of clang-format differ in what they write, so it is always version 19.
 set -euo pipefail
 
 usage() { echo "usage: scripts/format.sh [--all] [--check]"; }
@@ -15,7 +16,14 @@ for argument in "$@"; do
   esac
 done
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-command -v clang-format >/dev/null || { echo "clang-format is missing (Debian: apt-get install clang-format)" >&2; exit 1; }
+formatter=
+for name in clang-format-19 clang-format; do
+  if command -v "$name" >/dev/null && [[ $("$name" --version) == *"version 19."* ]]; then formatter=$name; break; fi
+done
+if [[ -z $formatter ]]; then
+  echo "format.sh: clang-format 19 is missing (Debian 12: apt-get install clang-format-19; elsewhere: pip install clang-format==19.1.7)" >&2
+  exit 1
+fi
 
 if $all; then
   mapfile -d '' files < <(git ls-files -co --exclude-standard -z -- '*.cpp' '*.h')
@@ -27,4 +35,4 @@ for file in "${files[@]}"; do
   if [[ -f $file ]]; then existing+=("$file"); fi
 done
 if [[ ${#existing[@]} -eq 0 ]]; then echo "nothing to format"; exit 0; fi
-clang-format "${options[@]}" "${existing[@]}"
+"$formatter" "${options[@]}" "${existing[@]}"

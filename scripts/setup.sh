@@ -60,6 +60,7 @@ missing_packages() {
   if [[ -z $VITRIM_TORCH_FOLDER || $level != build ]] && ! python3 -c 'import ensurepip' 2>/dev/null; then echo python3-venv; fi
   if [[ $level != build ]]; then
     has_chromium || echo chromium
+    command -v clang-format-19 >/dev/null || echo clang-format-19
     # Headers for the Python package's extension.
     python3 -c 'import os, sysconfig; raise SystemExit(not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")))' 2>/dev/null || echo python3-dev
   fi
