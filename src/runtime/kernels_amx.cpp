@@ -6,8 +6,10 @@ namespace {
 
 #define VITRIM_LANES 16
 #define VITRIM_VECTORS 4
-#include "runtime/gemm_tiles.h"
+// clang-format off: the second uses what the first defines
 #include "runtime/kernels_body.h"
+#include "runtime/gemm_tiles.h"
+// clang-format on
 
 // Tiles 0 to 3 hold sums, 4 and 5 the left operand, 6 and 7 the right one.
 struct HardwareTiles {

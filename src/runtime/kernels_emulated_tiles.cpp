@@ -5,8 +5,10 @@ namespace {
 
 #define VITRIM_LANES 4
 #define VITRIM_VECTORS 2
-#include "runtime/gemm_tiles.h"
+// clang-format off: the second uses what the first defines
 #include "runtime/kernels_body.h"
+#include "runtime/gemm_tiles.h"
+// clang-format on
 
 }  // namespace
 
