@@ -2,10 +2,10 @@
 
 #include <cstdio>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "command.h"
+#include "core/json.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
@@ -108,7 +108,7 @@ void export_timm(const ExportFlags& flags, const model::Model& model, ordered_js
   const exporter::TimmModel timm = exporter::timm_model(model);
   checkpoint::save_safetensors(timm.dense.weights, flags.output);
   result["class"] = timm.class_name;
-  result["arguments"] = ordered_json::parse(timm.arguments);
+  result["arguments"] = json::parse(timm.arguments, "timm's arguments");
 }
 
 void export_folded(const ExportFlags& flags, const model::Model& model) {
@@ -130,7 +130,7 @@ void tell(const ordered_json& result, const std::string& format) {
                 text(result["inputs"][0]).c_str(), text(result["outputs"][0]).c_str());
   } else if (format == "timm") {
     std::printf("load it with strict=True into %s(**%s)\n", result["class"].get<std::string>().c_str(),
-                result["arguments"].dump().c_str());
+                json::dump(result["arguments"], -1).c_str());
   }
 }
 
@@ -163,7 +163,7 @@ void run(const ExportFlags& flags) {
     result["files"].push_back({{"path", flags.output}, {"bytes", none ? 0 : bytes}});
   }
   if (flags.common.speaks()) tell(result, format);
-  flags.common.write_json(result.dump(2));
+  flags.common.write_json(json::dump(result, 2));
 }
 
 }  // namespace

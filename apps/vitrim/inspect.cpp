@@ -2,9 +2,9 @@
 
 #include <cstdio>
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 #include "command.h"
+#include "core/json.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/layer_list.h"
 #include "vitrim/eval/cost.h"
@@ -48,7 +48,7 @@ ordered_json describe(const ModelSpec& spec) {
 
 // What the blocks' table does not show.
 ordered_json describe_whole(const ModelSpec& spec, const std::vector<std::string>& said) {
-  ordered_json out = ordered_json::parse(to_json(spec));
+  ordered_json out = json::parse(to_json(spec), "the ModelSpec");
   out.erase("version");
   out.erase("blocks");
   out["from"] = said;
@@ -112,7 +112,7 @@ void list_known(const CommonFlags& common) {
       std::printf("%-36s %12s parameters %12s MACs\n", name.c_str(), millions(cost.params).c_str(),
                   billions(cost.macs).c_str());
   }
-  common.write_json(ordered_json{{"architectures", list}}.dump(2));
+  common.write_json(json::dump(ordered_json{{"architectures", list}}, 2));
 }
 
 void run(const InspectFlags& flags) {
@@ -151,7 +151,7 @@ void run(const InspectFlags& flags) {
   }
   if (!flags.write_spec.empty())
     write_text_file(flags.write_spec, to_json(layers.empty() ? spec : left) + "\n");
-  flags.common.write_json(out.dump(2));
+  flags.common.write_json(json::dump(out, 2));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "command.h"
+#include "core/json.h"
 #include "vitrim/core/atomic_file.h"
 
 namespace vitrim::app {
@@ -24,7 +25,7 @@ void run(const ReportFlags& flags) {
   std::vector<report::Document> documents;
   for (const std::string& file : flags.files) documents.push_back({file, read_text_file(file)});
   write_text_file(flags.output, report::render(documents, flags.title));
-  flags.common.write_json("{\"report\": \"" + flags.output + "\"}");
+  flags.common.write_json(json::dump({{"report", flags.output}}, -1));
   if (flags.common.speaks()) std::printf("wrote %s\n", flags.output.c_str());
 }
 

@@ -9,11 +9,11 @@
 #include <cstdio>
 #include <filesystem>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <sstream>
 #include <tuple>
 
 #include "compress_flags.h"
+#include "core/json.h"
 #include "ranks.h"
 #include "vitrim/core/artifact_json.h"
 #include "vitrim/core/atomic_file.h"
@@ -167,13 +167,13 @@ bool judged(const CompressResult& result) {
 }
 
 std::string summary(const Folder& folder, const Results& results) {
-  nlohmann::ordered_json models = nlohmann::ordered_json::array();
+  json::Json models = json::Json::array();
   for (const auto& [file, json, r] : results) {
-    nlohmann::ordered_json row{{"result", file},
-                               {"output", r.output},
-                               {"removed", r.removed},
-                               {"params", r.compressed_params},
-                               {"macs", r.compressed_macs}};
+    json::Json row{{"result", file},
+                   {"output", r.output},
+                   {"removed", r.removed},
+                   {"params", r.compressed_params},
+                   {"macs", r.compressed_macs}};
     if (judged(r)) row["held_out_kl"] = r.held_out_kl;
     if (r.compressed && r.paired) {
       row["accuracy"] = r.compressed->headline();
@@ -183,7 +183,7 @@ std::string summary(const Folder& folder, const Results& results) {
     }
     models.push_back(std::move(row));
   }
-  return nlohmann::ordered_json{{"page", folder.page()}, {"models", models}}.dump(1);
+  return json::dump(json::Json{{"page", folder.page()}, {"models", models}}, 1);
 }
 
 void print_front(const Folder& folder, const Results& results) {

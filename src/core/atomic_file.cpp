@@ -191,8 +191,16 @@ std::string read_text_file(const std::string& path) {
                                               : std::strerror(error);
     throw Error("[core::read_text_file] cannot read " + path + ": " + why);
   };
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // O_NONBLOCK: opening a named pipe must fail below, not wait for a writer.
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) fail_reading(errno);
+  struct stat status{};
+  if (::fstat(descriptor, &status) != 0 || (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))) {
+    ::close(descriptor);
+    throw Error(
+        "[core::read_text_file] cannot read " + path +
+        ": it is a pipe or a device, which may have no end; write its content to a file and name that");
+  }
   std::string text;
   char buffer[1 << 16];
   while (true) {

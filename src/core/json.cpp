@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
-#include <set>
+#include <unordered_set>
 
 #include "vitrim/core/error.h"
 #include "vitrim/core/suggest.h"
@@ -15,23 +15,102 @@ Place Place::at(std::string_view key) const {
 
 void Place::fail(const std::string& what) const { throw FormatError(*source, keys, what); }
 
-Json parse(std::string_view text, const std::string& source) {
-  // The parser would keep one of two equal keys without a word.
-  std::vector<std::set<std::string>> open_objects;
-  const auto note = [&](int, Json::parse_event_t event, Json& value) {
-    if (event == Json::parse_event_t::object_start) open_objects.emplace_back();
-    if (event == Json::parse_event_t::object_end) open_objects.pop_back();
-    if (event == Json::parse_event_t::key && !open_objects.back().insert(value.get<std::string>()).second) {
-      throw FormatError(source, value.get<std::string>(), "the key stands there twice");
-    }
+namespace {
+
+// Result documents and configurations nest ten deep. What walks a document (writing, comparing) calls itself
+// for each level, so that a deep one would take the stack.
+constexpr size_t kDeepest = 100;
+
+/// Builds the tree from the parser's events. nlohmann's own builder knows no limit of depth, keeps one of two
+/// equal keys without a word, and looks for each new key among all before it, so that a megabyte of keys
+/// costs it minutes.
+class TreeBuilder : public nlohmann::json_sax<Json> {
+ public:
+  explicit TreeBuilder(const std::string& source) : source_(source) {}
+  Json root;
+
+  bool null() override { return add(Json()); }
+  bool boolean(bool value) override { return add(Json(value)); }
+  bool number_integer(number_integer_t value) override { return add(Json(value)); }
+  bool number_unsigned(number_unsigned_t value) override { return add(Json(value)); }
+  bool number_float(number_float_t value, const string_t&) override { return add(Json(value)); }
+  bool string(string_t& value) override { return add(Json(std::move(value))); }
+  bool binary(binary_t&) override { return false; }  // not in texts
+  bool start_object(size_t) override { return open(true); }
+  bool start_array(size_t) override { return open(false); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+
+  bool key(string_t& text) override {
+    if (!open_.back().keys.insert(text).second)
+      throw FormatError(source_, text, "the key stands there twice");
+    open_.back().members.emplace_back(std::move(text), Json());
     return true;
+  }
+
+  bool parse_error(size_t, const std::string&, const nlohmann::json::exception& error) override {
+    if (const auto* syntax = dynamic_cast<const nlohmann::json::parse_error*>(&error))
+      throw FormatError(source_, "byte " + std::to_string(syntax->byte), "no valid JSON");
+    throw FormatError(source_, "", "no valid JSON: a number is out of range");
+  }
+
+ private:
+  /// What is known of a list or an object that has no end yet.
+  struct Open {
+    bool is_object;
+    std::vector<std::pair<std::string, Json>> members;
+    std::unordered_set<std::string> keys;
+    Json::array_t items;
   };
+
+  bool add(Json value) {
+    if (open_.empty())
+      root = std::move(value);
+    else if (open_.back().is_object)
+      open_.back().members.back().second = std::move(value);
+    else
+      open_.back().items.push_back(std::move(value));
+    return true;
+  }
+
+  bool open(bool is_object) {
+    if (open_.size() == kDeepest)
+      throw FormatError(source_, "",
+                        "lists and objects are nested more than " + std::to_string(kDeepest) +
+                            " deep, which no document of this kind needs; make the file anew");
+    open_.push_back({is_object, {}, {}, {}});
+    return true;
+  }
+
+  bool close() {
+    Open done = std::move(open_.back());
+    open_.pop_back();
+    if (!done.is_object) return add(Json(std::move(done.items)));
+    Json object = Json::object();
+    // The vector inside the map: the map's own emplace searches, and a growing one copies what it holds.
+    auto& members = static_cast<Json::object_t::Container&>(object.get_ref<Json::object_t&>());
+    members.reserve(done.members.size());
+    for (auto& [key, value] : done.members) members.emplace_back(std::move(key), std::move(value));
+    return add(std::move(object));
+  }
+
+  const std::string& source_;
+  std::vector<Open> open_;
+};
+
+}  // namespace
+
+Json parse(std::string_view text, const std::string& source) {
+  TreeBuilder builder(source);
+  Json::sax_parse(text, &builder);
+  return std::move(builder.root);
+}
+
+std::optional<Json> try_parse(std::string_view text) {
   try {
-    return Json::parse(text, note);
-  } catch (const Json::parse_error& error) {
-    throw FormatError(source, "byte " + std::to_string(error.byte), "no valid JSON");
-  } catch (const Json::exception&) {
-    throw FormatError(source, "", "no valid JSON: a number is out of range");
+    return parse(text, "");
+  } catch (const FormatError&) {
+    return std::nullopt;
   }
 }
 

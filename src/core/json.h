@@ -7,6 +7,7 @@
 #include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,8 +26,12 @@ struct Place {
   [[noreturn]] void fail(const std::string& what) const;
 };
 
-/// Parses a document; FormatError with the byte offset where it is no JSON or names a key twice.
+/// Parses a document; the only way from text to a tree, here and in every module. FormatError with the byte
+/// offset where it is no JSON, where it names a key twice, and where it is nested deeper than any document
+/// (100 levels). Time and memory grow with the length of the text only.
 Json parse(std::string_view text, const std::string& source);
+/// The same for text that may be something else; nothing where it is.
+std::optional<Json> try_parse(std::string_view text);
 /// Text of a document. NaN and infinities become null; bytes that are no UTF-8 (file names) are replaced.
 std::string dump(const Json& json, int indent);
 

@@ -20,7 +20,7 @@ std::string_view next_line(std::string_view& rest, bool& ended) {
   return line;
 }
 
-bool is_json(std::string_view text) { return Json::accept(text); }
+bool is_json(std::string_view text) { return json::try_parse(text).has_value(); }
 
 /// Lines from `step` on were written before a kill and are told again.
 template <typename T>
@@ -61,8 +61,8 @@ bool is_train_log(std::string_view text) {
   bool ended = false;
   const std::string_view line = next_line(text, ended);
   if (!line.starts_with('{')) return false;
-  const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-  return json.is_object() && json.contains("event");
+  const std::optional<Json> json = json::try_parse(line);
+  return json && json->is_object() && json->contains("event");
 }
 
 TrainResult train_result_from_log(std::string_view lines, const std::string& source) {

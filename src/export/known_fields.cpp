@@ -1,14 +1,15 @@
 #include "export/known_fields.h"
 
-#include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
+
+#include "core/json.h"
 
 namespace vitrim::exporter {
 
 namespace {
 
-void check(const nlohmann::json& object, const std::set<std::string>& known, const std::string& place) {
+void check(const json::Json& object, const std::set<std::string>& known, const std::string& place) {
   for (const auto& [key, value] : object.items()) {
     if (!known.contains(key))
       throw std::invalid_argument(place + "the writer does not know what \"" + key + "\" does to a model");
@@ -49,9 +50,9 @@ void check_known_fields(const std::string& spec_json, const std::string& place) 
   static const std::set<std::string> of_block = {"attention", "embed_dim", "num_heads",   "qk_dim",
                                                  "v_dim",     "mlp_dim",   "stream_gain", "window",
                                                  "shift",     "sr_ratio",  "merge",       "own_filters"};
-  const nlohmann::json json = nlohmann::json::parse(spec_json);
-  check(json, of_spec, place);
-  for (const nlohmann::json& block : json.at("blocks")) check(block, of_block, place);
+  const json::Json document = json::parse(spec_json, "the ModelSpec");
+  check(document, of_spec, place);
+  for (const json::Json& block : document.at("blocks")) check(block, of_block, place);
 }
 
 }  // namespace vitrim::exporter

@@ -3,6 +3,7 @@
 #include <map>
 #include <stdexcept>
 
+#include "core/json.h"
 #include "report/html.h"
 #include "report/paired.h"
 #include "vitrim/core/artifact_json.h"
@@ -36,9 +37,10 @@ bool same_result(const EvalResult& a, const EvalResult& b) {
 }
 
 int64_t planned_epochs(const std::string& recipe) {
-  const auto json = nlohmann::json::parse(recipe, nullptr, /*allow_exceptions=*/false);
-  const auto schedule = json.is_object() ? json.find("schedule") : json.end();
-  if (!json.is_object() || schedule == json.end() || !schedule->is_object()) return 0;
+  const json::Json document = json::try_parse(recipe).value_or(json::Json());
+  if (!document.is_object()) return 0;
+  const auto schedule = document.find("schedule");
+  if (schedule == document.end() || !schedule->is_object()) return 0;
   const auto epochs = schedule->find("epochs");
   return epochs != schedule->end() && epochs->is_number_integer() ? epochs->get<int64_t>() : 0;
 }

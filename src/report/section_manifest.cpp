@@ -1,3 +1,4 @@
+#include "core/json.h"
 #include "report/sections.h"
 
 namespace vitrim::report {
@@ -9,13 +10,13 @@ void entry(std::string& out, const std::string& name, const std::string& value) 
 
 /// A recipe's keys, folded away.
 std::string recipe_html(const std::string& recipe) {
-  const auto json = nlohmann::ordered_json::parse(recipe, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object() || json.empty()) return "";
-  const auto text = [](const nlohmann::ordered_json& value) {
-    return value.is_string() ? value.get<std::string>() : value.dump();
+  const json::Json document = json::try_parse(recipe).value_or(json::Json());
+  if (!document.is_object() || document.empty()) return "";
+  const auto text = [](const json::Json& value) {
+    return value.is_string() ? value.get<std::string>() : json::dump(value, -1);
   };
   Table table("The resolved recipe, every key of it", {"Group", "Key", "Value"});
-  for (const auto& [group, keys] : json.items()) {
+  for (const auto& [group, keys] : document.items()) {
     if (!keys.is_object()) {
       table.row({"", group, text(keys)});
       continue;

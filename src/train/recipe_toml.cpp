@@ -2,6 +2,9 @@
 
 // The library as a header: a program that links vitrim needs no shared library for it.
 #define TOML_HEADER_ONLY 1
+// A recipe has sections and keys; what nests deeper would be taken apart again by functions that call
+// themselves.
+#define TOML_MAX_NESTED_VALUES 16
 #include <toml++/toml.h>
 
 #include <algorithm>
@@ -63,6 +66,36 @@ Source included(const Source& from, const std::string& where, const std::string&
   }
 }
 
+// No recipe comes near these. The parser has no limit for the parts of a dotted key, each of which is a table
+// in the one before it.
+constexpr size_t kLongestRecipe = size_t{1} << 20;
+constexpr size_t kMostDots = 64;
+constexpr size_t kMostProblems = 20;
+constexpr size_t kMostIncludes = 16;
+
+void check_size(const Source& source) {
+  if (source.text.size() > kLongestRecipe)
+    throw FormatError(source.label, "",
+                      "it is larger than 1 MB and so no recipe; name a TOML file of settings");
+  size_t number = 1, dots = 0;
+  bool comment = false, begins = true;
+  for (const char c : source.text) {
+    if (c == '\n' || c == '\r') {
+      number += c == '\n';
+      dots = 0;
+      comment = false;
+      begins = true;
+      continue;
+    }
+    comment = comment || (begins && c == '#');
+    begins = begins && (c == ' ' || c == '\t');
+    dots += c == '.' && !comment;
+    if (dots > kMostDots)
+      throw FormatError(source.label, "line " + std::to_string(number),
+                        "has more than " + std::to_string(kMostDots) + " dots; a key is SECTION.NAME");
+  }
+}
+
 std::string line_of(const toml::source_region& region) { return "line " + std::to_string(region.begin.line); }
 
 /// The node as a value, or nothing where recipes have no such kind of value.
@@ -79,7 +112,19 @@ std::string kind_of(const toml::node& node) {
   return node.is_array() ? "a list" : "a date or time";
 }
 
+/// By line.
+using Problems = std::vector<std::pair<uint32_t, std::string>>;
+
+std::string told(Problems problems) {
+  std::stable_sort(problems.begin(), problems.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::string list;
+  for (const auto& [line, problem] : problems) list += (list.empty() ? "" : "; ") + problem;
+  return list;
+}
+
 Recipe read_source(const Source& source, std::vector<std::string> above) {
+  check_size(source);
   toml::table top;
   try {
     top = toml::parse(std::string_view(source.text), source.label);
@@ -92,6 +137,9 @@ Recipe read_source(const Source& source, std::vector<std::string> above) {
     const auto* name = base->as_string();
     if (!name) throw FormatError(source.label, where, "include must be the name of a recipe in quotes");
     above.push_back(source.label);
+    if (above.size() > kMostIncludes)
+      throw FormatError(source.label, where,
+                        "recipes include each other more than " + std::to_string(kMostIncludes) + " deep");
     const Source next = included(source, where, name->get());
     if (std::find(above.begin(), above.end(), next.label) != above.end())
       throw FormatError(source.label, where,
@@ -104,9 +152,10 @@ Recipe read_source(const Source& source, std::vector<std::string> above) {
     if (sections.empty() || sections.back() != field.section()) sections.push_back(field.section());
   }
   // The table is sorted by key; mistakes are told in the order of lines.
-  std::vector<std::pair<uint32_t, std::string>> problems;
+  Problems problems;
   const auto add = [&](const toml::source_region& region, const std::string& problem) {
     problems.emplace_back(region.begin.line, line_of(region) + ": " + problem);
+    if (problems.size() == kMostProblems) throw FormatError(source.label, "", told(problems));
   };
   RecipeSetter setter(recipe);
   for (const auto& [section, node] : top) {
@@ -133,13 +182,7 @@ Recipe read_source(const Source& source, std::vector<std::string> above) {
       }
     }
   }
-  if (!problems.empty()) {
-    std::stable_sort(problems.begin(), problems.end(),
-                     [](const auto& a, const auto& b) { return a.first < b.first; });
-    std::string list;
-    for (const auto& [line, problem] : problems) list += (list.empty() ? "" : "; ") + problem;
-    throw FormatError(source.label, "", list);
-  }
+  if (!problems.empty()) throw FormatError(source.label, "", told(problems));
   setter.finish();
   return recipe;
 }

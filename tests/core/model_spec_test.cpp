@@ -131,7 +131,7 @@ TEST(ModelSpecJson, Rejections) {
   EXPECT_TRUE(contains(rejection(json.substr(0, 40)), "no valid JSON"));
   EXPECT_TRUE(contains(rejection(json + "x"), "no valid JSON"));
   EXPECT_TRUE(contains(rejection("{\"version\":1e999}"), "out of range"));
-  EXPECT_TRUE(contains(rejection(std::string(1000000, '[')), "no valid JSON"));
+  EXPECT_TRUE(contains(rejection(std::string(1000000, '[')), "nested more than"));
 }
 
 TEST(ModelSpecJson, EveryPrefixIsAnErrorNotACrash) {

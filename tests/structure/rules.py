@@ -17,6 +17,10 @@ HOSTS = re.compile("|".join(re.escape(name + "." + end) for name, end in (
     ("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("npmjs", "com"), ("download.pytorch", "org"), ("deb.debian", "org"),
     ("security.debian", "org"), ("yarnpkg", "com"), ("conda", "io"), ("anaconda", "org"), ("crates", "io"), ("proxy.golang", "org"))))
 
+# JSON becomes a tree in one place only, which limits its depth; the header of safetensors files is taken event by event.
+JSON_PARSER = re.compile(r"\b(?:nlohmann::\w+|[Jj]son|ordered_json)::(?:parse|accept|sax_parse)\s*\(")
+JSON_PARSERS = ("src/core/json.cpp", "src/checkpoint/safetensors_header.cpp")
+
 
 class Module:
     def __init__(self, name, torch, deps):
@@ -151,6 +155,13 @@ def check_includes(path, text, modules):
     return found
 
 
+def check_parsers(path, text):
+    if path in JSON_PARSERS or not path.startswith(("src/", "apps/", "python/src/")):
+        return []
+    return [f"{path}: {match.group()} parses JSON by itself; call json::parse of core/json.h, which limits depth"
+            for match in JSON_PARSER.finditer(text) if not re.match(r"json::parse\s*\(", match.group())]
+
+
 def check(root):
     """All violations under `root`, a sentence each."""
     with open(os.path.join(root, "src", "CMakeLists.txt"), encoding="utf-8") as file:
@@ -174,4 +185,5 @@ def check(root):
                     found.append(f"{path}:{number}: names {what}, {match.group()}")
         if path.endswith(CODE):
             found += check_includes(path, text, modules)
+            found += check_parsers(path, text)
     return found

@@ -92,6 +92,12 @@ vitrim_module(select DEPS core)
     def test_include_of_no_module(self):
         self.breaks("src/core/b.cpp", '#include "vitrim/modle/m.h"\n', "modle")
 
+    def test_a_second_json_parser(self):
+        for call in ("nlohmann::json::parse(text)", "Json::accept(text)", "ordered_json::parse (text)", "nlohmann::json::sax_parse(text, &events)"):
+            self.breaks("src/core/b.cpp", f"auto x = {call};\n", "src/core/b.cpp", "core/json.h")
+        self.put("src/core/b.cpp", "auto x = json::parse(text, source);\n")
+        self.assertEqual(rules.check(self.root), [])
+
     def test_cycle(self):
         text = "vitrim_module(core)\nvitrim_module(checkpoint DEPS core)\nvitrim_module(model TORCH DEPS core checkpoint)\n"
         text += "vitrim_module(select DEPS core a)\nvitrim_module(a DEPS b)\nvitrim_module(b DEPS select)\n"

@@ -37,7 +37,8 @@ class AtomicFile {
 
 /// Writes `text` to `path` atomically.
 void write_text_file(const std::string& path, std::string_view text);
-/// Reads a whole file; throws vitrim::Error where that fails or `path` is a folder.
+/// Reads a whole regular file; throws vitrim::Error where that fails or `path` is a folder, a pipe or a
+/// device.
 std::string read_text_file(const std::string& path);
 /// Throws vitrim::Error unless a file could be written at `path` (its folder exists and is writable, `path`
 /// is no folder). Leaves nothing behind; call it before long work.
