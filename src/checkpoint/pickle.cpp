@@ -9,9 +9,15 @@
 namespace vitrim::checkpoint {
 namespace {
 
-// The pickle of a large model with its optimiser has some 100,000 values in a few megabytes.
+// The pickle of a large model with its optimiser has some 100,000 values, which take a few megabytes in the
+// file and some twenty here.
 constexpr size_t kLongestPickle = size_t{256} << 20;
-constexpr size_t kMostValues = 4'000'000;
+constexpr size_t kMostBytes = size_t{128} << 20;
+
+// What the interpreter's own structures take, roughly and never less: a list that grows holds up to three
+// times what it needs while it moves; a block of memory has some 32 bytes of its own.
+constexpr size_t kBlockBytes = 32, kReferenceBytes = 3 * sizeof(PickleRef), kMarkBytes = 3 * sizeof(size_t);
+constexpr size_t kMemoBytes = 64;
 
 // clang-format off
 /// The opcodes, by the names that CPython's pickletools gives them.
@@ -75,15 +81,24 @@ class Interpreter {
 
   // --- values and the stack
   PickleValue& value(PickleRef ref) { return pickle_.values[ref]; }
+  /// Counts memory as it is used; nothing is given back, so work is bounded with it.
+  void charge(size_t bytes) {
+    used_ += bytes;
+    if (used_ > kMostBytes)
+      fail("the pickle takes more than " + std::to_string(kMostBytes >> 20) +
+           " MB of memory; save only the model's state_dict()");
+  }
+  void push(PickleRef ref) {
+    charge(kReferenceBytes);
+    stack_.push_back(ref);
+  }
   PickleRef make(Kind kind) {
-    if (pickle_.values.size() >= kMostValues)
-      fail("the pickle holds more than " + std::to_string(kMostValues) +
-           " values; save only the model's state_dict()");
+    charge(sizeof(PickleValue));
     pickle_.values.emplace_back().kind = kind;
     return static_cast<PickleRef>(pickle_.values.size() - 1);
   }
   PickleValue& push_new(Kind kind) {
-    stack_.push_back(make(kind));
+    push(make(kind));
     return value(stack_.back());
   }
   void push_number(Kind kind, int64_t number) { push_new(kind).number = number; }
@@ -106,6 +121,7 @@ class Interpreter {
   }
   std::vector<PickleRef> pop_to_mark() {
     if (marks_.empty()) fail_damaged("an instruction finds no mark");
+    charge(kBlockBytes + (stack_.size() - marks_.back()) * sizeof(PickleRef));
     std::vector<PickleRef> items(stack_.begin() + static_cast<std::ptrdiff_t>(marks_.back()), stack_.end());
     stack_.resize(marks_.back());
     marks_.pop_back();
@@ -114,17 +130,20 @@ class Interpreter {
   void push_items(Kind kind, std::vector<PickleRef> items) { push_new(kind).items = std::move(items); }
   void push_tuple(size_t count) {
     need(count);
+    charge(kBlockBytes + count * sizeof(PickleRef));
     std::vector<PickleRef> items(stack_.end() - static_cast<std::ptrdiff_t>(count), stack_.end());
     stack_.resize(stack_.size() - count);
     push_items(Kind::kTuple, std::move(items));
   }
 
   // --- instructions
-  void remember(uint64_t slot) { memo_[slot] = top(); }
+  void remember(uint64_t slot) {
+    if (memo_.insert_or_assign(slot, top()).second) charge(kMemoBytes);
+  }
   void recall(uint64_t slot) {
     const auto found = memo_.find(slot);
     if (found == memo_.end()) fail_damaged("an instruction recalls a value that was never remembered");
-    stack_.push_back(found->second);
+    push(found->second);
   }
 
   void push_object(PickleRef callee, PickleRef arguments, PickleRef state = kNoValue) {
@@ -155,6 +174,7 @@ class Interpreter {
     if (target.kind != Kind::kDict && target.kind != Kind::kObject)
       fail_damaged("a key is set in something that is no dict");
     target.has_pairs = true;
+    charge(kBlockBytes + items.size() * kReferenceBytes);
     target.items.insert(target.items.end(), items.begin(), items.end());
   }
   void add_elements(const std::vector<PickleRef>& items) {
@@ -162,6 +182,7 @@ class Interpreter {
     if (target.kind != Kind::kList && target.kind != Kind::kSet && target.kind != Kind::kObject)
       fail_damaged("an element is added to something that is no list");
     target.has_elements = true;
+    charge(kBlockBytes + items.size() * kReferenceBytes);
     target.items.insert(target.items.end(), items.begin(), items.end());
   }
 
@@ -187,6 +208,7 @@ class Interpreter {
   ByteCursor cursor_;
   const size_t size_;
   size_t opcode_at_ = 0;
+  size_t used_ = 0;
   Pickle pickle_;
   std::vector<PickleRef> stack_;
   std::vector<size_t> marks_;
@@ -209,6 +231,7 @@ bool Interpreter::step(uint8_t opcode) {
       take<uint64_t>();
       return false;
     case MARK:
+      charge(kMarkBytes);
       marks_.push_back(stack_.size());
       return false;
     case POP:
@@ -222,7 +245,7 @@ bool Interpreter::step(uint8_t opcode) {
       pop_to_mark();
       return false;
     case DUP:
-      stack_.push_back(top());
+      push(top());
       return false;
     case BINPUT:
       remember(take<uint8_t>());

@@ -55,9 +55,9 @@ struct Pickle {
   std::string describe(PickleRef ref) const;
 };
 
-/// Interprets protocols 2 to 5. Neither recursion nor memory depends on more than the number of opcodes, and
-/// that is limited. Throws FormatError with `file`, and `record` and the byte as the place, for damaged
-/// pickles.
+/// Interprets protocols 2 to 5 without recursion. Time and memory grow with the number of opcodes only, and
+/// beyond 128 MB, six times what the largest models need, the pickle is refused. Throws FormatError with
+/// `file`, and `record` and the byte as the place, for damaged pickles.
 Pickle read_pickle(Bytes bytes, const std::string& file, const std::string& record);
 
 }  // namespace vitrim::checkpoint

@@ -18,9 +18,16 @@ namespace {
 constexpr size_t kDeepestDict = 64;
 constexpr size_t kMostTensors = 100'000;
 constexpr size_t kLongestName = 1000;
-constexpr size_t kMostVisits = 20'000'000;
-/// A tensor with stride 0 may be larger than its storage, but not beyond this many bytes.
-constexpr int64_t kLargestExpanded = int64_t{1} << 30;
+constexpr size_t kMostVisits = 2'000'000;
+constexpr size_t kVisitBytes = 16;  ///< of a name count as one visit
+/// Tensors may share storages, and with stride 0 be larger than theirs; all tensors together may be so many
+/// times as large as all storages, and this many bytes more.
+constexpr int64_t kMostSharing = 16, kMostExpanded = int64_t{256} << 20;
+/// What every element type can be read at; complex128 is the largest.
+constexpr size_t kAlignment = 16;
+
+/// Beyond what files can be: so that sums and products of sizes do not overflow.
+constexpr int64_t kLargestFile = int64_t{1} << 50;
 
 constexpr const char* kSaveStateDict = "save plain tensors, torch.save(model.state_dict(), file)";
 
@@ -57,6 +64,9 @@ class Collector {
   Collector(const ZipArchive& archive, std::string folder, const Pickle& pickle)
       : archive_(archive), folder_(std::move(folder)), pickle_(pickle), barren_(pickle.values.size(), false) {
     state_.path = archive.path();
+    for (const auto& [name, record] : archive.records())
+      most_bytes_ = std::min<uint64_t>(most_bytes_ + record.size, kLargestFile);
+    most_bytes_ = kMostSharing * most_bytes_ + kMostExpanded;
   }
 
   StateDict run() {
@@ -79,6 +89,12 @@ class Collector {
   }
 
  private:
+  /// Counts work, in dict entries and the length of names.
+  void visit(size_t name_bytes = 0) {
+    visits_ += 1 + name_bytes / kVisitBytes;
+    if (visits_ > kMostVisits) fail_too_large();
+  }
+
   [[noreturn]] void fail_too_large() const {
     throw FormatError(archive_.path(), "",
                       std::string("its dicts hold more entries than any model's; ") + kSaveStateDict);
@@ -96,9 +112,10 @@ class Collector {
     std::vector<std::pair<std::string, PickleRef>> kept;
     std::unordered_map<std::string, size_t> places;
     for (const auto& [key, value] : dict_items(pickle_, dict)) {
-      if (++visits_ > kMostVisits) fail_too_large();
+      visit();
       std::string text = key_text(pickle_[key]);
       if (text.empty()) continue;
+      visit(text.size());
       const auto [place, is_new] = places.emplace(text, kept.size());
       if (is_new)
         kept.emplace_back(std::move(text), value);
@@ -114,6 +131,8 @@ class Collector {
       throw FormatError(
           archive_.path(), prefix.substr(0, kLongestName),
           "dicts are nested more than " + std::to_string(kDeepestDict) + " deep; " + kSaveStateDict);
+    if (prefix.size() > kLongestName) fail_long_name(prefix);
+    visit(prefix.size());
     path_.push_back(dict);
     const size_t before = state_.size();
     const auto kept = entries(dict);
@@ -153,30 +172,34 @@ class Collector {
       const PickleRef ref = pending.back();
       pending.pop_back();
       if (tensor_kind(pickle_, ref) != TensorKind::kNone) return true;
-      const auto visit = [&](PickleRef next) {
+      const auto look_at = [&](PickleRef next) {
         if (next == kNoValue) return;
-        if (++visits_ > kMostVisits) fail_too_large();
+        visit();
         if (seen.emplace(next, true).second) pending.push_back(next);
       };
       const PickleValue& value = pickle_[ref];
-      visit(value.callee);
-      visit(value.arguments);
-      visit(value.state);
-      for (const PickleRef item : value.items) visit(item);
+      look_at(value.callee);
+      look_at(value.arguments);
+      look_at(value.state);
+      for (const PickleRef item : value.items) look_at(item);
     }
     return false;
   }
 
   void add(PickleRef value, const std::string& name) {
-    if (name.size() > kLongestName)
-      throw FormatError(
-          archive_.path(), name.substr(0, 80) + "...",
-          "the tensor's name is longer than " + std::to_string(kLongestName) + " bytes; rename it");
+    if (name.size() > kLongestName) fail_long_name(name);
     if (state_.size() == kMostTensors) fail_too_large();
+    visit(name.size());
     if (state_.contains(name))
       throw FormatError(archive_.path(), name,
                         "two tensors have this name once nested dicts are written with dots; rename one");
     state_.add(name, build(torch_tensor(pickle_, value, archive_.path(), name), name));
+  }
+
+  [[noreturn]] void fail_long_name(const std::string& name) const {
+    throw FormatError(
+        archive_.path(), name.substr(0, 80) + "...",
+        "the tensor's name is longer than " + std::to_string(kLongestName) + " bytes; rename it");
   }
 
   at::Tensor build(const TensorRecipe& recipe, const std::string& name) {
@@ -191,22 +214,28 @@ class Collector {
       throw FormatError(archive_.path(), name,
                         "the tensor reaches beyond its storage of " + std::to_string(elements) +
                             " elements; the file is damaged, copy or download it again");
-    if (*count * item > std::max(recipe.storage_bytes, kLargestExpanded))
+    // Every byte between first and last is looked at (bools) or copied, if only once for each tensor.
+    const int64_t bytes = std::max(*count, *reach) * item;
+    if (bytes > most_bytes_ - bytes_)
       throw FormatError(archive_.path(), name,
-                        "the tensor repeats its storage to " + std::to_string(*count) +
-                            " elements; call contiguous() on the part that matters before saving");
+                        "with this one, of " + std::to_string(*count) +
+                            " elements, the tensors are more than " + std::to_string(kMostSharing) +
+                            " times as large as what is stored; call contiguous() on the parts that matter "
+                            "before saving");
+    bytes_ += bytes;
     return view_tensor(storage, static_cast<size_t>(recipe.offset * item), recipe.dtype, recipe.shape,
                        recipe.strides, archive_.path(), name);
   }
 
-  /// Each record is unpacked and checked once, however many tensors share it.
+  /// Each record is unpacked, checked and where need be aligned once, however many tensors share it.
   const Bytes& read_storage(const TensorRecipe& recipe, const std::string& name) {
     const auto known = storages_.find(recipe.storage_key);
-    const Bytes& bytes =
-        known != storages_.end()
-            ? known->second
-            : storages_.emplace(std::string(recipe.storage_key), archive_.read(storage_record(recipe, name)))
-                  .first->second;
+    const Bytes& bytes = known != storages_.end()
+                             ? known->second
+                             : storages_
+                                   .emplace(std::string(recipe.storage_key),
+                                            aligned(archive_.read(storage_record(recipe, name)), kAlignment))
+                                   .first->second;
     if (static_cast<uint64_t>(recipe.storage_bytes) > bytes.size)
       throw FormatError(archive_.path(), name,
                         "its storage should be " + std::to_string(recipe.storage_bytes) +
@@ -228,8 +257,9 @@ class Collector {
   const std::string folder_;
   const Pickle& pickle_;
   std::map<std::string, Bytes, std::less<>> storages_;
-  std::vector<bool> barren_;     ///< dicts without tensors need no second walk
-  std::vector<PickleRef> path_;  ///< dicts being walked
+  int64_t bytes_ = 0, most_bytes_ = 0;  ///< of all tensors
+  std::vector<bool> barren_;            ///< dicts without tensors need no second walk
+  std::vector<PickleRef> path_;         ///< dicts being walked
   size_t visits_ = 0;
   PickleRef skipped_ = kNoValue;
   StateDict state_;

@@ -61,6 +61,14 @@ std::vector<int64_t> contiguous_strides(at::IntArrayRef shape) {
   return strides;
 }
 
+Bytes aligned(Bytes bytes, size_t alignment) {
+  if (bytes.size == 0 || reinterpret_cast<uintptr_t>(bytes.data) % alignment == 0) return bytes;
+  // new aligns for every element type.
+  std::shared_ptr<uint8_t[]> copy(new uint8_t[bytes.size]);
+  std::memcpy(copy.get(), bytes.data, bytes.size);
+  return Bytes{copy, copy.get(), bytes.size};
+}
+
 at::Tensor view_tensor(const Bytes& bytes, size_t offset, at::ScalarType dtype, at::IntArrayRef shape,
                        at::IntArrayRef strides, const std::string& file, const std::string& name) {
   const auto options = at::TensorOptions().dtype(dtype);

@@ -23,6 +23,9 @@ std::optional<int64_t> element_count(at::IntArrayRef shape);
 /// nothing where a stride is negative or the sum is over 2^58.
 std::optional<int64_t> element_reach(at::IntArrayRef shape, at::IntArrayRef strides);
 
+/// The same bytes at a multiple of `alignment` (16 at most): shared where they lie so already, else a copy.
+Bytes aligned(Bytes bytes, size_t alignment);
+
 /// A tensor over `bytes` from `offset` bytes on, which must cover its reach. Shares the memory, which lives
 /// as long as the tensor; copies it where the address is not a multiple of the element's size (unaligned
 /// loads are undefined). Throws FormatError, with `file` and `name`, where a BOOL byte is neither 0 nor 1

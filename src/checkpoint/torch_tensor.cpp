@@ -171,6 +171,11 @@ class TensorReader {
     const PickleRef metadata = pickle_[arguments].items[position];
     if (pickle_[metadata].kind == Kind::kNone) return;
     if (pickle_[metadata].kind != Kind::kDict) fail_foreign(metadata);
+    // "conj", "neg": torch knows no more, and one long dict shared by all tensors would be read as often.
+    constexpr size_t kMostMetadata = 16;
+    if (pickle_[metadata].items.size() > 2 * kMostMetadata)
+      fail("the tensor's metadata have more than " + std::to_string(kMostMetadata) +
+           " entries; the file is damaged");
     for (const auto& [key, value] : dict_items(pickle_, metadata))
       if (pickle_[value].kind != Kind::kBool || pickle_[value].number != 0)
         fail(

@@ -22,6 +22,9 @@ constexpr uint16_t kEncryptedFlag = 1;
 constexpr uint16_t kZip64Extra = 1;
 constexpr uint32_t kIn64 = 0xffffffff;  // "see the zip64 field instead"
 
+// Weights pack to no less than a half, text to a tenth; what unpacks to more is made to fill the memory.
+constexpr uint64_t kMostUnpacked = 20, kUnpackedAlways = uint64_t{64} << 20;
+
 constexpr const char* kCopyAgain = "; the archive is damaged or cut short, copy or download it again";
 
 uint32_t checksum_of(const uint8_t* data, size_t size) {
@@ -137,6 +140,7 @@ void ZipArchive::read_directory(const Directory& directory) {
       fail(name, "the record is packed by zip method " + std::to_string(record.method) +
                      ", and only stored and deflated ones can be read; save it again with torch.save");
     locate_data(name, record, directory.offset);
+    check_unpacked(name, record);
     if (!records_.emplace(std::move(name), record).second)
       fail(where,
            "a record's name occurs twice in the zip directory; save the checkpoint again with torch.save");
@@ -159,6 +163,16 @@ void ZipArchive::locate_data(const std::string& name, Record& record, uint64_t l
     fail(name, std::string("the record's own header has another name") + kCopyAgain);
   if (record.method == kStored && record.packed_size != record.size)
     fail(name, std::string("the record is stored, but its two sizes differ") + kCopyAgain);
+}
+
+/// All deflated records together must stay in a sound relation to the file.
+void ZipArchive::check_unpacked(const std::string& name, const Record& record) {
+  if (record.method != kDeflated) return;
+  const uint64_t most = kMostUnpacked * file_->size() + kUnpackedAlways;
+  if (record.size > most || unpacked_ > most - record.size)
+    fail(name, "the archive of " + std::to_string(file_->size()) + " bytes would unpack to more than " +
+                   std::to_string(most) + "; save the checkpoint again with torch.save, which does not pack");
+  unpacked_ += record.size;
 }
 
 /// Overlapping records are how a small archive unpacks to a huge one.

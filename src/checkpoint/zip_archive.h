@@ -23,8 +23,8 @@ class ZipArchive {
     uint64_t data = 0;    ///< offset of the packed bytes
   };
 
-  /// Throws FormatError where the archive is damaged, encrypted, split, or packed by other means than
-  /// deflate.
+  /// Throws FormatError where the archive is damaged, encrypted, split, packed by other means than deflate,
+  /// or would unpack to more than 20 times its size (and 64 MB).
   explicit ZipArchive(std::shared_ptr<const MappedFile> file);
 
   const std::map<std::string, Record, std::less<>>& records() const { return records_; }
@@ -42,10 +42,12 @@ class ZipArchive {
   Directory find_directory() const;
   void read_directory(const Directory& directory);
   void locate_data(const std::string& name, Record& record, uint64_t limit) const;
+  void check_unpacked(const std::string& name, const Record& record);
   void check_overlap() const;
   [[noreturn]] void fail(const std::string& where, const std::string& what) const;
 
   std::shared_ptr<const MappedFile> file_;
+  uint64_t unpacked_ = 0;  ///< bytes of all deflated records
   std::map<std::string, Record, std::less<>> records_;
 };
 

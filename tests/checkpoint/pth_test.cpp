@@ -219,8 +219,10 @@ TEST_F(Pth, DamagedArchives) {
   EXPECT_SAYS(refuse(zip.bytes()), "sizes differ");
   zip.entries[2].method = 8;
   EXPECT_SAYS(refuse(zip.bytes()), "unpacked");
-  zip.entries[2].size = 0xfffffff0;
+  zip.entries[2].size = 60'000'000;
   EXPECT_SAYS(refuse(zip.bytes()), "deflate can't reach");
+  zip.entries[2].size = 0xfffffff0;
+  EXPECT_SAYS(refuse(zip.bytes()), "would unpack to more than");
   zip = good;
   zip.add("archive/data/0", floats(6));
   EXPECT_SAYS(refuse(zip.bytes()), "twice");
