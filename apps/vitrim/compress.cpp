@@ -2,12 +2,14 @@
 
 #include "vitrim/pipeline/compress.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "compress_flags.h"
 #include "ranks.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
+#include "vitrim/core/layer_list.h"
 
 namespace vitrim::app {
 
@@ -16,12 +18,14 @@ namespace {
 struct Flags : CompressionFlags {
   OutputFlags output;
   bool controls = false;
+  std::string static_layers;
   int random_controls = 5;
 };
 
 void run(const Flags& flags, const Context& context, const CLI::App& command) {
   flags.common.apply();
-  flags.analyze.check_choice();
+  if (flags.static_layers.empty() || (!flags.analyze.remove.empty() && !flags.analyze.layers.empty()))
+    flags.analyze.check_choice();
   flags.absorb.refuse_idle(command);
   flags.prune.refuse_idle(command);
   const auto group = join_ranks();
@@ -30,8 +34,23 @@ void run(const Flags& flags, const Context& context, const CLI::App& command) {
   const auto model = flags.model.load(flags.common.precision);
   pipeline::CompressOptions options = flags.options(model->num_blocks(), *group);
   options.layers = flags.analyze.named_layers(model->num_blocks()).value_or(std::vector<int>());
-  if (options.layers.empty() && options.analyze.count == 0 && flags.prune.target_macs.empty() &&
-      flags.prune.attention_macs.empty()) {
+  if (!flags.static_layers.empty()) {
+    try {
+      options.static_layers = parse_layer_list(flags.static_layers, model->num_blocks());
+    } catch (const std::invalid_argument& error) {
+      throw Error(std::string("--static: ") + error.what());
+    }
+    for (const int layer : options.layers) {
+      if (std::count(options.static_layers.begin(), options.static_layers.end(), layer) > 0)
+        throw Error("layer " + std::to_string(layer) +
+                    " is named by --static and by --remove-attention; name it once");
+    }
+    options.remove_layers = !flags.analyze.remove.empty() || !flags.analyze.layers.empty();
+    if (flags.controls && !options.remove_layers)
+      throw UsageError("--controls compares sets of removed layers; pass --remove or --remove-attention too");
+  }
+  if (options.layers.empty() && options.analyze.count == 0 && flags.static_layers.empty() &&
+      flags.prune.target_macs.empty() && flags.prune.attention_macs.empty()) {
     throw Error("--remove " + flags.analyze.remove + " is no layer of " +
                 std::to_string(model->num_blocks()) + "; nothing would be removed");
   }
@@ -69,6 +88,10 @@ void add_compress(CLI::App& app, Context& context) {
   flags->model.add_to(*command);
   flags->analyze.add_to(*command);
   flags->analyze.add_choice_to(*command);
+  command->add_option(
+      "--static", flags->static_layers,
+      "make the attention of these layers static, such as 0,1,3: fixed filters over the map of "
+      "values in place of attention; goes with --remove or --remove-attention, or alone");
   flags->evaluation.add_to(*command);
   flags->evaluation.segmentation.add_to(*command);
   flags->output.add_to(*command, "the compressed checkpoint");

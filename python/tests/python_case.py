@@ -116,6 +116,13 @@ def merged(spec, *pairs):
     return spec
 
 
+def fixed(spec, *layers, side=3):
+    """The spec with static attention in these layers."""
+    for i in layers:
+        spec.blocks[i] = dataclasses.replace(spec.blocks[i], attention="static", qk_dim=0, window=0, shift=0, sr_ratio=1, filter=side, own_filters=False)
+    return spec
+
+
 def variants():
     """Every variant by name, and what surgery makes of some."""
     out = {
@@ -137,6 +144,10 @@ def variants():
     }
     out["no_classifier"].num_classes = 0
     out["gain"].blocks[1].stream_gain = 2.0
+    out["static"] = fixed(vit(register_tokens=2, layer_scale=True), 1, 2)
+    out["static_merged"] = merged(fixed(vit(qkv_bias=False), 0), 0, 3, 2, 0)
+    for family in ("swin", "pvt_v2", "cswin"):
+        out["static_" + family] = fixed(staged(family), 1, 2, side=5)
     for family in ("swin", "flatten_swin", "pvt", "pvt_v2", "cswin"):
         out[family] = staged(family)
         out[family + "_removed"] = removed(staged(family), 0, 3)

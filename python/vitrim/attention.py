@@ -201,4 +201,41 @@ class FocusedLinear(Projections, Focusing):
         return self.proj(roll_map(from_windows(mixed, self.grid, self.region), self.grid, self.shift))
 
 
-KINDS = {"softmax": Softmax, "window": Window, "focused_linear": FocusedLinear}
+class Fixed:
+    """What static attention holds, for modules to inherit: a depthwise filter of v over the map, and shares [channel, to, from] that patches and prefix
+    tokens (to) take of the map's mean and of prefix tokens (from)."""
+
+    def add_fixed(self, spec: ModelSpec, block: BlockSpec, grid: Grid) -> None:
+        """To be called behind nn.Module's own construction."""
+        width, kinds = block.num_heads * block.v_dim, 1 + spec.prefix_tokens
+        self.fixed_grid, self.fixed_prefix = grid, spec.prefix_tokens
+        self.v = nn.Linear(block.embed_dim, width, bias=spec.qkv_bias)
+        self.filter = nn.Conv2d(width, width, block.filter, padding=block.filter // 2, groups=width, bias=False)
+        self.shares = nn.Parameter(torch.zeros(width, kinds, kinds))
+        self.proj = nn.Linear(width, block.embed_dim)
+
+    def mix_fixed(self, x: Tensor) -> Tensor:
+        """The branch."""
+        prefix, patches = self.v(x).tensor_split([self.fixed_prefix], dim=1)
+        filtered = self.filter(planes_of(patches, self.fixed_grid)).flatten(2).transpose(1, 2)
+        sources = torch.cat([patches.mean(1, keepdim=True), prefix], 1)
+        taken = torch.einsum("bfw,wtf->btw", sources, self.shares.to(sources.dtype))
+        return self.proj(torch.cat([taken[:, 1:], filtered + taken[:, :1]], 1))
+
+
+class Static(nn.Module, Fixed):
+    """The same mix for every image."""
+
+    def __init__(self, spec: ModelSpec, block: BlockSpec, grid: Grid, separate_q: bool):
+        super().__init__()
+        self.add_fixed(spec, block, grid)
+
+    def mix(self, x: Tensor, log_sizes: Optional[Tensor] = None) -> Tuple[Tensor, None]:
+        """The branch; there are no keys, and nothing may be merged below."""
+        return self.mix_fixed(x), None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.mix_fixed(x)
+
+
+KINDS = {"softmax": Softmax, "window": Window, "focused_linear": FocusedLinear, "static": Static}

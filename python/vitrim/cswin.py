@@ -4,7 +4,7 @@ stripes across; without stripes all heads see the whole map. What mixes inside a
 import torch
 from torch import Tensor, nn
 
-from .attention import Focusing, Grid, from_windows, join_heads, planes_of, softmax_mix, split_heads, to_windows
+from .attention import Fixed, Focusing, Grid, from_windows, join_heads, planes_of, softmax_mix, split_heads, to_windows
 from .blocks import Block, StagedModel, drop_rates
 from .spec import BlockSpec, ModelSpec
 
@@ -31,10 +31,14 @@ class _Stripes(nn.Module, Focusing):
         return from_windows(mixed + positions, self.grid, self.stripe)
 
 
-class CswinBlock(Block):
+class CswinBlock(Block, Fixed):
     """Its attention's parameters are the block's own."""
 
     def add_attention(self, spec: ModelSpec, block: BlockSpec, grid: Grid) -> None:
+        self.fixed = block.attention == "static"
+        if self.fixed:
+            self.add_fixed(spec, block, grid)
+            return
         heads, width = block.num_heads, block.window
         qk, v = heads * block.qk_dim, heads * block.v_dim
         self.widths = (qk, qk, v)
@@ -44,6 +48,8 @@ class CswinBlock(Block):
         self.proj = nn.Linear(v, block.embed_dim)
 
     def attend(self, x: Tensor) -> Tensor:
+        if self.fixed:
+            return self.mix_fixed(x)
         parts = [t.chunk(len(self.attns), dim=2) for t in self.qkv(x).split(self.widths, dim=2)]
         mixed = [attn(*part) for attn, part in zip(self.attns, zip(*parts))]
         return self.proj(torch.cat(mixed, 2) if len(mixed) > 1 else mixed[0])

@@ -11,7 +11,7 @@ from .errors import FormatError
 METADATA_KEY = "vitrim.spec"
 VERSION = 1
 
-ATTENTION_KINDS = ("none", "softmax", "window", "focused_linear", "cross_window", "cross_focused_linear")
+ATTENTION_KINDS = ("none", "softmax", "window", "focused_linear", "cross_window", "cross_focused_linear", "static")
 ACTIVATIONS = ("gelu", "gelu_tanh", "quick_gelu", "relu", "silu")
 POOLINGS = ("token", "average", "token_and_average")
 FAMILIES = ("vit", "swin", "flatten_swin", "pvt", "pvt_v2", "cswin")
@@ -36,6 +36,7 @@ class BlockSpec:
     shift: int = _sometimes(0)
     sr_ratio: int = _sometimes(1)
     merge: int = _sometimes(0)
+    filter: int = _sometimes(0)
     own_filters: bool = _sometimes(False)
 
 
@@ -234,7 +235,10 @@ def _validate(spec: ModelSpec, source: str) -> None:
             if block.attention == "none":
                 need(widths == (0, 0, 0) and block.merge == 0, f"block {i}: has no attention but heads or merged tokens")
             else:
-                need(all(1 <= width <= 2**20 for width in widths), f"block {i}: heads or their widths are out of range")
+                fixed = block.attention == "static"
+                need(all(1 <= width <= 2**20 for width in (widths[::2] if fixed else widths)), f"block {i}: heads or their widths are out of range")
+                need(not fixed or (block.qk_dim == 0 and block.filter % 2 == 1 and 1 <= block.filter <= 2**20), f"block {i}: static attention needs an odd filter and no queries")
+                need(not fixed or (block.window == 0 and block.sr_ratio == 1 and not any(below.merge for below in spec.blocks[:i + 1])), f"block {i}: static attention needs every token in its place")
                 need(block.sr_ratio >= 1 and block.window >= 0 and block.merge >= 0, f"block {i}: a size is negative")
                 need(block.attention != "window" or block.window > 0, f"block {i}: windows without a size")
                 if block.window:

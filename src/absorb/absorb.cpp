@@ -10,6 +10,7 @@
 
 #include "absorb/block_fit.h"
 #include "absorb/ridge_batches.h"
+#include "absorb/static_fit.h"
 #include "absorb/streams.h"
 #include "vitrim/analysis/distortion.h"
 #include "vitrim/core/log.h"
@@ -199,6 +200,8 @@ AbsorbReport absorb(model::Model& student, const model::Model& teacher, const da
       student_x = teacher_x;
     } else {
       const at::Tensor input = student_x.slice(0, 0, fit), target = teacher_x.slice(0, 0, fit);
+      if (can_fit_static(student, teacher, i))
+        fit_static(student, teacher, i, input, teacher_input.slice(0, 0, fit), options);
       if (pruned) ridge_projection(student, teacher, i, input, teacher_input.slice(0, 0, fit), options);
       ridge_block(student, i, input, target, options);
       if (options.epochs > 0) fit_block(student, i, input, target, options);

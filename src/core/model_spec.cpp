@@ -53,6 +53,14 @@ void validate_region(const BlockSpec& block, const std::string& where, Grid grid
     fail(where + "own_filters belongs to focused linear attention");
 }
 
+void validate_static(const BlockSpec& block, const std::string& where) {
+  check_range(where, "filter", block.filter, 1);
+  if (block.filter % 2 == 0) fail(where + "filter must be odd");
+  if (block.qk_dim != 0) fail(where + "static attention has no queries and keys, so qk_dim must be 0");
+  if (block.window != 0 || block.sr_ratio != 1)
+    fail(where + "static attention takes neither window nor sr_ratio");
+}
+
 void validate_block(const BlockSpec& block, const std::string& where, int64_t embed_dim, Grid grid) {
   check_range(where, "embed_dim", block.embed_dim, 1);
   if (block.embed_dim != embed_dim) {
@@ -66,10 +74,14 @@ void validate_block(const BlockSpec& block, const std::string& where, int64_t em
     }
   } else {
     check_range(where, "num_heads", block.num_heads, 1);
-    check_range(where, "qk_dim", block.qk_dim, 1);
+    const bool fixed = block.attention == AttentionKind::kStatic;
+    check_range(where, "qk_dim", block.qk_dim, fixed ? 0 : 1);
     check_range(where, "v_dim", block.v_dim, 1);
     validate_region(block, where, grid);
+    if (fixed) validate_static(block, where);
   }
+  if (block.attention != AttentionKind::kStatic && block.filter != 0)
+    fail(where + "filter belongs to static attention");
   check_range(where, "mlp_dim", block.mlp_dim, 1);
   if (!std::isfinite(block.stream_gain) || block.stream_gain <= 0)
     fail(where + "stream_gain is not positive");
@@ -167,6 +179,10 @@ void validate_segmentation(const ModelSpec& spec) {
 void validate_merging(const ModelSpec& spec) {
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     const BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
+    if (block.attention == AttentionKind::kStatic && spec.attention_tokens(i) < spec.block_tokens(i)) {
+      fail("block " + std::to_string(i) +
+           ": static attention needs every token in its place, but blocks below it merge tokens");
+    }
     if (block.merge == 0) continue;
     const std::string where = "block " + std::to_string(i) + ": ";
     if (spec.family != "vit" || block.attention != AttentionKind::kSoftmax)
@@ -213,9 +229,10 @@ void validate(const ModelSpec& spec) {
   if (spec.family == "vit") {
     if (!spec.stages.empty()) fail("family vit has no stages");
     for (const BlockSpec& block : spec.blocks) {
-      const bool plain =
-          block.attention == AttentionKind::kSoftmax || block.attention == AttentionKind::kNone;
-      if (!plain || block.sr_ratio != 1) fail("family vit knows plain softmax attention only");
+      const bool plain = block.attention == AttentionKind::kSoftmax ||
+                         block.attention == AttentionKind::kNone || block.attention == AttentionKind::kStatic;
+      if (!plain || block.sr_ratio != 1)
+        fail("family vit knows plain softmax attention and static attention only");
     }
   }
   if (spec.family != "vit" && spec.gated_mlp) fail("only family vit has gated_mlp");

@@ -16,7 +16,8 @@ inline const Names<AttentionKind> kAttentionNames = {
     {"window", AttentionKind::kWindow},
     {"focused_linear", AttentionKind::kFocusedLinear},
     {"cross_window", AttentionKind::kCrossWindow},
-    {"cross_focused_linear", AttentionKind::kCrossFocusedLinear}};
+    {"cross_focused_linear", AttentionKind::kCrossFocusedLinear},
+    {"static", AttentionKind::kStatic}};
 inline const Names<Pooling> kPoolingNames = {{"token", Pooling::kToken},
                                              {"average", Pooling::kAverage},
                                              {"token_and_average", Pooling::kTokenAndAverage}};
@@ -83,6 +84,7 @@ void fields(auto& f, json::Is<BlockSpec> auto& block) {
   f.unless("shift", block.shift, int64_t{0});
   f.unless("sr_ratio", block.sr_ratio, int64_t{1});
   f.unless("merge", block.merge, int64_t{0});
+  f.unless("filter", block.filter, int64_t{0});
   f.unless("own_filters", block.own_filters, false);
 }
 

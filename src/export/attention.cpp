@@ -45,6 +45,8 @@ Value attention(Layers& layers, const Site& site, const Value& x, const MergedSt
       return cross_window_attention(layers, site, x, false);
     case AttentionKind::kCrossFocusedLinear:
       return cross_window_attention(layers, site, x, true);
+    case AttentionKind::kStatic:
+      return static_attention(layers, site, x);
   }
   throw std::invalid_argument("[exporter::write_onnx] the ONNX writer does not know attention \"" +
                               attention_name(site.block.attention) + "\"");

@@ -36,6 +36,7 @@ Value softmax_attention(Layers& layers, const Site& site, const Value& x, const 
 Value window_attention(Layers& layers, const Site& site, const Value& x);
 Value focused_linear_attention(Layers& layers, const Site& site, const Value& x);
 Value cross_window_attention(Layers& layers, const Site& site, const Value& x, bool linear);
+Value static_attention(Layers& layers, const Site& site, const Value& x);
 
 /// Focused linear attention of q [R, n, heads * qk], k and v [R, m, ...] with parameters `names` + scale,
 /// positional_encoding, dwc; the depthwise filter sees v as a map of `map`'s size.

@@ -47,9 +47,9 @@ void check_known_fields(const std::string& spec_json, const std::string& place) 
                                                 "class_names",
                                                 "activation",
                                                 "gated_mlp"};
-  static const std::set<std::string> of_block = {"attention", "embed_dim", "num_heads",   "qk_dim",
-                                                 "v_dim",     "mlp_dim",   "stream_gain", "window",
-                                                 "shift",     "sr_ratio",  "merge",       "own_filters"};
+  static const std::set<std::string> of_block = {
+      "attention", "embed_dim", "num_heads", "qk_dim", "v_dim",       "mlp_dim", "stream_gain",
+      "window",    "shift",     "sr_ratio",  "merge",  "own_filters", "filter"};
   const json::Json document = json::parse(spec_json, "the ModelSpec");
   check(document, of_spec, place);
   for (const json::Json& block : document.at("blocks")) check(block, of_block, place);

@@ -126,6 +126,8 @@ void check_common(const ModelSpec& spec) {
     if (block.attention == AttentionKind::kNone) continue;
     const int64_t heads = block.num_heads, width = block.embed_dim / heads;
     const std::string where = "block " + std::to_string(i) + ": ";
+    if (block.attention == AttentionKind::kStatic)
+      fail(where + "timm has no class with static attention; use --format onnx or safetensors");
     if (block.embed_dim % heads != 0)
       fail(where + std::to_string(heads) + " heads do not divide embed_dim " +
            std::to_string(block.embed_dim) + ", as timm's class needs");

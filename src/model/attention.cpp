@@ -31,6 +31,8 @@ const Attention& attention_of(AttentionKind kind) {
       return cross_window_attention();
     case AttentionKind::kCrossFocusedLinear:
       return cross_focused_linear_attention();
+    case AttentionKind::kStatic:
+      return static_attention();
   }
   throw std::invalid_argument("[model::attention_of] this block has no attention");
 }

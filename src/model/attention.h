@@ -65,5 +65,6 @@ const Attention& window_attention();
 const Attention& focused_linear_attention();
 const Attention& cross_window_attention();
 const Attention& cross_focused_linear_attention();
+const Attention& static_attention();
 
 }  // namespace vitrim::model

@@ -198,7 +198,8 @@ QkFold qk_fold(const ModelSpec& spec, int block) {
 bool can_prune(const ModelSpec& spec, int block, ChannelGroup group) {
   if (group == ChannelGroup::kMlp) return true;
   if (spec.blocks[static_cast<size_t>(block)].attention == AttentionKind::kNone) return false;
-  return group == ChannelGroup::kV || !spec.qk_norm;
+  if (group == ChannelGroup::kV) return true;
+  return spec.blocks[static_cast<size_t>(block)].qk_dim > 0 && !spec.qk_norm;
 }
 
 int64_t attention_macs(const ModelSpec& spec, int index) {

@@ -29,6 +29,26 @@ std::vector<LayerSet> singles(const std::vector<int>& layers) {
   return sets;
 }
 
+// Searches sets of the scorer's candidates without `kept`.
+class Restricted : public select::SetScorer {
+ public:
+  Restricted(select::SetScorer& scorer, std::vector<int> kept) : scorer_(scorer), kept_(std::move(kept)) {}
+  int num_layers() const override { return scorer_.num_layers(); }
+  std::vector<int> candidates() const override {
+    std::vector<int> out = scorer_.candidates();
+    std::erase_if(out, [&](int layer) { return std::count(kept_.begin(), kept_.end(), layer) > 0; });
+    return out;
+  }
+  std::vector<select::ScoredSet> score(const std::vector<LayerSet>& sets) override {
+    return scorer_.score(sets);
+  }
+  int64_t block_evaluations() const override { return scorer_.block_evaluations(); }
+
+ private:
+  select::SetScorer& scorer_;
+  std::vector<int> kept_;
+};
+
 void single_layer_figures(analysis::TransferEntropyScorer& drop, analysis::TransferEntropyScorer& identity,
                           LayerScores& scores) {
   const std::vector<LayerSet> sets = singles(drop.candidates());
@@ -102,24 +122,26 @@ LayerScores analyze(const model::Model& model, const data::ImageBatch& images,
 
   select::SearchOptions search = options.search;
   search.count = options.count;
-  const int candidates = static_cast<int>(te.candidates().size());
+  Restricted of_te(te, options.kept);
+  const int candidates = static_cast<int>(of_te.candidates().size());
   if (options.count > candidates) {
     throw std::invalid_argument("can't remove " + std::to_string(options.count) +
                                 " attention layers: the model has " + std::to_string(candidates));
   }
   scores.brute_force_block_evaluations =
       brute_force_evaluations(candidates, options.count, model.num_blocks());
-  auto search_te = [&] { return results_of(select::search(te, search)); };
+  auto search_te = [&] { return results_of(select::search(of_te, search)); };
   auto search_absorbed = [&] {
     const data::ImageBatch absorbed_images = subset(images, options.absorbed_images);
     absorb::AbsorbedScorer scorer(model, absorbed_images, options.absorbed);
     for (const select::ScoredSet& s : scorer.score(singles(scorer.candidates())))
       scores.absorbed[s.result.layers.front()] = s.result.score;
+    Restricted of_absorbed(scorer, options.kept);
     select::SearchOptions narrowed = search;
     // One more than needed at least, so that there is a choice; at least one set of every size is left.
     narrowed.beam_candidates =
         std::max(options.count + 1, static_cast<int>(std::ceil(options.absorbed_candidates * candidates)));
-    std::vector<SetResult> found = results_of(select::search(scorer, narrowed));
+    std::vector<SetResult> found = results_of(select::search(of_absorbed, narrowed));
     if (options.criterion == Criterion::kAbsorbed) scores.block_evaluations = scorer.block_evaluations();
     return found;
   };

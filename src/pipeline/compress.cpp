@@ -16,16 +16,27 @@
 #include "vitrim/core/log.h"
 #include "vitrim/eval/statistics.h"
 #include "vitrim/model/channels.h"
+#include "vitrim/surgery/make_static.h"
 #include "vitrim/surgery/remove_attention.h"
 
 namespace vitrim::pipeline {
 
 namespace {
 
-std::unique_ptr<model::Model> cut(const model::Model& dense, const std::vector<int>& layers) {
-  return own_model(
-      surgery::fold_stream_gains(surgery::remove_attention({dense.spec(), dense.parameters()}, layers)),
-      dense);
+std::unique_ptr<model::Model> cut(const model::Model& dense, const std::vector<int>& layers,
+                                  const CompressOptions& options) {
+  surgery::SpecAndWeights parts{dense.spec(), dense.parameters()};
+  if (!options.static_layers.empty())
+    parts = surgery::make_static(parts, options.static_layers, options.static_filter);
+  return own_model(surgery::fold_stream_gains(surgery::remove_attention(parts, layers)), dense);
+}
+
+// The spec that removal of `layers` leaves.
+ModelSpec cut_spec(const ModelSpec& spec, const std::vector<int>& layers, const CompressOptions& options) {
+  const ModelSpec some = options.static_layers.empty()
+                             ? spec
+                             : surgery::make_static(spec, options.static_layers, options.static_filter);
+  return surgery::remove_attention(some, layers);
 }
 
 struct Student {
@@ -36,7 +47,7 @@ struct Student {
 Student make_student(const model::Model& dense, const std::vector<int>& layers,
                      const data::ImageBatch& calibration, const CompressOptions& options,
                      Stopwatch* watch = nullptr) {
-  Student student{cut(dense, layers), {}};
+  Student student{cut(dense, layers, options), {}};
   auto absorb = [&] {
     if (!options.absorb_layers) return;
     student.report = absorb::absorb(*student.model, dense, calibration, options.absorb);
@@ -44,7 +55,7 @@ Student make_student(const model::Model& dense, const std::vector<int>& layers,
   };
   const bool prunes = options.prune.prunes();
   // Channels are judged in a model whose MLPs have taken over what the removed layers did.
-  if (!prunes || !layers.empty()) absorb();
+  if (!prunes || !layers.empty() || !options.static_layers.empty()) absorb();
   if (prunes) {
     if (watch && dense.spec().qk_norm)
       log_info("q and k keep their channels: all heads share the weights of their norm");
@@ -58,10 +69,12 @@ Student make_student(const model::Model& dense, const std::vector<int>& layers,
   return student;
 }
 
-std::vector<int> removable(const ModelSpec& spec) {
+std::vector<int> removable(const ModelSpec& spec, const CompressOptions& options) {
   std::vector<int> out;
   for (size_t i = 0; i < spec.blocks.size(); ++i) {
-    if (spec.blocks[i].attention != AttentionKind::kNone) out.push_back(static_cast<int>(i));
+    const int layer = static_cast<int>(i);
+    const bool fixed = std::count(options.static_layers.begin(), options.static_layers.end(), layer) > 0;
+    if (spec.blocks[i].attention != AttentionKind::kNone && !fixed) out.push_back(layer);
   }
   return out;
 }
@@ -77,12 +90,12 @@ void run_controls(const model::Model& dense, const std::vector<int>& layers,
   const analysis::LayerTrace trace =
       analysis::trace_layers(dense, subset(calibration, options.analyze.te_images), trace_options);
   const auto plans =
-      plans_to_compare(result.scores ? &*result.scores : nullptr, layers, removable(dense.spec()),
+      plans_to_compare(result.scores ? &*result.scores : nullptr, layers, removable(dense.spec(), options),
                        trace.attention_norm, options.random_controls, options.absorb.seed);
   for (const CompressionPlan& plan : plans) {
     if (options.prune.prunes()) {
       try {
-        check_prune(surgery::remove_attention(dense.spec(), plan.remove_attention), options.prune);
+        check_prune(cut_spec(dense.spec(), plan.remove_attention, options), options.prune);
       } catch (const std::invalid_argument& error) {
         log_warning("control " + plan.reason + " is left out: " + error.what());
         continue;
@@ -105,15 +118,17 @@ void run_controls(const model::Model& dense, const std::vector<int>& layers,
 }  // namespace
 
 void check_compress(const ModelSpec& spec, const CompressOptions& options) {
-  std::vector<int> order = removable(spec);
+  std::vector<int> order = removable(spec, options);
+  cut_spec(spec, options.layers, options);  // refuses layers that can't be removed or made static
   if (options.remove_layers && options.layers.empty() &&
       options.analyze.count > static_cast<int>(order.size())) {
     throw std::invalid_argument("can't remove " + std::to_string(options.analyze.count) +
-                                " attention layers: the model has " + std::to_string(order.size()));
+                                " attention layers: the model has " + std::to_string(order.size()) +
+                                (options.static_layers.empty() ? "" : " that do not become static"));
   }
   if (!options.prune.prunes()) return;
   const auto check = [&](const std::vector<int>& layers) {
-    check_prune(surgery::remove_attention(spec, layers), options.prune);
+    check_prune(cut_spec(spec, layers, options), options.prune);
   };
   const auto count = std::min(order.size(), static_cast<size_t>(std::max(options.analyze.count, 0)));
   if (!options.layers.empty() || !options.remove_layers || count == 0) return check(options.layers);
@@ -148,14 +163,21 @@ Compressed compress(const model::Model& dense, const data::ImageBatch& calibrati
   std::vector<int> layers = options.layers;
   result.reason = "named";
   if (layers.empty() && options.remove_layers) {
-    result.scores = options.scores ? *options.scores : analyze(dense, calibration, options.analyze);
+    AnalyzeOptions search = options.analyze;
+    search.kept = options.static_layers;
+    result.scores = options.scores ? *options.scores : analyze(dense, calibration, search);
     layers = result.scores->chosen;
     result.reason = result.scores->criterion + ", " + result.scores->search;
     watch.lap("analyze");
     log_info("removing the attention of " + (layers.empty() ? "no layer" : format_layer_list(layers)));
   }
+  if (!options.static_layers.empty()) {
+    const std::string fixed = "the attention of " + format_layer_list(options.static_layers) + " made static";
+    result.reason = layers.empty() ? fixed : result.reason + "; " + fixed;
+  }
   if (options.prune.prunes())
-    result.reason = (options.remove_layers ? result.reason + "; " : "") + describe(options.prune);
+    result.reason = (options.remove_layers || !options.static_layers.empty() ? result.reason + "; " : "") +
+                    describe(options.prune);
   Student student = make_student(dense, layers, calibration, options, &watch);
   result.removed = layers;
   result.held_out_kl = student.report.kl;

@@ -217,6 +217,9 @@ double LatencyModel::predict(const ModelSpec& spec) const {
 std::string why_not_timed(const ModelSpec& spec) {
   // Pieces are timed on maps of other sizes, which windows and stages do not divide.
   if (spec.family != "vit") return "blocks of ViTs and DeiTs are timed, not those of family " + spec.family;
+  if (std::any_of(spec.blocks.begin(), spec.blocks.end(),
+                  [](const BlockSpec& b) { return b.attention == AttentionKind::kStatic; }))
+    return "static attention is no piece that is timed";
   return runtime::why_not(spec);
 }
 

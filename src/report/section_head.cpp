@@ -25,8 +25,9 @@ size_t pruned_blocks(const CompressResult& result) {
   size_t pruned = 0;
   for (size_t i = 0; i < result.dense_spec.blocks.size() && i < result.compressed_spec.blocks.size(); ++i) {
     const BlockSpec &before = result.dense_spec.blocks[i], &after = result.compressed_spec.blocks[i];
-    const bool attention = after.attention != AttentionKind::kNone &&
-                           (after.qk_dim < before.qk_dim || after.v_dim < before.v_dim);
+    const bool attention =
+        after.attention != AttentionKind::kNone &&
+        ((after.qk_dim < before.qk_dim && after.attention == before.attention) || after.v_dim < before.v_dim);
     pruned += attention || after.mlp_dim < before.mlp_dim;
   }
   return pruned;
@@ -46,14 +47,22 @@ int attention_layers(const ModelSpec& spec) {
 
 std::string sentence(const CompressResult& result) {
   const size_t pruned = pruned_blocks(result);
+  std::vector<int> fixed;
+  for (size_t i = 0; i < result.dense_spec.blocks.size() && i < result.compressed_spec.blocks.size(); ++i) {
+    if (result.compressed_spec.blocks[i].attention == AttentionKind::kStatic &&
+        result.dense_spec.blocks[i].attention != AttentionKind::kStatic)
+      fixed.push_back(static_cast<int>(i));
+  }
   std::string text;
   if (!result.removed.empty()) {
     text = std::to_string(result.removed.size()) + " of " +
            count(attention_layers(result.dense_spec), "attention layer", "attention layers") +
            " removed: " + layer_names(result.removed) + ".";
-  } else if (pruned == 0 && !result.compressed_spec.merges()) {
+  } else if (pruned == 0 && !result.compressed_spec.merges() && fixed.empty()) {
     return "No attention layer removed.";
   }
+  if (!fixed.empty())
+    text += std::string(text.empty() ? "" : " ") + "Attention made static: " + layer_names(fixed) + ".";
   if (pruned > 0)
     text +=
         std::string(text.empty() ? "" : " ") + "Channels pruned in " + count(pruned, "block", "blocks") + ".";

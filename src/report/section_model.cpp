@@ -16,6 +16,10 @@ BranchCost mlp(const BlockCost& cost) {
 
 std::string shape(const BlockSpec& block) {
   if (block.attention == AttentionKind::kNone) return "none";
+  if (block.attention == AttentionKind::kStatic) {
+    return "static, " + std::to_string(block.num_heads * block.v_dim) + " channels, " +
+           std::to_string(block.filter) + " \u00d7 " + std::to_string(block.filter);
+  }
   std::string text = std::to_string(block.num_heads) + " heads \u00d7 " + std::to_string(block.qk_dim);
   if (block.v_dim != block.qk_dim) text += " (v " + std::to_string(block.v_dim) + ")";
   return text;

@@ -64,11 +64,34 @@ void attend_batch(const AttentionCall<T>& call, const RegionBatch<T>& batch) {
   });
 }
 
+template <typename T>
+void attend_static(const AttentionCall<T>& call, Member member) {
+  const StageBlock<T>& block = call.block;
+  const int64_t tokens = block.grid.size(), dim = block.dim, ldn = round_up(dim, 32),
+                channels = block.fixed.channels();
+  T* normed = call.own.normed.data();
+  for_tiles(call.group * tokens, kRowsTogether, member, [&](Rows rows) {
+    call.kernels.normalize(call.shared.x.data() + rows.begin * dim, dim, rows.count(), dim, call.eps, normed,
+                           ldn);
+    Gemm<T> g =
+        product(block.fixed.v, static_cast<const T*>(normed), ldn, rows.count(), call.own.scratch.data());
+    g.out = call.shared.fixed_values.data() + rows.begin * channels;
+    g.ldo = channels;
+    call.kernels.gemm(g);
+  });
+  member.wait();
+  mix_static<T>({block.fixed, call.kernels, call.group, tokens, call.shared.fixed_values.data(),
+                 call.shared.mixed.data(), block.mixed_width(), call.own.fixed_scratch.data()},
+                member);
+  member.wait();
+}
+
 }  // namespace
 
 template <typename T>
 void attend(const AttentionCall<T>& call, Member member) {
   const StageBlock<T>& block = call.block;
+  if (block.fixed.any()) return attend_static(call, member);
   const int64_t width = block.heads * block.v_pad, ldm = block.mixed_width();
   if (ldm > width) {
     const Rows mine = share(call.group * block.grid.size(), member);

@@ -74,7 +74,7 @@ template <typename T>
 void StageForward<T>::first_half(const StageBlock<T>& block, Rows rows, const Place& place) const {
   float* x = place.shared.x.data() + rows.begin * block.dim;
   for (int64_t i = 0; block.stream_gain != 1 && i < rows.count() * block.dim; ++i) x[i] *= block.stream_gain;
-  if (block.branches.empty()) return;
+  if (!block.attends()) return;
   const int64_t ldm = block.mixed_width();
   add_product(kernels_, block.proj, static_cast<const T*>(place.shared.mixed.data() + rows.begin * ldm), ldm,
               x, block.dim, rows.count(), place.own.scratch.data());
@@ -82,8 +82,7 @@ void StageForward<T>::first_half(const StageBlock<T>& block, Rows rows, const Pl
 
 template <typename T>
 void StageForward<T>::run_block(const StageBlock<T>& block, const Place& place) const {
-  if (!block.branches.empty())
-    attend<T>({block, kernels_, eps_, place.group, place.shared, place.own}, place.member);
+  if (block.attends()) attend<T>({block, kernels_, eps_, place.group, place.shared, place.own}, place.member);
   if (block.mlp_filter.side > 0) return convolved_mlp(block, place);
   const TileMemory<T> tile{place.own.normed.data(), round_up(block.dim, 32), place.own.hidden.data(),
                            place.own.scratch.data()};

@@ -92,7 +92,8 @@ std::string why_no_stages(const ModelSpec& spec) {
   // A kind that is added to the models is refused here until the engine does it.
   static const std::set<AttentionKind> kinds = {
       AttentionKind::kNone,          AttentionKind::kSoftmax,     AttentionKind::kWindow,
-      AttentionKind::kFocusedLinear, AttentionKind::kCrossWindow, AttentionKind::kCrossFocusedLinear};
+      AttentionKind::kFocusedLinear, AttentionKind::kCrossWindow, AttentionKind::kCrossFocusedLinear,
+      AttentionKind::kStatic};
   if (known.count(spec.family) == 0)
     return "the native engine does not know family " + spec.family + "; use LibTorch's path";
   if (spec.qk_norm)
@@ -118,6 +119,10 @@ namespace {
 int64_t attention_macs(const ModelSpec& spec, int index) {
   const BlockSpec& block = spec.blocks[static_cast<size_t>(index)];
   if (block.attention == AttentionKind::kNone) return 0;
+  if (block.attention == AttentionKind::kStatic) {
+    const int64_t n = spec.block_grid(index).size(), v = block.num_heads * block.v_dim;
+    return n * v * (2 * block.embed_dim + block.filter * block.filter) + v;
+  }
   const Grid grid = spec.block_grid(index);
   const int64_t n = grid.size(), dim = block.embed_dim, qk = block.num_heads * block.qk_dim,
                 v = block.num_heads * block.v_dim, sr = block.sr_ratio;

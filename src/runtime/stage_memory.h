@@ -22,13 +22,13 @@ template <typename T>
 struct StageMemory {
   // Of a group of images; the first thread's where several share one.
   Buffer<float> x, next;
-  Buffer<T> mixed, reduced, map_hidden;
+  Buffer<T> mixed, reduced, map_hidden, fixed_values;
   // Of some regions; the first thread's where several share one region.
   Buffer<T> q, k, v, few_v, out, keys, values, summaries;
   Buffer<float> key_sums;
   // Of a thread.
   Buffer<T> normed, hidden, patches, p, transposed, summary_rows;
-  Buffer<float> wide, scores, inverse_sums, summary, scratch;
+  Buffer<float> wide, scores, inverse_sums, summary, scratch, fixed_scratch;
   int64_t bytes = 0;
 
   explicit StageMemory(const StageWeights<T>& weights) {
@@ -41,6 +41,8 @@ struct StageMemory {
     mixed = make<T>(s.mixed);
     reduced = make<T>(s.reduced);
     map_hidden = make<T>(s.map_hidden);
+    fixed_values = make<T>(s.fixed);
+    fixed_scratch = make<float>(s.fixed_scratch);
     q = make<T>(s.q);
     k = make<T>(s.k);
     v = make<T>(s.v);
@@ -68,7 +70,7 @@ struct StageMemory {
     int64_t stream = 0, mixed = 0, reduced = 0, map_hidden = 0, q = 0, k = 0, v = 0, few_v = 0, keys = 0,
             values = 0, summaries = 0, key_sums = 0;
     int64_t normed_width = 0, tile = 0, hidden = 0, patch = 0, p = 0, transposed = 0, summary = 0, scores = 0,
-            dim = 0, qk_pad = 0;
+            dim = 0, qk_pad = 0, fixed = 0, fixed_scratch = 0;
 
     static void grow(int64_t& size, int64_t needed) { size = std::max(size, needed); }
     void add(const StepWeights<T>& step, int64_t tokens) {
@@ -87,8 +89,12 @@ struct StageMemory {
       grow(hidden, padded_rows(rows) * block.mlp.hidden_width());
       if (block.mlp_filter.side > 0)
         grow(map_hidden, padded_rows(images_together(tokens) * tokens) * block.mlp.hidden_width());
-      if (block.branches.empty()) return;
+      if (!block.attends()) return;
       grow(mixed, padded_rows(kGroup * tokens) * block.mixed_width());
+      if (block.fixed.any()) {
+        grow(fixed, padded_rows(kGroup * tokens) * block.fixed.channels());
+        grow(fixed_scratch, block.fixed.scratch());
+      }
       grow(qk_pad, block.qk_pad);
       if (block.reduces()) {
         grow(reduced, padded_rows(kGroup * block.key_tokens()) * round_up(block.dim, 32));

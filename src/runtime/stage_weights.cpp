@@ -260,7 +260,16 @@ StageBlock<T> stage_block(const WeightSource& source, const ModelSpec& spec, int
   out.grid = spec.block_grid(index);
   out.dim = block.embed_dim;
   out.stream_gain = static_cast<float>(block.stream_gain);
-  if (block.attention != AttentionKind::kNone) {
+  if (block.attention == AttentionKind::kStatic) {
+    const std::string names = attention_names(spec, index);
+    out.fixed = StaticWeights<T>(source, spec, index, names, block_names(spec, index) + "norm1");
+    out.heads = 1;
+    out.v_pad = out.fixed.channels();
+    Linear proj = source.linear(names + "proj", block.embed_dim, block.num_heads * block.v_dim);
+    if (spec.layer_scale)
+      proj.fold_output(source.values(block_names(spec, index) + "ls1.gamma", block.embed_dim));
+    out.proj = Matrix<T>(proj);
+  } else if (block.attention != AttentionKind::kNone) {
     out.heads = block.num_heads;
     out.qk_pad = round_up(block.qk_dim, 32);
     out.v_pad = round_up(block.v_dim, kColumnStep);
@@ -289,7 +298,7 @@ int64_t BranchWeights<T>::bytes() const {
 
 template <typename T>
 int64_t StageBlock<T>::bytes() const {
-  int64_t total = reduce.bytes() + proj.bytes() + mlp.bytes() + mlp_filter.bytes();
+  int64_t total = fixed.bytes() + reduce.bytes() + proj.bytes() + mlp.bytes() + mlp_filter.bytes();
   for (const BranchWeights<T>& branch : branches) total += branch.bytes();
   return total;
 }

@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "runtime/attention_static.h"
 #include "runtime/layers.h"
 #include "runtime/regions.h"
 #include "runtime/stage_layout.h"
@@ -49,12 +50,14 @@ struct StageBlock {
   Grid grid;
   int64_t dim = 0, heads = 0, qk_pad = 0, v_pad = 0, sr_ratio = 1, focusing = 3;
   float stream_gain = 1;
-  std::vector<BranchWeights<T>> branches;  ///< none: no attention
+  std::vector<BranchWeights<T>> branches;  ///< none: no attention, or static attention
+  StaticWeights<T> fixed;
   Matrix<T> reduce;  ///< of a smaller map of keys: [down, across, C] -> C; its norm is folded into k and v
   Matrix<T> proj;    ///< from heads * v_pad
   MlpWeights<T> mlp;
   FilterWeights mlp_filter;
 
+  bool attends() const { return !branches.empty() || fixed.any(); }
   bool linear() const { return is_linear_attention(kind); }
   bool reduces() const { return sr_ratio > 1; }
   int64_t key_tokens() const { return grid.size() / (sr_ratio * sr_ratio); }

@@ -26,8 +26,15 @@ int64_t vit_macs(const ModelSpec& spec) {
     const BlockSpec& block = spec.blocks[i];
     const int64_t after = live[i] > 0 ? std::min(live[i], tokens) : tokens,
                   qk = block.num_heads * block.qk_dim, v = block.num_heads * block.v_dim;
-    total +=
-        after * spec.embed_dim * (qk + v) + tokens * spec.embed_dim * (qk + v) + after * tokens * (qk + v);
+    if (block.attention == AttentionKind::kStatic) {
+      const int64_t kinds = 1 + spec.prefix_tokens();
+      const int64_t filtered = after == tokens ? spec.block_grid(static_cast<int>(i)).size() : 0;
+      total += (tokens + after) * spec.embed_dim * v + filtered * v * block.filter * block.filter +
+               kinds * kinds * v;
+    } else {
+      total +=
+          after * spec.embed_dim * (qk + v) + tokens * spec.embed_dim * (qk + v) + after * tokens * (qk + v);
+    }
     tokens = live[i] > 0 ? after : tokens - block.merge;
     total += tokens * spec.embed_dim * (spec.fc1_rows(static_cast<int>(i)) + block.mlp_dim);
   }
@@ -177,6 +184,23 @@ void VitForward<T>::attend(int block, int64_t group, int64_t tokens, int64_t que
     std::memset(own.own_metric.data(), 0,
                 static_cast<size_t>(group * tokens * padded_qk(shape)) * sizeof(float));
   member.wait();
+  const BlockWeights<T>& layer = weights_.blocks[static_cast<size_t>(block)];
+  if (layer.fixed.any()) {
+    const StaticWeights<T>& fixed = layer.fixed;
+    for_tiles(group * tokens, kRowsTogether, member, [&](Rows rows) {
+      Gemm<T> g = product(fixed.v, static_cast<const T*>(shared.normed.data() + rows.begin * ldn), ldn,
+                          rows.count(), own.scratch.data());
+      g.out = shared.fixed_values.data() + rows.begin * fixed.channels();
+      g.ldo = fixed.channels();
+      kernels_.gemm(g);
+    });
+    member.wait();
+    mix_static<T>({fixed, kernels_, group, queries, shared.fixed_values.data(), shared.mixed.data(), ldm,
+                   own.fixed_scratch.data()},
+                  member);
+    member.wait();
+    return;
+  }
   // A head of all images before the next head: its weights are read once.
   for (int64_t i = member.rank; i < shape.num_heads * group; i += member.size)
     attend_head(block, i / group, i % group, tokens, queries, shared, own);

@@ -15,8 +15,11 @@ BlockWeights<T> block_weights(const WeightSource& source, const ModelSpec& spec,
   const int64_t dim = block.embed_dim;
   BlockWeights<T> out;
   out.stream_gain = static_cast<float>(block.stream_gain);
-  if (block.attention != AttentionKind::kNone) {
-    const int64_t qk = block.num_heads * block.qk_dim, v = block.num_heads * block.v_dim;
+  const int64_t v = block.num_heads * block.v_dim;
+  if (block.attention == AttentionKind::kStatic) {
+    out.fixed = StaticWeights<T>(source, spec, index, prefix + "attn.", prefix + "norm1");
+  } else if (block.attention != AttentionKind::kNone) {
+    const int64_t qk = block.num_heads * block.qk_dim;
     Linear qkv = source.linear(prefix + "attn.qkv", 2 * qk + v, dim, spec.qkv_bias);
     const NormWeights norm1 = source.norm(prefix + "norm1", dim);
     qkv.fold_input(norm1.gain, norm1.shift);
@@ -40,6 +43,8 @@ BlockWeights<T> block_weights(const WeightSource& source, const ModelSpec& spec,
       kv.append(values);
       out.heads.push_back({Matrix<T>(q), Matrix<T>(kv)});
     }
+  }
+  if (block.attention != AttentionKind::kNone) {
     Linear proj = source.linear(prefix + "attn.proj", dim, v);
     if (spec.layer_scale) proj.fold_output(source.values(prefix + "ls1.gamma", dim));
     out.proj = Matrix<T>(proj);
@@ -101,7 +106,7 @@ VitWeights<T>::VitWeights(const ModelSpec& model, const checkpoint::StateDict& w
   head = head_of<T>(source, spec);
   bytes = patches.bytes() + start.bytes() + head.bytes();
   for (const BlockWeights<T>& block : blocks) {
-    bytes += block.proj.bytes() + block.mlp.bytes();
+    bytes += block.proj.bytes() + block.mlp.bytes() + block.fixed.bytes();
     for (const HeadWeights<T>& h : block.heads) bytes += h.q.bytes() + h.kv.bytes();
   }
 }

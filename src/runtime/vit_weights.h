@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "runtime/attention_static.h"
 #include "runtime/layers.h"
 #include "vitrim/checkpoint/state_dict.h"
 #include "vitrim/core/model_spec.h"
@@ -19,7 +20,8 @@ struct HeadWeights {
 
 template <typename T>
 struct BlockWeights {
-  std::vector<HeadWeights<T>> heads;  ///< empty: no attention
+  std::vector<HeadWeights<T>> heads;  ///< empty: no attention, or static attention
+  StaticWeights<T> fixed;
   Matrix<T> proj;
   MlpWeights<T> mlp;
   NormWeights q_norm, k_norm;

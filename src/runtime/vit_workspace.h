@@ -15,7 +15,7 @@ inline constexpr int64_t kQueryRows = 32;
 
 /// Widths that every block fits into.
 struct Widest {
-  int64_t tokens = 0, dim = 0, qk = 0, v = 0, heads_v = 0, mlp = 0, depth = 0;
+  int64_t tokens = 0, dim = 0, qk = 0, v = 0, heads_v = 0, mlp = 0, depth = 0, fixed = 0, fixed_scratch = 0;
   bool merges = false, qk_norm = false;
   template <typename T>
   explicit Widest(const VitWeights<T>& weights) {
@@ -24,12 +24,18 @@ struct Widest {
     dim = spec.embed_dim;
     merges = spec.merges();
     qk_norm = spec.qk_norm;
+    for (const BlockWeights<T>& block : weights.blocks) {
+      if (!block.fixed.any()) continue;
+      fixed = std::max(fixed, block.fixed.channels());
+      fixed_scratch = std::max(fixed_scratch, block.fixed.scratch());
+    }
     for (const BlockSpec& block : spec.blocks) {
       mlp = std::max(mlp, round_up(block.mlp_dim, 64));
       if (block.attention == AttentionKind::kNone) continue;
+      heads_v = std::max(heads_v, round_up(block.num_heads * block.v_dim, 32));
+      if (block.attention == AttentionKind::kStatic) continue;
       qk = std::max(qk, padded_qk(block));
       v = std::max(v, padded_v(block));
-      heads_v = std::max(heads_v, round_up(block.num_heads * block.v_dim, 32));
     }
     depth = round_up(std::max<int64_t>(qk, 16), 16);
   }
@@ -39,11 +45,11 @@ template <typename T>
 struct Workspace {
   // Of a group of images; the first thread's where several share one. Rows of the images follow each other.
   Buffer<float> x, merged_x, metric;
-  Buffer<T> normed, mixed;
+  Buffer<T> normed, mixed, fixed_values;
   std::vector<RowMerger> mergers;  // an image each
   // Of a thread.
   Buffer<T> pixels, q, kv, keys, values, p, tile_normed, hidden;
-  Buffer<float> wide, scores, inverse_sums, scratch, own_metric, row;
+  Buffer<float> wide, scores, inverse_sums, scratch, own_metric, row, fixed_scratch;
   int64_t bytes = 0;
 
   Workspace(const ModelSpec& spec, const Widest& w, int64_t group, int64_t tile_rows)
@@ -52,6 +58,7 @@ struct Workspace {
         metric(w.merges ? padded_rows(group * w.tokens) * w.depth : 0),
         normed(padded_rows(group * w.tokens) * round_up(w.dim, 32)),
         mixed(padded_rows(group * w.tokens) * w.heads_v),
+        fixed_values(w.fixed > 0 ? padded_rows(group * w.tokens) * w.fixed : 0),
         pixels(padded_rows(spec.stage_grid(0).width) *
                round_up(spec.in_channels * spec.patch_size * spec.patch_size, 32)),
         q(padded_rows(w.tokens) * w.qk),
@@ -66,15 +73,33 @@ struct Workspace {
         inverse_sums(padded_rows(kQueryRows)),
         scratch(padded_rows(std::max(w.tokens, tile_rows)) * kPanel),
         own_metric(w.merges ? padded_rows(group * w.tokens) * w.depth : 0),
-        row(4 * w.dim) {
+        row(4 * w.dim),
+        fixed_scratch(w.fixed_scratch) {
     for (int64_t i = 0; w.merges && i < group; ++i) {
       mergers.emplace_back(w.tokens, w.dim, w.depth);
       bytes += mergers.back().bytes();
     }
-    for (const int64_t part : {x.bytes(), merged_x.bytes(), metric.bytes(), normed.bytes(), mixed.bytes(),
-                               pixels.bytes(), q.bytes(), kv.bytes(), keys.bytes(), values.bytes(), p.bytes(),
-                               tile_normed.bytes(), hidden.bytes(), wide.bytes(), scores.bytes(),
-                               inverse_sums.bytes(), scratch.bytes(), own_metric.bytes(), row.bytes()}) {
+    for (const int64_t part : {x.bytes(),
+                               merged_x.bytes(),
+                               metric.bytes(),
+                               normed.bytes(),
+                               mixed.bytes(),
+                               pixels.bytes(),
+                               q.bytes(),
+                               kv.bytes(),
+                               keys.bytes(),
+                               values.bytes(),
+                               p.bytes(),
+                               tile_normed.bytes(),
+                               hidden.bytes(),
+                               wide.bytes(),
+                               scores.bytes(),
+                               inverse_sums.bytes(),
+                               scratch.bytes(),
+                               own_metric.bytes(),
+                               row.bytes(),
+                               fixed_values.bytes(),
+                               fixed_scratch.bytes()}) {
       bytes += part;
     }
   }

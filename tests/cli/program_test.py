@@ -133,6 +133,21 @@ class Results(Case):
         out = self.json_of("compress", "model.safetensors", *CALIB, "--remove-attention", "0,2", "-o", "out.safetensors")
         self.assertEqual(out["removed"], [0, 2])
 
+    def test_compress_static(self):
+        out = self.json_of("compress", "model.safetensors", *CALIB, "--eval", "synthetic:test:20", "--static", "0,2", "-o", "out.safetensors")
+        self.assertEqual([block["attention"] for block in out["compressed_spec"]["blocks"]].count("static"), 2)
+        self.assertEqual(out["removed"], [])
+        self.assertIn("static", out["reason"])
+        self.assertLess(out["compressed"]["macs"], out["dense"]["macs"])
+        again = self.json_of("eval", "out.safetensors", "--data", "synthetic:test:20")
+        self.assertAlmostEqual(again["top1"], out["compressed"]["top1"], delta=0.051, msg="at most one image of 20 apart")
+        both = self.json_of("compress", "model.safetensors", *CALIB, "--static", "0", "--remove", "1", "-o", "both.safetensors")
+        self.assertEqual(len(both["removed"]), 1)
+        self.assertNotIn(0, both["removed"])
+        self.assertEqual(both["compressed_spec"]["blocks"][0]["attention"], "static")
+        self.refuse("compress", "model.safetensors", *CALIB, "--static", "0", "--remove-attention", "0", "-o", "no.safetensors", says="layer 0 is named by --static")
+        self.refuse("compress", "model.safetensors", *CALIB, "--static", "77", "-o", "no.safetensors", says="--static")
+
     def test_a_compressed_model_is_compressed_again(self):
         self.run_vitrim("compress", "model.safetensors", *CALIB, "--remove-attention", "0", "-o", "once.safetensors", "--quiet")
         self.refuse("compress", "once.safetensors", *CALIB, "--remove-attention", "0", "-o", "twice.safetensors")

@@ -230,10 +230,41 @@ TEST(Validate, NamesTheContradiction) {
   EXPECT_TRUE(contains(complaint([](ModelSpec& s) { s.preprocess.emplace().std[1] = 0; }), "preprocess"));
   EXPECT_TRUE(contains(complaint([](ModelSpec& s) { s.preprocess.emplace().crop = 0; }), "crop 0"));
   EXPECT_TRUE(contains(complaint([](ModelSpec& s) { s.preprocess.emplace().resize = 0; }), "resize 0"));
+  const auto make_static = [](BlockSpec& block) {
+    block.attention = AttentionKind::kStatic;
+    block.qk_dim = 0;
+    block.filter = 3;
+  };
+  EXPECT_TRUE(contains(complaint([&](ModelSpec& s) {
+                         make_static(s.blocks[2]);
+                         s.blocks[2].filter = 4;
+                       }),
+                       "block 2: filter must be odd"));
+  EXPECT_TRUE(contains(complaint([&](ModelSpec& s) {
+                         make_static(s.blocks[2]);
+                         s.blocks[2].qk_dim = 64;
+                       }),
+                       "block 2: static attention has no queries and keys"));
+  EXPECT_TRUE(contains(complaint([&](ModelSpec& s) {
+                         make_static(s.blocks[2]);
+                         s.blocks[0].merge = 8;
+                       }),
+                       "block 2: static attention needs every token in its place"));
+  EXPECT_TRUE(contains(complaint([](ModelSpec& s) { s.blocks[2].filter = 3; }),
+                       "filter belongs to static attention"));
   // Sizes whose products would overflow.
   const int64_t huge = std::numeric_limits<int64_t>::max() / 16 * 16;
   EXPECT_TRUE(contains(complaint([=](ModelSpec& s) { s.image_size = {huge, huge}; }), "image_size"));
   EXPECT_TRUE(contains(complaint([=](ModelSpec& s) { s.blocks[0].mlp_dim = huge; }), "mlp_dim"));
+}
+
+TEST(ModelSpecTest, StaticBlocksSurviveTheRoundTrip) {
+  ModelSpec spec = vit_tiny();
+  spec.blocks[2].attention = AttentionKind::kStatic;
+  spec.blocks[2].qk_dim = 0;
+  spec.blocks[2].filter = 3;
+  validate(spec);
+  EXPECT_EQ(model_spec_from_json(to_json(spec), "json"), spec);
 }
 
 TEST(ModelSpecTest, CountsTokens) {

@@ -49,7 +49,7 @@ inline std::vector<NamedModel> export_models() {
     ModelSpec wide = variant.spec;
     wide.image_size = {32, 64};
     out.push_back({variant.name + "_wide", {wide, lively_weights(wide, 6)}});
-    if (variant.spec.family != "vit") continue;
+    if (variant.spec.family != "vit" || has_static_blocks(variant.spec)) continue;
     surgery::SpecAndWeights merged = surgery::remove_attention(pruned(dense), {1});
     merged.spec.blocks[0].merge = 3;
     merged.spec.blocks[2].merge = 4;

@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -60,6 +61,24 @@ inline ModelSpec staged_spec(const std::string& family, int64_t depth = 4) {
   return spec;
 }
 
+/// Blocks 0 and 2 with static attention instead of their own.
+inline ModelSpec with_static_blocks(ModelSpec spec, int64_t filter) {
+  for (const size_t i : {0, 2}) {
+    BlockSpec& block = spec.blocks.at(i);
+    block.attention = AttentionKind::kStatic;
+    block.qk_dim = block.window = block.shift = 0;
+    block.sr_ratio = 1;
+    block.filter = filter;
+  }
+  return spec;
+}
+
+/// Whether tokens can't merge in a ViT: they need their places.
+inline bool has_static_blocks(const ModelSpec& spec) {
+  return std::any_of(spec.blocks.begin(), spec.blocks.end(),
+                     [](const BlockSpec& block) { return block.attention == AttentionKind::kStatic; });
+}
+
 /// Every variant of a model that the library knows.
 inline std::vector<Variant> variants(int64_t depth = 4) {
   std::vector<Variant> out;
@@ -99,6 +118,14 @@ inline std::vector<Variant> variants(int64_t depth = 4) {
   add("token_and_average").pooling = Pooling::kTokenAndAverage;
   for (const char* family : {"swin", "flatten_swin", "pvt", "pvt_v2", "cswin"})
     out.push_back({family, staged_spec(family, depth)});
+  {
+    ModelSpec spec = small_spec(depth);
+    spec.register_tokens = 2;
+    spec.layer_scale = true;
+    out.push_back({"static", with_static_blocks(spec, 3)});
+  }
+  for (const char* family : {"swin", "pvt_v2", "cswin"})
+    out.push_back({std::string("static_") + family, with_static_blocks(staged_spec(family, depth), 5)});
   return out;
 }
 

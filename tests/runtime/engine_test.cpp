@@ -55,12 +55,14 @@ std::vector<test::Variant> vit_variants() {
     cut.name += "_cut";
     BlockSpec& gone = cut.spec.blocks[1];
     gone.attention = AttentionKind::kNone;
-    gone.num_heads = gone.qk_dim = gone.v_dim = 0;
+    gone.num_heads = gone.qk_dim = gone.v_dim = gone.filter = 0;
     gone.stream_gain = 2;
-    cut.spec.blocks[2].qk_dim = 5;
+    const bool fixed = test::has_static_blocks(cut.spec);
+    cut.spec.blocks[2].qk_dim = fixed ? 0 : 5;
     cut.spec.blocks[2].v_dim = 11;
     cut.spec.blocks[2].mlp_dim = 37;
     out.push_back(cut);
+    if (fixed) continue;
     cut.name += "_merged";
     cut.spec.blocks[0].merge = 3;
     cut.spec.blocks[2].merge = 2;
@@ -73,6 +75,9 @@ std::vector<test::Variant> vit_variants() {
     headless.spec.num_classes = 0;
     out.push_back(headless);
   }
+  // The last attention, behind which one token is read: static.
+  out.push_back({"static_last", test::small_spec(3)});
+  out.back().spec = test::with_static_blocks(out.back().spec, 3);
   test::Variant last_gone = out[0];
   last_gone.name = "last_two_gone";
   for (const size_t i : {2, 3}) {

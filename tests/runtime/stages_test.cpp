@@ -36,12 +36,12 @@ std::vector<test::Variant> stage_variants() {
     cut.name += "_cut";
     BlockSpec& gone = cut.spec.blocks[1];
     gone.attention = AttentionKind::kNone;
-    gone.num_heads = gone.qk_dim = gone.v_dim = gone.window = gone.shift = 0;
+    gone.num_heads = gone.qk_dim = gone.v_dim = gone.window = gone.shift = gone.filter = 0;
     gone.sr_ratio = 1;
     gone.stream_gain = 2;
     for (const size_t index : {0, 2}) {
       BlockSpec& pruned = cut.spec.blocks[index];
-      pruned.qk_dim = 5;
+      if (pruned.attention != AttentionKind::kStatic) pruned.qk_dim = 5;
       pruned.v_dim = index == 0 ? 11 : 19;
       pruned.mlp_dim = 37;
       pruned.own_filters = is_linear_attention(pruned.attention);

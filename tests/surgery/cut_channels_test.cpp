@@ -73,7 +73,10 @@ ModelSpec draw_shape(ModelSpec spec, uint64_t seed) {
     const int64_t map = spec.block_grid(i).height;
     block.num_heads = of_first << spec.position(i).stage;
     block.qk_dim = block.v_dim = block.embed_dim / block.num_heads;
+    const bool fixed = block.attention == AttentionKind::kStatic;
+    if (fixed) block.qk_dim = 0;
     block.mlp_dim = 8 * (3 + random.below(6));
+    if (fixed) continue;
     if (spec.family == "swin" || spec.family == "flatten_swin") {
       if (block.attention == AttentionKind::kWindow) block.window = int64_t{2} << random.below(2);
       block.window = std::min(block.window, map);
@@ -162,8 +165,9 @@ TEST_P(EveryVariantCut, EveryParameterOfTheAttentionHasItsChannels) {
   // What is nowhere named as a channel's can't depend on the widths.
   const ModelSpec& spec = GetParam().spec;
   ModelSpec narrow = spec;
-  for (BlockSpec& block : narrow.blocks) {
-    if (!spec.qk_norm) block.qk_dim -= 3;
+  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
+    BlockSpec& block = narrow.blocks[static_cast<size_t>(i)];
+    if (model::can_prune(spec, i, model::ChannelGroup::kQk)) block.qk_dim -= 3;
     block.v_dim -= 2;
     block.mlp_dim -= 5;
   }

@@ -46,14 +46,15 @@ int64_t fit_count(int64_t images, const AbsorbOptions& options);
 /// looking at images and judged by AbsorbReport (channels to prune) looks at these only.
 data::ImageBatch fit_images(const data::ImageBatch& images, const AbsorbOptions& options);
 
-/// Fits `student` (same blocks as `teacher`, some without attention or with fewer channels, cut or gated) in
-/// place, from the first changed block up: refits the last projection of a pruned attention and fc2 by ridge
-/// regression on the student's own stream so that the block's output matches the teacher's, then improves the
-/// whole block (norms, attention that stays, MLP) by AdamW on the same target. No labels. Layer scale of a
-/// refitted MLP is folded into fc2 (gamma becomes 1). With several ranks all hold the same images and streams
-/// and get the same student; each runs a share of the images, and of every batch of the gradient steps.
-/// Memory: about four streams of all images. Throws std::invalid_argument where the two models do not match,
-/// Error where a fit fails.
+/// Fits `student` (same blocks as `teacher`, some without attention, with static attention or with fewer
+/// channels, cut or gated) in place, from the first changed block up: fits filters and shares of static
+/// attention to what the teacher's attention mixes, refits the last projection of a pruned or static
+/// attention and fc2 by ridge regression on the student's own stream so that the block's output matches the
+/// teacher's, then improves the whole block (norms, attention that stays, MLP) by AdamW on the same target.
+/// No labels. Layer scale of a refitted MLP is folded into fc2 (gamma becomes 1). With several ranks all hold
+/// the same images and streams and get the same student; each runs a share of the images, and of every batch
+/// of the gradient steps. Memory: about four streams of all images. Throws std::invalid_argument where the
+/// two models do not match, Error where a fit fails.
 AbsorbReport absorb(model::Model& student, const model::Model& teacher, const data::ImageBatch& images,
                     const AbsorbOptions& options = {});
 

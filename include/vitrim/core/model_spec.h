@@ -25,6 +25,8 @@ enum class AttentionKind {
   kFocusedLinear,       ///< focused linear attention, over the whole map, a smaller map or windows (FLatten)
   kCrossWindow,         ///< softmax inside stripes, half of the heads across, half down (CSwin)
   kCrossFocusedLinear,  ///< focused linear attention inside such stripes (FLatten-CSwin)
+  kStatic,  ///< fixed depthwise filters over the map of values, and fixed shares of their mean and of the
+            ///< prefix tokens' (docs/static.md)
 };
 
 /// How tokens become the feature that the classifier sees.
@@ -63,7 +65,7 @@ struct BlockSpec {
   AttentionKind attention = AttentionKind::kSoftmax;
   int64_t embed_dim = 0;  ///< width of the stream
   int64_t num_heads = 0;  ///< 0 where there is no attention, as the next two
-  int64_t qk_dim = 0;     ///< q and k channels per head
+  int64_t qk_dim = 0;     ///< q and k channels per head; 0 in static attention, which has neither
   int64_t v_dim = 0;      ///< v channels per head
   int64_t mlp_dim = 0;    ///< hidden width of the MLP; of a gated one behind the gate
   double stream_gain =
@@ -71,8 +73,9 @@ struct BlockSpec {
   int64_t window = 0;    ///< side of a window, or width of a stripe, in tokens; 0: the whole map
   int64_t shift = 0;     ///< by how many tokens the windows are shifted
   int64_t sr_ratio = 1;  ///< spatial reduction of the map that keys and values come from
-  int64_t merge = 0;  ///< token pairs merged behind the attention (ToMe); only where the attention is plain
-                      ///< softmax over one map
+  int64_t merge = 0;   ///< token pairs merged behind the attention (ToMe); only where the attention is plain
+                       ///< softmax over one map
+  int64_t filter = 0;  ///< static attention: side of its filters in tokens, odd
   bool own_filters =
       false;  ///< focused linear: a depthwise filter per head and channel, else one per channel for all heads
   bool operator==(const BlockSpec&) const = default;

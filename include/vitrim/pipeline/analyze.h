@@ -25,6 +25,7 @@ struct AnalyzeOptions {
   int count = 0;  ///< layers to choose; 0: measure only
   Criterion criterion = Criterion::kAbsorbed;
   select::SearchOptions search;  ///< its count is taken from above
+  std::vector<int> kept;         ///< layers that no set holds
   double absorbed_candidates =
       0.6;  ///< share of the layers, the best ones alone, that the absorbed criterion builds sets from
   analysis::TransferEntropyOptions te;

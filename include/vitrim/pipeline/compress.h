@@ -18,6 +18,9 @@ namespace vitrim::pipeline {
 
 struct CompressOptions {
   std::vector<int> layers;  ///< remove these; empty: choose analyze.count by analyze
+  std::vector<int>
+      static_layers;          ///< make these static (surgery/make_static.h); no other choice removes them
+  int64_t static_filter = 3;  ///< side of their filters
   AnalyzeOptions analyze;
   absorb::AbsorbOptions absorb;
   bool remove_layers = true;  ///< false: only channels are pruned

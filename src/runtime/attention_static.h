@@ -1,0 +1,51 @@
+#pragma once
+// Static attention (model/static_attention.h) in any family: values of every token, then fixed weights.
+
+#include <string>
+
+#include "runtime/layers.h"
+#include "runtime/team.h"
+
+namespace vitrim::runtime {
+
+/// A block's values, filters and shares; norm1 is folded into the values' weights.
+template <typename T>
+struct StaticWeights {
+  Grid grid;
+  int64_t prefix = 0;    ///< tokens before the map
+  int64_t side = 0;      ///< of the filters; 0: the block has no static attention
+  Matrix<T> v;           ///< C -> channels
+  Buffer<float> taps;    ///< [side * side, channels]
+  Buffer<float> shares;  ///< [1 + prefix (to), 1 + prefix (from), channels]
+
+  StaticWeights() = default;
+  /// Parameters behind `names` ("blocks.0.attn."), the norm `norm1`.
+  StaticWeights(const WeightSource& source, const ModelSpec& spec, int block, const std::string& names,
+                const std::string& norm1);
+  bool any() const { return side > 0; }
+  int64_t channels() const { return v.columns; }  ///< padded
+  int64_t groups() const { return 1 + prefix; }
+  int64_t tokens() const { return prefix + grid.size(); }
+  int64_t bytes() const { return v.bytes() + taps.bytes() + shares.bytes(); }
+  /// Floats that mix_static() needs of every thread.
+  int64_t scratch() const { return 2 * groups() * channels(); }
+};
+
+/// From the values to what the last projection reads.
+template <typename T>
+struct StaticCall {
+  const StaticWeights<T>& weights;
+  const KernelSet<T>& kernels;
+  int64_t group = 0;    ///< images
+  int64_t queries = 0;  ///< tokens of each image that are asked for: all, or the first, at most the prefix
+  const T* values = nullptr;  ///< [group * tokens, channels]
+  T* mixed = nullptr;         ///< [group * queries, ..], `ldm` apart; written up to ldm
+  int64_t ldm = 0;
+  float* scratch = nullptr;  ///< of this thread
+};
+
+/// All members call it once the values are there; the caller waits for the others.
+template <typename T>
+void mix_static(const StaticCall<T>& call, Member member);
+
+}  // namespace vitrim::runtime
