@@ -13,6 +13,7 @@
 
 #include "examples.h"
 #include "terminal_sink.h"
+#include "vitrim/checkpoint/locate.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/log.h"
 #include "vitrim/core/macs_target.h"
@@ -30,6 +31,16 @@ Context make_context(int argc, char** argv) {
     context.command_line += (i ? " " : "") + (plain ? word : "'" + word + "'");
   }
   return context;
+}
+
+std::vector<std::string> expanded_arguments(int argc, char** argv) {
+  std::vector<std::string> words;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const size_t value = word.starts_with("--") ? word.find('=') + 1 : 0;  // 0 where there is no =
+    words.push_back(word.substr(0, value) + checkpoint::expand_home(word.substr(value)));
+  }
+  return words;
 }
 
 void add_commands(CLI::App& app, Context& context) {

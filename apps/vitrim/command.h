@@ -28,6 +28,8 @@ struct Context {
 };
 
 Context make_context(int argc, char** argv);
+/// The arguments with `~/` as the home folder, also after the = of a flag, where shells leave it alone.
+std::vector<std::string> expanded_arguments(int argc, char** argv);
 
 /// Adds every subcommand to `app`; the chosen one sets `context.run`.
 void add_commands(CLI::App& app, Context& context);

@@ -3,10 +3,13 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
+#include <string>
+#include <vector>
 
 #include "command.h"
 #include "terminal_sink.h"
@@ -69,7 +72,9 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   vitrim::app::add_commands(app, context);
   try {
-    app.parse(argc, argv);
+    std::vector<std::string> words = vitrim::app::expanded_arguments(argc, argv);
+    std::reverse(words.begin(), words.end());  // as CLI11 takes them
+    app.parse(std::move(words));
   } catch (const CLI::ParseError& error) {
     return vitrim::app::report_usage(app, error, argc, argv);
   }

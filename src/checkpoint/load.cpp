@@ -1,12 +1,12 @@
 #include <algorithm>
-#include <array>
-#include <cstring>
 #include <filesystem>
 #include <string_view>
 
 #include "checkpoint/mapped_file.h"
+#include "checkpoint/mistakes.h"
 #include "checkpoint/shards.h"
 #include "vitrim/checkpoint/checkpoint.h"
+#include "vitrim/checkpoint/locate.h"
 #include "vitrim/core/error.h"
 
 namespace vitrim::checkpoint {
@@ -15,27 +15,6 @@ namespace {
 using namespace std::string_view_literals;
 
 enum class FileKind { kSafetensors, kPth, kIndex, kUnknown };
-
-struct Signature {
-  std::string_view bytes;
-  const char* what;  ///< and the mend
-};
-
-/// What people hand over by mistake.
-constexpr std::array kStrangers{
-    Signature{"version https://git-lfs"sv,
-              "this is a Git LFS pointer and not the file itself; fetch it with `git lfs pull`"},
-    Signature{"<"sv,
-              "this is a web page or XML, perhaps saved in place of the file; download the file itself"},
-    Signature{"\x1f\x8b"sv, "this is a gzip file; unpack it first"},
-    Signature{"\xfd"
-              "7zXZ"sv,
-              "this is an xz file; unpack it first"},
-    Signature{"\x28\xb5\x2f\xfd"sv, "this is a zstd file; unpack it first"},
-    Signature{"\x89HDF"sv, "this is an HDF5 file; convert it to safetensors in Python"},
-    Signature{"\x93NUMPY"sv, "this is a NumPy array; convert it to safetensors in Python"},
-    Signature{"GGUF"sv, "this is a GGUF file; take the safetensors or .pth checkpoint of the same model"},
-};
 
 /// safetensors: the header's length, then {. A zip archive has its method in that byte, which is never a {.
 FileKind kind_of(std::string_view start) {
@@ -54,8 +33,8 @@ FileKind look(const std::string& path) {
                                std::min<size_t>(file->size(), 32));
   const FileKind kind = kind_of(start);
   if (kind != FileKind::kUnknown) return kind;
-  for (const Signature& stranger : kStrangers)
-    if (start.starts_with(stranger.bytes)) throw FormatError(path, "byte 0", stranger.what);
+  if (const std::string what = mistaken_file(start, path); !what.empty())
+    throw FormatError(path, "byte 0", what);
   // The name may say what was meant, and that reader says best what is wrong with it.
   if (path.ends_with(".safetensors")) return FileKind::kSafetensors;
   throw FormatError(path, "byte 0",
@@ -72,7 +51,8 @@ StateDict load_file(const std::string& path) {
   return kind == FileKind::kSafetensors ? load_safetensors(path) : load_pth(path);
 }
 
-StateDict load(const std::string& path) {
+StateDict load(const std::string& source) {
+  const std::string path = locate(source);
   std::error_code failed;
   if (std::filesystem::is_directory(path, failed)) return load(checkpoint_in(path));
   return look(path) == FileKind::kIndex ? load_shards(path) : load_file(path);

@@ -2,6 +2,7 @@
 #include <map>
 #include <unordered_map>
 
+#include "checkpoint/mistakes.h"
 #include "checkpoint/pickle.h"
 #include "checkpoint/tensor_view.h"
 #include "checkpoint/torch_tensor.h"
@@ -38,6 +39,10 @@ std::string archive_folder(const ZipArchive& archive) {
     if (name == "data.pkl") return "";
     if (slash != std::string::npos && name.substr(slash + 1) == "data.pkl") return name.substr(0, slash + 1);
   }
+  std::vector<std::string> names;
+  for (const auto& [name, record] : archive.records()) names.push_back(name);
+  if (const std::string what = mistaken_archive(names); !what.empty())
+    throw FormatError(archive.path(), "", what);
   throw FormatError(archive.path(), "",
                     "the zip archive holds no data.pkl, so torch.save did not write it; name a .safetensors "
                     "or .pth checkpoint");

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "checkpoint/mapped_file.h"
+#include "checkpoint/mistakes.h"
 #include "core/json.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
@@ -43,7 +44,11 @@ Index read_index(const std::string& path) {
     throw FormatError(path, "", "it is too large to be the index of a sharded checkpoint");
   const std::string_view text(reinterpret_cast<const char*>(file->data()), file->size());
   const json::Json document = json::parse(text, path);
-  if (!document.is_object() || !document.contains("weight_map") || !document["weight_map"].is_object())
+  const bool is_index =
+      document.is_object() && document.contains("weight_map") && document["weight_map"].is_object();
+  if (const std::string what = mistaken_file("", path); !is_index && !what.empty())
+    throw FormatError(path, "", what);
+  if (!is_index)
     throw FormatError(
         path, "weight_map",
         "is no map from tensors to files, so this is not the index of a sharded checkpoint; name the "
@@ -116,14 +121,27 @@ std::string checkpoint_in(const std::string& folder) {
     std::error_code failed;
     if (fs::exists(file, failed)) return file.string();
   }
-  std::vector<std::string> others;
+  std::vector<std::string> others, names, inside;
   std::error_code failed;
   for (fs::directory_iterator entry(folder, failed), end; !failed && entry != end; entry.increment(failed)) {
     const fs::path extension = entry->path().extension();
-    if (extension == ".safetensors" || extension == ".pth" || extension == ".pt" || extension == ".bin")
-      others.push_back(entry->path().filename().string());
+    names.push_back(entry->path().filename().string());
+    if (extension == ".safetensors" || extension == ".pth" || extension == ".pt" || extension == ".bin" ||
+        extension == ".ckpt" || extension == ".tar")
+      others.push_back(names.back());
+    if (fs::is_directory(entry->path(), failed)) {
+      for (const char* name : kUsualNames) {
+        if (fs::exists(entry->path() / name, failed)) inside.push_back(names.back());
+      }
+    }
   }
   std::sort(others.begin(), others.end());
+  std::sort(inside.begin(), inside.end());
+  inside.erase(std::unique(inside.begin(), inside.end()), inside.end());
+  if (const std::string what = mistaken_folder(names); !what.empty()) throw FormatError(folder, "", what);
+  if (others.empty() && !inside.empty())
+    throw Error(folder +
+                ": this folder holds no checkpoint itself; name one of the folders in it: " + listed(inside));
   throw Error(folder +
               ": this folder holds no model.safetensors, model.safetensors.index.json or pytorch_model.bin; "
               "name a checkpoint " +

@@ -186,3 +186,6 @@ std::string message_of(Action&& action) {
 }
 
 }  // namespace vitrim::test
+
+/// A message holds a part.
+#define EXPECT_SAYS(message, part) EXPECT_NE(std::string(message).find(part), std::string::npos) << (message)

@@ -18,8 +18,6 @@ std::string refusal(const std::string& path) {
   return message;
 }
 
-#define EXPECT_SAYS(message, part) EXPECT_NE((message).find(part), std::string::npos) << (message)
-
 TEST(Load, MissingFilesNameTheNearest) {
   const TemporaryFolder folder;
   write_file(folder / "model.safetensors", "x");

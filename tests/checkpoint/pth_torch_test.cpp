@@ -108,8 +108,6 @@ TemporaryFolder* PthTorch::folder_ = nullptr;
 bool PthTorch::has_torch_ = false;
 bool PthTorch::made_ = false;
 
-#define EXPECT_SAYS(message, part) EXPECT_NE((message).find(part), std::string::npos) << (message)
-
 TEST_F(PthTorch, StateDictInEveryProtocol) {
   for (const char* name : {"plain2.pth", "plain3.pth", "plain4.pth", "plain5.pth"}) {
     const StateDict state = read(name);

@@ -12,8 +12,6 @@ namespace {
 
 using namespace vitrim::test;
 
-#define EXPECT_SAYS(message, part) EXPECT_NE(std::string(message).find(part), std::string::npos) << (message)
-
 const char* const kIndex = "model.safetensors.index.json";
 
 void save(const std::string& path, const std::vector<std::pair<std::string, float>>& tensors) {

@@ -10,10 +10,10 @@ namespace vitrim::checkpoint {
 
 /// Reads `.safetensors` or `.pth`/`.pt`/`.bin`, told apart by content; the files that an index
 /// (`model.safetensors.index.json`) names; or what a folder holds under the usual names (model.safetensors,
-/// model.safetensors.index.json, pytorch_model.bin). The result's `path` is the file that was read. Throws
-/// vitrim::Error where the file can't be opened (no permission, missing: with the nearest existing names),
-/// FormatError where its content is wrong.
-StateDict load(const std::string& path);
+/// model.safetensors.index.json, pytorch_model.bin); of what locate() makes of `source`. The result's `path`
+/// is the file that was read. Throws vitrim::Error where the file can't be opened (no permission, missing:
+/// with the nearest existing names), FormatError where its content is wrong.
+StateDict load(const std::string& source);
 
 /// Memory-maps a safetensors file: tensors share the read-only mapping (never write into them), which lives
 /// as long as any of them; misaligned ones are copied. F64/F32/F16/BF16/I64/I32/I16/I8/U8/BOOL. FormatError
