@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -62,17 +63,8 @@ class Members {
       place(key).fail("expected a number from 1 to 1048576");
     return value;
   }
-  // A side that may be written as [height, width].
-  std::optional<int64_t> side(const std::string& key) const {
-    const Json* const value = find(key);
-    if (!value) return std::nullopt;
-    if (!value->is_array()) return positive(key);
-    std::array<int64_t, 2> sides{};
-    read(*value, place(key), sides);
-    if (sides[0] != sides[1]) place(key).fail("vitrim takes square images and patches only");
-    if (sides[0] < 1 || sides[0] > (int64_t{1} << 20)) place(key).fail("expected a number from 1 to 1048576");
-    return sides[0];
-  }
+  // A square's side, in any of the forms that square() reads.
+  std::optional<int64_t> side(const std::string& key) const;
   // One number, or one a stage.
   std::vector<int64_t> numbers(const std::string& key) const {
     const Json* const value = find(key);
@@ -102,30 +94,68 @@ Activation activation_of(const std::string& name, const Place& place) {
 }
 
 std::array<double, 3> triple(const Json& value, const Place& place) {
-  if (value.is_number()) {
-    const double one = value.get<double>();
-    return {one, one, one};
-  }
+  const Json& one = value.is_array() && value.size() == 1 ? value[0] : value;
   std::array<double, 3> out{};
-  read(value, place, out);
+  if (one.is_array()) {
+    read(one, place, out);
+  } else {
+    double number = 0;
+    read(one, place, number);
+    out.fill(number);
+  }
+  for (const double number : out) {
+    if (!std::isfinite(number)) place.fail("expected one number or three");
+  }
   return out;
 }
 
-// {"0": "tench", "1": ...}; nothing where they are transformers' placeholders, or not the classes 0, 1, ...
+// A square's side, written as a number, as [height, width] or as {"height": ..., "width": ...}.
+int64_t square(const Json& value, const Place& place) {
+  std::array<int64_t, 2> sides{};
+  if (value.is_object()) {
+    const Members both(value, place);
+    sides = {both.positive("height").value_or(0), both.positive("width").value_or(0)};
+  } else if (value.is_array()) {
+    read(value, place, sides);
+  } else {
+    read(value, place, sides[0]);
+    sides[1] = sides[0];
+  }
+  if (sides[0] != sides[1]) place.fail("vitrim takes square images and patches only");
+  if (sides[0] < 1 || sides[0] > (int64_t{1} << 20)) place.fail("expected a number from 1 to 1048576");
+  return sides[0];
+}
+
+std::optional<int64_t> Members::side(const std::string& key) const {
+  const Json* const value = find(key);
+  if (!value) return std::nullopt;
+  return square(*value, place(key));
+}
+
+// A field that only people read, or that a flag can replace: what it says wrongly never keeps a model out.
+void warn_unused(const Place& place, const std::string& what) {
+  log_warning(*place.source + ": " + place.keys + ": " + what);
+}
+
+// {"0": "tench", "1": ...}, or a list of names; nothing where they are transformers' placeholders, or not the
+// classes 0, 1, ...
 std::vector<std::string> labels(const Json& map, const Place& place) {
-  if (!map.is_object()) place.fail("expected a map from class numbers to names");
   std::vector<std::string> names(map.size());
   std::vector<bool> seen(map.size(), false);
   bool placeholders = true;
-  for (const auto& item : map.items()) {
+  for (const auto& item : map.items()) {  // a list has its positions as keys
     const std::string& key = item.key();
     const bool number =
         !key.empty() && key.size() < 8 && key.find_first_not_of("0123456789") == std::string::npos;
     const size_t index = number ? std::stoul(key) : names.size();
-    if (index >= names.size() || seen[index])
-      place.at(key).fail("expected the class numbers 0 to " + std::to_string(names.size() - 1));
+    const Json& name = item.value();
+    if (index >= names.size() || seen[index] || !(name.is_string() || name.is_number())) {
+      warn_unused(place, "expected names for the classes 0 to " + std::to_string(names.size() - 1) +
+                             "; the model is read without class names");
+      return {};
+    }
     seen[index] = true;
-    read(item.value(), place.at(key), names[index]);
+    names[index] = name.is_string() ? name.get<std::string>() : name.dump();
     placeholders = placeholders && names[index] == "LABEL_" + key;
   }
   if (placeholders) names.clear();
@@ -143,18 +173,34 @@ constexpr std::array<std::string_view, 10> kTransformers = {"vit",
                                                             "siglip_vision_model",
                                                             "vit_mae"};
 
+// Where models that hold an image model keep the latter's configuration: CLIP, encoder-decoders, detectors,
+// ...
+constexpr std::array kInnerConfigs = {"vision_config", "encoder", "backbone_config", "image_encoder_config"};
+
+bool is_read(const std::string& model_type) {
+  return std::find(kTransformers.begin(), kTransformers.end(), model_type) != kTransformers.end();
+}
+
 void read_transformers(const Members& top, Companion& out) {
   out.model_type = top.text("model_type");
-  if (std::find(kTransformers.begin(), kTransformers.end(), out.model_type) == kTransformers.end()) {
+  const Json* inner = nullptr;
+  std::string where;
+  for (const char* const key : kInnerConfigs) {
+    const Json* const config = top.find(key);
+    if (!config || inner || !config->is_object()) continue;
+    inner = config;
+    where = key;
+  }
+  if (inner && !is_read(out.model_type))
+    out.model_type = Members(*inner, top.place(where)).text("model_type");
+  if (!is_read(out.model_type)) {
     std::string known;
     for (const std::string_view one : kTransformers) known += (known.empty() ? "" : ", ") + std::string(one);
     top.place("model_type")
         .fail("'" + out.model_type + "' is no model that vitrim reads (" + known +
               "); if this file does not belong to the checkpoint, move one of them to another folder");
   }
-  const Json* const inner = top.find("vision_config");
-  if (inner && !inner->is_object()) top.place("vision_config").fail("expected an object");
-  const Members model = inner ? Members(*inner, top.place("vision_config")) : top;
+  const Members model = inner ? Members(*inner, top.place(where)) : top;
   out.num_heads = model.numbers(model.find("num_heads") ? "num_heads" : "num_attention_heads");
   out.norm_eps = model.get<double>("layer_norm_eps");
   if (const std::string name = model.text("hidden_act"); !name.empty())
@@ -168,6 +214,15 @@ void read_transformers(const Members& top, Companion& out) {
     out.depth = model.positive("num_hidden_layers");
   }
   if (const Json* const names = top.find("id2label")) out.class_names = labels(*names, top.place("id2label"));
+}
+
+// Pillow's number of a filter, or its name in small letters: "BICUBIC", "PIL.Image.Resampling.BICUBIC".
+std::string filter_name(const Json& filter) {
+  if (!filter.is_string()) return filter.dump();
+  std::string name = filter.get<std::string>();
+  name = name.substr(name.rfind('.') + 1);
+  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+  return name;
 }
 
 // What transformers' image processors do.
@@ -195,41 +250,26 @@ PreprocessSpec read_processor(const Members& top) {
   const std::string kind = top.text("image_processor_type") + top.text("feature_extractor_type");
   if (const Json* const size = top.flag("do_resize", true) ? top.find("size") : nullptr) {
     const Place place = top.place("size");
-    if (size->is_number()) {
-      out.resize = top.positive("size");
-      out.squash =
-          kind.find("CLIP") == std::string::npos;  // before processors wrote which of the two they mean
-    } else if (size->is_object()) {
-      const Members sides(*size, place);
-      out.resize = sides.positive("shortest_edge");
-      if (!out.resize) {
-        out.resize = sides.positive("height");
-        out.squash = true;
-        if (!out.resize || sides.positive("width") != out.resize)
-          place.fail("expected shortest_edge, or height and width alike");
-      }
-    } else {
-      place.fail("expected a number or an object");
+    if (size->is_object()) out.resize = Members(*size, place).positive("shortest_edge");
+    if (!out.resize) {
+      out.resize = square(*size, place);
+      // A number, before processors wrote which of the two they mean, is CLIP's short side and others' both
+      // sides.
+      out.squash = !size->is_number() || kind.find("CLIP") == std::string::npos;
     }
   }
-  if (const Json* const crop = top.flag("do_center_crop", false) ? top.find("crop_size") : nullptr) {
-    if (crop->is_object()) {
-      const Members sides(*crop, top.place("crop_size"));
-      out.crop = sides.positive("height").value_or(0);
-      if (sides.positive("width").value_or(0) != out.crop)
-        top.place("crop_size").fail("vitrim takes square images only");
-    } else {
-      out.crop = *top.positive("crop_size");
+  const Json* const crop = top.flag("do_center_crop", false) ? top.find("crop_size") : nullptr;
+  out.crop = crop ? square(*crop, top.place("crop_size")) : out.resize.value_or(0);
+  if (const Json* const filter = top.find("resample")) {
+    const std::string name = filter_name(*filter);
+    if (name == "2" || name == "bilinear") {
+      out.interpolation = Interpolation::kBilinear;
+    } else if (name != "3" && name != "bicubic") {
+      log_warning(
+          *top.place("").source +
+          " asks for another interpolation than bilinear and bicubic, which vitrim has not: images are "
+          "resized bicubic");
     }
-  } else if (out.resize) {
-    out.crop = *out.resize;
-  }
-  const int64_t filter = top.get<int64_t>("resample").value_or(3);
-  if (filter == 2) out.interpolation = Interpolation::kBilinear;
-  if (filter != 2 && filter != 3) {
-    log_warning(*top.place("").source +
-                " asks for another interpolation than bilinear and bicubic, which vitrim has not: images are "
-                "resized bicubic");
   }
   return out;
 }
@@ -257,7 +297,39 @@ Pooling pooling_of(const std::string& name, const Place& place) {
              "' is none that vitrim has (token, avg); take a model with one of these");
 }
 
-void read_timm(const Members& top, const std::string& path, Companion& out) {
+// Preprocessing that can't be understood leaves the model as it is: --mean and --std are asked for where they
+// matter.
+template <typename Read>
+std::optional<PreprocessSpec> usable(const Read& read) {
+  try {
+    return read();
+  } catch (const FormatError& error) {
+    log_warning(std::string(error.what()) + "; preprocessing is not taken from this file");
+    return std::nullopt;
+  }
+}
+
+std::optional<PreprocessSpec> read_timm_preprocessing(const Members& data, int64_t crop) {
+  const Json *const mean = data.find("mean"), *const std = data.find("std");
+  if (!mean || !std) return std::nullopt;
+  PreprocessSpec p;
+  p.mean = triple(*mean, data.place("mean"));
+  p.std = triple(*std, data.place("std"));
+  p.crop = crop;
+  const double share = data.get<double>("crop_pct").value_or(0.875);
+  if (!(share > 0 && share <= 1)) data.place("crop_pct").fail("expected a number above 0, at most 1");
+  if (p.crop > 0) p.resize = static_cast<int64_t>(std::floor(static_cast<double>(p.crop) / share));
+  p.squash = data.text("crop_mode") == "squash";
+  const std::string filter = data.text("interpolation");
+  if (filter == "bilinear") p.interpolation = Interpolation::kBilinear;
+  if (!filter.empty() && filter != "bilinear" && filter != "bicubic") {
+    log_warning(*data.place("").source + " asks for interpolation '" + filter +
+                "', which vitrim has not: images are resized bicubic");
+  }
+  return p;
+}
+
+void read_timm(const Members& top, Companion& out) {
   out.architecture = top.text("architecture");
   read_timm_name(out);
   const Json* const inner = top.find("pretrained_cfg");
@@ -282,24 +354,8 @@ void read_timm(const Members& top, const std::string& path, Companion& out) {
     if (!out.image_size) out.image_size = input[1];
   }
   if (const Json* const names = top.find("label_names"); names && names->is_array())
-    read(*names, top.place("label_names"), out.class_names);
-  const Json *const mean = data.find("mean"), *const std = data.find("std");
-  if (!mean || !std) return;
-  PreprocessSpec p;
-  p.mean = triple(*mean, data.place("mean"));
-  p.std = triple(*std, data.place("std"));
-  p.crop = input[1];
-  const double share = data.get<double>("crop_pct").value_or(0.875);
-  if (!(share > 0 && share <= 1)) data.place("crop_pct").fail("expected a number above 0, at most 1");
-  if (p.crop > 0) p.resize = static_cast<int64_t>(std::floor(static_cast<double>(p.crop) / share));
-  p.squash = data.text("crop_mode") == "squash";
-  const std::string filter = data.text("interpolation");
-  if (filter == "bilinear") p.interpolation = Interpolation::kBilinear;
-  if (!filter.empty() && filter != "bilinear" && filter != "bicubic") {
-    log_warning(path + " asks for interpolation '" + filter +
-                "', which vitrim has not: images are resized bicubic");
-  }
-  out.preprocess = p;
+    out.class_names = labels(*names, top.place("label_names"));
+  out.preprocess = usable([&] { return read_timm_preprocessing(data, input[1]); });
 }
 
 }  // namespace
@@ -317,7 +373,7 @@ Companion read_companion(const std::string& checkpoint) {
                transformers =
                    top.find("model_type") != nullptr && !(timm && top.text("model_type") == "timm_wrapper");
     if (transformers) read_transformers(top, out);
-    if (timm && !transformers) read_timm(top, config, out);
+    if (timm && !transformers) read_timm(top, out);
     if (transformers || timm) {
       out.config = config;
     } else {
@@ -325,8 +381,13 @@ Companion read_companion(const std::string& checkpoint) {
                   " names neither a model_type (transformers) nor an architecture (timm): it is not used");
     }
   }
-  if (const auto document = read_json(processor)) {
-    out.preprocess = read_processor(Members(*document, Place{&processor, ""}));
+  const auto own = usable([&]() -> std::optional<PreprocessSpec> {
+    const auto document = read_json(processor);
+    if (!document) return std::nullopt;
+    return read_processor(Members(*document, Place{&processor, ""}));
+  });
+  if (own) {
+    out.preprocess = own;
     out.processor = processor;
   }
   return out;

@@ -26,8 +26,9 @@ struct Companion {
   std::vector<std::string> class_names;
 };
 
-/// Reads the files beside `checkpoint`. FormatError where one is no JSON, or says something that vitrim can't
-/// do (an unknown activation or pooling).
+/// Reads the files beside `checkpoint`. FormatError where the config.json is no JSON, or says something that
+/// vitrim can't do (an unknown activation or pooling). What only people read (class names) or what flags can
+/// replace (preprocessing) is left out with a warning where it can't be understood.
 Companion read_companion(const std::string& checkpoint);
 
 /// `preprocess` for a model that takes images of `image_size`: the resize keeps its share of the crop.

@@ -74,9 +74,6 @@ void check(const ModelSpec& spec, const Companion& companion) {
   if (companion.num_classes && spec.num_classes > 0 && *companion.num_classes != spec.num_classes) {
     disagree(companion, "num_classes", *companion.num_classes, spec.num_classes);
   }
-  const auto names = static_cast<int64_t>(companion.class_names.size());
-  if (names > 0 && spec.num_classes > 0 && names != spec.num_classes)
-    disagree(companion, "the number of labels", names, spec.num_classes);
 }
 
 void complete(ModelSpec& spec, const Companion& companion, const Translated& translated) {
@@ -88,7 +85,14 @@ void complete(ModelSpec& spec, const Companion& companion, const Translated& tra
       (*pooling == Pooling::kAverage || spec.class_token))
     spec.pooling = *pooling;
   if (companion.preprocess) spec.preprocess = fitted(*companion.preprocess, spec.image_size[0]);
-  if (spec.num_classes > 0) spec.class_names = companion.class_names;
+  const auto labels = static_cast<int64_t>(companion.class_names.size());
+  if (labels == spec.num_classes) {
+    spec.class_names = companion.class_names;
+  } else if (labels > 0 && spec.num_classes > 0) {
+    log_warning(companion.config + ": it names " + std::to_string(labels) +
+                " classes and the classifier has " + std::to_string(spec.num_classes) +
+                "; the model is read without class names");
+  }
   if (spec.name.empty()) spec.name = companion.architecture;
 }
 

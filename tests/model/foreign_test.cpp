@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "core/expect_throw.h"
+#include "core/recorded_warnings.h"
 #include "core/temp_dir.h"
 #include "model/small_models.h"
 #include "vitrim/checkpoint/checkpoint.h"
@@ -191,9 +192,6 @@ TEST_F(Broken, ConfigsOfOtherModels) {
   replace("config.json", "\"model_type\": \"vit\"", "\"model_type\": \"bert\"");
   EXPECT_TRUE(contains(refusal(), "'bert' is no model that vitrim reads (vit, deit"));
   take("vit");
-  replace("config.json", "\"4\": \"tree\"", "\"5\": \"tree\"");
-  EXPECT_TRUE(contains(refusal(), "class numbers 0 to 4"));
-  take("vit");
   replace("config.json", "\"hidden_act\": \"gelu\"", "\"hidden_act\": \"mish\"");
   EXPECT_TRUE(contains(refusal(), "'mish' is none that vitrim computes"));
   take("vit");
@@ -202,9 +200,61 @@ TEST_F(Broken, ConfigsOfOtherModels) {
   take("vit");
   write(temp_.file("config.json"), "{");
   EXPECT_TRUE(contains(refusal(), "config.json: byte"));
-  take("vit");
-  write(temp_.file("preprocessor_config.json"), "{\"size\": \"large\"}");
-  EXPECT_TRUE(contains(refusal(), "preprocessor_config.json: size"));
+}
+
+TEST_F(Broken, FieldsForPeopleNeverKeepAModelOut) {
+  struct Case {
+    const char *from, *to, *warning;
+    std::vector<std::string> names;
+  };
+  const char* const labels = R"("id2label": {
+    "0": "cat",
+    "1": "dog",
+    "2": "bird, sitting",
+    "3": "fish",
+    "4": "tree"
+  })";
+  for (const Case& one :
+       {Case{labels,
+             R"("id2label": {"0": 7, "1": 1, "2": 2, "3": 3, "4": 4.5})",
+             "",
+             {"7", "1", "2", "3", "4.5"}},
+        Case{labels, R"("id2label": {"1": "a", "2": "b", "3": "c", "4": "d", "5": "e"})", "id2label", {}},
+        Case{labels, R"("id2label": {"0": "a", "1": "b"})", "names 2 classes and the classifier has 5", {}},
+        Case{labels, R"("id2label": {"a": "a"})", "id2label", {}},
+        Case{labels, R"("id2label": "none")", "id2label", {}},
+        Case{labels, R"("id2label": {"0": null, "1": "b"})", "id2label", {}},
+        Case{labels, R"("id2label": null)", "", {}}, Case{labels, R"("id2label": {})", "", {}},
+        Case{labels, R"("id2label": ["a", "b", "c", "d", "e"])", "", {"a", "b", "c", "d", "e"}}}) {
+    take("vit");
+    replace("config.json", one.from, one.to);
+    const RecordedWarnings warnings;
+    EXPECT_EQ(load_spec(temp_.file("model.safetensors")).class_names, one.names) << one.to;
+    if (*one.warning == '\0') {
+      EXPECT_EQ(warnings.text(), "") << one.to;
+    } else {
+      EXPECT_TRUE(contains(warnings.text(), one.warning));
+      EXPECT_TRUE(contains(warnings.text(), "without class names"));
+    }
+  }
+}
+
+TEST_F(Broken, ProcessorsThatCannotBeReadLeaveTheModel) {
+  for (const char* text :
+       {R"({"size": "large"})", R"({"size": [32, 24]})", R"({"image_mean": "0.5"})",
+        R"({"do_resize": "yes"})", R"({"image_std": [1, 2]})", "{", R"({"rescale_factor": 0})"}) {
+    take("vit");
+    write(temp_.file("preprocessor_config.json"), text);
+    const RecordedWarnings warnings;
+    EXPECT_FALSE(load_spec(temp_.file("model.safetensors")).preprocess) << text;
+    EXPECT_TRUE(contains(warnings.text(), "preprocessor_config.json"));
+    EXPECT_TRUE(contains(warnings.text(), "preprocessing is not taken from this file"));
+  }
+  take("timm_eva_giant");
+  replace("config.json", "\"crop_pct\": ", "\"crop_pct\": 7");
+  const RecordedWarnings warnings;
+  EXPECT_FALSE(load_spec(temp_.file("model.safetensors")).preprocess);
+  EXPECT_TRUE(contains(warnings.text(), "crop_pct"));
 }
 
 TEST_F(Broken, ForeignTensorsThatAreMissing) {
@@ -308,6 +358,21 @@ TEST_F(Broken, ProcessorsOfEveryForm) {
   p = read(
       R"({"size": {"shortest_edge": 256}, "do_center_crop": true, "crop_size": {"height": 224, "width": 224}})");
   EXPECT_EQ(p.resize, 256 * 32 / 224);
+  EXPECT_EQ(p.crop, 32);
+  // Sizes as pairs, filters by name, nulls for what is usual, one value for all channels.
+  p = read(R"({"size": [48, 48], "crop_size": [32, 32], "do_center_crop": true, "resample": "BILINEAR"})");
+  EXPECT_EQ(p.resize, 48);
+  EXPECT_TRUE(p.squash);
+  EXPECT_EQ(p.interpolation, Interpolation::kBilinear);
+  p = read(
+      R"({"size": {"shortest_edge": 48}, "crop_size": {"height": 32, "width": 32}, "do_center_crop": true, "resample": "PIL.Image.Resampling.BICUBIC", "image_mean": [0.25]})");
+  EXPECT_EQ(p.resize, 48);
+  EXPECT_FALSE(p.squash);
+  EXPECT_EQ(p.interpolation, Interpolation::kBicubic);
+  EXPECT_EQ(p.mean, (std::array<double, 3>{0.25, 0.25, 0.25}));
+  p = read(
+      R"({"size": null, "crop_size": null, "resample": null, "do_resize": null, "do_rescale": null, "rescale_factor": null, "image_processor_type": null, "do_center_crop": null})");
+  EXPECT_FALSE(p.resize);
   EXPECT_EQ(p.crop, 32);
   // x / 127.5 - 1 is (x / 255 - 0.5) / 0.5.
   p = read(R"({"rescale_factor": 0.00784313725490196, "image_mean": [1, 1, 1], "image_std": [1, 1, 1]})");
