@@ -154,6 +154,16 @@ void ModelFlags::add_to(CLI::App& command) {
       ->check(CLI::PositiveNumber);
   command.add_option("--task", task, "what the model must be for; default: what it is for")
       ->check(CLI::IsMember({"classification", "segmentation"}));
+  add_weights_flag(command, weights);
+}
+
+void add_weights_flag(CLI::App& command, std::string& weights) {
+  command
+      .add_option(
+          "--weights", weights,
+          "which set of weights to take from a file that holds several, such as state_dict or teacher; "
+          "default: the set that the program which wrote the file takes for inference")
+      ->type_name("NAME");
 }
 
 void ModelFlags::check_task(const ModelSpec& spec) const {
@@ -167,6 +177,7 @@ void ModelFlags::check_task(const ModelSpec& spec) const {
 model::LoadHints ModelFlags::hints() const {
   model::LoadHints hints;
   hints.num_heads = num_heads;
+  hints.weights = weights;
   if (image_size > 0) hints.image_size = image_size;
   if (num_classes > 0) hints.num_classes = num_classes;
   return hints;

@@ -55,13 +55,17 @@ struct CommonFlags {
   void write_json(const std::string& text) const;
 };
 
+/// --weights, of every command that reads a checkpoint.
+void add_weights_flag(CLI::App& command, std::string& weights);
+
 /// Flags that say what a checkpoint does not.
 struct ModelFlags {
   std::string model;
   std::vector<int64_t> num_heads;
   int64_t image_size = 0;
   int64_t num_classes = 0;
-  std::string task;  ///< what the model must be for; empty: what it is for
+  std::string task;     ///< what the model must be for; empty: what it is for
+  std::string weights;  ///< which of several sets of weights in the file
 
   void add_to(CLI::App& command);
   model::LoadHints hints() const;

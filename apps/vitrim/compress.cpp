@@ -30,6 +30,8 @@ void run(const Flags& flags, const Context& context, const CLI::App& command) {
   flags.prune.refuse_idle(command);
   const auto group = join_ranks();
   flags.output.check(flags.common.json);
+  OutputFlags output = flags.output;
+  output.weights = flags.model.weights;
   const auto started = std::chrono::steady_clock::now();
   const auto model = flags.model.load(flags.common.precision);
   pipeline::CompressOptions options = flags.options(model->num_blocks(), *group);
@@ -76,7 +78,7 @@ void run(const Flags& flags, const Context& context, const CLI::App& command) {
   result.manifest = manifest_of(context, flags.common, images.fingerprint);
   result.model = flags.model.model;
   result.output = flags.output.output;
-  on_main_rank(*group, [&] { write_compressed(flags.common, *compressed.model, result, flags.output); });
+  on_main_rank(*group, [&] { write_compressed(flags.common, *compressed.model, result, output); });
 }
 
 }  // namespace

@@ -265,7 +265,10 @@ namespace {
 at::ScalarType dtype_of(const OutputFlags& flags, const std::string& source) {
   if (flags.dtype == "f16") return at::kHalf;
   if (flags.dtype == "bf16") return at::kBFloat16;
-  return flags.dtype == "same" ? model::stored_dtype(source) : at::kFloat;
+  if (flags.dtype != "same") return at::kFloat;
+  model::LoadHints hints;
+  hints.weights = flags.weights;
+  return model::stored_dtype(source, hints);
 }
 
 }  // namespace

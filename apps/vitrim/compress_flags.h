@@ -66,6 +66,7 @@ struct CompressionFlags {
 struct OutputFlags {
   std::string output, report;
   std::string dtype = "same";  ///< "same" as the model that was read, "f32", "f16" or "bf16"
+  std::string weights;         ///< the --weights that it was read with
   void add_to(CLI::App& command, const std::string& what);
   /// Before any work: every path can be written, no two are one file (`json` included), and the checkpoint's
   /// name ends as what is written.

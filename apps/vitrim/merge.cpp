@@ -78,6 +78,8 @@ void run(const Flags& flags, const Context& context) {
   flags.common.apply();
   const pipeline::MergeOptions options = options_of(flags);
   flags.output.check(flags.common.json);
+  OutputFlags output = flags.output;
+  output.weights = flags.model.weights;
   const auto started = std::chrono::steady_clock::now();
   const auto model = flags.model.load(flags.common.precision);
   try {
@@ -100,7 +102,7 @@ void run(const Flags& flags, const Context& context) {
   result.manifest = manifest_of(context, flags.common, images ? images->fingerprint : "");
   result.model = flags.model.model;
   result.output = flags.output.output;
-  save_compressed(*merged.model, result, flags.output);  // before the timing, which may be stopped or fail
+  save_compressed(*merged.model, result, output);  // before the timing, which may be stopped or fail
   try {
     measure_speed(flags, *merged.model, result);
   } catch (const Interrupted&) {

@@ -163,6 +163,8 @@ void run(const Flags& flags, const Context& context) {
   flags.common.apply();
   pipeline::PlanOptions options = options_of(flags);
   flags.output.check(flags.common.json);
+  OutputFlags output = flags.output;
+  output.weights = flags.model.weights;
   if (!flags.table.empty()) {
     if (std::filesystem::exists(flags.table)) {
       options.table_source = flags.table;
@@ -199,7 +201,7 @@ void run(const Flags& flags, const Context& context) {
     result.built->manifest = result.manifest;
     result.built->model = result.model;
     result.built->output = result.output;
-    save_compressed(*planned.model, *result.built, flags.output);
+    save_compressed(*planned.model, *result.built, output);
   }
   const std::string json = to_json(result);
   flags.common.write_json(json);

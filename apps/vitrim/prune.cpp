@@ -63,7 +63,7 @@ data::ImageBatch load_some(const Flags& flags, const model::Model& model, const 
 void few_shot(const Flags& flags, const Context& context, const std::string& dtype,
               pipeline::CompressOptions options) {
   const CommonFlags& common = flags.train.common;
-  const OutputFlags output{flags.train.output, flags.train.report, dtype};
+  const OutputFlags output{flags.train.output, flags.train.report, dtype, flags.model.weights};
   output.check(common.json);
   const auto group = flags.train.start();
   if (group->size() > 1) throw Error("prune --few-shot runs in one process; start it without torchrun");

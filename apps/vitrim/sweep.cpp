@@ -274,7 +274,7 @@ void run(Flags flags, const Context& context, const CLI::App& command) {
   if (missing.size() < points.size())
     log_info(std::to_string(points.size() - missing.size()) + " of " + std::to_string(points.size()) +
              " models are there already");
-  const OutputFlags output{"", "", flags.dtype};
+  const OutputFlags output{"", "", flags.dtype, flags.model.weights};
   pipeline::sweep(*model, images, evaluation.get(), accuracy, options, missing,
                   [&](const pipeline::SweepPoint& point, pipeline::Compressed made) {
                     CompressResult& result = made.result;

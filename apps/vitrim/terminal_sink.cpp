@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <map>
 #include <mutex>
+#include <set>
 
 namespace vitrim::app {
 
@@ -36,6 +37,8 @@ class TerminalSink : public LogSink {
     std::lock_guard<std::mutex> lock(mutex_);
     // Warnings are told even when quiet: they change what a figure means.
     if (quiet_ && level == LogLevel::kInfo) return;
+    // Some commands open a file twice, first for its architecture: what is wrong with it is said once.
+    if (level == LogLevel::kWarning && !warned_.insert(text).second) return;
     erase_line();
     std::fprintf(stderr, "%s%s\n", level == LogLevel::kWarning ? "warning: " : "", text.c_str());
   }
@@ -105,6 +108,7 @@ class TerminalSink : public LogSink {
   bool quiet_, live_, drawn_ = false;
   std::mutex mutex_;
   std::map<std::string, double> last_plain_;
+  std::set<std::string> warned_;
 };
 
 }  // namespace

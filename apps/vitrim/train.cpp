@@ -13,6 +13,7 @@ struct Flags {
   std::string spec, init;
   int64_t image_size = 0;
   std::vector<int64_t> num_heads;
+  std::string weights;  ///< which set of --init
   bool new_head = false;
   std::string task, head;  ///< --head names a head for pixels
   int64_t head_width = 512;
@@ -62,6 +63,7 @@ void run(Flags flags, const Context& context) {
   model::LoadHints hints;
   if (flags.image_size > 0) hints.image_size = flags.image_size;
   hints.num_heads = flags.num_heads;
+  hints.weights = flags.weights;
   TrainResult result;
   result.task = "train";
   result.init = flags.spec.empty() ? flags.init : flags.spec;
@@ -136,6 +138,7 @@ void add_train(CLI::App& app, Context& context) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::PositiveNumber);
+  add_weights_flag(*command, flags->weights);
   flags->train.recipe.clear();
   flags->train.add_to(*command);
   command->get_option("--recipe")

@@ -34,11 +34,12 @@ using ModelPointer = std::shared_ptr<model::Model>;
 using Images = std::shared_ptr<data::Dataset>;
 
 ModelPointer open_model(const std::string& source, const std::vector<int64_t>& num_heads,
-                        std::optional<int64_t> image_size) {
+                        std::optional<int64_t> image_size, const std::string& weights) {
   const py::gil_scoped_release unlocked;
   model::LoadHints hints;
   hints.num_heads = num_heads;
   hints.image_size = image_size;
+  hints.weights = weights;
   return model::load_model(source, hints);
 }
 
@@ -265,8 +266,10 @@ PYBIND11_MODULE(_library, m) {
       });
   m.def("open_model", open_model);
   m.def("model_of", model_of);
-  m.def("stored_dtype", [](const std::string& source) {
-    const auto dtype = model::stored_dtype(source);
+  m.def("stored_dtype", [](const std::string& source, const std::string& weights) {
+    model::LoadHints hints;
+    hints.weights = weights;
+    const auto dtype = model::stored_dtype(source, hints);
     return dtype == at::kHalf ? "f16" : dtype == at::kBFloat16 ? "bf16" : "f32";
   });
   m.def("check_writable", [](const std::string& path) { vitrim::check_writable(path); });

@@ -166,6 +166,25 @@ class Files(Case):
             x = inputs(2, model.spec)
             self.assertTrue(torch.equal(vitrim.build(spec, state)(x), model(x)))
 
+    def test_one_of_several_sets_of_weights(self):
+        self.needs_library()
+        model = vitrim.load(SMALL)
+        state = {key: value.contiguous() for key, value in model.state_dict().items()}
+        torch.save({"state_dict": {key: -value for key, value in state.items()}, "state_dict_ema": state}, self.path("timm.pth"))
+        heads = model.spec.blocks[0].num_heads
+        x = inputs(2, model.spec)
+        for weights, expected in ((None, state), ("state_dict_ema", state), ("state_dict", {key: -value for key, value in state.items()})):
+            spec, taken = native.taken(native.open_model(self.path("timm.pth"), num_heads=heads, weights=weights)[0])
+            self.assertTrue(torch.equal(taken["head.weight"], expected["head.weight"]), weights)
+            engine = vitrim.Engine(self.path("timm.pth"), num_heads=heads, weights=weights, precision="f32", threads=1)
+            self.assertLess((engine(x) - vitrim.build(spec, taken)(x)).abs().max().item(), 1e-3)
+        with self.assertRaisesRegex(vitrim.Error, "'teacher' names none of the sets of weights in this file; they are 'state_dict' and 'state_dict_ema'"):
+            native.open_model(self.path("timm.pth"), num_heads=heads, weights="teacher")
+        with self.assertRaisesRegex(ValueError, "weights are for files"):
+            native.open_model(model, weights="ema")
+        with self.assertRaisesRegex(vitrim.Error, "holds one only"):
+            vitrim.load(SMALL, weights="ema")
+
     def test_known_architectures(self):
         self.needs_library()
         self.assertEqual(vitrim.load("deit_tiny_patch16_224").spec.name, "deit_tiny_patch16_224")

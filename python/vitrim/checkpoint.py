@@ -56,33 +56,35 @@ def _read(path: str):
         raise FormatError(f"{path}: no safetensors file that can be read: {error}") from None
 
 
-def load(path: PathLike, *, num_classes: Optional[int] = None, drop_path_rate: float = 0.0) -> Model:
+def load(path: PathLike, *, num_classes: Optional[int] = None, drop_path_rate: float = 0.0, weights: Optional[str] = None) -> Model:
     """The module of a checkpoint that vitrim wrote, in evaluation mode, float32, its outputs equal to vitrim's own.
 
     A known architecture's name, such as deit_tiny_patch16_224, gives it with random weights.
 
     `num_classes` other than the file's gives a new random classifier (0: none), to be trained; `drop_path_rate` is stochastic depth's, for
-    training. A checkpoint without vitrim's metadata is understood where the C++ library is there; otherwise ValueError says what to do.
+    training; `weights` names one of several sets of weights in a file (docs/checkpoints.md). A checkpoint without vitrim's metadata is understood where the C++ library is there; otherwise ValueError says what to do.
     """
-    path = os.fspath(path)
+    path = os.path.expanduser(os.fspath(path))
     metadata, state = _read(path) if path.endswith(".safetensors") else ({}, {})
     if METADATA_KEY in metadata:
+        if weights:
+            raise Error(f"{path}: '{weights}' names no set of weights in this file, which holds one only; load it without weights")
         spec = ModelSpec.from_json(metadata[METADATA_KEY], path)
     else:
-        spec, state = _understood(path)
+        spec, state = _understood(path, weights)
     model = build(spec, state, drop_path_rate=drop_path_rate, source=path)
     if num_classes is not None and num_classes != spec.num_classes:
         model.reset_classifier(num_classes)
     return model
 
 
-def _understood(path: str):
+def _understood(path: str, weights: Optional[str]):
     """A checkpoint of another program, read by the C++ library."""
     from . import native
 
     if not native.available():
         raise ValueError(f"{path}: the file holds no vitrim model; make one of it with `vitrim export {path} --format safetensors`, or install vitrim with its C++ library")
-    return native.read_model(path)
+    return native.read_model(path, weights)
 
 
 def unwrapped(module: nn.Module) -> Model:

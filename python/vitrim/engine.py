@@ -16,13 +16,14 @@ class Engine:
         logits = engine(images)   # float32 [n, 3, H, W] normalised, or uint8 images of the model's size
 
     Images in a NumPy array give a NumPy array, in a tensor a tensor. Calls release the interpreter's lock; calls of one engine follow one
-    another. `precision` is f32, bf16 or auto. ValueError where the engine does not know the architecture.
+    another. `precision` is f32, bf16 or auto; `weights` names one of several sets of weights in a file. ValueError where the engine does not know the architecture.
     """
 
-    def __init__(self, model: Any, *, threads: int = 0, precision: str = "auto", num_heads: Union[None, int, Sequence[int]] = None):
+    def __init__(self, model: Any, *, threads: int = 0, precision: str = "auto", num_heads: Union[None, int, Sequence[int]] = None,
+                 weights: Optional[str] = None):
         if threads < 0:
             raise ValueError(f"{threads} threads")
-        opened, self.name = native.open_model(model, num_heads)
+        opened, self.name = native.open_model(model, num_heads, weights=weights)
         self.spec = ModelSpec.from_json(opened.spec)
         reason = native.library().why_no_engine(opened)
         if reason:

@@ -73,7 +73,7 @@ def _preprocessing(spec: ModelSpec, name: str, size, settings: Dict[str, Any], r
     return out
 
 
-_SETTINGS = ("mean", "std", "resize", "interpolation", "classes", "num_heads", "image_size", "precision", "seed", "threads", "batch_size", "max_corrupt", "progress")
+_SETTINGS = ("mean", "std", "resize", "interpolation", "classes", "num_heads", "image_size", "weights", "precision", "seed", "threads", "batch_size", "max_corrupt", "progress")
 
 
 class _Call:
@@ -86,7 +86,7 @@ class _Call:
         self.settings = {name: settings.get(name) for name in _SETTINGS}
         self.job, self.from_file = job, not isinstance(model, nn.Module)
         self.notify = Notifier(self.settings["progress"])
-        self.model, self.name = native.open_model(model, self.settings["num_heads"], self.settings["image_size"])
+        self.model, self.name = native.open_model(model, self.settings["num_heads"], self.settings["image_size"], self.settings["weights"])
         self.spec = ModelSpec.from_json(self.model.spec)
 
     def images(self, images: Any, labels: Any = None, labelled: bool = False):
@@ -131,7 +131,7 @@ def _finished(call: _Call, made, path: Optional[str], dtype: str) -> CompressedR
     object.__setattr__(result, "_model", model)
     if path is not None:
         if dtype == "same":
-            dtype = native.library().stored_dtype(call.name) if call.from_file else "f32"
+            dtype = native.library().stored_dtype(call.name, call.settings["weights"] or "") if call.from_file else "f32"
         model.save(path, dtype)
         result["output"] = path
     return result

@@ -54,19 +54,19 @@ def capsule(tensor: Tensor) -> Any:
 
 
 def open_model(model: Union[str, "os.PathLike[str]", nn.Module], num_heads: Union[None, int, Sequence[int]] = None,
-               image_size: Optional[int] = None) -> Tuple[Any, str]:
+               image_size: Optional[int] = None, weights: Optional[str] = None) -> Tuple[Any, str]:
     """The library's model of a file, a known architecture's name or a module of vitrim's, and what to call it."""
     from .checkpoint import unwrapped
 
     if isinstance(model, nn.Module):
-        if num_heads is not None or image_size is not None:
-            raise ValueError("num_heads and image_size are for files; a module says itself what it is")
+        if num_heads is not None or image_size is not None or weights is not None:
+            raise ValueError("num_heads, image_size and weights are for files; a module says itself what it is")
         inner = unwrapped(model)
         state = [(name, capsule(tensor.detach().to("cpu", torch.float32).contiguous())) for name, tensor in inner.state_dict().items()]
         return library().model_of(inner.spec.to_json(), state), f"a module ({inner.spec.name or inner.spec.family})"
-    name = os.fspath(model)
+    name = os.path.expanduser(os.fspath(model))
     heads = [] if num_heads is None else [num_heads] if isinstance(num_heads, int) else list(num_heads)
-    return library().open_model(name, heads, image_size), name
+    return library().open_model(name, heads, image_size, weights or ""), name
 
 
 def taken(model: Any) -> Tuple[ModelSpec, Dict[str, Tensor]]:
@@ -74,9 +74,9 @@ def taken(model: Any) -> Tuple[ModelSpec, Dict[str, Tensor]]:
     return ModelSpec.from_json(model.spec), {name: from_dlpack(tensor) for name, tensor in model.state()}
 
 
-def read_model(path: str) -> Tuple[ModelSpec, Dict[str, Tensor]]:
+def read_model(path: str, weights: Optional[str] = None) -> Tuple[ModelSpec, Dict[str, Tensor]]:
     """Spec and weights of a file that is not vitrim's own, as the program understands it."""
-    return taken(open_model(path)[0])
+    return taken(open_model(path, weights=weights)[0])
 
 
 def labels_of(labels: Any) -> List[int]:

@@ -74,12 +74,49 @@ std::optional<PreprocessSpec> infer_preprocess(const checkpoint::StateDict& stat
   throw FormatError(state.path.empty() ? "the weights" : state.path, where, what);
 }
 
-const at::Tensor& need(const checkpoint::StateDict& state, const std::string& name, int64_t dims) {
-  if (!state.contains(name)) {
-    refuse(state, name,
-           "this tensor is missing: the file is incomplete, or of another architecture than its other "
-           "tensors say");
+namespace {
+
+// Whether `name` is `other` with further words between its own, as modules around a layer put there.
+bool is_widened(std::string_view name, std::string_view other) {
+  if (other.size() <= name.size()) return false;
+  const size_t dot = name.rfind('.');
+  if (dot == std::string_view::npos) return other.ends_with("." + std::string(name));
+  if (!other.ends_with(name.substr(dot))) return false;
+  size_t at = 0;  // in name
+  for (size_t begin = 0; begin <= other.size();) {
+    const size_t end = std::min(other.find('.', begin), other.size());
+    const std::string_view word = other.substr(begin, end - begin),
+                           left = name.substr(std::min(at, name.size()));
+    if (left.substr(0, left.find('.')) == word) at += word.size() + 1;
+    begin = end + 1;
   }
+  return at > name.size();
+}
+
+[[noreturn]] void refuse_missing(const checkpoint::StateDict& state, const std::string& name) {
+  const std::string layer = name.substr(0, name.rfind('.') + 1);
+  for (const auto& [other, tensor] : state.entries()) {
+    if (is_widened(name, other)) {
+      refuse(state, name,
+             "this tensor is missing under that name, but the file holds " + other +
+                 ": another module stands around the layer; save the plain model's state_dict()");
+    }
+    if (name.ends_with(".weight") && other.starts_with(layer) && other != layer + "bias") {
+      refuse(
+          state, name,
+          "this tensor is missing, but the file holds " + other +
+              " in its place: the layer was changed after it was built; save the plain model's state_dict()");
+    }
+  }
+  refuse(state, name,
+         "this tensor is missing: the file is incomplete, or of another architecture than its other tensors "
+         "say");
+}
+
+}  // namespace
+
+const at::Tensor& need(const checkpoint::StateDict& state, const std::string& name, int64_t dims) {
+  if (!state.contains(name)) refuse_missing(state, name);
   const at::Tensor& tensor = state.at(name);
   if (tensor.dim() != dims)
     refuse(state, name,

@@ -25,6 +25,10 @@ bool means_architecture(const std::string& source) {
 }
 
 ModelSpec named_spec(const std::string& source, const LoadHints& hints) {
+  if (!hints.weights.empty())
+    throw Error("'" + source +
+                "' names an architecture, no file, so there are no sets of weights to choose from; "
+                "load it without --weights");
   if (!is_known_name(source)) {
     throw Error("there is no file '" + source +
                 "' and no architecture of that name; the nearest architecture is '" +
@@ -73,7 +77,7 @@ std::unique_ptr<Model> load_under_head(const std::string& source, uint64_t seed,
     opened.spec = named_spec(source, hints);
     warn_of_random_weights(source);
   } else {
-    opened = open_checkpoint(source, hints);
+    opened = open_checkpoint(source, hints, /*new_head=*/true);
   }
   const ModelSpec before = opened.spec;
   opened.spec = change(opened.spec);
@@ -126,10 +130,10 @@ ModelSpec load_spec(const std::string& source, const LoadHints& hints, std::vect
   return opened.spec;
 }
 
-at::ScalarType stored_dtype(const std::string& source) {
+at::ScalarType stored_dtype(const std::string& source, const LoadHints& hints) {
   if (means_architecture(source)) return at::kFloat;
   std::optional<at::ScalarType> found;
-  const checkpoint::StateDict state = checkpoint::unwrap(checkpoint::load(source));
+  const checkpoint::StateDict state = read_weights(source, hints, nullptr);
   for (const auto& [name, tensor] : state.entries()) {
     if (!tensor.is_floating_point()) continue;
     if (found && *found != tensor.scalar_type()) return at::kFloat;

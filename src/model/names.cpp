@@ -142,6 +142,18 @@ Translated translate(const checkpoint::StateDict& state, const Companion& compan
   return out;
 }
 
+std::span<const std::string_view> patch_embeddings() {
+  static constexpr std::string_view kStems[] = {
+      "patch_embed.proj",                        // timm's ViT and Swin
+      "embeddings.patch_embeddings.projection",  // transformers' ViT, DeiT, DINOv2, Swin
+      "embeddings.patch_embedding",              // transformers' CLIP and SigLIP
+      "embeddings.patch_embeddings",             // transformers' DINOv3, which is refused by name
+      "patch_embed1.proj",                       // PVT
+      "stage1_conv_embed.0",                     // CSwin
+  };
+  return kStems;
+}
+
 std::string families_tried() {
   return "ViT, DeiT and their like with timm's names (patch_embed.proj.weight, blocks.0.mlp.fc1.weight) or "
          "with transformers' "

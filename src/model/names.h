@@ -68,6 +68,11 @@ bool translate_transformers(const checkpoint::StateDict& state, Translated& out)
 /// The names of timm's variants and of the original authors of MAE, DINOv2 and DeiT III.
 void translate_timm(const checkpoint::StateDict& state, const Companion& companion, Translated& out);
 
+/// What stands before `.weight` in the tensors that embed patches, one a naming: every model has one of them.
+std::span<const std::string_view> patch_embeddings();
+/// What transformers' classes with a head call the model in them: "vit", "vision_model", ...
+std::span<const std::string_view> inner_models();
+
 /// For a message about an unknown checkpoint: the families that were looked for, each with a tensor that it
 /// would have.
 std::string families_tried();

@@ -12,9 +12,8 @@ namespace vitrim::model {
 
 namespace {
 
-// What the classes with a head put before the names of the model in them.
-constexpr std::array<std::string_view, 6> kPrefixes = {
-    "vit.", "deit.", "swin.", "dinov2.", "dinov2_with_registers.", "vision_model."};
+constexpr std::array<std::string_view, 6> kInner = {
+    "vit", "deit", "swin", "dinov2", "dinov2_with_registers", "vision_model"};
 
 constexpr NameRule kVit[] = {
     {"embeddings.cls_token", "cls_token"},
@@ -154,9 +153,9 @@ checkpoint::StateDict bare(const checkpoint::StateDict& state) {
   out.metadata = state.metadata;
   for (const auto& [name, tensor] : state.entries()) {
     std::string_view rest = name;
-    for (const std::string_view prefix : kPrefixes) {
-      if (rest.starts_with(prefix) && rest.size() > prefix.size()) {
-        rest.remove_prefix(prefix.size());
+    for (const std::string_view inner : kInner) {
+      if (rest.starts_with(inner) && rest.size() > inner.size() + 1 && rest[inner.size()] == '.') {
+        rest.remove_prefix(inner.size() + 1);
         break;
       }
     }
@@ -278,6 +277,8 @@ const Naming kNamings[] = {
 };
 
 }  // namespace
+
+std::span<const std::string_view> inner_models() { return kInner; }
 
 bool translate_transformers(const checkpoint::StateDict& state, Translated& out) {
   // text_model.* has the same names below as vision_model.*: only the latter's prefix is taken off.

@@ -3,13 +3,17 @@
 #include <ATen/ATen.h>
 
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 
 #include "model/companion.h"
 #include "model/family.h"
 #include "model/infer.h"
 #include "model/names.h"
+#include "model/weight_sets.h"
 #include "vitrim/checkpoint/checkpoint.h"
+#include "vitrim/checkpoint/locate.h"
+#include "vitrim/checkpoint/mistakes.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
 
@@ -17,7 +21,9 @@ namespace vitrim::model {
 
 namespace {
 
-std::string file_name(const std::string& path) { return std::filesystem::path(path).filename().string(); }
+namespace fs = std::filesystem;
+
+std::string file_name(const std::string& path) { return fs::path(path).filename().string(); }
 
 std::string number(double value, int digits = 6) {
   char text[40];
@@ -139,15 +145,109 @@ std::vector<std::string> told(const Companion& companion, const Translated& tran
   return out;
 }
 
+// Whether two tensors hold the same bytes, without reading them where they share a storage.
+bool are_same(const at::Tensor& a, const at::Tensor& b) {
+  if (a.scalar_type() != b.scalar_type() || a.sizes() != b.sizes() || a.strides() != b.strides())
+    return false;
+  if (a.const_data_ptr() == b.const_data_ptr()) return true;
+  return a.is_contiguous() && std::memcmp(a.const_data_ptr(), b.const_data_ptr(), a.nbytes()) == 0;
+}
+
+// The tensors at these places, under their names.
+checkpoint::StateDict part(const checkpoint::StateDict& file, const std::vector<size_t>& indices) {
+  checkpoint::StateDict out;
+  out.path = file.path;
+  out.metadata = file.metadata;
+  for (const size_t index : indices) out.add(file.entries()[index].first, file.entries()[index].second);
+  return out;
+}
+
+std::vector<std::string> names_at(const checkpoint::StateDict& file, const std::vector<size_t>& indices) {
+  std::vector<std::string> names;
+  for (const size_t index : indices) names.push_back(file.entries()[index].first);
+  return names;
+}
+
+// Adapters, pruning masks, classifiers of several layers, ...; a new head takes the place of the last.
+void refuse_mistakes(checkpoint::StateDict& state, bool new_head) {
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : state.entries()) names.push_back(name);
+  while (const auto mistake = checkpoint::mistaken_tensor(names)) {
+    if (!new_head || !mistake->head) refuse(state, mistake->name, "this tensor " + mistake->what);
+    state.erase(mistake->name);
+    std::erase(names, mistake->name);
+  }
+}
+
+// timm's ARCHITECTURE.TAG says which weights are meant, not where they are.
+void refuse_tag(const std::string& source) {
+  const std::string architecture = source.substr(0, source.find('.'));
+  if (architecture == source || !is_known_name(architecture) || fs::exists(checkpoint::locate(source)))
+    return;
+  throw Error("there is no file '" + source + "': this is timm's name of trained weights of " + architecture +
+              ", and the local Hugging Face cache (" + checkpoint::hub_cache() +
+              ") does not hold them; download them with `hf download timm/" + source + "`, or name " +
+              architecture + " for random weights");
+}
+
 }  // namespace
 
-OpenedCheckpoint open_checkpoint(const std::string& source, const LoadHints& hints) {
+checkpoint::StateDict read_weights(const std::string& source, const LoadHints& hints,
+                                   std::vector<std::string>* said) {
+  refuse_tag(source);
+  const checkpoint::StateDict file = checkpoint::load(source);
+  std::vector<FileTensor> tensors;
+  const bool own = file.metadata.contains(kSpecMetadataKey);
+  for (const auto& [name, tensor] : file.entries()) {
+    if (!own) tensors.push_back({name, tensor.sizes().vec()});
+  }
+  WeightSets found = find_weight_sets(tensors);
+  if (found.sets.empty()) {
+    if (!hints.weights.empty())
+      throw Error(file.path + ": '" + hints.weights +
+                  "' names no set of weights in this file, which holds one only; load it without --weights");
+    if (own || found.outside.empty()) return file;
+    return part(file, found.outside);
+  }
+  const WeightChoice choice = choose_weights(
+      found, tensors, hints.weights, file.path,
+      [&](size_t a, size_t b) { return are_same(file.entries()[a].second, file.entries()[b].second); });
+  const WeightSet& set = found.sets[choice.taken];
+  checkpoint::StateDict taken;
+  taken.path = file.path;
+  taken.metadata = file.metadata;
+  for (const auto& member : set.tensors) taken.add(member.name, file.entries()[member.index].second);
+  if (!said) return taken;
+  const std::string where = set.name == "." ? "without a prefix" : "under '" + set.name + "'";
+  if (!choice.others.empty()) {
+    said->push_back("weights: those " + where + (choice.why.empty() ? "" : ", " + choice.why) +
+                    "; the file also holds " + some_of(choice.others) + " (--weights)");
+  } else if (set.name != ".") {
+    said->push_back("weights: those " + where);
+  }
+  std::vector<size_t> left = set.left_out;
+  left.insert(left.end(), found.outside.begin(), found.outside.end());
+  if (!left.empty()) {
+    const bool one = left.size() == 1;
+    said->push_back("left out: " + std::to_string(left.size()) + (one ? " tensor" : " tensors") +
+                    " beside the model (" + some_of(names_at(file, left)) + ")");
+  }
+  return taken;
+}
+
+OpenedCheckpoint open_checkpoint(const std::string& source, const LoadHints& hints, bool new_head) {
   OpenedCheckpoint out;
-  out.weights = checkpoint::unwrap(checkpoint::load(source));
+  std::vector<std::string> said;
+  out.weights = read_weights(source, hints, &said);
   if (out.weights.metadata.contains(kSpecMetadataKey)) {
     out.spec = infer_spec(out.weights, hints);
     out.said = {"architecture and preprocessing: the checkpoint's own metadata"};
     return out;
+  }
+  refuse_mistakes(out.weights, new_head);
+  for (const std::string& line : said) {
+    if (!line.starts_with("weights") || line.find("--weights") != std::string::npos)
+      log_warning(out.weights.path + ": " + line);
   }
   const Companion companion = read_companion(out.weights.path);
   Translated translated = translate(out.weights, companion);
@@ -165,6 +265,7 @@ OpenedCheckpoint open_checkpoint(const std::string& source, const LoadHints& hin
   if (translated.plain_positions) resize_plainly(out.spec, translated.state);
   validate(out.spec);
   out.said = told(companion, translated, out.spec);
+  out.said.insert(out.said.begin(), said.begin(), said.end());
   out.names = translated.names;
   out.foreign = translated.foreign;
   out.weights = std::move(translated.state);

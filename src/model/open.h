@@ -17,8 +17,14 @@ struct OpenedCheckpoint {
   std::vector<std::string> said;  ///< what was taken from where, for people
 };
 
-/// Reads a checkpoint and the files beside it. Tensors are not checked against the spec yet (make_model
-/// does).
-OpenedCheckpoint open_checkpoint(const std::string& source, const LoadHints& hints);
+/// The tensors of a checkpoint that are the model, under the file's names less prefix and wrapper words: what
+/// `hints.weights` names, else what inference takes. `said` (may be null) takes in words what was taken and
+/// left. Throws vitrim::Error where several sets fit.
+checkpoint::StateDict read_weights(const std::string& source, const LoadHints& hints,
+                                   std::vector<std::string>* said);
+
+/// Reads a checkpoint and the files beside it. With `new_head` a classifier that vitrim can't read is left
+/// out. Tensors are not checked against the spec yet (make_model does).
+OpenedCheckpoint open_checkpoint(const std::string& source, const LoadHints& hints, bool new_head = false);
 
 }  // namespace vitrim::model

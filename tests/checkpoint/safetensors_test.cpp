@@ -160,7 +160,7 @@ TEST(Safetensors, WriterNamesAMissingFolder) {
 TEST(Safetensors, RealCheckpoint) {
   VITRIM_NEEDS_SHARED("data/vit_tiny_imagenet1k/model.safetensors");
   const auto path = (shared_folder() / "data/vit_tiny_imagenet1k/model.safetensors").string();
-  const StateDict state = unwrap(load(path));
+  const StateDict state = load(path);
   int64_t parameters = 0;
   for (const auto& [name, tensor] : state.entries()) parameters += tensor.numel();
   EXPECT_EQ(parameters, 5'717'416);

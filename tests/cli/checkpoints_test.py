@@ -4,7 +4,9 @@
 import json
 import os
 import shutil
+import struct
 import sys
+from unittest import mock
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, ".."))
@@ -40,6 +42,62 @@ class Checkpoints(Case):
         self.assertEqual(self.json_of("inspect", parts + "/model.safetensors.index.json")["params"], self.json_of("inspect", parts)["params"])
         os.remove(self.path(parts, "model-00002-of-00003.safetensors"))
         self.refuse("inspect", parts, says=("model.safetensors.index.json", "1 of its 3 files are missing", "model-00002-of-00003.safetensors"))
+
+    def wrap(self, name, *prefixes, more=()):
+        """model.safetensors once under each prefix, the values of every further one negated by their sign bits, and small tensors more."""
+        data = self.read("model.safetensors")
+        size = struct.unpack("<Q", data[:8])[0]
+        header, body = json.loads(data[8:8 + size]), data[8 + size:]
+        header.pop("__metadata__")
+        negated = bytearray(body)
+        negated[3::4] = bytes(byte ^ 128 for byte in body[3::4])
+        out = {}
+        for i, prefix in enumerate(prefixes):
+            for key, entry in header.items():
+                out[prefix + key] = {**entry, "data_offsets": [offset + i * len(body) for offset in entry["data_offsets"]]}
+        end = len(prefixes) * len(body)
+        for i, key in enumerate(more):
+            out[key] = {"dtype": "F32", "shape": [1], "data_offsets": [end + 4 * i, end + 4 * i + 4]}
+        text = json.dumps(out).encode()
+        self.write(name, struct.pack("<Q", len(text)) + text + body + bytes(negated) * (len(prefixes) - 1) + bytes(4 * len(more)))
+
+    def test_one_of_several_sets_of_weights(self):
+        self.wrap("timm.safetensors", "state_dict.", "state_dict_ema.module.", more=("optimizer.state.0.exp_avg", "val_acc.tp"))
+        done = self.run_vitrim("export", "timm.safetensors", "-o", "average.safetensors", "--format", "safetensors", "--quiet")
+        said = [line for line in done.stderr.splitlines() if "the file also holds state_dict (--weights)" in line]
+        self.assertEqual(len(said), 1, done.stderr)
+        self.assertIn("those under 'state_dict_ema', the averaged set, which timm takes for inference", said[0])
+        self.assertIn("left out: 1 tensor beside the model (val_acc.tp)", done.stderr)
+        self.run_vitrim("export", "timm.safetensors", "--weights", "state_dict", "-o", "raw.safetensors", "--format", "safetensors", "--quiet")
+        average, raw = self.read("average.safetensors"), self.read("raw.safetensors")
+        self.assertEqual(len(average), len(raw))
+        self.assertNotEqual(average, raw)
+        self.assertIn("weights: those under 'state_dict_ema'", self.json_of("inspect", "timm.safetensors")["model"]["from"][0])
+        self.refuse("inspect", "timm.safetensors", "--weights", "teacher", says=("timm.safetensors", "'state_dict'", "'state_dict_ema'"))
+        self.refuse("inspect", "deit_tiny_patch16_224", "--weights", "ema", says="without --weights")
+        # What cannot be known is asked for, before any work and by every command.
+        self.wrap("two.safetensors", "image.", "sketch.")
+        self.refuse("compress", "two.safetensors", *CALIB, "--remove-attention", "1", "-o", "out.safetensors", says=("--weights", "'image' and 'sketch'"))
+        out = self.json_of("compress", "two.safetensors", "--weights", "sketch", *CALIB, "--mean", "0.5", "--std", "0.5", "--remove-attention", "1",
+                           "-o", "out.safetensors")
+        self.assertEqual(out["removed"], [1])
+        for command in ("analyze", "bench", "compress", "dilute", "eval", "export", "inspect", "merge", "plan", "prune", "sweep", "train"):
+            self.assertIn("--weights NAME", self.run_vitrim(command, "--help").stdout, command)
+
+    def test_ids_of_a_hub(self):
+        model = self.path("hub", "models--google--vit-base", "snapshots", "0a1b")
+        shutil.copytree(os.path.join(FIXTURES, "vit"), model)
+        os.makedirs(self.path("hub", "models--google--vit-base", "refs"))
+        self.write("hub/models--google--vit-base/refs/main", b"0a1b")
+        with mock.patch.dict(os.environ, HF_HUB_CACHE=self.path("hub"), HOME=self.path("home")):
+            for source in ("google/vit-base", self.path("hub", "models--google--vit-base")):
+                self.assertEqual(self.json_of("inspect", source)["model"]["class_names"][0], "cat")
+            self.refuse("inspect", "google/vit-large", says=("no file or folder 'google/vit-large'", self.path("hub"), "hf download google/vit-large"))
+            self.refuse("inspect", "deit_tiny_patch16_224.fb_in1k", says=("timm's name", "hf download timm/deit_tiny_patch16_224.fb_in1k", "random weights"))
+            os.makedirs(self.path("home"))
+            shutil.move(self.path("model.safetensors"), self.path("home", "model.safetensors"))
+            self.run_vitrim("inspect", "~/model.safetensors", "--json=~/out.json")
+            self.assertTrue(os.path.exists(self.path("home", "out.json")))
 
     def test_a_compressed_model_stands_alone(self):
         folder = self.take("dinov2_swiglu")

@@ -33,11 +33,6 @@ StateDict load_pth(const std::string& path);
 /// Tensors are made contiguous.
 void save_safetensors(const StateDict& state, const std::string& path);
 
-/// The model's weights out of what training scripts write: takes the `model`, `state_dict`,
-/// `model_state_dict`, `model_ema` (only if nothing else) ... wrapper if there is one, drops optimiser state,
-/// strips a common `module.` or `_orig_mod.` prefix. `weights/`-prefixed files are left as they are.
-StateDict unwrap(const StateDict& state);
-
 /// Throws FormatError listing every floating tensor that holds NaN or infinity.
 void check_finite(const StateDict& state);
 

@@ -18,6 +18,7 @@ struct LoadHints {
       num_heads;  ///< one for all stages or one a stage; none: metadata, else what the published models have
   std::optional<int64_t> image_size;   ///< run at another size: position embeddings are resized
   std::optional<int64_t> num_classes;  ///< what the classifier must have; refused where the file's differs
+  std::string weights;  ///< which of several sets of weights in one file; empty: what its writer evaluates
 };
 
 /// The architecture that a state dict holds: vitrim's own metadata, else read off names (timm's) and shapes.
@@ -51,7 +52,7 @@ ModelSpec load_spec(const std::string& source, const LoadHints& hints = {},
 
 /// The dtype that all floating-point tensors of MODEL have as it is stored; float32 where they differ, and
 /// for known architectures.
-at::ScalarType stored_dtype(const std::string& source);
+at::ScalarType stored_dtype(const std::string& source, const LoadHints& hints = {});
 
 /// Writes weights (in `dtype`) and spec as safetensors, atomically. std::invalid_argument where channels are
 /// gated: gates are not saved.
