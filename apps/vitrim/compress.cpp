@@ -7,6 +7,7 @@
 
 #include "compress_flags.h"
 #include "ranks.h"
+#include "view_flags.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/layer_list.h"
@@ -19,6 +20,7 @@ struct Flags : CompressionFlags {
   OutputFlags output;
   bool controls = false;
   std::string static_layers;
+  ViewFlags views;
   int random_controls = 5;
 };
 
@@ -28,6 +30,7 @@ void run(const Flags& flags, const Context& context, const CLI::App& command) {
     flags.analyze.check_choice();
   flags.absorb.refuse_idle(command);
   flags.prune.refuse_idle(command);
+  flags.views.refuse_idle(command);
   const auto group = join_ranks();
   flags.output.check(flags.common.json);
   OutputFlags output = flags.output;
@@ -69,8 +72,8 @@ void run(const Flags& flags, const Context& context, const CLI::App& command) {
   accuracy.group = group.get();
   const auto evaluation =
       flags.evaluation.open(flags.common, flags.data, *model, flags.model.model, accuracy);
-  const data::ImageBatch images = load_unlabelled(flags.analyze.calib, flags.analyze.images, flags.common,
-                                                  flags.data, model->spec(), flags.model.model);
+  const data::ImageBatch images =
+      flags.views.load(flags.analyze, flags.common, flags.data, *model, flags.model.model, options);
   const double loading = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   pipeline::Compressed compressed = pipeline::compress(*model, images, evaluation.get(), accuracy, options);
   CompressResult& result = compressed.result;
@@ -103,6 +106,7 @@ void add_compress(CLI::App& app, Context& context) {
       ->check(CLI::Range(0, 100))
       ->capture_default_str();
   flags->absorb.add_to(*command);
+  flags->views.add_to(*command);
   flags->prune.add_to(*command);
   flags->data.add_to(*command);
   flags->common.add_to(*command);

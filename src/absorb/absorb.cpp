@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absorb/block_fit.h"
+#include "absorb/closeness.h"
 #include "absorb/ridge_batches.h"
 #include "absorb/static_fit.h"
 #include "absorb/streams.h"
@@ -21,22 +22,6 @@ namespace vitrim::absorb {
 
 namespace {
 
-bool gated(const model::ChannelGates& gates) {
-  return gates.qk.defined() || gates.v.defined() || gates.mlp.defined();
-}
-
-// Whether a parameter of the block, or of its attention alone, is another than the teacher's: pruning folds
-// its gains into what keeps its full width, too.
-bool parameters_differ(const model::Model& student, const model::Model& teacher, int index,
-                       bool attention_alone) {
-  const std::vector<model::ParameterInfo> layout = model::parameter_layout(student.spec());
-  return std::any_of(layout.begin(), layout.end(), [&](const model::ParameterInfo& info) {
-    if (info.block != index || (attention_alone && info.part != model::Part::kAttention)) return false;
-    return !teacher.has_parameter(info.name) ||
-           !at::equal(student.parameter(info.name), teacher.parameter(info.name));
-  });
-}
-
 // Whether the attention is there but not the teacher's, so that its last projection is to be refitted too.
 bool attention_pruned(const model::Model& student, const model::Model& teacher, int index) {
   const BlockSpec& now = student.spec().blocks[static_cast<size_t>(index)];
@@ -45,22 +30,6 @@ bool attention_pruned(const model::Model& student, const model::Model& teacher, 
   return now.qk_dim != before.qk_dim || now.v_dim != before.v_dim || student.gates(index).qk.defined() ||
          student.gates(index).v.defined() ||
          parameters_differ(student, teacher, index, /*attention_alone=*/true);
-}
-
-int first_changed_block(const model::Model& student_model, const model::Model& teacher_model) {
-  const ModelSpec &student = student_model.spec(), &teacher = teacher_model.spec();
-  if (student.blocks.size() != teacher.blocks.size() || student.num_tokens() != teacher.num_tokens() ||
-      student.embed_dim != teacher.embed_dim || student.stages != teacher.stages) {
-    throw std::invalid_argument(
-        "[absorb::absorb] student and teacher differ in more than removed attention and channels");
-  }
-  for (size_t i = 0; i < student.blocks.size(); ++i) {
-    const int index = static_cast<int>(i);
-    if (student.blocks[i] != teacher.blocks[i] || gated(student_model.gates(index)) ||
-        parameters_differ(student_model, teacher_model, index, /*attention_alone=*/false))
-      return index;
-  }
-  return static_cast<int>(student.blocks.size());
 }
 
 // gamma * (W h + b) as one matrix.
@@ -126,29 +95,6 @@ void ridge_block(model::Model& student, int index, const at::Tensor& input, cons
         });
 }
 
-struct Closeness {
-  double kl = 0, agreement = 0, feature_error = 0;
-};
-
-Closeness compare(const model::Output& dense, const model::Output& student) {
-  Closeness c;
-  c.feature_error = analysis::relative_error(dense.features, student.features);
-  if (!dense.logits.defined()) return c;
-  c.kl = analysis::kl_per_image(dense.logits, student.logits).mean().item<double>();
-  c.agreement = analysis::agreement(dense.logits, student.logits);
-  return c;
-}
-
-model::Output run_all(const model::Model& model, at::Tensor x, int64_t batch_size,
-                      distributed::Group& group) {
-  model::Taps taps;
-  for (int i = 0; i < model.num_blocks(); ++i) {
-    x = advance(model, i, x, batch_size, group);
-    model.tap(i, x, taps);
-  }
-  return finish_all(model, x, taps, batch_size, group);
-}
-
 }  // namespace
 
 int64_t fit_count(int64_t images, const AbsorbOptions& options) {
@@ -156,11 +102,25 @@ int64_t fit_count(int64_t images, const AbsorbOptions& options) {
                                       std::max<int64_t>(1, images / 2));
 }
 
-data::ImageBatch fit_images(const data::ImageBatch& images, const AbsorbOptions& options) {
-  const at::Tensor rows = std::get<0>(
-      shuffled_order(images.size(), options.seed).slice(0, 0, fit_count(images.size(), options)).sort());
+namespace {
+
+// Places [begin, end) of the shuffled order, in the images' old order.
+data::ImageBatch some_images(const data::ImageBatch& images, const AbsorbOptions& options, int64_t begin,
+                             int64_t end) {
+  const at::Tensor rows =
+      std::get<0>(shuffled_order(images.size(), options.seed).slice(0, begin, end).sort());
   return data::select_images(images,
                              {rows.const_data_ptr<int64_t>(), rows.const_data_ptr<int64_t>() + rows.numel()});
+}
+
+}  // namespace
+
+data::ImageBatch fit_images(const data::ImageBatch& images, const AbsorbOptions& options) {
+  return some_images(images, options, 0, fit_count(images.size(), options));
+}
+
+data::ImageBatch held_out_images(const data::ImageBatch& images, const AbsorbOptions& options) {
+  return some_images(images, options, fit_count(images.size(), options), images.size());
 }
 
 AbsorbReport absorb(model::Model& student, const model::Model& teacher, const data::ImageBatch& images,

@@ -2,62 +2,83 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "absorb/streams.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
-#include "vitrim/core/random.h"
 #include "vitrim/distributed/group.h"
-#include "vitrim/train/adamw.h"
 #include "vitrim/train/gradients.h"
 #include "vitrim/train/schedule.h"
 
 namespace vitrim::absorb {
 
-void fit_block(model::Model& student, int index, const at::Tensor& input, const at::Tensor& target,
-               const AbsorbOptions& options) {
-  const at::AutoGradMode with_gradients(true);  // whatever the caller set
-  const std::vector<std::string> names = student.block_parameters(index);
+namespace {
+
+std::vector<at::Tensor> leaves_of(const model::Model& student, const std::vector<std::string>& names) {
   std::vector<at::Tensor> leaves;
-  for (const std::string& name : names) {
+  for (const std::string& name : names)
     leaves.push_back(student.parameter(name).detach().clone().requires_grad_(true));
-    student.bind_parameter(name, leaves.back());
-  }
-  train::AdamW adam(leaves, {0.9, 0.99, 1e-8, 0.0});
-  const int64_t images = input.size(0), batch = std::min(options.fit_batch, images);
-  const int64_t steps_an_epoch = images / batch, steps = steps_an_epoch * options.epochs;
-  const int64_t warm_up = std::max<int64_t>(1, std::min<int64_t>(10, steps / 10));
-  Random random(options.seed, /*stream=*/0x666974 + static_cast<uint64_t>(index));
-  distributed::Group& group = distributed::or_alone(options.group);
+  return leaves;
+}
+
+}  // namespace
+
+BlockFit::BlockFit(model::Model& student, int index, const AbsorbOptions& options)
+    : student_(student),
+      index_(index),
+      options_(options),
+      names_(student.block_parameters(index)),
+      leaves_(leaves_of(student, names_)),
+      adam_(leaves_, {0.9, 0.99, 1e-8, 0.0}),
+      random_(options.seed, /*stream=*/0x666974 + static_cast<uint64_t>(index)) {}
+
+int64_t BlockFit::steps(int64_t images) const { return images / std::min(options_.fit_batch, images); }
+
+void BlockFit::run(const at::Tensor& input, const at::Tensor& target, int64_t epochs,
+                   const std::function<double(int64_t step)>& rate) {
+  const at::AutoGradMode with_gradients(true);  // whatever the caller set
+  for (size_t i = 0; i < names_.size(); ++i) student_.bind_parameter(names_[i], leaves_[i]);
+  const int64_t images = input.size(0), batch = std::min(options_.fit_batch, images);
+  distributed::Group& group = distributed::or_alone(options_.group);
   const distributed::Share share = group.share(batch);
-  std::vector<int64_t> order;
-  for (int64_t step = 0, cursor = images; step < steps; ++step, cursor += batch) {
-    check_cancelled();
-    if (step % steps_an_epoch == 0) {
-      order = permutation(images, random);
-      cursor = 0;
+  for (int64_t epoch = 0, step = 0; epoch < epochs; ++epoch) {
+    std::vector<int64_t> order = permutation(images, random_);
+    for (int64_t cursor = 0; cursor + batch <= images; cursor += batch, ++step) {
+      check_cancelled();
+      const at::Tensor rows = at::from_blob(order.data() + cursor, {batch}, at::kLong).clone();
+      const at::Tensor tokens = sample_tokens(student_.spec(), index_, options_.fit_patches, random_.next());
+      const at::Tensor weight = token_weights(student_.spec(), tokens.size(0), options_.cls_weight);
+      const double scale = 1 / (weight.sum().item<double>() * static_cast<double>(batch));
+      const train::BatchGradients sums =
+          train::batch_gradients(leaves_, {share.begin, share.end}, [&](int64_t begin, int64_t end) {
+            const at::Tensor part = rows.slice(0, begin, end);
+            const at::Tensor wanted = target.index_select(0, part).index_select(1, tokens);
+            const at::Tensor got =
+                student_.run_block_at(index_, input.index_select(0, part), tokens, nullptr);
+            return ((got - wanted).square().mean(2) * weight).sum() * scale;
+          });
+      group.all_reduce(sums.gradients);
+      adam_.step(sums.gradients, rate(step));
     }
-    const at::Tensor rows = at::from_blob(order.data() + cursor, {batch}, at::kLong).clone();
-    const at::Tensor tokens = sample_tokens(student.spec(), index, options.fit_patches, random.next());
-    const at::Tensor weight = token_weights(student.spec(), tokens.size(0), options.cls_weight);
-    const double scale = 1 / (weight.sum().item<double>() * static_cast<double>(batch));
-    const train::BatchGradients sums =
-        train::batch_gradients(leaves, {share.begin, share.end}, [&](int64_t begin, int64_t end) {
-          const at::Tensor part = rows.slice(0, begin, end);
-          const at::Tensor wanted = target.index_select(0, part).index_select(1, tokens);
-          const at::Tensor got = student.run_block_at(index, input.index_select(0, part), tokens, nullptr);
-          return ((got - wanted).square().mean(2) * weight).sum() * scale;
-        });
-    group.all_reduce(sums.gradients);
-    adam.step(sums.gradients, train::cosine_schedule(step, steps, warm_up, options.learning_rate));
   }
-  for (size_t i = 0; i < names.size(); ++i) {
-    if (!at::isfinite(leaves[i].detach()).all().item<bool>()) {
+  for (size_t i = 0; i < names_.size(); ++i) {
+    if (!at::isfinite(leaves_[i].detach()).all().item<bool>()) {
       throw Error(
-          "[absorb::fit_block] block " + std::to_string(index) +
+          "[absorb::fit_block] block " + std::to_string(index_) +
           ": the fit diverged; use a lower rate for the blocks (--learning-rate; in prune --block-rate)");
     }
-    student.bind_parameter(names[i], leaves[i].detach());
+    student_.bind_parameter(names_[i], leaves_[i].detach());
   }
+}
+
+void fit_block(model::Model& student, int index, const at::Tensor& input, const at::Tensor& target,
+               const AbsorbOptions& options) {
+  BlockFit fit(student, index, options);
+  const int64_t steps = fit.steps(input.size(0)) * options.epochs;
+  const int64_t warm_up = std::max<int64_t>(1, std::min<int64_t>(10, steps / 10));
+  fit.run(input, target, options.epochs,
+          [&](int64_t step) { return train::cosine_schedule(step, steps, warm_up, options.learning_rate); });
 }
 
 }  // namespace vitrim::absorb

@@ -3,13 +3,42 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
+#include <string>
+#include <vector>
+
 #include "vitrim/absorb/absorb.h"
+#include "vitrim/core/random.h"
 #include "vitrim/model/model.h"
+#include "vitrim/train/adamw.h"
 
 namespace vitrim::absorb {
 
-/// input: the student's stream before the block, target: the teacher's after it, both [n, N, C], of the
-/// images to fit.
+/// A fit that goes on where it stopped: the optimiser remembers, and random draws go on.
+class BlockFit {
+ public:
+  /// `student` must outlive it.
+  BlockFit(model::Model& student, int index, const AbsorbOptions& options);
+  /// `epochs` times over the images in random order, in batches of options.fit_batch; images that fill no
+  /// batch are left out. input: the student's stream before the block, target: the teacher's after it, both
+  /// [n, N, C]. rate(step) is the learning rate of the call's step, from 0. Afterwards the block holds the
+  /// new weights. Throws Error where the fit diverged.
+  void run(const at::Tensor& input, const at::Tensor& target, int64_t epochs,
+           const std::function<double(int64_t step)>& rate);
+  /// Steps of one epoch over so many images.
+  int64_t steps(int64_t images) const;
+
+ private:
+  model::Model& student_;
+  int index_;
+  AbsorbOptions options_;
+  std::vector<std::string> names_;
+  std::vector<at::Tensor> leaves_;
+  train::AdamW adam_;
+  Random random_;
+};
+
+/// options.epochs epochs with a warm-up and half a cosine.
 void fit_block(model::Model& student, int index, const at::Tensor& input, const at::Tensor& target,
                const AbsorbOptions& options);
 

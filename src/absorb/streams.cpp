@@ -40,6 +40,11 @@ at::Tensor shuffled_order(int64_t n, uint64_t seed) {
   return at::tensor(permutation(n, random), at::kLong);
 }
 
+std::vector<int64_t> order_of_pass(int64_t size, uint64_t seed, int64_t pass) {
+  Random random(seed, /*stream=*/0x70617373 + (static_cast<uint64_t>(pass) << 32));
+  return permutation(size, random);
+}
+
 at::Tensor advance(const model::Model& model, int index, const at::Tensor& x, int64_t batch_size,
                    distributed::Group& group) {
   const at::NoGradGuard no_grad;

@@ -3,6 +3,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <vector>
+
 #include "vitrim/data/loader.h"
 #include "vitrim/distributed/group.h"
 #include "vitrim/model/model.h"
@@ -17,6 +19,8 @@ at::Tensor embed_all(const model::Model& model, const data::ImageBatch& images, 
 /// The images in random order, so that a part kept out holds all kinds (folders come sorted by class). int64
 /// [n].
 at::Tensor shuffled_order(int64_t n, uint64_t seed);
+/// The order in which a pass over `size` images takes them.
+std::vector<int64_t> order_of_pass(int64_t size, uint64_t seed, int64_t pass);
 /// The stream after block `index`, batch by batch.
 at::Tensor advance(const model::Model& model, int index, const at::Tensor& x, int64_t batch_size,
                    distributed::Group& group);

@@ -4,9 +4,11 @@
 #include <ATen/Parallel.h>
 
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 
+#include "data/decode_batch.h"
 #include "data/for_each_index.h"
 #include "data/normalization.h"
 #include "vitrim/core/error.h"
@@ -62,6 +64,12 @@ void judge_corrupt(const std::vector<std::string>& corrupt, int64_t total, const
 }  // namespace
 
 ImageBatch load_images(const Dataset& dataset, const LoadOptions& options) {
+  return decode_batch(dataset, options, "decode",
+                      [&](const Image& image, int64_t) { return preprocess(image, options.preprocess); });
+}
+
+ImageBatch decode_batch(const Dataset& dataset, const LoadOptions& options, const std::string& stage,
+                        const Prepare& prepare) {
   std::vector<int64_t> indices = options.indices;
   if (indices.empty()) {
     indices.resize(dataset.size());
@@ -84,14 +92,16 @@ ImageBatch load_images(const Dataset& dataset, const LoadOptions& options) {
   auto* bytes = pixels.data_ptr<uint8_t>();
   std::vector<std::string> problems(n);  // empty: the image is whole
   {
-    Progress progress("decode", n, "images");
+    std::optional<Progress> progress;
+    if (!stage.empty()) progress.emplace(stage, n, "images");
     for_each_index(n, thread_count(options.threads, n), [&](int64_t i) {
       try {
-        write_planes(preprocess(dataset.read(indices[i]), options.preprocess), bytes + i * image_bytes);
+        write_planes(prepare(dataset.read(indices[i]), indices[i]), bytes + i * image_bytes);
       } catch (const FormatError& error) {
         problems[i] = error.what();
       }
-      progress.advance();
+      check_cancelled();
+      if (progress) progress->advance();
     });
   }
 

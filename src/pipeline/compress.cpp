@@ -66,6 +66,26 @@ Student make_student(const model::Model& dense, const std::vector<int>& layers,
     if (watch) watch->lap("choose channels");
     absorb();
   }
+  if (!options.absorb_layers) return student;
+  const bool changed = prunes || !layers.empty() || !options.static_layers.empty();
+  const auto go_on = [&](const char* stage, auto&& step) {
+    const absorb::AbsorbReport before = student.report;
+    student.report = step(absorb::held_out_images(calibration, options.absorb));
+    student.report.fit_images = before.fit_images;
+    student.report.plain_kl = before.plain_kl;
+    student.report.plain_agreement = before.plain_agreement;
+    if (watch) watch->lap(stage);
+  };
+  if (changed && options.refine.passes > 0) {
+    go_on("refine", [&](const data::ImageBatch& held_out) {
+      return absorb::refine(*student.model, dense, options.more, held_out, options.absorb, options.refine);
+    });
+  }
+  if (changed && options.distill.epochs > 0) {
+    go_on("distil", [&](const data::ImageBatch& held_out) {
+      return absorb::distill(*student.model, dense, options.more, held_out, options.absorb, options.distill);
+    });
+  }
   return student;
 }
 

@@ -148,6 +148,21 @@ class Results(Case):
         self.refuse("compress", "model.safetensors", *CALIB, "--static", "0", "--remove-attention", "0", "-o", "no.safetensors", says="layer 0 is named by --static")
         self.refuse("compress", "model.safetensors", *CALIB, "--static", "77", "-o", "no.safetensors", says="--static")
 
+    def test_compress_with_views(self):
+        compress = ("compress", "model.safetensors", "--calib", "synthetic:calib:64", "--remove-attention", "1", "--epochs", "0")
+        plain = self.json_of(*compress, "-o", "plain.safetensors")
+        out = self.json_of(*compress, "--views", "2", "--distill-epochs", "1", "-o", "out.safetensors")
+        self.assertIn("refine", out["seconds"])
+        self.assertIn("distil", out["seconds"])
+        self.assertLessEqual(out["held_out_kl"], plain["held_out_kl"], "the best weights are kept, those from before included")
+        # A memory that holds 64 images and no more: the others are seen in views, or a warning says that they are not.
+        few = self.run_vitrim("compress", "model.safetensors", "--calib", "synthetic:calib:96", "--remove-attention", "1", "--epochs", "0", "--memory", "0.0001",
+                              "-o", "few.safetensors")
+        self.assertIn("64 of 96 calibration images fit into --memory", few.stderr)
+        for flags, says in ((("--view-rate", "1e-3"), "--view-rate"), (("--distill-rate", "1e-5"), "--distill-rate"), (("--view-scale", "0.5"), "--view-scale"),
+                            (("--no-absorb", "--views", "1"), "--views")):
+            self.refuse(*compress[:6], *flags, "-o", "no.safetensors", says=says, expect=2)
+
     def test_a_compressed_model_is_compressed_again(self):
         self.run_vitrim("compress", "model.safetensors", *CALIB, "--remove-attention", "0", "-o", "once.safetensors", "--quiet")
         self.refuse("compress", "once.safetensors", *CALIB, "--remove-attention", "0", "-o", "twice.safetensors")

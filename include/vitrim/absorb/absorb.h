@@ -45,6 +45,8 @@ int64_t fit_count(int64_t images, const AbsorbOptions& options);
 /// The images that absorb() fits on with these options, in their old order. Whatever else is chosen by
 /// looking at images and judged by AbsorbReport (channels to prune) looks at these only.
 data::ImageBatch fit_images(const data::ImageBatch& images, const AbsorbOptions& options);
+/// The others: those that its report is about.
+data::ImageBatch held_out_images(const data::ImageBatch& images, const AbsorbOptions& options);
 
 /// Fits `student` (same blocks as `teacher`, some without attention, with static attention or with fewer
 /// channels, cut or gated) in place, from the first changed block up: fits filters and shares of static

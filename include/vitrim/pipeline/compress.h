@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "vitrim/absorb/absorb.h"
+#include "vitrim/absorb/refine.h"
 #include "vitrim/core/artifacts.h"
 #include "vitrim/data/dataset.h"
 #include "vitrim/eval/accuracy.h"
@@ -23,6 +23,9 @@ struct CompressOptions {
   int64_t static_filter = 3;  ///< side of their filters
   AnalyzeOptions analyze;
   absorb::AbsorbOptions absorb;
+  absorb::RefineOptions refine;    ///< passes over `more` behind the absorption
+  absorb::DistillOptions distill;  ///< epochs over `more` behind that
+  absorb::ImageSource more;   ///< views of images that no report is about; needed where one of the two is on
   bool remove_layers = true;  ///< false: only channels are pruned
   PruneOptions prune;         ///< channels to prune in what stays, behind the removal
   bool absorb_layers = true;  ///< false: cut only

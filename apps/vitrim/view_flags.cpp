@@ -1,0 +1,130 @@
+#include "view_flags.h"
+
+#include <algorithm>
+#include <set>
+
+#include "vitrim/core/error.h"
+#include "vitrim/core/log.h"
+#include "vitrim/data/views.h"
+
+namespace vitrim::app {
+
+void ViewFlags::add_to(CLI::App& command) {
+  command
+      .add_option("--views", passes,
+                  "passes over the calibration images in random crops, chunk by chunk, after the fit on the "
+                  "images as "
+                  "they are")
+      ->check(CLI::Range(0, 100000))
+      ->capture_default_str();
+  command.add_option("--view-rate", rate, "learning rate of these passes")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--view-scale", scale, "smallest share of an image's area that a random crop takes")
+      ->check(CLI::Range(0.01, 1.0))
+      ->capture_default_str();
+  command
+      .add_option(
+          "--view-colour", colour,
+          "how far a view's brightness, contrast and saturation are varied, as a share of what they are")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command
+      .add_option(
+          "--distill-epochs", distill_epochs,
+          "passes over such views in which the whole model is trained towards the dense model's features and "
+          "softened logits, until the images kept out of the fit gain nothing")
+      ->check(CLI::Range(0, 100000))
+      ->capture_default_str();
+  command.add_option("--distill-rate", distill_rate, "learning rate of this distillation")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      .add_option(
+          "--memory", memory_gib,
+          "GiB that calibration images and what the blocks make of them may take; further images are seen in "
+          "views only (--views, --distill-epochs)")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+}
+
+void ViewFlags::refuse_idle(const CLI::App& command) const {
+  const bool absorbs = command.count("--no-absorb") == 0;
+  for (const char* flag : {"--views", "--distill-epochs"}) {
+    if (!absorbs && command.count(flag) > 0)
+      throw UsageError(std::string(flag) + " belongs to the fit, which --no-absorb leaves out");
+  }
+  if (passes == 0 && command.count("--view-rate") > 0)
+    throw UsageError("--view-rate belongs to --views, which is 0");
+  if (distill_epochs == 0 && command.count("--distill-rate") > 0)
+    throw UsageError("--distill-rate belongs to --distill-epochs, which is 0");
+  for (const char* flag : {"--view-scale", "--view-colour"}) {
+    if (passes == 0 && distill_epochs == 0 && command.count(flag) > 0)
+      throw UsageError(std::string(flag) + " belongs to --views or --distill-epochs, which are 0");
+  }
+}
+
+data::ImageBatch ViewFlags::load(const AnalyzeFlags& analyze, const CommonFlags& common, DataFlags data,
+                                 const model::Model& model, const std::string& name,
+                                 pipeline::CompressOptions& options) const {
+  data.classes.clear();
+  const std::shared_ptr<data::Dataset> dataset = data::open_dataset(analyze.calib, data.dataset());
+  data::LoadOptions load;
+  load.preprocess = data.preprocess(model.spec(), name);
+  load.threads = common.threads;
+  load.max_corrupt = data.max_corrupt;
+  const std::vector<int64_t> wanted =
+      data::spread_indices(dataset->size(), analyze.images > 0 ? analyze.images : dataset->size());
+  const auto count = static_cast<int64_t>(wanted.size());
+  const int64_t within = absorb::images_within(model.spec(), static_cast<int64_t>(memory_gib * (1 << 30)));
+  // The fit on images as they are holds their mirrored streams too.
+  const int64_t loaded = std::min(count, std::max<int64_t>(64, options.absorb.flip ? within / 2 : within));
+  for (const int64_t i : data::spread_indices(count, loaded))
+    load.indices.push_back(wanted[static_cast<size_t>(i)]);
+  const bool views = passes > 0 || distill_epochs > 0;
+  if (loaded < count) {
+    const std::string text =
+        std::to_string(loaded) + " of " + std::to_string(count) + " calibration images fit into --memory";
+    if (views) {
+      log_info(text + "; the others are seen in views");
+    } else {
+      log_warning(text + "; the others are not used: allow more memory, or look at all with --views 1");
+    }
+  }
+  const data::ImageBatch images = data::load_images(*dataset, load);
+  if (!views) return images;
+
+  const data::ImageBatch held_out = absorb::held_out_images(images, options.absorb);
+  std::set<std::string> unseen(held_out.names.begin(), held_out.names.end());
+  unseen.insert(images.corrupt.begin(), images.corrupt.end());
+  std::vector<int64_t> fit;
+  for (const int64_t i : wanted) {
+    if (!unseen.contains(dataset->name(i))) fit.push_back(i);
+  }
+  data::ViewOptions view;
+  view.load = load;
+  view.augment.scale_min = scale;
+  view.augment.horizontal_flip = options.absorb.flip ? 0.5 : 0;
+  view.augment.rand_augment_ops = 0;
+  view.augment.color_jitter = colour;
+  view.augment.erase_probability = 0;
+  view.seed = common.seed;
+  options.more.size = static_cast<int64_t>(fit.size());
+  options.more.load = [dataset, view, fit](int64_t pass, const std::vector<int64_t>& rows) {
+    data::ViewOptions some = view;
+    some.pass = pass;
+    some.load.indices.clear();
+    for (const int64_t row : rows) some.load.indices.push_back(fit[static_cast<size_t>(row)]);
+    return data::load_views(*dataset, some);
+  };
+  options.refine.passes = passes;
+  options.refine.learning_rate = rate;
+  options.distill.epochs = distill_epochs;
+  options.distill.learning_rate = distill_rate;
+  // What was loaded stays beside the chunks.
+  const int64_t chunk = std::max<int64_t>(64, within - loaded / 4);
+  options.refine.chunk = options.distill.chunk = std::min<int64_t>(chunk, 4096);
+  return images;
+}
+
+}  // namespace vitrim::app

@@ -1,0 +1,27 @@
+#pragma once
+// How near the student is to the teacher, and from which block on they differ.
+
+#include "vitrim/absorb/absorb.h"
+#include "vitrim/distributed/group.h"
+#include "vitrim/model/model.h"
+
+namespace vitrim::absorb {
+
+struct Closeness {
+  double kl = 0, agreement = 0, feature_error = 0;
+};
+Closeness compare(const model::Output& dense, const model::Output& student);
+
+/// The index of the first block that differs, the number of blocks where none does. Throws
+/// std::invalid_argument where the models differ in more than blocks.
+int first_changed_block(const model::Model& student, const model::Model& teacher);
+
+/// Whether a parameter of the block, or of its attention alone, is another than the teacher's: pruning folds
+/// its gains into what keeps its full width, too.
+bool parameters_differ(const model::Model& student, const model::Model& teacher, int index,
+                       bool attention_alone);
+
+/// The stream before block 0 through all blocks, batch by batch.
+model::Output run_all(const model::Model& model, at::Tensor x, int64_t batch_size, distributed::Group& group);
+
+}  // namespace vitrim::absorb
