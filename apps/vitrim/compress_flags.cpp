@@ -74,7 +74,7 @@ void PruneFlags::add_to(CLI::App& command, bool swept) {
         ->excludes(whole);
   }
   command.add_option("--scope", scope, "what is pruned")
-      ->check(CLI::IsMember({"attention", "attention+mlp"}))
+      ->check(CLI::IsMember({"attention", "attention+mlp", "mlp"}))
       ->capture_default_str();
   command.add_option("--round", values.round, "channels of a head are a multiple of this, or all")
       ->check(CLI::Range(1, 1024))
@@ -150,10 +150,11 @@ pipeline::PruneOptions PruneFlags::options(const CommonFlags& common) const {
   pipeline::PruneOptions out = values;
   out.attention_only = !attention_macs.empty();
   out.target = out.attention_only ? attention_macs : target_macs;
-  out.scope = scope == "attention" ? prune::Scope::kAttention : prune::Scope::kAttentionAndMlp;
-  if (out.attention_only && out.scope == prune::Scope::kAttentionAndMlp)
-    throw UsageError(
-        "--attention-macs says nothing of the MLP; use --target-macs with --scope attention+mlp");
+  out.scope = scope == "attention" ? prune::Scope::kAttention
+              : scope == "mlp"     ? prune::Scope::kMlp
+                                   : prune::Scope::kAttentionAndMlp;
+  if (out.attention_only && out.scope != prune::Scope::kAttention)
+    throw UsageError("--attention-macs says nothing of the MLP; use --target-macs with --scope " + scope);
   out.indicators.seed = common.seed;
   out.indicators.similarity = prune::parse_similarity(similarity);
   out.indicators.begin_with = prune::parse_criterion(begin_with);

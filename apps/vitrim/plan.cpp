@@ -42,10 +42,12 @@ void switch_off(const std::string& text, plan::GridOptions& grid) {
       grid.remove = false;
     } else if (word == "pruning") {
       grid.prune = false;
+    } else if (word == "mlp") {
+      grid.mlp = false;
     } else if (word == "merging") {
       grid.merge = false;
     } else {
-      throw UsageError("--without: unknown kind '" + word + "'; say removal, pruning or merging");
+      throw UsageError("--without: unknown kind '" + word + "'; say removal, pruning, mlp or merging");
     }
     rest = comma == std::string::npos ? "" : rest.substr(comma + 1);
   }
@@ -93,9 +95,10 @@ void print_row(const PlanRow& row, const std::string& mark) {
   if (row.eval)
     top1 = "  " + percent(row.eval->top1) + " (" + percent(row.eval->top1_ci95.first) + " to " +
            percent(row.eval->top1_ci95.second) + ")";
-  std::printf("%1s %-16s %5s %5s %11s %11s %11s %11s %9.4f %9s%s%s\n", mark.c_str(),
+  std::printf("%1s %-16s %5s %5s %5s %11s %11s %11s %11s %9.4f %9s%s%s\n", mark.c_str(),
               row.removed.empty() ? "none" : format_layer_list(row.removed).c_str(),
               row.width > 0 ? std::to_string(row.width).c_str() : "all",
+              row.mlp > 0 ? std::to_string(row.mlp).c_str() : "all",
               row.pairs > 0 ? std::to_string(row.pairs).c_str() : "0", millions(row.params).c_str(),
               billions(row.macs).c_str(), milliseconds(row.latency).c_str(),
               milliseconds(row.measured_latency).c_str(), row.kl, kl, top1.c_str(),
@@ -126,12 +129,12 @@ void print_plan(const PlanResult& r) {
       "it, on %lld images that no fit saw:\n",
       static_cast<long long>(r.within), static_cast<long long>(r.candidates),
       static_cast<long long>(r.held_out_images));
-  std::printf("  %-16s %5s %5s %11s %11s %11s %11s %9s %9s%s\n", "removed", "width", "pairs", "params",
-              "MACs", "predicted", "measured", "loss", "measured", r.dense_eval ? "  top-1" : "");
+  std::printf("  %-16s %5s %5s %5s %11s %11s %11s %11s %9s %9s%s\n", "removed", "width", "mlp", "pairs",
+              "params", "MACs", "predicted", "measured", "loss", "measured", r.dense_eval ? "  top-1" : "");
   int unmeasured = 0;
   for (const PlanRow& row : r.rows) {
     const bool chosen = r.chosen && row.removed == r.chosen->removed && row.width == r.chosen->width &&
-                        row.pairs == r.chosen->pairs;
+                        row.mlp == r.chosen->mlp && row.pairs == r.chosen->pairs;
     if (row.measured_kl || unmeasured++ < 5) print_row(row, chosen ? "*" : "");
   }
   if (unmeasured > 5) std::printf("  and %d of the front that were not measured\n", unmeasured - 5);
@@ -241,7 +244,9 @@ void add_plan(CLI::App& app, Context& context) {
                    "candidates of the front that are really made and measured")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  command->add_option("--without", flags->without, "kinds of moves to leave out: removal,pruning,merging");
+  command->add_option("--without", flags->without,
+                      "kinds of moves to leave out: removal, pruning (of heads), mlp (pruning of MLPs) and "
+                      "merging, with commas between");
   command
       ->add_option("--most-removed", flags->options.grid.most_removed,
                    "attention layers removed at most; default: half of them")

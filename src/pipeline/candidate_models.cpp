@@ -19,8 +19,10 @@ CandidateModels::CandidateModels(const model::Model& dense, const data::ImageBat
   dense_logits_ = analysis::logits_of(dense, held_out, batch_size);
 }
 
-const model::Model& CandidateModels::fitted(const std::vector<int>& removed, int64_t width) {
-  const std::pair<std::vector<int>, int64_t> key{removed, width};
+const model::Model& CandidateModels::fitted(const PlanRow& row) {
+  const std::vector<int>& removed = row.removed;
+  const bool prunes = row.width > 0 || row.mlp > 0;
+  const std::tuple<std::vector<int>, int64_t, int64_t> key{removed, row.width, row.mlp};
   if (const auto known = fitted_.find(key); known != fitted_.end()) return *known->second;
   absorb::AbsorbOptions absorb;
   absorb.ridge = 3;  // few images
@@ -30,13 +32,16 @@ const model::Model& CandidateModels::fitted(const std::vector<int>& removed, int
   absorb.batch_size = batch_size_;
   absorb.seed = seed_;
   std::unique_ptr<model::Model> model;
-  if (width > 0) {
+  if (prunes) {
     PruneOptions prune;
-    prune.width = width;
+    prune.width = row.width;
+    prune.mlp_width = row.mlp;
     prune.round = round_;
     prune.criterion = "energy_centred";
     prune.indicators.seed = seed_;
-    model = prune_channels(removed.empty() ? dense_ : fitted(removed, 0), fit_, prune);
+    PlanRow unpruned;
+    unpruned.removed = removed;
+    model = prune_channels(removed.empty() ? dense_ : fitted(unpruned), fit_, prune);
   } else if (!removed.empty()) {
     model = own_model(
         surgery::fold_stream_gains(surgery::remove_attention({dense_.spec(), dense_.parameters()}, removed)),
@@ -44,12 +49,12 @@ const model::Model& CandidateModels::fitted(const std::vector<int>& removed, int
   } else {
     model = dense_.clone();
   }
-  if (width > 0 || !removed.empty()) absorb::absorb(*model, dense_, fit_, absorb);
+  if (prunes || !removed.empty()) absorb::absorb(*model, dense_, fit_, absorb);
   return *fitted_.emplace(key, std::move(model)).first->second;
 }
 
 std::unique_ptr<model::Model> CandidateModels::make(const PlanRow& row) {
-  std::unique_ptr<model::Model> model = fitted(row.removed, row.width).clone();
+  std::unique_ptr<model::Model> model = fitted(row).clone();
   if (row.pairs > 0) model->set_merging(merge::schedule_of(plan::candidate_spec(dense_.spec(), row)));
   return model;
 }

@@ -6,7 +6,7 @@
 
 #include <map>
 #include <memory>
-#include <utility>
+#include <tuple>
 #include <vector>
 
 #include "vitrim/core/plan_artifacts.h"
@@ -28,7 +28,8 @@ class CandidateModels {
   double kl(const PlanRow& row) { return kl(*make(row)); }
 
  private:
-  const model::Model& fitted(const std::vector<int>& removed, int64_t width);
+  // The row without its merging; its other members say nothing here.
+  const model::Model& fitted(const PlanRow& row);
 
   const model::Model& dense_;
   const data::ImageBatch& fit_;
@@ -36,7 +37,7 @@ class CandidateModels {
   int64_t round_, batch_size_;
   uint64_t seed_;
   at::Tensor dense_logits_;
-  std::map<std::pair<std::vector<int>, int64_t>, std::unique_ptr<model::Model>> fitted_;
+  std::map<std::tuple<std::vector<int>, int64_t, int64_t>, std::unique_ptr<model::Model>> fitted_;
 };
 
 }  // namespace vitrim::pipeline

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <functional>
 #include <map>
 #include <stdexcept>
 
@@ -35,7 +36,9 @@ struct Candidate {
   bool measured = false;
 };
 
-int moves_of(const PlanRow& row) { return !row.removed.empty() + (row.width > 0) + (row.pairs > 0); }
+int moves_of(const PlanRow& row) {
+  return !row.removed.empty() + (row.width > 0) + (row.mlp > 0) + (row.pairs > 0);
+}
 
 std::string share(double part, double whole) {
   char text[32];
@@ -206,15 +209,14 @@ struct Planner::Impl {
   // What each move does alone, and with that the sum for every candidate.
   void predict_losses(CandidateModels& models) {
     std::map<std::vector<int>, double> of_set;
-    std::map<int64_t, double> of_width, of_pairs;
-    const int64_t count = static_cast<int64_t>(grid.sets.size() + grid.widths.size() + grid.pairs.size()) - 3;
+    std::map<int64_t, double> of_width, of_mlp, of_pairs;
+    const int64_t count =
+        static_cast<int64_t>(grid.sets.size() + grid.widths.size() + grid.mlps.size() + grid.pairs.size()) -
+        4;
     Progress progress("single moves", count, "moves");
-    const auto alone = [&](const std::string& move, const std::vector<int>& removed, int64_t width,
-                           int64_t pairs) {
+    const auto alone = [&](const std::string& move, const std::function<void(PlanRow&)>& make) {
       PlanRow row;
-      row.removed = removed;
-      row.width = width;
-      row.pairs = pairs;
+      make(row);
       row.kl = models.kl(row);
       row.measured_kl = row.kl;
       complete(row, plan::candidate_spec(dense.spec(), row));
@@ -222,15 +224,18 @@ struct Planner::Impl {
       progress.advance();
       return row.kl;
     };
-    for (size_t k = 1; k < grid.sets.size(); ++k) of_set[grid.sets[k]] = alone("removal", grid.sets[k], 0, 0);
+    for (size_t k = 1; k < grid.sets.size(); ++k)
+      of_set[grid.sets[k]] = alone("removal", [&](PlanRow& row) { row.removed = grid.sets[k]; });
     for (size_t i = 1; i < grid.widths.size(); ++i)
-      of_width[grid.widths[i]] = alone("pruning", {}, grid.widths[i], 0);
+      of_width[grid.widths[i]] = alone("pruning", [&](PlanRow& row) { row.width = grid.widths[i]; });
+    for (size_t i = 1; i < grid.mlps.size(); ++i)
+      of_mlp[grid.mlps[i]] = alone("mlp", [&](PlanRow& row) { row.mlp = grid.mlps[i]; });
     for (size_t i = 1; i < grid.pairs.size(); ++i)
-      of_pairs[grid.pairs[i]] = alone("merging", {}, 0, grid.pairs[i]);
+      of_pairs[grid.pairs[i]] = alone("merging", [&](PlanRow& row) { row.pairs = grid.pairs[i]; });
     for (Candidate& candidate : candidates) {
-      candidate.row.kl =
-          of_set[candidate.row.removed] + of_width[candidate.row.width] + of_pairs[candidate.row.pairs];
-      complete(candidate.row, candidate.spec);
+      PlanRow& row = candidate.row;
+      row.kl = of_set[row.removed] + of_width[row.width] + of_mlp[row.mlp] + of_pairs[row.pairs];
+      complete(row, candidate.spec);
     }
   }
 
@@ -273,10 +278,13 @@ struct Planner::Impl {
       }
     }
     if (!beside) return out;
-    for (const int kind : {0, 1, 2}) {
+    for (const int kind : {0, 1, 2, 3}) {
       for (Candidate* candidate : ordered) {
         const PlanRow& row = candidate->row;
-        const bool has = kind == 0 ? !row.removed.empty() : kind == 1 ? row.width > 0 : row.pairs > 0;
+        const bool has = kind == 0   ? !row.removed.empty()
+                         : kind == 1 ? row.width > 0
+                         : kind == 2 ? row.mlp > 0
+                                     : row.pairs > 0;
         if (!has || moves_of(row) != 1) continue;
         add(candidate);
         break;

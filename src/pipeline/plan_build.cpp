@@ -38,7 +38,7 @@ std::string count_misses(const ModelSpec& spec, const PlanOptions& options,
 Built build(const model::Model& dense, const data::ImageBatch& images, const PlanRow& row,
             const PlanOptions& options) {
   Built out;
-  if (row.removed.empty() && row.width == 0) {
+  if (row.removed.empty() && row.width == 0 && row.mlp == 0) {
     out.model = dense.clone();
   } else {
     CompressOptions compressing;
@@ -48,6 +48,7 @@ Built build(const model::Model& dense, const data::ImageBatch& images, const Pla
     compressing.prune = options.prune;
     compressing.prune.target.clear();
     compressing.prune.width = row.width;
+    compressing.prune.mlp_width = row.mlp;
     Compressed compressed = compress(dense, images, nullptr, {}, compressing);
     out.model = std::move(compressed.model);
     out.result = std::move(compressed.result);
@@ -92,7 +93,7 @@ Built build_candidate(const model::Model& dense, const data::ImageBatch& images,
                       const PlanOptions& options, const std::vector<double>& limits) {
   Built out = build(dense, images, row, options);
   const std::string missed = count_misses(out.model->spec(), options, limits);
-  if (missed.empty() || row.width == 0) return out;
+  if (missed.empty() || (row.width == 0 && row.mlp == 0)) return out;
   PlanOptions even = options;
   even.prune.criterion = "energy_centred";
   out = build(dense, images, row, even);

@@ -13,22 +13,24 @@ std::vector<std::pair<std::string, ModelSpec>> latency_checks(const ModelSpec& d
                                                               const plan::Grid& grid) {
   const auto middle = [](const auto& values) { return values[values.size() / 2]; };
   std::vector<PlanRow> rows;
-  const auto add = [&](const std::vector<int>& removed, int64_t width, int64_t pairs) {
+  const auto add = [&](const std::vector<int>& removed, int64_t width, int64_t pairs, int64_t mlp = 0) {
     PlanRow row;
     row.removed = removed;
     row.width = width;
+    row.mlp = mlp;
     row.pairs = pairs;
     rows.push_back(std::move(row));
   };
   add(grid.sets.back(), 0, 0);
   add({}, grid.widths.back(), 0);
+  add({}, 0, 0, grid.mlps.back());
   add({}, 0, middle(grid.pairs));
   add({}, 0, grid.pairs.back());
   add(middle(grid.sets), middle(grid.widths), 0);
   add(middle(grid.sets), 0, middle(grid.pairs));
   add({}, middle(grid.widths), middle(grid.pairs));
   add(middle(grid.sets), middle(grid.widths), middle(grid.pairs));
-  add(grid.sets.back(), grid.widths.back(), grid.pairs.back());
+  add(grid.sets.back(), grid.widths.back(), grid.pairs.back(), grid.mlps.back());
   std::vector<std::pair<std::string, ModelSpec>> out;
   std::vector<ModelSpec> seen = {dense};
   for (const PlanRow& row : rows) {
@@ -63,6 +65,9 @@ PlanClock::PlanClock(const ModelSpec& dense, const plan::Grid& grid, const PlanC
     wanted.batch = batch;
     for (const int64_t width : grid.widths) {
       if (width > 0) wanted.widths.push_back(width);
+    }
+    for (const int64_t width : grid.mlps) {
+      if (width > 0) wanted.mlps.push_back(width);
     }
     wanted.checks = latency_checks(dense, grid);
     table_.batches.push_back(plan::measure_pieces(

@@ -16,19 +16,33 @@ namespace vitrim::pipeline {
 
 namespace {
 
-std::vector<int64_t> narrowed(const std::vector<prune::Unit>& units, int64_t width) {
+// Whether widths were asked for, not a target.
+bool named_widths(const PruneOptions& options) { return options.width > 0 || options.mlp_width > 0; }
+
+// The units that such widths speak of.
+std::vector<prune::Unit> narrowed_units(const ModelSpec& spec, const PruneOptions& options) {
+  return prune::units_of(spec, options.mlp_width == 0 ? prune::Scope::kAttention
+                               : options.width == 0   ? prune::Scope::kMlp
+                                                      : prune::Scope::kAttentionAndMlp);
+}
+
+std::vector<int64_t> narrowed(const std::vector<prune::Unit>& units, const PruneOptions& options) {
   std::vector<int64_t> out;
-  for (const prune::Unit& unit : units) out.push_back(std::min(unit.width, width));
+  for (const prune::Unit& unit : units) {
+    const bool mlp = unit.group == model::ChannelGroup::kMlp;
+    out.push_back(std::min(unit.width, mlp ? options.mlp_width : options.width));
+  }
   return out;
 }
 
 prune::Budget make_budget(const ModelSpec& spec, const PruneOptions& options) {
-  if (options.width > 0) {
-    const std::vector<prune::Unit> units = prune::units_of(spec, prune::Scope::kAttention);
-    const ModelSpec narrow = prune::with_widths(spec, units, narrowed(units, options.width));
-    prune::Target target{0, true};
+  if (named_widths(options)) {
+    const std::vector<prune::Unit> units = narrowed_units(spec, options);
+    const ModelSpec narrow = prune::with_widths(spec, units, narrowed(units, options));
+    prune::Target target{0, options.mlp_width == 0};
     for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i)
       target.macs += model::attention_macs(narrow, i);
+    if (options.mlp_width > 0) target.macs = model::total_macs(narrow);
     return {spec, units, target, options.round};
   }
   const prune::Target target = prune::parse_target(options.target, options.attention_only, spec);
@@ -55,7 +69,7 @@ std::vector<at::Tensor> choose(const model::Model& dense, const prune::Budget& b
       dense, budget.units(), prune::parse_criterion(options.criterion), subset(images, options.score_images),
       {options.indicators.batch_size, options.indicators.seed});
   const std::vector<int64_t> widths =
-      options.width > 0 ? narrowed(budget.units(), options.width) : even_widths(budget);
+      named_widths(options) ? narrowed(budget.units(), options) : even_widths(budget);
   return prune::best_channels(budget.units(), scores, widths, options.per_head);
 }
 
@@ -119,12 +133,15 @@ std::string describe(const prune::IndicatorOptions& options) {
 
 std::string describe(const PruneOptions& options) {
   std::string text = options.criterion + ", ";
-  if (options.width > 0) {
-    text += "heads of " + std::to_string(options.width);
+  if (named_widths(options)) {
+    if (options.width > 0) text += "heads of " + std::to_string(options.width);
+    if (options.mlp_width > 0)
+      text += std::string(options.width > 0 ? ", " : "") + "MLPs of " + std::to_string(options.mlp_width);
   } else {
     text += options.target + (options.attention_only ? " of the attention's MACs" : " of the MACs");
   }
   if (options.scope == prune::Scope::kAttentionAndMlp) text += ", attention and MLP";
+  if (options.scope == prune::Scope::kMlp) text += ", MLP";
   text += ", multiples of " + std::to_string(options.round);
   if (options.criterion == "apma") text += describe(options.indicators);
   const bool looks = options.criterion != "magnitude" && options.criterion != "random";

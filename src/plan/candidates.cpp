@@ -35,7 +35,7 @@ Grid make_grid(const ModelSpec& dense, const GridOptions& options) {
   if (options.round < 1) throw std::invalid_argument("[plan::make_grid] widths are multiples of at least 1");
   const std::vector<int> layers = attention_layers(dense);
   const int count = static_cast<int>(layers.size());
-  Grid grid{{{}}, {0}, {0}};
+  Grid grid{{{}}, {0}, {0}, {0}};
   const int most = std::min(options.most_removed < 0 ? (count + 1) / 2 : options.most_removed, count - 1);
   for (int k = 1; options.remove && k <= most; ++k)
     grid.sets.emplace_back(layers.begin(), layers.begin() + k);
@@ -45,6 +45,12 @@ Grid make_grid(const ModelSpec& dense, const GridOptions& options) {
   if (options.prune) {
     for (int64_t width = (full - 1) / options.round * options.round; width >= least; width -= options.round)
       grid.widths.push_back(width);
+  }
+  int64_t hidden = 0;
+  for (const BlockSpec& block : dense.blocks) hidden = std::max(hidden, block.mlp_dim);
+  for (int64_t eighths = 7; options.mlp && eighths >= 4; --eighths) {
+    const int64_t width = hidden * eighths / 8 / options.round * options.round;
+    if (width > 0 && width < (grid.mlps.size() > 1 ? grid.mlps.back() : hidden)) grid.mlps.push_back(width);
   }
   if (options.merge && can_merge(dense)) {
     // As many pairs in every block as leave next to nothing at the top, and shares of that.
@@ -57,40 +63,45 @@ Grid make_grid(const ModelSpec& dense, const GridOptions& options) {
   return grid;
 }
 
-ModelSpec candidate_spec(const ModelSpec& dense, const std::vector<int>& removed, int64_t width,
-                         int64_t pairs) {
-  ModelSpec spec = removed.empty() ? dense : surgery::remove_attention(dense, removed);
-  for (int i = 0; width > 0 && i < static_cast<int>(spec.blocks.size()); ++i) {
-    BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
-    if (model::can_prune(spec, i, model::ChannelGroup::kQk)) block.qk_dim = std::min(block.qk_dim, width);
-    if (model::can_prune(spec, i, model::ChannelGroup::kV)) block.v_dim = std::min(block.v_dim, width);
-  }
-  if (pairs == 0) return spec;
-  return merge::with_schedule(spec, merge::constant_schedule(spec, 0, pairs), /*quiet=*/true);
-}
-
 ModelSpec candidate_spec(const ModelSpec& dense, const PlanRow& row) {
-  return candidate_spec(dense, row.removed, row.width, row.pairs);
+  ModelSpec spec = row.removed.empty() ? dense : surgery::remove_attention(dense, row.removed);
+  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
+    BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
+    const auto narrow = [&](model::ChannelGroup group, int64_t most, int64_t& width) {
+      if (most > 0 && model::can_prune(spec, i, group)) width = std::min(width, most);
+    };
+    narrow(model::ChannelGroup::kQk, row.width, block.qk_dim);
+    narrow(model::ChannelGroup::kV, row.width, block.v_dim);
+    narrow(model::ChannelGroup::kMlp, row.mlp, block.mlp_dim);
+  }
+  if (row.pairs == 0) return spec;
+  return merge::with_schedule(spec, merge::constant_schedule(spec, 0, row.pairs), /*quiet=*/true);
 }
 
 std::vector<PlanRow> enumerate(const ModelSpec& dense, const Grid& grid) {
   std::vector<PlanRow> rows;
+  PlanRow row;
+  const auto with_pairs = [&] {
+    ModelSpec last;
+    for (const int64_t pairs : grid.pairs) {
+      row.pairs = pairs;
+      const ModelSpec spec = candidate_spec(dense, row);
+      if (spec == last) continue;  // clipped to the one before
+      last = spec;
+      if (spec == dense) continue;
+      const eval::ModelCost cost = eval::count_cost(spec);
+      row.params = cost.params;
+      row.macs = cost.macs;
+      rows.push_back(row);
+    }
+  };
   for (const std::vector<int>& removed : grid.sets) {
+    row.removed = removed;
     for (const int64_t width : grid.widths) {
-      ModelSpec last;
-      for (const int64_t pairs : grid.pairs) {
-        const ModelSpec spec = candidate_spec(dense, removed, width, pairs);
-        if (spec == last) continue;  // clipped to the one before
-        last = spec;
-        if (removed.empty() && width == 0 && pairs == 0) continue;
-        const eval::ModelCost cost = eval::count_cost(spec);
-        PlanRow row;
-        row.removed = removed;
-        row.width = width;
-        row.pairs = pairs;
-        row.params = cost.params;
-        row.macs = cost.macs;
-        rows.push_back(std::move(row));
+      row.width = width;
+      for (const int64_t mlp : grid.mlps) {
+        row.mlp = mlp;
+        with_pairs();
       }
     }
   }
@@ -102,6 +113,7 @@ std::string describe(const PlanRow& row) {
   const auto add = [&](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
   if (!row.removed.empty()) add(std::to_string(row.removed.size()) + " removed");
   if (row.width > 0) add("width " + std::to_string(row.width));
+  if (row.mlp > 0) add("MLPs of " + std::to_string(row.mlp));
   if (row.pairs > 0) add(std::to_string(row.pairs) + (row.pairs == 1 ? " pair" : " pairs"));
   return text.empty() ? "dense" : text;
 }

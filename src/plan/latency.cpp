@@ -42,7 +42,8 @@ constexpr int64_t kCopies = 3;
 
 class Probes {
  public:
-  Probes(const ModelSpec& dense, std::vector<int64_t> widths) : dense_(dense), widths_(std::move(widths)) {
+  Probes(const ModelSpec& dense, std::vector<int64_t> widths, const std::vector<int64_t>& mlps)
+      : dense_(dense), widths_(std::move(widths)) {
     std::sort(widths_.begin(), widths_.end());
     // The ends of the range and its middle tell enough: attention's products are linear in width.
     if (widths_.size() > 2) widths_ = {widths_.front(), widths_[widths_.size() / 2]};
@@ -57,6 +58,12 @@ class Probes {
       if (block.attention != AttentionKind::kNone && shapes.insert({block.num_heads, 0}).second)
         attending_.push_back(shape);
       if (shapes.insert({-1, block.mlp_dim}).second) mlps_.push_back(without_attention(shape));
+    }
+    // An MLP's products are linear in its width too; the narrowest one tells how steep.
+    if (!mlps.empty()) {
+      BlockSpec narrow = mlps_.front();
+      narrow.mlp_dim = std::min(narrow.mlp_dim, *std::min_element(mlps.begin(), mlps.end()));
+      if (shapes.insert({-1, narrow.mlp_dim}).second) mlps_.push_back(narrow);
     }
     for (BlockSpec& shape : attending_) {
       for (const BlockSpec& block : dense.blocks) {
@@ -232,7 +239,7 @@ LatencyPieces measure_pieces(const ModelSpec& dense, const LatencyOptions& optio
   }
   LatencyPieces out;
   out.batch = options.batch;
-  const Probes probes(dense, options.widths);
+  const Probes probes(dense, options.widths, options.mlps);
   std::set<int64_t> heights;
   for (int part = 1; part <= 5; ++part) heights.insert((part * dense.grid_height() + 4) / 5);
   std::vector<std::pair<Probe, std::pair<double, double>>> measured;

@@ -28,7 +28,8 @@ std::vector<Unit> units_of(const ModelSpec& spec, Scope scope) {
   std::vector<Unit> units;
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     for (ChannelGroup group : {ChannelGroup::kQk, ChannelGroup::kV, ChannelGroup::kMlp}) {
-      if (group == ChannelGroup::kMlp && scope == Scope::kAttention) continue;
+      const bool mlp = group == ChannelGroup::kMlp;
+      if (mlp ? scope == Scope::kAttention : scope == Scope::kMlp) continue;
       if (!model::can_prune(spec, i, group)) continue;
       BlockSpec block = spec.blocks[static_cast<size_t>(i)];
       units.push_back({i, group, group == ChannelGroup::kMlp ? 1 : block.num_heads, width_of(block, group)});

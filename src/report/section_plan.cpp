@@ -6,13 +6,14 @@ namespace {
 std::string moves(const PlanRow& row) {
   std::string text = row.removed.empty() ? "" : "without attention " + layer_names(row.removed);
   if (row.width > 0) text += std::string(text.empty() ? "" : "; ") + "heads of " + std::to_string(row.width);
+  if (row.mlp > 0) text += std::string(text.empty() ? "" : "; ") + "MLPs of " + std::to_string(row.mlp);
   if (row.pairs > 0)
     text += std::string(text.empty() ? "" : "; ") + std::to_string(row.pairs) + " pairs a block";
   return text;
 }
 
 bool same(const PlanRow& a, const PlanRow& b) {
-  return a.removed == b.removed && a.width == b.width && a.pairs == b.pairs;
+  return a.removed == b.removed && a.width == b.width && a.mlp == b.mlp && a.pairs == b.pairs;
 }
 
 std::string milliseconds(const std::optional<double>& seconds) {

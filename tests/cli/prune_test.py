@@ -34,6 +34,10 @@ class Prune(Case):
         widths = [block["mlp_dim"] for block in self.json_of("inspect", "c.safetensors")["blocks"]]
         self.assertTrue(all(width % 8 == 0 for width in widths) and min(widths) < 256, widths)
 
+        self.run_vitrim("prune", "model.safetensors", *FEW, "--target-macs", "85%", "--scope", "mlp", "-o", "d.safetensors")
+        self.assertAlmostEqual(self.macs("d.safetensors")[0] / whole, 0.85, delta=0.02)
+        self.assertEqual(self.macs("d.safetensors")[1], attention)
+
     def test_a_pruned_checkpoint_is_a_checkpoint(self):
         done = self.json_of("prune", "model.safetensors", *FEW, "--attention-macs", "70%", "--eval", "synthetic:test:40", "-o", "once.safetensors",
                             "--report", "page.html")
@@ -144,6 +148,7 @@ class Prune(Case):
         self.refuse(*model, "--target-macs", "80%", "--without", "reweighting", "-o", "x.safetensors", says="did you mean 'reweight'", expect=2)
         self.refuse(*model, "--target-macs", "80%", "--channels-by", "magnitud", "-o", "x.safetensors", says="did you mean 'magnitude'")
         self.refuse(*model, "--attention-macs", "80%", "--scope", "attention+mlp", "-o", "x.safetensors", says="--target-macs", expect=2)
+        self.refuse(*model, "--attention-macs", "80%", "--scope", "mlp", "-o", "x.safetensors", says="--scope mlp", expect=2)
         for flag in (("--without", "reweight"), ("--similarity", "weights"), ("--begin-with", "absence"), ("--temperature", "1")):
             self.refuse(*model, "--target-macs", "80%", "--channels-by", "energy", *flag, "-o", "x.safetensors", says=(flag[0], "belongs to apma"), expect=2)
         self.refuse("compress", "model.safetensors", "--calib", "synthetic:calib:32", "--remove", "1", "--channels-by", "energy", "-o", "x.safetensors",

@@ -256,6 +256,38 @@ TEST(PruneChannels, JudgesWithAllTokensAndKeepsTheSchedule) {
     EXPECT_TRUE(at::equal(from_merging->parameter(name), tensor)) << name;
 }
 
+// Widths are named for heads and MLPs apart, and each leaves the other as it is.
+TEST(PruneChannels, NarrowsMlpsAlone) {
+  const auto dense = small_model();
+  const ModelSpec& whole = dense->spec();
+  const data::ImageBatch images = calibration(16);
+  for (const char* criterion : {"energy", "apma"}) {
+    PruneOptions options;
+    options.criterion = criterion;
+    options.indicators.epochs = 1;
+    options.score_images = 8;
+    options.mlp_width = 32;
+    ASSERT_TRUE(options.prunes());
+    const ModelSpec mlps = prune_channels(*dense, images, options)->spec();
+    options.width = 8;
+    const ModelSpec both = prune_channels(*dense, images, options)->spec();
+    int64_t kept = 0, heads = 0;
+    for (size_t i = 0; i < whole.blocks.size(); ++i) {
+      EXPECT_EQ(mlps.blocks[i].qk_dim, whole.blocks[i].qk_dim) << criterion;
+      EXPECT_EQ(mlps.blocks[i].v_dim, whole.blocks[i].v_dim) << criterion;
+      kept += mlps.blocks[i].mlp_dim;
+      heads += both.blocks[i].v_dim;
+    }
+    // Learned indicators spread the multiply-adds of such widths over the blocks.
+    EXPECT_LT(kept, 40 * static_cast<int64_t>(whole.blocks.size())) << criterion;
+    EXPECT_LT(heads, whole.blocks[0].v_dim * static_cast<int64_t>(whole.blocks.size())) << criterion;
+    if (criterion == std::string("energy")) {
+      for (const BlockSpec& block : both.blocks)
+        EXPECT_EQ(std::pair(block.mlp_dim, block.v_dim), std::pair(int64_t{32}, int64_t{8}));
+    }
+  }
+}
+
 // The images that judge the fit choose no channels either: with others in their places the same are cut, with
 // the same gains.
 TEST(Compress, ChannelsAreChosenOnImagesOfTheFit) {

@@ -49,13 +49,13 @@ TEST(Plan, ImpossibleBudgetsAreRefusedWithTheLeastThatIsPossible) {
     expect_message<std::invalid_argument>([&] { Planner(*model, quick(budgets)); }, says);
   };
   refused({"macs<=5%"}, "can't be met: the least that candidates come to is");
-  refused({"macs<=5%"}, "(width 8, 5 pairs)");
-  refused({"params<=40%"}, "can't be met");
-  refused({"params<=40%", "macs<=99%"}, "budget 'params<=40%'");
+  refused({"macs<=5%"}, "(width 8, MLPs of 32, 5 pairs)");
+  refused({"params<=20%"}, "can't be met");
+  refused({"params<=20%", "macs<=99%"}, "budget 'params<=20%'");
   refused({"macs<=5G"}, "more than the model has");
   refused({}, "needs a budget");
   PlanOptions nothing = quick({"macs<=90%"});
-  nothing.grid.remove = nothing.grid.prune = nothing.grid.merge = false;
+  nothing.grid.remove = nothing.grid.prune = nothing.grid.mlp = nothing.grid.merge = false;
   expect_message<std::invalid_argument>([&] { Planner(*model, nothing); },
                                         "every kind of move is switched off");
 }
@@ -137,6 +137,7 @@ TEST(Plan, WhatIsBuiltKeepsToEveryCount) {
         const PlanRow &part = move.row, &row = combination.row;
         const bool in = (move.move == "removal" && part.removed == row.removed) ||
                         (move.move == "pruning" && part.width == row.width) ||
+                        (move.move == "mlp" && part.mlp == row.mlp) ||
                         (move.move == "merging" && part.pairs == row.pairs);
         if (in) sum += *part.measured_kl;
       }

@@ -20,17 +20,19 @@ TEST(Grid, OfAViT) {
   ASSERT_EQ(grid.sets.size(), 7u);
   EXPECT_EQ(grid.sets[3], (std::vector<int>{0, 1, 2}));
   EXPECT_EQ(grid.widths, (std::vector<int64_t>{0, 56, 48, 40, 32, 24}));
+  EXPECT_EQ(grid.mlps, (std::vector<int64_t>{0, 672, 576, 480, 384}));
   EXPECT_EQ(grid.pairs, (std::vector<int64_t>{0, 4, 8, 12, 16, 20}));
 }
 
 TEST(Grid, KindsCanBeLeftOutAndLimited) {
   const ModelSpec dense = model::known_spec("deit_tiny_patch16_224");
   GridOptions options;
-  options.remove = options.merge = false;
+  options.remove = options.merge = options.mlp = false;
   options.round = 16;
   const Grid grid = make_grid(dense, options);
   EXPECT_EQ(grid.sets.size(), 1u);
   EXPECT_EQ(grid.pairs.size(), 1u);
+  EXPECT_EQ(grid.mlps, std::vector<int64_t>{0});
   EXPECT_EQ(grid.widths, (std::vector<int64_t>{0, 48, 32}));
   options = {};
   options.most_removed = 99;
@@ -44,23 +46,27 @@ TEST(Enumerate, EqualsBruteForce) {
   const Grid grid = make_grid(dense);
   ASSERT_GT(grid.pairs.size(), 3u);
   std::set<std::string> wanted;
+  const auto add = [&](const std::vector<int>& removed, int64_t width, int64_t mlp, int64_t pairs) {
+    ModelSpec spec = dense;
+    int64_t tokens = 16;
+    for (int i = 0; i < 4; ++i) {
+      BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
+      if (mlp > 0) block.mlp_dim = mlp;
+      if (std::find(removed.begin(), removed.end(), i) != removed.end()) {
+        block.attention = AttentionKind::kNone;
+        block.num_heads = block.qk_dim = block.v_dim = 0;
+        continue;
+      }
+      if (width > 0) block.qk_dim = block.v_dim = std::min<int64_t>(width, 16);
+      block.merge = std::min(pairs, tokens / 2);
+      tokens -= block.merge;
+    }
+    wanted.insert(to_json(spec));
+  };
   for (const auto& removed : grid.sets) {
     for (const int64_t width : grid.widths) {
-      for (const int64_t pairs : grid.pairs) {
-        ModelSpec spec = dense;
-        int64_t tokens = 16;
-        for (int i = 0; i < 4; ++i) {
-          BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
-          if (std::find(removed.begin(), removed.end(), i) != removed.end()) {
-            block.attention = AttentionKind::kNone;
-            block.num_heads = block.qk_dim = block.v_dim = 0;
-            continue;
-          }
-          if (width > 0) block.qk_dim = block.v_dim = std::min<int64_t>(width, 16);
-          block.merge = std::min(pairs, tokens / 2);
-          tokens -= block.merge;
-        }
-        wanted.insert(to_json(spec));
+      for (const int64_t mlp : {0, 56, 48, 40, 32}) {
+        for (const int64_t pairs : grid.pairs) add(removed, width, mlp, pairs);
       }
     }
   }
@@ -77,7 +83,9 @@ TEST(Enumerate, EqualsBruteForce) {
 }
 
 TEST(CandidateSpec, BehindQkNormOnlyVIsNarrowed) {
-  const ModelSpec spec = candidate_spec(test::variant("layerscale_qknorm"), {}, 8, 0);
+  PlanRow row;
+  row.width = 8;
+  const ModelSpec spec = candidate_spec(test::variant("layerscale_qknorm"), row);
   EXPECT_EQ(spec.blocks[0].qk_dim, 16);
   EXPECT_EQ(spec.blocks[0].v_dim, 8);
 }
@@ -91,6 +99,8 @@ TEST(Describe, Rows) {
   row.width = 40;
   row.pairs = 8;
   EXPECT_EQ(describe(row), "2 removed, width 40, 8 pairs");
+  row.mlp = 576;
+  EXPECT_EQ(describe(row), "2 removed, width 40, MLPs of 576, 8 pairs");
 }
 
 // In two coordinates the front is a staircase: from left to right, what is lower than all before.

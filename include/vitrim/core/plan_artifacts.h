@@ -59,6 +59,7 @@ struct PlanLimit {
 struct PlanRow {
   std::vector<int> removed;
   int64_t width = 0;  ///< channels that a head keeps at most; 0: all
+  int64_t mlp = 0;    ///< hidden units that an MLP keeps at most; 0: all
   int64_t pairs = 0;  ///< token pairs merged in every block that keeps its attention
   int64_t params = 0, macs = 0;
   std::optional<double>
@@ -74,7 +75,7 @@ struct PlanRow {
 
 /// One move alone and how far it takes the output from the dense model's.
 struct PlanMove {
-  std::string move;  ///< "removal", "pruning" or "merging"
+  std::string move;  ///< "removal", "pruning", "mlp" or "merging"
   PlanRow row;
 };
 

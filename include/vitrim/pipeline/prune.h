@@ -17,6 +17,7 @@ struct PruneOptions {
   std::string target;  ///< "70%", "2.1G": parse_target(); empty: no channel is pruned
   int64_t width = 0;  ///< instead of a target: channels that every head of attention keeps at most (apma: the
                       ///< MACs of such heads, spread as it learns)
+  int64_t mlp_width = 0;        ///< the same of hidden units of every MLP; goes with `width`
   bool attention_only = false;  ///< the target is that of the attention layers
   prune::Scope scope = prune::Scope::kAttention;
   int64_t round = 8;
@@ -29,7 +30,7 @@ struct PruneOptions {
   prune::IndicatorOptions indicators;
   distributed::Group* group = nullptr;  ///< rank 0 chooses for all; null: this process alone
 
-  bool prunes() const { return !target.empty() || width > 0; }
+  bool prunes() const { return !target.empty() || width > 0 || mlp_width > 0; }
   /// Whether heads may end unequal, so that the model is masked and can't be written.
   bool masked() const { return !per_head || (criterion == "apma" && !indicators.equal_proportions); }
 };

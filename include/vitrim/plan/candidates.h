@@ -1,6 +1,6 @@
 #pragma once
 // What can be done to a model, and what it costs by count: every combination of removed attention, narrower
-// heads and merged tokens.
+// heads, narrower MLPs and merged tokens.
 
 #include <cstdint>
 #include <string>
@@ -15,7 +15,7 @@ namespace vitrim::plan {
 struct GridOptions {
   int most_removed = -1;  ///< attention layers; -1: half of them
   int64_t round = 8;      ///< widths of a head are multiples of it, or the full width
-  bool remove = true, prune = true, merge = true;
+  bool remove = true, prune = true, mlp = true, merge = true;
 };
 
 /// The values that candidates combine. The first of each is "leave it".
@@ -23,6 +23,8 @@ struct Grid {
   std::vector<std::vector<int>> sets;  ///< [k] the set of k layers to remove
   std::vector<int64_t>
       widths;  ///< channels that a head keeps at most: 0 (all), then descending to three eighths
+  std::vector<int64_t>
+      mlps;  ///< hidden units that an MLP keeps at most: 0 (all), then 7, 6, 5 and 4 eighths of the widest
   std::vector<int64_t> pairs;  ///< merged in every block that keeps its attention: 0, then ascending
 };
 
@@ -30,17 +32,15 @@ struct Grid {
 /// Families that can't merge have pairs {0}.
 Grid make_grid(const ModelSpec& dense, const GridOptions& options = {});
 
-/// `dense` with this done to it. Merging counts blocks that keep their attention; more pairs than there are
-/// tokens for are clipped.
-ModelSpec candidate_spec(const ModelSpec& dense, const std::vector<int>& removed, int64_t width,
-                         int64_t pairs);
+/// `dense` with what the row does done to it (its other members say nothing here). Merging counts blocks that
+/// keep their attention; more pairs than there are tokens for are clipped.
 ModelSpec candidate_spec(const ModelSpec& dense, const PlanRow& row);
 
 /// Every combination of the grid but the dense model itself and those that come to the same architecture as
 /// one before (clipped pairs), with parameters and multiply-adds; the first index (removal) is slowest.
 std::vector<PlanRow> enumerate(const ModelSpec& dense, const Grid& grid);
 
-/// "6 removed, width 40, 8 pairs"; "dense" where nothing is done.
+/// "6 removed, width 40, MLPs of 576, 8 pairs"; "dense" where nothing is done.
 std::string describe(const PlanRow& row);
 
 /// Which points no other point beats: in no coordinate higher and in one lower. points [n][coordinates]; of

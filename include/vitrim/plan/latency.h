@@ -1,5 +1,5 @@
 #pragma once
-// How long a ViT takes, added up from pieces: attention by width and tokens, MLPs by tokens, matching of
+// How long a ViT takes, added up from pieces: attention and MLPs by width and tokens, matching of
 // tokens, and the two ends. The pieces are differences of timed models that differ in them alone; whether
 // they add up is measured, on whole models (LatencyPieces::checks).
 
@@ -48,6 +48,7 @@ using Timer = std::function<std::vector<double>(const std::vector<ModelSpec>& sp
 struct LatencyOptions {
   int64_t batch = 1;
   std::vector<int64_t> widths;  ///< at which attention is timed beside its full width
+  std::vector<int64_t> mlps;    ///< at which MLPs are
   /// Whole models that are timed and held against the sum of their pieces, by name.
   std::vector<std::pair<std::string, ModelSpec>> checks;
 };

@@ -16,7 +16,7 @@ struct Unit {
   int64_t width = 0;  ///< channels of one head, dense
 };
 
-enum class Scope { kAttention, kAttentionAndMlp };
+enum class Scope { kAttention, kAttentionAndMlp, kMlp };
 
 /// All units of a model that can be pruned, from the bottom up. Throws std::invalid_argument where there is
 /// none.
