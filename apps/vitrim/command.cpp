@@ -136,9 +136,10 @@ void CommonFlags::write_json(const std::string& text) const {
 
 void ModelFlags::add_to(CLI::App& command) {
   command
-      .add_option("MODEL", model,
-                  "checkpoint (.safetensors, .pth, model.safetensors.index.json, or a folder with one), or "
-                  "the name of a known architecture")
+      .add_option(
+          "MODEL", model,
+          "checkpoint (.safetensors, .pth, model.safetensors.index.json, or a folder with one), the id of a "
+          "model in the local Hugging Face cache, or the name of a known architecture")
       ->required();
   command
       .add_option(
