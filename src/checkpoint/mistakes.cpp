@@ -58,9 +58,9 @@ constexpr const char* kDistributed =
 constexpr const char* kSettings =
     "this is a file of settings and not the model; name the checkpoint or the folder that both lie in";
 constexpr const char* kLora =
-    "belongs to a LoRA adapter beside the weights; merge it first in Python (peft: model.merge_and_unload()) "
-    "and "
-    "save the result";
+    "belongs to a LoRA adapter; load the model with its adapter in Python, merge it (peft: "
+    "model.merge_and_unload()) "
+    "and save the result";
 constexpr const char* kPeft =
     "is a weight that an adapter (PEFT) wraps; merge the adapter first in Python with "
     "model.merge_and_unload() and "

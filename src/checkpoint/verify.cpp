@@ -40,7 +40,11 @@ std::string Mismatch::text() const {
   if (!surplus.empty()) parts.push_back("surplus: " + join(surplus));
   if (!misshaped.empty()) parts.push_back("of another shape: " + join(misshaped));
   if (parts.empty()) return "the tensors match";
-  return "the tensors do not match, " + join(parts, "; ");
+  const std::string remedy = surplus.empty()
+                                 ? ""
+                                 : "; a surplus tensor may be of a part that vitrim does not compute, so "
+                                   "leave it out of the file only if the model works without it";
+  return "the tensors do not match, " + join(parts, "; ") + remedy;
 }
 
 }  // namespace vitrim::checkpoint
