@@ -7,10 +7,14 @@
 #include <atomic>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <mutex>
+#include <set>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 
 #include "vitrim/core/error.h"
@@ -38,6 +42,8 @@ std::string mend(int error) {
       return "a part of the path is a file, not a folder";
     case EISDIR:
       return "it is a folder: name a file in it";
+    case ENAMETOOLONG:
+      return "the name is too long for the file system: choose a shorter one";
     default:
       return std::strerror(error);
   }
@@ -94,14 +100,40 @@ int open_direct(const std::string& path) {
   return descriptor;
 }
 
+// The temporary files there are, so that a program that must end at once leaves none; and the lock under
+// which files are renamed, so that it does not end between two of a set.
+std::recursive_mutex outputs_mutex;
+std::set<std::string>& temporaries() {
+  static auto* const all = new std::set<std::string>;  // outlives every thread
+  return *all;
+}
+
+void remove_temporary(const std::string& temporary) {
+  const std::lock_guard lock(outputs_mutex);
+  ::unlink(temporary.c_str());
+  temporaries().erase(temporary);
+}
+
+thread_local OutputSet* current_set = nullptr;
+
 int open_temporary(const std::string& path, const std::string& target, std::string& temporary) {
   static std::atomic<uint64_t> counter{0};
+  // The name itself must do, or all the work is for nothing.
+  struct stat unused{};
+  if (::lstat(target.c_str(), &unused) != 0 && errno == ENAMETOOLONG) fail("write", path, errno);
+  bool shorter = false;
   while (true) {
-    temporary = target + "." + std::to_string(::getpid()) + "." + std::to_string(counter++) + ".tmp";
+    const std::string ending = "." + std::to_string(::getpid()) + "." + std::to_string(counter++) + ".tmp";
+    temporary = (shorter ? folder_of(target) + "/.vitrim" : target) + ending;
+    const std::lock_guard lock(outputs_mutex);
     const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (descriptor >= 0) return descriptor;
+    if (descriptor >= 0) {
+      temporaries().insert(temporary);
+      return descriptor;
+    }
     // A leftover of a killed process that had the same number: take the next name.
     if (errno == EEXIST || errno == EINTR) continue;
+    if (errno == ENAMETOOLONG && !std::exchange(shorter, true)) continue;
     const int error = errno;
     temporary.clear();
     fail("write", path, mend(error) + " (folder " + folder_of(target) + ")");
@@ -115,6 +147,12 @@ void sync_folder(const std::string& folder) {
   if (descriptor < 0) return;
   ::fsync(descriptor);
   ::close(descriptor);
+}
+
+void rename_temporary(const std::string& temporary, const std::string& target, const std::string& path) {
+  const std::lock_guard lock(outputs_mutex);
+  if (::rename(temporary.c_str(), target.c_str()) != 0) fail("write", path, errno);
+  temporaries().erase(temporary);
 }
 
 }  // namespace
@@ -138,7 +176,7 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
 
 AtomicFile::~AtomicFile() {
   if (descriptor_ >= 0) ::close(descriptor_);
-  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  if (!temporary_.empty()) remove_temporary(temporary_);
 }
 
 void AtomicFile::write(const void* data, size_t bytes) {
@@ -173,9 +211,52 @@ void AtomicFile::commit() {
   const int closed = ::close(std::exchange(descriptor_, -1));
   if (closed != 0 && errno != EINTR) fail("write", path_, errno);
   if (direct) return;
-  if (::rename(temporary_.c_str(), target_.c_str()) != 0) fail("write", path_, errno);
+  if (current_set) {
+    current_set->pending_.push_back({path_, target_, std::exchange(temporary_, "")});
+    return;
+  }
+  rename_temporary(temporary_, target_, path_);
   temporary_.clear();
   sync_folder(folder_of(target_));
+}
+
+OutputSet::OutputSet() : outer_(std::exchange(current_set, this)) {}
+
+OutputSet::~OutputSet() {
+  if (!finished_) current_set = outer_;
+  for (const Pending& one : pending_) remove_temporary(one.temporary);
+}
+
+void OutputSet::commit() {
+  if (std::exchange(finished_, true)) throw std::logic_error("[core::OutputSet] commit after commit");
+  current_set = outer_;
+  if (outer_) {
+    outer_->pending_.insert(outer_->pending_.end(), pending_.begin(), pending_.end());
+    pending_.clear();
+  }
+  const std::lock_guard lock(outputs_mutex);
+  while (!pending_.empty()) {
+    const Pending& one = pending_.front();
+    rename_temporary(one.temporary, one.target, one.path);
+    sync_folder(folder_of(one.target));
+    pending_.erase(pending_.begin());
+  }
+}
+
+uint64_t OutputSet::bytes(const std::string& path) const {
+  for (const Pending& one : pending_) {
+    struct stat status{};
+    if (one.path == path && ::stat(one.temporary.c_str(), &status) == 0)
+      return static_cast<uint64_t>(status.st_size);
+  }
+  return 0;
+}
+
+void abandon_outputs() noexcept {
+  // For good: nothing is renamed after this. A thread that hangs in the file system may hold it.
+  for (int tries = 0; !outputs_mutex.try_lock() && tries < 50; ++tries)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  for (const std::string& temporary : temporaries()) ::unlink(temporary.c_str());
 }
 
 void write_text_file(const std::string& path, std::string_view text) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "vitrim/core/error.h"
+#include "vitrim/core/interrupt.h"
 
 namespace vitrim {
 namespace {
@@ -26,7 +27,8 @@ void send_message(LogLevel level, const std::string& text) {
   if (const auto sink = current_sink()) sink->message(level, text);
 }
 
-std::atomic<bool> cancel_requested{false};
+std::atomic<bool> stop_asked{false};
+std::atomic<int> deferrals{0}, long_graces{0};
 static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may only touch lock-free atomics");
 
 }  // namespace
@@ -42,12 +44,19 @@ void set_log_sink(std::shared_ptr<LogSink> sink) {
 void log_info(const std::string& text) { send_message(LogLevel::kInfo, text); }
 void log_warning(const std::string& text) { send_message(LogLevel::kWarning, text); }
 
-void request_cancel() noexcept { cancel_requested.store(true, std::memory_order_relaxed); }
-void clear_cancel() noexcept { cancel_requested.store(false, std::memory_order_relaxed); }
+void request_cancel() noexcept { stop_asked.store(true, std::memory_order_relaxed); }
+void clear_cancel() noexcept { stop_asked.store(false, std::memory_order_relaxed); }
+bool cancel_requested() noexcept { return stop_asked.load(std::memory_order_relaxed); }
 
 void check_cancelled() {
-  if (cancel_requested.load(std::memory_order_relaxed)) throw Interrupted();
+  if (cancel_requested() && deferrals.load(std::memory_order_relaxed) == 0) throw Interrupted();
 }
+
+CancelDeferral::CancelDeferral() { ++deferrals; }
+CancelDeferral::~CancelDeferral() { --deferrals; }
+LongGrace::LongGrace() { ++long_graces; }
+LongGrace::~LongGrace() { --long_graces; }
+double grace_seconds() noexcept { return long_graces.load() > 0 ? kLongGraceSeconds : kGraceSeconds; }
 
 struct Progress::State {
   std::string stage;

@@ -11,7 +11,7 @@
 #include <filesystem>
 #include <stdexcept>
 
-#include "core/expect_throw.h"
+#include "core/expect_message.h"
 #include "core/temp_dir.h"
 #include "vitrim/core/error.h"
 
@@ -270,6 +270,87 @@ TEST(ReadTextFile, LargerThanItsBuffer) {
   for (int i = 0; i < 50000; ++i) text += std::to_string(i);
   write_text_file(dir.file("x"), text);
   EXPECT_EQ(read_text_file(dir.file("x")), text);
+}
+
+TEST(AtomicFile, NamesAsLongAsTheFileSystemAllows) {
+  const TempDir dir;
+  const std::string longest = dir.file(std::string(255, 'n'));
+  write_text_file(longest, "one");
+  write_text_file(longest, "two");
+  EXPECT_EQ(read_text_file(longest), "two");
+  EXPECT_EQ(dir.entries(), 1u);
+  expect_message<Error>([&] { check_writable(dir.file(std::string(256, 'n'))); }, "the name is too long");
+}
+
+TEST(AtomicFile, OnlyRegularFilesAreRead) {
+  const TempDir dir;
+  ASSERT_EQ(::mkfifo(dir.file("pipe").c_str(), 0600), 0);
+  expect_message<Error>([&] { read_text_file(dir.file("pipe")); }, "it is a pipe or a device");
+  expect_message<Error>([] { read_text_file("/dev/zero"); }, "it is a pipe or a device");
+}
+
+TEST(OutputSet, AllOrNone) {
+  const TempDir dir;
+  write_text_file(dir.file("old"), "old");
+  {
+    const OutputSet files;
+    write_text_file(dir.file("old"), "new");
+    write_text_file(dir.file("other"), "new");
+    EXPECT_EQ(read_text_file(dir.file("old")), "old");
+  }
+  EXPECT_EQ(read_text_file(dir.file("old")), "old");
+  EXPECT_EQ(dir.entries(), 1u) << "what was not committed is gone";
+  OutputSet files;
+  write_text_file(dir.file("old"), "newer");
+  write_text_file(dir.file("other"), "newer");
+  EXPECT_EQ(files.bytes(dir.file("other")), 5u);
+  EXPECT_EQ(files.bytes(dir.file("third")), 0u);
+  files.commit();
+  EXPECT_EQ(read_text_file(dir.file("old")), "newer");
+  EXPECT_EQ(read_text_file(dir.file("other")), "newer");
+  EXPECT_EQ(dir.entries(), 2u);
+  write_text_file(dir.file("later"), "at once");
+  EXPECT_EQ(read_text_file(dir.file("later")), "at once");
+  EXPECT_THROW(files.commit(), std::logic_error);
+}
+
+TEST(OutputSet, AnInnerSetWaitsForTheOuterOne) {
+  const TempDir dir;
+  {
+    OutputSet outer;
+    {
+      OutputSet inner;
+      write_text_file(dir.file("kept"), "text");
+      inner.commit();
+    }
+    {
+      const OutputSet inner;
+      write_text_file(dir.file("dropped"), "text");
+    }
+    EXPECT_FALSE(std::filesystem::exists(dir.file("kept")));
+    outer.commit();
+  }
+  EXPECT_EQ(read_text_file(dir.file("kept")), "text");
+  EXPECT_EQ(dir.entries(), 1u);
+}
+
+TEST(OutputSet, AProgramThatEndsAtOnceLeavesNothing) {
+  const TempDir dir;
+  write_text_file(dir.file("old"), "old");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    AtomicFile half(dir.file("half"));
+    half.write("half");
+    OutputSet files;
+    write_text_file(dir.file("old"), "new");
+    abandon_outputs();
+    ::_exit(0);
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(read_text_file(dir.file("old")), "old");
+  EXPECT_EQ(dir.entries(), 1u);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "vitrim/core/error.h"
+#include "vitrim/core/interrupt.h"
 
 namespace vitrim {
 namespace {
@@ -154,6 +155,27 @@ TEST(ProgressUpdateTest, RateAndRest) {
   update.seconds = 5;
   EXPECT_DOUBLE_EQ(update.rate(), 2);
   EXPECT_DOUBLE_EQ(update.seconds_left(), 10);
+}
+
+TEST(Cancel, IsDeferredWhileOthersTakePart) {
+  clear_cancel();
+  EXPECT_FALSE(cancel_requested());
+  request_cancel();
+  EXPECT_TRUE(cancel_requested());
+  {
+    const CancelDeferral together;
+    EXPECT_NO_THROW(check_cancelled());
+    const CancelDeferral nested;
+    EXPECT_NO_THROW(check_cancelled());
+  }
+  EXPECT_THROW(check_cancelled(), Interrupted);
+  clear_cancel();
+  EXPECT_LT(grace_seconds(), 2) << "a program ends within two seconds";
+  {
+    const LongGrace saving;
+    EXPECT_EQ(grace_seconds(), kLongGraceSeconds);
+  }
+  EXPECT_EQ(grace_seconds(), kGraceSeconds);
 }
 
 }  // namespace
