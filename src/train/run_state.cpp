@@ -1,5 +1,10 @@
 #include "train/run_state.h"
 
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <cstdio>
+#include <cstring>
 #include <sstream>
 
 #include "core/json.h"
@@ -11,7 +16,7 @@ namespace vitrim::train {
 namespace {
 
 constexpr const char* kKey = "vitrim.training";
-constexpr int64_t kVersion = 1;
+constexpr int64_t kVersion = 2;  // 1 had no checksum
 
 struct Part {
   const char* prefix;
@@ -26,6 +31,49 @@ std::vector<std::string> lines(const std::string& text) {
   std::istringstream in(text);
   for (std::string line; std::getline(in, line);) out.push_back(line);
   return out;
+}
+
+/// Finds damage, not malice: eight bytes at a time go through a multiplication that spreads every bit.
+class Checksum {
+ public:
+  void add(const void* data, size_t bytes) {
+    const auto* next = static_cast<const uint8_t*>(data);
+    for (; bytes >= sizeof(uint64_t); bytes -= sizeof(uint64_t), next += sizeof(uint64_t)) {
+      uint64_t word = 0;
+      std::memcpy(&word, next, sizeof word);
+      mix(word);
+    }
+    uint64_t rest = 0;
+    std::memcpy(&rest, next, bytes);
+    mix(rest);
+    mix(bytes);
+  }
+  void add(const std::string& text) { add(text.data(), text.size()); }
+  std::string text() const {
+    char out[17];
+    std::snprintf(out, sizeof out, "%016llx", static_cast<unsigned long long>(sum_));
+    return out;
+  }
+
+ private:
+  void mix(uint64_t word) {
+    sum_ = (sum_ ^ word) * 0x9e3779b97f4a7c15u;
+    sum_ ^= sum_ >> 29;
+  }
+  uint64_t sum_ = 0;
+};
+
+/// Of the metadata without its checksum, and of every tensor with its name and kind.
+std::string checksum_of(const checkpoint::StateDict& file, json::Json meta) {
+  meta.erase("checksum");
+  Checksum sum;
+  sum.add(json::dump(meta, -1));
+  for (const auto& [name, tensor] : file.entries()) {
+    sum.add(name + " " + c10::toString(tensor.scalar_type()));
+    const at::Tensor bytes = tensor.cpu().contiguous();
+    sum.add(bytes.const_data_ptr(), bytes.nbytes());
+  }
+  return sum.text();
 }
 
 }  // namespace
@@ -50,13 +98,37 @@ void save_run_state(const RunState& state, const std::string& path) {
   meta["recipe"] = state.recipe;
   meta["identity"] = state.identity;
   if (!state.spec.empty()) meta["spec"] = state.spec;
+  meta["checksum"] = checksum_of(file, meta);
   file.metadata[kKey] = json::dump(meta, -1);
   checkpoint::save_safetensors(file, path);
 }
 
 namespace {
 
-RunState read_position(const checkpoint::StateDict& file, const std::string& path) {
+constexpr const char* kDamaged =
+    "; the training state is damaged: take a copy of it, or start anew without --resume";
+
+void check_position(const RunState& state, const json::Object& object) {
+  const auto need = [&](bool holds, const char* key, const std::string& what) {
+    if (!holds) object.place(key).fail(what + kDamaged);
+  };
+  need(state.epoch >= 0, "epoch", "is negative");
+  need(state.batch >= 0, "batch", "is negative");
+  need(std::isfinite(state.loss_sum), "loss_sum", "is not finite");
+  need(std::isfinite(state.train_seconds) && state.train_seconds >= 0, "train_seconds", "is no duration");
+  need(static_cast<int64_t>(state.records.size()) == state.epoch, "records",
+       "tells of " + std::to_string(state.records.size()) + " epochs, and " + std::to_string(state.epoch) +
+           " are finished");
+  for (size_t i = 0; i < state.records.size(); ++i)
+    need(state.records[i].epoch == static_cast<int64_t>(i) + 1, "records", "are not one for each epoch");
+  need(state.best_epoch >= 0 && state.best_epoch <= state.epoch, "best_epoch",
+       "is " + std::to_string(state.best_epoch) + ", and " + std::to_string(state.epoch) +
+           " epochs are finished");
+  need(state.log_bytes >= 0, "log_bytes", "is negative");
+  for (const int layer : state.dilute) need(layer >= 0, "dilute", "names a negative layer");
+}
+
+RunState read_position(const checkpoint::StateDict& file, const std::string& path, bool with_tensors) {
   const auto found = file.metadata.find(kKey);
   if (found == file.metadata.end())
     throw FormatError(path, "",
@@ -66,6 +138,10 @@ RunState read_position(const checkpoint::StateDict& file, const std::string& pat
   const json::Json meta = json::parse(found->second, source);
   json::Object object(meta, json::Place{&source, ""});
   json::check_document(object, "training_state", kVersion);
+  int64_t version = 0;
+  object.get("version", version);
+  std::string checksum;
+  if (version > 1) object.get("checksum", checksum);
   object.get("epoch", state.epoch);
   object.get("batch", state.batch);
   object.get("loss_sum", state.loss_sum);
@@ -81,6 +157,9 @@ RunState read_position(const checkpoint::StateDict& file, const std::string& pat
   object.get("identity", state.identity);
   if (object.has("spec")) object.get("spec", state.spec);
   object.finish();
+  check_position(state, object);
+  if (with_tensors && version > 1 && checksum_of(file, meta) != checksum)
+    throw FormatError(path, "", std::string("its checksum does not match its content") + kDamaged);
   return state;
 }
 
@@ -88,20 +167,71 @@ RunState read_position(const checkpoint::StateDict& file, const std::string& pat
 
 // The file is only mapped: what is not looked at is not read.
 RunState load_run_position(const std::string& path) {
-  return read_position(checkpoint::load_safetensors(path), path);
+  return read_position(checkpoint::load_safetensors(path), path, /*with_tensors=*/false);
 }
 
 RunState load_run_state(const std::string& path) {
   const checkpoint::StateDict file = checkpoint::load_safetensors(path);
-  RunState state = read_position(file, path);
+  RunState state = read_position(file, path, /*with_tensors=*/true);
   for (const auto& [name, tensor] : file.entries()) {
+    bool known = false;
     for (const Part& part : kParts) {
+      if (!name.starts_with(part.prefix)) continue;
       // The file stays mapped; training writes in place, so every tensor gets its own memory.
-      if (name.rfind(part.prefix, 0) == 0)
-        (state.*part.tensors).add(name.substr(std::string(part.prefix).size()), tensor.clone());
+      (state.*part.tensors).add(name.substr(std::string(part.prefix).size()), tensor.clone());
+      known = true;
     }
+    if (!known) throw FormatError(path, name, std::string("is no part of a training state") + kDamaged);
   }
   return state;
+}
+
+namespace {
+
+/// All of `part` are parameters of the model, of the same shape (scalars where `scalar`) and float32; where
+/// `whole`, no parameter is missing.
+void check_part(const checkpoint::StateDict& part, const char* prefix, const std::string& path,
+                const RunShape& run, bool whole, bool scalar = false) {
+  for (const auto& [name, tensor] : part.entries()) {
+    const auto fail = [&, &name = name](const std::string& what) {
+      throw FormatError(path, prefix + name, what + kDamaged);
+    };
+    if (!run.parameters.contains(name)) fail("is no parameter of the model");
+    if (tensor.scalar_type() != at::kFloat) fail("is not of float32");
+    if (tensor.sizes() != (scalar ? at::IntArrayRef() : run.parameters.at(name).sizes()))
+      fail("has another shape than the model's parameter");
+  }
+  if (!whole) return;
+  for (const auto& [name, tensor] : run.parameters.entries())
+    if (!part.contains(name)) throw FormatError(path, prefix + name, std::string("is missing") + kDamaged);
+}
+
+}  // namespace
+
+void check_run_state(const RunState& state, const std::string& path, const RunShape& run) {
+  const auto need = [&](bool holds, const char* key, const std::string& what) {
+    if (!holds) throw FormatError(path, key, what + kDamaged);
+  };
+  need(state.epoch <= run.epochs, "epoch",
+       "is " + std::to_string(state.epoch) + ", and the recipe has " + std::to_string(run.epochs));
+  need(state.finished == (state.epoch == run.epochs), "finished", "contradicts the number of epochs");
+  // All batches of an epoch may be done before its end was told.
+  need(state.batch <= (state.finished ? 0 : run.steps_per_epoch), "batch",
+       "is " + std::to_string(state.batch) + ", and an epoch has " + std::to_string(run.steps_per_epoch));
+  need(state.dilute == run.dilute, "dilute", "names other layers than the command");
+  check_part(state.weights, "model.", path, run, /*whole=*/true);
+  const bool began = state.epoch > 0 || state.batch > 0;
+  need(run.averages || state.ema.size() == 0, "ema", "is there, and the recipe averages no weights");
+  check_part(state.ema, "ema.", path, run, /*whole=*/run.averages && began);
+  need(run.keeps_best || state.best.size() == 0, "best", "is there, and the command keeps none");
+  check_part(state.best, "best.", path, run, /*whole=*/run.keeps_best && state.best_epoch > 0);
+  check_part(state.first, "adamw.first.", path, run, /*whole=*/false);
+  check_part(state.second, "adamw.second.", path, run, /*whole=*/false);
+  check_part(state.steps, "adamw.steps.", path, run, /*whole=*/false, /*scalar=*/true);
+  for (const auto& [name, tensor] : state.first.entries())
+    need(state.second.contains(name) && state.steps.contains(name), "adamw", "lacks a part of " + name);
+  need(state.first.size() == state.second.size() && state.first.size() == state.steps.size(), "adamw",
+       "holds parts that do not belong together");
 }
 
 void check_same_run(const RunState& state, const std::string& path, const std::string& recipe,

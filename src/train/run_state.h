@@ -29,12 +29,21 @@ struct RunState {
   std::string spec;  ///< ModelSpec's JSON; of states that older versions wrote: empty
 };
 
-/// Written atomically: a full disk or a kill leaves the last good one.
+/// Written atomically, with a checksum of everything in it: a full disk or a kill leaves the last good one.
 void save_run_state(const RunState& state, const std::string& path);
-/// Throws FormatError.
+/// Throws FormatError where the file is damaged (its checksum differs) or says what can't be.
 RunState load_run_state(const std::string& path);
-/// The same without its tensors, which are most of the file.
+/// The same without its tensors, which are most of the file, and without the checksum over them.
 RunState load_run_position(const std::string& path);
+/// What a state must hold to go on with a run.
+struct RunShape {
+  const checkpoint::StateDict& parameters;  ///< the model's
+  int64_t epochs = 0, steps_per_epoch = 0;
+  bool averages = false, keeps_best = false;
+  const std::vector<int>& dilute;
+};
+/// Throws FormatError naming what is missing, surplus, out of range or of another shape.
+void check_run_state(const RunState& state, const std::string& path, const RunShape& run);
 /// Throws Error naming the first difference where a state does not belong to a run.
 void check_same_run(const RunState& state, const std::string& path, const std::string& recipe,
                     const std::string& identity);

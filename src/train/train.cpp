@@ -10,11 +10,13 @@
 #include <fstream>
 #include <map>
 #include <optional>
+#include <sstream>
 
 #include "train/run_log.h"
 #include "train/run_state.h"
 #include "train/step.h"
 #include "vitrim/core/error.h"
+#include "vitrim/core/interrupt.h"
 #include "vitrim/core/log.h"
 #include "vitrim/train/adamw.h"
 #include "vitrim/train/dilution.h"
@@ -49,6 +51,12 @@ BatchSourceOptions source_options(const model::Model& model, const TrainOptions&
   return out;
 }
 
+// What an error says, without the function that says it.
+std::string sentence(const std::string& text) {
+  const size_t end = text.starts_with('[') ? text.find("] ") : std::string::npos;
+  return end == std::string::npos ? text : text.substr(end + 2);
+}
+
 // One run: what it holds, and its steps.
 class Run {
  public:
@@ -61,9 +69,13 @@ class Run {
       for (const auto& [name, tensor] : std::vector(state_.ema.entries()))
         state_.ema.set(name, tensor.to(model_.device()));
       check_same_run(state_, options.state_path, to_toml(options.recipe), options.identity);
+      check_run_state(state_, options.state_path,
+                      {model_.parameters(), options.recipe.epochs, source_.steps_per_epoch(),
+                       options.recipe.ema_decay > 0, options.keep_best, options.dilute});
       for (const auto& [name, tensor] : state_.weights.entries())
         model_.set_parameter(name, tensor.to(model_.device()));
       resumed_ = true;
+      saved_at_ = steps_done();
       log_info("resuming after epoch " + std::to_string(state_.epoch) + ", batch " +
                std::to_string(state_.batch));
     } else {
@@ -84,6 +96,10 @@ class Run {
 
   Trained finish() {
     const Recipe& recipe = options_.recipe;
+    const LongGrace grace;  // a stop waits for the step, so that its work is saved
+    // A rank that left by itself would leave the others in a step without it: all agree() on a stop.
+    std::optional<CancelDeferral> together;
+    if (several()) together.emplace();
     // Of a resumed run only what is left counts, so that rate and time left are true.
     Progress progress(
         "train", (recipe.epochs * source_.steps_per_epoch() - steps_done()) * source_.batch_size(), "images");
@@ -97,10 +113,12 @@ class Run {
       save();
       throw;
     }
+    together.reset();
     return export_weights();
   }
 
  private:
+  bool several() const { return options_.group && options_.group->size() > 1; }
   bool is_main() const { return !options_.group || options_.group->is_main(); }
   int64_t steps_done() const { return state_.epoch * source_.steps_per_epoch() + state_.batch; }
   double lambda() const {
@@ -125,6 +143,11 @@ class Run {
                        trainable_.decayed);
     for (size_t i = 0; i < trainable_.names.size(); ++i) {
       const std::string& name = trainable_.names[i];
+      // Layers leave the training, none comes into it.
+      if (steps_done() > 0 && !state_.first.contains(name))
+        throw FormatError(options_.state_path, "adamw.first." + name,
+                          "is missing; the training state is damaged: take a copy of it, or start anew "
+                          "without --resume");
       if (state_.first.contains(name))
         optimiser_->restore(i, {state_.first.at(name), state_.second.at(name), state_.steps.at(name)});
     }
@@ -151,7 +174,18 @@ class Run {
     state_.spec = to_json(model_.spec());
     state_.log_bytes = log_ ? log_->bytes() : 0;
     state_.finished = state_.epoch == options_.recipe.epochs;
-    save_run_state(state_, options_.state_path);
+    try {
+      save_run_state(state_, options_.state_path);
+      saved_at_ = steps_done();
+    } catch (const Error& error) {
+      // The file is written beside the last one, which is whole. Days of training are worth more than this
+      // state: the next one may find space again.
+      log_warning("the training state could not be written: " + sentence(error.what()) + "; " +
+                  (saved_at_ < 0 ? "there is none yet"
+                                 : "the one after step " + std::to_string(saved_at_) + " is whole in " +
+                                       options_.state_path) +
+                  ", and training goes on");
+    }
   }
 
   void run_epoch(Progress& progress) {
@@ -192,7 +226,7 @@ class Run {
   // All ranks must begin at the same place, and do with rank 0's weights (and what goes with them, if they
   // resume: from one file).
   void agree_on_start() {
-    if (!options_.group || options_.group->size() == 1) return;
+    if (!several()) return;
     const std::string place =
         resumed_ ? "epoch " + std::to_string(state_.epoch) + ", batch " + std::to_string(state_.batch)
                  : "the start";
@@ -204,6 +238,7 @@ class Run {
       throw Error("rank 0 begins at " + all[0] + ", rank " + std::to_string(rank) + " at " + all[rank] +
                   "; data, weights and training state (--state) must be the same for all ranks");
     }
+    agree_on_options();
     for (const auto& [name, tensor] : model_.parameters().entries()) {
       const at::Tensor own = tensor.detach().clone();
       options_.group->broadcast(own);
@@ -211,16 +246,42 @@ class Run {
     }
   }
 
+  // The recipe and what else steers the steps: ranks that differed in it would train something that nobody
+  // asked for, or wait for each other for ever.
+  void agree_on_options() const {
+    std::string mine = to_toml(options_.recipe);
+    const auto add = [&](const char* name, const auto& value) {
+      mine += std::string(name) + " = " + std::to_string(value) + "\n";
+    };
+    add("seed", options_.seed);
+    add("keep-best", options_.keep_best);
+    add("state-minutes", options_.state_minutes);
+    add("max-corrupt", options_.max_corrupt);
+    add("measured", static_cast<bool>(options_.measure));
+    add("teacher", options_.teacher != nullptr);
+    for (const int layer : options_.dilute) add("diluted layer", layer);
+    mine += options_.shared;
+    const std::vector<std::string> all = options_.group->all_gather(mine);
+    for (size_t rank = 1; rank < all.size(); ++rank) {
+      std::istringstream first(all[0]), other(all[rank]);
+      std::string a, b;
+      while (a == b) {
+        const bool more = static_cast<bool>(std::getline(first, a));
+        if (!more) a = "nothing more";
+        if (!std::getline(other, b)) b = more ? "nothing more" : a;
+        if (!more && a == b) break;
+      }
+      if (a != b)
+        throw Error("rank 0 was started with \"" + a + "\", rank " + std::to_string(rank) + " with \"" + b +
+                    "\"; start all ranks with the same command");
+    }
+  }
+
   // Whether anybody wants to stop, asked of all ranks so that all stop behind the same step; and whether the
   // loss is a number.
   bool agree(BatchGradients& batch) {
-    bool stop = false;
-    try {
-      check_cancelled();
-    } catch (const Interrupted&) {
-      stop = true;
-    }
-    if (options_.group && options_.group->size() > 1) {
+    bool stop = cancel_requested();
+    if (several()) {
       at::Tensor shared = at::tensor({batch.loss, stop ? 1.0 : 0.0}, at::kDouble);
       options_.group->all_reduce(shared);
       batch.loss = shared[0].item<double>();
@@ -259,7 +320,11 @@ class Run {
     record.lambda = lambda();
     record.images_per_second = static_cast<double>(batches * source_.batch_size()) / state_.train_seconds;
     record.memory_gib = memory_gib();
-    if (options_.measure) measure(record);
+    if (options_.measure) {
+      // Measuring is shared too, and can take longer than a stop waits.
+      if (several()) save();
+      measure(record);
+    }
     ++state_.epoch;
     state_.batch = 0;
     state_.loss_sum = state_.train_seconds = 0;
@@ -342,6 +407,7 @@ class Run {
   Dilution dilution_;
   RunState state_;
   bool resumed_ = false;
+  int64_t saved_at_ = -1;  ///< steps of the last state that was written
   std::optional<RunLog> log_;
   Trainable trainable_;
   std::optional<AdamW> optimiser_;

@@ -7,8 +7,9 @@
 #include <fstream>
 #include <set>
 
-#include "core/expect_throw.h"
+#include "core/expect_message.h"
 #include "core/temp_dir.h"
+#include "resource_limits.h"
 #include "vitrim/core/error.h"
 
 namespace vitrim::train {
@@ -324,6 +325,45 @@ TEST(Recipe, JsonIsReadStrictly) {
   EXPECT_TRUE(contains(problem(R"({"schedule": 3})"), "run.json: schedule: expected an object"));
   EXPECT_TRUE(contains(problem("[]"), "expected an object"));
   EXPECT_TRUE(contains(problem("{"), "no valid JSON"));
+}
+
+TEST_F(RecipeFiles, HostileOnesAreRefusedAtOnce) {
+  const auto repeat = [](const std::string& text, size_t times) {
+    std::string out;
+    for (size_t i = 0; i < times; ++i) out += text;
+    return out;
+  };
+  const auto refuse = [&](const std::string& text) {
+    const std::string path = put("test.toml", text);
+    return test::refused_within_limits([&] { read_recipe(path); });
+  };
+  EXPECT_TRUE(contains(refuse("[" + repeat("a.", 400'000) + "a]\n"), "line 1: has more than 64 dots"));
+  EXPECT_TRUE(
+      contains(refuse("\n" + repeat("\"=\".", 200'000) + "a = 1\n"), "line 2: has more than 64 dots"));
+  refuse("a = " + repeat("[", 400'000) + repeat("]", 400'000) + "\n");
+  refuse("a = " + repeat("{a=", 300'000) + "1" + repeat("}", 300'000) + "\n");
+  refuse(repeat("[[a]]\n", 150'000));
+  refuse(repeat("a = [\n" + repeat("{b.b.b.b.b.b.b.b.b.b.b.b.b.b=[\n", 10), 3000));
+  std::string keys, tables;
+  for (int i = 0; i < 60'000; ++i) keys += "k" + std::to_string(i) + " = 1\n";
+  for (int i = 0; i < 60'000; ++i) tables += "[t" + std::to_string(i) + "]\nk = 1\n";
+  // The first twenty mistakes are told, not all.
+  EXPECT_LT(refuse(keys).size(), 4000u);
+  EXPECT_LT(refuse("[schedule]\n" + keys).size(), 4000u);
+  EXPECT_LT(refuse(tables).size(), 4000u);
+  refuse("a = \"" + std::string(900'000, 'x') + "\"\n");
+  refuse(std::string(900'000, 'k') + " = 1\n");
+  EXPECT_TRUE(contains(refuse(repeat("# comment\n", 200'000)), "larger than 1 MB"));
+  EXPECT_NO_THROW(read("# " + repeat(".", 200) + "\n[schedule]\nepochs = 20 # a.b.c\n"));
+}
+
+TEST_F(RecipeFiles, DeepChainsOfIncludes) {
+  for (int i = 0; i < 30; ++i)
+    put("r" + std::to_string(i) + ".toml", "include = \"./r" + std::to_string(i + 1) + ".toml\"\n");
+  put("r30.toml", "");
+  expect_message<FormatError>([&] { read_recipe(folder_.file("r0.toml")); },
+                              "include each other more than 16 deep");
+  EXPECT_NO_THROW(read_recipe(folder_.file("r20.toml")));
 }
 
 }  // namespace

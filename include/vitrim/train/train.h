@@ -32,6 +32,7 @@ struct TrainOptions {
   double state_minutes = 10;
   bool resume = false;   ///< continue from state_path where that exists
   std::string identity;  ///< what else must be the same for a resume (data, start weights)
+  std::string shared;    ///< what else must be the same for all ranks, a line each
 
   std::string log_path;    ///< JSON lines; empty: none
   std::string log_header;  ///< first line of a new log, a JSON object
@@ -54,7 +55,8 @@ struct Trained {
 /// 0). Layers in `dilute` are at lambda 0 then, but still there: cut and fold them (surgery). Throws Error
 /// with epoch and batch where the loss is not finite, with file and mend where a state does not belong to
 /// this run, or (without `resume`) holds an unfinished one; Interrupted after the state was written where a
-/// stop was asked for.
+/// stop was asked for. A state that can't be written is a warning: the last one is whole, and training goes
+/// on.
 ///
 /// A run that was killed and resumed gives the same weights, bit for bit on the same number of threads, as
 /// one that was not.
