@@ -41,4 +41,8 @@ set(VITRIM_TORCH_PREFIX "${Torch_DIR}")
 configure_package_config_file(${CMAKE_SOURCE_DIR}/cmake/vitrimConfig.cmake.in ${CMAKE_BINARY_DIR}/package/vitrimConfig.cmake
                               INSTALL_DESTINATION ${_package} NO_SET_AND_CHECK_MACRO)
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/package/vitrimConfigVersion.cmake COMPATIBILITY SameMinorVersion)
-install(FILES ${CMAKE_BINARY_DIR}/package/vitrimConfig.cmake ${CMAKE_BINARY_DIR}/package/vitrimConfigVersion.cmake DESTINATION ${_package})
+# What Debian's packages lack comes along, for the installed package and for the build tree's.
+set(_finders ${CMAKE_SOURCE_DIR}/cmake/FindWebP.cmake ${CMAKE_SOURCE_DIR}/cmake/FindUtf8proc.cmake)
+file(COPY ${_finders} DESTINATION ${CMAKE_BINARY_DIR}/package)
+install(FILES ${CMAKE_BINARY_DIR}/package/vitrimConfig.cmake ${CMAKE_BINARY_DIR}/package/vitrimConfigVersion.cmake ${_finders}
+        DESTINATION ${_package})

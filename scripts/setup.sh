@@ -53,7 +53,7 @@ missing_packages() {
   command -v git >/dev/null || echo git
   command -v python3 >/dev/null || echo python3
   has_node || printf '%s\n' nodejs npm
-  for name in libcli11-dev nlohmann-json3-dev libjpeg62-turbo-dev libpng-dev zlib1g-dev libtomlplusplus-dev libgtest-dev libgloo-dev; do
+  for name in libcli11-dev nlohmann-json3-dev libjpeg62-turbo-dev libpng-dev libwebp-dev libutf8proc-dev zlib1g-dev libtomlplusplus-dev libgtest-dev libgloo-dev; do
     has_package "$name" || echo "$name"
   done
   # venv's own pip is what Debian splits off into this package.

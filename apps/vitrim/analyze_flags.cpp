@@ -82,9 +82,10 @@ pipeline::AnalyzeOptions AnalyzeFlags::options(const CommonFlags& common, int bl
 
 data::ImageBatch AnalyzeFlags::load(const CommonFlags& common, const DataFlags& data, const ModelSpec& spec,
                                     const std::string& model) const {
-  const auto dataset = data::open_dataset(calib, data.dataset());
+  const auto dataset = data::open_dataset(calib, data.unlabelled());
   data::LoadOptions options;
   options.preprocess = data.preprocess(spec, model);
+  options.channels = data::image_channels(spec, model);
   options.threads = common.threads;
   options.max_corrupt = data.max_corrupt;
   if (images > 0) options.indices = data::spread_indices(dataset->size(), images);
@@ -92,11 +93,10 @@ data::ImageBatch AnalyzeFlags::load(const CommonFlags& common, const DataFlags& 
 }
 
 data::ImageBatch load_unlabelled(const std::string& source, int64_t count, const CommonFlags& common,
-                                 DataFlags data, const ModelSpec& spec, const std::string& model) {
+                                 const DataFlags& data, const ModelSpec& spec, const std::string& model) {
   AnalyzeFlags loader;
   loader.calib = source;
   loader.images = count;
-  data.classes.clear();
   return loader.load(common, data, spec, model);
 }
 

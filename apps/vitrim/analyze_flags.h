@@ -41,7 +41,7 @@ struct AnalyzeFlags {
 /// The images of `source` without their labels, `count` of them spread over all (0: all): a class list says
 /// nothing then.
 data::ImageBatch load_unlabelled(const std::string& source, int64_t count, const CommonFlags& common,
-                                 DataFlags data, const ModelSpec& spec, const std::string& model);
+                                 const DataFlags& data, const ModelSpec& spec, const std::string& model);
 
 /// Entropies, TE and the chosen set in words on standard output.
 void print_scores(const LayerScores& scores);

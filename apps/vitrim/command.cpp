@@ -18,7 +18,9 @@
 #include "vitrim/core/log.h"
 #include "vitrim/core/macs_target.h"
 #include "vitrim/core/manifest.h"
+#include "vitrim/core/normalization.h"
 #include "vitrim/core/suggest.h"
+#include "vitrim/data/loader.h"
 #include "vitrim/report/report.h"
 
 namespace vitrim::app {
@@ -228,8 +230,18 @@ void DataFlags::add_to(CLI::App& command) {
       .add_option("--classes", classes,
                   "class folders (of masks: classes) in index order, one a line; its rank is the class index")
       ->type_name("FILE");
+  command
+      .add_option("--class-order", class_order,
+                  "order of class folders whose names can be sorted in two ways: lexicographic (1, 10, 2, as "
+                  "torchvision sorts) or natural (1, 2, 10, as timm sorts)")
+      ->check(CLI::IsMember({"lexicographic", "natural"}));
   command.add_option("--max-corrupt", max_corrupt, "corrupt images to tolerate")
       ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command
+      .add_option("--max-pixels", max_pixels,
+                  "most pixels of an image, decoded or resized; a larger one counts as corrupt")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
       ->capture_default_str();
 }
 
@@ -255,6 +267,7 @@ std::array<double, 3> triple(const std::vector<double>& values, const std::strin
 }  // namespace
 
 PreprocessSpec DataFlags::preprocess(const ModelSpec& spec, const std::string& source) const {
+  data::image_channels(spec, source);  // refuses what images can't give
   PreprocessSpec out;
   if (spec.preprocess) {
     out = *spec.preprocess;
@@ -272,6 +285,8 @@ PreprocessSpec DataFlags::preprocess(const ModelSpec& spec, const std::string& s
   for (double s : out.std) {
     if (!(s > 0)) throw UsageError("--std must be positive");
   }
+  if (const std::string problem = wrong_units(out); !problem.empty())
+    throw UsageError((mean.empty() && std.empty() ? source : "--mean and --std") + ": " + problem);
   if (!resize.empty()) {
     out.resize = parse_resize(resize);
     out.squash = false;
@@ -287,7 +302,22 @@ PreprocessSpec DataFlags::preprocess(const ModelSpec& spec, const std::string& s
   return out;
 }
 
-data::DatasetOptions DataFlags::dataset() const { return {classes}; }
+data::DatasetOptions DataFlags::dataset(const ModelSpec& spec) const {
+  if (!classes.empty() && !class_order.empty())
+    throw UsageError("--classes gives the order of the classes already; leave --class-order out");
+  data::DatasetOptions options{classes};
+  if (!class_order.empty()) options.class_order = data::parse_class_order(class_order);
+  options.class_names = spec.class_names;
+  options.max_pixels = max_pixels;
+  return options;
+}
+
+data::DatasetOptions DataFlags::unlabelled() const {
+  data::DatasetOptions options;
+  options.labels = false;
+  options.max_pixels = max_pixels;
+  return options;
+}
 
 Manifest manifest_of(const Context& context, const CommonFlags& flags, const std::string& data_fingerprint) {
   Manifest manifest = make_manifest(context.command_line, flags.seed, at::get_num_threads());

@@ -90,14 +90,17 @@ struct DataFlags {
   std::string resize;  ///< pixels or "none"
   int64_t crop = 0;
   std::string interpolation;
-  std::string classes;
-  int64_t max_corrupt = 0;
+  std::string classes, class_order;
+  int64_t max_corrupt = 0, max_pixels = data::kMaxPixels;
 
   void add_to(CLI::App& command);
   /// The checkpoint's preprocessing with the flags laid over it. Throws UsageError where neither says mean
-  /// and std.
+  /// and std, Error where the model takes no images of 3 channels or 1.
   PreprocessSpec preprocess(const ModelSpec& spec, const std::string& source) const;
-  data::DatasetOptions dataset() const;
+  /// How labelled images are opened for a model.
+  data::DatasetOptions dataset(const ModelSpec& spec) const;
+  /// How images are opened whose labels are not used.
+  data::DatasetOptions unlabelled() const;
 };
 
 /// "none" or a number of pixels; UsageError on anything else.

@@ -196,7 +196,7 @@ std::unique_ptr<data::Dataset> EvaluationFlags::open(const CommonFlags& common, 
   accuracy.threads = common.threads;
   accuracy.max_corrupt = data.max_corrupt;
   segmentation.apply(model.spec(), accuracy);
-  auto out = data::open_dataset(eval, eval_data.dataset());
+  auto out = data::open_dataset(eval, eval_data.dataset(model.spec()));
   eval::check_evaluable(model, *out);
   return out;
 }

@@ -36,7 +36,7 @@ void run(const EvalFlags& flags, const Context& context) {
   flags.common.apply();
   const auto group = join_ranks();
   const auto model = flags.model.load(flags.common.precision);
-  const auto dataset = data::open_dataset(flags.source, flags.data.dataset());
+  const auto dataset = data::open_dataset(flags.source, flags.data.dataset(model->spec()));
   eval::AccuracyOptions options;
   options.preprocess = flags.data.preprocess(model->spec(), flags.model.model);
   options.batch_size = flags.common.batch_size;

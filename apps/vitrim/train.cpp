@@ -75,6 +75,7 @@ void run(Flags flags, const Context& context) {
   if (new_segmentation)
     spec = model::with_segmentation_head(spec, model::parse_segmentation_head(flags.head),
                                          head_channels(flags), 2);
+  if (flags.new_head) spec.class_names.clear();  // the new classifier answers for other classes
   const TrainInputs inputs = open_inputs(flags.train, spec, result.init);
   if (new_segmentation && !inputs.dataset->has_masks()) {
     throw Error(inputs.dataset->description() + " has no masks; --head " + flags.head +

@@ -135,10 +135,12 @@ TrainInputs open_inputs(const TrainFlags& flags, const ModelSpec& spec, const st
   bool folders = false;
   for (const std::string& source : {flags.source, flags.eval, flags.validate})
     folders = folders || (!source.empty() && !data::is_tar_name(source));
+  const data::DatasetOptions with_list = flags.data.dataset(spec);
+  data::DatasetOptions without_list = with_list;
+  without_list.classes_file.clear();
   auto open = [&](const std::string& source) -> std::unique_ptr<data::Dataset> {
     if (source.empty()) return nullptr;
-    return data::open_dataset(
-        source, folders && data::is_tar_name(source) ? data::DatasetOptions{} : flags.data.dataset());
+    return data::open_dataset(source, folders && data::is_tar_name(source) ? without_list : with_list);
   };
   out.dataset = open(flags.source);
   out.evaluation = open(flags.eval);
@@ -276,6 +278,8 @@ void train_and_write(const TrainFlags& flags, const Context& context, model::Mod
                            (inputs.dataset->shard_ends().empty() || group->size() == 1
                                 ? ""
                                 : ", " + std::to_string(group->size()) + " ranks") +
+                           // What folder names mean is no part of the fingerprint.
+                           (flags.data.class_order.empty() ? "" : ", class order " + flags.data.class_order) +
                            (flags.keep_best ? ", best of " + inputs.validation->fingerprint() : "");
   options.evaluation = inputs.evaluation.get();
   options.validation = inputs.validation.get();
@@ -300,6 +304,7 @@ void train_and_write(const TrainFlags& flags, const Context& context, model::Mod
     data::LoadOptions load;
     load.preprocess = inputs.preprocess;
     load.threads = flags.common.threads;
+    load.channels = data::image_channels(model.spec(), result.init);
     load.indices = data::spread_indices(inputs.dataset->size(), flags.track);
     track = data::load_images(*inputs.dataset, load);
     options.track = &track;

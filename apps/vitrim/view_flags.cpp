@@ -64,12 +64,12 @@ void ViewFlags::refuse_idle(const CLI::App& command) const {
   }
 }
 
-data::ImageBatch ViewFlags::load(const AnalyzeFlags& analyze, const CommonFlags& common, DataFlags data,
+data::ImageBatch ViewFlags::load(const AnalyzeFlags& analyze, const CommonFlags& common, const DataFlags& data,
                                  const model::Model& model, const std::string& name,
                                  pipeline::CompressOptions& options) const {
-  data.classes.clear();
-  const std::shared_ptr<data::Dataset> dataset = data::open_dataset(analyze.calib, data.dataset());
+  const std::shared_ptr<data::Dataset> dataset = data::open_dataset(analyze.calib, data.unlabelled());
   data::LoadOptions load;
+  load.channels = data::image_channels(model.spec(), name);
   load.preprocess = data.preprocess(model.spec(), name);
   load.threads = common.threads;
   load.max_corrupt = data.max_corrupt;

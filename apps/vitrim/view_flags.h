@@ -19,7 +19,7 @@ struct ViewFlags {
 
   /// The calibration images: as many as fit into the memory are loaded, all others are seen in views. Sets
   /// what `options` needs for those; its absorb options must be set. Throws as load_unlabelled().
-  data::ImageBatch load(const AnalyzeFlags& analyze, const CommonFlags& common, DataFlags data,
+  data::ImageBatch load(const AnalyzeFlags& analyze, const CommonFlags& common, const DataFlags& data,
                         const model::Model& model, const std::string& name,
                         pipeline::CompressOptions& options) const;
 };

@@ -14,7 +14,8 @@ namespace {
 
 class Labelled : public data::Dataset {
  public:
-  Labelled(int64_t size, const std::vector<int64_t>& labels) : size_(size), labels_(labels) {
+  Labelled(int64_t size, const std::vector<int64_t>& labels, int64_t max_pixels = data::kMaxPixels)
+      : Dataset(max_pixels), size_(size), labels_(labels) {
     if (size == 0) throw std::invalid_argument("there are no images");
     if (!labels.empty() && static_cast<int64_t>(labels.size()) != size) {
       throw std::invalid_argument(std::to_string(labels.size()) + " labels for " + std::to_string(size) +
@@ -61,8 +62,8 @@ class ArrayImages : public Labelled {
 
 class FileImages : public Labelled {
  public:
-  FileImages(const std::vector<std::string>& files, const std::vector<int64_t>& labels)
-      : Labelled(static_cast<int64_t>(files.size()), labels), files_(files) {
+  FileImages(const std::vector<std::string>& files, const std::vector<int64_t>& labels, int64_t max_pixels)
+      : Labelled(static_cast<int64_t>(files.size()), labels, max_pixels), files_(files) {
     for (const std::string& file : files) {
       if (!std::filesystem::is_regular_file(file)) throw Error(file + ": there is no such file");
     }
@@ -73,7 +74,8 @@ class FileImages : public Labelled {
     std::ifstream in(file, std::ios::binary);
     const std::vector<char> bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
     if (!in) throw Error(file + ": the file could not be read");
-    return data::decode_image(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), file);
+    return data::decode_image(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), file,
+                              max_pixels());
   }
   std::string description() const override { return "list of " + std::to_string(size()) + " files"; }
   std::string fingerprint() const override {
@@ -101,8 +103,9 @@ std::unique_ptr<data::Dataset> array_images(const at::Tensor& pixels, const std:
 }
 
 std::unique_ptr<data::Dataset> file_images(const std::vector<std::string>& files,
-                                           const std::vector<int64_t>& labels) {
-  return std::make_unique<FileImages>(files, labels);
+                                           const std::vector<int64_t>& labels,
+                                           const data::DatasetOptions& options) {
+  return std::make_unique<FileImages>(files, labels, options.max_pixels);
 }
 
 }  // namespace vitrim::python

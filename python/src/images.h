@@ -14,8 +14,9 @@ namespace vitrim::python {
 /// `pixels` is uint8 [n, height, width, 3], contiguous; it is not copied and must not change. `labels` has n
 /// entries, or none: unlabelled. Throws std::invalid_argument where the two do not fit.
 std::unique_ptr<data::Dataset> array_images(const at::Tensor& pixels, const std::vector<int64_t>& labels);
-/// JPEG and PNG files. `labels` as above.
+/// Image files. `labels` as above; of the options only max_pixels counts.
 std::unique_ptr<data::Dataset> file_images(const std::vector<std::string>& files,
-                                           const std::vector<int64_t>& labels);
+                                           const std::vector<int64_t>& labels,
+                                           const data::DatasetOptions& options);
 
 }  // namespace vitrim::python

@@ -33,6 +33,19 @@ using Clock = std::chrono::steady_clock;
 using ModelPointer = std::shared_ptr<model::Model>;
 using Images = std::shared_ptr<data::Dataset>;
 
+data::DatasetOptions dataset_options(const py::dict& values) {
+  data::DatasetOptions out;
+  Options given(values);
+  given.take("classes", out.classes_file);
+  std::string order;
+  if (given.take("class_order", order)) out.class_order = data::parse_class_order(order);
+  given.take("class_names", out.class_names);
+  given.take("labelled", out.labels);
+  given.take("max_pixels", out.max_pixels, 1, 1e12);
+  given.finish();
+  return out;
+}
+
 ModelPointer open_model(const std::string& source, const std::vector<int64_t>& num_heads,
                         std::optional<int64_t> image_size, const std::string& weights) {
   const py::gil_scoped_release unlocked;
@@ -71,8 +84,9 @@ py::capsule run_model(const model::Model& model, const py::capsule& images) {
   return to_capsule(out);
 }
 
-data::ImageBatch load(const data::Dataset& dataset, const Common& common) {
+data::ImageBatch load(const model::Model& model, const data::Dataset& dataset, const Common& common) {
   data::LoadOptions options;
+  options.channels = data::image_channels(model.spec(), common.model);
   options.preprocess = common.preprocess;
   options.threads = common.threads;
   options.max_corrupt = common.max_corrupt;
@@ -101,7 +115,7 @@ std::string analyze(const ModelPointer& model, const Images& images, const py::d
   std::string json;
   run_job(notify, common.threads, [&] {
     model->set_compute_dtype(model::parse_precision(common.precision));
-    const data::ImageBatch batch = load(*images, common);
+    const data::ImageBatch batch = load(*model, *images, common);
     LayerScores scores = pipeline::analyze(*model, batch, options);
     scores.manifest = manifest_of(common, batch.fingerprint);
     scores.model = common.model;
@@ -150,7 +164,7 @@ py::tuple compress(const ModelPointer& model, const Images& images, const Images
     const Clock::time_point started = Clock::now();
     model->set_compute_dtype(model::parse_precision(common.precision));
     if (evaluation) eval::check_evaluable(*model, *evaluation);
-    const data::ImageBatch batch = load(*images, common);
+    const data::ImageBatch batch = load(*model, *images, common);
     const double loading = seconds_since(started);
     pipeline::Compressed done = pipeline::compress(*model, batch, evaluation.get(),
                                                    accuracy_options(common, common.eval_preprocess), options);
@@ -176,7 +190,7 @@ py::tuple merge(const ModelPointer& model, const Images& images, const Images& e
     model->set_compute_dtype(model::parse_precision(common.precision));
     if (evaluation) eval::check_evaluable(*model, *evaluation);
     std::optional<data::ImageBatch> batch;
-    if (images) batch = load(*images, common);
+    if (images) batch = load(*model, *images, common);
     const double loading = seconds_since(started);
     pipeline::Merged done = pipeline::merge(*model, batch ? &*batch : nullptr, evaluation.get(),
                                             accuracy_options(common, common.eval_preprocess), options);
@@ -279,17 +293,20 @@ PYBIND11_MODULE(_library, m) {
       .def_property_readonly("fingerprint", &data::Dataset::fingerprint)
       .def_property_readonly("description", &data::Dataset::description);
   m.def("open_images",
-        [](const std::string& source, const std::string& classes) -> std::shared_ptr<data::Dataset> {
+        [](const std::string& source, const py::dict& values) -> std::shared_ptr<data::Dataset> {
+          const data::DatasetOptions options = dataset_options(values);
           const py::gil_scoped_release unlocked;
-          return data::open_dataset(source, {classes});
+          return data::open_dataset(source, options);
         });
   m.def("array_images",
         [](const py::capsule& pixels, const std::vector<int64_t>& labels) -> std::shared_ptr<data::Dataset> {
           return array_images(from_capsule(pixels), labels);
         });
   m.def("file_images",
-        [](const std::vector<std::string>& files, const std::vector<int64_t>& labels)
-            -> std::shared_ptr<data::Dataset> { return file_images(files, labels); });
+        [](const std::vector<std::string>& files, const std::vector<int64_t>& labels,
+           const py::dict& values) -> std::shared_ptr<data::Dataset> {
+          return file_images(files, labels, dataset_options(values));
+        });
 
   m.def("analyze", analyze);
   m.def("evaluate", evaluate);

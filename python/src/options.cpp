@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "vitrim/core/layer_list.h"
+#include "vitrim/core/normalization.h"
 
 namespace vitrim::python {
 
@@ -30,6 +31,8 @@ PreprocessSpec preprocess_of(const py::dict& values) {
   if (interpolation != "bicubic" && interpolation != "bilinear")
     throw std::invalid_argument("interpolation must be bicubic or bilinear, not '" + interpolation + "'");
   out.interpolation = interpolation == "bilinear" ? Interpolation::kBilinear : Interpolation::kBicubic;
+  if (const std::string problem = wrong_units(out); !problem.empty())
+    throw std::invalid_argument("mean and std: " + problem);
   options.finish();
   return out;
 }

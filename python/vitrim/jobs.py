@@ -73,7 +73,7 @@ def _preprocessing(spec: ModelSpec, name: str, size, settings: Dict[str, Any], r
     return out
 
 
-_SETTINGS = ("mean", "std", "resize", "interpolation", "classes", "num_heads", "image_size", "weights", "precision", "seed", "threads", "batch_size", "max_corrupt", "progress")
+_SETTINGS = ("mean", "std", "resize", "interpolation", "classes", "class_order", "max_pixels", "num_heads", "image_size", "weights", "precision", "seed", "threads", "batch_size", "max_corrupt", "progress")
 
 
 class _Call:
@@ -89,9 +89,14 @@ class _Call:
         self.model, self.name = native.open_model(model, self.settings["num_heads"], self.settings["image_size"], self.settings["weights"])
         self.spec = ModelSpec.from_json(self.model.spec)
 
+    def _open(self, images: Any, labels: Any, labelled: bool):
+        """Class folders count only where labels are wanted; where nothing else orders them, the model's class names do."""
+        classes, order = (self.settings["classes"], self.settings["class_order"]) if labelled else (None, None)
+        return native.open_images(images, labels, classes, class_order=order, class_names=self.spec.class_names, labelled=labelled, max_pixels=self.settings["max_pixels"])
+
     def images(self, images: Any, labels: Any = None, labelled: bool = False):
         """The library's images and their preprocessing."""
-        opened, size = native.open_images(images, labels, self.settings["classes"] if labelled else None)
+        opened, size = self._open(images, labels, labelled)
         return opened, _preprocessing(self.spec, self.name, size, self.settings, self.settings["resize"])
 
     def evaluation(self, images: Any, labels: Any, resize: Any):
@@ -99,7 +104,7 @@ class _Call:
             if labels is not None:
                 raise ValueError("eval_labels without eval images")
             return None, None
-        opened, size = native.open_images(images, labels, self.settings["classes"])
+        opened, size = self._open(images, labels, True)
         return opened, _preprocessing(self.spec, self.name, size, self.settings, resize if resize is not None else self.settings["resize"])
 
     def options(self, **more: Any) -> Dict[str, Any]:

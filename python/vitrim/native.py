@@ -96,30 +96,32 @@ def as_tensor(images: Any) -> Tensor:
 
 
 def _pixels(images: Any) -> Tensor:
-    """uint8 images [n, 3, H, W] or [n, H, W, 3], NumPy's or torch's, as contiguous [n, H, W, 3]."""
+    """uint8 images [n, 3, H, W] or [n, H, W, 3], or grey ones of one channel, NumPy's or torch's, as contiguous [n, H, W, 3]."""
     pixels = as_tensor(images)
     if pixels.dtype != torch.uint8:
         kind = str(pixels.dtype).replace("torch.", "")
         raise ValueError(f"images must be uint8 (0 to 255, before any normalisation), not {kind}: the model's preprocessing does the rest")
-    if pixels.dim() != 4 or 3 not in (pixels.shape[1], pixels.shape[3]):
-        raise ValueError(f"images must be [n, height, width, 3] or [n, 3, height, width], not {list(pixels.shape)}")
-    if pixels.shape[3] != 3:
+    channels = next((c for c in (3, 1) if pixels.dim() == 4 and c in (pixels.shape[1], pixels.shape[3])), None)
+    if channels is None:
+        raise ValueError(f"images must be [n, height, width, 3] or [n, 3, height, width], or grey with 1 in place of 3, not {list(pixels.shape)}")
+    if pixels.shape[3] != channels:
         pixels = pixels.permute(0, 2, 3, 1)
-    return pixels.cpu().contiguous()
+    return pixels.expand(-1, -1, -1, 3).cpu().contiguous()
 
 
-def open_images(images: Any, labels: Any = None, classes: Optional[str] = None) -> Tuple[Any, Optional[Tuple[int, int]]]:
+def open_images(images: Any, labels: Any = None, classes: Optional[str] = None, **options: Any) -> Tuple[Any, Optional[Tuple[int, int]]]:
     """The library's data set of: a source as the program takes it (folder, tar shards, .bin file, `synthetic:SPLIT[:COUNT]`), a list of files, or
-    an array; and height and width where all images have the same, known one."""
+    an array; and height and width where all images have the same, known one. `options` are those of the library's DatasetOptions: class_order,
+    class_names, labelled, max_pixels."""
     if isinstance(images, (str, os.PathLike)):
         if labels is not None:
             raise ValueError("labels come with the images where these are a folder, shards or a file; pass a list of files or an array to give others")
-        return library().open_images(os.fspath(images), classes or ""), None
-    if classes is not None:
-        raise ValueError("classes names the class folders of an image folder; an array or a list of files has labels")
+        return library().open_images(os.fspath(images), {"classes": classes, **options}), None
+    if classes is not None or options.get("class_order") is not None:
+        raise ValueError("classes and class_order are of the class folders of an image folder; an array or a list of files has labels")
     numbers = labels_of(labels)
     if isinstance(images, (list, tuple)) and all(isinstance(item, (str, os.PathLike)) for item in images):
-        return library().file_images([os.fspath(item) for item in images], numbers), None
+        return library().file_images([os.fspath(item) for item in images], numbers, {"max_pixels": options.get("max_pixels")}), None
     if isinstance(images, (list, tuple)):
         if len({tuple(item.shape) for item in images}) != 1:
             raise ValueError("a list of arrays must hold images of one size; resize them, or pass files")

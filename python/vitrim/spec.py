@@ -220,6 +220,8 @@ def _validate(spec: ModelSpec, source: str) -> None:
     sizes = [spec.patch_size, spec.in_channels, spec.embed_dim, spec.focusing_factor, spec.filter_size, *spec.image_size]
     need(all(1 <= size <= 2**20 for size in sizes) and 0 <= spec.num_classes <= 2**20 and 0 <= spec.register_tokens <= 2**20, "a size is out of range")
     need(all(side % spec.patch_size == 0 for side in spec.image_size), "patch_size does not divide image_size")
+    if spec.preprocess is not None:
+        need(all(v <= 1 for v in (*spec.preprocess.mean, *spec.preprocess.std)), "means and deviations above 1 are of pixels from 0 to 255, while they are of pixels from 0 to 1; divide by 255")
     need(len(spec.blocks) > 0, "it has no blocks")
     need(not spec.stages or sum(stage.depth for stage in spec.stages) == len(spec.blocks), "the stages have other blocks than the model")
     need(not spec.stages or all(side % (1 << (len(spec.stages) - 1)) == 0 for side in (s // spec.patch_size for s in spec.image_size)), "the map cannot be halved between all stages")

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "vitrim/core/normalization.h"
+
 namespace vitrim {
 namespace {
 
@@ -116,6 +118,7 @@ void validate_preprocess(const PreprocessSpec& preprocess) {
     if (!std::isfinite(preprocess.std[channel]) || preprocess.std[channel] <= 0)
       fail(where + "a std is not positive");
   }
+  if (const std::string problem = wrong_units(preprocess); !problem.empty()) fail(where + problem);
   if (preprocess.resize) check_range(where, "resize", *preprocess.resize, 1);
   check_range(where, "crop", preprocess.crop, 1);
 }

@@ -8,12 +8,14 @@
 #include <sstream>
 
 #include "data/folder_listing.h"
+#include "data/image_format.h"
+#include "data/random_access_file.h"
 #include "data/sources.h"
-#include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
 #include "vitrim/core/manifest.h"
 #include "vitrim/core/suggest.h"
+#include "vitrim/data/class_list.h"
 
 namespace vitrim::data {
 namespace {
@@ -46,20 +48,10 @@ std::string first_ten(const std::vector<std::string>& names) {
   return text + (names.size() > 10 ? ", ..." : "");
 }
 
-std::vector<std::string> lines_of(const std::string& file) {
-  std::istringstream text(read_text_file(file));
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(text, line);) {
-    if (line.ends_with('\r')) line.pop_back();
-    if (!line.empty()) lines.push_back(line);
-  }
-  return lines;
-}
-
 /// The last column of a table whose first line names the columns.
 std::vector<std::string> names_in_table(const std::string& file) {
-  std::vector<std::string> names = lines_of(file);
-  if (!names.empty()) names.erase(names.begin());
+  std::vector<std::string> names = read_class_list(file);
+  names.erase(names.begin());
   for (std::string& name : names) name = name.substr(name.rfind('\t') + 1);
   return names;
 }
@@ -67,8 +59,9 @@ std::vector<std::string> names_in_table(const std::string& file) {
 class Ade20k final : public Dataset {
  public:
   Ade20k(Place place, std::vector<std::string> stems, std::vector<std::string> files,
-         std::vector<std::string> names, int64_t classes)
-      : place_(std::move(place)),
+         std::vector<std::string> names, int64_t classes, int64_t max_pixels)
+      : Dataset(max_pixels),
+        place_(std::move(place)),
         stems_(std::move(stems)),
         files_(std::move(files)),
         names_(std::move(names)),
@@ -82,14 +75,15 @@ class Ade20k final : public Dataset {
   std::vector<std::string> class_names() const override { return names_; }
 
   Image read(int64_t index) const override {
-    const std::string bytes = read_text_file(name(index));
-    return decode_image(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), name(index));
+    const std::string bytes = read_regular_file(name(index), kMaxImageBytes, "image");
+    return decode_image(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), name(index),
+                        max_pixels());
   }
 
   Mask read_mask(int64_t index) const override {
     const std::string path = (place_.root / annotation(index)).string();
-    const std::string bytes = read_text_file(path);
-    Mask mask = decode_mask(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), path);
+    const std::string bytes = read_regular_file(path, kMaxImageBytes, "mask");
+    Mask mask = decode_mask(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), path, max_pixels());
     for (uint8_t& value : mask.classes) {
       if (value > classes_) {
         throw FormatError(path, "",
@@ -144,12 +138,15 @@ Listing listing_of(const Place& place) {
   std::string choices;
   for (const std::string& part : parts)
     choices += (choices.empty() ? "" : " or ") + place.root.string() + ":" + part;
-  throw Error(folder.string() + ": no image (.jpg, .jpeg, .png) here" +
+  throw Error(folder.string() + ": no image (" + kDecodedEndings + ") here" +
+              (out.passed_over.empty() ? "" : ", but " + out.passed_over.text()) +
               (place.split.empty() && !choices.empty() ? "; name a part of the set, " + choices : ""));
 }
 
 std::unique_ptr<Dataset> scan(const Place& place, const DatasetOptions& options) {
-  std::vector<fs::path> images = listing_of(place).images;
+  const Listing listing = listing_of(place);
+  listing.passed_over.warn(place.root / "images" / place.split);
+  std::vector<fs::path> images = listing.images;
   std::sort(images.begin(), images.end());
   const fs::path masks = place.root / "annotations" / place.split;
   std::vector<std::string> stems, files, without;
@@ -170,7 +167,7 @@ std::unique_ptr<Dataset> scan(const Place& place, const DatasetOptions& options)
   }
   std::vector<std::string> names;
   if (!options.classes_file.empty()) {
-    names = lines_of(options.classes_file);
+    names = read_class_list(options.classes_file);
   } else if (fs::exists(place.root / kNamesFile)) {
     names = names_in_table((place.root / kNamesFile).string());
   }
@@ -179,7 +176,8 @@ std::unique_ptr<Dataset> scan(const Place& place, const DatasetOptions& options)
     throw Error((options.classes_file.empty() ? (place.root / kNamesFile).string() : options.classes_file) +
                 ": names " + std::to_string(classes) + " classes; masks hold 2 to 254");
   }
-  return std::make_unique<Ade20k>(place, std::move(stems), std::move(files), std::move(names), classes);
+  return std::make_unique<Ade20k>(place, std::move(stems), std::move(files), std::move(names), classes,
+                                  options.max_pixels);
 }
 
 }  // namespace

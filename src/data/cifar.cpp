@@ -5,8 +5,8 @@
 #include <filesystem>
 #include <mutex>
 
+#include "data/random_access_file.h"
 #include "data/sources.h"
-#include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/manifest.h"
 
@@ -24,6 +24,7 @@ struct Layout {
 
 constexpr Layout kCifar10{"cifar10", 1, 10}, kCifar100{"cifar100", 2, 100};
 constexpr int64_t kCoarseClasses = 20;
+constexpr int64_t kMostBytes = int64_t{1} << 33;  // 2.8 million images; the published files have 50000
 
 /// Index of the first record whose labels are out of range, or -1; `bytes` is whole records.
 int64_t first_bad_label(const Layout& layout, const std::string& bytes) {
@@ -87,7 +88,7 @@ class Cifar final : public Dataset {
 }  // namespace
 
 std::unique_ptr<Dataset> open_cifar(const std::string& file) {
-  std::string bytes = read_text_file(file);
+  std::string bytes = read_regular_file(file, kMostBytes, "CIFAR binary");
   const int64_t count = static_cast<int64_t>(bytes.size());
   if (count == 0) throw FormatError(file, "", "empty file; a CIFAR binary has 3073 or 3074 bytes an image");
   // Sizes that both records divide are rare but possible; there the labels decide.

@@ -1,5 +1,5 @@
 #pragma once
-// The two image formats; decode_image() tells them apart by their first bytes.
+// The image formats; decode_image() tells them apart by their first bytes.
 
 #include <cstddef>
 #include <cstdint>
@@ -9,17 +9,21 @@
 
 namespace vitrim::data {
 
-/// More pixels than any photograph has: a header that asks for more is damaged or hostile, and memory is not
-/// spent on it.
-inline constexpr int64_t kMaxPixels = int64_t{1} << 27;
+/// An encoded image: its bytes, its name for messages, and how many pixels it may have.
+struct Encoded {
+  const uint8_t* bytes = nullptr;
+  size_t count = 0;
+  const std::string& name;
+  int64_t max_pixels = kMaxPixels;
+};
 
-/// Throws FormatError where a header asks for no pixels or for too many.
-void check_image_size(int64_t height, int64_t width, const std::string& name);
+/// Throws FormatError where a header asks for no pixels or for too many: it is damaged or hostile, and memory
+/// is not spent on it.
+void check_image_size(int64_t height, int64_t width, const Encoded& encoded);
 
-bool is_jpeg(const uint8_t* bytes, size_t count);
-bool is_png(const uint8_t* bytes, size_t count);
-Image decode_jpeg(const uint8_t* bytes, size_t count, const std::string& name);
-Image decode_png(const uint8_t* bytes, size_t count, const std::string& name);
-Mask decode_png_mask(const uint8_t* bytes, size_t count, const std::string& name);
+Image decode_jpeg(const Encoded& encoded);
+Image decode_png(const Encoded& encoded);
+Image decode_webp(const Encoded& encoded);
+Mask decode_png_mask(const Encoded& encoded);
 
 }  // namespace vitrim::data

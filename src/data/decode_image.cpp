@@ -2,28 +2,36 @@
 #include <string>
 
 #include "data/codecs.h"
+#include "data/image_format.h"
 #include "vitrim/core/error.h"
 #include "vitrim/data/dataset.h"
 
 namespace vitrim::data {
 
-void check_image_size(int64_t height, int64_t width, const std::string& name) {
-  if (height > 0 && width > 0 && width <= kMaxPixels / height) return;
-  throw FormatError(name, "header",
+void check_image_size(int64_t height, int64_t width, const Encoded& encoded) {
+  if (height > 0 && width > 0 && width <= encoded.max_pixels / height) return;
+  throw FormatError(encoded.name, "header",
                     "image of " + std::to_string(width) + " x " + std::to_string(height) +
-                        " pixels, but at least 1 and at most " + std::to_string(kMaxPixels) +
-                        " pixels are read; replace the file");
+                        " pixels, but at least 1 and at most " + std::to_string(encoded.max_pixels) +
+                        " pixels are read; replace the file, or allow more with --max-pixels");
 }
 
-Image decode_image(const uint8_t* bytes, size_t count, const std::string& name) {
-  if (count == 0) throw FormatError(name, "", "empty file; replace it with a JPEG or PNG image");
-  if (is_jpeg(bytes, count)) return decode_jpeg(bytes, count, name);
-  if (is_png(bytes, count)) return decode_png(bytes, count, name);
-  throw FormatError(name, "byte 0", "neither a JPEG nor a PNG image; convert or replace the file");
+Image decode_image(const uint8_t* bytes, size_t count, const std::string& name, int64_t max_pixels) {
+  if (count == 0) throw FormatError(name, "", "empty file; replace it with a JPEG, PNG or WebP image");
+  const Encoded encoded{bytes, count, name, max_pixels};
+  const std::string_view format = format_of_content(bytes, count);
+  if (format == "JPEG") return decode_jpeg(encoded);
+  if (format == "PNG") return decode_png(encoded);
+  if (format == "WebP") return decode_webp(encoded);
+  throw FormatError(name, "byte 0",
+                    format.empty()
+                        ? "neither a JPEG nor a PNG nor a WebP image; convert or replace the file"
+                        : "by its content a " + std::string(format) +
+                              " image, which vitrim does not read; convert it to PNG, JPEG or WebP");
 }
 
-Mask decode_mask(const uint8_t* bytes, size_t count, const std::string& name) {
-  if (is_png(bytes, count)) return decode_png_mask(bytes, count, name);
+Mask decode_mask(const uint8_t* bytes, size_t count, const std::string& name, int64_t max_pixels) {
+  if (format_of_content(bytes, count) == "PNG") return decode_png_mask({bytes, count, name, max_pixels});
   throw FormatError(name, "byte 0",
                     "no PNG image; a mask is an 8-bit PNG, since other formats change its values");
 }

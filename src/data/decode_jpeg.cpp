@@ -9,6 +9,8 @@
 #include <jerror.h>
 // clang-format on
 
+#include <algorithm>
+
 #include "data/codecs.h"
 #include "vitrim/core/error.h"
 
@@ -21,6 +23,8 @@ namespace {
 struct JpegDecoder {
   jpeg_decompress_struct info{};
   jpeg_error_mgr errors{};
+  jpeg_progress_mgr progress{};
+  int most_scans = 0;
   std::jmp_buf jump{};
   char message[JMSG_LENGTH_MAX] = {};
 
@@ -33,6 +37,15 @@ struct JpegDecoder {
 [[noreturn]] void stop(j_common_ptr info) {
   auto* decoder = static_cast<JpegDecoder*>(info->client_data);
   info->err->format_message(info, decoder->message);
+  std::longjmp(decoder->jump, 1);
+}
+
+/// Called while the scans of a file with several are read. Every scan may walk over all blocks and take a few
+/// bytes only, so a small file can ask for hours of work.
+void judge_scans(j_common_ptr info) {
+  auto* decoder = static_cast<JpegDecoder*>(info->client_data);
+  if (decoder->info.input_scan_number <= decoder->most_scans) return;
+  std::snprintf(decoder->message, sizeof(decoder->message), "more than %d scans", decoder->most_scans);
   std::longjmp(decoder->jump, 1);
 }
 
@@ -65,6 +78,14 @@ bool read_header(JpegDecoder& decoder, const uint8_t* bytes, size_t count) {
   jpeg_mem_src(&info, bytes, static_cast<unsigned long>(count));
   jpeg_read_header(&info, TRUE);
   return true;
+}
+
+/// How many scans are read: encoders write 10 or so; 500 is where other readers stop. Together they walk over
+/// at most 32 images of the most pixels.
+int most_scans(int64_t pixels, int64_t max_pixels) {
+  constexpr int64_t kMostScans = 500, kFullImages = 32;
+  const int64_t walks = max_pixels > INT64_MAX / kFullImages ? kMostScans : kFullImages * max_pixels / pixels;
+  return static_cast<int>(std::clamp<int64_t>(walks, kFullImages, kMostScans));
 }
 
 bool start(JpegDecoder& decoder) {
@@ -105,17 +126,28 @@ void cmyk_to_rgb(const uint8_t* cmyk, uint8_t* rgb, int64_t width) {
 
 }  // namespace
 
-bool is_jpeg(const uint8_t* bytes, size_t count) {
-  return count >= 3 && bytes[0] == 0xFF && bytes[1] == 0xD8 && bytes[2] == 0xFF;
-}
-
-Image decode_jpeg(const uint8_t* bytes, size_t count, const std::string& name) {
+Image decode_jpeg(const Encoded& encoded) {
   JpegDecoder decoder;
   const auto corrupt = [&](const std::string& where) {
-    return FormatError(name, where, std::string("corrupt JPEG (") + decoder.message + "); replace the file");
+    if (decoder.errors.msg_code == JERR_NO_BACKING_STORE || decoder.errors.msg_code == JERR_OUT_OF_MEMORY) {
+      return FormatError(encoded.name, where,
+                         "a JPEG of several scans (progressive) whose coefficients need more memory than "
+                         "vitrim gives; save it as a baseline JPEG, or allow more with --max-pixels");
+    }
+    return FormatError(encoded.name, where,
+                       std::string("corrupt JPEG (") + decoder.message + "); replace the file");
   };
-  if (!read_header(decoder, bytes, count)) throw corrupt("header");
-  check_image_size(decoder.info.image_height, decoder.info.image_width, name);
+  if (!read_header(decoder, encoded.bytes, encoded.count)) throw corrupt("header");
+  const int64_t rows = decoder.info.image_height, columns = decoder.info.image_width;
+  check_image_size(rows, columns, encoded);
+  decoder.most_scans = most_scans(rows * columns, encoded.max_pixels);
+  decoder.progress.progress_monitor = judge_scans;
+  decoder.info.progress = &decoder.progress;
+  // Only files of several scans need more than a few rows: two bytes a sample, so that colour at half
+  // resolution has room for the most pixels.
+  constexpr long kRows = 32L << 20;
+  decoder.info.mem->max_memory_to_use =
+      kRows + static_cast<long>(std::min<int64_t>(encoded.max_pixels, int64_t{1} << 48)) * 4;
   if (!start(decoder)) throw corrupt("header");
   Image image{decoder.info.output_height, decoder.info.output_width, {}};
   image.pixels.resize(image.height * image.width * 3);

@@ -48,6 +48,9 @@ bool read_header(PngDecoder& decoder) {
   if (decoder.info == nullptr) return false;
   if (setjmp(png_jmpbuf(decoder.png))) return false;
   png_set_read_fn(decoder.png, &decoder, read_bytes);
+  // What is no pixel (texts, profiles) is bounded here; so are the sides, by libpng's own 1,000,000.
+  png_set_chunk_cache_max(decoder.png, 64);
+  png_set_chunk_malloc_max(decoder.png, 1 << 20);
   png_read_info(decoder.png, decoder.info);
   return true;
 }
@@ -83,12 +86,6 @@ bool read_rows(PngDecoder& decoder, Layout layout, png_bytepp rows, size_t row_b
   return true;
 }
 
-}  // namespace
-
-bool is_png(const uint8_t* bytes, size_t count) { return count >= 8 && png_sig_cmp(bytes, 0, 8) == 0; }
-
-namespace {
-
 std::vector<png_bytep> row_pointers(std::vector<uint8_t>& pixels, int64_t height) {
   std::vector<png_bytep> rows(height);
   for (int64_t y = 0; y < height; ++y)
@@ -96,46 +93,47 @@ std::vector<png_bytep> row_pointers(std::vector<uint8_t>& pixels, int64_t height
   return rows;
 }
 
-FormatError corrupt(const PngDecoder& decoder, const std::string& name, const std::string& where) {
-  return FormatError(name, where, std::string("corrupt PNG (") + decoder.message + "); replace the file");
+FormatError corrupt(const PngDecoder& decoder, const Encoded& encoded, const std::string& where) {
+  return FormatError(encoded.name, where,
+                     std::string("corrupt PNG (") + decoder.message + "); replace the file");
 }
 
 /// The pixels behind a header that was read; sets the picture's sides.
 template <typename Picture>
-std::vector<uint8_t> read_png(PngDecoder& decoder, const std::string& name, Layout layout, Picture& picture) {
+std::vector<uint8_t> read_png(PngDecoder& decoder, const Encoded& encoded, Layout layout, Picture& picture) {
   picture.height = png_get_image_height(decoder.png, decoder.info);
   picture.width = png_get_image_width(decoder.png, decoder.info);
-  check_image_size(picture.height, picture.width, name);
+  check_image_size(picture.height, picture.width, encoded);
   const int64_t row_bytes = picture.width * (layout == Layout::kRgb ? 3 : 1);
   std::vector<uint8_t> pixels(picture.height * row_bytes);
   std::vector<png_bytep> rows = row_pointers(pixels, picture.height);
   if (!read_rows(decoder, layout, rows.data(), row_bytes)) {
-    throw corrupt(decoder, name, "byte " + std::to_string(decoder.position));
+    throw corrupt(decoder, encoded, "byte " + std::to_string(decoder.position));
   }
   return pixels;
 }
 
 }  // namespace
 
-Image decode_png(const uint8_t* bytes, size_t count, const std::string& name) {
-  PngDecoder decoder(bytes, count);
-  if (!read_header(decoder)) throw corrupt(decoder, name, "header");
+Image decode_png(const Encoded& encoded) {
+  PngDecoder decoder(encoded.bytes, encoded.count);
+  if (!read_header(decoder)) throw corrupt(decoder, encoded, "header");
   Image image;
-  image.pixels = read_png(decoder, name, Layout::kRgb, image);
+  image.pixels = read_png(decoder, encoded, Layout::kRgb, image);
   return image;
 }
 
-Mask decode_png_mask(const uint8_t* bytes, size_t count, const std::string& name) {
-  PngDecoder decoder(bytes, count);
-  if (!read_header(decoder)) throw corrupt(decoder, name, "header");
+Mask decode_png_mask(const Encoded& encoded) {
+  PngDecoder decoder(encoded.bytes, encoded.count);
+  if (!read_header(decoder)) throw corrupt(decoder, encoded, "header");
   const auto color = png_get_color_type(decoder.png, decoder.info);
   if ((color != PNG_COLOR_TYPE_GRAY && color != PNG_COLOR_TYPE_PALETTE) ||
       png_get_bit_depth(decoder.png, decoder.info) > 8) {
-    throw FormatError(name, "header",
+    throw FormatError(encoded.name, "header",
                       "a mask has one channel of at most 8 bits, grey or with a palette; convert the file");
   }
   Mask mask;
-  mask.classes = read_png(decoder, name, Layout::kAsStored, mask);
+  mask.classes = read_png(decoder, encoded, Layout::kAsStored, mask);
   return mask;
 }
 

@@ -41,10 +41,11 @@ class NormalPairs {
 
 void random_erase(at::Tensor& image, const AugmentOptions& options, Random& random) {
   validate(options);
-  if (!image.defined() || image.dim() != 3 || image.size(0) != 3 || image.scalar_type() != at::kFloat ||
-      !image.is_cpu() || image.stride(2) != 1) {
+  if (!image.defined() || image.dim() != 3 || (image.size(0) != 3 && image.size(0) != 1) ||
+      image.scalar_type() != at::kFloat || !image.is_cpu() || image.stride(2) != 1) {
     throw std::invalid_argument(
-        "[data::random_erase] the image must be a float32 [3, H, W] tensor on the CPU with contiguous rows");
+        "[data::random_erase] the image must be a float32 [3, H, W] or [1, H, W] tensor on the CPU with "
+        "contiguous rows");
   }
   if (random.uniform() >= options.erase_probability) return;
   const int64_t height = image.size(1), width = image.size(2);
@@ -59,7 +60,7 @@ void random_erase(at::Tensor& image, const AugmentOptions& options, Random& rand
     const int64_t top = random.below(height - h + 1), left = random.below(width - w + 1);
     NormalPairs normals(random);
     float* const pixels = image.mutable_data_ptr<float>();
-    for (int64_t c = 0; c < 3; ++c) {
+    for (int64_t c = 0; c < image.size(0); ++c) {
       for (int64_t y = top; y < top + h; ++y) {
         float* row = pixels + c * image.stride(0) + y * image.stride(1);
         for (int64_t x = left; x < left + w; ++x) row[x] = normals.next();

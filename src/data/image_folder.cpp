@@ -1,14 +1,14 @@
-// Folders of JPEG and PNG files: one folder a class, or all images in one folder without labels.
+// Folders of image files: one folder a class, or all images in one folder without labels.
 
 #include <algorithm>
 #include <filesystem>
-#include <map>
-#include <set>
-#include <sstream>
 
+#include "data/class_order.h"
 #include "data/folder_listing.h"
+#include "data/image_format.h"
+#include "data/random_access_file.h"
 #include "data/sources.h"
-#include "vitrim/core/atomic_file.h"
+#include "data/unicode.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/manifest.h"
 
@@ -23,44 +23,22 @@ struct Entry {
 };
 
 /// All images below `folder`, at any depth.
-void collect(const fs::path& folder, int64_t depth, std::vector<fs::path>& images) {
+void collect(const fs::path& folder, int64_t depth, Listing& found) {
   constexpr int64_t kMaxDepth = 32;  // a link to a folder above it would never end
   if (depth > kMaxDepth) {
     throw Error(folder.string() + ": folders nest deeper than " + std::to_string(kMaxDepth) +
                 "; remove links that lead in circles");
   }
   const Listing listing = list(folder);
-  images.insert(images.end(), listing.images.begin(), listing.images.end());
-  for (const fs::path& inner : listing.folders) collect(inner, depth + 1, images);
-}
-
-/// Folder name to class index from a class list.
-std::map<std::string, int64_t> read_classes(const std::string& file) {
-  std::map<std::string, int64_t> ranks;
-  std::istringstream lines(read_text_file(file));
-  std::string line;
-  for (int64_t number = 1; std::getline(lines, line); ++number) {
-    std::istringstream words(line);
-    std::string name;
-    words >> name;
-    const std::string where = "line " + std::to_string(number);
-    if (name.empty()) {
-      std::string rest;
-      if (lines >> rest)
-        throw FormatError(file, where, "empty line between classes would shift their indices; remove it");
-      break;
-    }
-    if (!ranks.emplace(name, number - 1).second)
-      throw FormatError(file, where, "class " + name + " is there twice; remove one");
-  }
-  if (ranks.empty()) throw FormatError(file, "", "no class in the class list; write one folder name a line");
-  return ranks;
+  found.images.insert(found.images.end(), listing.images.begin(), listing.images.end());
+  found.passed_over.merge(listing.passed_over);
+  for (const fs::path& inner : listing.folders) collect(inner, depth + 1, found);
 }
 
 class ImageFolder final : public Dataset {
  public:
-  ImageFolder(fs::path root, std::vector<Entry> entries, int64_t classes)
-      : root_(std::move(root)), entries_(std::move(entries)), classes_(classes) {}
+  ImageFolder(fs::path root, std::vector<Entry> entries, int64_t classes, int64_t max_pixels)
+      : Dataset(max_pixels), root_(std::move(root)), entries_(std::move(entries)), classes_(classes) {}
 
   int64_t size() const override { return static_cast<int64_t>(entries_.size()); }
   int64_t label(int64_t index) const override { return entries_.at(index).label; }
@@ -69,8 +47,8 @@ class ImageFolder final : public Dataset {
 
   Image read(int64_t index) const override {
     const std::string path = name(index);
-    const std::string bytes = read_text_file(path);
-    return decode_image(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), path);
+    const std::string bytes = read_regular_file(path, kMaxImageBytes, "image");
+    return decode_image(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), path, max_pixels());
   }
 
   std::string description() const override {
@@ -103,51 +81,112 @@ std::vector<Entry> make_entries(const fs::path& root, const std::vector<fs::path
   return entries;
 }
 
+/// A folder below the set's own, with all images in it.
+struct Class {
+  std::string name;
+  Listing found;
+  bool nested = false;  ///< it holds folders
+};
+
+/// Names of parts of a set, never of things that are photographed all at once.
+bool is_split(const std::string& name) {
+  static constexpr std::string_view kSplits[] = {"train", "training",  "val",    "valid", "validation",
+                                                 "test",  "testing",   "dev",    "eval",  "evaluation",
+                                                 "calib", "unlabeled", "holdout"};
+  const std::string word = lower_case(name);
+  return std::find(std::begin(kSplits), std::end(kSplits), word) != std::end(kSplits);
+}
+
+/// A folder of splits would make "train" and "val" classes, or mix images that judge with images that teach.
+void refuse_splits(const fs::path& root, const std::vector<Class>& classes) {
+  std::vector<std::string> splits;
+  size_t with_images = 0, nested = 0;
+  for (const Class& one : classes) {
+    with_images += one.found.images.empty() ? 0 : 1;
+    if (!is_split(one.name) || one.found.images.empty()) continue;
+    splits.push_back(one.name);
+    nested += one.nested ? 1 : 0;
+  }
+  // A class may well be called train or test, but hardly two, and not all.
+  if (splits.empty() || (splits.size() < with_images && nested < 2)) return;
+  std::string text;
+  for (const std::string& name : splits) text += (text.empty() ? "" : ", ") + name;
+  throw Error(root.string() + ": holds parts of a data set (" + text + "), not classes; name one of them, " +
+              (root / splits.front()).string());
+}
+
+std::vector<Class> collect_classes(const std::vector<fs::path>& folders) {
+  std::vector<Class> out;
+  for (const fs::path& folder : folders) {
+    Class one{folder.filename().string(), {}, false};
+    collect(folder, 1, one.found);
+    one.nested = std::any_of(one.found.images.begin(), one.found.images.end(),
+                             [&](const fs::path& image) { return image.parent_path() != folder; });
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+/// Leaving such a folder out would shift the indices of all classes after it.
+void refuse_without_images(const fs::path& root, const std::vector<Class>& classes) {
+  for (const Class& one : classes) {
+    if (!one.found.images.empty()) continue;
+    const std::string folder = (root / one.name).string();
+    if (!one.found.passed_over.empty()) {
+      throw Error(folder + ": class folder with " + one.found.passed_over.counts() +
+                  ", which vitrim does not read; convert them to PNG, JPEG or WebP");
+    }
+    throw Error(folder + ": class folder without images; remove it or name a class list");
+  }
+}
+
+[[noreturn]] void fail_empty(const fs::path& root, const PassedOver& passed_over) {
+  throw Error(root.string() + ": no image (" + kDecodedEndings + ") in this folder or below" +
+              (passed_over.empty()
+                   ? "; name a folder with images"
+                   : ", but " + passed_over.text() + ", which vitrim does not read; convert them"));
+}
+
 std::unique_ptr<Dataset> scan(const fs::path& root, const DatasetOptions& options) {
   Listing top = list(root);
   std::sort(top.folders.begin(), top.folders.end());
-  std::vector<std::pair<std::string, std::vector<fs::path>>> classes;
-  std::string without_images;
-  for (const fs::path& folder : top.folders) {
-    std::vector<fs::path> images;
-    collect(folder, 1, images);
-    if (images.empty()) {
-      without_images = folder.filename().string();
-    } else {
-      classes.emplace_back(folder.filename().string(), std::move(images));
-    }
+  std::vector<Class> classes = collect_classes(top.folders);
+  PassedOver passed_over = top.passed_over;
+  bool none = true;
+  for (const Class& one : classes) {
+    passed_over.merge(one.found.passed_over);
+    none = none && one.found.images.empty();
   }
-  if (classes.empty() && top.images.empty()) {
-    throw Error(root.string() +
-                ": no image (.jpg, .jpeg, .png) in this folder or below; name a folder with images");
+  if (none && top.images.empty()) fail_empty(root, passed_over);
+  if (none) {
+    passed_over.warn(root);
+    return std::make_unique<ImageFolder>(root, make_entries(root, top.images, -1), 0, options.max_pixels);
   }
-  if (classes.empty()) return std::make_unique<ImageFolder>(root, make_entries(root, top.images, -1), 0);
   if (!top.images.empty()) {
+    const auto first =
+        std::find_if(classes.begin(), classes.end(), [](const Class& c) { return !c.found.images.empty(); });
     throw Error(root.string() + ": holds images (" + top.images.front().filename().string() +
-                ") beside class folders (" + classes.front().first + "); keep only one of the two");
+                ") beside class folders (" + first->name + "); keep only one of the two");
   }
-  std::map<std::string, int64_t> ranks;
-  if (!options.classes_file.empty()) {
-    ranks = read_classes(options.classes_file);
-  } else {
-    // Skipping such a folder would shift the indices of all classes after it.
-    if (!without_images.empty()) {
-      throw Error((root / without_images).string() +
-                  ": class folder without images; remove it or name a class list");
+  if (options.classes_file.empty()) refuse_splits(root, classes);
+  ClassIndices indices;
+  if (options.labels) {
+    std::vector<std::string> names;
+    for (const Class& one : classes) {
+      if (!one.found.images.empty()) names.push_back(one.name);
     }
-    for (const auto& [folder, images] : classes) ranks.emplace(folder, static_cast<int64_t>(ranks.size()));
+    indices = class_indices(names, options, root.string());
+    if (!indices.named) refuse_without_images(root, classes);
   }
+  std::erase_if(classes, [](const Class& c) { return c.found.images.empty(); });
+  passed_over.warn(root);
   std::vector<Entry> entries;
-  for (const auto& [folder, images] : classes) {
-    const auto rank = ranks.find(folder);
-    if (rank == ranks.end()) {
-      throw Error((root / folder).string() + ": folder " + folder + " is not in the class list " +
-                  options.classes_file + "; add or remove it");
-    }
-    const std::vector<Entry> more = make_entries(root, images, rank->second);
+  for (size_t i = 0; i < classes.size(); ++i) {
+    const std::vector<Entry> more =
+        make_entries(root, classes[i].found.images, options.labels ? indices.of_folder[i] : -1);
     entries.insert(entries.end(), more.begin(), more.end());
   }
-  return std::make_unique<ImageFolder>(root, std::move(entries), static_cast<int64_t>(ranks.size()));
+  return std::make_unique<ImageFolder>(root, std::move(entries), indices.classes, options.max_pixels);
 }
 
 }  // namespace

@@ -18,11 +18,11 @@
 namespace vitrim::data {
 namespace {
 
-/// HWC to CHW, so that a batch is what a convolution reads.
-void write_planes(const Image& image, uint8_t* planes) {
+/// HWC to CHW, so that a batch is what a convolution reads. One channel: the first.
+void write_planes(const Image& image, int64_t channels, uint8_t* planes) {
   const int64_t plane = image.height * image.width;
   for (int64_t i = 0; i < plane; ++i) {
-    for (int64_t c = 0; c < 3; ++c) planes[c * plane + i] = image.pixels[i * 3 + c];
+    for (int64_t c = 0; c < channels; ++c) planes[c * plane + i] = image.pixels[i * 3 + c];
   }
 }
 
@@ -37,9 +37,17 @@ int thread_count(int requested, int64_t images) {
   return static_cast<int>(std::min<int64_t>(all, images));
 }
 
-at::Tensor allocate(int64_t n, int64_t side) {
+/// An image as `options` wants it before it is resized.
+Image read_for(const Dataset& dataset, int64_t index, const LoadOptions& options) {
+  Image image = dataset.read(index);
+  ResizeLimit{dataset.max_pixels(), dataset.name(index)}.check(image, options.preprocess);
+  if (options.channels == 1) make_grey(image);
+  return image;
+}
+
+at::Tensor allocate(int64_t n, int64_t channels, int64_t side) {
   try {
-    return at::empty({n, 3, side, side}, at::kByte);
+    return at::empty({n, channels, side, side}, at::kByte);
   } catch (const std::exception&) {
     throw Error("[data::load_images] no memory for " + std::to_string(n) + " images of " +
                 std::to_string(side) + " x " + std::to_string(side) + " pixels; load fewer images");
@@ -62,6 +70,14 @@ void judge_corrupt(const std::vector<std::string>& corrupt, int64_t total, const
 }
 
 }  // namespace
+
+int64_t image_channels(const ModelSpec& spec, const std::string& source) {
+  if (spec.in_channels == 3 || spec.in_channels == 1) return spec.in_channels;
+  throw Error(
+      source + ": the model takes images of " + std::to_string(spec.in_channels) +
+      " channels, and images have 3, or 1 where they are read as grey; only models of 3 channels or 1 "
+      "can be run on image files");
+}
 
 ImageBatch load_images(const Dataset& dataset, const LoadOptions& options) {
   return decode_batch(dataset, options, "decode",
@@ -87,8 +103,12 @@ ImageBatch decode_batch(const Dataset& dataset, const LoadOptions& options, cons
   if (side < 1)
     throw std::invalid_argument("[data::load_images] preprocess.crop must be at least 1, not " +
                                 std::to_string(side));
-  at::Tensor pixels = allocate(n, side);
-  const int64_t image_bytes = 3 * side * side;
+  if (options.channels != 3 && options.channels != 1) {
+    throw std::invalid_argument("[data::load_images] images are read in 3 channels or 1, not in " +
+                                std::to_string(options.channels));
+  }
+  at::Tensor pixels = allocate(n, options.channels, side);
+  const int64_t image_bytes = options.channels * side * side;
   auto* bytes = pixels.data_ptr<uint8_t>();
   std::vector<std::string> problems(n);  // empty: the image is whole
   {
@@ -96,7 +116,8 @@ ImageBatch decode_batch(const Dataset& dataset, const LoadOptions& options, cons
     if (!stage.empty()) progress.emplace(stage, n, "images");
     for_each_index(n, thread_count(options.threads, n), [&](int64_t i) {
       try {
-        write_planes(prepare(dataset.read(indices[i]), indices[i]), bytes + i * image_bytes);
+        write_planes(prepare(read_for(dataset, indices[i], options), indices[i]), options.channels,
+                     bytes + i * image_bytes);
       } catch (const FormatError& error) {
         problems[i] = error.what();
       }
@@ -148,12 +169,13 @@ at::Tensor normalized(const ImageBatch& images, int64_t begin, int64_t end) {
                                            normalization_table(images.preprocess, 1),
                                            normalization_table(images.preprocess, 2)};
   const int64_t side = images.pixels.size(2), plane = side * images.pixels.size(3);
-  at::Tensor result = at::empty({end - begin, 3, side, images.pixels.size(3)}, at::kFloat);
-  const uint8_t* in = images.pixels.const_data_ptr<uint8_t>() + begin * 3 * plane;
+  const int64_t channels = images.pixels.size(1);
+  at::Tensor result = at::empty({end - begin, channels, side, images.pixels.size(3)}, at::kFloat);
+  const uint8_t* in = images.pixels.const_data_ptr<uint8_t>() + begin * channels * plane;
   auto* out = result.data_ptr<float>();
-  at::parallel_for(0, (end - begin) * 3, 1, [&](int64_t first, int64_t last) {
+  at::parallel_for(0, (end - begin) * channels, 1, [&](int64_t first, int64_t last) {
     for (int64_t p = first; p < last; ++p) {
-      const std::array<float, 256>& row = table[p % 3];
+      const std::array<float, 256>& row = table[p % channels];
       for (int64_t i = p * plane; i < (p + 1) * plane; ++i) out[i] = row[in[i]];
     }
   });

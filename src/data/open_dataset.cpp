@@ -1,4 +1,5 @@
 #include <filesystem>
+#include <stdexcept>
 
 #include "data/sources.h"
 #include "vitrim/core/error.h"
@@ -11,6 +12,12 @@ std::unique_ptr<Dataset> open_dataset(const std::string& source, const DatasetOp
       "name a folder of class folders, a folder of images, a CIFAR .bin file, "
       "tar shards (train-{0000..1023}.tar) synthetic:SPLIT[:COUNT], an ADE20K folder or "
       "synthetic-masks:SPLIT[:COUNT]";
+  if (!options.classes_file.empty() && options.class_order != ClassOrder::kUnsaid) {
+    throw std::invalid_argument("[data::open_dataset] the class list " + options.classes_file +
+                                " gives the order of the classes already; leave the class order out");
+  }
+  if (options.max_pixels < 1)
+    throw std::invalid_argument("[data::open_dataset] max_pixels must be at least 1");
   if (source == "synthetic" || source.starts_with("synthetic:")) return open_synthetic(source);
   if (source == "synthetic-masks" || source.starts_with("synthetic-masks:"))
     return open_synthetic_masks(source);

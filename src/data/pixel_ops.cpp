@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 
+#include "vitrim/data/transform.h"
+
 namespace vitrim::data {
 namespace {
 
@@ -130,6 +132,14 @@ void solarize(Image& image, int threshold) {
 
 void solarize_add(Image& image, int amount) {
   look_up(image, make_table([&](int i) { return i < 128 ? std::clamp(i + amount, 0, 255) : i; }));
+}
+
+void make_grey(Image& image) {
+  for (size_t i = 0; i + 2 < image.pixels.size(); i += 3) {
+    uint8_t* rgb = image.pixels.data() + i;
+    const auto value = static_cast<uint8_t>(grey(rgb));
+    rgb[0] = rgb[1] = rgb[2] = value;
+  }
 }
 
 void adjust_color(Image& image, double factor) {

@@ -3,12 +3,7 @@
 
 #include "data/tar_reader.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <optional>
@@ -119,33 +114,6 @@ std::string name_in(std::string_view header) {
 
 }  // namespace
 
-RandomAccessFile::RandomAccessFile(std::string path) : path_(std::move(path)) {
-  descriptor_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor_ < 0)
-    throw Error(path_ + ": " + std::strerror(errno) + "; make it readable or name another file");
-  struct stat status{};
-  if (::fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {
-    ::close(descriptor_);
-    throw Error(path_ + ": no regular file; shards are read at random places, which pipes and folders can't");
-  }
-  size_ = status.st_size;
-}
-
-RandomAccessFile::~RandomAccessFile() { ::close(descriptor_); }
-
-size_t RandomAccessFile::read(int64_t offset, void* bytes, size_t count) const {
-  size_t done = 0;
-  while (done < count) {
-    const ssize_t got = ::pread(descriptor_, static_cast<char*>(bytes) + done, count - done,
-                                offset + static_cast<int64_t>(done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw Error(path_ + ": " + std::strerror(errno) + "; check the disk");
-    if (got == 0) break;
-    done += static_cast<size_t>(got);
-  }
-  return done;
-}
-
 void TarReader::fail(int64_t offset, const std::string& what) const {
   throw FormatError(file_.path(), "byte " + std::to_string(offset), what);
 }
@@ -231,9 +199,9 @@ bool TarReader::next(TarMember& member) {
     std::string name = next.path ? std::move(*next.path) : name_in(header);
     next = {};
     extended = false;
-    const bool regular = type == '0' || type == '\0' || type == '7';
-    if (!regular || name.ends_with('/')) continue;  // v7 marks folders by the slash
-    member = {std::move(name), data, *size};
+    const bool regular = type == '0' || type == '\0' || type == '7', link = type == '1' || type == '2';
+    if ((!regular && !link) || name.ends_with('/')) continue;  // v7 marks folders by the slash
+    member = {std::move(name), data, *size, link};
     return true;
   }
 }

@@ -6,34 +6,16 @@
 #include <cstdint>
 #include <string>
 
+#include "data/random_access_file.h"
+
 namespace vitrim::data {
 
-/// A file that is read at positions, by several threads at once.
-class RandomAccessFile {
- public:
-  /// Throws vitrim::Error where the file can't be opened or is no regular file.
-  explicit RandomAccessFile(std::string path);
-  ~RandomAccessFile();
-  RandomAccessFile(const RandomAccessFile&) = delete;
-  RandomAccessFile& operator=(const RandomAccessFile&) = delete;
-
-  const std::string& path() const { return path_; }
-  int64_t size() const { return size_; }
-  /// Reads `count` bytes from `offset` on, or fewer at the file's end; how many is the result. Throws
-  /// vitrim::Error where reading fails.
-  size_t read(int64_t offset, void* bytes, size_t count) const;
-
- private:
-  std::string path_;
-  int descriptor_ = -1;
-  int64_t size_ = 0;
-};
-
-/// A regular file in an archive.
+/// A file in an archive.
 struct TarMember {
   std::string name;    ///< as the archive spells it, "folder/0001.jpg"
   int64_t offset = 0;  ///< of its first byte in the archive
   int64_t size = 0;    ///< bytes
+  bool link = false;   ///< a hard or symbolic link, which has no bytes of its own
 };
 
 /// Walks over an archive's members: ustar, the older v7, GNU tar's long names and large sizes, and pax with
@@ -41,9 +23,9 @@ struct TarMember {
 class TarReader {
  public:
   explicit TarReader(const RandomAccessFile& file) : file_(file) {}
-  /// Goes to the next regular file; false at the archive's end. Throws FormatError with the byte where
-  /// something is no tar header, where the archive is cut off (also one that only lacks its end mark), or
-  /// where a member is stored sparsely.
+  /// Goes to the next regular file or link; false at the archive's end. Throws FormatError with the byte
+  /// where something is no tar header, where the archive is cut off (also one that only lacks its end mark),
+  /// or where a member is stored sparsely.
   bool next(TarMember& member);
   /// A member's bytes, for small ones.
   std::string read(const TarMember& member) { return bytes_at(member.offset, member.size); }

@@ -14,7 +14,9 @@
 #include <unordered_map>
 
 #include "data/brace_names.h"
+#include "data/folder_listing.h"
 #include "data/for_each_index.h"
+#include "data/image_format.h"
 #include "data/sources.h"
 #include "data/tar_reader.h"
 #include "vitrim/core/error.h"
@@ -26,9 +28,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kMaxImageBytes = int64_t{1} << 30;
 constexpr size_t kMaxOpenFiles = 64;  // a process may have 1024, and sets have thousands of shards
 constexpr int32_t kUnlabelled = -1;
+constexpr const char* kFirstDot =
+    "; WebDataset cuts a member's name at its first dot, and only .jpg, .jpeg, .png, .webp and .cls behind "
+    "it "
+    "are read: write the members under such names";
 
 /// One image in a shard.
 struct Entry {
@@ -47,13 +52,27 @@ struct Shard {
 
 enum class Kind { kImage, kClass, kOther };
 
-/// What the extension (all after the base name's first dot, any case) says.
-Kind kind_of(std::string extension) {
-  for (char& c : extension) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+/// What the part of a sample (all after the base name's first dot, any case) says.
+Kind kind_of(std::string_view part) {
+  if (part.find('.') != std::string_view::npos) return Kind::kOther;
+  if (kind_of_ending(part) == Ending::kDecoded) return Kind::kImage;
+  return lower_ascii(part) == "cls" ? Kind::kClass : Kind::kOther;
+}
+
+/// Counts a member that looks like an image and is none by WebDataset's rule.
+void pass_over(const std::string& path, const TarMember& member, const std::string& sample,
+               const std::string& part, PassedOver& passed_over) {
+  const std::string ending = fs::path(member.name).extension().string();
+  const Ending kind = kind_of_ending(ending);
+  const std::string where = path + "/" + member.name;
+  if (kind == Ending::kOtherImage) {
+    passed_over.add(lower_ascii(ending) + " members", where);
+  } else if (kind == Ending::kDecoded && member.link) {
+    passed_over.add("links", where);
+  } else if (kind == Ending::kDecoded) {
+    passed_over.add("images with a dot in their names",
+                    where + ", read as part \"" + part + "\" of sample \"" + sample + "\"");
   }
-  if (extension == "jpg" || extension == "jpeg" || extension == "png") return Kind::kImage;
-  return extension == "cls" ? Kind::kClass : Kind::kOther;
 }
 
 /// A class index as text.
@@ -74,7 +93,7 @@ int32_t parse_label(const RandomAccessFile& file, TarReader& reader, const TarMe
 }
 
 /// Reads the headers of one shard.
-Shard index_shard(const std::string& path) {
+Shard index_shard(const std::string& path, PassedOver& passed_over) {
   const RandomAccessFile file(path);
   TarReader reader(file);
   Shard shard{path, {}, {}};
@@ -91,8 +110,12 @@ Shard index_shard(const std::string& path) {
     const size_t base = slash == std::string::npos ? 0 : slash + 1;
     const size_t dot = member.name.find('.', base);
     if (dot == std::string::npos || dot == base) continue;  // no extension; hidden files, as in folders
-    const Kind kind = kind_of(member.name.substr(dot + 1));
-    if (kind == Kind::kOther) continue;
+    const std::string part = member.name.substr(dot + 1);
+    const Kind kind = member.link ? Kind::kOther : kind_of(part);
+    if (kind == Kind::kOther) {
+      pass_over(path, member, member.name.substr(0, dot), part, passed_over);
+      continue;
+    }
     Sample& sample = samples[member.name.substr(0, dot)];
     const std::string where = "byte " + std::to_string(member.offset);
     if (kind == Kind::kClass) {
@@ -118,9 +141,10 @@ Shard index_shard(const std::string& path) {
     if (item.second.entry == kNone && (!lost || item.second.label_at < lost->second.label_at)) lost = &item;
   }
   if (lost) {
-    throw FormatError(
-        path, "byte " + std::to_string(lost->second.label_at),
-        lost->first + ".cls has no image (.jpg, .jpeg or .png) beside it; convert or remove the sample");
+    throw FormatError(path, "byte " + std::to_string(lost->second.label_at),
+                      lost->first + ".cls has no image (" + kDecodedEndings +
+                          ") beside it; convert or remove the sample" +
+                          (passed_over.empty() ? "" : ". Left out: " + passed_over.text() + kFirstDot));
   }
   shard.entries.shrink_to_fit();
   shard.names.shrink_to_fit();
@@ -142,8 +166,8 @@ fs::path common_folder(const std::vector<Shard>& shards) {
 
 class TarShards final : public Dataset {
  public:
-  TarShards(std::string source, std::vector<Shard> shards)
-      : source_(std::move(source)), shards_(std::move(shards)), open_(shards_.size()) {
+  TarShards(std::string source, std::vector<Shard> shards, int64_t max_pixels)
+      : Dataset(max_pixels), source_(std::move(source)), shards_(std::move(shards)), open_(shards_.size()) {
     for (const Shard& shard : shards_) {
       for (const Entry& entry : shard.entries)
         classes_ = std::max<int64_t>(classes_, int64_t{entry.label} + 1);
@@ -169,7 +193,7 @@ class TarShards final : public Dataset {
       throw FormatError(file->path(), "byte " + std::to_string(entry->offset),
                         "the archive became shorter while it was in use; restore it");
     }
-    return decode_image(bytes.data(), bytes.size(), name(index));
+    return decode_image(bytes.data(), bytes.size(), name(index), max_pixels());
   }
 
   std::string description() const override {
@@ -294,6 +318,7 @@ std::unique_ptr<Dataset> open_tar_shards(const std::string& source, const Datase
   const std::vector<std::string> paths = expand_braces(source);
   check_names(source, paths);
   std::vector<Shard> shards(paths.size());
+  std::vector<PassedOver> each_passed_over(paths.size());
   const auto count = static_cast<int64_t>(paths.size());
   // Waiting for the disk, not computing: more threads than cores keep more requests under way.
   const auto threads =
@@ -301,14 +326,21 @@ std::unique_ptr<Dataset> open_tar_shards(const std::string& source, const Datase
   {
     Progress progress("index", count, "shards");
     for_each_index(count, threads, [&](int64_t i) {
-      shards[static_cast<size_t>(i)] = index_shard(paths[static_cast<size_t>(i)]);
+      shards[static_cast<size_t>(i)] =
+          index_shard(paths[static_cast<size_t>(i)], each_passed_over[static_cast<size_t>(i)]);
       progress.advance();
     });
   }
+  PassedOver passed_over;
+  for (const PassedOver& one : each_passed_over) passed_over.merge(one);
   check_labels(shards);
-  auto set = std::make_unique<TarShards>(source, std::move(shards));
-  if (set->size() == 0)
-    throw Error(source + ": no image (.jpg, .jpeg, .png) in these shards; name shards with images");
+  auto set = std::make_unique<TarShards>(source, std::move(shards), options.max_pixels);
+  if (set->size() == 0) {
+    throw Error(
+        source + ": no image (" + kDecodedEndings + ") in these shards" +
+        (passed_over.empty() ? "; name shards with images" : ", but " + passed_over.text() + kFirstDot));
+  }
+  if (!passed_over.empty()) log_warning(source + ": left out " + passed_over.text() + kFirstDot);
   return set;
 }
 

@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "data/normalization.h"
+#include "vitrim/core/error.h"
 
 namespace vitrim::data {
 namespace {
@@ -24,16 +25,37 @@ void check_side(const char* where, int64_t side) {
                               std::to_string(side));
 }
 
+/// Height and width.
+std::pair<int64_t, int64_t> short_side_target(const Image& image, int64_t side) {
+  if (std::min(image.height, image.width) < 1) return {side, side};  // resize() says what is wrong
+  if (image.width <= image.height) return {side * image.height / image.width, side};
+  return {side, side * image.width / image.height};
+}
+
 }  // namespace
+
+void ResizeLimit::check(const Image& image, int64_t height, int64_t width) const {
+  // The pass between has the old height and the new width.
+  const int64_t rows = std::max(height, image.height);
+  if (width <= 0 || rows <= max_pixels / width) return;
+  throw FormatError(name, "",
+                    "an image of " + std::to_string(image.width) + " x " + std::to_string(image.height) +
+                        " pixels, which resizing would make " + std::to_string(width) + " x " +
+                        std::to_string(rows) + " pixels large, more than " + std::to_string(max_pixels) +
+                        "; crop or replace the file, or allow more with --max-pixels");
+}
+
+void ResizeLimit::check(const Image& image, const PreprocessSpec& spec) const {
+  if (!spec.resize) return;
+  const auto [height, width] =
+      spec.squash ? std::pair(*spec.resize, *spec.resize) : short_side_target(image, *spec.resize);
+  check(image, height, width);
+}
 
 Image resize_short_side(const Image& image, int64_t side, Interpolation interpolation) {
   check_side("resize_short_side", side);
-  if (std::min(image.height, image.width) < 1)
-    return resize(image, side, side, interpolation);  // says what is wrong
-  if (image.width <= image.height) {
-    return resize(image, side * image.height / image.width, side, interpolation);
-  }
-  return resize(image, side, side * image.width / image.height, interpolation);
+  const auto [height, width] = short_side_target(image, side);
+  return resize(image, height, width, interpolation);
 }
 
 Image center_crop(const Image& image, int64_t side) {
@@ -56,9 +78,9 @@ Image preprocess(const Image& image, const PreprocessSpec& spec) {
   return center_crop(resize_short_side(image, *spec.resize, spec.interpolation), spec.crop);
 }
 
-void normalize(const Image& image, const PreprocessSpec& spec, float* out) {
+void normalize(const Image& image, const PreprocessSpec& spec, float* out, int64_t channels) {
   const int64_t plane = image.height * image.width;
-  for (int64_t c = 0; c < 3; ++c) {
+  for (int64_t c = 0; c < channels; ++c) {
     const std::array<float, 256> table = normalization_table(spec, static_cast<size_t>(c));
     for (int64_t i = 0; i < plane; ++i) out[c * plane + i] = table[image.pixels[i * 3 + c]];
   }

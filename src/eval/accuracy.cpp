@@ -134,6 +134,7 @@ EvalResult evaluate(const model::Model& model, const data::Dataset& dataset, con
   for (int64_t begin = share.begin; begin < share.end; begin += options.chunk) {
     data::LoadOptions load;
     load.preprocess = options.preprocess;
+    load.channels = data::image_channels(model.spec(), "the model");
     load.threads = options.threads;
     load.max_corrupt = options.max_corrupt - corrupt;
     load.indices.resize(static_cast<size_t>(std::min(options.chunk, share.end - begin)));

@@ -175,15 +175,19 @@ struct Seen {
 };
 
 Seen look(const PixelPredictor& predictor, const data::Dataset& dataset, int64_t index,
-          const PreprocessSpec& preprocess, bool picture) {
+          const PreprocessSpec& preprocess, int64_t channels, bool picture) {
   Seen out;
   try {
-    const data::SegmentedImage pair = data::read_segmented(dataset, index);
+    data::SegmentedImage pair = data::read_segmented(dataset, index);
+    if (channels == 1) data::make_grey(pair.image);
+    PreprocessSpec resized = preprocess;
+    resized.squash = false;
+    data::ResizeLimit{dataset.max_pixels(), dataset.name(index)}.check(pair.image, resized);
     const data::Image image =
         preprocess.resize ? data::resize_short_side(pair.image, *preprocess.resize, preprocess.interpolation)
                           : pair.image;
-    at::Tensor input = at::empty({3, image.height, image.width});
-    data::normalize(image, preprocess, input.mutable_data_ptr<float>());
+    at::Tensor input = at::empty({channels, image.height, image.width});
+    data::normalize(image, preprocess, input.mutable_data_ptr<float>(), channels);
     const at::Tensor predicted = predictor.classes(input, pair.mask.height, pair.mask.width);
     out.pixels = count_pixels(predicted, data::mask_tensor(pair.mask));
     if (picture) out.picture = take_picture(dataset.name(index), pair, predicted);
@@ -244,9 +248,10 @@ EvalResult evaluate_segmentation(const model::Model& model, const data::Dataset&
     pictured[static_cast<size_t>(i)] = true;
   std::vector<Seen> seen(static_cast<size_t>(share.size()));
   Progress progress("evaluate", share.size(), "images");
+  const int64_t channels = data::image_channels(model.spec(), "the model");
   model::for_each_batch(share.size(), 1, [&](int, int64_t begin, int64_t) {
     seen[static_cast<size_t>(begin)] = look(predictor, dataset, share.begin + begin, options.preprocess,
-                                            pictured[static_cast<size_t>(begin)]);
+                                            channels, pictured[static_cast<size_t>(begin)]);
     progress.advance();
   });
   const int64_t own =

@@ -11,6 +11,7 @@
 #include "core/json.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
+#include "vitrim/core/normalization.h"
 
 namespace vitrim::model {
 
@@ -107,6 +108,10 @@ std::array<double, 3> triple(const Json& value, const Place& place) {
     if (!std::isfinite(number)) place.fail("expected one number or three");
   }
   return out;
+}
+
+void check_units(const PreprocessSpec& preprocess, const Place& place) {
+  if (const std::string problem = wrong_units(preprocess); !problem.empty()) place.fail(problem);
 }
 
 // A square's side, written as a number, as [height, width] or as {"height": ..., "width": ...}.
@@ -247,6 +252,7 @@ PreprocessSpec read_processor(const Members& top) {
       for (int c = 0; c < 3; ++c) values[c] /= scale;
     }
   }
+  check_units(out, top.place("image_mean"));
   const std::string kind = top.text("image_processor_type") + top.text("feature_extractor_type");
   if (const Json* const size = top.flag("do_resize", true) ? top.find("size") : nullptr) {
     const Place place = top.place("size");
@@ -315,6 +321,7 @@ std::optional<PreprocessSpec> read_timm_preprocessing(const Members& data, int64
   PreprocessSpec p;
   p.mean = triple(*mean, data.place("mean"));
   p.std = triple(*std, data.place("std"));
+  check_units(p, data.place("mean"));
   p.crop = crop;
   const double share = data.get<double>("crop_pct").value_or(0.875);
   if (!(share > 0 && share <= 1)) data.place("crop_pct").fail("expected a number above 0, at most 1");

@@ -100,8 +100,22 @@ void BatchSource::begin_epoch(int64_t epoch) {
 data::SegmentedImage BatchSource::read(int64_t& index) const {
   for (int64_t tried = 0;; ++tried) {
     try {
-      if (options_.task == Task::kSegmentation) return data::read_segmented(dataset_, index);
-      return {dataset_.read(index), {}};
+      const bool segments = options_.task == Task::kSegmentation;
+      data::SegmentedImage out =
+          segments ? data::read_segmented(dataset_, index) : data::SegmentedImage{dataset_.read(index), {}};
+      const data::ResizeLimit limit{dataset_.max_pixels(), dataset_.name(index)};
+      if (segments) {
+        // The short side's largest target, and what augment_segmented() lets the long one become.
+        const auto side = static_cast<int64_t>(
+            static_cast<double>(options_.preprocess.resize.value_or(options_.preprocess.crop)) *
+            recipe_.segmentation.scale_max);
+        const bool tall = out.image.height > out.image.width;
+        limit.check(out.image, tall ? side * 4 : side, tall ? side : side * 4);
+      } else if (!recipe_.augment.random_resized_crop) {
+        limit.check(out.image, options_.preprocess);
+      }
+      if (options_.channels == 1) data::make_grey(out.image);
+      return out;
     } catch (const FormatError& error) {
       {
         const std::lock_guard lock(corrupt_mutex_);
@@ -129,12 +143,12 @@ void BatchSource::load(int64_t position, at::Tensor& image, at::Tensor& target) 
   if (options_.task == Task::kSegmentation) {
     const data::SegmentedImage varied =
         data::augment_segmented(original, options_.preprocess, recipe_.segmentation, random);
-    data::normalize(varied.image, options_.preprocess, image.mutable_data_ptr<float>());
+    data::normalize(varied.image, options_.preprocess, image.mutable_data_ptr<float>(), options_.channels);
     target.copy_(data::mask_tensor(varied.mask));
     return;
   }
   const data::Image varied = data::augment(original.image, options_.preprocess, recipe_.augment, random);
-  data::normalize(varied, options_.preprocess, image.mutable_data_ptr<float>());
+  data::normalize(varied, options_.preprocess, image.mutable_data_ptr<float>(), options_.channels);
   data::random_erase(image, recipe_.augment, random);
   const double off = recipe_.label_smoothing / static_cast<double>(options_.num_classes);
   target.fill_(off);
@@ -207,7 +221,8 @@ Rows BatchSource::rows(int64_t step, int64_t begin, int64_t end) const {
   const int64_t first = mixes ? begin / 2 * 2 : begin,
                 last = mixes ? std::min(batch_size(), (end + 1) / 2 * 2) : end;
   const int64_t side = options_.preprocess.crop, base = step * batch_size();
-  at::Tensor images = at::empty({last - first, 3, side, side}), targets = empty_targets(last - first);
+  at::Tensor images = at::empty({last - first, options_.channels, side, side}),
+             targets = empty_targets(last - first);
   for (int64_t row = first; row < last; ++row) {
     at::Tensor image = images[row - first], target = targets[row - first];
     load(base + row, image, target);

@@ -26,12 +26,12 @@ int64_t micro_rows(const ModelSpec& spec, int64_t crop) {
 at::Tensor renormalised(const at::Tensor& images, const PreprocessSpec& from, const PreprocessSpec& to) {
   if (from.mean == to.mean && from.std == to.std) return images;
   std::vector<float> factor, offset;
-  for (size_t c = 0; c < 3; ++c) {
+  for (size_t c = 0; c < static_cast<size_t>(images.size(1)); ++c) {
     factor.push_back(static_cast<float>(from.std[c] / to.std[c]));
     offset.push_back(static_cast<float>((from.mean[c] - to.mean[c]) / to.std[c]));
   }
   auto channels = [&](const std::vector<float>& v) {
-    return at::tensor(v).reshape({1, 3, 1, 1}).to(images.device());
+    return at::tensor(v).reshape({1, -1, 1, 1}).to(images.device());
   };
   return images * channels(factor) + channels(offset);
 }

@@ -18,6 +18,7 @@
 #include "vitrim/core/error.h"
 #include "vitrim/core/interrupt.h"
 #include "vitrim/core/log.h"
+#include "vitrim/data/loader.h"
 #include "vitrim/train/adamw.h"
 #include "vitrim/train/dilution.h"
 #include "vitrim/train/schedule.h"
@@ -43,6 +44,7 @@ BatchSourceOptions source_options(const model::Model& model, const TrainOptions&
   BatchSourceOptions out;
   out.preprocess = options.preprocess;
   out.task = model.spec().task();
+  out.channels = data::image_channels(model.spec(), "the model");
   out.num_classes = model.spec().num_classes;
   out.depth = model.num_blocks();
   out.ranks = options.group ? options.group->size() : 1;

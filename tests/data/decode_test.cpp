@@ -20,13 +20,15 @@ TEST(Decode, EveryKindEqualsPillow) {
     EXPECT_EQ(image.height, height) << name;
     EXPECT_EQ(hash(image), sha) << name;
   }
-  EXPECT_EQ(count, 19);
+  EXPECT_EQ(count, 22);
 }
 
 TEST(Decode, SaysWhichFileIsNoImage) {
   EXPECT_TRUE(contains(message_of<FormatError>([] { decode("", "a.jpg"); }), "a.jpg: empty file"));
-  EXPECT_TRUE(contains(message_of<FormatError>([] { decode("GIF89a....", "b.png"); }),
-                       "b.png: byte 0: neither a JPEG nor a PNG"));
+  EXPECT_TRUE(contains(message_of<FormatError>([] { decode("no image..", "b.png"); }),
+                       "b.png: byte 0: neither a JPEG nor a PNG nor a WebP"));
+  EXPECT_TRUE(contains(message_of<FormatError>([] { decode("RIFF....WEBP", "e.webp"); }),
+                       "e.webp: header: corrupt WebP"));
   EXPECT_TRUE(contains(message_of<FormatError>([] { decode("\xFF\xD8\xFF", "c.jpg"); }),
                        "c.jpg: header: corrupt JPEG"));
   EXPECT_TRUE(contains(message_of<FormatError>([] { decode("\x89PNG\r\n\x1a\n", "d.png"); }),
@@ -50,7 +52,7 @@ TEST_P(Truncated, IsAnErrorAtEveryLength) {
 INSTANTIATE_TEST_SUITE_P(Files, Truncated,
                          testing::Values("rgb420.jpg", "progressive.jpg", "optimized.jpeg", "grey.jpg",
                                          "cmyk.jpg", "rgb.png", "palette4.png", "interlaced.png", "rgb16.png",
-                                         "grey4.png"));
+                                         "grey4.png", "lossy.webp", "lossless.webp"));
 
 // Damage either shows (FormatError) or hides in values that no decoder can doubt; it never crashes, hangs or
 // prints.

@@ -92,7 +92,7 @@ TEST_F(ImageFolder, FlatFolderHasNoLabels) {
 TEST_F(ImageFolder, WrongSourcesAreNamed) {
   EXPECT_TRUE(contains(error(), root() + ": no such file or folder"));
   fs::create_directories(path("a"));
-  EXPECT_TRUE(contains(error(), root() + ": no image (.jpg, .jpeg, .png)"));
+  EXPECT_TRUE(contains(error(), root() + ": no image (.jpg, .jpeg, .png, .webp)"));
   add("b/1.png");
   EXPECT_TRUE(contains(error(), path("a") + ": class folder without images"));
   add("stray.png");

@@ -85,6 +85,11 @@ Image.fromarray(alpha).convert("LA").save(folder / "grey_alpha.png")
 palette = image.quantize(16)
 palette.save(folder / "palette4.png", bits=4, transparency=3)
 image.quantize(200).save(folder / "palette8.png")
+image.save(folder / "lossy.webp", quality=80)
+image.save(folder / "lossless.webp", lossless=True)
+Image.fromarray(alpha).save(folder / "alpha.webp", quality=80)
+frames = [image, Image.fromarray(255 - rgb)]
+frames[0].save(folder / "animated.webp", save_all=True, append_images=frames[1:], duration=100)  # refused
 wide = rgb.astype(np.uint16) * 256 + np.arange(w, dtype=np.uint16)[None, :, None]
 write_png(folder / "rgb16.png", w, h, 16, 2, wide)
 write_png(folder / "interlaced.png", w, h, 8, 2, rgb, interlaced=True)
@@ -93,7 +98,9 @@ write_png(folder / "grey4.png", w, h, 4, 0, rgb[..., :1] >> 4)
 write_png(folder / "grey16.png", w, h, 16, 0, wide[..., :1])
 
 with open(folder / "expected.txt", "w") as out:
-    for path in sorted(folder.glob("*.*g")):
+    for path in sorted([*folder.glob("*.*g"), *folder.glob("*.webp")]):
+        if path.name == "animated.webp":
+            continue
         pixels = np.asarray(Image.open(path).convert("RGB"))
         if path.name == "grey16.png":  # Pillow clips at 255; vitrim keeps the high byte, as both do for rgb16.png
             pixels = np.repeat((wide[..., :1] >> 8).astype(np.uint8), 3, -1)

@@ -320,7 +320,7 @@ TEST(TarShards, DamageIsNamedWithItsPlace) {
       contains(problem(good + tar_member("a.cls", "1") + kTarEnd), "a second class for one sample, a.cls"));
   EXPECT_TRUE(
       contains(problem(good + tar_member("a.png", "x") + kTarEnd), "a second image for one sample, a.png"));
-  EXPECT_TRUE(contains(problem(tar_member("b.webp", "x") + tar_member("b.cls", "1") + good + kTarEnd),
+  EXPECT_TRUE(contains(problem(tar_member("b.tiff", "x") + tar_member("b.cls", "1") + good + kTarEnd),
                        "b.cls has no image"));
 }
 
@@ -423,97 +423,6 @@ TEST(TarShards, AShardThatShrinksOrVanishesInUseIsNamed) {
   put(folder.file("2.tar"), tar_member("b.jpg", "no image at all") + kTarEnd);
   EXPECT_TRUE(contains(message_of<FormatError>([&] { open_dataset(folder.file("2.tar"))->read(0); }),
                        "2.tar/b.jpg: byte 0"));
-}
-
-/// Mutated archives, many with checksums made right again: each is read or refused with its name, and nothing
-/// else happens.
-TEST(TarShards, Fuzz) {
-  const TempDir folder;
-  const std::string path = folder.file("fuzzed.tar");
-  const std::string valid =
-      tar_member("g", pax_record("comment", "x"), 'g') + sample("a", "grey4.png", 1) +
-      tar_member("././@LongLink", std::string(150, 'k') + ".png", 'L') +
-      tar_member("k", fixture_bytes("grey4.png")) +
-      tar_member("x", pax_record("path", std::string(150, 'k') + ".cls") + pax_record("size", "1"), 'x') +
-      tar_member("k", "2") + kTarEnd;
-  const char* named = std::getenv("VITRIM_FUZZ_SECONDS");
-  const double seconds = (named ? std::atof(named) : 10.0) / 5;
-  const char* seed = std::getenv("VITRIM_FUZZ_SEED");
-  Random random(seed ? std::strtoull(seed, nullptr, 10) : 1, 0x7a5);
-  const std::string words[] = {"path=",
-                               "size=",
-                               "9",
-                               "-1",
-                               "99999999999999999999",
-                               "\n",
-                               std::string(1, '\0'),
-                               ".cls",
-                               ".jpg",
-                               "/",
-                               "GNU.sparse.",
-                               "\x80",
-                               "\xff\xff\xff\xff",
-                               "77777777777",
-                               " ",
-                               std::string(512, '\0')};
-  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
-  int64_t runs = 0, read = 0;
-  while (std::chrono::steady_clock::now() < end) {
-    std::string bytes = valid;
-    for (int64_t changes = 1 + random.below(3); changes > 0 && !bytes.empty(); --changes) {
-      const auto at = static_cast<size_t>(random.below(static_cast<int64_t>(bytes.size())));
-      const std::string& word = words[random.below(std::size(words))];
-      switch (random.below(8)) {
-        case 0:
-          bytes[at] = static_cast<char>(bytes[at] ^ (1 << random.below(8)));
-          break;
-        case 1:
-          bytes[at] = static_cast<char>(random.next());
-          break;
-        case 2:
-          bytes.resize(at);
-          break;
-        case 3:
-          bytes.erase(at, static_cast<size_t>(1 + random.below(600)));
-          break;
-        case 4:
-          bytes.insert(at, word);
-          break;
-        case 5:
-          bytes[at / 512 * 512 + (at / 512 * 512 + 156 < bytes.size() ? 156 : 0)] =
-              "01257LKxgXSV"[random.below(12)];
-          break;
-        case 6:
-          bytes.replace(std::min(bytes.size() - 1, at / 512 * 512 + 124), 4, word);
-          break;
-        default:
-          bytes.replace(at, std::min(word.size(), bytes.size() - at), word);
-      }
-    }
-    if (random.below(4) != 0) {
-      // Blocks that look like headers get their checksum back, so that changes come deeper than it.
-      for (size_t at = 0; at + 512 <= bytes.size(); at += 512) {
-        if (bytes.compare(at + 257, 5, "ustar") == 0)
-          bytes.replace(at, 512, tar_summed(bytes.substr(at, 512)));
-      }
-    }
-    put(path, bytes);
-    ++runs;
-    try {
-      const auto set = open_dataset(path);
-      for (int64_t i = 0; i < set->size(); ++i) (void)set->name(i), (void)set->label(i), (void)set->read(i);
-      ++read;
-    } catch (const Error& error) {
-      ASSERT_TRUE(contains(error.what(), path));
-    } catch (const std::exception& error) {
-      const std::string kept = (std::filesystem::temp_directory_path() / "vitrim-fuzz-tar").string();
-      put(kept, bytes);
-      FAIL() << "run " << runs << " threw something else, see " << kept << ": " << error.what();
-    }
-  }
-  RecordProperty("runs", static_cast<int>(runs));
-  EXPECT_GT(read, 0) << "mutations so wild that nothing is read test little";
-  EXPECT_LT(read, runs);
 }
 
 }  // namespace

@@ -48,8 +48,8 @@ Image augment(const Image& image, const PreprocessSpec& preprocess, const Augmen
 /// Random erasing (Zhong et al. 2020, arXiv 1708.04896) of one normalised image, in place: with
 /// erase_probability one box, its area uniform in [erase_area_min, erase_area_max] of the image and its
 /// aspect ratio log-uniform in [0.3, 1 / 0.3], becomes standard normal noise. A box that does not fit is
-/// drawn again, ten tries. `image` is float32 [3, H, W] on the CPU, rows contiguous; a view into a batch is
-/// fine.
+/// drawn again, ten tries. `image` is float32 [3, H, W], or grey [1, H, W], on the CPU, rows contiguous; a
+/// view into a batch is fine.
 void random_erase(at::Tensor& image, const AugmentOptions& options, Random& random);
 
 /// Throws std::invalid_argument naming the field that is out of range.

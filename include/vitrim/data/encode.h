@@ -9,7 +9,9 @@
 
 namespace vitrim::data {
 
-/// pixels uint8 [3, H, W] -> "data:image/jpeg;base64,..." (quality 80).
+/// pixels uint8 [3, H, W], or grey ones [1, H, W] -> "data:image/jpeg;base64,..." (quality 80). Throws
+/// std::invalid_argument on other shapes and on sides beyond 65500 pixels, vitrim::Error where memory is
+/// short.
 std::string jpeg_data_url(const at::Tensor& pixels);
 
 /// classes uint8 [H, W] in the colours of class_color() -> "data:image/png;base64,...". Ignored pixels are

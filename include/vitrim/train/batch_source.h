@@ -18,7 +18,7 @@ namespace vitrim::train {
 
 /// Some rows of one step's batch.
 struct Rows {
-  at::Tensor images;   ///< float32 [n, 3, crop, crop], normalised
+  at::Tensor images;   ///< float32 [n, channels, crop, crop], normalised
   at::Tensor targets;  ///< float32 [n, classes]: label smoothing and mixing are in it; for segmentation uint8
                        ///< [n, crop, crop], a class a pixel
   at::Tensor keep;     ///< float32 [depth, 2, n]: stochastic depth of attention and MLP, 0 or 1 / (1 - rate);
@@ -28,6 +28,7 @@ struct Rows {
 struct BatchSourceOptions {
   PreprocessSpec preprocess;
   Task task = Task::kClassification;
+  int64_t channels = 3;  ///< of images, as in data::LoadOptions
   int64_t num_classes = 0;
   int64_t depth = 0;  ///< blocks, for stochastic depth: its rate grows linearly from 0 to recipe.drop_path at
                       ///< the last block
