@@ -64,8 +64,8 @@ void ViewFlags::refuse_idle(const CLI::App& command) const {
   }
 }
 
-data::ImageBatch ViewFlags::load(const AnalyzeFlags& analyze, const CommonFlags& common, const DataFlags& data,
-                                 const model::Model& model, const std::string& name,
+data::ImageBatch ViewFlags::load(const AnalyzeFlags& analyze, const CommonFlags& common,
+                                 const DataFlags& data, const model::Model& model, const std::string& name,
                                  pipeline::CompressOptions& options) const {
   const std::shared_ptr<data::Dataset> dataset = data::open_dataset(analyze.calib, data.unlabelled());
   data::LoadOptions load;

@@ -16,7 +16,7 @@ DEPTH = 4
 CALIB = ("--calib", "synthetic:calib:32")
 
 
-def write_model(path, width=64, image=32, patch=8, classes=10):
+def write_model(path, width=64, image=32, patch=8, classes=10, channels=3):
     """A small ViT with random weights, timm's names, and the preprocessing in its metadata."""
     draw = random.Random(1)
     tensors = {}
@@ -38,7 +38,7 @@ def write_model(path, width=64, image=32, patch=8, classes=10):
 
     tensor("cls_token", 1, 1, width)
     tensor("pos_embed", 1, 1 + (image // patch) ** 2, width)
-    tensor("patch_embed.proj.weight", width, 3, patch, patch)
+    tensor("patch_embed.proj.weight", width, channels, patch, patch)
     tensor("patch_embed.proj.bias", width)
     for i in range(DEPTH):
         norm(f"blocks.{i}.norm1")
