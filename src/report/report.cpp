@@ -48,6 +48,8 @@ std::string render(const std::vector<Document>& documents, const std::string& ti
   time_section(page, inputs);
   manifest_section(page, inputs);
   const std::string body = page.finish();
+  // A build without chart libraries: the page stays as browsers without JavaScript show it.
+  const bool charts = !assets::d3().empty();
 
   std::string out =
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta "
@@ -57,7 +59,9 @@ std::string render(const std::vector<Document>& documents, const std::string& ti
       "<meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"generator\" content=\"vitrim\">\n" +
       "<link rel=\"icon\" href=\"data:,\">\n<title>" + escape(heading) + "</title>\n<style>\n";
   out.append(assets::page_css());
-  out += "</style>\n<script>" + std::string(kEarly) + "</script>\n</head>\n<body>\n";
+  out += "</style>\n";
+  if (charts) out += "<script>" + std::string(kEarly) + "</script>\n";
+  out += "</head>\n<body>\n";
   out +=
       "<a class=\"skip\" href=\"#main\">Skip to the results</a>\n<header class=\"bar\"><nav "
       "aria-label=\"Sections\"><ul>";
@@ -68,6 +72,7 @@ std::string render(const std::vector<Document>& documents, const std::string& ti
          "</div>\n" + body + "</main>\n";
   out += "<footer>Made by vitrim. This page holds all its data and loads nothing.</footer>\n";
 
+  if (!charts) return out + "</body>\n</html>\n";
   // The libraries' licences ask to travel with them.
   out += script({"/*! d3", assets::d3_license(), "*/", assets::d3()});
   out += script({"/*! Observable Plot", assets::plot_license(), "*/", assets::plot()});
