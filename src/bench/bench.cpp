@@ -12,6 +12,7 @@
 
 #include "bench/torch_path.h"
 #include "bench/turns.h"
+#include "vitrim/checkpoint/floats.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
 #include "vitrim/model/channels.h"
@@ -41,7 +42,7 @@ struct Ready {
 
   void call() {
     if (engine) {
-      engine->run(images.const_data_ptr<float>(), images.size(0), out.data_ptr<float>());
+      engine->run(checkpoint::floats_of(images), images.size(0), checkpoint::writable_floats_of(out));
     } else {
       torch->run();
     }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "bench/turns.h"
+#include "vitrim/checkpoint/floats.h"
 #include "vitrim/model/model.h"
 
 namespace vitrim::bench {
@@ -58,7 +59,8 @@ std::vector<double> SpecTimer::measure(const std::vector<ModelSpec>& specs) {
   std::vector<std::function<void()>> calls;
   const auto add = [&](Ready& one) {
     calls.emplace_back([&one] {
-      one.engine->run(one.images.const_data_ptr<float>(), one.images.size(0), one.out.data_ptr<float>());
+      one.engine->run(checkpoint::floats_of(one.images), one.images.size(0),
+                      checkpoint::writable_floats_of(one.out));
     });
   };
   add(impl_->reference);

@@ -5,6 +5,7 @@
 #include "checkpoint/mapped_file.h"
 #include "checkpoint/mistakes.h"
 #include "checkpoint/shards.h"
+#include "vitrim/checkpoint/after_fork.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/checkpoint/locate.h"
 #include "vitrim/core/error.h"
@@ -52,6 +53,7 @@ StateDict load_file(const std::string& path) {
 }
 
 StateDict load(const std::string& source) {
+  settle_after_fork();
   const std::string path = locate(source);
   std::error_code failed;
   if (std::filesystem::is_directory(path, failed)) return load(checkpoint_in(path));

@@ -12,6 +12,7 @@
 #include "model/family.h"
 #include "model/projections.h"
 #include "model/segmentation.h"
+#include "vitrim/checkpoint/after_fork.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
 
@@ -85,6 +86,7 @@ Output Model::forward(const at::Tensor& images, const std::vector<BlockGain>& ga
 }
 
 at::Tensor Model::embed(const at::Tensor& images) const {
+  checkpoint::settle_after_fork();
   if (images.dim() != 4 || images.size(1) != spec_.in_channels || images.size(2) != spec_.image_size[0] ||
       images.size(3) != spec_.image_size[1]) {
     throw std::invalid_argument(
@@ -340,6 +342,7 @@ std::string shape_text(at::IntArrayRef shape) {
 }  // namespace
 
 std::unique_ptr<Model> make_model(const ModelSpec& spec, const checkpoint::StateDict& weights) {
+  checkpoint::settle_after_fork();
   const std::vector<ParameterInfo> layout = parameter_layout(spec);
   checkpoint::Mismatch mismatch;
   checkpoint::StateDict loaded;
@@ -381,6 +384,7 @@ std::unique_ptr<Model> make_model(const ModelSpec& spec, const checkpoint::State
 }
 
 std::unique_ptr<Model> make_random_model(const ModelSpec& spec, uint64_t seed) {
+  checkpoint::settle_after_fork();
   at::Generator generator = at::detail::createCPUGenerator(seed);
   checkpoint::StateDict weights;
   for (const ParameterInfo& info : parameter_layout(spec)) {

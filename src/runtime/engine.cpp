@@ -1,15 +1,20 @@
 #include "vitrim/runtime/engine.h"
 
 #include <algorithm>
+#include <atomic>
 #include <functional>
 #include <mutex>
+#include <new>
 #include <stdexcept>
 
+#include "runtime/fork_hook.h"
 #include "runtime/forward.h"
 #include "runtime/implementation.h"
 #include "runtime/layers.h"
 #include "runtime/stage_layout.h"
 #include "runtime/vit_forward.h"
+#include "vitrim/checkpoint/after_fork.h"
+#include "vitrim/core/error.h"
 
 namespace vitrim::runtime {
 
@@ -50,6 +55,12 @@ class FamilyEngine : public Engine::Implementation {
 
   void run(const float* images, int64_t batch, float* out) override {
     const std::lock_guard<std::mutex> lock(mutex_);
+    if (torn_) {
+      throw Error(
+          "[runtime::Engine] this process was forked while another thread was using the engine, whose memory "
+          "is half-written here: make a new engine in the forked process");
+    }
+    running_ = true;
     const int64_t outputs = spec().num_classes > 0 ? spec().num_classes : spec().feature_dim();
     for (int64_t begin = 0; begin < batch; begin += chunk_) {
       count_ = std::min(chunk_, batch - begin);
@@ -58,6 +69,7 @@ class FamilyEngine : public Engine::Implementation {
       pool_.run(solo_);
       classify(out + begin * outputs);
     }
+    running_ = false;
   }
 
   const ModelSpec& spec() const override { return forward_->spec(); }
@@ -70,6 +82,14 @@ class FamilyEngine : public Engine::Implementation {
  private:
   int64_t image_size() const { return spec().in_channels * spec().image_size[0] * spec().image_size[1]; }
   float* features_at(int64_t image) const { return features_.data() + image * forward_->feature_width(); }
+
+  void after_fork() {
+    torn_ = torn_ || running_;
+    running_ = false;
+    pool_.forget_threads();
+    barrier_.reset();
+    new (&mutex_) std::mutex;  // whoever held it is not here to let go
+  }
 
   void classify(float* out) {
     const int64_t width = forward_->feature_width();
@@ -102,6 +122,9 @@ class FamilyEngine : public Engine::Implementation {
   std::function<void(int)> solo_;
   const float* images_ = nullptr;
   int64_t count_ = 0, whole_ = 0;
+  std::atomic<bool> running_{false};
+  bool torn_ = false;
+  ForkHook fork_{[this] { after_fork(); }};  // last: gone before the rest is
 };
 
 template <typename T>
@@ -151,6 +174,7 @@ std::string why_not(const ModelSpec& spec) {
 }
 
 Engine::Engine(const ModelSpec& spec, const checkpoint::StateDict& weights, const EngineOptions& options) {
+  checkpoint::settle_after_fork();
   const Isa isa = chosen_isa();
   implementation_ =
       make_implementation(spec, weights, options.threads, resolve(options.precision), kernels_of(isa));
@@ -160,7 +184,24 @@ Engine::Engine(const ModelSpec& spec, const checkpoint::StateDict& weights, cons
 Engine::~Engine() = default;
 Engine::Engine(Engine&&) noexcept = default;
 
-void Engine::run(const float* images, int64_t batch, float* out) { implementation_->run(images, batch, out); }
+void Engine::run(std::span<const float> images, int64_t batch, std::span<float> out) {
+  const ModelSpec& s = spec();
+  const auto need = [batch](const char* what, size_t given, std::initializer_list<int64_t> shape) {
+    uint64_t each = 1;  // of a model that validate() took: no overflow
+    for (const int64_t size : shape) each *= static_cast<uint64_t>(size);
+    // Divided, as the product of a batch that somebody made up may overflow.
+    if (given % each == 0 && given / each == static_cast<uint64_t>(batch)) return;
+    std::string text;
+    for (const int64_t size : shape) text += (text.empty() ? "" : ", ") + std::to_string(size);
+    throw std::invalid_argument("[runtime::Engine] " + std::string(what) + " of " + std::to_string(batch) +
+                                " images must be [" + std::to_string(batch) + ", " + text + "], but " +
+                                std::to_string(given) + " values were given");
+  };
+  if (batch < 0) throw std::invalid_argument("[runtime::Engine] the batch is negative");
+  need("the pixels", images.size(), {s.in_channels, s.image_size[0], s.image_size[1]});
+  need("the outputs", out.size(), {outputs()});
+  if (batch > 0) implementation_->run(images.data(), batch, out.data());
+}
 const ModelSpec& Engine::spec() const { return implementation_->spec(); }
 int64_t Engine::outputs() const { return spec().num_classes > 0 ? spec().num_classes : spec().feature_dim(); }
 int Engine::threads() const { return implementation_->threads(); }

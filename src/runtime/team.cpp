@@ -2,10 +2,13 @@
 
 namespace vitrim::runtime {
 
-Pool::Pool(int threads) : size_(threads) {
-  threads_.reserve(static_cast<size_t>(threads - 1));
+Pool::Pool(int threads) : size_(threads) { start(); }
+
+void Pool::start() {
+  threads_ = std::make_unique<std::vector<std::thread>>();
+  threads_->reserve(static_cast<size_t>(size_ - 1));
   try {
-    for (int rank = 1; rank < threads; ++rank) threads_.emplace_back([this, rank] { work(rank); });
+    for (int rank = 1; rank < size_; ++rank) threads_->emplace_back([this, rank] { work(rank); });
   } catch (...) {  // the system gives no more of them: those that run must end before the failure can be told
     end();
     throw;
@@ -15,14 +18,30 @@ Pool::Pool(int threads) : size_(threads) {
 Pool::~Pool() { end(); }
 
 void Pool::end() {
+  if (!threads_) return;
   stop_ = true;
   round_.fetch_add(1, std::memory_order_release);
   round_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
+  for (std::thread& thread : *threads_) thread.join();
+  forget_threads();
+}
+
+void Pool::forget_threads() {
+  // Those that were joined are freed. The handles of others can be neither joined nor destroyed.
+  if (threads_ && std::none_of(threads_->begin(), threads_->end(),
+                               [](const std::thread& thread) { return thread.joinable(); })) {
+    threads_.reset();
+  } else {
+    (void)threads_.release();
+  }
+  round_ = 0;
+  busy_ = 0;
+  stop_ = false;
 }
 
 void Pool::run(const std::function<void(int)>& task) {
   if (size_ == 1) return task(0);
+  if (!threads_) start();
   task_ = &task;
   busy_.store(size_ - 1, std::memory_order_relaxed);
   round_.fetch_add(1, std::memory_order_release);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -16,6 +17,11 @@ namespace vitrim::runtime {
 class Barrier {
  public:
   explicit Barrier(int size) : size_(size) {}
+  /// Nobody has arrived; for when threads that waited here are gone.
+  void reset() {
+    arrived_ = 0;
+    round_ = 0;
+  }
   void wait() {
     if (size_ == 1) return;
     const uint32_t round = round_.load(std::memory_order_acquire);
@@ -72,8 +78,8 @@ void for_tiles(int64_t rows, int64_t most, Member member, Work&& work) {
   }
 }
 
-/// Threads that stay. The caller's thread is number 0. The constructor throws std::system_error where the
-/// system gives no more threads.
+/// Threads that stay. The caller's thread is number 0. The constructor, and the first run() of a forked
+/// process, throw std::system_error where the system gives no more threads.
 class Pool {
  public:
   explicit Pool(int threads);
@@ -84,8 +90,11 @@ class Pool {
   /// Calls task(rank) on every thread and waits for all. Not to be called by two threads at once. Does not
   /// allocate.
   void run(const std::function<void(int)>& task);
+  /// In a forked process, where only the caller's thread is left: run() starts others. Does not allocate.
+  void forget_threads();
 
  private:
+  void start();
   void work(int rank);
   void end();
   const int size_;
@@ -93,7 +102,7 @@ class Pool {
   std::atomic<int> busy_{0};
   std::atomic<bool> stop_{false};
   const std::function<void(int)>* task_ = nullptr;
-  std::vector<std::thread> threads_;
+  std::unique_ptr<std::vector<std::thread>> threads_;  // null: not started yet
 };
 
 }  // namespace vitrim::runtime

@@ -138,6 +138,76 @@ TEST(Engine, BatchesOfAnySizeGiveTheSameRows) {
   }
 }
 
+// Not nearly: an image's row is the same bits whatever it is computed with.
+TEST(Engine, ThreadsAndNeighboursChangeNothing) {
+  const at::Tensor images = test::colour_input(11);
+  for (const test::Variant& variant : vit_variants()) {
+    const auto model = test::lively_model(variant.spec);
+    for (const Precision precision : {Precision::kF32, Precision::kBf16}) {
+      Engine one(model->spec(), model->parameters(), {1, precision});
+      const at::Tensor wanted = run(one, images);
+      for (const int threads : {2, 3, 5}) {
+        Engine several(model->spec(), model->parameters(), {threads, precision});
+        EXPECT_TRUE(at::equal(run(several, images), wanted)) << variant.name << ", " << threads;
+        EXPECT_TRUE(at::equal(run(several, images.slice(0, 4, 5)), wanted.slice(0, 4, 5))) << variant.name;
+      }
+    }
+  }
+}
+
+// Patches that are all alike, or alike but for some, and know no place: whom they merge with is decided by
+// ties, as LibTorch decides them.
+TEST(Engine, TiesAreLibTorchs) {
+  ModelSpec spec = test::small_spec();
+  spec.image_size = {80, 80};  // 100 patches: products end in tiles of every height
+  spec.blocks[0].merge = 20;
+  spec.blocks[1].merge = 15;
+  spec.blocks[2].merge = 10;
+  checkpoint::StateDict weights = test::lively_weights(spec, 4);
+  weights.set("pos_embed", at::zeros_like(weights.at("pos_embed")));
+  const auto model = model::make_model(spec, weights);
+  at::Tensor images = at::full({4, 3, 80, 80}, 0.25f);
+  images[1].fill_(-1.8f);
+  images[2].slice(1, 16, 64).slice(2, 24, 56) = at::randn({3, 48, 32}, at::detail::createCPUGenerator(2));
+  images[3].slice(1, 40) = at::randn({3, 40, 80}, at::detail::createCPUGenerator(3));
+  const at::Tensor wanted = reference(*model, images);
+  for (const Isa isa : runtime::available_isas()) {
+    for (const int threads : {1, 3}) {
+      const auto engine = engine_of(*model, threads, Precision::kF32, runtime::kernels_of(isa));
+      for (int64_t i = 0; i < images.size(0); ++i) {
+        EXPECT_LT(relative_difference(run(*engine, images.slice(0, i, i + 1), 10), wanted.slice(0, i, i + 1)),
+                  2 * test::float_tolerance(192, test::operations(spec), 10))
+            << runtime::to_string(isa) << ", " << threads << " threads, image " << i;
+      }
+    }
+  }
+}
+
+TEST(Engine, TakesNoOtherNumberOfValues) {
+  ModelSpec spec = test::small_spec();
+  spec.in_channels = 4;
+  const auto model = test::lively_model(spec);
+  Engine engine(model->spec(), model->parameters(), {1, Precision::kF32});
+  const std::vector<float> three(2 * 3 * 32 * 32), four(2 * 4 * 32 * 32);
+  std::vector<float> out(20);
+  EXPECT_NO_THROW(engine.run(four, 2, out));
+  EXPECT_NO_THROW(engine.run({}, 0, {}));
+  EXPECT_THROW(engine.run(three, 2, out), std::invalid_argument);
+  EXPECT_THROW(engine.run(four, 1, std::span(out).first(10)), std::invalid_argument);
+  EXPECT_THROW(engine.run(four, 2, std::span(out).first(19)), std::invalid_argument);
+  EXPECT_THROW(engine.run(four, -2, out), std::invalid_argument);
+  EXPECT_THROW(engine.run(four, 0, {}), std::invalid_argument);
+  // A batch whose product with an image's size wraps around to the number of values.
+  EXPECT_THROW(engine.run(four, (int64_t{1} << 52) + 2, out), std::invalid_argument);
+  try {
+    engine.run(three, 2, out);
+  } catch (const std::invalid_argument& error) {
+    EXPECT_STREQ(
+        error.what(),
+        "[runtime::Engine] the pixels of 2 images must be [2, 4, 32, 32], but 6144 values were given");
+  }
+}
+
 TEST(Engine, ABrokenImageHarmsNoOther) {
   const auto model = test::lively_model(test::small_spec());
   model->set_merging({2, 2, 0, 0});
@@ -163,7 +233,7 @@ TEST(Engine, ACallAllocatesNothing) {
       Engine engine(model->spec(), model->parameters(), {threads, precision});
       for (int call = 0; call < 2; ++call) {
         const long before = test::allocations;
-        engine.run(images.const_data_ptr<float>(), 5, out.data_ptr<float>());
+        engine.run(checkpoint::floats_of(images), 5, checkpoint::writable_floats_of(out));
         EXPECT_EQ(test::allocations - before, 0) << "call " << call;
       }
     }
@@ -183,7 +253,7 @@ TEST(Engine, SeveralEnginesAndSeveralCallers) {
       Engine& engine = i % 2 == 0 ? one : two;
       std::vector<float> out(60);
       for (int call = 0; call < 20; ++call) {
-        engine.run(images.const_data_ptr<float>(), 6, out.data());
+        engine.run(checkpoint::floats_of(images), 6, out);
         const at::Tensor got = at::from_blob(out.data(), {6, 10});
         if (relative_difference(got, wanted) > 1e-5) ++wrong;
       }

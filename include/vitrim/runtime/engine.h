@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -50,11 +51,12 @@ class Engine {
   Engine(Engine&&) noexcept;
 
   /// images float32 [batch, in_channels, H, W], normalised -> out float32 [batch, outputs()]: logits, or
-  /// features where the model has no classifier. Safe to call from several threads (not in a process that was
-  /// forked after the engine was made: its threads stay behind); calls then follow one another (for work side
-  /// by side, make an engine for each). A batch of any size is taken; images are spread over the threads,
-  /// what is left over is shared among them.
-  void run(const float* images, int64_t batch, float* out);
+  /// features where the model has no classifier. Throws std::invalid_argument where either holds another
+  /// number of values: images of other channels or another size than the model's are never read as its own.
+  /// Safe to call from several threads; calls then follow one another (for work side by side, make an engine
+  /// for each). A batch of any size is taken; images are spread over the threads, what is left over is shared
+  /// among them. A row of the result depends on its image alone, not on the batch or the number of threads.
+  void run(std::span<const float> images, int64_t batch, std::span<float> out);
 
   const ModelSpec& spec() const;
   int64_t outputs() const;
