@@ -157,9 +157,10 @@ class Focusing:
         self.dwc = nn.Conv2d(filters, filters, spec.filter_size, padding=spec.filter_size // 2, groups=filters)
 
     def _phi(self, t: Tensor, scale: Tensor) -> Tensor:
-        # Norms and powers in float32: third powers leave half precision behind. The norms run over all heads.
+        # Norms and powers in float32: third powers leave half precision behind. The norms run over all heads. Only the direction of the
+        # powers counts, so they are taken of f over its largest entry: powers of f itself fall below float32's range.
         f = (torch.relu(t.float()) + 1e-6) / scale
-        power = f.pow(self.power)
+        power = (f / f.detach().amax(dim=-1, keepdim=True)).pow(self.power)
         return split_heads(power / power.norm(dim=-1, keepdim=True) * f.norm(dim=-1, keepdim=True), self.focused_heads)
 
     def focus(self, q: Tensor, k: Tensor, v: Tensor, grid: Grid) -> Tensor:

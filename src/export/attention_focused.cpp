@@ -19,8 +19,10 @@ Value phi(Layers& layers, const std::string& name, const Value& x, const Value& 
   const Graph::Scope scope(layers.graph(), name);
   const Value f = layers.binary("Div", "scaled",
                                 layers.shifted("positive", layers.unary("Relu", "relu", x), 1e-6), scale);
+  // Only the direction of the powers counts: those of f itself fall below float32's range.
+  const Value share = layers.binary("Div", "share", f, layers.reduce("ReduceMax", "largest", f, -1, true));
   const Value power =
-      layers.binary("Pow", "power", f,
+      layers.binary("Pow", "power", share,
                     layers.graph().scalar(static_cast<double>(layers.spec().focusing_factor), Type::kFloat));
   const Value direction =
       layers.binary("Div", "direction", power, layers.reduce("ReduceL2", "power_norm", power, -1, true));

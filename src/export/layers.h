@@ -56,7 +56,7 @@ class Layers {
   Value concat(const std::string& label, const std::vector<Value>& parts, int64_t axis);
   std::vector<Value> split(const std::vector<std::string>& labels, const Value& x, int64_t axis,
                            const std::vector<int64_t>& sizes);
-  /// Mean, or Euclidean norm, over one axis.
+  /// Mean, largest value or Euclidean norm, over one axis.
   Value reduce(const std::string& op, const std::string& label, const Value& x, int64_t axis, bool keep);
 
   /// x `prefix.weight`^T + `prefix.bias`, in the compute type. What is behind the prefix's last dot names it.

@@ -52,7 +52,10 @@ Focused focus(const Model& model, const AttentionSite& site, const std::string& 
     if (gate.defined())
       f = f * gate.flatten();  // before the norms, which run over all heads: so the cut model's norms are the
                                // same
-    const at::Tensor power = f.pow(static_cast<double>(site.spec.focusing_factor));
+    // Only the direction of the powers counts, so they are taken of f over its largest entry: powers of f
+    // itself fall below float32's range.
+    const at::Tensor power =
+        (f / f.detach().amax({-1}, true)).pow(static_cast<double>(site.spec.focusing_factor));
     return split_heads(power / power.norm(2, {-1}, true) * f.norm(2, {-1}, true), heads);
   };
   return {phi(q), phi(k + model.compute_weight(names + "positional_encoding"))};

@@ -445,9 +445,13 @@ static void depthwise(const Depthwise<T>& d) {
   }
 }
 
+// By squares: a file may ask for any power.
 static inline Vf to_power(Vf x, int64_t power) {
-  Vf out = x;
-  for (int64_t i = 1; i < power; ++i) out *= x;
+  Vf out = power % 2 == 1 ? x : all(1.0f);
+  for (power /= 2; power > 0; power /= 2) {
+    x *= x;
+    if (power % 2 == 1) out *= x;
+  }
   return out;
 }
 
@@ -462,14 +466,20 @@ static void focus(T* x, int64_t ldx, int64_t rows, int64_t width, const float* o
       if (more) v += load(more + j);
       return ((v < 0.0f ? Vf{} : v) + 1e-6f) * load(factor + j);  // NaN stays NaN
     };
-    Vf squares = {}, powers = {};
+    // Powers of f over its largest entry: those of f itself fall below float32's range.
+    Vf squares = {}, powers = {}, best = {};
     for (int64_t j = 0; j < width; j += kLanes) {
-      const Vf f = at(j), g = to_power(f, power);
+      const Vf f = at(j);
       squares += f * f;
+      best = larger(best, f);
+    }
+    const float inverse = 1.0f / largest_of(best);
+    for (int64_t j = 0; j < width; j += kLanes) {
+      const Vf g = to_power(at(j) * inverse, power);
       powers += g * g;
     }
     const float ratio = __builtin_sqrtf(sum_of(squares)) / __builtin_sqrtf(sum_of(powers));
-    for (int64_t j = 0; j < width; j += kLanes) store_as(row + j, to_power(at(j), power) * ratio);
+    for (int64_t j = 0; j < width; j += kLanes) store_as(row + j, to_power(at(j) * inverse, power) * ratio);
   }
 }
 

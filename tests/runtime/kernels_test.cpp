@@ -370,7 +370,7 @@ TYPED_TEST(KernelsOf, FocusedAttentionsSteps) {
     factor[5] = 0;
     std::vector<T> in(x.size());
     kernels.convert(x.data(), ld, rows, ld, in.data(), ld);
-    for (const int64_t power : {1, 3}) {
+    for (const int64_t power : {1, 3, 4, 9}) {
       for (const bool with_offset : {false, true}) {
         std::vector<T> out = in;
         kernels.focus(out.data(), ld, rows, width, with_offset ? offset.data() : nullptr, factor.data(),
