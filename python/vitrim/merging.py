@@ -7,6 +7,11 @@ import torch
 from torch import Tensor
 
 
+# Cosines are rounded to multiples of this before they are compared, so that tokens that differ by rounding alone are equally alike to every program
+# (include/vitrim/core/merging.h); of equally alike ones the first counts.
+COSINE_STEP = 2.0**-20
+
+
 class Merged(NamedTuple):
     """What the tokens of a stream stand for; None: nothing was merged yet."""
     sizes: Optional[Tensor] = None  # [B, N]: how many of the first tokens each token stands for
@@ -25,11 +30,11 @@ def _match(metric: Tensor, prefix: int, count: int) -> Tuple[Tensor, Tensor, Ten
         metric = metric.float()
         direction = metric / metric.norm(dim=-1, keepdim=True).clamp_min(1e-12)
         even, odd = direction[:, ::2], direction[:, 1::2]
-        scores = even @ odd.transpose(1, 2)
+        scores = (even @ odd.transpose(1, 2) / COSINE_STEP).round() * COSINE_STEP
         # Tokens before the patches neither go nor take anyone in.
         fixed = (torch.arange(even.shape[1], device=scores.device) < (prefix + 1) // 2).unsqueeze(1) | (torch.arange(odd.shape[1], device=scores.device) < prefix // 2)
         best, partner = scores.masked_fill(fixed, -torch.inf).max(dim=-1)
-        order = best.argsort(dim=-1, descending=True)
+        order = best.argsort(dim=-1, descending=True, stable=True)
         gone = order[:, :count]
         return order[:, count:].sort(dim=-1).values, gone, partner.gather(1, gone)
 

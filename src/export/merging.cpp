@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include "vitrim/core/merging.h"
+
 namespace vitrim::exporter {
 
 namespace {
@@ -9,11 +11,14 @@ namespace {
 // Below every cosine, also after one is added.
 constexpr double kNever = -10;
 
-// rows [B, k] (int64) of x [B, n, C] -> [B, k, C]
-Value rows_of(Layers& layers, const std::string& label, const Value& x, const Value& rows) {
+// rows [B, k] (int64) of x [B, n, width] -> [B, k, width]
+Value rows_of(Layers& layers, const std::string& label, const Value& x, const Value& rows, int64_t width) {
   Graph& graph = layers.graph();
-  const Value indices = graph.node("Unsqueeze", label + "_at", {rows, graph.integers({-1})}, Type::kInt64);
-  return graph.node("GatherND", label, {x, indices}, x.type, {{"batch_dims", int64_t{1}}});
+  // GatherND, which would read whole rows, has no shape for ONNX Runtime's inference where batches are apart.
+  const Value column = graph.node("Unsqueeze", label + "_at", {rows, graph.integers({-1})}, Type::kInt64);
+  const Value indices =
+      graph.node("Expand", label + "_everywhere", {column, graph.integers({1, 1, width})}, Type::kInt64);
+  return graph.node("GatherElements", label, {x, indices}, x.type, {{"axis", int64_t{1}}});
 }
 
 // [1, first, second]: what keeps prefix tokens from going and from taking.
@@ -38,7 +43,12 @@ Matching match(Layers& layers, const Value& metric, int64_t tokens, int64_t coun
   const Value even = layers.slice("even", direction, 1, 0, tokens, 2);
   const Value odd =
       layers.transpose("odd_transposed", layers.slice("odd", direction, 1, 1, tokens, 2), {0, 2, 1});
-  const Value cosines = layers.binary("Add", "protected", layers.binary("MatMul", "cosines", even, odd),
+  const Value scores = layers.scaled(
+      "rounded",
+      layers.unary("Round", "steps",
+                   layers.scaled("in_steps", layers.binary("MatMul", "cosines", even, odd), 1 / kCosineStep)),
+      kCosineStep);
+  const Value cosines = layers.binary("Add", "protected", scores,
                                       protection(layers, first, second, layers.spec().prefix_tokens()));
   const Value best = layers.reduce("ReduceMax", "best", cosines, -1, false);
   const Value partner = graph.node("ArgMax", "partner", {cosines}, Type::kInt64,
@@ -107,11 +117,11 @@ Value merge_tokens(Layers& layers, const Value& y, const Value& metric, int64_t 
   const Value hits = graph.node("Equal", "goes_to", {wanted, column}, Type::kBool);
   const Value one_hot =
       graph.node("Cast", "one_hot", {hits}, Type::kFloat, {{"to", static_cast<int64_t>(Type::kFloat)}});
-  const Value sums =
-      layers.binary("Add", "sums", odd,
-                    layers.binary("MatMul", "added", one_hot, rows_of(layers, "going", even, matching.gone)));
+  const Value sums = layers.binary(
+      "Add", "sums", odd,
+      layers.binary("MatMul", "added", one_hot, rows_of(layers, "going", even, matching.gone, width + 1)));
   const Value all =
-      arrange(layers, rows_of(layers, "kept", even, matching.kept), sums, first - count, second);
+      arrange(layers, rows_of(layers, "kept", even, matching.kept, width + 1), sums, first - count, second);
   const std::vector<Value> parts = layers.split({"sum", "sizes"}, all, 2, {width, 1});
   merged = {tokens - count, parts[1]};
   return layers.binary("Div", "mean", parts[0], parts[1]);

@@ -5,6 +5,8 @@
 #include <limits>
 #include <stdexcept>
 
+#include "vitrim/core/merging.h"
+
 namespace vitrim::model {
 
 namespace {
@@ -23,13 +25,14 @@ struct Matching {
 Matching match(const at::Tensor& metric, int64_t prefix, int64_t count) {
   const at::Tensor unit = metric.detach().to(at::kFloat);
   const at::Tensor direction = unit / unit.norm(2, -1, /*keepdim=*/true).clamp_min(1e-12);
-  const at::Tensor scores = at::matmul(direction.slice(1, 0, std::nullopt, 2),
-                                       direction.slice(1, 1, std::nullopt, 2).transpose(1, 2));
+  const at::Tensor cosines = at::matmul(direction.slice(1, 0, std::nullopt, 2),
+                                        direction.slice(1, 1, std::nullopt, 2).transpose(1, 2));
+  const at::Tensor scores = at::round(cosines / kCosineStep) * kCosineStep;
   constexpr double kNever = -std::numeric_limits<double>::infinity();
   scores.slice(1, 0, (prefix + 1) / 2).fill_(kNever);
   scores.slice(2, 0, prefix / 2).fill_(kNever);
-  const auto [best, partner] = scores.max(-1);
-  const at::Tensor order = best.argsort(-1, /*descending=*/true);
+  const auto [best, partner] = scores.max(-1);  // the first of several
+  const at::Tensor order = best.argsort(/*stable=*/true, -1, /*descending=*/true);
   const at::Tensor gone = order.slice(1, 0, count);
   return {std::get<0>(order.slice(1, count).sort(-1)), gone, partner.gather(1, gone)};
 }

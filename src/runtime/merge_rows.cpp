@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "vitrim/core/merging.h"
+
 namespace vitrim::runtime {
 
 RowMerger::RowMerger(int64_t tokens, int64_t width, int64_t depth)
@@ -52,6 +54,11 @@ void RowMerger::merge(const KernelSet<float>& kernels, float* x, float* metric, 
   product.edge = Edge::kFloat;
   product.out = scores_.data();
   kernels.gemm(product);
+
+  // Sums with this number have no bits left for less than a step.
+  constexpr auto kRounding = static_cast<float>(1.5 * 0x1p23 * kCosineStep);
+  float* all = scores_.data();
+  for (int64_t i = 0; i < first * columns; ++i) all[i] = (all[i] + kRounding) - kRounding;
 
   const int64_t fixed_first = (prefix + 1) / 2, fixed_second = prefix / 2;
   for (int64_t i = fixed_first; i < first; ++i) {

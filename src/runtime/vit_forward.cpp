@@ -128,11 +128,8 @@ void VitForward<T>::attend_head(int block, int64_t head, int64_t image, int64_t 
   projected(w.q, queries, q, qk, layer.q_norm);
   projected(w.kv, tokens, kv, ldkv, layer.k_norm);
   if (shape.merge > 0) {
-    const float share_of_mean = 1.0f / static_cast<float>(shape.num_heads);
-    for (int64_t r = 0; r < tokens; ++r) {
-      float* sum = own.own_metric.data() + (image * tokens + r) * qk;
-      for (int64_t c = 0; c < qk; ++c) sum[c] += share_of_mean * to_float(kv[r * ldkv + c]);
-    }
+    T* keys = shared.head_keys.data() + (image * shape.num_heads + head) * tokens * qk;
+    for (int64_t r = 0; r < tokens; ++r) std::copy_n(kv + r * ldkv, qk, keys + r * qk);
   }
   kernels_.pack_transposed(kv, ldkv, tokens, qk, own.keys.data());
   kernels_.pack(kv + qk, ldkv, tokens, v, own.values.data());
@@ -180,9 +177,6 @@ void VitForward<T>::attend(int block, int64_t group, int64_t tokens, int64_t que
   kernels_.normalize(shared.x.data() + mine.begin * dim, dim, mine.count(), dim,
                      static_cast<float>(weights_.spec.norm_eps), shared.normed.data() + mine.begin * ldn,
                      ldn);
-  if (shape.merge > 0)
-    std::memset(own.own_metric.data(), 0,
-                static_cast<size_t>(group * tokens * padded_qk(shape)) * sizeof(float));
   member.wait();
   const BlockWeights<T>& layer = weights_.blocks[static_cast<size_t>(block)];
   if (layer.fixed.any()) {
@@ -234,20 +228,23 @@ void VitForward<T>::keep_first(int64_t group, int64_t tokens, int64_t kept, Memb
 }
 
 template <typename T>
-void VitForward<T>::merge(int block, int64_t group, int64_t tokens, Member member, Workspace<T>& shared,
-                          Workspace<T>& own) const {
+void VitForward<T>::merge(int block, int64_t group, int64_t tokens, Member member,
+                          Workspace<T>& shared) const {
   const ModelSpec& spec = weights_.spec;
   const BlockSpec& shape = spec.blocks[static_cast<size_t>(block)];
   const int64_t depth = padded_qk(shape), dim = spec.embed_dim, left = tokens - shape.merge;
-  // Every member's heads, in the members' order.
-  for (int rank = 0; rank < member.size; ++rank) {
-    if (member.rank == rank) {
-      float* sum = shared.metric.data();
-      const float* part = own.own_metric.data();
-      for (int64_t i = 0; i < group * tokens * depth; ++i) sum[i] = rank == 0 ? part[i] : sum[i] + part[i];
+  const float share_of_mean = 1.0f / static_cast<float>(shape.num_heads);
+  const Rows mine = share(group * tokens, member);
+  for (int64_t r = mine.begin; r < mine.end; ++r) {
+    // The mean over heads, in their order whoever computed them: the same for any number of threads.
+    float* sum = shared.metric.data() + r * depth;
+    std::fill_n(sum, depth, 0.0f);
+    const T* keys = shared.head_keys.data() + (r / tokens * shape.num_heads * tokens + r % tokens) * depth;
+    for (int64_t head = 0; head < shape.num_heads; ++head, keys += tokens * depth) {
+      for (int64_t c = 0; c < depth; ++c) sum[c] += share_of_mean * to_float(keys[c]);
     }
-    member.wait();
   }
+  member.wait();
   for (int64_t image = member.rank; image < group; image += member.size) {
     shared.mergers[static_cast<size_t>(image)].merge(
         float_kernels_, shared.x.data() + image * tokens * dim, shared.metric.data() + image * tokens * depth,
@@ -332,7 +329,7 @@ void VitForward<T>::run(const float* images, int64_t group, int rank, Member mem
     if (merges) {
       for_tiles(group * tokens, kRowsTogether, member, first_half);
       member.wait();
-      merge(block, group, tokens, member, shared, own);
+      merge(block, group, tokens, member, shared);
       tokens -= shape.merge;
       for_tiles(group * tokens, kRowsTogether, member, [&](Rows rows) { mlp(block, rows, shared, own); });
     } else {

@@ -40,8 +40,7 @@ class VitForward : public Forward<T> {
                    Workspace<T>& shared, Workspace<T>& own) const;
   void keep_first(int64_t group, int64_t tokens, int64_t kept, Member member, Workspace<T>& shared) const;
   void project(int block, Rows rows, Workspace<T>& shared, Workspace<T>& own) const;
-  void merge(int block, int64_t group, int64_t tokens, Member member, Workspace<T>& shared,
-             Workspace<T>& own) const;
+  void merge(int block, int64_t group, int64_t tokens, Member member, Workspace<T>& shared) const;
   void mlp(int block, Rows rows, Workspace<T>& shared, Workspace<T>& own) const;
   void finish(int64_t image, int64_t tokens, Workspace<T>& shared, Workspace<T>& own, float* features) const;
 

@@ -15,7 +15,8 @@ inline constexpr int64_t kQueryRows = 32;
 
 /// Widths that every block fits into.
 struct Widest {
-  int64_t tokens = 0, dim = 0, qk = 0, v = 0, heads_v = 0, mlp = 0, depth = 0, fixed = 0, fixed_scratch = 0;
+  int64_t tokens = 0, dim = 0, qk = 0, v = 0, heads_v = 0, mlp = 0, depth = 0, fixed = 0, fixed_scratch = 0,
+          merged_keys = 0;
   bool merges = false, qk_norm = false;
   template <typename T>
   explicit Widest(const VitWeights<T>& weights) {
@@ -36,6 +37,7 @@ struct Widest {
       if (block.attention == AttentionKind::kStatic) continue;
       qk = std::max(qk, padded_qk(block));
       v = std::max(v, padded_v(block));
+      if (block.merge > 0) merged_keys = std::max(merged_keys, block.num_heads * padded_qk(block));
     }
     depth = round_up(std::max<int64_t>(qk, 16), 16);
   }
@@ -45,11 +47,11 @@ template <typename T>
 struct Workspace {
   // Of a group of images; the first thread's where several share one. Rows of the images follow each other.
   Buffer<float> x, merged_x, metric;
-  Buffer<T> normed, mixed, fixed_values;
+  Buffer<T> normed, mixed, head_keys, fixed_values;
   std::vector<RowMerger> mergers;  // an image each
   // Of a thread.
   Buffer<T> pixels, q, kv, keys, values, p, tile_normed, hidden;
-  Buffer<float> wide, scores, inverse_sums, scratch, own_metric, row, fixed_scratch;
+  Buffer<float> wide, scores, inverse_sums, scratch, row, fixed_scratch;
   int64_t bytes = 0;
 
   Workspace(const ModelSpec& spec, const Widest& w, int64_t group, int64_t tile_rows)
@@ -58,6 +60,7 @@ struct Workspace {
         metric(w.merges ? padded_rows(group * w.tokens) * w.depth : 0),
         normed(padded_rows(group * w.tokens) * round_up(w.dim, 32)),
         mixed(padded_rows(group * w.tokens) * w.heads_v),
+        head_keys(w.merged_keys * group * w.tokens),
         fixed_values(w.fixed > 0 ? padded_rows(group * w.tokens) * w.fixed : 0),
         pixels(padded_rows(spec.stage_grid(0).width) *
                round_up(spec.in_channels * spec.patch_size * spec.patch_size, 32)),
@@ -72,7 +75,6 @@ struct Workspace {
         scores(padded_rows(kQueryRows) * round_up(w.tokens, kColumnStep)),
         inverse_sums(padded_rows(kQueryRows)),
         scratch(padded_rows(std::max(w.tokens, tile_rows)) * kPanel),
-        own_metric(w.merges ? padded_rows(group * w.tokens) * w.depth : 0),
         row(4 * w.dim),
         fixed_scratch(w.fixed_scratch) {
     for (int64_t i = 0; w.merges && i < group; ++i) {
@@ -96,7 +98,7 @@ struct Workspace {
                                scores.bytes(),
                                inverse_sums.bytes(),
                                scratch.bytes(),
-                               own_metric.bytes(),
+                               head_keys.bytes(),
                                row.bytes(),
                                fixed_values.bytes(),
                                fixed_scratch.bytes()}) {
