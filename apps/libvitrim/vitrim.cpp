@@ -1,33 +1,89 @@
 #include "vitrim/vitrim.h"
 
+#include <pthread.h>
+
+#include <algorithm>
+#include <cstdint>
 #include <exception>
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "vitrim/model/loading.h"
 #include "vitrim/runtime/engine.h"
 
-struct vitrim_engine {
-  vitrim::runtime::Engine engine;
-};
-
 namespace {
 
+using vitrim::runtime::Engine;
+
 thread_local std::string last_error;
+
+// What callers hold is a number that is never given twice, so an engine that was freed, or never was one, is
+// told from one that is there, and an engine lives until the last call that runs it has ended.
+class Engines {
+ public:
+  static Engines& all() {
+    static Engines& engines = *[] {  // never destroyed: other threads may run at exit
+      // A forked process finds the table whole.
+      pthread_atfork([] { all().mutex_.lock(); }, [] { all().mutex_.unlock(); },
+                     [] { all().mutex_.unlock(); });
+      return new Engines;
+    }();
+    return engines;
+  }
+
+  vitrim_engine* add(std::shared_ptr<Engine> engine) {
+    const std::lock_guard lock(mutex_);
+    last_ += 16;  // as pointers are: some languages look at the lowest bits
+    auto* handle = reinterpret_cast<vitrim_engine*>(last_);  // NOLINT(performance-no-int-to-ptr)
+    engines_.emplace(handle, std::move(engine));
+    return handle;
+  }
+
+  std::shared_ptr<Engine> get(const vitrim_engine* handle) {
+    if (handle == nullptr) throw std::invalid_argument("engine is NULL");
+    const std::lock_guard lock(mutex_);
+    const auto found = engines_.find(handle);
+    if (found == engines_.end())
+      throw std::invalid_argument("engine is none that vitrim_load gave, or it was freed");
+    return found->second;
+  }
+
+  /// Waits for nobody: the last call that holds the engine ends it.
+  void remove(const vitrim_engine* handle) {
+    std::shared_ptr<Engine> engine;  // ends outside the lock
+    const std::lock_guard lock(mutex_);
+    const auto found = engines_.find(handle);
+    if (found == engines_.end()) return;
+    engine = std::move(found->second);
+    engines_.erase(found);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<const vitrim_engine*, std::shared_ptr<Engine>> engines_;
+  uintptr_t last_ = 0;
+};
 
 // No exception may leave a C function.
 template <typename Work>
 bool guarded(const Work& work) {
   try {
-    work();
-    return true;
-  } catch (const std::exception& error) {
-    const std::string text = error.what();
-    last_error = text.substr(0, text.find('\n'));
-  } catch (...) {
-    last_error = "unknown failure";
+    try {
+      work();
+      return true;
+    } catch (const std::exception& error) {
+      const std::string_view text = error.what();
+      last_error = text.substr(0, text.find('\n'));
+    }
+  } catch (...) {  // no memory for the sentence, or no std::exception
+    last_error.clear();
+    last_error += "unknown";  // fits into the string itself
   }
   return false;
 }
@@ -48,21 +104,21 @@ vitrim_engine* vitrim_load(const char* path, int threads, const char* precision)
     vitrim::runtime::cap_libraries();
     if (!std::filesystem::exists(path))
       throw std::invalid_argument(std::string(path) + ": there is no such file");
+    const auto chosen = vitrim::runtime::parse_precision(precision ? precision : "auto");
     const auto model = vitrim::model::load_model(path);
-    out = new vitrim_engine{
-        vitrim::runtime::Engine(model->spec(), model->parameters(),
-                                {threads, vitrim::runtime::parse_precision(precision ? precision : "auto")})};
+    out = Engines::all().add(std::make_shared<Engine>(model->spec(), model->parameters(),
+                                                      vitrim::runtime::EngineOptions{threads, chosen}));
   });
   return out;
 }
 
 int vitrim_get_shape(const vitrim_engine* engine, vitrim_shape* shape) {
   return !guarded([&] {
-    need(engine, "engine");
+    const auto held = Engines::all().get(engine);
     need(shape, "shape");
-    const vitrim::ModelSpec& spec = engine->engine.spec();
-    *shape = {spec.in_channels,         spec.image_size[0], spec.image_size[1],
-              engine->engine.outputs(), {0.5f, 0.5f, 0.5f}, {0.5f, 0.5f, 0.5f}};
+    const vitrim::ModelSpec& spec = held->spec();
+    *shape = {spec.in_channels, spec.image_size[0], spec.image_size[1],
+              held->outputs(),  {0.5f, 0.5f, 0.5f}, {0.5f, 0.5f, 0.5f}};
     for (int c = 0; spec.preprocess && c < 3; ++c) {
       shape->mean[c] = static_cast<float>(spec.preprocess->mean[static_cast<size_t>(c)]);
       shape->std[c] = static_cast<float>(spec.preprocess->std[static_cast<size_t>(c)]);
@@ -70,18 +126,34 @@ int vitrim_get_shape(const vitrim_engine* engine, vitrim_shape* shape) {
   });
 }
 
-int vitrim_run(vitrim_engine* engine, const float* images, int64_t batch, float* out) {
+int vitrim_run_sized(vitrim_engine* engine, const float* images, int64_t image_values, int64_t batch,
+                     float* out, int64_t out_values) {
   return !guarded([&] {
-    need(engine, "engine");
-    if (batch < 0) throw std::invalid_argument("the batch is negative");
-    if (batch == 0) return;
-    need(images, "images");
-    need(out, "out");
-    engine->engine.run(images, batch, out);
+    const auto held = Engines::all().get(engine);
+    if (image_values < 0 || out_values < 0) throw std::invalid_argument("a number of values is negative");
+    if (image_values > 0) need(images, "images");
+    if (out_values > 0) need(out, "out");
+    held->run({images, static_cast<size_t>(image_values)}, batch, {out, static_cast<size_t>(out_values)});
   });
 }
 
-void vitrim_free(vitrim_engine* engine) { delete engine; }
+int vitrim_run(vitrim_engine* engine, const float* images, int64_t batch, float* out) {
+  return !guarded([&] {
+    const auto held = Engines::all().get(engine);
+    const vitrim::ModelSpec& spec = held->spec();
+    const int64_t pixels = spec.in_channels * spec.image_size[0] * spec.image_size[1];
+    if (batch < 0) throw std::invalid_argument("the batch is negative");
+    if (batch > INT64_MAX / 4 / std::max(pixels, held->outputs()))
+      throw std::invalid_argument("the batch is larger than any memory");
+    if (batch == 0) return;
+    need(images, "images");
+    need(out, "out");
+    held->run({images, static_cast<size_t>(batch * pixels)}, batch,
+              {out, static_cast<size_t>(batch * held->outputs())});
+  });
+}
+
+void vitrim_free(vitrim_engine* engine) { Engines::all().remove(engine); }
 
 const char* vitrim_error(void) { return last_error.c_str(); }
 }

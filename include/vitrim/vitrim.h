@@ -2,7 +2,7 @@
  *
  *   vitrim_engine* engine = vitrim_load("vit.safetensors", 4, "auto");
  *   if (!engine) { puts(vitrim_error()); exit(1); }
- *   vitrim_run(engine, images, batch, logits);
+ *   vitrim_run_sized(engine, images, 4 * 3 * 224 * 224, 4, logits, 4 * 1000);
  *   vitrim_free(engine);
  */
 #ifndef VITRIM_VITRIM_H
@@ -16,7 +16,8 @@ extern "C" {
 
 typedef struct vitrim_engine vitrim_engine;
 
-/* What a model takes and gives. Pixels are normalised channel by channel: (x / 255 - mean) / std. */
+/* What a model takes and gives. Pixels are normalised channel by channel: (x / 255 - mean) / std; one channel
+ * with the first mean and std. */
 typedef struct vitrim_shape {
   int64_t channels, height, width; /* of an image */
   int64_t outputs;                 /* logits, or features of a model without a classifier */
@@ -24,18 +25,26 @@ typedef struct vitrim_shape {
 } vitrim_shape;
 
 /* A checkpoint (.safetensors or .pth; any model of vitrim's but one for segmentation, also cut, pruned and
- * merged) on `threads` threads. precision: "f32", "bf16" or "auto" (NULL is "auto"). Not to be used in a
- * process that was forked after it was made. NULL on failure; vitrim_error() says why. */
+ * merged) on `threads` threads. precision: "f32", "bf16" or "auto" (NULL is "auto"). A forked process can use
+ * what its parent loaded, unless a thread of the parent was running it during the fork. NULL on failure;
+ * vitrim_error() says why. */
 vitrim_engine* vitrim_load(const char* path, int threads, const char* precision);
 
 /* 0, or 1 on failure. */
 int vitrim_get_shape(const vitrim_engine* engine, vitrim_shape* shape);
 
-/* images: float32 [batch, channels, height, width], normalised; out: float32 [batch, outputs]. 0, or 1 on
- * failure. Any number of threads may call it; calls on one engine follow one another. */
+/* images: float32 [batch, channels, height, width], normalised; out: float32 [batch, outputs]; image_values
+ * and out_values: how many floats lie at either. Fails where these are not what the batch needs: images of
+ * three channels for a model of one, say. 0, or 1 on failure. Any number of threads may call it; calls on one
+ * engine follow one another. */
+int vitrim_run_sized(vitrim_engine* engine, const float* images, int64_t image_values, int64_t batch,
+                     float* out, int64_t out_values);
+
+/* The same without the counts: what lies at `images` and `out` cannot be checked, and where it is less than
+ * vitrim_get_shape() says, memory beyond is read and written. */
 int vitrim_run(vitrim_engine* engine, const float* images, int64_t batch, float* out);
 
-/* NULL is allowed. */
+/* Calls that are under way end as ever, later ones fail. NULL and what was freed already are allowed. */
 void vitrim_free(vitrim_engine* engine);
 
 /* The last failure on this thread, one sentence; empty before there was one. Valid until the next call on

@@ -1,17 +1,22 @@
 #include "job.h"
 
 #include <ATen/Parallel.h>
+#include <pthread.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <thread>
 #include <variant>
 #include <vector>
 
+#include "text.h"
+#include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
 
 namespace vitrim::python {
@@ -63,11 +68,11 @@ class Mailbox : public LogSink {
 
 void deliver(const py::object& notify, const Event& event) {
   if (const auto* message = std::get_if<Message>(&event)) {
-    notify(message->level == LogLevel::kWarning ? "warning" : "info", message->text);
+    notify(message->level == LogLevel::kWarning ? "warning" : "info", shown(message->text));
     return;
   }
   const auto& update = std::get<ProgressUpdate>(event);
-  notify("progress", py::dict(py::arg("stage") = update.stage, py::arg("unit") = update.unit,
+  notify("progress", py::dict(py::arg("stage") = shown(update.stage), py::arg("unit") = shown(update.unit),
                               py::arg("done") = update.done, py::arg("total") = update.total,
                               py::arg("seconds") = update.seconds, py::arg("finished") = update.finished));
 }
@@ -84,23 +89,57 @@ void compute(int threads, const std::function<void()>& work) {
   if (threads > 0) at::set_num_threads(before);
 }
 
-// The log sink and the wish to stop belong to the whole process.
+// The log sink and the wish to stop belong to the whole process, so jobs take turns.
 std::timed_mutex one_job;
+std::atomic<std::thread::id> at_work;
+// How many forks this process is away from the one that loaded the library.
+std::atomic<int> generation{0};
+
+// A forked process has no job: its work stayed in the parent, and so did whoever held the turn.
+[[maybe_unused]] const int registered = pthread_atfork(nullptr, nullptr, [] {
+  new (&one_job) std::timed_mutex;
+  at_work = std::thread::id();
+  ++generation;
+});
+
+// The calling thread's turn.
+class Turn {
+ public:
+  Turn() {
+    if (at_work.load() == std::this_thread::get_id())
+      throw Error(
+          "a job was started by the progress function (or a log handler) of another job, which waits for "
+          "that "
+          "function to return: start it when the other has ended, or in a process of its own");
+    for (bool mine = false; !mine;) {
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+      const py::gil_scoped_release unlocked;
+      mine = one_job.try_lock_for(kPatience);
+    }
+    at_work = std::this_thread::get_id();
+  }
+  ~Turn() {
+    if (forked()) return;  // it is the parent's
+    at_work = std::thread::id();
+    one_job.unlock();
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  bool forked() const { return generation != born_; }
+
+ private:
+  const int born_ = generation;
+};
 
 }  // namespace
 
 void run_job(const py::object& notify, int threads, const std::function<void()>& work) {
-  std::unique_lock turn(one_job, std::defer_lock);
-  for (bool mine = false; !mine;) {
-    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-    const py::gil_scoped_release unlocked;
-    mine = turn.try_lock_for(kPatience);
-  }
+  const Turn turn;
   clear_cancel();
   const auto mailbox = std::make_shared<Mailbox>();
   set_log_sink(mailbox);
   std::exception_ptr failure;
-  std::thread worker([&] {
+  auto worker = std::make_unique<std::thread>([&] {
     try {
       compute(threads, work);
     } catch (...) {
@@ -108,6 +147,13 @@ void run_job(const py::object& notify, int threads, const std::function<void()>&
     }
     mailbox->finish();
   });
+  // In a process that was forked by a callback the work is not there to be waited for.
+  const auto forked = [&] {
+    if (!turn.forked()) return false;
+    (void)worker.release();  // a thread that is not here can't be joined, nor its handle destroyed
+    set_log_sink(nullptr);
+    return true;
+  };
   std::optional<py::error_already_set> stopped;
   for (bool more = true; more;) {
     std::vector<Event> events;
@@ -119,15 +165,22 @@ void run_job(const py::object& notify, int threads, const std::function<void()>&
     try {
       if (PyErr_CheckSignals() != 0) throw py::error_already_set();
       if (notify.is_none()) continue;
-      for (const Event& event : events) deliver(notify, event);
+      for (const Event& event : events) {
+        deliver(notify, event);
+        if (forked())
+          throw Error(
+              "this process was forked by the progress function of a job, whose work goes on in the parent "
+              "alone: let the forked process end with os._exit");
+      }
     } catch (py::error_already_set& error) {
+      if (forked()) throw;
       stopped.emplace(error);
       request_cancel();
     }
   }
   {
     const py::gil_scoped_release unlocked;
-    worker.join();
+    worker->join();
   }
   set_log_sink(nullptr);
   clear_cancel();

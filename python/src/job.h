@@ -11,8 +11,9 @@ namespace vitrim::python {
 
 /// Runs `work` to its end. `notify` is called as notify("info" | "warning", text) and notify("progress",
 /// {stage, unit, done, total, seconds, finished}); None: silence. Ctrl-C and exceptions of `notify` stop the
-/// work at its next progress step and then travel on. One job runs at a time, a second one waits. `threads` >
-/// 0: LibTorch's threads for this job.
+/// work at its next progress step and then travel on. One job runs at a time, a second one waits; one that
+/// `notify` starts is refused (vitrim::Error), and so is a forked process that comes back out of `notify`.
+/// `threads` > 0: LibTorch's threads for this job.
 void run_job(const pybind11::object& notify, int threads, const std::function<void()>& work);
 
 }  // namespace vitrim::python

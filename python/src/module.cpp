@@ -11,11 +11,15 @@
 
 #include <chrono>
 #include <exception>
+#include <stdexcept>
+#include <system_error>
 
 #include "images.h"
 #include "job.h"
 #include "options.h"
 #include "tensors.h"
+#include "text.h"
+#include "vitrim/checkpoint/floats.h"
 #include "vitrim/core/artifact_json.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
@@ -221,7 +225,7 @@ py::capsule run_engine(runtime::Engine& engine, const py::capsule& images) {
   const at::Tensor out = at::empty({input.size(0), engine.outputs()}, at::kFloat);
   {
     const py::gil_scoped_release unlocked;
-    engine.run(input.const_data_ptr<float>(), input.size(0), out.data_ptr<float>());
+    engine.run(checkpoint::floats_of(input), input.size(0), checkpoint::writable_floats_of(out));
   }
   return to_capsule(out);
 }
@@ -234,19 +238,26 @@ at::ScalarType dtype_of(const std::string& name) {
 }
 
 void translate(std::exception_ptr pending) {
-  const auto raise = [](const char* name, const std::exception& error) {
-    py::set_error(py::module_::import("vitrim.errors").attr(name), error.what());
+  const auto set = [](const py::handle& type, std::string_view text) {
+    PyErr_SetObject(type.ptr(), shown(text).ptr());
+  };
+  const auto raise = [&](const char* name, const std::exception& error) {
+    set(py::module_::import("vitrim.errors").attr(name), error.what());
   };
   try {
     if (pending) std::rethrow_exception(pending);
   } catch (const Interrupted& error) {
-    PyErr_SetString(PyExc_KeyboardInterrupt, error.what());
+    set(PyExc_KeyboardInterrupt, error.what());
   } catch (const FormatError& error) {
     raise("FormatError", error);
   } catch (const Error& error) {
     raise("Error", error);
   } catch (const c10::Error& error) {
-    PyErr_SetString(PyExc_RuntimeError, error.what_without_backtrace());
+    set(PyExc_RuntimeError, error.what_without_backtrace());
+  } catch (const std::invalid_argument& error) {
+    set(PyExc_ValueError, error.what());
+  } catch (const std::system_error& error) {  // file systems' too
+    raise("Error", error);
   }
 }
 
@@ -290,8 +301,10 @@ PYBIND11_MODULE(_library, m) {
 
   py::class_<data::Dataset, std::shared_ptr<data::Dataset>>(m, "Images")
       .def_property_readonly("size", &data::Dataset::size)
-      .def_property_readonly("fingerprint", &data::Dataset::fingerprint)
-      .def_property_readonly("description", &data::Dataset::description);
+      .def_property_readonly("fingerprint",
+                             [](const data::Dataset& self) { return shown(self.fingerprint()); })
+      .def_property_readonly("description",
+                             [](const data::Dataset& self) { return shown(self.description()); });
   m.def("open_images",
         [](const std::string& source, const py::dict& values) -> std::shared_ptr<data::Dataset> {
           const data::DatasetOptions options = dataset_options(values);

@@ -76,20 +76,6 @@ class Jobs(Library):
         self.assertEqual(vitrim.evaluate(path, files, labels, resize="none", **QUIET).correct, wanted.correct)
         self.assertRegex(wanted.manifest.data_fingerprint, "^40 images, sha256 ")
 
-    def png(self, name, image):
-        """A PNG of one image, written by hand: no imaging library is needed."""
-        import struct
-        import zlib
-
-        def chunk(kind, data):
-            return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-        rows = b"".join(b"\0" + row.tobytes() for row in image)
-        head = struct.pack(">IIBBBBB", image.shape[1], image.shape[0], 8, 2, 0, 0, 0)
-        with open(self.path(name), "wb") as file:
-            file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
-        return self.path(name)
-
     def test_analyze(self):
         scores = vitrim.analyze(self.saved(removed(vit(), 1)), colours(32), remove=1, criterion="te", search="exact", **QUIET)
         self.assertEqual((scores.kind, scores.criterion, scores.search, len(scores.chosen)), ("layer_scores", "te", "exact", 1))

@@ -9,9 +9,11 @@ import dataclasses
 import importlib.util
 import os
 import shutil
+import struct
 import sys
 import tempfile
 import unittest
+import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.abspath(os.path.join(HERE, "..", ".."))
@@ -212,3 +214,14 @@ class Case(unittest.TestCase):
     def assert_near(self, got, wanted, bound, message=""):
         error = difference(got, wanted)
         self.assertLessEqual(error, bound, message)
+
+    def png(self, name, image):
+        """A PNG of one image, written by hand: no imaging library is needed."""
+        def chunk(kind, data):
+            return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+        rows = b"".join(b"\0" + row.tobytes() for row in image)
+        head = struct.pack(">IIBBBBB", image.shape[1], image.shape[0], 8, 2, 0, 0, 0)
+        with open(self.path(name), "wb") as file:
+            file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+        return self.path(name)

@@ -1,12 +1,13 @@
 """From a safetensors file to a module and back, in pure PyTorch."""
 
+import contextlib
 import os
-import tempfile
 from typing import Dict, Optional, Union
 
 import torch
 from torch import Tensor, nn
 
+from . import files, native
 from .blocks import Model
 from .cswin import Cswin
 from .errors import Error, FormatError
@@ -18,11 +19,12 @@ from .vit import VisionTransformer
 CLASSES = {"vit": VisionTransformer, "swin": Swin, "flatten_swin": FlattenSwin, "pvt": Pvt, "pvt_v2": PvtV2, "cswin": Cswin}
 # Buffers that reference implementations register beside their parameters; no error where a file holds them.
 _BUFFERS = ("relative_position_index", "attn_mask", "num_batches_tracked", "position_ids")
-PathLike = Union[str, "os.PathLike[str]"]
+PathLike = Union[str, bytes, "os.PathLike[str]"]
 
 
 def build(spec: ModelSpec, state: Optional[Dict[str, Tensor]] = None, *, drop_path_rate: float = 0.0, source: str = "the weights") -> Model:
     """The module of a spec with these weights (taken as float32; FormatError lists every missing, surplus and misshaped one), or with random ones."""
+    native.settle_after_fork()
     if state is None:
         model = CLASSES[spec.family](spec, drop_path_rate)
         model.init_weights()
@@ -50,10 +52,20 @@ def _read(path: str):
     if not os.path.isfile(path):
         raise Error(f"{path}: there is no such file")
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
+        with _named(path) as name, safetensors.safe_open(name, framework="pt") as file:
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
     except (safetensors.SafetensorError, ValueError) as error:
         raise FormatError(f"{path}: no safetensors file that can be read: {error}") from None
+
+
+@contextlib.contextmanager
+def _named(path: str):
+    """A name of the file that is UTF-8: safetensors takes no other."""
+    if path.isprintable():  # surrogates are not
+        yield path
+        return
+    with open(path, "rb") as file:
+        yield f"/proc/self/fd/{file.fileno()}"
 
 
 def load(path: PathLike, *, num_classes: Optional[int] = None, drop_path_rate: float = 0.0, weights: Optional[str] = None) -> Model:
@@ -64,7 +76,7 @@ def load(path: PathLike, *, num_classes: Optional[int] = None, drop_path_rate: f
     `num_classes` other than the file's gives a new random classifier (0: none), to be trained; `drop_path_rate` is stochastic depth's, for
     training; `weights` names one of several sets of weights in a file (docs/checkpoints.md). A checkpoint without vitrim's metadata is understood where the C++ library is there; otherwise ValueError says what to do.
     """
-    path = os.path.expanduser(os.fspath(path))
+    path = os.path.expanduser(os.fsdecode(path))
     metadata, state = _read(path) if path.endswith(".safetensors") else ({}, {})
     if METADATA_KEY in metadata:
         if weights:
@@ -80,8 +92,6 @@ def load(path: PathLike, *, num_classes: Optional[int] = None, drop_path_rate: f
 
 def _understood(path: str, weights: Optional[str]):
     """A checkpoint of another program, read by the C++ library."""
-    from . import native
-
     if not native.available():
         raise ValueError(f"{path}: the file holds no vitrim model; make one of it with `vitrim export {path} --format safetensors`, or install vitrim with its C++ library")
     return native.read_model(path, weights)
@@ -98,26 +108,14 @@ def unwrapped(module: nn.Module) -> Model:
 
 
 def save(module: nn.Module, path: PathLike, *, dtype: torch.dtype = torch.float32) -> None:
-    """Writes weights and spec as safetensors, whole or not at all; the vitrim program and vitrim.load take the file."""
+    """Writes weights and spec as safetensors, whole or not at all; the vitrim program and vitrim.load take the file. Links stay links, and an
+    existing file's permissions are kept."""
     import safetensors.torch
 
-    path = os.fspath(path)
+    native.settle_after_fork()
+    path = os.fsdecode(path)
     if not path.endswith(".safetensors"):
         raise ValueError(f"{path}: checkpoints are written as safetensors; let the name end in .safetensors")
     model = unwrapped(module)
     state = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in model.state_dict().items()}
-    data = safetensors.torch.save(state, {METADATA_KEY: model.spec.to_json(), "format": "pt"})
-    folder = os.path.dirname(os.path.abspath(path))
-    handle, temporary = tempfile.mkstemp(suffix=".tmp", dir=folder)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    files.write(path, safetensors.torch.save(state, {METADATA_KEY: model.spec.to_json(), "format": "pt"}))

@@ -13,10 +13,11 @@ class Engine:
     """A ViT ready to run on the CPU, on vitrim's own kernels.
 
         engine = vitrim.Engine("smaller.safetensors", threads=4)
-        logits = engine(images)   # float32 [n, 3, H, W] normalised, or uint8 images of the model's size
+        logits = engine(images)   # float32 [n, channels, H, W] normalised, or uint8 images of the model's size
 
     Images in a NumPy array give a NumPy array, in a tensor a tensor. Calls release the interpreter's lock; calls of one engine follow one
-    another. `precision` is f32, bf16 or auto; `weights` names one of several sets of weights in a file. ValueError where the engine does not know the architecture.
+    another. `precision` is f32, bf16 or auto; `weights` names one of several sets of weights in a file. ValueError where the engine does not know the architecture. A forked
+    process can use an engine of its parent, unless the parent was running it during the fork (vitrim.Error says so).
     """
 
     def __init__(self, model: Any, *, threads: int = 0, precision: str = "auto", num_heads: Union[None, int, Sequence[int]] = None,
@@ -36,16 +37,24 @@ class Engine:
     precision = property(lambda self: self._engine.precision, doc="f32 or bf16.")
 
     def normalized(self, images: torch.Tensor, mean: Optional[Sequence[float]] = None, std: Optional[Sequence[float]] = None) -> torch.Tensor:
-        """uint8 images of the model's size, [n, 3, H, W] or [n, H, W, 3], as the model takes them."""
-        if images.dim() == 4 and images.shape[1] != 3 and images.shape[3] == 3:
+        """uint8 images of the model's size, [n, channels, H, W] or [n, H, W, channels], as the model takes them. Grey models have the first mean and
+        std; those of other channels than one and three take normalised images alone."""
+        channels = self.spec.in_channels
+        if channels not in (1, 3):
+            raise ValueError(f"the engine's model takes images of {channels} channels, which uint8 images are not: pass normalised float32 images")
+        if images.dim() == 4 and images.shape[1] != channels and images.shape[3] == channels:
             images = images.permute(0, 3, 1, 2)
+        if images.dim() != 4 or images.shape[1] != channels:
+            return images  # refused by whoever asked, as they are
         own = self.spec.preprocess
         if own is None and (mean is None or std is None):
             raise ValueError(f"{self.name} does not say how its images were normalised; pass normalised float32 images")
-        shape = (1, 3, 1, 1)
-        return (images.float() / 255 - torch.tensor(mean or own.mean).reshape(shape)) / torch.tensor(std or own.std).reshape(shape)
+        mean, std = (torch.as_tensor(three, dtype=torch.float32)[:channels].reshape(1, channels, 1, 1)
+                     for three in (own.mean if mean is None else mean, own.std if std is None else std))
+        return (images.float() / 255 - mean) / std
 
     def __call__(self, images: Any) -> Any:
+        native.settle_after_fork()
         given = native.as_tensor(images)
         if given.dtype == torch.uint8:
             given = self.normalized(given)

@@ -110,7 +110,7 @@ class _Call:
     def options(self, **more: Any) -> Dict[str, Any]:
         shared = {name: self.settings[name] for name in ("precision", "seed", "threads", "batch_size", "max_corrupt")}
         told = ", ".join(f"{name}={value!r}" for name, value in more.items() if value is not None and not name.endswith("preprocess") and not callable(value))
-        return {**shared, **more, "model": self.name, "command": f"vitrim.{self.job}({self.name!r}{', ' + told if told else ''})"}
+        return {**shared, **more, "model": native.printable(self.name), "command": native.printable(f"vitrim.{self.job}({self.name!r}{', ' + told if told else ''})")}
 
     def run(self, function: Callable, *arguments: Any):
         with self.notify:
@@ -123,10 +123,10 @@ def _check_output(output: Optional[Union[str, "os.PathLike[str]"]], dtype: str) 
         raise ValueError(f"save_dtype must be same, f32, f16 or bf16, not '{dtype}'")
     if output is None:
         return None
-    path = os.fspath(output)
+    path = os.fsdecode(output)
     if not path.endswith(".safetensors"):
         raise ValueError(f"{path}: checkpoints are written as safetensors; let the name end in .safetensors")
-    native.library().check_writable(path)
+    native.library().check_writable(os.fsencode(path))
     return path
 
 
@@ -136,8 +136,8 @@ def _finished(call: _Call, made, path: Optional[str], dtype: str) -> CompressedR
     object.__setattr__(result, "_model", model)
     if path is not None:
         if dtype == "same":
-            dtype = native.library().stored_dtype(call.name, call.settings["weights"] or "") if call.from_file else "f32"
-        model.save(path, dtype)
+            dtype = native.library().stored_dtype(os.fsencode(call.name), call.settings["weights"] or "") if call.from_file else "f32"
+        model.save(os.fsencode(path), dtype)
         result["output"] = path
     return result
 

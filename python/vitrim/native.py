@@ -3,6 +3,7 @@
 import importlib
 import operator
 import os
+import threading
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import torch  # before the library: the LibTorch of this torch is the one that serves both
@@ -13,6 +14,10 @@ from .spec import ModelSpec
 
 _library = None
 _reason: Optional[str] = None
+_fork = threading.local()  # `happened` on the one thread that a forked process begins with
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: setattr(_fork, "happened", True))
 
 
 def _load() -> None:
@@ -46,7 +51,21 @@ def library() -> Any:
     _load()
     if _library is None:
         raise ImportError(_reason)
+    settle_after_fork()
     return _library
+
+
+def settle_after_fork() -> None:
+    """In a forked process LibTorch's threads are missing, and the thread that forked would wait for them for ever: it goes on with one, as in
+    PyTorch's data loaders."""
+    if getattr(_fork, "happened", False):
+        _fork.happened = False
+        torch.set_num_threads(1)
+
+
+def printable(text: str) -> str:
+    """The text without what stands for a path's bytes that are no UTF-8: these as \\xNN."""
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
 def capsule(tensor: Tensor) -> Any:
@@ -64,9 +83,9 @@ def open_model(model: Union[str, "os.PathLike[str]", nn.Module], num_heads: Unio
         inner = unwrapped(model)
         state = [(name, capsule(tensor.detach().to("cpu", torch.float32).contiguous())) for name, tensor in inner.state_dict().items()]
         return library().model_of(inner.spec.to_json(), state), f"a module ({inner.spec.name or inner.spec.family})"
-    name = os.path.expanduser(os.fspath(model))
+    name = os.path.expanduser(os.fsdecode(model))
     heads = [] if num_heads is None else [num_heads] if isinstance(num_heads, int) else list(num_heads)
-    return library().open_model(name, heads, image_size, weights or ""), name
+    return library().open_model(os.fsencode(name), heads, image_size, weights or ""), name
 
 
 def taken(model: Any) -> Tuple[ModelSpec, Dict[str, Tensor]]:
@@ -89,9 +108,12 @@ def labels_of(labels: Any) -> List[int]:
 
 
 def as_tensor(images: Any) -> Tensor:
-    """A tensor on the array's own memory; read-only arrays (Pillow's) are copied, as torch knows none."""
-    if hasattr(images, "flags") and not images.flags.writeable:
-        images = images.copy()
+    """A tensor on the array's own memory; what torch has no word for is copied: read-only arrays (Pillow's), other byte orders and strides."""
+    if hasattr(images, "flags") and hasattr(images, "strides"):  # NumPy's
+        if not images.dtype.isnative:
+            images = images.astype(images.dtype.newbyteorder("="))
+        if not images.flags.writeable or any(step < 0 or step % images.itemsize for step in images.strides):
+            images = images.copy()
     return torch.as_tensor(images)
 
 
@@ -113,15 +135,15 @@ def open_images(images: Any, labels: Any = None, classes: Optional[str] = None, 
     """The library's data set of: a source as the program takes it (folder, tar shards, .bin file, `synthetic:SPLIT[:COUNT]`), a list of files, or
     an array; and height and width where all images have the same, known one. `options` are those of the library's DatasetOptions: class_order,
     class_names, labelled, max_pixels."""
-    if isinstance(images, (str, os.PathLike)):
+    if isinstance(images, (str, bytes, os.PathLike)):
         if labels is not None:
             raise ValueError("labels come with the images where these are a folder, shards or a file; pass a list of files or an array to give others")
-        return library().open_images(os.fspath(images), {"classes": classes, **options}), None
+        return library().open_images(os.fsencode(images), {"classes": None if classes is None else os.fsencode(classes), **options}), None
     if classes is not None or options.get("class_order") is not None:
         raise ValueError("classes and class_order are of the class folders of an image folder; an array or a list of files has labels")
     numbers = labels_of(labels)
-    if isinstance(images, (list, tuple)) and all(isinstance(item, (str, os.PathLike)) for item in images):
-        return library().file_images([os.fspath(item) for item in images], numbers, {"max_pixels": options.get("max_pixels")}), None
+    if isinstance(images, (list, tuple)) and all(isinstance(item, (str, bytes, os.PathLike)) for item in images):
+        return library().file_images([os.fsencode(item) for item in images], numbers, {"max_pixels": options.get("max_pixels")}), None
     if isinstance(images, (list, tuple)):
         if len({tuple(item.shape) for item in images}) != 1:
             raise ValueError("a list of arrays must hold images of one size; resize them, or pass files")

@@ -10,6 +10,8 @@ import os
 import random
 import subprocess
 import sys
+import threading
+import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -31,6 +33,7 @@ def library():
     lib.vitrim_load.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p]
     lib.vitrim_get_shape.argtypes = [ctypes.c_void_p, ctypes.POINTER(Shape)]
     lib.vitrim_run.argtypes = [ctypes.c_void_p, ctypes.POINTER(ctypes.c_float), ctypes.c_int64, ctypes.POINTER(ctypes.c_float)]
+    lib.vitrim_run_sized.argtypes = [ctypes.c_void_p, ctypes.POINTER(ctypes.c_float), ctypes.c_int64, ctypes.c_int64, ctypes.POINTER(ctypes.c_float), ctypes.c_int64]
     lib.vitrim_free.argtypes = [ctypes.c_void_p]
     lib.vitrim_error.restype = ctypes.c_char_p
     return lib
@@ -80,10 +83,137 @@ class Interface(Case):
         self.assertEqual(self.lib.vitrim_run(engine, None, 0, None), 0)
         self.lib.vitrim_free(engine)
 
-    def test_shows_its_five_functions_only(self):
+    def sized(self, engine, image_values, batch, out_values, images=True, out=True):
+        """The status and the sentence of a call on buffers of these sizes."""
+        pixels = (ctypes.c_float * max(image_values, 1))() if images else None
+        room = (ctypes.c_float * max(out_values, 1))() if out else None
+        status = self.lib.vitrim_run_sized(engine, pixels, image_values, batch, room, out_values)
+        return status, self.lib.vitrim_error().decode()
+
+    def test_sizes_are_checked(self):
+        engine, size = self.load(), 3 * 32 * 32
+        self.assertEqual(self.sized(engine, 2 * size, 2, 20)[0], 0)
+        self.assertEqual(self.sized(engine, 0, 0, 0)[0], 0)
+        for arguments, words in (((2 * 1024, 2, 20), "[2, 3, 32, 32], but 2048 values"), ((2 * size, 1, 10), "[1, 3, 32, 32]"), ((2 * size, 2, 19), "outputs of 2 images"),
+                                 ((2 * size, -2, 20), "negative"), ((-1, 2, 20), "negative"), ((2 * size, 2, -20), "negative"), ((size, 2**60, 10), "images must be"),
+                                 ((2 * size, 2**63 - 1, 20), "images must be"), ((size, 1, 10, False), "images is NULL"), ((size, 1, 10, True, False), "out is NULL")):
+            with self.subTest(arguments):
+                status, sentence = self.sized(engine, *arguments)
+                self.assertEqual(status, 1)
+                self.assertIn(words, sentence)
+        self.assertEqual(self.lib.vitrim_run(engine, (ctypes.c_float * 1)(), 2**62, (ctypes.c_float * 1)()), 1)
+        self.assertEqual(self.lib.vitrim_run(engine, (ctypes.c_float * 1)(), -1, (ctypes.c_float * 1)()), 1)
+        self.assertEqual(self.lib.vitrim_get_shape(engine, None), 1)
+        self.assertIn("shape is NULL", self.lib.vitrim_error().decode())
+        self.lib.vitrim_free(engine)
+
+    def test_what_is_no_engine_is_refused(self):
+        freed = self.load()
+        self.lib.vitrim_free(freed)
+        self.lib.vitrim_free(freed)
+        other = self.load()
+        self.assertNotEqual(freed, other)
+        for handle, words in ((None, "engine is NULL"), (freed, "freed"), (0xdead0, "none that vitrim_load gave")):
+            status, sentence = self.sized(handle, 3072, 1, 10)
+            self.assertEqual(status, 1)
+            self.assertIn(words, sentence)
+            self.assertEqual(self.lib.vitrim_get_shape(handle, ctypes.byref(Shape())), 1)
+            self.lib.vitrim_free(handle)
+        self.assertEqual(self.sized(other, 3072, 1, 10)[0], 0)
+        self.lib.vitrim_free(other)
+
+    def test_files_that_are_none(self):
+        os.mkdir(self.path("folder"))
+        self.write("empty.safetensors", b"")
+        self.write("text.safetensors", b"hello")
+        self.write("huge.safetensors", b"\xff" * 7 + b"\x7f{}")
+        deep = b'{"__metadata__":{"vitrim.spec":' + b"[" * 100000 + b"}}"
+        self.write("deep.safetensors", len(deep).to_bytes(8, "little") + deep)
+        spec = b'{"__metadata__":{"vitrim.spec":"' + b"[" * 100000 + b'"}}'
+        self.write("deep_spec.safetensors", len(spec).to_bytes(8, "little") + spec)
+        for name in ("folder", "empty.safetensors", "text.safetensors", "huge.safetensors", "deep.safetensors", "deep_spec.safetensors"):
+            with self.subTest(name):
+                self.assertIsNone(self.load(name))
+                self.assertIn(name, self.lib.vitrim_error().decode())
+        for threads in (-1, 1025, 2**31 - 1):
+            self.assertIsNone(self.load(threads=threads))
+            self.assertIn("threads", self.lib.vitrim_error().decode())
+
+    def test_freed_while_it_runs(self):
+        """Runs under way end as ever, later ones are refused."""
+        for _ in range(5):
+            engine, statuses = self.load(), []
+
+            def work(engine=engine, statuses=statuses):
+                while True:
+                    status, sentence = self.sized(engine, 64 * 3072, 64, 640)
+                    statuses.append((status, sentence if status else ""))
+                    if status:
+                        return
+
+            threads = [threading.Thread(target=work) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            time.sleep(0.05)
+            self.lib.vitrim_free(engine)
+            for thread in threads:
+                thread.join()
+            self.assertEqual({status for status, _ in statuses}, {0, 1})
+            self.assertEqual({sentence for _, sentence in statuses}, {"", "engine is none that vitrim_load gave, or it was freed"})
+
+    def test_errors_belong_to_their_thread(self):
+        self.load("nowhere.safetensors")
+        seen = []
+        thread = threading.Thread(target=lambda: seen.append(self.lib.vitrim_error()))
+        thread.start()
+        thread.join()
+        self.assertEqual(seen, [b""])
+        self.assertIn(b"nowhere", self.lib.vitrim_error())
+
+    def in_child(self, work):
+        """What `work` gives in a forked process, as text."""
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.write(writing, repr(work()).encode())
+            finally:
+                os._exit(0)
+        os.close(writing)
+        deadline = time.monotonic() + 30
+        while os.waitpid(child, os.WNOHANG) == (0, 0):
+            if time.monotonic() > deadline:
+                os.kill(child, 9)
+                os.waitpid(child, 0)
+                self.fail("the forked process hung")
+            time.sleep(0.02)
+        with os.fdopen(reading, "rb") as file:
+            return file.read().decode()
+
+    def test_forked_processes(self):
+        """A child runs what its parent loaded, loads engines of its own, and frees either."""
+        engine = self.load()
+        wanted, pixels = (ctypes.c_float * 10)(), (ctypes.c_float * 3072)(*([0.5] * 3072))
+        self.assertEqual(self.lib.vitrim_run(engine, pixels, 1, wanted), 0)
+
+        def work():
+            out = []
+            for one in (engine, self.load()):
+                got = (ctypes.c_float * 10)()
+                out.append((self.lib.vitrim_run(one, pixels, 1, got), list(got) == list(wanted)))
+                self.lib.vitrim_free(one)
+            return out
+
+        for _ in range(3):
+            self.assertEqual(self.in_child(work), "[(0, True), (0, True)]")
+        got = (ctypes.c_float * 10)()
+        self.assertEqual((self.lib.vitrim_run(engine, pixels, 1, got), list(got)), (0, list(wanted)))
+        self.lib.vitrim_free(engine)
+
+    def test_shows_its_six_functions_only(self):
         symbols = subprocess.run(["nm", "-D", "--defined-only", LIBRARY], capture_output=True, text=True, check=True).stdout
         names = sorted(line.split()[-1] for line in symbols.splitlines() if line.strip())
-        self.assertEqual(names, ["vitrim_error", "vitrim_free", "vitrim_get_shape", "vitrim_load", "vitrim_run"])
+        self.assertEqual(names, ["vitrim_error", "vitrim_free", "vitrim_get_shape", "vitrim_load", "vitrim_run", "vitrim_run_sized"])
 
 
 if __name__ == "__main__":

@@ -118,7 +118,7 @@ class Documents(unittest.TestCase):
 
     def test_quoted_errors_are_the_programs(self):
         # First column of docs/troubleshooting.md: every piece between the dots is in the sources.
-        sources = "".join(open(path, encoding="utf-8").read() for folder in ("src", "apps") for path in glob.glob(os.path.join(ROOT, folder, "**", "*.cpp"), recursive=True))
+        sources = "".join(open(path, encoding="utf-8").read() for folder in ("src", "apps", "python") for path in glob.glob(os.path.join(ROOT, folder, "**", "*.cpp"), recursive=True))
         text = open(os.path.join(ROOT, "docs", "troubleshooting.md"), encoding="utf-8").read()
         quotes = [quote for cell in re.findall(r"^\|([^|]*)\|", text, re.MULTILINE) for quote in re.findall(r"`([^`]*)`", cell)]
         self.assertGreater(len(quotes), 15)
