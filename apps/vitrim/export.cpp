@@ -2,13 +2,13 @@
 
 #include <cstdio>
 #include <filesystem>
-#include <sstream>
 
 #include "command.h"
 #include "core/json.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
+#include "vitrim/data/class_list.h"
 #include "vitrim/export/checkpoints.h"
 #include "vitrim/export/onnx.h"
 
@@ -67,13 +67,7 @@ void check(const ExportFlags& flags, const std::string& format) {
 
 // One name a line.
 std::vector<std::string> read_classes(const std::string& path, int64_t num_classes) {
-  std::vector<std::string> names;
-  std::istringstream lines(read_text_file(path));
-  for (std::string line; std::getline(lines, line);) {
-    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
-    names.push_back(line);
-  }
-  while (!names.empty() && names.back().empty()) names.pop_back();
+  const std::vector<std::string> names = data::read_class_list(path);
   if (static_cast<int64_t>(names.size()) != num_classes) {
     throw FormatError(path, "",
                       "has " + std::to_string(names.size()) + " lines, the model " +

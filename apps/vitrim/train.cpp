@@ -95,6 +95,13 @@ void run(Flags flags, const Context& context) {
   } else {
     model = model::load_model(flags.init, hints);
   }
+  // Where the classes are those of the training folders, their names go along, so that nobody has to say the
+  // folders' order again.
+  ModelSpec named = model->spec();
+  if (flags.new_head || (!flags.spec.empty() && model::is_known_name(flags.spec)))
+    named.class_names = inputs.dataset->class_names();
+  if (static_cast<int64_t>(named.class_names.size()) == named.num_classes && named != model->spec())
+    model = model::make_model(named, model->parameters());
   if (inputs.recipe.dilution_epochs > 0)
     throw UsageError("train dilutes nothing; use vitrim dilute, or --dilution-epochs 0");
   check_inputs(flags.train, inputs, model->spec());

@@ -63,9 +63,12 @@ Order sorted(const std::vector<std::string>& folders, ClassOrder order) {
   return out;
 }
 
-ClassIndices ranks(const Order& order) {
+ClassIndices ranks(const std::vector<std::string>& folders, const Order& order) {
   ClassIndices out{std::vector<int64_t>(order.size()), static_cast<int64_t>(order.size()), false};
-  for (size_t rank = 0; rank < order.size(); ++rank) out.of_folder[order[rank]] = static_cast<int64_t>(rank);
+  for (size_t rank = 0; rank < order.size(); ++rank) {
+    out.of_folder[order[rank]] = static_cast<int64_t>(rank);
+    out.names.push_back(folders[order[rank]]);
+  }
   return out;
 }
 
@@ -82,7 +85,7 @@ std::string shown(const std::vector<std::string>& folders, const Order& order, s
 ClassIndices agreed(const std::vector<std::string>& folders, const std::string& root) {
   const Order characters = sorted(folders, ClassOrder::kLexicographic);
   const Order natural = sorted(folders, ClassOrder::kNatural);
-  if (characters == natural) return ranks(characters);
+  if (characters == natural) return ranks(folders, characters);
   const auto first = static_cast<size_t>(
       std::mismatch(characters.begin(), characters.end(), natural.begin()).first - characters.begin());
   throw Error(root +
@@ -133,6 +136,7 @@ ClassIndices by_list(const std::vector<std::string>& folders, const std::string&
     const auto line = whole.find(composed(folder));
     if (line != whole.end()) taken[line->second] = true;
   }
+  bool by_word = false;
   Index words;
   for (size_t i = 0; i < lines.size(); ++i) {
     if (!taken[i]) enter(words, first_word(lines[i]), static_cast<int64_t>(i));
@@ -156,7 +160,10 @@ ClassIndices by_list(const std::vector<std::string>& folders, const std::string&
                             "alone; remove all but one");
     }
     out.of_folder.push_back(word->second);
+    by_word = true;
   }
+  for (size_t i = 0; i < lines.size(); ++i)
+    out.names.push_back(by_word && !taken[i] ? first_word(lines[i]) : lines[i]);
   return out;
 }
 
@@ -214,8 +221,8 @@ std::optional<ClassIndices> by_names(const std::vector<std::string>& folders,
     throw Error(root + ": folders " + folders[place->second] + " and " + folders[i] +
                 " are both named after the model's class " + names[static_cast<size_t>(found[i])] + kMend);
   }
-  const ClassIndices out{found, static_cast<int64_t>(names.size()), true};
-  if (out.of_folder != ranks(sorted(folders, ClassOrder::kLexicographic)).of_folder)
+  const ClassIndices out{found, static_cast<int64_t>(names.size()), true, names};
+  if (out.of_folder != ranks(folders, sorted(folders, ClassOrder::kLexicographic)).of_folder)
     log_info(root + ": class folders are ordered by the model's class names");
   return out;
 }
@@ -237,7 +244,7 @@ ClassOrder parse_class_order(const std::string& name) {
 ClassIndices class_indices(const std::vector<std::string>& folders, const DatasetOptions& options,
                            const std::string& root) {
   if (!options.classes_file.empty()) return by_list(folders, options.classes_file, root);
-  if (options.class_order != ClassOrder::kUnsaid) return ranks(sorted(folders, options.class_order));
+  if (options.class_order != ClassOrder::kUnsaid) return ranks(folders, sorted(folders, options.class_order));
   if (const auto out = by_names(folders, options.class_names, root)) return *out;
   return agreed(folders, root);
 }

@@ -15,6 +15,7 @@ struct ClassIndices {
   int64_t classes = 0;
   /// Whether a list or the model's names gave the indices, so that a folder that is missing shifts no other.
   bool named = false;
+  std::vector<std::string> names = {};  ///< of the classes, as folders bear them
 };
 
 /// Folder names to class indices, as DatasetOptions says: by the class list, by an order that is named, by

@@ -37,13 +37,14 @@ void collect(const fs::path& folder, int64_t depth, Listing& found) {
 
 class ImageFolder final : public Dataset {
  public:
-  ImageFolder(fs::path root, std::vector<Entry> entries, int64_t classes, int64_t max_pixels)
-      : Dataset(max_pixels), root_(std::move(root)), entries_(std::move(entries)), classes_(classes) {}
+  ImageFolder(fs::path root, std::vector<Entry> entries, std::vector<std::string> names, int64_t max_pixels)
+      : Dataset(max_pixels), root_(std::move(root)), entries_(std::move(entries)), names_(std::move(names)) {}
 
   int64_t size() const override { return static_cast<int64_t>(entries_.size()); }
   int64_t label(int64_t index) const override { return entries_.at(index).label; }
   std::string name(int64_t index) const override { return (root_ / entries_.at(index).relative).string(); }
-  int64_t num_classes() const override { return classes_; }
+  int64_t num_classes() const override { return static_cast<int64_t>(names_.size()); }
+  std::vector<std::string> class_names() const override { return names_; }
 
   Image read(int64_t index) const override {
     const std::string path = name(index);
@@ -53,7 +54,7 @@ class ImageFolder final : public Dataset {
 
   std::string description() const override {
     return "image folder " + root_.string() + ", " + std::to_string(size()) + " images" +
-           (classes_ == 0 ? " without labels" : "");
+           (names_.empty() ? " without labels" : "");
   }
 
   std::string fingerprint() const override {
@@ -68,7 +69,7 @@ class ImageFolder final : public Dataset {
  private:
   fs::path root_;
   std::vector<Entry> entries_;
-  int64_t classes_;
+  std::vector<std::string> names_;  // none: no labels
 };
 
 std::vector<Entry> make_entries(const fs::path& root, const std::vector<fs::path>& images, int64_t label) {
@@ -160,7 +161,8 @@ std::unique_ptr<Dataset> scan(const fs::path& root, const DatasetOptions& option
   if (none && top.images.empty()) fail_empty(root, passed_over);
   if (none) {
     passed_over.warn(root);
-    return std::make_unique<ImageFolder>(root, make_entries(root, top.images, -1), 0, options.max_pixels);
+    return std::make_unique<ImageFolder>(root, make_entries(root, top.images, -1), std::vector<std::string>(),
+                                         options.max_pixels);
   }
   if (!top.images.empty()) {
     const auto first =
@@ -186,7 +188,8 @@ std::unique_ptr<Dataset> scan(const fs::path& root, const DatasetOptions& option
         make_entries(root, classes[i].found.images, options.labels ? indices.of_folder[i] : -1);
     entries.insert(entries.end(), more.begin(), more.end());
   }
-  return std::make_unique<ImageFolder>(root, std::move(entries), indices.classes, options.max_pixels);
+  return std::make_unique<ImageFolder>(root, std::move(entries), std::move(indices.names),
+                                       options.max_pixels);
 }
 
 }  // namespace

@@ -86,6 +86,17 @@ class ClassOrder(Images):
         self.refuse("eval", "named.safetensors", "--data", "images", says=("9 of 10 class folders", "folder 9 is not"))
 
 
+    def test_a_new_classifier_remembers_the_names(self):
+        self.folders("images", self.NAMES)
+        train = ("train", "--init", "model.safetensors", "--new-head", "--recipe", "plain", "--epochs", "1", "--data", "images", "-o", "new.safetensors", "--quiet")
+        self.refuse(*train, says="--class-order")
+        self.run_vitrim(*train, "--class-order", "natural")
+        spec = self.json_of("inspect", "new.safetensors")["spec"]
+        self.assertEqual(spec["class_names"], sorted(self.NAMES, key=int))
+        self.assertEqual(self.json_of("eval", "new.safetensors", "--data", "images")["correct"],
+                         self.json_of("eval", "new.safetensors", "--data", "images", "--class-order", "natural")["correct"])
+
+
 class ClassLists(Images):
     def test_names_with_blanks_marks_and_accents(self):
         self.folders("images", ("AM General Hummer", "Acura RL", "Cafe\u0301"))

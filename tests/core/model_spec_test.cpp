@@ -8,6 +8,7 @@
 
 #include "core/expect_throw.h"
 #include "vitrim/core/error.h"
+#include "vitrim/core/normalization.h"
 
 namespace vitrim {
 namespace {
@@ -84,6 +85,21 @@ TEST(ModelSpecJson, WhatFewModelsHaveIsWrittenWhereItIs) {
   spec.class_names.clear();
   spec.distillation_token = true;
   EXPECT_THROW(validate(spec), std::invalid_argument);
+}
+
+TEST(ModelSpec, NormalisationsOfOtherUnitsAreRefused) {
+  ModelSpec spec = unusual();
+  EXPECT_EQ(wrong_units(*spec.preprocess), "");
+  spec.preprocess->mean = {0.5, 1, 0};
+  spec.preprocess->std = {1, 1, 1};
+  EXPECT_EQ(wrong_units(*spec.preprocess), "");
+  spec.preprocess->mean[2] = 103.53;
+  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { validate(spec); }),
+                       "a mean of 103.53 is one of pixels from 0 to 255"));
+  spec.preprocess->mean[2] = 0;
+  spec.preprocess->std[0] = 58.395;
+  EXPECT_TRUE(contains(wrong_units(*spec.preprocess), "a standard deviation of 58.395"));
+  EXPECT_TRUE(contains(wrong_units(*spec.preprocess), "divide by 255"));
 }
 
 TEST(ModelSpecJson, IsCompactWithEnumsAsText) {

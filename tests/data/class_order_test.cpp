@@ -68,6 +68,7 @@ TEST(ClassOrder, OrdersThatAgreeNeedNoWord) {
   EXPECT_EQ(class_indices({"00", "01", "10"}, {}, "set").of_folder, (std::vector<int64_t>{0, 1, 2}));
   EXPECT_EQ(class_indices({"n01440764", "n02102040", "n01443537"}, {}, "set").of_folder,
             (std::vector<int64_t>{0, 2, 1}));
+  EXPECT_EQ(class_indices({"b", "c", "a"}, {}, "set").names, (Names{"a", "b", "c"}));
 }
 
 TEST(ClassOrder, TheModelsClassNamesDecide) {
@@ -77,6 +78,7 @@ TEST(ClassOrder, TheModelsClassNamesDecide) {
       class_indices({"10", "9", "Golden_Retriever", "Cre\xCC\x80me", "tench"}, options, "set");
   EXPECT_EQ(found.of_folder, (std::vector<int64_t>{3, 4, 1, 2, 0}));
   EXPECT_EQ(found.classes, 5);
+  EXPECT_EQ(found.names, options.class_names);
   EXPECT_TRUE(found.named);
   EXPECT_EQ(class_indices({"9"}, options, "set").classes, 5);  // part of the classes
   // No folder bears a class's name: they say nothing, and the folders' order counts.
@@ -108,7 +110,9 @@ TEST_F(ByList, ALineIsAFoldersNameOrBeginsWithIt) {
             (std::vector<int64_t>{1, 0}));
   // A whole line goes before a first word.
   EXPECT_EQ(indices({"dog", "dog house"}, "dog house\ndog\n").of_folder, (std::vector<int64_t>{1, 0}));
-  EXPECT_EQ(indices({"a"}, "a\nb\nc\n").classes, 3);
+  EXPECT_EQ(indices({"a"}, "a\nb x\nc\n").classes, 3);
+  EXPECT_EQ(indices({"a"}, "a\nb x\nc\n").names, (Names{"a", "b x", "c"}));
+  EXPECT_EQ(indices({"a"}, "a y\nb x\nc\n").names, (Names{"a", "b", "c"}));  // folders bear the first words
 }
 
 TEST_F(ByList, DoubtsAreNamed) {

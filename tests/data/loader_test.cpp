@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "data/data_fixtures.h"
+#include "data/encoded_images.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
 #include "vitrim/data/synthetic.h"
@@ -159,6 +160,45 @@ TEST(SpreadIndices, CoverTheSetEvenly) {
   EXPECT_EQ(spread_indices(10, 4), (std::vector<int64_t>{0, 2, 5, 7}));
   EXPECT_EQ(spread_indices(3, 5), (std::vector<int64_t>{0, 1, 2}));
   EXPECT_TRUE(spread_indices(0, 5).empty());
+}
+
+TEST_F(Loader, AnImageBombIsOneCorruptImage) {
+  put(folder_.file("set/0/bomb.png"), black_png({1000000, 1}));
+  LoadOptions large = options(1);
+  large.preprocess.resize = 256;
+  const auto set = folder(3, 0);
+  const ImageBatch batch = load_images(*set, large);
+  EXPECT_EQ(batch.size(), 3);
+  ASSERT_EQ(batch.corrupt.size(), 1u);
+  EXPECT_TRUE(contains(recorder_->warnings.back(), "which resizing would make 256000000 x 256 pixels large"));
+}
+
+TEST_F(Loader, OneChannelIsGreyAsPillowMakesIt) {
+  const auto set = folder(2, 0);
+  LoadOptions grey = options();
+  grey.channels = 1;
+  const ImageBatch one = load_images(*set, grey), three = load_images(*set, options());
+  EXPECT_EQ(one.pixels.sizes(), at::IntArrayRef({2, 1, 20, 20}));
+  // No resize: the luma of each pixel, rounded (0.299 R + 0.587 G + 0.114 B in 16 fraction bits).
+  const at::Tensor weights = at::tensor({19595, 38470, 7471}, at::kLong).reshape({1, 3, 1, 1});
+  const at::Tensor luma =
+      (three.pixels.to(at::kLong) * weights).sum(1, true).add(0x8000).bitwise_right_shift(16);
+  EXPECT_TRUE(at::equal(one.pixels.to(at::kLong), luma));
+  EXPECT_EQ(normalized(one, 0, 2).sizes(), at::IntArrayRef({2, 1, 20, 20}));
+  EXPECT_TRUE(
+      at::equal(normalized(one, 1, 2), (one.pixels.slice(0, 1, 2).to(at::kFloat) / 255 - 0.5f) / 0.5f));
+  grey.channels = 4;
+  EXPECT_THROW(load_images(*set, grey), std::invalid_argument);
+}
+
+TEST(ImageChannels, AreThreeOrOne) {
+  ModelSpec spec;
+  EXPECT_EQ(image_channels(spec, "m.pth"), 3);
+  spec.in_channels = 1;
+  EXPECT_EQ(image_channels(spec, "m.pth"), 1);
+  spec.in_channels = 13;
+  EXPECT_TRUE(contains(message_of<Error>([&] { image_channels(spec, "m.pth"); }),
+                       "m.pth: the model takes images of 13 channels, and images have 3"));
 }
 
 }  // namespace
