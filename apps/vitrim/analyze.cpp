@@ -33,8 +33,10 @@ void run(const Flags& flags, const Context& context) {
   scores.model = flags.model.model;
   on_main_rank(*group, [&] {
     const std::string json = to_json(scores);
+    OutputSet files;
     if (!flags.output.empty()) write_text_file(flags.output, json);
     flags.common.write_json(json);
+    files.commit();
     if (flags.common.speaks()) print_scores(scores);
   });
 }

@@ -101,33 +101,31 @@ data::ImageBatch load_unlabelled(const std::string& source, int64_t count, const
 }
 
 void print_scores(const LayerScores& scores) {
-  std::printf("entropy of the output %.2f +- %.2f nats; %lld images, %s estimator\n",
-              scores.output_entropy.value, scores.output_entropy.standard_error,
-              static_cast<long long>(scores.images), scores.estimator.c_str());
-  std::printf("  layer  H(attention)        H(MLP)              TE drop            TE identity   KL drop\n");
+  tell("entropy of the output %.2f +- %.2f nats; %lld images, %s estimator\n", scores.output_entropy.value,
+       scores.output_entropy.standard_error, static_cast<long long>(scores.images), scores.estimator.c_str());
+  tell("  layer  H(attention)        H(MLP)              TE drop            TE identity   KL drop\n");
   for (size_t i = 0; i < scores.attention_entropy.size(); ++i) {
     const int layer = static_cast<int>(i);
     const Estimate& a = scores.attention_entropy[i];
     const Estimate& m = scores.mlp_entropy[i];
     if (!scores.te_drop.count(layer)) {
-      std::printf("  %5d  none                %8.2f +- %5.2f\n", layer, m.value, m.standard_error);
+      tell("  %5d  none                %8.2f +- %5.2f\n", layer, m.value, m.standard_error);
       continue;
     }
     const Estimate& drop = scores.te_drop.at(layer);
     const Estimate& identity = scores.te_identity.at(layer);
-    std::printf("  %5d  %8.2f +- %5.2f  %8.2f +- %5.2f  %7.2f +- %5.2f  %7.2f +- %5.2f  %8.4f\n", layer,
-                a.value, a.standard_error, m.value, m.standard_error, drop.value, drop.standard_error,
-                identity.value, identity.standard_error, scores.kl_drop.at(layer));
+    tell("  %5d  %8.2f +- %5.2f  %8.2f +- %5.2f  %7.2f +- %5.2f  %7.2f +- %5.2f  %8.4f\n", layer, a.value,
+         a.standard_error, m.value, m.standard_error, drop.value, drop.standard_error, identity.value,
+         identity.standard_error, scores.kl_drop.at(layer));
   }
   if (scores.sets.empty()) return;
-  std::printf(
-      "sets by the %s criterion (%s search, %lld block evaluations a batch; one set at a time: %lld)\n",
-      scores.criterion.c_str(), scores.search.c_str(), static_cast<long long>(scores.block_evaluations),
-      static_cast<long long>(scores.brute_force_block_evaluations));
+  tell("sets by the %s criterion (%s search, %lld block evaluations a batch; one set at a time: %lld)\n",
+       scores.criterion.c_str(), scores.search.c_str(), static_cast<long long>(scores.block_evaluations),
+       static_cast<long long>(scores.brute_force_block_evaluations));
   for (const SetResult& set : scores.sets) {
-    std::printf("  %-16s score %8.4f +- %6.4f  TE %7.2f  KL %7.4f  best in %5.1f %% of resamples\n",
-                format_layer_list(set.layers).c_str(), set.score.value, set.score.standard_error,
-                set.te.value, set.kl, 100 * set.chosen_fraction);
+    tell("  %-16s score %8.4f +- %6.4f  TE %7.2f  KL %7.4f  best in %5.1f %% of resamples\n",
+         format_layer_list(set.layers).c_str(), set.score.value, set.score.standard_error, set.te.value,
+         set.kl, 100 * set.chosen_fraction);
   }
 }
 

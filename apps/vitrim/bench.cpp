@@ -56,28 +56,26 @@ bench::Contestant contestant(const Flags& flags, const std::string& text,
 }
 
 void print(const BenchResult& r) {
-  std::printf(
-      "%lld threads, %s; matrix peak %.2f TFLOP/s (tile loop %.2f, library %.2f); outputs agree to %.1e\n",
-      static_cast<long long>(r.threads),
-      (r.rows.back().isa.empty() ? r.manifest.instruction_set : r.rows.back().isa).c_str(),
-      std::max(r.tile_peak, r.library_peak), r.tile_peak, r.library_peak, r.output_difference);
-  std::printf("  %-44s %5s %10s %23s %8s %6s %17s %9s\n", "model, engine", "batch", "images/s",
-              "ms (p10..p90)", "TFLOP/s", "peak", "speed-up", "by MACs");
+  tell("%lld threads, %s; matrix peak %.2f TFLOP/s (tile loop %.2f, library %.2f); outputs agree to %.1e\n",
+       static_cast<long long>(r.threads),
+       (r.rows.back().isa.empty() ? r.manifest.instruction_set : r.rows.back().isa).c_str(),
+       std::max(r.tile_peak, r.library_peak), r.tile_peak, r.library_peak, r.output_difference);
+  tell("  %-44s %5s %10s %23s %8s %6s %17s %9s\n", "model, engine", "batch", "images/s", "ms (p10..p90)",
+       "TFLOP/s", "peak", "speed-up", "by MACs");
   for (const BenchRow& row : r.rows) {
-    std::printf("  %-44s %5lld %10.1f %9.2f (%5.2f..%5.2f) %8.3f %5.1f%% %5.2f (%4.2f..%4.2f) %9.2f\n",
-                (row.name + ", " + row.precision).c_str(), static_cast<long long>(row.batch),
-                row.images_per_second, 1e3 * row.latency, 1e3 * row.latency_p10, 1e3 * row.latency_p90,
-                row.tflops, 100 * row.share_of_peak, row.speedup, row.speedup_p10, row.speedup_p90,
-                row.predicted);
+    tell("  %-44s %5lld %10.1f %9.2f (%5.2f..%5.2f) %8.3f %5.1f%% %5.2f (%4.2f..%4.2f) %9.2f\n",
+         (row.name + ", " + row.precision).c_str(), static_cast<long long>(row.batch), row.images_per_second,
+         1e3 * row.latency, 1e3 * row.latency_p10, 1e3 * row.latency_p90, row.tflops, 100 * row.share_of_peak,
+         row.speedup, row.speedup_p10, row.speedup_p90, row.predicted);
   }
   for (size_t i = 0; i < r.rows.size() && r.rows[i].batch == r.rows.front().batch; ++i) {
     const BenchRow& row = r.rows[i];
     if (row.weight_bytes == 0) continue;
-    std::printf("  %s holds %.1f MB of weights and %.1f MB to work in\n", row.name.c_str(),
-                1e-6 * static_cast<double>(row.weight_bytes), 1e-6 * static_cast<double>(row.work_bytes));
+    tell("  %s holds %.1f MB of weights and %.1f MB to work in\n", row.name.c_str(),
+         1e-6 * static_cast<double>(row.weight_bytes), 1e-6 * static_cast<double>(row.work_bytes));
   }
-  std::printf("  peak memory of the whole process (all contestants) %.0f MB\n",
-              1e-6 * static_cast<double>(r.peak_memory));
+  tell("  peak memory of the whole process (all contestants) %.0f MB\n",
+       1e-6 * static_cast<double>(r.peak_memory));
 }
 
 void run(const Flags& flags, const Context& context) {
@@ -104,8 +102,10 @@ void run(const Flags& flags, const Context& context) {
   result.manifest = manifest_of(context, flags.common, "");
   result.manifest.threads = options.threads;
   const std::string json = to_json(result);
+  OutputSet files;
   flags.common.write_json(json);
   write_report(flags.report, "bench", json, flags.model.model);
+  files.commit();
   if (flags.common.speaks()) print(result);
 }
 

@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "examples.h"
+#include "streams.h"
 #include "terminal_sink.h"
 #include "vitrim/checkpoint/locate.h"
 #include "vitrim/core/atomic_file.h"
@@ -84,8 +85,13 @@ bool known(const std::string& word, const std::vector<std::string>& names) {
 
 }  // namespace
 
+std::string help_text(const CLI::App& app, const CLI::ParseError& error) {
+  std::ostringstream text, nothing;
+  app.exit(error, text, nothing);
+  return text.str();
+}
+
 int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
-  if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
   std::string message = error.what();
   const std::vector<std::string> names = valid_names(app);
   for (int i = 1; i < argc; ++i) {
@@ -97,7 +103,7 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, ch
       break;
     }
   }
-  std::cerr << "vitrim: " << message << "\nRun with --help for the flags.\n";
+  std::cerr << "vitrim: " << printable(message) << "\nRun with --help for the flags.\n";
   return 2;
 }
 
@@ -130,7 +136,7 @@ void CommonFlags::write_json(const std::string& text) const {
   if (json.empty()) return;
   const std::string lines = text.ends_with('\n') ? text : text + "\n";
   if (json == "-") {
-    std::cout << lines;
+    write_standard_output(lines);
   } else {
     write_text_file(json, lines);
   }

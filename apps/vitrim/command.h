@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "streams.h"
 #include "vitrim/core/artifacts.h"
 #include "vitrim/data/dataset.h"
 #include "vitrim/eval/accuracy.h"
@@ -33,8 +34,9 @@ std::vector<std::string> expanded_arguments(int argc, char** argv);
 
 /// Adds every subcommand to `app`; the chosen one sets `context.run`.
 void add_commands(CLI::App& app, Context& context);
-/// Prints what was wrong with the command line, with the nearest valid name, and returns the exit code (0 for
-/// --help, 2 otherwise).
+/// What --help or --version print, for which the parser throws an `error` with exit code 0.
+std::string help_text(const CLI::App& app, const CLI::ParseError& error);
+/// Prints what was wrong with the command line, with the nearest valid name, and returns the exit code, 2.
 int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv);
 
 /// Flags of every command.
@@ -51,7 +53,8 @@ struct CommonFlags {
   void apply() const;
   /// True when results may be told in words on standard output.
   bool speaks() const { return json != "-" && !quiet; }
-  /// Writes `text` where --json says, if it does.
+  /// Writes `text` where --json says, if it does; to standard output at once, so that a failure is known
+  /// before an OutputSet is committed.
   void write_json(const std::string& text) const;
 };
 

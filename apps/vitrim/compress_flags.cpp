@@ -210,31 +210,30 @@ void print_result(const CompressResult& r, const std::string& output) {
   const std::string what =
       r.removed.empty() ? r.reason
                         : "removed the attention of " + format_layer_list(r.removed) + " (" + r.reason + ")";
-  std::printf("%s: %s parameters (%+.1f %%), %s MACs (%+.1f %%)\n", what.c_str(),
-              millions(r.compressed_params).c_str(), change(r.dense_params, r.compressed_params),
-              billions(r.compressed_macs).c_str(), change(r.dense_macs, r.compressed_macs));
+  tell("%s: %s parameters (%+.1f %%), %s MACs (%+.1f %%)\n", what.c_str(),
+       millions(r.compressed_params).c_str(), change(r.dense_params, r.compressed_params),
+       billions(r.compressed_macs).c_str(), change(r.dense_macs, r.compressed_macs));
   if (r.dense && r.compressed && r.paired) {
-    std::printf("%s %s -> %s on %lld images; %s\n", r.compressed->headline_name(),
-                percent(r.dense->headline()).c_str(), percent(r.compressed->headline()).c_str(),
-                static_cast<long long>(r.compressed->images), difference_text(*r.paired).c_str());
+    tell("%s %s -> %s on %lld images; %s\n", r.compressed->headline_name(),
+         percent(r.dense->headline()).c_str(), percent(r.compressed->headline()).c_str(),
+         static_cast<long long>(r.compressed->images), difference_text(*r.paired).c_str());
   }
   if (r.held_out_agreement > 0) {
-    std::printf(
+    tell(
         "on calibration images kept out of the fit: same prediction as the dense model on %s, mean KL %.3g "
         "nats\n",
         percent(r.held_out_agreement).c_str(), r.held_out_kl);
   } else if (r.held_out_kl > 0) {
-    std::printf("mean KL to the unmerged output on calibration images: %.3g nats\n", r.held_out_kl);
+    tell("mean KL to the unmerged output on calibration images: %.3g nats\n", r.held_out_kl);
   }
   for (const ControlResult& c : r.controls) {
-    std::printf("  %-12s %-12s %s %s, held-out KL %.4f\n", c.name.c_str(),
-                format_layer_list(c.layers).c_str(), c.eval.headline_name(),
-                percent(c.eval.headline()).c_str(), c.held_out_kl);
+    tell("  %-12s %-12s %s %s, held-out KL %.4f\n", c.name.c_str(), format_layer_list(c.layers).c_str(),
+         c.eval.headline_name(), percent(c.eval.headline()).c_str(), c.held_out_kl);
   }
-  std::printf("seconds:");
-  for (const auto& [phase, seconds] : r.seconds) std::printf(" %s %.1f", phase.c_str(), seconds);
-  std::printf("\n");
-  if (!output.empty()) std::printf("wrote %s\n", output.c_str());
+  tell("seconds:");
+  for (const auto& [phase, seconds] : r.seconds) tell(" %s %.1f", phase.c_str(), seconds);
+  tell("\n");
+  if (!output.empty()) tell("wrote %s\n", output.c_str());
 }
 
 }  // namespace
@@ -279,17 +278,15 @@ void save_compressed(const model::Model& compressed, const CompressResult& resul
   if (!result.output.empty()) model::save_model(compressed, result.output, dtype_of(output, result.model));
 }
 
-void tell_compressed(const CommonFlags& common, const CompressResult& result, const OutputFlags& output) {
+void write_compressed(const CommonFlags& common, const model::Model& compressed, const CompressResult& result,
+                      const OutputFlags& output) {
+  OutputSet files;
+  save_compressed(compressed, result, output);
   const std::string json = to_json(result);
   common.write_json(json);
   write_report(output.report, result.output, json, result.model);
+  files.commit();
   if (common.speaks()) print_result(result, result.output);
-}
-
-void write_compressed(const CommonFlags& common, const model::Model& compressed, const CompressResult& result,
-                      const OutputFlags& output) {
-  save_compressed(compressed, result, output);
-  tell_compressed(common, result, output);
 }
 
 }  // namespace vitrim::app

@@ -76,9 +76,7 @@ struct OutputFlags {
 /// Writes the checkpoint. `result.model` names the model that was read, result.output the checkpoint, empty
 /// for none.
 void save_compressed(const model::Model& compressed, const CompressResult& result, const OutputFlags& output);
-/// Writes JSON and page, and prints what was reached.
-void tell_compressed(const CommonFlags& common, const CompressResult& result, const OutputFlags& output);
-/// Both.
+/// Writes checkpoint, JSON and page, all or none, and prints what was reached.
 void write_compressed(const CommonFlags& common, const model::Model& compressed, const CompressResult& result,
                       const OutputFlags& output);
 

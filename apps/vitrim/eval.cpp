@@ -27,10 +27,10 @@ struct EvalFlags {
 
 void print(const std::string& model, const EvalResult& result) {
   const SegmentationFigures& s = *result.segmentation;
-  std::printf("%s on %s (%s): mIoU %s (95 %% interval %s to %s), mean accuracy %s, pixel accuracy %s\n",
-              model.c_str(), result.data.c_str(), s.protocol.c_str(), percent(s.miou).c_str(),
-              percent(s.miou_ci95.first).c_str(), percent(s.miou_ci95.second).c_str(),
-              percent(s.mean_accuracy).c_str(), percent(s.pixel_accuracy).c_str());
+  tell("%s on %s (%s): mIoU %s (95 %% interval %s to %s), mean accuracy %s, pixel accuracy %s\n",
+       model.c_str(), result.data.c_str(), s.protocol.c_str(), percent(s.miou).c_str(),
+       percent(s.miou_ci95.first).c_str(), percent(s.miou_ci95.second).c_str(),
+       percent(s.mean_accuracy).c_str(), percent(s.pixel_accuracy).c_str());
 }
 
 void run(const EvalFlags& flags, const Context& context) {
@@ -66,9 +66,9 @@ void run(const EvalFlags& flags, const Context& context) {
     flags.common.write_json(to_json(result));
     if (!flags.common.speaks()) return;
     if (result.segmentation) return print(flags.model.model, result);
-    std::printf("%s on %s: top-1 %s (95 %% interval %s to %s), top-5 %s\n", flags.model.model.c_str(),
-                result.data.c_str(), percent(result.top1).c_str(), percent(result.top1_ci95.first).c_str(),
-                percent(result.top1_ci95.second).c_str(), percent(result.top5).c_str());
+    tell("%s on %s: top-1 %s (95 %% interval %s to %s), top-5 %s\n", flags.model.model.c_str(),
+         result.data.c_str(), percent(result.top1).c_str(), percent(result.top1_ci95.first).c_str(),
+         percent(result.top1_ci95.second).c_str(), percent(result.top5).c_str());
   });
 }
 

@@ -111,20 +111,19 @@ void export_folded(const ExportFlags& flags, const model::Model& model) {
                     flags.precision == "f16" ? at::kHalf : at::kFloat);
 }
 
-void tell(const ordered_json& result, const std::string& format) {
+void describe(const ordered_json& result, const std::string& format) {
   for (const auto& file : result["files"]) {
-    std::printf("wrote %s (%.1f MB)\n", file["path"].get<std::string>().c_str(),
-                file["bytes"].get<double>() / 1e6);
+    tell("wrote %s (%.1f MB)\n", file["path"].get<std::string>().c_str(), file["bytes"].get<double>() / 1e6);
   }
   if (format == "onnx") {
     const auto text = [](const ordered_json& tensor) {
       return tensor["name"].get<std::string>() + " " + tensor["shape"].dump();
     };
-    std::printf("opset %d, %d nodes, %s -> %s\n", result["opset"].get<int>(), result["nodes"].get<int>(),
-                text(result["inputs"][0]).c_str(), text(result["outputs"][0]).c_str());
+    tell("opset %d, %d nodes, %s -> %s\n", result["opset"].get<int>(), result["nodes"].get<int>(),
+         text(result["inputs"][0]).c_str(), text(result["outputs"][0]).c_str());
   } else if (format == "timm") {
-    std::printf("load it with strict=True into %s(**%s)\n", result["class"].get<std::string>().c_str(),
-                json::dump(result["arguments"], -1).c_str());
+    tell("load it with strict=True into %s(**%s)\n", result["class"].get<std::string>().c_str(),
+         json::dump(result["arguments"], -1).c_str());
   }
 }
 
@@ -137,6 +136,7 @@ void run(const ExportFlags& flags) {
   result["format"] = format;
   result["precision"] = flags.precision;
   result["files"] = ordered_json::array();
+  OutputSet files;
   try {
     if (format == "onnx") {
       export_onnx(flags, *model, result);
@@ -151,13 +151,11 @@ void run(const ExportFlags& flags) {
     const size_t end = text.starts_with('[') ? text.find("] ") : std::string::npos;
     throw Error(flags.model.model + ": " + (end == std::string::npos ? text : text.substr(end + 2)));
   }
-  if (format != "onnx") {
-    std::error_code none;
-    const auto bytes = std::filesystem::file_size(flags.output, none);
-    result["files"].push_back({{"path", flags.output}, {"bytes", none ? 0 : bytes}});
-  }
-  if (flags.common.speaks()) tell(result, format);
+  if (format != "onnx")
+    result["files"].push_back({{"path", flags.output}, {"bytes", files.bytes(flags.output)}});
   flags.common.write_json(json::dump(result, 2));
+  files.commit();
+  if (flags.common.speaks()) describe(result, format);
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 // vitrim inspect: parameters and MACs, block by block, and what would be left.
 
 #include <cstdio>
-#include <iostream>
 
 #include "command.h"
 #include "core/json.h"
@@ -56,50 +55,47 @@ ordered_json describe_whole(const ModelSpec& spec, const std::vector<std::string
 }
 
 void print_whole(const ModelSpec& spec, const std::vector<std::string>& said) {
-  for (const std::string& line : said) std::printf("  %s\n", line.c_str());
+  for (const std::string& line : said) tell("  %s\n", line.c_str());
   const char* pooled = spec.distillation_token             ? "class and the distillation token"
                        : spec.pooling == Pooling::kToken   ? "class token"
                        : spec.pooling == Pooling::kAverage ? "average of patch tokens"
                                                            : "class token and average of patch tokens";
-  std::printf("  family %s, %s%s, norm epsilon %g, output from the %s\n", spec.family.c_str(),
-              activation_name(spec.activation).c_str(), spec.gated_mlp ? " with a gate" : "", spec.norm_eps,
-              pooled);
+  tell("  family %s, %s%s, norm epsilon %g, output from the %s\n", spec.family.c_str(),
+       activation_name(spec.activation).c_str(), spec.gated_mlp ? " with a gate" : "", spec.norm_eps, pooled);
   if (spec.preprocess) {
     const PreprocessSpec& p = *spec.preprocess;
     const std::string resized =
         !p.resize ? "not resized"
                   : std::string(p.squash ? "squashed to " : "short side to ") + std::to_string(*p.resize);
-    std::printf("  images: %s (%s), cropped to %lld, mean %g %g %g, std %g %g %g\n", resized.c_str(),
-                p.interpolation == Interpolation::kBilinear ? "bilinear" : "bicubic",
-                static_cast<long long>(p.crop), p.mean[0], p.mean[1], p.mean[2], p.std[0], p.std[1],
-                p.std[2]);
+    tell("  images: %s (%s), cropped to %lld, mean %g %g %g, std %g %g %g\n", resized.c_str(),
+         p.interpolation == Interpolation::kBilinear ? "bilinear" : "bicubic", static_cast<long long>(p.crop),
+         p.mean[0], p.mean[1], p.mean[2], p.std[0], p.std[1], p.std[2]);
   }
   if (!spec.class_names.empty()) {
     std::string names;
     for (size_t i = 0; i < std::min<size_t>(spec.class_names.size(), 4); ++i)
       names += (i ? "; " : "") + spec.class_names[i];
-    std::printf("  classes: %s%s\n", names.c_str(), spec.class_names.size() > 4 ? "; ..." : "");
+    tell("  classes: %s%s\n", names.c_str(), spec.class_names.size() > 4 ? "; ..." : "");
   }
 }
 
 void print(const ModelSpec& spec, const std::string& title) {
   const eval::ModelCost cost = eval::count_cost(spec);
-  std::printf("%s: %s parameters, %s MACs, image %lld x %lld, patch %lld, %lld tokens, %lld classes\n",
-              title.c_str(), millions(cost.params).c_str(), billions(cost.macs).c_str(),
-              static_cast<long long>(spec.image_size[0]), static_cast<long long>(spec.image_size[1]),
-              static_cast<long long>(spec.patch_size), static_cast<long long>(spec.num_tokens()),
-              static_cast<long long>(spec.num_classes));
+  tell("%s: %s parameters, %s MACs, image %lld x %lld, patch %lld, %lld tokens, %lld classes\n",
+       title.c_str(), millions(cost.params).c_str(), billions(cost.macs).c_str(),
+       static_cast<long long>(spec.image_size[0]), static_cast<long long>(spec.image_size[1]),
+       static_cast<long long>(spec.patch_size), static_cast<long long>(spec.num_tokens()),
+       static_cast<long long>(spec.num_classes));
   if (spec.merges())
-    std::printf("  tokens are merged: %lld are left behind the last block\n",
-                static_cast<long long>(spec.mlp_tokens(static_cast<int>(spec.blocks.size()) - 1)));
-  std::printf("  block  attention             heads  q/k   v    mlp     params         MACs\n");
+    tell("  tokens are merged: %lld are left behind the last block\n",
+         static_cast<long long>(spec.mlp_tokens(static_cast<int>(spec.blocks.size()) - 1)));
+  tell("  block  attention             heads  q/k   v    mlp     params         MACs\n");
   for (size_t i = 0; i < spec.blocks.size(); ++i) {
     const BlockSpec& b = spec.blocks[i];
-    std::printf("  %5zu  %-20s  %5lld  %3lld  %3lld  %5lld  %9s  %11s\n", i,
-                attention_name(b.attention).c_str(), static_cast<long long>(b.num_heads),
-                static_cast<long long>(b.qk_dim), static_cast<long long>(b.v_dim),
-                static_cast<long long>(b.mlp_dim), millions(cost.blocks[i].params).c_str(),
-                billions(cost.blocks[i].macs).c_str());
+    tell("  %5zu  %-20s  %5lld  %3lld  %3lld  %5lld  %9s  %11s\n", i, attention_name(b.attention).c_str(),
+         static_cast<long long>(b.num_heads), static_cast<long long>(b.qk_dim),
+         static_cast<long long>(b.v_dim), static_cast<long long>(b.mlp_dim),
+         millions(cost.blocks[i].params).c_str(), billions(cost.blocks[i].macs).c_str());
   }
 }
 
@@ -109,8 +105,8 @@ void list_known(const CommonFlags& common) {
     const eval::ModelCost cost = eval::count_cost(model::load_spec(name, {}));
     list.push_back({{"name", name}, {"params", cost.params}, {"macs", cost.macs}});
     if (common.speaks())
-      std::printf("%-36s %12s parameters %12s MACs\n", name.c_str(), millions(cost.params).c_str(),
-                  billions(cost.macs).c_str());
+      tell("%-36s %12s parameters %12s MACs\n", name.c_str(), millions(cost.params).c_str(),
+           billions(cost.macs).c_str());
   }
   common.write_json(json::dump(ordered_json{{"architectures", list}}, 2));
 }
@@ -145,13 +141,15 @@ void run(const InspectFlags& flags) {
     out["macs_change"] = change(before.macs, after.macs);
     if (flags.common.speaks()) {
       print(left, "less the attention of " + format_layer_list(layers));
-      std::printf("parameters %+.1f %%, MACs %+.1f %%\n", 100 * change(before.params, after.params),
-                  100 * change(before.macs, after.macs));
+      tell("parameters %+.1f %%, MACs %+.1f %%\n", 100 * change(before.params, after.params),
+           100 * change(before.macs, after.macs));
     }
   }
+  OutputSet files;
   if (!flags.write_spec.empty())
     write_text_file(flags.write_spec, to_json(layers.empty() ? spec : left) + "\n");
   flags.common.write_json(json::dump(out, 2));
+  files.commit();
 }
 
 }  // namespace

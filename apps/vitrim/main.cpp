@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
@@ -12,7 +13,8 @@
 #include <vector>
 
 #include "command.h"
-#include "terminal_sink.h"
+#include "signals.h"
+#include "streams.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
 #include "vitrim/core/manifest.h"
@@ -36,8 +38,6 @@ void keep_memory() {
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
 }
 
-void on_signal(int) { vitrim::request_cancel(); }
-
 // The first line of LibTorch's messages; the rest is its own stack. Of the library's own, without the
 // function that says it.
 std::string sentence(const std::string& text) {
@@ -49,13 +49,14 @@ std::string sentence(const std::string& text) {
 }
 
 int fail(const std::string& message) {
-  std::cerr << "vitrim: " << message << '\n';
+  std::cerr << "vitrim: " << vitrim::app::printable(message) << '\n';
   return 1;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  vitrim::app::hold_standard_streams();
   try {
     vitrim::runtime::cap_libraries();  // they read their limits once
   } catch (const std::exception& error) {
@@ -63,8 +64,7 @@ int main(int argc, char** argv) {
   }
   wait_asleep(argv);
   keep_memory();
-  std::signal(SIGINT, on_signal);
-  std::signal(SIGTERM, on_signal);
+  vitrim::app::watch_signals();
   std::signal(SIGXFSZ, SIG_IGN);  // a file size limit then fails the write, with a sentence that says so
   vitrim::app::Context context = vitrim::app::make_context(argc, argv);
   CLI::App app{"vitrim makes trained vision transformers smaller and faster", "vitrim"};
@@ -76,17 +76,21 @@ int main(int argc, char** argv) {
     std::reverse(words.begin(), words.end());  // as CLI11 takes them
     app.parse(std::move(words));
   } catch (const CLI::ParseError& error) {
-    return vitrim::app::report_usage(app, error, argc, argv);
+    if (error.get_exit_code() != 0) return vitrim::app::report_usage(app, error, argc, argv);
+    // Printed where a failure to print is caught.
+    context.run = [text = vitrim::app::help_text(app, error)] { vitrim::app::write_standard_output(text); };
   }
   try {
     context.run();
+    vitrim::app::check_standard_output();
+    // Some file systems report a full disk or quota only here.
+    if (std::fclose(stdout) != 0) return fail("cannot write to standard output: the disk may be full");
     return 0;
   } catch (const vitrim::app::UsageError& error) {
     fail(sentence(error.what()));
     return 2;
   } catch (const vitrim::Interrupted&) {
-    fail("stopped");
-    return 130;
+    return vitrim::app::say_stopped();
   } catch (const std::bad_alloc&) {
     return fail("out of memory; use fewer images (--images) or a smaller --batch-size");
   } catch (const std::exception& error) {

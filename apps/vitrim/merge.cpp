@@ -102,7 +102,6 @@ void run(const Flags& flags, const Context& context) {
   result.manifest = manifest_of(context, flags.common, images ? images->fingerprint : "");
   result.model = flags.model.model;
   result.output = flags.output.output;
-  save_compressed(*merged.model, result, output);  // before the timing, which may be stopped or fail
   try {
     measure_speed(flags, *merged.model, result);
   } catch (const Interrupted&) {
@@ -110,7 +109,7 @@ void run(const Flags& flags, const Context& context) {
   } catch (const Error& error) {
     log_warning(std::string("merging was not timed: ") + error.what());
   }
-  tell_compressed(flags.common, result, flags.output);
+  write_compressed(flags.common, *merged.model, result, output);
 }
 
 }  // namespace

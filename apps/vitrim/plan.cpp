@@ -95,22 +95,22 @@ void print_row(const PlanRow& row, const std::string& mark) {
   if (row.eval)
     top1 = "  " + percent(row.eval->top1) + " (" + percent(row.eval->top1_ci95.first) + " to " +
            percent(row.eval->top1_ci95.second) + ")";
-  std::printf("%1s %-16s %5s %5s %5s %11s %11s %11s %11s %9.4f %9s%s%s\n", mark.c_str(),
-              row.removed.empty() ? "none" : format_layer_list(row.removed).c_str(),
-              row.width > 0 ? std::to_string(row.width).c_str() : "all",
-              row.mlp > 0 ? std::to_string(row.mlp).c_str() : "all",
-              row.pairs > 0 ? std::to_string(row.pairs).c_str() : "0", millions(row.params).c_str(),
-              billions(row.macs).c_str(), milliseconds(row.latency).c_str(),
-              milliseconds(row.measured_latency).c_str(), row.kl, kl, top1.c_str(),
-              row.holds ? "" : "  over the budget as measured");
+  tell("%1s %-16s %5s %5s %5s %11s %11s %11s %11s %9.4f %9s%s%s\n", mark.c_str(),
+       row.removed.empty() ? "none" : format_layer_list(row.removed).c_str(),
+       row.width > 0 ? std::to_string(row.width).c_str() : "all",
+       row.mlp > 0 ? std::to_string(row.mlp).c_str() : "all",
+       row.pairs > 0 ? std::to_string(row.pairs).c_str() : "0", millions(row.params).c_str(),
+       billions(row.macs).c_str(), milliseconds(row.latency).c_str(),
+       milliseconds(row.measured_latency).c_str(), row.kl, kl, top1.c_str(),
+       row.holds ? "" : "  over the budget as measured");
 }
 
 void print_quality(const std::string& what, const PredictionQuality& quality) {
   if (quality.count == 0) return;
-  std::printf("%s: median error %s, worst %s", what.c_str(), percent(quality.median_error).c_str(),
-              percent(quality.worst_error).c_str());
-  if (quality.rank_agreement) std::printf(", rank agreement (Kendall's tau) %.2f", *quality.rank_agreement);
-  std::printf("; %lld models\n", static_cast<long long>(quality.count));
+  tell("%s: median error %s, worst %s", what.c_str(), percent(quality.median_error).c_str(),
+       percent(quality.worst_error).c_str());
+  if (quality.rank_agreement) tell(", rank agreement (Kendall's tau) %.2f", *quality.rank_agreement);
+  tell("; %lld models\n", static_cast<long long>(quality.count));
 }
 
 void print_plan(const PlanResult& r) {
@@ -118,48 +118,47 @@ void print_plan(const PlanResult& r) {
     const plan::Quantity quantity = limit.quantity == "latency" ? plan::Quantity::kLatency
                                     : limit.quantity == "macs"  ? plan::Quantity::kMacs
                                                                 : plan::Quantity::kParams;
-    std::printf("%s: at most %s; the dense model needs %s, candidates come down to %s\n", limit.text.c_str(),
-                plan::show(quantity, limit.limit).c_str(), plan::show(quantity, limit.dense).c_str(),
-                plan::show(quantity, limit.floor).c_str());
+    tell("%s: at most %s; the dense model needs %s, candidates come down to %s\n", limit.text.c_str(),
+         plan::show(quantity, limit.limit).c_str(), plan::show(quantity, limit.dense).c_str(),
+         plan::show(quantity, limit.floor).c_str());
   }
   print_quality("latency added up from pieces against whole models", r.latency_quality);
   print_quality("loss added up from single moves against combinations", r.kl_quality);
-  std::printf(
+  tell(
       "%lld of %lld candidates are within the budget by prediction; the front and what was measured beside "
       "it, on %lld images that no fit saw:\n",
       static_cast<long long>(r.within), static_cast<long long>(r.candidates),
       static_cast<long long>(r.held_out_images));
-  std::printf("  %-16s %5s %5s %5s %11s %11s %11s %11s %9s %9s%s\n", "removed", "width", "mlp", "pairs",
-              "params", "MACs", "predicted", "measured", "loss", "measured", r.dense_eval ? "  top-1" : "");
+  tell("  %-16s %5s %5s %5s %11s %11s %11s %11s %9s %9s%s\n", "removed", "width", "mlp", "pairs", "params",
+       "MACs", "predicted", "measured", "loss", "measured", r.dense_eval ? "  top-1" : "");
   int unmeasured = 0;
   for (const PlanRow& row : r.rows) {
     const bool chosen = r.chosen && row.removed == r.chosen->removed && row.width == r.chosen->width &&
                         row.mlp == r.chosen->mlp && row.pairs == r.chosen->pairs;
     if (row.measured_kl || unmeasured++ < 5) print_row(row, chosen ? "*" : "");
   }
-  if (unmeasured > 5) std::printf("  and %d of the front that were not measured\n", unmeasured - 5);
+  if (unmeasured > 5) tell("  and %d of the front that were not measured\n", unmeasured - 5);
   if (r.dense_eval) {
-    std::printf("dense: top-1 %s (%s to %s) on %lld images\n", percent(r.dense_eval->top1).c_str(),
-                percent(r.dense_eval->top1_ci95.first).c_str(),
-                percent(r.dense_eval->top1_ci95.second).c_str(),
-                static_cast<long long>(r.dense_eval->images));
+    tell("dense: top-1 %s (%s to %s) on %lld images\n", percent(r.dense_eval->top1).c_str(),
+         percent(r.dense_eval->top1_ci95.first).c_str(), percent(r.dense_eval->top1_ci95.second).c_str(),
+         static_cast<long long>(r.dense_eval->images));
   }
-  for (const std::string& note : r.notes) std::printf("note: %s\n", note.c_str());
+  for (const std::string& note : r.notes) tell("note: %s\n", note.c_str());
   if (!r.built) return;
-  std::printf("built *: %s parameters, %s MACs", millions(r.built->compressed_params).c_str(),
-              billions(r.built->compressed_macs).c_str());
+  tell("built *: %s parameters, %s MACs", millions(r.built->compressed_params).c_str(),
+       billions(r.built->compressed_macs).c_str());
   if (r.built_latency)
-    std::printf(", %s (%.2f times as fast as dense, by turns)", milliseconds(r.built_latency).c_str(),
-                r.built->speed->speedup);
-  std::printf(", held-out KL %.4f\n", r.built_kl.value_or(0));
+    tell(", %s (%.2f times as fast as dense, by turns)", milliseconds(r.built_latency).c_str(),
+         r.built->speed->speedup);
+  tell(", held-out KL %.4f\n", r.built_kl.value_or(0));
   if (r.built->compressed && r.built->paired) {
-    std::printf(
+    tell(
         "top-1 %s; paired difference to dense %+.1f points (95 %% interval %+.1f to %+.1f, McNemar p = "
         "%.2g)\n",
         percent(r.built->compressed->top1).c_str(), 100 * r.built->paired->difference,
         100 * r.built->paired->ci95.first, 100 * r.built->paired->ci95.second, r.built->paired->mcnemar_p);
   }
-  std::printf("wrote %s\n", r.output.c_str());
+  tell("wrote %s\n", r.output.c_str());
 }
 
 void run(const Flags& flags, const Context& context) {
@@ -200,6 +199,7 @@ void run(const Flags& flags, const Context& context) {
   result.manifest = manifest_of(context, flags.common, images.fingerprint);
   result.model = flags.model.model;
   result.output = flags.output.output;
+  OutputSet files;
   if (planned.model) {
     result.built->manifest = result.manifest;
     result.built->model = result.model;
@@ -209,6 +209,7 @@ void run(const Flags& flags, const Context& context) {
   const std::string json = to_json(result);
   flags.common.write_json(json);
   write_report(flags.output.report, result.output.empty() ? "plan" : result.output, json, flags.model.model);
+  files.commit();
   if (flags.common.speaks()) print_plan(result);
 }
 

@@ -24,9 +24,11 @@ void run(const ReportFlags& flags) {
   check_writable(flags.output);
   std::vector<report::Document> documents;
   for (const std::string& file : flags.files) documents.push_back({file, read_text_file(file)});
+  OutputSet files;
   write_text_file(flags.output, report::render(documents, flags.title));
   flags.common.write_json(json::dump({{"report", flags.output}}, -1));
-  if (flags.common.speaks()) std::printf("wrote %s\n", flags.output.c_str());
+  files.commit();
+  if (flags.common.speaks()) tell("wrote %s\n", flags.output.c_str());
 }
 
 }  // namespace

@@ -189,22 +189,22 @@ std::string summary(const Folder& folder, const Results& results) {
 void print_front(const Folder& folder, const Results& results) {
   if (results.empty()) return;
   const CompressResult& first = results.front().result;
-  std::printf("dense: %s MACs", billions(first.dense_macs).c_str());
+  tell("dense: %s MACs", billions(first.dense_macs).c_str());
   if (first.dense)
-    std::printf(", %s %s on %lld images", first.dense->headline_name(),
-                percent(first.dense->headline()).c_str(), static_cast<long long>(first.dense->images));
-  std::printf("\n");
+    tell(", %s %s on %lld images", first.dense->headline_name(), percent(first.dense->headline()).c_str(),
+         static_cast<long long>(first.dense->images));
+  tell("\n");
   for (const auto& [file, json, r] : results) {
-    std::printf("%s: %s parameters, %s MACs (%s)", file.c_str(), millions(r.compressed_params).c_str(),
-                billions(r.compressed_macs).c_str(),
-                percent(static_cast<double>(r.compressed_macs) / static_cast<double>(r.dense_macs)).c_str());
-    if (judged(r)) std::printf(", held-out KL %.4f", r.held_out_kl);
+    tell("%s: %s parameters, %s MACs (%s)", file.c_str(), millions(r.compressed_params).c_str(),
+         billions(r.compressed_macs).c_str(),
+         percent(static_cast<double>(r.compressed_macs) / static_cast<double>(r.dense_macs)).c_str());
+    if (judged(r)) tell(", held-out KL %.4f", r.held_out_kl);
     if (r.compressed && r.paired)
-      std::printf("; %s %s, %s", r.compressed->headline_name(), percent(r.compressed->headline()).c_str(),
-                  difference_text(*r.paired).c_str());
-    std::printf("\n");
+      tell("; %s %s, %s", r.compressed->headline_name(), percent(r.compressed->headline()).c_str(),
+           difference_text(*r.paired).c_str());
+    tell("\n");
   }
-  std::printf("wrote %s\n", folder.page().c_str());
+  tell("wrote %s\n", folder.page().c_str());
 }
 
 // Flags that say nothing, as no layer is chosen or no channel pruned.
@@ -282,8 +282,10 @@ void run(Flags flags, const Context& context, const CLI::App& command) {
                     result.model = flags.model.model;
                     result.output = folder.checkpoint(point);
                     on_main_rank(*group, [&] {
+                      OutputSet files;
                       save_compressed(*made.model, result, output);
                       write_text_file(folder.json(point), to_json(result));
+                      files.commit();
                       folder.draw(folder.results(), flags.model.model);
                     });
                   });

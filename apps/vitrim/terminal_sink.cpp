@@ -10,6 +10,8 @@
 #include <mutex>
 #include <set>
 
+#include "streams.h"
+
 namespace vitrim::app {
 
 namespace {
@@ -40,7 +42,7 @@ class TerminalSink : public LogSink {
     // Some commands open a file twice, first for its architecture: what is wrong with it is said once.
     if (level == LogLevel::kWarning && !warned_.insert(text).second) return;
     erase_line();
-    std::fprintf(stderr, "%s%s\n", level == LogLevel::kWarning ? "warning: " : "", text.c_str());
+    std::fprintf(stderr, "%s%s\n", level == LogLevel::kWarning ? "warning: " : "", printable(text).c_str());
   }
 
   void progress(const ProgressUpdate& update) override {
@@ -85,6 +87,7 @@ class TerminalSink : public LogSink {
 
   static std::string text(const ProgressUpdate& u) {
     char buffer[256];
+    // Stages are named by the program itself.
     if (u.finished) {
       std::snprintf(buffer, sizeof buffer, "%s: %lld %s in %s", u.stage.c_str(),
                     static_cast<long long>(u.done), u.unit.c_str(), duration(u.seconds).c_str());

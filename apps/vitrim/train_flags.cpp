@@ -222,18 +222,17 @@ namespace {
 void print_result(const TrainResult& r) {
   if (r.evaluation) {
     const auto [low, high] = r.evaluation->headline_ci95();
-    std::printf("%s %s on %lld images (95 %% interval %s to %s)", r.evaluation->headline_name(),
-                percent(r.evaluation->headline()).c_str(), static_cast<long long>(r.evaluation->images),
-                percent(low).c_str(), percent(high).c_str());
+    tell("%s %s on %lld images (95 %% interval %s to %s)", r.evaluation->headline_name(),
+         percent(r.evaluation->headline()).c_str(), static_cast<long long>(r.evaluation->images),
+         percent(low).c_str(), percent(high).c_str());
     if (r.dense && r.paired) {
-      std::printf("; before %s, %s", percent(r.dense->headline()).c_str(),
-                  difference_text(*r.paired).c_str());
+      tell("; before %s, %s", percent(r.dense->headline()).c_str(), difference_text(*r.paired).c_str());
     }
-    std::printf("\n");
+    tell("\n");
   }
   if (!r.removed.empty())
-    std::printf("removed the attention of %s (%s)\n", format_layer_list(r.removed).c_str(), r.reason.c_str());
-  std::printf("wrote %s\n", r.output.c_str());
+    tell("removed the attention of %s (%s)\n", format_layer_list(r.removed).c_str(), r.reason.c_str());
+  tell("wrote %s\n", r.output.c_str());
 }
 
 std::string describe(const PreprocessSpec& p) {
@@ -244,10 +243,12 @@ std::string describe(const PreprocessSpec& p) {
 }
 
 void write_result(const TrainFlags& flags, const model::Model& model, const TrainResult& result) {
+  OutputSet files;
   model::save_model(model, flags.output, flags.dtype == "f16" ? at::kHalf : at::kFloat);
   const std::string json = to_json(result);
   flags.common.write_json(json);
   write_report(flags.report, flags.output, json, flags.output);
+  files.commit();
   if (flags.common.speaks()) print_result(result);
 }
 
@@ -281,6 +282,11 @@ void train_and_write(const TrainFlags& flags, const Context& context, model::Mod
                            // What folder names mean is no part of the fingerprint.
                            (flags.data.class_order.empty() ? "" : ", class order " + flags.data.class_order) +
                            (flags.keep_best ? ", best of " + inputs.validation->fingerprint() : "");
+  const auto images_of = [](const data::Dataset* set) { return set ? set->fingerprint() : "none"; };
+  options.train.shared = "evaluation images = " + images_of(inputs.evaluation.get()) +
+                         "\nvalidation images = " + images_of(inputs.validation.get()) +
+                         "\neval-every = " + std::to_string(flags.eval_every) +
+                         "\ntrack-entropy = " + std::to_string(flags.track) + "\n";
   options.evaluation = inputs.evaluation.get();
   options.validation = inputs.validation.get();
   options.eval_every = flags.eval_every;

@@ -127,7 +127,7 @@ class ModelSpec:
         """Raises FormatError, naming `source` and the key, for what is not a spec that this version understands."""
         try:
             document = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # the latter: nested without end
             raise FormatError(f"{source}: the model spec is not JSON: {error}") from None
         if not isinstance(document, dict):
             raise FormatError(f"{source}: the model spec is not a JSON object")

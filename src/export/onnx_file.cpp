@@ -1,7 +1,6 @@
 #include "export/onnx_file.h"
 
 #include <ATen/ATen.h>
-#include <unistd.h>
 
 #include <bit>
 #include <filesystem>
@@ -163,6 +162,7 @@ std::vector<OnnxSummary::File> write_graph(const Graph& graph,
                 " bytes, more than ONNX allows");
 
   const at::NoGradGuard no_grad;
+  OutputSet both;
   AtomicFile file(path);
   std::unique_ptr<AtomicFile> data;
   if (two_files) {
@@ -179,12 +179,8 @@ std::vector<OnnxSummary::File> write_graph(const Graph& graph,
   }
   // The data first: a model without its weights would be worse than weights without their model.
   if (data) data->commit();
-  try {
-    file.commit();
-  } catch (...) {
-    if (data) ::unlink(data_path.c_str());
-    throw;
-  }
+  file.commit();
+  both.commit();
   std::vector<OnnxSummary::File> out = {{path, bytes}};
   if (two_files) out.push_back({data_path, outside_bytes(all)});
   return out;

@@ -8,6 +8,7 @@ if(VITRIM_GLOO_INCLUDE)
   target_link_libraries(distributed_worker PRIVATE vitrim_distributed)
   add_test(NAME distributed_ranks COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/distributed_test.py)
   add_test(NAME program_ranks COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/program_ranks_test.py)
-  set_tests_properties(distributed_ranks program_ranks PROPERTIES TIMEOUT 600 ENVIRONMENT
+  add_test(NAME program_training COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/program_training_test.py)
+  set_tests_properties(distributed_ranks program_ranks program_training PROPERTIES TIMEOUT 600 ENVIRONMENT
     "VITRIM_WORKER=$<TARGET_FILE:distributed_worker>;VITRIM_BINARY=$<TARGET_FILE:vitrim>;PYTHONDONTWRITEBYTECODE=1")
 endif()
