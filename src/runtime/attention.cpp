@@ -67,14 +67,12 @@ void attend_batch(const AttentionCall<T>& call, const RegionBatch<T>& batch) {
 template <typename T>
 void attend_static(const AttentionCall<T>& call, Member member) {
   const StageBlock<T>& block = call.block;
-  const int64_t tokens = block.grid.size(), dim = block.dim, ldn = round_up(dim, 32),
-                channels = block.fixed.channels();
-  T* normed = call.own.normed.data();
+  const int64_t tokens = block.grid.size(), dim = block.dim, channels = block.fixed.channels();
+  const Room<T> room{call.own.normed.data(), round_up(dim, 32), call.own.factors.data()};
   for_tiles(call.group * tokens, kRowsTogether, member, [&](Rows rows) {
-    call.kernels.normalize(call.shared.x.data() + rows.begin * dim, dim, rows.count(), dim, call.eps, normed,
-                           ldn);
-    Gemm<T> g =
-        product(block.fixed.v, static_cast<const T*>(normed), ldn, rows.count(), call.own.scratch.data());
+    const Left<T> normed = normalize_for(call.kernels, block.fixed.v, block.fixed.norm, call.eps,
+                                         call.shared.x.data() + rows.begin * dim, dim, rows.count(), room);
+    Gemm<T> g = product(block.fixed.v, normed, rows.count(), call.own.scratch.data());
     g.out = call.shared.fixed_values.data() + rows.begin * channels;
     g.ldo = channels;
     call.kernels.gemm(g);

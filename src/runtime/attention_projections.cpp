@@ -7,12 +7,18 @@ namespace vitrim::runtime {
 namespace {
 
 template <typename T>
-void store_product(const AttentionCall<T>& call, const Matrix<T>& matrix, const T* a, int64_t lda,
-                   int64_t rows, T* out) {
-  Gemm<T> g = product(matrix, a, lda, rows, call.own.scratch.data());
+void store_product(const AttentionCall<T>& call, const Matrix<T>& matrix, const Left<T>& a, int64_t rows,
+                   T* out) {
+  Gemm<T> g = product(matrix, a, rows, call.own.scratch.data());
   g.out = out;
   g.ldo = matrix.columns;
   call.kernels.gemm(g);
+}
+
+// The smaller map's rows.
+template <typename T>
+Room<T> reduced_room(const AttentionCall<T>& call) {
+  return {call.shared.reduced.data(), round_up(call.block.dim, 32), call.shared.reduced_factors.data()};
 }
 
 }  // namespace
@@ -20,8 +26,7 @@ void store_product(const AttentionCall<T>& call, const Matrix<T>& matrix, const 
 template <typename T>
 void reduce_map(const AttentionCall<T>& call, Member member) {
   const StageBlock<T>& block = call.block;
-  const int64_t sr = block.sr_ratio, dim = block.dim, lda = block.reduce.k, ldn = round_up(dim, 32),
-                tokens = block.grid.size();
+  const int64_t sr = block.sr_ratio, dim = block.dim, lda = block.reduce.k, tokens = block.grid.size();
   const int64_t across = block.grid.width / sr, keys = block.key_tokens();
   T* patches = call.own.patches.data();
   float* wide = call.own.wide.data();
@@ -36,14 +41,13 @@ void reduce_map(const AttentionCall<T>& call, Member member) {
       }
       std::fill(patch + sr * sr * dim, patch + lda, T{});
     }
-    Gemm<T> g =
-        product(block.reduce, static_cast<const T*>(patches), lda, rows.count(), call.own.scratch.data());
+    Gemm<T> g = product(block.reduce, Left<T>{patches, lda}, rows.count(), call.own.scratch.data());
     g.edge = Edge::kFloat;
     g.out = wide;
     g.ldo = dim;
     call.kernels.gemm(g);
-    call.kernels.normalize(wide, dim, rows.count(), dim, call.eps,
-                           call.shared.reduced.data() + rows.begin * ldn, ldn);
+    normalize_for(call.kernels, block.branches.front().k, block.key_norm, call.eps, wide, dim, rows.count(),
+                  reduced_room(call).from(rows.begin));
   });
 }
 
@@ -55,29 +59,29 @@ void project_batch(const AttentionCall<T>& call, const RegionBatch<T>& batch) {
   const int64_t dim = block.dim, ldn = round_up(dim, 32), first = batch.first * regions.size(),
                 across = regions.region.width;
   const Rows lines = batch.own_lines();
-  T* normed = call.own.normed.data();
+  const Room<T> room{call.own.normed.data(), ldn, call.own.factors.data()};
   const int64_t end = lines.end * across;
   for (int64_t a = lines.begin * across; a < end; a += kRowsTogether) {
     const int64_t rows = std::min(kRowsTogether, end - a);
     regions.for_runs(first + a, first + a + rows, [&](int64_t place, int64_t token, int64_t length) {
-      call.kernels.normalize(call.shared.x.data() + token * dim, dim, length, dim, call.eps,
-                             normed + (place - first - a) * ldn, ldn);
+      normalize_for(call.kernels, branch.q, block.norm1, call.eps, call.shared.x.data() + token * dim, dim,
+                    length, room.from(place - first - a));
     });
-    store_product<T>(call, branch.q, normed, ldn, rows, batch.memory.q.data() + a * branch.q.columns);
+    const Left<T> normed = room.as_left(branch.q);
+    store_product<T>(call, branch.q, normed, rows, batch.memory.q.data() + a * branch.q.columns);
     if (block.reduces()) continue;
-    store_product<T>(call, branch.k, normed, ldn, rows, batch.memory.k.data() + a * branch.k.columns);
-    store_product<T>(call, branch.v, normed, ldn, rows, batch.memory.v.data() + a * branch.v.columns);
+    store_product<T>(call, branch.k, normed, rows, batch.memory.k.data() + a * branch.k.columns);
+    store_product<T>(call, branch.v, normed, rows, batch.memory.v.data() + a * branch.v.columns);
   }
   if (!block.reduces()) return;
   // One region is one image's map.
-  const T* reduced = call.shared.reduced.data() + batch.first * branch.keys * ldn;
+  const Left<T> reduced = reduced_room(call).from(batch.first * branch.keys).as_left(branch.k);
   T* v = block.linear() ? batch.memory.few_v.data() : batch.memory.v.data();
   const Rows keys = share(batch.count * branch.keys, batch.member);
   for (int64_t a = keys.begin; a < keys.end; a += kRowsTogether) {
     const int64_t rows = std::min(kRowsTogether, keys.end - a);
-    store_product<T>(call, branch.k, reduced + a * ldn, ldn, rows,
-                     batch.memory.k.data() + a * branch.k.columns);
-    store_product<T>(call, branch.v, reduced + a * ldn, ldn, rows, v + a * branch.v.columns);
+    store_product<T>(call, branch.k, reduced.from(a), rows, batch.memory.k.data() + a * branch.k.columns);
+    store_product<T>(call, branch.v, reduced.from(a), rows, v + a * branch.v.columns);
   }
 }
 

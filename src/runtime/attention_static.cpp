@@ -14,8 +14,7 @@ StaticWeights<T>::StaticWeights(const WeightSource& source, const ModelSpec& spe
   const int64_t width = shape.num_heads * shape.v_dim, dim = shape.embed_dim, places = side * side,
                 kinds = 1 + spec.prefix_tokens();
   Linear values = source.linear(names + "v", width, dim, spec.qkv_bias);
-  const NormWeights norm = source.norm(norm1, dim);
-  values.fold_input(norm.gain, norm.shift);
+  norm = source.norm_before(values, norm1, dim);
   v = Matrix<T>(values);
   // Channel by channel in the checkpoint, channels last here; zero at padded ones.
   auto channels_last = [&](const std::string& name, int64_t count) {

@@ -8,12 +8,13 @@
 
 namespace vitrim::runtime {
 
-/// A block's values, filters and shares; norm1 is folded into the values' weights.
+/// A block's values, filters and shares; norm1 is folded into the values' weights unless they are quantised.
 template <typename T>
 struct StaticWeights {
   Grid grid;
   int64_t prefix = 0;    ///< tokens before the map
   int64_t side = 0;      ///< of the filters; 0: the block has no static attention
+  NormWeights norm;      ///< where it isn't folded
   Matrix<T> v;           ///< C -> channels
   Buffer<float> taps;    ///< [side * side, channels]
   Buffer<float> shares;  ///< [1 + prefix (to), 1 + prefix (from), channels]

@@ -101,8 +101,7 @@ class FamilyEngine : public Engine::Implementation {
     const KernelSet<T>& kernels = kernels_for<T>(kernels_);
     const Matrix<T>& head = forward_->head();
     kernels.convert(features_.data(), width, count_, width, head_input_.data(), head.k);
-    Gemm<T> g =
-        product(head, static_cast<const T*>(head_input_.data()), head.k, count_, head_scratch_.data());
+    Gemm<T> g = product(head, Left<T>{head_input_.data(), head.k}, count_, head_scratch_.data());
     g.edge = Edge::kFloat;
     g.out = out;
     g.ldo = head.valid;

@@ -6,6 +6,10 @@
 // panel, float32 stands row by row; bfloat16 in rows of pairs, so that a 32-bit word holds rows 2p and 2p + 1
 // of one column, as the dot-product instructions and tiles want it. The number of rows k is padded with zeros
 // to a multiple of 32 for bfloat16. Matrices on the left are row-major, their rows padded likewise.
+//
+// Layers that are quantised to int8 multiply bytes instead (docs/quantization.md): signed weights, four rows
+// of a column to a word, and activations x + 128, unsigned, both padded to a multiple of 64 rows. Their sums
+// are exact in int32 and become float32 where they leave the registers.
 
 #include <cstdint>
 
@@ -16,12 +20,21 @@ enum class Isa;
 struct Bf16 {
   uint16_t bits;
 };
+/// Eight bits of a quantised layer: an activation + 128, or a weight in two's complement.
+struct Byte {
+  uint8_t bits;
+};
 
 inline constexpr int64_t kPanel = 64;       ///< columns of a panel
 inline constexpr int64_t kColumnStep = 16;  ///< columns are padded to a multiple of this
 template <typename T>
 inline constexpr int64_t kDepthStep =
-    sizeof(T) == 2 ? 32 : 1;  ///< rows of a packed matrix are padded to a multiple of this
+    sizeof(T) == 1   ? 64
+    : sizeof(T) == 2 ? 32
+                     : 1;  ///< rows of a packed matrix are padded to a multiple of this
+/// Elements of one column that share a 32-bit word of a packed matrix.
+template <typename T>
+inline constexpr int64_t kPerWord = 4 / static_cast<int64_t>(sizeof(T));
 
 // Not inline: a copy of an inline function compiled for a newer machine may be the one that the linker keeps.
 static constexpr int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
@@ -62,9 +75,15 @@ template <typename T>
 struct Gemm {
   const T* a = nullptr;  ///< [rows, >= k], `lda` apart
   int64_t lda = 0, rows = 0;
-  const T* b = nullptr;        ///< packed [k, columns]
-  int64_t k = 0, columns = 0;  ///< padded
-  float* scratch = nullptr;    ///< [rows rounded up to 32, 64]
+  // Of a quantised layer instead of `a` and `b`; c = a_factor b_factor (sum a b - b_shift).
+  const Byte* a_bytes = nullptr;     ///< [rows, >= k], `lda` apart
+  const Byte* b_bytes = nullptr;     ///< packed [k, columns]
+  const float* a_factor = nullptr;   ///< [rows]
+  const float* b_factor = nullptr;   ///< [columns]
+  const int32_t* b_shift = nullptr;  ///< [columns] 128 times the sum of a column
+  const T* b = nullptr;              ///< packed [k, columns]
+  int64_t k = 0, columns = 0;        ///< padded
+  float* scratch = nullptr;          ///< [rows rounded up to 32, 64]
   Edge edge = Edge::kStore;
   bool gated = false;   ///< columns come as 16 gates, then the 16 units that they are for: out[j] = f(gate j)
                         ///< * unit j; `columns` is a multiple of 32
@@ -73,6 +92,22 @@ struct Gemm {
   int64_t valid = 0;            ///< columns that kFloat, kAdd and kScaled write
   const float* bias = nullptr;  ///< [columns], zero where padded; null: none
   const float* row_scale = nullptr;
+};
+
+/// Rows as a quantised layer reads them: x_q = round(v 127 / max |v|), ties to even, of every row by itself;
+/// out = x_q + 128, 128 beyond `width` up to `padded`; factors[row] = max |v| / 127, NaN where a v is. T:
+/// what is read.
+template <typename T>
+struct Quantize {
+  const T* x = nullptr;  ///< [rows, width], `ldx` apart
+  int64_t ldx = 0, rows = 0, width = 0;
+  // v = x, or with a gain the LayerNorm of x: v = gain (x - mean) / sqrt(variance + eps) + shift.
+  const float* gain = nullptr;   ///< [width]
+  const float* shift = nullptr;  ///< [width]
+  float eps = 0;
+  Byte* out = nullptr;  ///< [rows, padded], `ldo` apart; a row may begin where that of x does
+  int64_t padded = 0, ldo = 0;
+  float* factors = nullptr;  ///< [rows]
 };
 
 /// A depthwise convolution with zeros around a map: every channel has a filter of its own. Cost: lines *
@@ -95,6 +130,9 @@ struct KernelSet {
   void (*gemm)(const Gemm<T>&);
   /// out[r] = (x[r] - mean) / sqrt(variance + eps), zero beyond `width` up to ldo.
   void (*normalize)(const float* x, int64_t ldx, int64_t rows, int64_t width, float eps, T* out, int64_t ldo);
+  /// Rows of the stream, normed, as a quantised layer reads them.
+  void (*quantize_normed)(const Quantize<float>&);
+  void (*quantize)(const Quantize<T>&);
   /// p = 2^(score + bias - max) for the first `keys` columns, zero beyond up to ldp; inverse_sums[r] = 1 /
   /// sum. The bias's rows are `ldb` apart, 0: the same for all; it may be null.
   void (*softmax)(const float* scores, int64_t lds, int64_t rows, int64_t keys, const float* bias,
@@ -128,6 +166,8 @@ struct KernelSet {
 struct Kernels {
   KernelSet<float> f32;
   KernelSet<Bf16> bf16;
+  /// As KernelSet::burn, of bytes.
+  int64_t (*burn_bytes)(int64_t repeats);
 };
 
 /// The functions for one element type.

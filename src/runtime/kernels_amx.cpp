@@ -1,4 +1,5 @@
 #include "runtime/dot_avx512_bf16.h"
+#include "runtime/dot_bytes.h"
 #include "runtime/kernels.h"
 
 namespace vitrim::runtime {
@@ -35,10 +36,38 @@ struct HardwareTiles {
   static void load_a1(const void* from, int64_t stride) { _tile_loadd(5, from, stride); }
   static void load_b0(const void* from, int64_t stride) { _tile_loadd(6, from, stride); }
   static void load_b1(const void* from, int64_t stride) { _tile_loadd(7, from, stride); }
-  static void dot00() { _tile_dpbf16ps(0, 4, 6); }
-  static void dot01() { _tile_dpbf16ps(1, 4, 7); }
-  static void dot10() { _tile_dpbf16ps(2, 5, 6); }
-  static void dot11() { _tile_dpbf16ps(3, 5, 7); }
+  template <typename T>
+  static void dot00() {
+    if constexpr (sizeof(T) == 1) {
+      _tile_dpbusd(0, 4, 6);
+    } else {
+      _tile_dpbf16ps(0, 4, 6);
+    }
+  }
+  template <typename T>
+  static void dot01() {
+    if constexpr (sizeof(T) == 1) {
+      _tile_dpbusd(1, 4, 7);
+    } else {
+      _tile_dpbf16ps(1, 4, 7);
+    }
+  }
+  template <typename T>
+  static void dot10() {
+    if constexpr (sizeof(T) == 1) {
+      _tile_dpbusd(2, 5, 6);
+    } else {
+      _tile_dpbf16ps(2, 5, 6);
+    }
+  }
+  template <typename T>
+  static void dot11() {
+    if constexpr (sizeof(T) == 1) {
+      _tile_dpbusd(3, 5, 7);
+    } else {
+      _tile_dpbf16ps(3, 5, 7);
+    }
+  }
   static void store00(float* to) { _tile_stored(0, to, kPanel * 4); }
   static void store01(float* to) { _tile_stored(1, to, kPanel * 4); }
   static void store10(float* to) { _tile_stored(2, to, kPanel * 4); }
@@ -46,8 +75,8 @@ struct HardwareTiles {
 };
 
 // A few rows would leave most of a tile empty.
-template <typename Tiles>
-static void gemm_by_rows(const Gemm<Bf16>& g) {
+template <typename Tiles, typename Out>
+static void gemm_by_rows(const Gemm<Out>& g) {
   if (g.rows < 4) {
     gemm(g);
   } else {
@@ -58,8 +87,10 @@ static void gemm_by_rows(const Gemm<Bf16>& g) {
 template <typename Tiles>
 static Kernels with_tiles() {
   Kernels out = kKernels;
+  out.f32.gemm = gemm_by_rows<Tiles>;
   out.bf16.gemm = gemm_by_rows<Tiles>;
-  out.bf16.burn = burn_tiles<Tiles>;
+  out.bf16.burn = burn_tiles<Tiles, Bf16>;
+  out.burn_bytes = burn_tiles<Tiles, Byte>;
   return out;
 }
 

@@ -1,4 +1,5 @@
 #include "runtime/dot_avx512_bf16.h"
+#include "runtime/dot_bytes.h"
 #include "runtime/kernels.h"
 
 namespace vitrim::runtime {

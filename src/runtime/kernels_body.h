@@ -3,6 +3,8 @@
 //   VITRIM_LANES    floats in a register
 //   VITRIM_VECTORS  registers side by side in a tile of the product
 //   VITRIM_DOT      optional: VITRIM_DOT(sum, a, b) adds the products of pairs of bfloat16 in 32-bit words
+//   VITRIM_DOT_BYTES  optional: the same of four unsigned bytes a and signed ones b, exact
+//   VITRIM_PAIRS    optional: VITRIM_PAIRS(a, b) multiplies pairs of int16 and adds either pair
 // Everything is in that namespace and static: nothing compiled here may be taken by the linker for a machine
 // that lacks the instructions. For the same reason no standard header is used.
 
@@ -12,15 +14,19 @@ constexpr int kVectors = VITRIM_VECTORS;
 constexpr int kTileColumns = kLanes * kVectors;
 // Depth of a block of the right matrix: 64 columns of it stay in the L1 cache.
 template <typename T>
-constexpr int64_t kDepthBlock = sizeof(T) == 2 ? 256 : 128;
+constexpr int64_t kDepthBlock = 128 * kPerWord<T>;
 
 typedef float Vf __attribute__((vector_size(kLanes * 4)));
 typedef int32_t Vi __attribute__((vector_size(kLanes * 4)));
 typedef uint32_t Vu __attribute__((vector_size(kLanes * 4)));
 typedef uint16_t Vh __attribute__((vector_size(kLanes * 2)));
+typedef uint8_t Vb __attribute__((vector_size(kLanes)));
 typedef float VfAnywhere __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
 typedef uint32_t VuAnywhere __attribute__((vector_size(kLanes * 4), aligned(2), may_alias));
+typedef int32_t ViAnywhere __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
+typedef uint32_t VuBytes __attribute__((vector_size(kLanes * 4), aligned(1), may_alias));
 typedef uint16_t VhAnywhere __attribute__((vector_size(kLanes * 2), aligned(2), may_alias));
+typedef uint8_t VbAnywhere __attribute__((vector_size(kLanes), aligned(1), may_alias));
 
 static inline Vf all(float x) { return x - Vf{}; }
 static inline Vu all_words(uint32_t x) { return x - Vu{}; }
@@ -100,29 +106,44 @@ static inline void add_products(Vf (&sum)[R][N], const Bf16* a, int64_t lda, con
   }
 }
 
-// c [R, N * kLanes] (+)= a [R, k] b [k, ..]; b's rows are `ldb` columns apart, c's kPanel floats.
+#include "runtime/bytes_body.h"
+
+// What sums stand in: float32, of bytes int32.
+template <typename T>
+struct SumOf {
+  typedef Vf Type;
+  typedef VfAnywhere Anywhere;
+};
+template <>
+struct SumOf<Byte> {
+  typedef Vi Type;
+  typedef ViAnywhere Anywhere;
+};
+
+// c [R, N * kLanes] (+)= a [R, k] b [k, ..]; b's rows are `ldb` columns apart, c's kPanel sums.
 template <int R, int N, typename T>
 static inline void tile(const T* a, int64_t lda, const T* b, int64_t ldb, int64_t k, float* c, bool fresh) {
-  constexpr int64_t kStep = sizeof(T) == 2 ? 2 : 1;
-  Vf sum[R][N];
+  typedef typename SumOf<T>::Type Sum;
+  typedef typename SumOf<T>::Anywhere SumAnywhere;
+  Sum sum[R][N];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
-    for (int j = 0; j < N; ++j) sum[r][j] = fresh ? Vf{} : load(c + r * kPanel + j * kLanes);
+    for (int j = 0; j < N; ++j)
+      sum[r][j] = fresh ? Sum{} : Sum(*reinterpret_cast<const SumAnywhere*>(c + r * kPanel + j * kLanes));
   }
-  for (int64_t i = 0; i < k; i += kStep) add_products<R, N>(sum, a + i, lda, b + i * ldb);
+  for (int64_t i = 0; i < k; i += kPerWord<T>) add_products<R, N>(sum, a + i, lda, b + i * ldb);
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
-    for (int j = 0; j < N; ++j) store(c + r * kPanel + j * kLanes, sum[r][j]);
+    for (int j = 0; j < N; ++j) *reinterpret_cast<SumAnywhere*>(c + r * kPanel + j * kLanes) = sum[r][j];
   }
 }
 
 template <int R, typename T>
 static void strip_of(const T* a, int64_t lda, const T* b, int64_t width, int64_t k, float* c, bool fresh) {
-  constexpr int kWords = sizeof(T) == 2 ? 2 : 1;
   for (int64_t j = 0; j < width; j += kTileColumns) {
-    const T* from = b + j * kWords;
+    const T* from = b + j * kPerWord<T>;
     const int64_t left = (width - j) / kLanes;
     if (left >= kVectors) {
       tile<R, kVectors>(a, lda, from, width, k, c + j, fresh);
@@ -220,11 +241,12 @@ static void leave(const Gemm<T>& g, const float* c, int64_t r0, int64_t rows, in
   }
 }
 
-template <typename T>
-static void gemm(const Gemm<T>& g) {
+// T: what stands on the left and right, Out: what leaves.
+template <typename T, typename Out>
+static void multiply(const Gemm<Out>& g, const T* left, const T* right) {
   for (int64_t j0 = 0; j0 < g.columns; j0 += kPanel) {
     const int64_t width = g.columns - j0 < kPanel ? g.columns - j0 : kPanel;
-    const T* panel = g.b + j0 * g.k;
+    const T* panel = right + j0 * g.k;
     for (int64_t k0 = 0; k0 < g.k; k0 += kDepthBlock<T>) {
       const int64_t depth = g.k - k0 < kDepthBlock<T> ? g.k - k0 : kDepthBlock<T>;
       const bool first = k0 == 0, last = k0 + depth == g.k;
@@ -237,10 +259,21 @@ static void gemm(const Gemm<T>& g) {
                       part = (bytes * kTileRows / g.rows + 63) / 64 * 64;
         for (int64_t i = r0 / kTileRows * part; i < (r0 / kTileRows + 1) * part && i < bytes; i += 64)
           __builtin_prefetch(next + i, 0, 2);
-        strip(rows, g.a + r0 * g.lda + k0, g.lda, panel + k0 * width, width, depth, c, first);
-        if (last) leave(g, c, r0, rows, j0, width);
+        strip(rows, left + r0 * g.lda + k0, g.lda, panel + k0 * width, width, depth, c, first);
+        if (!last) continue;
+        if constexpr (sizeof(T) == 1) scale_sums(g, c, r0, rows, j0, width);
+        leave(g, c, r0, rows, j0, width);
       }
     }
+  }
+}
+
+template <typename T>
+static void gemm(const Gemm<T>& g) {
+  if (g.b_bytes) {
+    multiply(g, g.a_bytes, g.b_bytes);
+  } else {
+    multiply(g, g.a, g.b);
   }
 }
 
@@ -526,58 +559,15 @@ static void blend(const T* a, const T* b, float t, int64_t width, T* out) {
   }
 }
 
-// Operands the compiler knows nothing about, so that it can neither fold nor drop the products.
-static float volatile kOperand = 1.0f;
-static float volatile sink;
-
-template <typename T>
-static int64_t burn(int64_t repeats) {
-  // Every sum begins with a value of its own to the compiler, or it would see that all rows compute the same
-  // and do it once.
-  Vf sum[kTileRows][kVectors];
-  for (int r = 0; r < kTileRows; ++r) {
-    for (int j = 0; j < kVectors; ++j) sum[r][j] = all(kOperand);
-  }
-  const Vf x = all(kOperand);
-  Vf y[kVectors];
-  for (int j = 0; j < kVectors; ++j) y[j] = all(kOperand * 1e-3f);
-#ifdef VITRIM_DOT
-  constexpr bool kPairs = sizeof(T) == 2;
-#else
-  constexpr bool kPairs = false;
-#endif
-  for (int64_t i = 0; i < repeats; ++i) {
-#pragma GCC unroll 8
-    for (int r = 0; r < kTileRows; ++r) {
-#pragma GCC unroll 4
-      for (int j = 0; j < kVectors; ++j) {
-#ifdef VITRIM_DOT
-        if constexpr (kPairs) {
-          sum[r][j] = VITRIM_DOT(sum[r][j], as_words(x), as_words(y[j]));
-        } else {
-          sum[r][j] += x * y[j];
-        }
-#else
-        sum[r][j] += x * y[j];
-#endif
-      }
-    }
-  }
-  Vf total = {};
-  for (int r = 0; r < kTileRows; ++r) {
-    for (int j = 0; j < kVectors; ++j) total += sum[r][j];
-  }
-  sink = sum_of(total);
-  return kTileRows * kTileColumns * (kPairs ? 2 : 1);
-}
+#include "runtime/burn_body.h"
 
 // pack has an overload for either type, and only an argument can tell them apart.
 template <typename T>
 static constexpr KernelSet<T> all_kernels(void (*pack_rows)(const T*, int64_t, int64_t, int64_t, T*)) {
-  return {gemm<T>,      normalize<T>, softmax<T>, convert<T>,     pack_transposed<T>,
-          pack_rows,    depthwise<T>, focus<T>,   add_columns<T>, inverse_dots<T>,
-          transpose<T>, blend<T>,     burn<T>};
+  return {gemm<T>,        normalize<T>,       quantize<float>, quantize<T>,  softmax<T>,
+          convert<T>,     pack_transposed<T>, pack_rows,       depthwise<T>, focus<T>,
+          add_columns<T>, inverse_dots<T>,    transpose<T>,    blend<T>,     burn<T>};
 }
 
 // Known to the compiler: code that ran at start-up would be this instruction set's, on every machine.
-static constexpr Kernels kKernels = {all_kernels<float>(pack), all_kernels<Bf16>(pack)};
+static constexpr Kernels kKernels = {all_kernels<float>(pack), all_kernels<Bf16>(pack), burn_bytes};

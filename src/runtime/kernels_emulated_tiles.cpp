@@ -1,3 +1,4 @@
+#include "runtime/dot_bytes.h"
 #include "runtime/kernels.h"
 
 namespace vitrim::runtime {
@@ -15,8 +16,10 @@ namespace {
 const Kernels& emulated_tile_kernels() {
   static const Kernels kernels = [] {
     Kernels out = kKernels;
+    out.f32.gemm = gemm_tiles<EmulatedTiles>;
     out.bf16.gemm = gemm_tiles<EmulatedTiles>;
-    out.bf16.burn = burn_tiles<EmulatedTiles>;
+    out.bf16.burn = burn_tiles<EmulatedTiles, Bf16>;
+    out.burn_bytes = burn_tiles<EmulatedTiles, Byte>;
     return out;
   }();
   return kernels;

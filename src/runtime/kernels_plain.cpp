@@ -1,3 +1,4 @@
+#include "runtime/dot_bytes.h"
 #include "runtime/kernels.h"
 
 namespace vitrim::runtime {

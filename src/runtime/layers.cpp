@@ -29,13 +29,63 @@ void layer_norm_rows(const KernelSet<float>& kernels, float* x, int64_t rows, in
   }
 }
 
+namespace {
+
+// Bytes stand where the values do, each row in the beginning of its own.
+template <typename T, typename From>
+Quantize<From> quantizing(const Matrix<T>& matrix, int64_t width, int64_t rows, const Room<T>& room) {
+  Quantize<From> q;
+  q.rows = rows;
+  q.width = width;
+  q.out = reinterpret_cast<Byte*>(room.values);
+  q.padded = matrix.k;
+  q.ldo = room.ld * static_cast<int64_t>(sizeof(T));
+  q.factors = room.factors;
+  return q;
+}
+
+}  // namespace
+
 template <typename T>
-Gemm<T> product(const Matrix<T>& matrix, const T* a, int64_t lda, int64_t rows, float* scratch) {
+Left<T> normalize_for(const KernelSet<T>& kernels, const Matrix<T>& matrix, const NormWeights& norm,
+                      float eps, const float* x, int64_t width, int64_t rows, const Room<T>& room) {
+  if (!matrix.quantized()) {
+    kernels.normalize(x, width, rows, width, eps, room.values, room.ld);
+    return room.as_left(matrix);
+  }
+  Quantize<float> q = quantizing<T, float>(matrix, width, rows, room);
+  q.x = x;
+  q.ldx = width;
+  q.gain = norm.gain.data();
+  q.shift = norm.shift.data();
+  q.eps = eps;
+  kernels.quantize_normed(q);
+  return room.as_left(matrix);
+}
+
+template <typename T>
+Left<T> convert_for(const KernelSet<T>& kernels, const Matrix<T>& matrix, int64_t width, int64_t rows,
+                    const Room<T>& room) {
+  if (!matrix.quantized()) return room.as_left(matrix);
+  Quantize<T> q = quantizing<T, T>(matrix, width, rows, room);
+  q.x = room.values;
+  q.ldx = room.ld;
+  kernels.quantize(q);
+  return room.as_left(matrix);
+}
+
+template <typename T>
+Gemm<T> product(const Matrix<T>& matrix, const Left<T>& a, int64_t rows, float* scratch) {
   Gemm<T> g;
-  g.a = a;
-  g.lda = lda;
+  g.a = a.values;
+  g.lda = a.ld;
   g.rows = rows;
   g.b = matrix.data.data();
+  g.a_bytes = a.bytes;
+  g.b_bytes = matrix.data_bytes.data();
+  g.a_factor = a.factors;
+  g.b_factor = matrix.factor.data();
+  g.b_shift = matrix.shift.data();
   g.k = matrix.k;
   g.columns = matrix.columns;
   g.valid = matrix.valid;
@@ -81,11 +131,10 @@ Linear interleaved(const Linear& layer) {
 template <typename T>
 MlpWeights<T>::MlpWeights(const WeightSource& source, const ModelSpec& spec, const BlockSpec& block,
                           const std::string& prefix)
-    : activation(edge_of(spec.activation)), gated(spec.gated_mlp) {
+    : hidden(block.mlp_dim), activation(edge_of(spec.activation)), gated(spec.gated_mlp) {
   const int64_t dim = block.embed_dim;
   Linear up = source.linear(prefix + "mlp.fc1", (gated ? 2 : 1) * block.mlp_dim, dim);
-  const NormWeights norm2 = source.norm(prefix + "norm2", dim);
-  up.fold_input(norm2.gain, norm2.shift);
+  norm = source.norm_before(up, prefix + "norm2", dim);
   fc1 = Matrix<T>(gated ? interleaved(up) : up);
   Linear down = source.linear(prefix + "mlp.fc2", dim, block.mlp_dim);
   if (spec.layer_scale) down.fold_output(source.values(prefix + "ls2.gamma", dim));
@@ -95,22 +144,22 @@ MlpWeights<T>::MlpWeights(const WeightSource& source, const ModelSpec& spec, con
 template <typename T>
 void mlp_hidden(const KernelSet<T>& kernels, const MlpWeights<T>& mlp, float eps, const float* x,
                 int64_t width, int64_t rows, Edge edge, const TileMemory<T>& memory) {
-  const int64_t ldh = mlp.hidden_width(), columns = mlp.hidden_columns();
-  kernels.normalize(x, width, rows, width, eps, memory.normed, memory.ldn);
-  Gemm<T> up = product(mlp.fc1, static_cast<const T*>(memory.normed), memory.ldn, rows, memory.scratch);
+  const int64_t ldh = memory.hidden.ld, columns = mlp.hidden_columns();
+  const Left<T> normed = normalize_for(kernels, mlp.fc1, mlp.norm, eps, x, width, rows, memory.normed);
+  Gemm<T> up = product(mlp.fc1, normed, rows, memory.scratch);
   up.edge = edge;
   up.gated = mlp.gated;
-  up.out = memory.hidden;
+  up.out = memory.hidden.values;
   up.ldo = ldh;
   kernels.gemm(up);
   for (int64_t r = 0; columns < ldh && r < rows; ++r)
-    std::fill(memory.hidden + r * ldh + columns, memory.hidden + (r + 1) * ldh, T{});
+    std::fill(memory.hidden.values + r * ldh + columns, memory.hidden.values + (r + 1) * ldh, T{});
 }
 
 template <typename T>
-void add_product(const KernelSet<T>& kernels, const Matrix<T>& matrix, const T* a, int64_t lda, float* x,
+void add_product(const KernelSet<T>& kernels, const Matrix<T>& matrix, const Left<T>& a, float* x,
                  int64_t width, int64_t rows, float* scratch) {
-  Gemm<T> g = product(matrix, a, lda, rows, scratch);
+  Gemm<T> g = product(matrix, a, rows, scratch);
   g.edge = Edge::kAdd;
   g.out = x;
   g.ldo = width;
@@ -121,24 +170,32 @@ template <typename T>
 void add_mlp(const KernelSet<T>& kernels, const MlpWeights<T>& mlp, float eps, float* x, int64_t width,
              int64_t rows, const TileMemory<T>& memory) {
   mlp_hidden(kernels, mlp, eps, x, width, rows, mlp.activation, memory);
-  add_product(kernels, mlp.fc2, static_cast<const T*>(memory.hidden), mlp.hidden_width(), x, width, rows,
-              memory.scratch);
+  const Left<T> hidden = convert_for(kernels, mlp.fc2, mlp.hidden, rows, memory.hidden);
+  add_product(kernels, mlp.fc2, hidden, x, width, rows, memory.scratch);
 }
 
-template Gemm<float> product(const Matrix<float>&, const float*, int64_t, int64_t, float*);
-template Gemm<Bf16> product(const Matrix<Bf16>&, const Bf16*, int64_t, int64_t, float*);
+template Left<float> normalize_for(const KernelSet<float>&, const Matrix<float>&, const NormWeights&, float,
+                                   const float*, int64_t, int64_t, const Room<float>&);
+template Left<float> convert_for(const KernelSet<float>&, const Matrix<float>&, int64_t, int64_t,
+                                 const Room<float>&);
+template Gemm<float> product(const Matrix<float>&, const Left<float>&, int64_t, float*);
 template struct MlpWeights<float>;
-template struct MlpWeights<Bf16>;
 template void mlp_hidden(const KernelSet<float>&, const MlpWeights<float>&, float, const float*, int64_t,
                          int64_t, Edge, const TileMemory<float>&);
-template void mlp_hidden(const KernelSet<Bf16>&, const MlpWeights<Bf16>&, float, const float*, int64_t,
-                         int64_t, Edge, const TileMemory<Bf16>&);
-template void add_product(const KernelSet<float>&, const Matrix<float>&, const float*, int64_t, float*,
-                          int64_t, int64_t, float*);
-template void add_product(const KernelSet<Bf16>&, const Matrix<Bf16>&, const Bf16*, int64_t, float*, int64_t,
+template void add_product(const KernelSet<float>&, const Matrix<float>&, const Left<float>&, float*, int64_t,
                           int64_t, float*);
 template void add_mlp(const KernelSet<float>&, const MlpWeights<float>&, float, float*, int64_t, int64_t,
                       const TileMemory<float>&);
+template Left<Bf16> normalize_for(const KernelSet<Bf16>&, const Matrix<Bf16>&, const NormWeights&, float,
+                                  const float*, int64_t, int64_t, const Room<Bf16>&);
+template Left<Bf16> convert_for(const KernelSet<Bf16>&, const Matrix<Bf16>&, int64_t, int64_t,
+                                const Room<Bf16>&);
+template Gemm<Bf16> product(const Matrix<Bf16>&, const Left<Bf16>&, int64_t, float*);
+template struct MlpWeights<Bf16>;
+template void mlp_hidden(const KernelSet<Bf16>&, const MlpWeights<Bf16>&, float, const float*, int64_t,
+                         int64_t, Edge, const TileMemory<Bf16>&);
+template void add_product(const KernelSet<Bf16>&, const Matrix<Bf16>&, const Left<Bf16>&, float*, int64_t,
+                          int64_t, float*);
 template void add_mlp(const KernelSet<Bf16>&, const MlpWeights<Bf16>&, float, float*, int64_t, int64_t,
                       const TileMemory<Bf16>&);
 

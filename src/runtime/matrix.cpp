@@ -9,10 +9,13 @@ Linear Linear::rows(int64_t begin, int64_t end) const {
   Linear part{end - begin, in, {}, {}};
   part.weight.assign(weight.begin() + begin * in, weight.begin() + end * in);
   part.bias.assign(bias.begin() + begin, bias.begin() + end);
+  if (quantized()) part.factor.assign(factor.begin() + begin, factor.begin() + end);
   return part;
 }
 
 void Linear::fold_input(const std::vector<float>& gain, const std::vector<float>& shift) {
+  if (quantized())
+    throw std::invalid_argument("[runtime::Linear] nothing can be folded into a quantised layer's input");
   for (int64_t r = 0; r < out; ++r) {
     double moved = 0;
     for (int64_t c = 0; c < in; ++c) {
@@ -26,44 +29,78 @@ void Linear::fold_input(const std::vector<float>& gain, const std::vector<float>
 
 void Linear::fold_output(const std::vector<float>& gain) {
   for (int64_t r = 0; r < out; ++r) {
-    const float factor = gain[static_cast<size_t>(r)];
-    for (int64_t c = 0; c < in; ++c) weight[static_cast<size_t>(r * in + c)] *= factor;
-    bias[static_cast<size_t>(r)] *= factor;
+    const float by = gain[static_cast<size_t>(r)];
+    if (quantized()) {
+      factor[static_cast<size_t>(r)] *= by;
+    } else {
+      for (int64_t c = 0; c < in; ++c) weight[static_cast<size_t>(r * in + c)] *= by;
+    }
+    bias[static_cast<size_t>(r)] *= by;
   }
 }
 
-void Linear::scale(float factor) { fold_output(std::vector<float>(static_cast<size_t>(out), factor)); }
+void Linear::scale(float by) { fold_output(std::vector<float>(static_cast<size_t>(out), by)); }
 
 void Linear::pad_rows(int64_t count) {
   out = std::max(out, count);
   weight.resize(static_cast<size_t>(out * in), 0.0f);
   bias.resize(static_cast<size_t>(out), 0.0f);
+  if (quantized()) factor.resize(static_cast<size_t>(out), 0.0f);
 }
 
 void Linear::append(const Linear& other) {
   if (other.in != in)
     throw std::invalid_argument("[runtime::Linear] layers with different inputs can't be joined");
+  if (out > 0 && quantized() != other.quantized())
+    throw std::invalid_argument("[runtime::Linear] a quantised layer can't be joined with another");
   out += other.out;
   weight.insert(weight.end(), other.weight.begin(), other.weight.end());
   bias.insert(bias.end(), other.bias.begin(), other.bias.end());
+  factor.insert(factor.end(), other.factor.begin(), other.factor.end());
 }
 
+namespace {
+
+void set_value(float* p, float x) { set_float(p, x); }
+void set_value(Bf16* p, float x) { set_float(p, x); }
+void set_value(Byte* p, float x) { p->bits = static_cast<uint8_t>(static_cast<int8_t>(x)); }
+
+// out: zeros, [k, columns] packed.
 template <typename T>
-Matrix<T>::Matrix(const Linear& layer)
-    : k(round_up(layer.in, kDepthStep<T>)),
-      columns(round_up(layer.out, kColumnStep)),
-      valid(layer.out),
-      data(k * columns),
-      bias(columns) {
-  constexpr int64_t kPer = sizeof(T) == 2 ? 2 : 1;  // rows that share a word
+void pack_layer(const Linear& layer, int64_t k, int64_t columns, T* out) {
+  constexpr int64_t kPer = kPerWord<T>;
   for (int64_t j0 = 0; j0 < columns; j0 += kPanel) {
     const int64_t width = std::min(kPanel, columns - j0);
-    T* panel = data.data() + j0 * k;
+    T* panel = out + j0 * k;
     for (int64_t j = 0; j < width && j0 + j < layer.out; ++j) {
       const float* row = layer.weight.data() + (j0 + j) * layer.in;
       for (int64_t i = 0; i < layer.in; ++i)
-        set_float(panel + (i / kPer * width + j) * kPer + i % kPer, row[i]);
+        set_value(panel + (i / kPer * width + j) * kPer + i % kPer, row[i]);
     }
+  }
+}
+
+}  // namespace
+
+template <typename T>
+Matrix<T>::Matrix(const Linear& layer)
+    : k(round_up(layer.in, layer.quantized() ? kDepthStep<Byte> : kDepthStep<T>)),
+      columns(round_up(layer.out, kColumnStep)),
+      valid(layer.out),
+      bias(columns) {
+  if (layer.quantized()) {
+    data_bytes = Buffer<Byte>(k * columns);
+    factor = Buffer<float>(columns);
+    shift = Buffer<int32_t>(columns);
+    pack_layer(layer, k, columns, data_bytes.data());
+    std::copy(layer.factor.begin(), layer.factor.end(), factor.data());
+    for (int64_t r = 0; r < layer.out; ++r) {
+      for (int64_t c = 0; c < layer.in; ++c)
+        shift.data()[r] += 128 * static_cast<int32_t>(layer.weight[static_cast<size_t>(r * layer.in + c)]);
+    }
+  } else {
+    data = Buffer<T>(k * columns);
+    pack_layer(layer, k, columns, data.data());
   }
   std::copy(layer.bias.begin(), layer.bias.end(), bias.data());
 }

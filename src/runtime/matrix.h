@@ -13,6 +13,10 @@ namespace vitrim::runtime {
 struct Linear {
   int64_t out = 0, in = 0;
   std::vector<float> weight, bias;  ///< bias always [out]
+  /// Of a quantised layer, whose `weight` then holds whole numbers: [out]; the layer multiplies by
+  /// factor * weight. Steps on its input can't be folded into it.
+  std::vector<float> factor = {};
+  bool quantized() const { return !factor.empty(); }
 
   /// Rows [begin, end).
   Linear rows(int64_t begin, int64_t end) const;
@@ -32,10 +36,17 @@ struct Matrix {
   int64_t k = 0, columns = 0, valid = 0;  ///< rows and columns padded; columns that mean something
   Buffer<T> data;
   Buffer<float> bias;  ///< [columns]
+  // Of a quantised layer instead of `data`: see Gemm.
+  Buffer<Byte> data_bytes;
+  Buffer<float> factor;   ///< [columns]
+  Buffer<int32_t> shift;  ///< [columns]
 
   Matrix() = default;
   explicit Matrix(const Linear& layer);
-  int64_t bytes() const { return data.bytes() + bias.bytes(); }
+  bool quantized() const { return data_bytes.bytes() > 0; }
+  int64_t bytes() const {
+    return data.bytes() + bias.bytes() + data_bytes.bytes() + factor.bytes() + shift.bytes();
+  }
 };
 
 }  // namespace vitrim::runtime

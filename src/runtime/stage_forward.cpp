@@ -51,8 +51,7 @@ void StageForward<T>::begin_stage(int stage, const float* images, const Place& p
                     patch);
       }
     }
-    Gemm<T> g =
-        product(step.matrix, static_cast<const T*>(patches), lda, rows.count(), place.own.scratch.data());
+    Gemm<T> g = product(step.matrix, Left<T>{patches, lda}, rows.count(), place.own.scratch.data());
     g.edge = Edge::kFloat;
     g.out = next + rows.begin * dim;
     g.ldo = dim;
@@ -76,15 +75,19 @@ void StageForward<T>::first_half(const StageBlock<T>& block, Rows rows, const Pl
   for (int64_t i = 0; block.stream_gain != 1 && i < rows.count() * block.dim; ++i) x[i] *= block.stream_gain;
   if (!block.attends()) return;
   const int64_t ldm = block.mixed_width();
-  add_product(kernels_, block.proj, static_cast<const T*>(place.shared.mixed.data() + rows.begin * ldm), ldm,
-              x, block.dim, rows.count(), place.own.scratch.data());
+  const Left<T> mixed =
+      convert_for(kernels_, block.proj, block.heads * block.v_pad, rows.count(),
+                  Room<T>{place.shared.mixed.data() + rows.begin * ldm, ldm, place.own.factors.data()});
+  add_product(kernels_, block.proj, mixed, x, block.dim, rows.count(), place.own.scratch.data());
 }
 
 template <typename T>
 void StageForward<T>::run_block(const StageBlock<T>& block, const Place& place) const {
   if (block.attends()) attend<T>({block, kernels_, eps_, place.group, place.shared, place.own}, place.member);
   if (block.mlp_filter.side > 0) return convolved_mlp(block, place);
-  const TileMemory<T> tile{place.own.normed.data(), round_up(block.dim, 32), place.own.hidden.data(),
+  float* factors = place.own.factors.data();  // one product has left when the next one comes
+  const TileMemory<T> tile{{place.own.normed.data(), round_up(block.dim, 32), factors},
+                           {place.own.hidden.data(), block.mlp.hidden_width(), factors},
                            place.own.scratch.data()};
   for_tiles(place.group * block.grid.size(), kRowsTogether, place.member, [&](Rows rows) {
     first_half(block, rows, place);
@@ -109,7 +112,9 @@ void StageForward<T>::convolved_mlp(const StageBlock<T>& block, const Place& pla
     for_tiles(count * tokens, kRowsTogether, place.member, [&](Rows rows) {
       first_half(block, {image * tokens + rows.begin, image * tokens + rows.end}, place);
       mlp_hidden(kernels_, block.mlp, eps_, x + rows.begin * dim, dim, rows.count(), Edge::kStore,
-                 {place.own.normed.data(), ldn, whole + rows.begin * ldh, place.own.scratch.data()});
+                 {{place.own.normed.data(), ldn, place.own.factors.data()},
+                  {whole + rows.begin * ldh, ldh, nullptr},
+                  place.own.scratch.data()});
     });
     place.member.wait();
     for_tiles(count * grid.height, tile_lines, place.member, [&](Rows lines) {
@@ -134,8 +139,10 @@ void StageForward<T>::convolved_mlp(const StageBlock<T>& block, const Place& pla
       const int64_t rows = lines.count() * grid.width;
       for (int64_t r = 0; block.mlp_filter.channels < ldh && r < rows; ++r)
         std::fill(hidden + r * ldh + block.mlp_filter.channels, hidden + (r + 1) * ldh, T{});
-      add_product(kernels_, block.mlp.fc2, static_cast<const T*>(hidden), ldh,
-                  x + lines.begin * grid.width * dim, dim, rows, place.own.scratch.data());
+      const Left<T> left = convert_for(kernels_, block.mlp.fc2, block.mlp.hidden, rows,
+                                       Room<T>{hidden, ldh, place.own.factors.data()});
+      add_product(kernels_, block.mlp.fc2, left, x + lines.begin * grid.width * dim, dim, rows,
+                  place.own.scratch.data());
     });
     place.member.wait();
   }

@@ -21,14 +21,14 @@ inline int64_t images_together(int64_t tokens) {
 template <typename T>
 struct StageMemory {
   // Of a group of images; the first thread's where several share one.
-  Buffer<float> x, next;
+  Buffer<float> x, next, reduced_factors;
   Buffer<T> mixed, reduced, map_hidden, fixed_values;
   // Of some regions; the first thread's where several share one region.
   Buffer<T> q, k, v, few_v, out, keys, values, summaries;
   Buffer<float> key_sums;
   // Of a thread.
   Buffer<T> normed, hidden, patches, p, transposed, summary_rows;
-  Buffer<float> wide, scores, inverse_sums, summary, scratch, fixed_scratch;
+  Buffer<float> wide, scores, inverse_sums, summary, scratch, fixed_scratch, factors;
   int64_t bytes = 0;
 
   explicit StageMemory(const StageWeights<T>& weights) {
@@ -40,6 +40,7 @@ struct StageMemory {
     next = make<float>(s.stream);
     mixed = make<T>(s.mixed);
     reduced = make<T>(s.reduced);
+    reduced_factors = make<float>(s.reduced_rows);
     map_hidden = make<T>(s.map_hidden);
     fixed_values = make<T>(s.fixed);
     fixed_scratch = make<float>(s.fixed_scratch);
@@ -62,13 +63,14 @@ struct StageMemory {
     scores = make<float>(s.scores);
     inverse_sums = make<float>(padded_rows(kRowsTogether));
     summary = make<float>(s.summary);
+    factors = make<float>(padded_rows(std::max(kRowsTogether, s.tile)));
     scratch = make<float>(padded_rows(std::max({kRowsTogether, s.tile, s.qk_pad})) * kPanel);
   }
 
  private:
   struct Sizes {
-    int64_t stream = 0, mixed = 0, reduced = 0, map_hidden = 0, q = 0, k = 0, v = 0, few_v = 0, keys = 0,
-            values = 0, summaries = 0, key_sums = 0;
+    int64_t stream = 0, mixed = 0, reduced = 0, reduced_rows = 0, map_hidden = 0, q = 0, k = 0, v = 0,
+            few_v = 0, keys = 0, values = 0, summaries = 0, key_sums = 0;
     int64_t normed_width = 0, tile = 0, hidden = 0, patch = 0, p = 0, transposed = 0, summary = 0, scores = 0,
             dim = 0, qk_pad = 0, fixed = 0, fixed_scratch = 0;
 
@@ -98,6 +100,7 @@ struct StageMemory {
       grow(qk_pad, block.qk_pad);
       if (block.reduces()) {
         grow(reduced, padded_rows(kGroup * block.key_tokens()) * round_up(block.dim, 32));
+        grow(reduced_rows, padded_rows(kGroup * block.key_tokens()));
         grow(patch, round_up(block.reduce.k, 32));
       }
       for (const BranchWeights<T>& branch : block.branches) add(block, branch);

@@ -61,7 +61,7 @@ StepWeights<T> step_weights(const WeightSource& source, const ModelSpec& spec, i
 
 // Heads [first, first + heads) of a layer whose rows are heads of `width`, each padded.
 Linear padded_heads(const Linear& layer, int64_t first, int64_t heads, int64_t width, int64_t pad) {
-  Linear out{0, layer.in, {}, {}};
+  Linear out{0, layer.in, {}, {}, {}};
   for (int64_t h = first; h < first + heads; ++h) {
     Linear one = layer.rows(h * width, (h + 1) * width);
     one.pad_rows(pad);
@@ -99,24 +99,24 @@ FilterWeights empty_filter(int64_t side, int64_t channels) {
 // One attention's parameters on their way into a StageBlock.
 struct Layers {
   Linear q, k, v;
+  NormWeights norm1, key_norm;
 };
 
 Layers projections(const WeightSource& source, const ModelSpec& spec, int index, const std::string& names) {
   const BlockSpec& block = spec.blocks[at(index)];
   const int64_t dim = block.embed_dim, qk = block.num_heads * block.qk_dim, v = block.num_heads * block.v_dim;
-  const NormWeights norm1 = source.norm(block_names(spec, index) + "norm1", dim);
+  const std::string norm1 = block_names(spec, index) + "norm1";
   Layers out;
   if (separate_queries(spec)) {
     out.q = source.linear(names + "q", qk, dim, spec.qkv_bias);
-    out.q.fold_input(norm1.gain, norm1.shift);
+    out.norm1 = source.norm_before(out.q, norm1, dim);
     Linear kv = source.linear(names + "kv", qk + v, dim, spec.qkv_bias);
-    const NormWeights key_norm = block.sr_ratio > 1 ? source.norm(names + "norm", dim) : norm1;
-    kv.fold_input(key_norm.gain, key_norm.shift);
+    out.key_norm = source.norm_before(kv, block.sr_ratio > 1 ? names + "norm" : norm1, dim);
     out.k = kv.rows(0, qk);
     out.v = kv.rows(qk, qk + v);
   } else {
     Linear qkv = source.linear(names + "qkv", 2 * qk + v, dim, spec.qkv_bias);
-    qkv.fold_input(norm1.gain, norm1.shift);
+    out.norm1 = source.norm_before(qkv, norm1, dim);
     out.q = qkv.rows(0, qk);
     out.k = qkv.rows(qk, 2 * qk);
     out.v = qkv.rows(2 * qk, 2 * qk + v);
@@ -199,6 +199,8 @@ void add_attention(const WeightSource& source, const ModelSpec& spec, int index,
   const BlockSpec& block = spec.blocks[at(index)];
   const std::string names = attention_names(spec, index);
   const Layers layers = projections(source, spec, index, names);
+  out.norm1 = layers.norm1;
+  out.key_norm = layers.key_norm;
   const Grid map = out.grid;
   const bool cross =
       block.attention == AttentionKind::kCrossWindow || block.attention == AttentionKind::kCrossFocusedLinear;
@@ -242,7 +244,8 @@ void add_attention(const WeightSource& source, const ModelSpec& spec, int index,
   }
   const int64_t v = heads * block.v_dim, dim = block.embed_dim;
   const Linear proj = source.linear(names + "proj", dim, v);
-  Linear padded{dim, heads * out.v_pad, std::vector<float>(at(dim * heads * out.v_pad), 0.0f), proj.bias};
+  Linear padded{dim, heads * out.v_pad, std::vector<float>(at(dim * heads * out.v_pad), 0.0f), proj.bias,
+                proj.factor};
   for (int64_t r = 0; r < dim; ++r) {
     for (int64_t c = 0; c < v; ++c)
       padded.weight[at(r * padded.in + c / block.v_dim * out.v_pad + c % block.v_dim)] =

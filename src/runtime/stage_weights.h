@@ -1,7 +1,7 @@
 #pragma once
 // The weights of a model with stages as the engine uses them. LayerNorm's gain and shift are folded into the
-// layer behind it where that layer sees nothing else, LayerScale into the layer before it, the scale of
-// softmax (and log2 e) into the queries. Heads stand side by side, each padded.
+// layer behind it where that layer sees nothing else and is not quantised, LayerScale into the layer before
+// it, the scale of softmax (and log2 e) into the queries. Heads stand side by side, each padded.
 
 #include <vector>
 
@@ -52,6 +52,7 @@ struct StageBlock {
   float stream_gain = 1;
   std::vector<BranchWeights<T>> branches;  ///< none: no attention, or static attention
   StaticWeights<T> fixed;
+  NormWeights norm1, key_norm;  ///< before q (and what isn't reduced), before k and v; where not folded
   Matrix<T> reduce;  ///< of a smaller map of keys: [down, across, C] -> C; its norm is folded into k and v
   Matrix<T> proj;    ///< from heads * v_pad
   MlpWeights<T> mlp;

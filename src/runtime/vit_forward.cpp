@@ -83,8 +83,8 @@ void VitForward<T>::embed(const float* image, int64_t index, Member member, Work
       }
       std::fill(patch + pixels, patch + lda, T{});
     }
-    add_product(kernels_, weights_.patches, static_cast<const T*>(own.pixels.data()), lda, to, dim,
-                grid.width, own.scratch.data());
+    add_product(kernels_, weights_.patches, Left<T>{own.pixels.data(), lda}, to, dim, grid.width,
+                own.scratch.data());
   }
   if (!weights_.norm_pre.any()) return;
   for (int64_t r = lines.begin * grid.width + prefix; r < lines.end * grid.width + prefix; ++r) {
@@ -96,19 +96,17 @@ void VitForward<T>::embed(const float* image, int64_t index, Member member, Work
 
 template <typename T>
 void VitForward<T>::attend_head(int block, int64_t head, int64_t image, int64_t tokens, int64_t queries,
-                                Workspace<T>& shared, Workspace<T>& own) const {
+                                const Left<T>& normed, Workspace<T>& shared, Workspace<T>& own) const {
   const ModelSpec& spec = weights_.spec;
   const BlockSpec& shape = spec.blocks[static_cast<size_t>(block)];
   const BlockWeights<T>& layer = weights_.blocks[static_cast<size_t>(block)];
   const HeadWeights<T>& w = layer.heads[static_cast<size_t>(head)];
-  const int64_t qk = padded_qk(shape), v = padded_v(shape), ldn = round_up(spec.embed_dim, 32),
-                ldm = round_up(shape.num_heads * shape.v_dim, 32);
-  const T* normed = shared.normed.data() + image * tokens * ldn;
+  const int64_t qk = padded_qk(shape), v = padded_v(shape), ldm = round_up(shape.num_heads * shape.v_dim, 32);
   T* q = own.q.data();
   T* kv = own.kv.data();
   const int64_t ldkv = qk + v;
   auto projected = [&](const Matrix<T>& matrix, int64_t rows, T* out, int64_t ldo, const NormWeights& norm) {
-    Gemm<T> g = product(matrix, normed, ldn, rows, own.scratch.data());
+    Gemm<T> g = product(matrix, normed, rows, own.scratch.data());
     g.ldo = ldo;
     if (!norm.any()) {
       g.out = out;
@@ -171,33 +169,36 @@ template <typename T>
 void VitForward<T>::attend(int block, int64_t group, int64_t tokens, int64_t queries, Member member,
                            Workspace<T>& shared, Workspace<T>& own) const {
   const BlockSpec& shape = weights_.spec.blocks[static_cast<size_t>(block)];
-  const int64_t dim = weights_.spec.embed_dim, ldn = round_up(dim, 32), width = shape.num_heads * shape.v_dim,
+  const BlockWeights<T>& layer = weights_.blocks[static_cast<size_t>(block)];
+  const int64_t dim = weights_.spec.embed_dim, width = shape.num_heads * shape.v_dim,
                 ldm = round_up(width, 32);
   const Rows mine = share(group * tokens, member);
-  kernels_.normalize(shared.x.data() + mine.begin * dim, dim, mine.count(), dim,
-                     static_cast<float>(weights_.spec.norm_eps), shared.normed.data() + mine.begin * ldn,
-                     ldn);
+  const Room<T> room{shared.normed.data(), round_up(dim, 32), shared.normed_factors.data()};
+  const bool fixed = layer.fixed.any();
+  const Matrix<T>& reads = fixed ? layer.fixed.v : layer.heads.front().q;
+  normalize_for(kernels_, reads, fixed ? layer.fixed.norm : layer.norm1,
+                static_cast<float>(weights_.spec.norm_eps), shared.x.data() + mine.begin * dim, dim,
+                mine.count(), room.from(mine.begin));
+  const Left<T> normed = room.as_left(reads);
   member.wait();
-  const BlockWeights<T>& layer = weights_.blocks[static_cast<size_t>(block)];
-  if (layer.fixed.any()) {
-    const StaticWeights<T>& fixed = layer.fixed;
+  if (fixed) {
+    const int64_t channels = layer.fixed.channels();
     for_tiles(group * tokens, kRowsTogether, member, [&](Rows rows) {
-      Gemm<T> g = product(fixed.v, static_cast<const T*>(shared.normed.data() + rows.begin * ldn), ldn,
-                          rows.count(), own.scratch.data());
-      g.out = shared.fixed_values.data() + rows.begin * fixed.channels();
-      g.ldo = fixed.channels();
+      Gemm<T> g = product(layer.fixed.v, normed.from(rows.begin), rows.count(), own.scratch.data());
+      g.out = shared.fixed_values.data() + rows.begin * channels;
+      g.ldo = channels;
       kernels_.gemm(g);
     });
     member.wait();
-    mix_static<T>({fixed, kernels_, group, queries, shared.fixed_values.data(), shared.mixed.data(), ldm,
-                   own.fixed_scratch.data()},
+    mix_static<T>({layer.fixed, kernels_, group, queries, shared.fixed_values.data(), shared.mixed.data(),
+                   ldm, own.fixed_scratch.data()},
                   member);
     member.wait();
     return;
   }
   // A head of all images before the next head: its weights are read once.
   for (int64_t i = member.rank; i < shape.num_heads * group; i += member.size)
-    attend_head(block, i / group, i % group, tokens, queries, shared, own);
+    attend_head(block, i / group, i % group, tokens, queries, normed.from(i % group * tokens), shared, own);
   if (member.first() && ldm > width) {
     for (int64_t r = 0; r < group * queries; ++r)
       std::fill(shared.mixed.data() + r * ldm + width, shared.mixed.data() + (r + 1) * ldm, T{});
@@ -209,9 +210,12 @@ template <typename T>
 void VitForward<T>::project(int block, Rows rows, Workspace<T>& shared, Workspace<T>& own) const {
   const BlockSpec& shape = weights_.spec.blocks[static_cast<size_t>(block)];
   const int64_t dim = weights_.spec.embed_dim, ldm = round_up(shape.num_heads * shape.v_dim, 32);
-  add_product(kernels_, weights_.blocks[static_cast<size_t>(block)].proj,
-              static_cast<const T*>(shared.mixed.data() + rows.begin * ldm), ldm,
-              shared.x.data() + rows.begin * dim, dim, rows.count(), own.scratch.data());
+  const Matrix<T>& proj = weights_.blocks[static_cast<size_t>(block)].proj;
+  const Left<T> mixed =
+      convert_for(kernels_, proj, shape.num_heads * shape.v_dim, rows.count(),
+                  Room<T>{shared.mixed.data() + rows.begin * ldm, ldm, own.tile_factors.data()});
+  add_product(kernels_, proj, mixed, shared.x.data() + rows.begin * dim, dim, rows.count(),
+              own.scratch.data());
 }
 
 // The first `kept` rows of every image, moved together.
@@ -258,9 +262,13 @@ void VitForward<T>::merge(int block, int64_t group, int64_t tokens, Member membe
 template <typename T>
 void VitForward<T>::mlp(int block, Rows rows, Workspace<T>& shared, Workspace<T>& own) const {
   const int64_t dim = weights_.spec.embed_dim;
-  add_mlp(kernels_, weights_.blocks[static_cast<size_t>(block)].mlp,
-          static_cast<float>(weights_.spec.norm_eps), shared.x.data() + rows.begin * dim, dim, rows.count(),
-          {own.tile_normed.data(), round_up(dim, 32), own.hidden.data(), own.scratch.data()});
+  const MlpWeights<T>& mlp = weights_.blocks[static_cast<size_t>(block)].mlp;
+  float* factors = own.tile_factors.data();  // fc1 has left when fc2 comes
+  add_mlp(kernels_, mlp, static_cast<float>(weights_.spec.norm_eps), shared.x.data() + rows.begin * dim, dim,
+          rows.count(),
+          {{own.tile_normed.data(), round_up(dim, 32), factors},
+           {own.hidden.data(), mlp.hidden_width(), factors},
+           own.scratch.data()});
 }
 
 template <typename T>

@@ -37,7 +37,7 @@ class VitForward : public Forward<T> {
   void attend(int block, int64_t group, int64_t tokens, int64_t queries, Member member, Workspace<T>& shared,
               Workspace<T>& own) const;
   void attend_head(int block, int64_t head, int64_t image, int64_t tokens, int64_t queries,
-                   Workspace<T>& shared, Workspace<T>& own) const;
+                   const Left<T>& normed, Workspace<T>& shared, Workspace<T>& own) const;
   void keep_first(int64_t group, int64_t tokens, int64_t kept, Member member, Workspace<T>& shared) const;
   void project(int block, Rows rows, Workspace<T>& shared, Workspace<T>& own) const;
   void merge(int block, int64_t group, int64_t tokens, Member member, Workspace<T>& shared) const;

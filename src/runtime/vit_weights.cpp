@@ -21,8 +21,7 @@ BlockWeights<T> block_weights(const WeightSource& source, const ModelSpec& spec,
   } else if (block.attention != AttentionKind::kNone) {
     const int64_t qk = block.num_heads * block.qk_dim;
     Linear qkv = source.linear(prefix + "attn.qkv", 2 * qk + v, dim, spec.qkv_bias);
-    const NormWeights norm1 = source.norm(prefix + "norm1", dim);
-    qkv.fold_input(norm1.gain, norm1.shift);
+    out.norm1 = source.norm_before(qkv, prefix + "norm1", dim);
     const float scale =
         static_cast<float>(std::log2(std::exp(1.0)) / std::sqrt(static_cast<double>(block.qk_dim)));
     if (spec.qk_norm) {

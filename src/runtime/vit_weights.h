@@ -1,7 +1,7 @@
 #pragma once
-// A ViT's weights as the engine uses them. LayerNorm's gain and shift are folded into the layer behind it,
-// LayerScale into the layer before it, the attention's scale (and log2 e, so that softmax is a power of two)
-// into the queries.
+// A ViT's weights as the engine uses them. LayerNorm's gain and shift are folded into the layer behind it
+// unless that is quantised, LayerScale into the layer before it, the attention's scale (and log2 e, so that
+// softmax is a power of two) into the queries.
 
 #include <vector>
 
@@ -22,6 +22,7 @@ template <typename T>
 struct BlockWeights {
   std::vector<HeadWeights<T>> heads;  ///< empty: no attention, or static attention
   StaticWeights<T> fixed;
+  NormWeights norm1;  ///< where it isn't folded
   Matrix<T> proj;
   MlpWeights<T> mlp;
   NormWeights q_norm, k_norm;

@@ -46,18 +46,19 @@ struct Widest {
 template <typename T>
 struct Workspace {
   // Of a group of images; the first thread's where several share one. Rows of the images follow each other.
-  Buffer<float> x, merged_x, metric;
+  Buffer<float> x, merged_x, metric, normed_factors;
   Buffer<T> normed, mixed, head_keys, fixed_values;
   std::vector<RowMerger> mergers;  // an image each
   // Of a thread.
   Buffer<T> pixels, q, kv, keys, values, p, tile_normed, hidden;
-  Buffer<float> wide, scores, inverse_sums, scratch, row, fixed_scratch;
+  Buffer<float> tile_factors, wide, scores, inverse_sums, scratch, row, fixed_scratch;
   int64_t bytes = 0;
 
   Workspace(const ModelSpec& spec, const Widest& w, int64_t group, int64_t tile_rows)
       : x(padded_rows(group * w.tokens) * w.dim),
         merged_x(w.merges ? padded_rows(group * w.tokens) * w.dim : 0),
         metric(w.merges ? padded_rows(group * w.tokens) * w.depth : 0),
+        normed_factors(padded_rows(group * w.tokens)),
         normed(padded_rows(group * w.tokens) * round_up(w.dim, 32)),
         mixed(padded_rows(group * w.tokens) * w.heads_v),
         head_keys(w.merged_keys * group * w.tokens),
@@ -71,6 +72,7 @@ struct Workspace {
         p(padded_rows(kQueryRows) * round_up(w.tokens, 32)),
         tile_normed(padded_rows(tile_rows) * round_up(w.dim, 32)),
         hidden(padded_rows(tile_rows) * w.mlp),
+        tile_factors(padded_rows(std::max(group * w.tokens, tile_rows))),
         wide(w.qk_norm ? padded_rows(w.tokens) * (w.qk + w.v) : 0),
         scores(padded_rows(kQueryRows) * round_up(w.tokens, kColumnStep)),
         inverse_sums(padded_rows(kQueryRows)),
@@ -84,6 +86,8 @@ struct Workspace {
     for (const int64_t part : {x.bytes(),
                                merged_x.bytes(),
                                metric.bytes(),
+                               normed_factors.bytes(),
+                               tile_factors.bytes(),
                                normed.bytes(),
                                mixed.bytes(),
                                pixels.bytes(),

@@ -19,8 +19,17 @@ std::vector<float> WeightSource::values(const std::string& name, int64_t count) 
   return {p, p + count};
 }
 
+NormWeights WeightSource::norm_before(Linear& layer, const std::string& name, int64_t width) const {
+  NormWeights norm = this->norm(name, width);
+  if (layer.quantized()) return norm;
+  layer.fold_input(norm.gain, norm.shift);
+  return {};
+}
+
 Linear WeightSource::linear(const std::string& name, int64_t out, int64_t in, bool bias) const {
   Linear layer{out, in, values(name + ".weight", out * in), {}};
+  if (weights_.at(name + ".weight").scalar_type() == at::kChar)
+    layer.factor = values(name + ".weight_scale", out);
   layer.bias = bias ? values(name + ".bias", out) : std::vector<float>(static_cast<size_t>(out), 0.0f);
   return layer;
 }

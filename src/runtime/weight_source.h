@@ -22,11 +22,14 @@ class WeightSource {
   explicit WeightSource(const checkpoint::StateDict& weights) : weights_(weights) {}
 
   std::vector<float> values(const std::string& name, int64_t count) const;
-  /// `name`.weight [out, in], `name`.bias [out], or zeros instead of it.
+  /// `name`.weight [out, in], `name`.bias [out], or zeros instead of it; of a quantised layer `name`.weight
+  /// is int8 and `name`.weight_scale [out] its factor.
   Linear linear(const std::string& name, int64_t out, int64_t in, bool bias = true) const;
   NormWeights norm(const std::string& name, int64_t width) const {
     return {values(name + ".weight", width), values(name + ".bias", width)};
   }
+  /// A norm that stands before `layer`: folded into it and then empty, unless the layer is quantised.
+  NormWeights norm_before(Linear& layer, const std::string& name, int64_t width) const;
 
  private:
   const checkpoint::StateDict& weights_;

@@ -11,8 +11,8 @@ enum class Isa {
   kPlain,       ///< what every x86-64 has (SSE2), or any other machine
   kAvx2,        ///< AVX2 and FMA
   kAvx512,      ///< AVX-512 F, BW, DQ, VL
-  kAvx512Bf16,  ///< with bfloat16 dot products
-  kAmx,         ///< with bfloat16 tiles
+  kAvx512Bf16,  ///< with dot products of bfloat16 and of bytes (VNNI)
+  kAmx,         ///< with tiles of bfloat16 and of bytes
 };
 
 /// "plain", "avx2", "avx512", "avx512_bf16", "amx".

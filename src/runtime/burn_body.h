@@ -1,0 +1,70 @@
+// The machine's peak: products on operands in registers. Included by kernels_body.h inside its namespace.
+
+// Operands the compiler knows nothing about, so that it can neither fold nor drop the products.
+static float volatile kOperand = 1.0f;
+static float volatile sink;
+
+template <typename T>
+static int64_t burn(int64_t repeats) {
+  // Every sum begins with a value of its own to the compiler, or it would see that all rows compute the same
+  // and do it once.
+  Vf sum[kTileRows][kVectors];
+  for (int r = 0; r < kTileRows; ++r) {
+    for (int j = 0; j < kVectors; ++j) sum[r][j] = all(kOperand);
+  }
+  const Vf x = all(kOperand);
+  Vf y[kVectors];
+  for (int j = 0; j < kVectors; ++j) y[j] = all(kOperand * 1e-3f);
+#ifdef VITRIM_DOT
+  constexpr bool kPairs = sizeof(T) == 2;
+#else
+  constexpr bool kPairs = false;
+#endif
+  for (int64_t i = 0; i < repeats; ++i) {
+#pragma GCC unroll 8
+    for (int r = 0; r < kTileRows; ++r) {
+#pragma GCC unroll 4
+      for (int j = 0; j < kVectors; ++j) {
+#ifdef VITRIM_DOT
+        if constexpr (kPairs) {
+          sum[r][j] = VITRIM_DOT(sum[r][j], as_words(x), as_words(y[j]));
+        } else {
+          sum[r][j] += x * y[j];
+        }
+#else
+        sum[r][j] += x * y[j];
+#endif
+      }
+    }
+  }
+  Vf total = {};
+  for (int r = 0; r < kTileRows; ++r) {
+    for (int j = 0; j < kVectors; ++j) total += sum[r][j];
+  }
+  sink = sum_of(total);
+  return kTileRows * kTileColumns * (kPairs ? 2 : 1);
+}
+
+static int64_t burn_bytes(int64_t repeats) {
+  const auto operand = static_cast<uint32_t>(kOperand);
+  Vi sum[kTileRows][kVectors];
+  for (int r = 0; r < kTileRows; ++r) {
+    for (int j = 0; j < kVectors; ++j) sum[r][j] = reinterpret_cast<Vi>(all(kOperand));
+  }
+  const Vu x = all_words(operand);
+  Vu y[kVectors];
+  for (int j = 0; j < kVectors; ++j) y[j] = as_words(all(kOperand * 1e-3f));
+  for (int64_t i = 0; i < repeats; ++i) {
+#pragma GCC unroll 8
+    for (int r = 0; r < kTileRows; ++r) {
+#pragma GCC unroll 4
+      for (int j = 0; j < kVectors; ++j) sum[r][j] = add_dots(sum[r][j], x, y[j]);
+    }
+  }
+  Vi total = {};
+  for (int r = 0; r < kTileRows; ++r) {
+    for (int j = 0; j < kVectors; ++j) total += sum[r][j];
+  }
+  sink = sum_of(__builtin_convertvector(total, Vf));
+  return kTileRows * kTileColumns * 4;
+}
