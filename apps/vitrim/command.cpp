@@ -50,6 +50,7 @@ void add_commands(CLI::App& app, Context& context) {
   add_compress(app, context);
   add_prune(app, context);
   add_merge(app, context);
+  add_quantize(app, context);
   add_plan(app, context);
   add_bench(app, context);
   add_analyze(app, context);

@@ -132,6 +132,7 @@ void add_bench(CLI::App& app, Context& context);
 void add_merge(CLI::App& app, Context& context);
 void add_plan(CLI::App& app, Context& context);
 void add_prune(CLI::App& app, Context& context);
+void add_quantize(CLI::App& app, Context& context);
 void add_report(CLI::App& app, Context& context);
 void add_sweep(CLI::App& app, Context& context);
 void add_train(CLI::App& app, Context& context);

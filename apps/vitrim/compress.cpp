@@ -37,6 +37,7 @@ void run(const Flags& flags, const Context& context, const CLI::App& command) {
   output.weights = flags.model.weights;
   const auto started = std::chrono::steady_clock::now();
   const auto model = flags.model.load(flags.common.precision);
+  require_float_weights(model->spec(), "absorption");
   pipeline::CompressOptions options = flags.options(model->num_blocks(), *group);
   options.layers = flags.analyze.named_layers(model->num_blocks()).value_or(std::vector<int>());
   if (!flags.static_layers.empty()) {

@@ -203,6 +203,12 @@ std::unique_ptr<data::Dataset> EvaluationFlags::open(const CommonFlags& common, 
 
 namespace {
 
+std::string megabytes(int64_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f", static_cast<double>(bytes) * 1e-6);
+  return text;
+}
+
 void print_result(const CompressResult& r, const std::string& output) {
   auto change = [](int64_t before, int64_t after) {
     return 100.0 * static_cast<double>(after - before) / static_cast<double>(before);
@@ -218,7 +224,14 @@ void print_result(const CompressResult& r, const std::string& output) {
          percent(r.dense->headline()).c_str(), percent(r.compressed->headline()).c_str(),
          static_cast<long long>(r.compressed->images), difference_text(*r.paired).c_str());
   }
-  if (r.held_out_agreement > 0) {
+  if (r.quantization) {
+    tell("%s -> %s MB of parameters\n", megabytes(r.quantization->bytes_before).c_str(),
+         megabytes(r.quantization->bytes_after).c_str());
+  }
+  if (r.quantization && r.held_out_agreement > 0) {
+    tell("on the calibration images: same prediction as the float model on %s, mean KL %.3g nats\n",
+         percent(r.held_out_agreement).c_str(), r.held_out_kl);
+  } else if (r.held_out_agreement > 0) {
     tell(
         "on calibration images kept out of the fit: same prediction as the dense model on %s, mean KL %.3g "
         "nats\n",

@@ -55,6 +55,7 @@ void run(const Flags& flags, const Context& context) {
   flags.analyze.check_choice();
   const auto group = flags.train.start();
   const auto model = flags.model.load(flags.train.common.precision);
+  require_float_weights(model->spec(), "dilution");
   const TrainInputs inputs = open_inputs(flags.train, model->spec(), flags.model.model);
   TrainResult result;
   result.task = "dilute";

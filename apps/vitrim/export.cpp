@@ -132,6 +132,11 @@ void run(const ExportFlags& flags) {
   const std::string format = format_of(flags);
   check(flags, format);
   const auto model = flags.model.load("f32");
+  if (model->spec().quantized())
+    throw Error(
+        flags.model.model +
+        ": its layers are int8, which no format of vitrim export holds; export the model as it was before "
+        "vitrim quantize");
   ordered_json result;
   result["format"] = format;
   result["precision"] = flags.precision;

@@ -24,6 +24,7 @@ struct InspectFlags {
 
 ordered_json describe(const ModelSpec& spec) {
   const eval::ModelCost cost = eval::count_cost(spec);
+  const ordered_json written = ordered_json::parse(to_json(spec));
   ordered_json out;
   out["params"] = cost.params;
   out["macs"] = cost.macs;
@@ -41,6 +42,7 @@ ordered_json describe(const ModelSpec& spec) {
                              {"v_dim", block.v_dim},
                              {"mlp_dim", block.mlp_dim},
                              {"merge", block.merge}});
+    if (block.int8.any()) out["blocks"].back()["int8"] = written["blocks"][i]["int8"];
   }
   return out;
 }
@@ -89,13 +91,18 @@ void print(const ModelSpec& spec, const std::string& title) {
   if (spec.merges())
     tell("  tokens are merged: %lld are left behind the last block\n",
          static_cast<long long>(spec.mlp_tokens(static_cast<int>(spec.blocks.size()) - 1)));
-  tell("  block  attention             heads  q/k   v    mlp     params         MACs\n");
+  const ordered_json written = ordered_json::parse(to_json(spec));
+  tell("  block  attention             heads  q/k   v    mlp     params         MACs%s\n",
+       spec.quantized() ? "  int8" : "");
   for (size_t i = 0; i < spec.blocks.size(); ++i) {
     const BlockSpec& b = spec.blocks[i];
-    tell("  %5zu  %-20s  %5lld  %3lld  %3lld  %5lld  %9s  %11s\n", i, attention_name(b.attention).c_str(),
+    std::string int8;
+    for (const ordered_json& name : written["blocks"][i].value("int8", ordered_json::array()))
+      int8 += "  " + name.get<std::string>();
+    tell("  %5zu  %-20s  %5lld  %3lld  %3lld  %5lld  %9s  %11s%s\n", i, attention_name(b.attention).c_str(),
          static_cast<long long>(b.num_heads), static_cast<long long>(b.qk_dim),
          static_cast<long long>(b.v_dim), static_cast<long long>(b.mlp_dim),
-         millions(cost.blocks[i].params).c_str(), billions(cost.blocks[i].macs).c_str());
+         millions(cost.blocks[i].params).c_str(), billions(cost.blocks[i].macs).c_str(), int8.c_str());
   }
 }
 

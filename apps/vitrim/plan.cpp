@@ -179,6 +179,7 @@ void run(const Flags& flags, const Context& context) {
     options.keep_table = [&](const LatencyTable& table) { write_text_file(flags.table, to_json(table)); };
   const auto started = std::chrono::steady_clock::now();
   const auto model = flags.model.load(flags.common.precision);
+  require_float_weights(model->spec(), "planning");
   eval::AccuracyOptions accuracy;
   const auto evaluation =
       flags.evaluation.open(flags.common, flags.data, *model, flags.model.model, accuracy);

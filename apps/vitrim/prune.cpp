@@ -69,6 +69,7 @@ void few_shot(const Flags& flags, const Context& context, const std::string& dty
   if (group->size() > 1) throw Error("prune --few-shot runs in one process; start it without torchrun");
   const auto started = std::chrono::steady_clock::now();
   const auto model = flags.model.load(common.precision);
+  require_float_weights(model->spec(), "pruning");
   refuse_impossible(model->spec(), options.prune);
   options.absorb = flags.absorb.options(common);
   EvaluationFlags evaluated;
@@ -91,6 +92,7 @@ void few_shot(const Flags& flags, const Context& context, const std::string& dty
 void prune_and_train(const Flags& flags, const Context& context, pipeline::CompressOptions options) {
   const auto group = flags.train.start();
   const auto dense = flags.model.load(flags.train.common.precision);
+  require_float_weights(dense->spec(), "pruning");
   refuse_impossible(dense->spec(), options.prune);
   const TrainInputs inputs = open_inputs(flags.train, dense->spec(), flags.model.model);
   check_inputs(flags.train, inputs, dense->spec());

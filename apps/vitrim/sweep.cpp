@@ -235,6 +235,7 @@ void run(Flags flags, const Context& context, const CLI::App& command) {
   flags.common.apply();
   const auto group = join_ranks();
   const auto model = flags.model.load(flags.common.precision);
+  require_float_weights(model->spec(), "compression");
   const std::vector<pipeline::SweepPoint> points = points_of(flags, model->num_blocks());
   refuse_idle(command, flags, points);
   pipeline::CompressOptions options = flags.options(model->num_blocks(), *group);

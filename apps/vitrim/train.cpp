@@ -95,6 +95,7 @@ void run(Flags flags, const Context& context) {
   } else {
     model = model::load_model(flags.init, hints);
   }
+  require_float_weights(model->spec(), "training");
   // Where the classes are those of the training folders, their names go along, so that nobody has to say the
   // folders' order again.
   ModelSpec named = model->spec();

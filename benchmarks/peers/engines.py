@@ -53,7 +53,7 @@ def export(model, images, path):
 
 
 class OnnxRuntime:
-    """float32: its CPU kernels have no bfloat16."""
+    """float32, its CPU kernels have no bfloat16; or a graph that onnxruntime_int8() wrote."""
 
     def __init__(self, path, images, threads):
         import onnxruntime
@@ -67,12 +67,46 @@ class OnnxRuntime:
         return self.session.run(None, {"images": self.images})[0]
 
 
+def onnxruntime_int8(path, images, static):
+    """The graph quantised by ONNX Runtime's own tool: every product in int8, activations by one scale a tensor, as they come or from calibration
+    on `images`."""
+    import onnxruntime.quantization as quantization
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+    prepared, out = path.replace(".onnx", "-prepared.onnx"), path.replace(".onnx", "-static.onnx" if static else "-dynamic.onnx")
+    if not os.path.exists(prepared):
+        quant_pre_process(path, prepared)
+    if static:
+        class Batches(quantization.CalibrationDataReader):
+            def __init__(self):
+                self.left = iter([{"images": images.numpy()}])
+
+            def get_next(self):
+                return next(self.left, None)
+
+        quantization.quantize_static(prepared, out, Batches(), op_types_to_quantize=["MatMul", "Gemm"], per_channel=True, quant_format=quantization.QuantFormat.QDQ)
+    else:
+        quantization.quantize_dynamic(prepared, out, op_types_to_quantize=["MatMul", "Gemm"], per_channel=True)
+    return out
+
+
+def openvino_int8(path, images):
+    """The graph quantised by NNCF for transformers (SmoothQuant included), calibrated on `images` one by one."""
+    import nncf
+    import openvino
+    out = path.replace(".onnx", "-int8.xml")
+    if not os.path.exists(out):
+        data = nncf.Dataset([images.numpy()])
+        model = nncf.quantize(openvino.Core().read_model(path), data, model_type=nncf.ModelType.TRANSFORMER, preset=nncf.QuantizationPreset.MIXED, subset_size=1)
+        openvino.save_model(model, out, compress_to_fp16=False)
+    return out
+
+
 class OpenVino:
-    def __init__(self, path, images, threads, batch):
+    def __init__(self, path, images, threads, batch, precision="bf16"):
         import openvino
         core = openvino.Core()
         hint = "LATENCY" if batch == 1 else "THROUGHPUT"
-        self.model = core.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "bf16", "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": hint,
+        self.model = core.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": hint,
                                                       "NUM_STREAMS": 1})
         self.images = images.numpy()
 

@@ -14,6 +14,7 @@ import safetensors  # noqa: E402
 import safetensors.torch  # noqa: E402
 import torch  # noqa: E402
 import vitrim  # noqa: E402
+import vitrim.quantized  # noqa: E402
 from vitrim import native  # noqa: E402
 from vitrim.merging import Merged, merge_tokens, spread_tokens  # noqa: E402
 
@@ -73,6 +74,38 @@ class Outputs(Case):
         self.assertEqual(state.sizes[0].tolist(), [1, 1, 2, 1])
         self.assertEqual(state.place[0].tolist(), [0, 2, 2, 3, 1])
         self.assertEqual(spread_tokens(out, state)[0, :, 0].tolist(), [0, 1.5, 1.5, 3, 4])
+
+    def test_int8_layers(self):
+        """Exact integers, and the library's own outputs but for values on the edge of a step."""
+        layer = vitrim.quantized.Int8Linear(1100, 3)
+        draw = torch.Generator().manual_seed(1)
+        layer.weight = torch.randint(-127, 128, (3, 1100), generator=draw, dtype=torch.int8)
+        x = torch.randint(-127, 128, (5, 1100), generator=draw).float()
+        x[:, 0] = 127  # then x is its own whole numbers
+        x[3] = 0
+        self.assertEqual(layer(x).tolist(), (x.long() @ layer.weight.long().T).float().tolist())
+        self.needs_library()
+        for name in ("plain", "distilled", "swin", "pvt", "cswin"):
+            with self.subTest(name), torch.no_grad():
+                dense = lively(variants()[name])
+                spec, state = vitrim.ModelSpec.from_json(dense.spec.to_json()), {}
+                for block in spec.blocks:
+                    block.int8 = ["qkv", "proj", "fc1", "fc2"]
+                expected = vitrim.checkpoint.CLASSES[spec.family](spec).state_dict()
+                for key, tensor in dense.state_dict().items():
+                    if expected[key].dtype == torch.int8:
+                        scale = tensor.abs().amax(1, keepdim=True) / 127
+                        state[key], state[key + "_scale"] = (tensor / scale).round().to(torch.int8), scale
+                    else:
+                        state[key] = tensor
+                model = vitrim.build(spec, state)
+                vitrim.save(model, self.path())
+                x = inputs(5, spec)
+                got = vitrim.load(self.path())(x)
+                self.assertTrue(torch.equal(got, model(x)))
+                # A step of 127 for one of some hundred values, enlarged by the layers above.
+                self.assert_near(got, library_output(self.path(), x), 0.02, name)
+                self.assert_near(got, dense(x), 0.2, name)
 
     def test_training_mode(self):
         """Gradients reach every trained parameter; stochastic depth drops branches in training alone; checkpointing changes no gradient."""

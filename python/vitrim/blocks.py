@@ -8,6 +8,7 @@ import torch.utils.checkpoint
 from torch import Tensor, nn
 
 from .attention import KINDS, Grid, planes_of
+from .quantized import put_int8_layers
 from .spec import BlockSpec, ModelSpec
 
 
@@ -97,6 +98,7 @@ class Block(nn.Module):
         self.mlp = Mlp(dim, block.mlp_dim, grid if self.mlp_convolves else None, spec.activation, spec.gated_mlp)
         self.ls2 = scale()
         self.drop_path2 = DropPath(drop_path)
+        put_int8_layers(self, block.int8)
 
     def add_attention(self, spec: ModelSpec, block: BlockSpec, grid: Grid) -> None:
         self.attn = KINDS[block.attention](spec, block, grid, self.separate_q)

@@ -26,6 +26,8 @@ def build(spec: ModelSpec, state: Optional[Dict[str, Tensor]] = None, *, drop_pa
     """The module of a spec with these weights (taken as float32; FormatError lists every missing, surplus and misshaped one), or with random ones."""
     native.settle_after_fork()
     if state is None:
+        if spec.quantized:
+            raise Error(f"{source}: layers in int8 are made from trained weights, by `vitrim quantize`; they have no random ones")
         model = CLASSES[spec.family](spec, drop_path_rate)
         model.init_weights()
         return model.eval()
@@ -38,11 +40,19 @@ def build(spec: ModelSpec, state: Optional[Dict[str, Tensor]] = None, *, drop_pa
     if wrong:
         raise FormatError(f"{source}: the weights are not those of its model spec: " + "; ".join(wrong))
     frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    mixed = [name for name, tensor in model.state_dict().items() if (tensor.dtype == torch.int8) != (held[name].dtype == torch.int8)]
+    if mixed:
+        raise FormatError(f"{source}: the model spec says which layers are int8, and these tensors are otherwise: " + ", ".join(mixed))
     # Copies, so that training does not write into a mapped file.
-    model.load_state_dict({name: held[name].detach().to(torch.float32, copy=True) for name in expected}, assign=True)
+    model.load_state_dict({name: held[name].detach().to(_stored(held[name], torch.float32), copy=True) for name in expected}, assign=True)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in frozen)
     return model.eval()
+
+
+def _stored(tensor: Tensor, dtype: torch.dtype) -> torch.dtype:
+    """Weights of int8 layers stay what they are."""
+    return torch.int8 if tensor.dtype == torch.int8 else dtype
 
 
 def _read(path: str):
@@ -117,5 +127,6 @@ def save(module: nn.Module, path: PathLike, *, dtype: torch.dtype = torch.float3
     if not path.endswith(".safetensors"):
         raise ValueError(f"{path}: checkpoints are written as safetensors; let the name end in .safetensors")
     model = unwrapped(module)
-    state = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in model.state_dict().items()}
+    state = {name: tensor.detach().to("cpu", torch.float32 if name.endswith(".weight_scale") else _stored(tensor, dtype)).contiguous()
+             for name, tensor in model.state_dict().items()}
     files.write(path, safetensors.torch.save(state, {METADATA_KEY: model.spec.to_json(), "format": "pt"}))

@@ -38,6 +38,7 @@ class BlockSpec:
     merge: int = _sometimes(0)
     filter: int = _sometimes(0)
     own_filters: bool = _sometimes(False)
+    int8: List[str] = dataclasses.field(default_factory=list, metadata={"unless": []})
 
 
 @dataclasses.dataclass
@@ -114,6 +115,11 @@ class ModelSpec:
     def feature_dim(self) -> int:
         """Width of what the classifier sees."""
         return self.stage_dim(self.num_stages - 1) * (2 if self.pooling == "token_and_average" else 1)
+
+    @property
+    def quantized(self) -> bool:
+        """Whether any layer is int8."""
+        return any(block.int8 for block in self.blocks)
 
     @property
     def merges(self) -> bool:

@@ -126,9 +126,11 @@ BenchRow row_of(const Contestant& contestant, const Ready& ready, const Ready& f
   row.name = contestant.name;
   row.model = contestant.model->spec().name;
   row.engine = contestant.native ? "native" : "libtorch";
-  row.precision = bf16 ? "bf16" : "f32";
+  // Of a quantised model: what its other layers are in.
+  row.precision = std::string(contestant.model->spec().quantized() ? "int8, " : "") + (bf16 ? "bf16" : "f32");
   row.batch = ready.images.size(0);
-  for (const auto& [name, tensor] : contestant.model->parameters().entries()) row.params += tensor.numel();
+  for (const auto& [name, tensor] : contestant.model->parameters().entries())
+    row.params += name.ends_with(".weight_scale") ? 0 : tensor.numel();
   row.macs = model::total_macs(contestant.model->spec());
   row.rounds = static_cast<int64_t>(ready.seconds.size());
   row.latency = percentile(ready.seconds, 0.5);
@@ -158,10 +160,11 @@ double output_tolerance(const ModelSpec& spec, bool bf16) {
   // Roundings of a block add up as a root and a trained network enlarges them some times (float32: nine sums
   // of at most 4096 terms, times 10; bfloat16: nine roundings to 2^-9, times 5: 0.1 for twelve blocks). A
   // rounding can pair merged tokens otherwise, which moves outputs by more. Outputs of a broken model, all
-  // zero say, are 1 away.
+  // zero say, are 1 away. In int8 layers a rounding of float32 can move a value by a step, as much as
+  // bfloat16 does.
   const double blocks = static_cast<double>(spec.blocks.size());
-  const double rounding = bf16 ? std::sqrt(9 * blocks) * std::ldexp(1.0, -9) * 5
-                               : std::sqrt(4096 * 9 * blocks) * std::ldexp(1.0, -24) * 10;
+  const double rounding = bf16 || spec.quantized() ? std::sqrt(9 * blocks) * std::ldexp(1.0, -9) * 5
+                                                   : std::sqrt(4096 * 9 * blocks) * std::ldexp(1.0, -24) * 10;
   return std::min(spec.merges() ? 4 * rounding + 0.1 : rounding, 0.5);
 }
 
@@ -210,8 +213,17 @@ BenchResult run(const std::vector<Contestant>& contestants, const BenchOptions& 
   }
   if (options.peak_seconds > 0)
     result.library_peak = library_peak(bf16(contestants.front()), options.peak_seconds, options.cuda);
-  const double peak = std::max(result.tile_peak, result.library_peak);
-  for (BenchRow& row : result.rows) {
+  const bool int8 = std::any_of(contestants.begin(), contestants.end(), [](const Contestant& contestant) {
+    return contestant.native && contestant.model->spec().quantized();
+  });
+  if (int8 && options.peak_seconds > 0)
+    result.byte_peak = runtime::measure_byte_peak(options.threads, options.peak_seconds);
+  const double float_peak = std::max(result.tile_peak, result.library_peak);
+  for (size_t i = 0; i < result.rows.size(); ++i) {
+    BenchRow& row = result.rows[i];
+    const Contestant& contestant = contestants[i % contestants.size()];
+    const double peak =
+        contestant.native && contestant.model->spec().quantized() ? result.byte_peak : float_peak;
     const bool measured =
         peak > 0 && !(options.cuda && row.engine == "native");  // the GPU's peak says nothing of the CPU
     row.share_of_peak = measured ? row.tflops / peak : 0;
@@ -261,6 +273,7 @@ ModelSpec dense_like(const ModelSpec& spec) {
     block.qk_dim = block.v_dim = std::max(widest.qk_dim, spec.embed_dim / widest.num_heads);
     for (const BlockSpec& other : spec.blocks) block.mlp_dim = std::max(block.mlp_dim, other.mlp_dim);
     block.stream_gain = 1;
+    block.int8 = {};
   }
   return out;
 }

@@ -150,6 +150,18 @@ void fields(auto& f, json::Is<MeasuredSpeed> auto& speed) {
   f("speedup_p90", speed.speedup_p90);
 }
 
+void fields(auto& f, json::Is<QuantizedLayer> auto& layer) {
+  f("name", layer.name);
+  f("weight_error", layer.weight_error);
+  f("alpha", layer.alpha);
+}
+
+void fields(auto& f, json::Is<QuantizationFigures> auto& figures) {
+  f("layers", figures.layers);
+  f("bytes_before", figures.bytes_before);
+  f("bytes_after", figures.bytes_after);
+}
+
 void fields(auto& f, json::Is<CompressResult> auto& result) {
   f.document("compress", 1);
   f("manifest", result.manifest);
@@ -171,6 +183,7 @@ void fields(auto& f, json::Is<CompressResult> auto& result) {
   f("compressed_spectrum", result.compressed_spectrum);
   f.unless("pictures", result.pictures, std::vector<MergedPicture>{});
   f.if_any("speed", result.speed);
+  f.if_any("quantization", result.quantization);
   f("scores", result.scores);
 }
 
@@ -204,6 +217,7 @@ void fields(auto& f, json::Is<BenchResult> auto& result) {
   f("device", result.device);
   f("threads", result.threads);
   f("tile_peak", result.tile_peak);
+  f.unless("byte_peak", result.byte_peak, 0.0);
   f("library_peak", result.library_peak);
   f("output_difference", result.output_difference);
   f("peak_memory", result.peak_memory);

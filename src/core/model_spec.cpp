@@ -4,6 +4,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "vitrim/core/error.h"
 #include "vitrim/core/normalization.h"
 
 namespace vitrim {
@@ -71,6 +72,8 @@ void validate_block(const BlockSpec& block, const std::string& where, int64_t em
   }
   if (block.attention == AttentionKind::kNone) {
     if (block.merge != 0) fail(where + "a block without attention merges no tokens");
+    if (block.int8.qkv || block.int8.proj)
+      fail(where + "int8 names the attention's layers, and there is no attention");
     if (block.num_heads != 0 || block.qk_dim != 0 || block.v_dim != 0) {
       fail(where + "num_heads, qk_dim and v_dim must be 0 where there is no attention");
     }
@@ -146,6 +149,17 @@ int64_t ModelSpec::attention_tokens(int block) const {
 
 int64_t ModelSpec::mlp_tokens(int block) const {
   return attention_tokens(block) - blocks[static_cast<size_t>(block)].merge;
+}
+
+bool ModelSpec::quantized() const {
+  return std::any_of(blocks.begin(), blocks.end(), [](const BlockSpec& block) { return block.int8.any(); });
+}
+
+void require_float_weights(const ModelSpec& spec, const std::string& work) {
+  if (spec.quantized())
+    throw Error(work +
+                " changes weights, and this model's are already int8; take the model as it was before " +
+                "vitrim quantize, and quantise last");
 }
 
 bool ModelSpec::merges() const {

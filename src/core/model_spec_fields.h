@@ -66,6 +66,10 @@ void read(const json::Json& json, const json::Place& place, const Named<Enum>& n
   place.fail("unknown value \"" + text + "\"; did you mean \"" + nearest(text, valid) + "\"?");
 }
 
+/// The names of the layers that are int8, in the order in which a block computes them.
+json::Json write(const QuantizedLayers& layers);
+void read(const json::Json& json, const json::Place& place, QuantizedLayers& layers);
+
 struct SpecVersion {};
 json::Json write(SpecVersion);
 void read(const json::Json& json, const json::Place& place, SpecVersion);
@@ -86,6 +90,7 @@ void fields(auto& f, json::Is<BlockSpec> auto& block) {
   f.unless("merge", block.merge, int64_t{0});
   f.unless("filter", block.filter, int64_t{0});
   f.unless("own_filters", block.own_filters, false);
+  f.unless("int8", block.int8, QuantizedLayers{});
 }
 
 void fields(auto& f, json::Is<StageSpec> auto& stage) {

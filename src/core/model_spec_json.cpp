@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <iterator>
 #include <stdexcept>
 
 #include "core/model_spec_fields.h"
@@ -13,6 +15,38 @@ namespace {
 constexpr int64_t kVersion = 1;
 
 }  // namespace
+
+namespace {
+
+using Member = std::pair<const char*, bool QuantizedLayers::*>;
+constexpr Member kQuantizedLayers[] = {{"qkv", &QuantizedLayers::qkv},
+                                       {"proj", &QuantizedLayers::proj},
+                                       {"fc1", &QuantizedLayers::fc1},
+                                       {"fc2", &QuantizedLayers::fc2}};
+
+}  // namespace
+
+Json write(const QuantizedLayers& layers) {
+  Json names = Json::array();
+  for (const auto& [name, member] : kQuantizedLayers) {
+    if (layers.*member) names.push_back(name);
+  }
+  return names;
+}
+
+void read(const Json& json, const Place& place, QuantizedLayers& layers) {
+  std::vector<std::string> names, valid;
+  json::read(json, place, names);
+  layers = {};
+  for (const auto& [name, member] : kQuantizedLayers) valid.push_back(name);
+  for (const std::string& name : names) {
+    const auto known = std::find_if(std::begin(kQuantizedLayers), std::end(kQuantizedLayers),
+                                    [&](const Member& member) { return name == member.first; });
+    if (known == std::end(kQuantizedLayers))
+      place.fail("unknown layer \"" + name + "\"; did you mean \"" + nearest(name, valid) + "\"?");
+    layers.*(known->second) = true;
+  }
+}
 
 Json write(SpecVersion) { return kVersion; }
 

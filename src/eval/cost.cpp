@@ -9,6 +9,7 @@ ModelCost count_cost(const ModelSpec& spec) {
   ModelCost cost;
   cost.blocks.resize(spec.blocks.size());
   for (const model::ParameterInfo& info : model::parameter_layout(spec)) {
+    if (info.scale) continue;
     int64_t count = 1;
     for (int64_t size : info.shape) count *= size;
     cost.params += count;

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <set>
 #include <stdexcept>
 
 #include "model/attention.h"
@@ -11,6 +12,7 @@
 #include "vitrim/core/suggest.h"
 #include "vitrim/model/channels.h"
 #include "vitrim/model/parameter_names.h"
+#include "vitrim/model/quantized.h"
 
 namespace vitrim::model {
 
@@ -123,6 +125,27 @@ void add_block(const ModelSpec& spec, const Family& family, int index, std::vect
   label(Part::kMlp);
 }
 
+// Behind the weights of int8 layers stand their scales.
+void add_scales(const ModelSpec& spec, std::vector<ParameterInfo>& out) {
+  std::set<std::string> weights;
+  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
+    for (const QuantizableLayer& layer : quantizable_layers(spec, i)) {
+      if (spec.blocks[static_cast<size_t>(i)].int8.*layer.member) weights.insert(layer.name + ".weight");
+    }
+  }
+  std::vector<ParameterInfo> all;
+  for (ParameterInfo& info : out) {
+    const bool int8 = weights.contains(info.name);
+    info.int8 = int8;
+    all.push_back(info);
+    if (!int8) continue;
+    ParameterInfo scale{info.name + "_scale", {info.shape[0], 1}, info.part, info.block};
+    scale.scale = true;
+    all.push_back(scale);
+  }
+  out = std::move(all);
+}
+
 }  // namespace
 
 std::vector<ParameterInfo> parameter_layout(const ModelSpec& spec) {
@@ -143,6 +166,27 @@ std::vector<ParameterInfo> parameter_layout(const ModelSpec& spec) {
     family.add_classifier(spec, out);
   }
   for (; from < out.size(); ++from) out[from].part = Part::kClassifier;
+  if (spec.quantized()) add_scales(spec, out);
+  return out;
+}
+
+std::vector<QuantizableLayer> quantizable_layers(const ModelSpec& spec, int block) {
+  const std::string prefix = block_prefix(spec, block);
+  std::vector<QuantizableLayer> out;
+  if (spec.blocks[static_cast<size_t>(block)].attention != AttentionKind::kNone) {
+    const AttentionSite site = attention_site(spec, block);
+    if (site.block.attention == AttentionKind::kStatic) {
+      out.push_back({site.names + "v", &QuantizedLayers::qkv});
+    } else if (site.separate_q) {
+      out.push_back({site.names + "q", &QuantizedLayers::qkv});
+      out.push_back({site.names + "kv", &QuantizedLayers::qkv});
+    } else {
+      out.push_back({site.names + "qkv", &QuantizedLayers::qkv});
+    }
+    out.push_back({site.names + "proj", &QuantizedLayers::proj});
+  }
+  out.push_back({prefix + "mlp.fc1", &QuantizedLayers::fc1});
+  out.push_back({prefix + "mlp.fc2", &QuantizedLayers::fc2});
   return out;
 }
 

@@ -151,7 +151,10 @@ void save_model(const Model& model, const std::string& path, at::ScalarType dtyp
     }
   }
   checkpoint::StateDict state;
-  for (const auto& [name, tensor] : model.parameters().entries()) state.add(name, tensor.detach().to(dtype));
+  for (const auto& [name, tensor] : model.parameters().entries()) {
+    const bool as_it_is = tensor.scalar_type() == at::kChar || name.ends_with(".weight_scale");
+    state.add(name, as_it_is ? tensor.detach() : tensor.detach().to(dtype));
+  }
   state.metadata[kSpecMetadataKey] = to_json(model.spec());
   state.metadata["format"] = "pt";
   checkpoint::save_safetensors(state, path);

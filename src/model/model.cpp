@@ -15,6 +15,7 @@
 #include "vitrim/checkpoint/after_fork.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
+#include "vitrim/model/quantized.h"
 
 namespace vitrim::model {
 
@@ -44,17 +45,24 @@ at::Tensor Model::optional_parameter(const std::string& name) const {
 at::Tensor Model::compute_weight(const std::string& name) const {
   if (!parameters_.contains(name)) return {};
   const at::Tensor& weight = parameters_.at(name);
-  if (weight.scalar_type() == compute_dtype_) return weight;
-  if (weight.requires_grad() && at::GradMode::is_enabled()) return weight.to(compute_dtype_);
+  // Products of int8 are sums of whole numbers, which float32 holds.
+  const at::ScalarType dtype = weight.scalar_type() == at::kChar ? at::kFloat : compute_dtype_;
+  if (weight.scalar_type() == dtype) return weight;
+  if (weight.requires_grad() && at::GradMode::is_enabled()) return weight.to(dtype);
   std::lock_guard<std::mutex> lock(cache_->mutex);
   at::Tensor& cached = cache_->tensors[name];
-  if (!cached.defined()) cached = weight.detach().to(compute_dtype_);
+  if (!cached.defined()) cached = weight.detach().to(dtype);
   return cached;
 }
 
-at::Tensor Model::linear(const at::Tensor& x, const std::string& prefix) const {
-  return at::linear(x.to(compute_dtype_), compute_weight(prefix + ".weight"),
-                    compute_weight(prefix + ".bias"));
+at::Tensor Model::linear(const at::Tensor& x, const std::string& prefix, int64_t begin, int64_t end) const {
+  const auto rows = [&](const at::Tensor& t) { return t.defined() && end >= 0 ? t.slice(0, begin, end) : t; };
+  const at::Tensor weight = rows(compute_weight(prefix + ".weight"));
+  if (parameter(prefix + ".weight").scalar_type() != at::kChar)
+    return at::linear(x.to(compute_dtype_), weight, rows(compute_weight(prefix + ".bias")));
+  return quantized_linear(x.to(at::kFloat), weight, rows(parameter(prefix + ".weight_scale")),
+                          rows(optional_parameter(prefix + ".bias")))
+      .to(compute_dtype_);
 }
 
 at::Tensor Model::convolution(const at::Tensor& maps, const std::string& prefix, int64_t stride,
@@ -304,6 +312,7 @@ void Model::forget_casts() {
 at::Device Model::device() const { return parameters_.entries().front().second.device(); }
 
 void Model::set_requires_grad(bool needed) {
+  if (needed) require_float_weights(spec_, "training");
   // A loaded parameter may be a view of a read-only mapping; training writes in place, so it gets its own
   // memory.
   const std::vector<checkpoint::StateDict::Entry> entries = parameters_.entries();
@@ -361,12 +370,12 @@ std::unique_ptr<Model> make_model(const ModelSpec& spec, const checkpoint::State
                                    shape_text(tensor.sizes()));
       continue;
     }
-    if (!tensor.is_floating_point()) {
-      mismatch.misshaped.push_back(info.name + ": expected floating-point values, found " +
-                                   c10::toString(tensor.scalar_type()));
+    if (info.int8 ? tensor.scalar_type() != at::kChar : !tensor.is_floating_point()) {
+      mismatch.misshaped.push_back(info.name + ": expected " + (info.int8 ? "int8" : "floating-point") +
+                                   " values, found " + c10::toString(tensor.scalar_type()));
       continue;
     }
-    loaded.add(info.name, tensor.to(at::kFloat).contiguous());
+    loaded.add(info.name, info.int8 ? tensor.contiguous() : tensor.to(at::kFloat).contiguous());
   }
   std::set<std::string> expected;
   for (const ParameterInfo& info : layout) expected.insert(info.name);
@@ -385,6 +394,7 @@ std::unique_ptr<Model> make_model(const ModelSpec& spec, const checkpoint::State
 
 std::unique_ptr<Model> make_random_model(const ModelSpec& spec, uint64_t seed) {
   checkpoint::settle_after_fork();
+  require_float_weights(spec, "drawing random weights");
   at::Generator generator = at::detail::createCPUGenerator(seed);
   checkpoint::StateDict weights;
   for (const ParameterInfo& info : parameter_layout(spec)) {

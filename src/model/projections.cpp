@@ -32,10 +32,6 @@ void add_projection_parameters(const AttentionSite& site, std::vector<ParameterI
 
 namespace {
 
-at::Tensor rows(const at::Tensor& t, int64_t begin, int64_t end) {
-  return t.defined() ? t.slice(0, begin, end) : t;
-}
-
 // The tokens that keys and values come from.
 at::Tensor key_tokens(const Model& model, const AttentionSite& site, const at::Tensor& x) {
   if (site.block.sr_ratio == 1) return x;
@@ -54,16 +50,14 @@ Projected project(const Model& model, const AttentionSite& site, const at::Tenso
     return {model.linear(tokens.defined() ? x.index_select(1, tokens) : x, site.names + "q"),
             kv.slice(2, 0, queries), kv.slice(2, queries)};
   }
-  const at::Tensor weight = model.compute_weight(site.names + "qkv.weight"),
-                   bias = model.compute_weight(site.names + "qkv.bias");
+  const std::string name = site.names + "qkv";
   if (!tokens.defined()) {
-    const at::Tensor qkv = at::linear(x, weight, bias);
+    const at::Tensor qkv = model.linear(x, name);
     return {qkv.slice(2, 0, queries), qkv.slice(2, queries, 2 * queries), qkv.slice(2, 2 * queries)};
   }
-  const at::Tensor kv =
-      at::linear(x, rows(weight, queries, weight.size(0)), rows(bias, queries, weight.size(0)));
-  return {at::linear(x.index_select(1, tokens), rows(weight, 0, queries), rows(bias, 0, queries)),
-          kv.slice(2, 0, queries), kv.slice(2, queries)};
+  const at::Tensor kv = model.linear(x, name, queries, 2 * queries + site.v_width());
+  return {model.linear(x.index_select(1, tokens), name, 0, queries), kv.slice(2, 0, queries),
+          kv.slice(2, queries)};
 }
 
 int64_t projection_macs(const AttentionSite& site) {

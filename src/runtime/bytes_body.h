@@ -1,4 +1,4 @@
-// Products of bytes and what makes bytes, included by kernels_body.h inside its namespace.
+// Products of bytes, and sums on their way out of a product, included by kernels_body.h inside its namespace.
 
 // sum += the products of four unsigned bytes a with four signed ones b, exact.
 #ifdef VITRIM_DOT_BYTES
@@ -36,82 +36,31 @@ static inline void add_products(Vi (&sum)[R][N], const Byte* a, int64_t lda, con
   }
 }
 
-// Sums of bytes become float32 where they stand.
-template <typename T>
-static inline void scale_sums(const Gemm<T>& g, float* c, int64_t r0, int64_t rows, int64_t j0,
-                              int64_t width) {
-  for (int64_t r = 0; r < rows; ++r) {
-    float* row = c + r * kPanel;
-    const float factor = g.a_factor[r0 + r];
-    for (int64_t j = 0; j < width; j += kLanes) {
-      const Vi sum = *reinterpret_cast<const ViAnywhere*>(row + j) -
-                     *reinterpret_cast<const ViAnywhere*>(g.b_shift + j0 + j);
-      store(row + j, __builtin_convertvector(sum, Vf) * factor * load(g.b_factor + j0 + j));
-    }
-  }
-}
+// A row of a product's sums as float32, with the bias: sums of floats, or of bytes.
+template <bool kBytes, typename T>
+struct Sums {
+  const float* row;
+  const float* bias;
+  const float* b_factor;
+  const int32_t* shift;
+  float factor;
 
-// Keeps what is before it from being fused with what is after it: x_q is the same on every machine.
-static inline Vf rounded_product(Vf a, float b) {
-  Vf product = a * b;
-#if defined(__x86_64__)
-  __asm__("" : "+v"(product));
-#endif
-  return product;
-}
-
-template <typename T>
-static void quantize(const Quantize<T>& q) {
-  const int64_t whole = q.width / kLanes * kLanes, rest = q.width - whole;
-  for (int64_t r = 0; r < q.rows; ++r) {
-    const T* from = q.x + r * q.ldx;
-    float mean = 0, factor = 1;
-    if (q.gain) {
-      Vf sums = {};
-      for (int64_t j = 0; j < whole; j += kLanes) sums += load_as_float(from + j);
-      float sum = sum_of(sums);
-      for (int64_t j = whole; j < q.width; ++j) sum += to_float(from[j]);
-      mean = sum / static_cast<float>(q.width);
-      Vf squares = {};
-      for (int64_t j = 0; j < whole; j += kLanes) {
-        const Vf d = load_as_float(from + j) - mean;
-        squares += d * d;
-      }
-      float square = sum_of(squares);
-      for (int64_t j = whole; j < q.width; ++j)
-        square += (to_float(from[j]) - mean) * (to_float(from[j]) - mean);
-      factor = 1.0f / __builtin_sqrtf(square / static_cast<float>(q.width) + q.eps);
+  // Row r0 + r of the result, whose sums stand in row r of c.
+  Sums(const Gemm<T>& g, const float* c, int64_t r0, int64_t r, int64_t j0)
+      : row(c + r * kPanel),
+        bias(g.bias ? g.bias + j0 : nullptr),
+        b_factor(kBytes ? g.b_factor + j0 : nullptr),
+        shift(kBytes ? g.b_shift + j0 : nullptr),
+        factor(kBytes ? g.a_factor[r0 + r] : 1.0f) {}
+  inline Vf at(int64_t j) const {
+    Vf v;
+    if constexpr (kBytes) {
+      const Vi sum =
+          *reinterpret_cast<const ViAnywhere*>(row + j) - *reinterpret_cast<const ViAnywhere*>(shift + j);
+      v = __builtin_convertvector(sum, Vf) * factor * load(b_factor + j);
+    } else {
+      v = load(row + j);
     }
-    auto value = [&](int64_t j) {
-      const Vf v = load_as_float(from + j);
-      return q.gain ? (v - mean) * factor * load(q.gain + j) + load(q.shift + j) : v;
-    };
-    Vf last = {};
-    for (int64_t i = 0; i < rest; ++i) {
-      const float v = to_float(from[whole + i]);
-      last[i] = q.gain ? (v - mean) * factor * q.gain[whole + i] + q.shift[whole + i] : v;
-    }
-    // Magnitudes compare as their bits do, and NaN is above all.
-    Vi best = reinterpret_cast<Vi>(as_words(last) & 0x7fffffffu);
-    for (int64_t j = 0; j < whole; j += kLanes) {
-      const Vi magnitude = reinterpret_cast<Vi>(as_words(value(j)) & 0x7fffffffu);
-      best = magnitude > best ? magnitude : best;
-    }
-    int32_t top = 0;
-    for (int i = 0; i < kLanes; ++i) top = best[i] > top ? best[i] : top;
-    float most;
-    __builtin_memcpy(&most, &top, 4);
-    q.factors[r] = most / 127.0f;
-    const float steps = most > 0.0f ? 127.0f / most : 0.0f;
-    Byte* to = q.out + r * q.ldo;
-    // Adding 1.5 * 2^23 rounds to whole numbers, which then stand in the low bits.
-    auto bytes = [&](Vf v) {
-      const Vu bits = as_words(rounded_product(v, steps) + 12582912.0f) + 128u;
-      return __builtin_convertvector(bits, Vb);
-    };
-    for (int64_t j = 0; j < whole; j += kLanes) *reinterpret_cast<VbAnywhere*>(to + j) = bytes(value(j));
-    const Vb last_bytes = bytes(last);
-    for (int64_t i = 0; i < rest; ++i) to[whole + i].bits = last_bytes[i];
-    for (int64_t j = q.width; j < q.padded; ++j) to[j].bits = 128;
+    return bias ? v + load(bias + j) : v;
   }
-}
+};

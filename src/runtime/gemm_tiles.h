@@ -41,8 +41,7 @@ static void multiply_tiles(const Gemm<Out>& g, const T* left, const T* right) {
           if (wide) Tiles::store11(c + 16 * kPanel + 16);
         }
       }
-      if constexpr (sizeof(T) == 1) scale_sums(g, g.scratch, r0, rows, j0, width);
-      leave(g, g.scratch, r0, rows, j0, width);
+      leave<sizeof(T) == 1>(g, g.scratch, r0, rows, j0, width);
     }
   }
   Tiles::release();

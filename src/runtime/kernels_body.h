@@ -3,6 +3,7 @@
 //   VITRIM_LANES    floats in a register
 //   VITRIM_VECTORS  registers side by side in a tile of the product
 //   VITRIM_DOT      optional: VITRIM_DOT(sum, a, b) adds the products of pairs of bfloat16 in 32-bit words
+//   VITRIM_TO_BF16  optional: VITRIM_TO_BF16(v) rounds floats to bfloat16
 //   VITRIM_DOT_BYTES  optional: the same of four unsigned bytes a and signed ones b, exact
 //   VITRIM_PAIRS    optional: VITRIM_PAIRS(a, b) multiplies pairs of int16 and adds either pair
 // Everything is in that namespace and static: nothing compiled here may be taken by the linker for a machine
@@ -43,10 +44,14 @@ static inline Vf load_as_float(const Bf16* p) {
 static inline void store_as(float* p, Vf v) { store(p, v); }
 // To nearest, ties to even; NaN stays NaN.
 static inline void store_as(Bf16* p, Vf v) {
+#ifdef VITRIM_TO_BF16
+  *reinterpret_cast<VhAnywhere*>(p) = VITRIM_TO_BF16(v);
+#else
   const Vu bits = as_words(v);
   const Vu rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
   const Vi number = v == v;
   *reinterpret_cast<VhAnywhere*>(p) = __builtin_convertvector(number ? rounded : all_words(0x7fc0), Vh);
+#endif
 }
 // Four lanes at a time: one by one they would wait for each other.
 typedef float Four __attribute__((vector_size(16), may_alias));
@@ -175,68 +180,74 @@ static inline void strip(int64_t rows, const T* a, int64_t lda, const T* b, int6
   }
 }
 
-template <Edge kEdge, typename T>
+template <bool kBytes, Edge kEdge, typename T>
 static void leave_activated(const Gemm<T>& g, const float* c, int64_t r0, int64_t rows, int64_t j0,
                             int64_t width) {
   for (int64_t r = 0; r < rows; ++r) {
-    const float* from = c + r * kPanel;
-    const float* bias = g.bias ? g.bias + j0 : nullptr;
+    const Sums<kBytes, T> sums(g, c, r0, r, j0);
     T* out = static_cast<T*>(g.out) + (r0 + r) * g.ldo;
-    auto value = [&](int64_t j) { return bias ? load(from + j) + load(bias + j) : load(from + j); };
     if (g.gated) {
       for (int64_t j = 0; j < width; j += 2 * kColumnStep) {
         for (int64_t i = j; i < j + kColumnStep; i += kLanes)
-          store_as(out + (j0 - j) / 2 + i, activated<T>(kEdge, value(i)) * value(i + kColumnStep));
+          store_as(out + (j0 - j) / 2 + i, activated<T>(kEdge, sums.at(i)) * sums.at(i + kColumnStep));
       }
     } else {
-      for (int64_t j = 0; j < width; j += kLanes) store_as(out + j0 + j, activated<T>(kEdge, value(j)));
+      int64_t j = 0;
+      if constexpr (kEdge == Edge::kGelu && sizeof(T) == 2) {
+        for (; j + 4 * kLanes <= width; j += 4 * kLanes) {
+          Vf x[4];
+#pragma GCC unroll 4
+          for (int i = 0; i < 4; ++i) x[i] = sums.at(j + i * kLanes);
+          gelu_short(x);
+#pragma GCC unroll 4
+          for (int i = 0; i < 4; ++i) store_as(out + j0 + j + i * kLanes, x[i]);
+        }
+      }
+      for (; j < width; j += kLanes) store_as(out + j0 + j, activated<T>(kEdge, sums.at(j)));
     }
   }
 }
 
 // What leaves the kernel: `rows` rows of a panel of `width` columns, which begins at row r0 and column j0 of
-// the result.
-template <typename T>
+// the result. kBytes: c holds sums of bytes.
+template <bool kBytes, typename T>
 static void leave(const Gemm<T>& g, const float* c, int64_t r0, int64_t rows, int64_t j0, int64_t width) {
   switch (g.edge) {
     case Edge::kStore:
-      return leave_activated<Edge::kStore>(g, c, r0, rows, j0, width);
+      return leave_activated<kBytes, Edge::kStore>(g, c, r0, rows, j0, width);
     case Edge::kGelu:
-      return leave_activated<Edge::kGelu>(g, c, r0, rows, j0, width);
+      return leave_activated<kBytes, Edge::kGelu>(g, c, r0, rows, j0, width);
     case Edge::kGeluTanh:
-      return leave_activated<Edge::kGeluTanh>(g, c, r0, rows, j0, width);
+      return leave_activated<kBytes, Edge::kGeluTanh>(g, c, r0, rows, j0, width);
     case Edge::kQuickGelu:
-      return leave_activated<Edge::kQuickGelu>(g, c, r0, rows, j0, width);
+      return leave_activated<kBytes, Edge::kQuickGelu>(g, c, r0, rows, j0, width);
     case Edge::kRelu:
-      return leave_activated<Edge::kRelu>(g, c, r0, rows, j0, width);
+      return leave_activated<kBytes, Edge::kRelu>(g, c, r0, rows, j0, width);
     case Edge::kSilu:
-      return leave_activated<Edge::kSilu>(g, c, r0, rows, j0, width);
+      return leave_activated<kBytes, Edge::kSilu>(g, c, r0, rows, j0, width);
     default:
       break;
   }
-  const int64_t valid = g.valid - j0 < width ? g.valid - j0 : width;
+  const int64_t valid = g.valid - j0 < width ? g.valid - j0 : width, whole = valid / kLanes * kLanes;
   for (int64_t r = 0; r < rows; ++r) {
-    const float* from = c + r * kPanel;
-    const float* bias = g.bias ? g.bias + j0 : nullptr;
+    const Sums<kBytes, T> sums(g, c, r0, r, j0);
     if (g.edge == Edge::kScaled) {
       T* out = static_cast<T*>(g.out) + (r0 + r) * g.ldo + j0;
       const float scale = g.row_scale[r0 + r];
-      int64_t j = 0;
-      for (; j + kLanes <= valid; j += kLanes) store_as(out + j, load(from + j) * scale);
-      for (; j < valid; ++j) set_float(out + j, from[j] * scale);
+      for (int64_t j = 0; j < whole; j += kLanes) store_as(out + j, sums.at(j) * scale);
+      if (whole == valid) continue;
+      const Vf last = sums.at(whole) * scale;  // a panel is whole registers wide
+      for (int64_t j = whole; j < valid; ++j) set_float(out + j, last[j - whole]);
     } else {
       float* out = static_cast<float*>(g.out) + (r0 + r) * g.ldo + j0;
       const bool add = g.edge == Edge::kAdd;
-      int64_t j = 0;
-      for (; j + kLanes <= valid; j += kLanes) {
-        Vf v = load(from + j);
-        if (bias) v += load(bias + j);
+      for (int64_t j = 0; j < whole; j += kLanes) {
+        const Vf v = sums.at(j);
         store(out + j, add ? v + load(out + j) : v);
       }
-      for (; j < valid; ++j) {
-        const float v = from[j] + (bias ? bias[j] : 0.0f);
-        out[j] = add ? v + out[j] : v;
-      }
+      if (whole == valid) continue;
+      const Vf last = sums.at(whole);
+      for (int64_t j = whole; j < valid; ++j) out[j] = add ? last[j - whole] + out[j] : last[j - whole];
     }
   }
 }
@@ -260,9 +271,7 @@ static void multiply(const Gemm<Out>& g, const T* left, const T* right) {
         for (int64_t i = r0 / kTileRows * part; i < (r0 / kTileRows + 1) * part && i < bytes; i += 64)
           __builtin_prefetch(next + i, 0, 2);
         strip(rows, left + r0 * g.lda + k0, g.lda, panel + k0 * width, width, depth, c, first);
-        if (!last) continue;
-        if constexpr (sizeof(T) == 1) scale_sums(g, c, r0, rows, j0, width);
-        leave(g, c, r0, rows, j0, width);
+        if (last) leave<sizeof(T) == 1>(g, c, r0, rows, j0, width);
       }
     }
   }
@@ -279,6 +288,37 @@ static void gemm(const Gemm<T>& g) {
 
 // ---- what is between products ----
 
+// Four sums at a time: one would wait for each addition.
+template <typename Value>
+static inline float sum_over(int64_t whole, Value&& value) {
+  Vf sums[4] = {};
+  int64_t j = 0;
+  for (; j + 4 * kLanes <= whole; j += 4 * kLanes) {
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) sums[i] += value(j + i * kLanes);
+  }
+  for (; j < whole; j += kLanes) sums[0] += value(j);
+  return sum_of((sums[0] + sums[1]) + (sums[2] + sums[3]));
+}
+
+// A row's mean and one over its deviation.
+template <typename T>
+static inline void moments(const T* x, int64_t width, float eps, float& mean, float& factor) {
+  const int64_t whole = width / kLanes * kLanes;
+  float sum = sum_over(whole, [&](int64_t j) { return load_as_float(x + j); });
+  for (int64_t j = whole; j < width; ++j) sum += to_float(x[j]);
+  const float middle = sum / static_cast<float>(width);
+  float square = sum_over(whole, [&](int64_t j) {
+    const Vf d = load_as_float(x + j) - middle;
+    return d * d;
+  });
+  for (int64_t j = whole; j < width; ++j) square += (to_float(x[j]) - middle) * (to_float(x[j]) - middle);
+  mean = middle;
+  factor = 1.0f / __builtin_sqrtf(square / static_cast<float>(width) + eps);
+}
+
+#include "runtime/quantize_body.h"
+
 template <typename T>
 static void normalize(const float* x, int64_t ldx, int64_t rows, int64_t width, float eps, T* out,
                       int64_t ldo) {
@@ -286,19 +326,8 @@ static void normalize(const float* x, int64_t ldx, int64_t rows, int64_t width, 
   for (int64_t r = 0; r < rows; ++r) {
     const float* from = x + r * ldx;
     T* to = out + r * ldo;
-    Vf sums = {};
-    for (int64_t j = 0; j < whole; j += kLanes) sums += load(from + j);
-    float sum = sum_of(sums);
-    for (int64_t j = whole; j < width; ++j) sum += from[j];
-    const float mean = sum / static_cast<float>(width);
-    Vf squares = {};
-    for (int64_t j = 0; j < whole; j += kLanes) {
-      const Vf d = load(from + j) - mean;
-      squares += d * d;
-    }
-    float square = sum_of(squares);
-    for (int64_t j = whole; j < width; ++j) square += (from[j] - mean) * (from[j] - mean);
-    const float factor = 1.0f / __builtin_sqrtf(square / static_cast<float>(width) + eps);
+    float mean = 0, factor = 0;
+    moments(from, width, eps, mean, factor);
     for (int64_t j = 0; j < whole; j += kLanes) store_as(to + j, (load(from + j) - mean) * factor);
     for (int64_t j = whole; j < width; ++j) set_float(to + j, (from[j] - mean) * factor);
     for (int64_t j = width; j < ldo; ++j) set_float(to + j, 0.0f);

@@ -15,12 +15,11 @@ double since(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-template <typename T>
-double peak(const KernelSet<T>& kernels, int threads, double seconds) {
+double peak(int64_t (*burn)(int64_t), int threads, double seconds) {
   Pool pool(threads);
   int64_t repeats = 4096, round = 0;
   const std::function<void(int)> work = [&](int rank) {
-    const int64_t macs = kernels.burn(repeats);
+    const int64_t macs = burn(repeats);
     if (rank == 0) round = macs;
   };
   double best = 0;
@@ -39,8 +38,12 @@ double peak(const KernelSet<T>& kernels, int threads, double seconds) {
 
 double measure_tile_peak(Precision precision, int threads, double seconds) {
   const Kernels& kernels = kernels_of(chosen_isa());
-  return resolve(precision) == Precision::kBf16 ? peak(kernels.bf16, threads, seconds)
-                                                : peak(kernels.f32, threads, seconds);
+  return peak(resolve(precision) == Precision::kBf16 ? kernels.bf16.burn : kernels.f32.burn, threads,
+              seconds);
+}
+
+double measure_byte_peak(int threads, double seconds) {
+  return peak(kernels_of(chosen_isa()).burn_bytes, threads, seconds);
 }
 
 }  // namespace vitrim::runtime

@@ -170,6 +170,7 @@ class BlockCut {
 }  // namespace
 
 SpecAndWeights cut_channels(const SpecAndWeights& model, const std::vector<model::ChannelGates>& gates) {
+  require_float_weights(model.spec, "cutting channels");
   if (gates.size() != model.spec.blocks.size()) {
     throw std::invalid_argument("[surgery::cut_channels] " + std::to_string(gates.size()) + " gates for " +
                                 std::to_string(model.spec.blocks.size()) + " blocks");

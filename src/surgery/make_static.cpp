@@ -63,6 +63,7 @@ at::Tensor value_rows(const SpecAndWeights& model, int block, const std::string&
 }  // namespace
 
 SpecAndWeights make_static(const SpecAndWeights& model, const std::vector<int>& layers, int64_t filter) {
+  require_float_weights(model.spec, "making attention static");
   SpecAndWeights out{make_static(model.spec, layers, filter), {}};
   out.weights.path = model.weights.path;
   out.weights.metadata = model.weights.metadata;

@@ -65,6 +65,8 @@ ModelSpec remove_attention(const ModelSpec& spec, const std::vector<int>& layers
     without.embed_dim = block.embed_dim;
     without.mlp_dim = block.mlp_dim;
     without.stream_gain = block.stream_gain * stream_gain;
+    without.int8.fc1 = block.int8.fc1;
+    without.int8.fc2 = block.int8.fc2;
     block = without;
   }
   return out;
@@ -87,6 +89,7 @@ SpecAndWeights fold_stream_gains(const SpecAndWeights& model) {
   for (int i = 0; i < static_cast<int>(out.spec.blocks.size()); ++i) {
     const double gain = out.spec.blocks[static_cast<size_t>(i)].stream_gain;
     if (gain == 1) continue;
+    require_float_weights(out.spec, "folding a removed layer's gain into the weights before it");
     const ModelSpec::Position at = out.spec.position(i);
     for (const std::string& name : model::stream_writers(out.spec, at.stage)) scale(out.weights, name, gain);
     for (int j = i - at.index; j < i; ++j) {  // the stage's blocks below
@@ -104,6 +107,7 @@ SpecAndWeights dilute(const SpecAndWeights& model, const std::vector<int>& layer
     throw std::invalid_argument("[surgery::dilute] lambda " + std::to_string(lambda) + " is not in [0, 1]");
   if (lambda == 0) return fold_stream_gains(remove_attention(model, layers, 2.0));
   remove_attention(model.spec, layers);  // refuses what can't be diluted
+  require_float_weights(model.spec, "dilution");
   SpecAndWeights out = model;
   for (int layer : layers) {
     out.spec.blocks[static_cast<size_t>(layer)].stream_gain *= 2 - lambda;

@@ -10,23 +10,14 @@
 #include <random>
 #include <vector>
 
+#include "runtime/kernel_tables.h"
 #include "runtime/matrix.h"
-#include "vitrim/runtime/isa.h"
 
 namespace vitrim::runtime {
 namespace {
 
-struct Table {
-  std::string name;
-  const Kernels* kernels;
-};
-
-std::vector<Table> tables() {
-  std::vector<Table> out;
-  for (const Isa isa : available_isas()) out.push_back({to_string(isa), &kernels_of(isa)});
-  out.push_back({"emulated_tiles", &emulated_tile_kernels()});
-  return out;
-}
+using test::Table;
+using test::tables;
 
 // Written anew: the library's own conversion is under test.
 float value_of(float x) { return x; }

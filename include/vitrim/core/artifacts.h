@@ -180,7 +180,22 @@ struct MeasuredSpeed {
   double speedup = 1, speedup_p10 = 1, speedup_p90 = 1;
 };
 
-/// Everything `vitrim compress`, `prune --few-shot` or `merge` did.
+/// A layer that `vitrim quantize` made int8.
+struct QuantizedLayer {
+  std::string name;         ///< of its parameters, such as "blocks.0.attn.qkv"
+  double weight_error = 0;  ///< ||W - scale q||_F / ||W||_F
+  double alpha = 0;         ///< exponent of its input's equalisation; 0: none
+  bool operator==(const QuantizedLayer&) const = default;
+};
+
+/// What quantising did.
+struct QuantizationFigures {
+  std::vector<QuantizedLayer> layers;
+  int64_t bytes_before = 0, bytes_after = 0;  ///< of all parameters, as float32 and as they are written
+  bool operator==(const QuantizationFigures&) const = default;
+};
+
+/// Everything `vitrim compress`, `prune --few-shot`, `merge` or `quantize` did.
 struct CompressResult {
   Manifest manifest;
   std::string model;
@@ -201,6 +216,7 @@ struct CompressResult {
   std::vector<ControlResult> controls;
   std::vector<MergedPicture> pictures;
   std::optional<MeasuredSpeed> speed;
+  std::optional<QuantizationFigures> quantization;
 };
 
 }  // namespace vitrim

@@ -39,6 +39,7 @@ struct BenchResult {
   std::string device;  ///< "cpu" or "cuda"
   int64_t threads = 0;
   double tile_peak = 0;          ///< TFLOP/s of the product loop on cached operands
+  double byte_peak = 0;          ///< the same of bytes; 0: no contestant has int8 layers
   double library_peak = 0;       ///< TFLOP/s of the best single matrix product of LibTorch's libraries
   double output_difference = 0;  ///< of the contestant furthest from its model's float32 LibTorch outputs,
                                  ///< ||got - wanted|| / ||wanted||

@@ -60,6 +60,17 @@ struct PreprocessSpec {
   bool operator==(const PreprocessSpec&) const = default;
 };
 
+/// Which linear layers of a block are int8: weights with a scale per output channel, inputs with one per
+/// token (docs/quantization.md).
+struct QuantizedLayers {
+  bool qkv = false;  ///< or q and kv, or v, where the block has those
+  bool proj = false;
+  bool fc1 = false;
+  bool fc2 = false;
+  bool any() const { return qkv || proj || fc1 || fc2; }
+  bool operator==(const QuantizedLayers&) const = default;
+};
+
 /// One transformer block: y = g x + A(LN1 x), z = y + M(LN2 y) with g = stream_gain.
 struct BlockSpec {
   AttentionKind attention = AttentionKind::kSoftmax;
@@ -78,6 +89,7 @@ struct BlockSpec {
   int64_t filter = 0;  ///< static attention: side of its filters in tokens, odd
   bool own_filters =
       false;  ///< focused linear: a depthwise filter per head and channel, else one per channel for all heads
+  QuantizedLayers int8;
   bool operator==(const BlockSpec&) const = default;
 };
 
@@ -170,6 +182,8 @@ struct ModelSpec {
   /// of the others.
   int64_t most_merged(int block) const { return (attention_tokens(block) - prefix_tokens()) / 2; }
   bool merges() const;
+  /// Whether any layer is int8.
+  bool quantized() const;
   /// Width of the features that the classifier sees.
   int64_t feature_dim() const {
     return stage_dim(num_stages() - 1) * (pooling == Pooling::kTokenAndAverage ? 2 : 1);
@@ -196,6 +210,9 @@ std::string attention_name(AttentionKind kind);
 std::string activation_name(Activation activation);
 /// "classification", "segmentation".
 std::string task_name(Task task);
+/// Throws vitrim::Error where a layer is int8: `work` ("fine-tuning", "pruning") changes weights, which must
+/// be done before they are quantised.
+void require_float_weights(const ModelSpec& spec, const std::string& work);
 /// Focused linear attention, over a map, windows or stripes.
 bool is_linear_attention(AttentionKind kind);
 

@@ -80,8 +80,10 @@ struct ParameterInfo {
   std::string name;
   std::vector<int64_t> shape;
   Part part = Part::kEmbedding;
-  int block = -1;    ///< of kAttention and kMlp
-  bool used = true;  ///< false: the reference's checkpoints hold it, but nothing reads it (PVT's last norm)
+  int block = -1;      ///< of kAttention and kMlp
+  bool used = true;    ///< false: the reference's checkpoints hold it, but nothing reads it (PVT's last norm)
+  bool int8 = false;   ///< 8-bit integers; the scales stand beside it
+  bool scale = false;  ///< scales of an int8 weight, [rows, 1]: no parameter of the architecture
 };
 
 /// Factors on channels: what a pruned model is before it is cut (docs/pruning.md). Undefined: none. A factor
@@ -98,7 +100,8 @@ std::vector<ParameterInfo> parameter_layout(const ModelSpec& spec);
 class Family;
 struct MixRequest;
 
-/// A model. Parameters are float32; `set_compute_dtype` chooses the dtype of the matrix products, the stream
+/// A model. Parameters are float32, the weights of int8 layers int8 (those layers compute exact integers
+/// times scales, quantized.h); `set_compute_dtype` chooses the dtype of the matrix products, the stream
 /// between blocks stays float32. All functions are const and thread-safe as long as nobody changes parameters
 /// or gates.
 class Model {
@@ -153,7 +156,7 @@ class Model {
   /// To be called after parameters were changed in place (by an optimiser): what was cast from them is cast
   /// anew.
   void forget_casts();
-  /// Marks every parameter as needing a gradient (or not).
+  /// Marks every parameter as needing a gradient (or not). Throws vitrim::Error where layers are int8.
   void set_requires_grad(bool needed);
   /// The same model for images of another size, sides multiples of size_unit(): it shares the parameters but
   /// for a position embedding, which is resized. Throws std::invalid_argument where the size does not fit.
@@ -171,8 +174,10 @@ class Model {
   /// there is no such parameter.
   at::Tensor compute_weight(const std::string& name) const;
   at::Tensor optional_parameter(const std::string& name) const;
-  /// x in the compute dtype times `prefix.weight`, plus `prefix.bias` where there is one.
-  at::Tensor linear(const at::Tensor& x, const std::string& prefix) const;
+  /// x in the compute dtype times `prefix.weight`, plus `prefix.bias` where there is one; with `end` >= 0 of
+  /// the weight's rows [begin, end) alone.
+  at::Tensor linear(const at::Tensor& x, const std::string& prefix, int64_t begin = 0,
+                    int64_t end = -1) const;
   /// 2-d convolution with `prefix.weight` and `prefix.bias`, in the compute dtype, its kernel's middle at the
   /// input's edge where `padding` is half of it.
   at::Tensor convolution(const at::Tensor& maps, const std::string& prefix, int64_t stride, int64_t padding,

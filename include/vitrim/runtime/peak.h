@@ -9,5 +9,7 @@ namespace vitrim::runtime {
 /// operands in registers or tiles, on `threads` threads at once, best of several runs of about `seconds` in
 /// all (at least one).
 double measure_tile_peak(Precision precision, int threads, double seconds);
+/// The same of the products of bytes, which int8 layers are made of.
+double measure_byte_peak(int threads, double seconds);
 
 }  // namespace vitrim::runtime

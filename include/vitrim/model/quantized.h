@@ -1,0 +1,36 @@
+#pragma once
+// Layers in int8 (docs/quantization.md): which can be, and what they compute. The engine's kernels do the
+// same arithmetic.
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <vector>
+
+#include "vitrim/core/model_spec.h"
+
+namespace vitrim::model {
+
+/// A linear layer of a block that can be int8.
+struct QuantizableLayer {
+  std::string name;  ///< of its parameters: `name`.weight, `name`.bias
+  bool QuantizedLayers::* member;
+};
+
+/// Those of block `block`, in the order in which they are computed.
+std::vector<QuantizableLayer> quantizable_layers(const ModelSpec& spec, int block);
+
+/// Rows as an int8 layer reads them: x_q = round(x 127 / max |x|), ties to even, of every row by itself.
+struct QuantizedRows {
+  at::Tensor values;   ///< float32 [.., in], whole numbers from -127 to 127
+  at::Tensor factors;  ///< float32 [.., 1]: max |x| / 127, NaN where a value is
+};
+QuantizedRows quantize_rows(const at::Tensor& x);
+
+/// y = (sum x_q w) factor scale + bias for x float32 [.., in], w [out, in] whole numbers from -127 to 127 as
+/// float32, scale [out, 1], bias [out] or undefined -> float32 [.., out]. The sums are exact: float32 holds
+/// those of 1024 products, and those are added as integers.
+at::Tensor quantized_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& scale,
+                            const at::Tensor& bias);
+
+}  // namespace vitrim::model

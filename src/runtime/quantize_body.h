@@ -1,0 +1,62 @@
+// Rows of numbers become rows of bytes, included by kernels_body.h inside its namespace.
+
+// Keeps what is before it from being fused with what is after it: x_q is the same on every machine.
+static inline Vf rounded_product(Vf a, float b) {
+  Vf product = a * b;
+#if defined(__x86_64__)
+  __asm__("" : "+v"(product));
+#endif
+  return product;
+}
+
+typedef int32_t FourWords __attribute__((vector_size(16), may_alias));
+static inline int32_t largest_of(Vi v) {
+  const FourWords* part = reinterpret_cast<const FourWords*>(&v);
+  FourWords four = part[0];
+#pragma GCC unroll 4
+  for (int i = 1; i < kLanes / 4; ++i) four = four > part[i] ? four : part[i];
+  const int32_t a = four[0] > four[2] ? four[0] : four[2], b = four[1] > four[3] ? four[1] : four[3];
+  return a > b ? a : b;
+}
+
+template <typename T>
+static void quantize(const Quantize<T>& q) {
+  const int64_t whole = q.width / kLanes * kLanes, rest = q.width - whole;
+  for (int64_t r = 0; r < q.rows; ++r) {
+    const T* from = q.x + r * q.ldx;
+    float mean = 0, factor = 1;
+    if (q.gain) {
+      moments(from, q.width, q.eps, mean, factor);
+    }
+    auto value = [&](int64_t j) {
+      const Vf v = load_as_float(from + j);
+      return q.gain ? (v - mean) * factor * load(q.gain + j) + load(q.shift + j) : v;
+    };
+    Vf last = {};
+    for (int64_t i = 0; i < rest; ++i) {
+      const float v = to_float(from[whole + i]);
+      last[i] = q.gain ? (v - mean) * factor * q.gain[whole + i] + q.shift[whole + i] : v;
+    }
+    // Magnitudes compare as their bits do, and NaN is above all.
+    Vi best = reinterpret_cast<Vi>(as_words(last) & 0x7fffffffu);
+    for (int64_t j = 0; j < whole; j += kLanes) {
+      const Vi magnitude = reinterpret_cast<Vi>(as_words(value(j)) & 0x7fffffffu);
+      best = magnitude > best ? magnitude : best;
+    }
+    const int32_t top = largest_of(best);
+    float most;
+    __builtin_memcpy(&most, &top, 4);
+    q.factors[r] = most / 127.0f;
+    const float steps = most > 0.0f ? 127.0f / most : 0.0f;
+    Byte* to = q.out + r * q.ldo;
+    // Adding 1.5 * 2^23 rounds to whole numbers, which then stand in the low bits.
+    auto bytes = [&](Vf v) {
+      const Vu bits = as_words(rounded_product(v, steps) + 12582912.0f) + 128u;
+      return __builtin_convertvector(bits, Vb);
+    };
+    for (int64_t j = 0; j < whole; j += kLanes) *reinterpret_cast<VbAnywhere*>(to + j) = bytes(value(j));
+    const Vb last_bytes = bytes(last);
+    for (int64_t i = 0; i < rest; ++i) to[whole + i].bits = last_bytes[i];
+    for (int64_t j = q.width; j < q.padded; ++j) to[j].bits = 128;
+  }
+}

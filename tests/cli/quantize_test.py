@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""`vitrim quantize` from outside, and what the other commands do with a quantised model."""
+
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import cases  # noqa: E402
+from program_case import CALIB, PROGRAM, Case  # noqa: E402
+
+
+def header_of(path):
+    with open(path, "rb") as file:
+        return json.loads(file.read(int.from_bytes(file.read(8), "little")))
+
+
+def int8_of(path):
+    """The int8 layers of every block, as the spec in the file says them."""
+    return [block.get("int8", []) for block in json.loads(header_of(path)["__metadata__"]["vitrim.spec"])["blocks"]]
+
+
+class Quantize(Case):
+    def quantize(self, *arguments, output="q.safetensors"):
+        return self.json_of("quantize", "model.safetensors", *arguments, "-o", output)
+
+    def test_every_layer_of_the_blocks(self):
+        result = self.quantize(*CALIB, "--images", "16", "--eval", "synthetic:test:40", "--report", "page.html")
+        self.assertEqual(int8_of(self.path("q.safetensors")), [["qkv", "proj", "fc1", "fc2"]] * 4)
+        layers = result["quantization"]["layers"]
+        self.assertEqual(len(layers), 16)
+        self.assertEqual(layers[0]["name"], "blocks.0.attn.qkv")
+        for layer in layers:
+            # Normally distributed weights in 254 steps of their largest: about 0.6 % of their size.
+            self.assertTrue(0.002 < layer["weight_error"] < 0.012, layer)
+        self.assertGreater(result["held_out_agreement"], 0.8)
+        self.assertTrue(0 < result["held_out_kl"] < 0.01)
+        self.assertIn("paired", result)
+        self.assertEqual(result["compressed"]["params"], result["dense"]["params"])
+        self.assertEqual(result["compressed"]["macs"], result["dense"]["macs"])
+        header = header_of(self.path("q.safetensors"))
+        self.assertEqual(header["blocks.1.mlp.fc2.weight"]["dtype"], "I8")
+        self.assertEqual(header["blocks.1.mlp.fc2.weight_scale"]["shape"], [64, 1])
+        self.assertEqual(header["head.weight"]["dtype"], "F32")
+        figures = result["quantization"]
+        self.assertLess(figures["bytes_after"], 0.35 * figures["bytes_before"])  # the embedding is a tenth of this small model
+        self.assertLess(os.path.getsize(self.path("q.safetensors")), 0.4 * os.path.getsize(self.path("model.safetensors")))
+
+    def test_engines_agree(self):
+        self.quantize()
+        sides = [self.json_of("eval", "q.safetensors", "--data", "synthetic:test:60", "--engine", engine, "--precision", "f32") for engine in ("libtorch", "native")]
+        self.assertLessEqual(sum(a != b for a, b in zip(sides[0]["correct"], sides[1]["correct"])), 1)
+        rows = self.json_of("bench", "q.safetensors", "--against", "model.safetensors", "--rounds", "3", "--warm-up", "0", "--peak-seconds", "0.05", "--batch", "2")
+        self.assertEqual([row["precision"].startswith("int8, ") for row in rows["rows"]], [False, True])
+        self.assertGreater(rows["byte_peak"], 0)
+        self.assertLess(rows["rows"][1]["weight_bytes"], rows["rows"][0]["weight_bytes"])
+
+    def test_kept_layers(self):
+        self.quantize("--keep", "blocks.3.mlp.fc2,proj")
+        self.assertEqual(int8_of(self.path("q.safetensors")), [["qkv", "fc1", "fc2"]] * 3 + [["qkv", "fc1"]])
+        self.assertEqual(header_of(self.path("q.safetensors"))["blocks.3.mlp.fc2.weight"]["dtype"], "F32")
+        blocks = self.json_of("inspect", "q.safetensors")["blocks"]
+        self.assertEqual([block["int8"] for block in blocks], int8_of(self.path("q.safetensors")))
+
+    def test_smaller_files_of_the_rest(self):
+        self.quantize("--save-dtype", "bf16")
+        header = header_of(self.path("q.safetensors"))
+        self.assertEqual([header[name]["dtype"] for name in ("head.weight", "blocks.0.mlp.fc1.weight", "blocks.0.mlp.fc1.weight_scale")], ["BF16", "I8", "F32"])
+        self.json_of("eval", "q.safetensors", "--data", "synthetic:test:4")
+
+    def test_on_top_of_what_is_taken_out(self):
+        self.run_vitrim("compress", "model.safetensors", *CALIB, "--remove-attention", "0,2", "--no-absorb", "-o", "c.safetensors", "--quiet")
+        self.run_vitrim("quantize", "c.safetensors", "-o", "q.safetensors", "--quiet")
+        self.assertEqual(int8_of(self.path("q.safetensors"))[0], ["fc1", "fc2"])
+        self.run_vitrim("merge", "q.safetensors", "--r", "2", "--pays-at", "0", "-o", "m.safetensors", "--quiet")
+        self.assertEqual(int8_of(self.path("m.safetensors")), int8_of(self.path("q.safetensors")))
+        self.json_of("eval", "m.safetensors", "--data", "synthetic:test:4", "--engine", "native")
+
+    def test_refusals(self):
+        self.quantize()
+        out = ("-o", "o.safetensors")
+        self.refuse("quantize", "q.safetensors", *out, says="quantise last")
+        self.refuse("quantize", "model.safetensors", "--keep", "blocks.3.mlp.fc3", *out, says="did you mean 'blocks.3.mlp.fc", expect=2)
+        self.refuse("quantize", "model.safetensors", "--keep", "qkv,proj,fc1,fc2", *out, says="nothing is left", expect=2)
+        self.refuse("compress", "q.safetensors", *CALIB, "--remove-attention", "1", *out, says="quantise last")
+        self.refuse("prune", "q.safetensors", "--few-shot", "--data", "synthetic:calib:16", "--attention-macs", "80%", *out, says="quantise last")
+        self.refuse("dilute", "q.safetensors", "--data", "synthetic:train:32", "--remove-attention", "1", *out, says="quantise last")
+        self.refuse("export", "q.safetensors", "--format", "onnx", "-o", "o.onnx", says="int8")
+
+
+if __name__ == "__main__":
+    if not os.path.exists(PROGRAM):
+        sys.exit(f"no program at {PROGRAM}: set VITRIM_BINARY")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the model is tiny, and other tests run beside this one
+    cases.main("quantize_program")
