@@ -46,6 +46,9 @@ const std::map<std::string, std::vector<std::string>>& examples() {
       {"prune",
        {"vitrim prune models/synthetic_vit.safetensors --few-shot --data synthetic:calib:100 "
         "--attention-macs 70% --channels-by energy -o pruned.safetensors"}},
+      {"quantize",
+       {"vitrim quantize models/synthetic_vit.safetensors --calib synthetic:calib:64 -o int8.safetensors",
+        "vitrim bench int8.safetensors --against models/synthetic_vit.safetensors --batch 32 --rounds 5"}},
       {"report",
        {"vitrim eval models/synthetic_vit.safetensors --data synthetic:test:200 --json eval.json",
         "vitrim report eval.json -o page.html"}},

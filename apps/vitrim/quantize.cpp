@@ -66,7 +66,8 @@ void add_quantize(CLI::App& app, Context& context) {
   command
       ->add_option("--keep", flags->options.keep,
                    "layers that stay float, such as blocks.11.mlp.fc2, or fc2 for those of all blocks")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command->add_option(
       "--calib", flags->calib,
       "images (labels unused) on which the quantised model is held against the model as it was");
