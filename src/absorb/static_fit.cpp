@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absorb/streams.h"
 #include "vitrim/core/error.h"
 #include "vitrim/distributed/group.h"
 #include "vitrim/model/batches.h"
@@ -58,41 +59,50 @@ struct Equations {
   }
 };
 
-// The map of values, shifted by every place of the filter, zeros around it: [W, side^2, B * n].
-at::Tensor neighbours(const at::Tensor& map, int64_t side, Grid grid) {
+// What the filter's places see around the patches `at` (int64 [n]) of the map of values [B, N, W], zeros
+// around it: [W, side^2, B * n].
+at::Tensor neighbours(const at::Tensor& map, int64_t side, Grid grid, const at::Tensor& at) {
   const int64_t images = map.size(0), channels = map.size(2);
   const at::Tensor planes =
       map.transpose(1, 2).reshape({images * channels, 1, grid.height, grid.width}).contiguous();
   return at::im2col(planes, {side, side}, {1, 1}, {side / 2, side / 2}, {1, 1})
       .reshape({images, channels, side * side, grid.size()})
+      .index_select(3, at)
       .permute({1, 2, 0, 3})
-      .reshape({channels, side * side, images * grid.size()});
+      .reshape({channels, side * side, images * at.numel()});
 }
 
 struct Fit {
   Equations patches, prefix;
 };
 
+// `tokens` are those that count, prefix tokens first.
 void add_images(Fit& fit, const model::Model& student, const model::Model& teacher, int index,
-                const at::Tensor& input, const at::Tensor& teacher_input) {
+                const at::Tensor& input, const at::Tensor& teacher_input, const at::Tensor& tokens) {
   const BlockSpec& block = student.spec().blocks[static_cast<size_t>(index)];
   const Grid grid = student.spec().block_grid(index);
-  const int64_t prefix = student.spec().prefix_tokens(), n = grid.size();
-  model::BlockTrace now, wanted;
-  student.run_block(index, input, model::kDrop, &now);
-  teacher.run_block(index, teacher_input, model::kKeep, &wanted);
-  const at::Tensor v = model::static_values(student, index, now.input);  // [B, N, W]
-  const at::Tensor target = wanted.mixed.to(at::kFloat);                 // [B, N, W]
+  const int64_t prefix = student.spec().prefix_tokens(), n = tokens.numel() - prefix;
+  at::Tensor x = input;
+  if (student.spec().position(index).index == 0) {  // behind the step that begins the stage
+    model::BlockTrace now;
+    student.run_block(index, input, model::kDrop, &now);
+    x = now.input;
+  }
+  model::BlockTrace wanted;
+  teacher.run_block_at(index, teacher_input, tokens, &wanted);
+  const at::Tensor v = model::static_values(student, index, x);  // [B, N, W]
+  const at::Tensor target = wanted.mixed.to(at::kFloat);         // [B, T, W]
   const at::Tensor map = v.slice(1, prefix);
   const int64_t images = v.size(0), channels = v.size(2);
   const at::Tensor sources =
       at::cat({map.mean(1, /*keepdim=*/true), v.slice(1, 0, prefix)}, 1).permute({2, 1, 0});  // [W, 1 + P, B]
+  if (prefix > 0) fit.prefix.add(sources, target.slice(1, 0, prefix).permute({2, 0, 1}));
+  if (n == 0) return;
   const at::Tensor of_patches =
-      at::cat({neighbours(map, block.filter, grid),
+      at::cat({neighbours(map, block.filter, grid, tokens.slice(0, prefix) - prefix),
                sources.unsqueeze(3).expand({-1, -1, -1, n}).reshape({channels, 1 + prefix, images * n})},
               1);
   fit.patches.add(of_patches, target.slice(1, prefix).permute({2, 0, 1}).reshape({channels, images * n, 1}));
-  if (prefix > 0) fit.prefix.add(sources, target.slice(1, 0, prefix).permute({2, 0, 1}));
 }
 
 }  // namespace
@@ -116,10 +126,14 @@ void fit_static(model::Model& student, const model::Model& teacher, int index, c
   for (int w = 0; w < model::num_workers(); ++w)
     fits.push_back({{channels, places + 1 + prefix, 1}, {channels, 1 + prefix, prefix}});
   model::for_each_batch(share.size(), options.batch_size, [&](int worker, int64_t first, int64_t last) {
-    for (int64_t begin = share.begin + first; begin < share.begin + last; begin += kImages) {
-      const int64_t end = std::min(share.begin + last, begin + kImages);
+    for (int64_t begin = share.begin + first; begin < share.begin + last;) {
+      // Images are drawn for in eights of the whole, so that all workers and ranks draw alike.
+      const int64_t end = std::min(share.begin + last, (begin / kImages + 1) * kImages);
+      const at::Tensor tokens = sample_tokens(student.spec(), index, options.ridge_patches,
+                                              options.seed + static_cast<uint64_t>(begin / kImages));
       add_images(fits[static_cast<size_t>(worker)], student, teacher, index, input.slice(0, begin, end),
-                 teacher_input.slice(0, begin, end));
+                 teacher_input.slice(0, begin, end), tokens);
+      begin = end;
     }
   });
   for (size_t w = 1; w < fits.size(); ++w) {
