@@ -228,10 +228,10 @@ void print_result(const CompressResult& r, const std::string& output) {
     tell("%s -> %s MB of parameters\n", megabytes(r.quantization->bytes_before).c_str(),
          megabytes(r.quantization->bytes_after).c_str());
   }
-  if (r.quantization && r.held_out_agreement > 0) {
+  if (r.quantization && r.held_out_kl > 0) {
     tell("on the calibration images: same prediction as the float model on %s, mean KL %.3g nats\n",
          percent(r.held_out_agreement).c_str(), r.held_out_kl);
-  } else if (r.held_out_agreement > 0) {
+  } else if (r.held_out_agreement > 0 || (r.held_out_kl > 0 && !r.compressed_spec.merges())) {
     tell(
         "on calibration images kept out of the fit: same prediction as the dense model on %s, mean KL %.3g "
         "nats\n",
