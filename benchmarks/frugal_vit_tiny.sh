@@ -17,8 +17,8 @@ classes=(--classes "$shared/data/imagenet_synsets.txt")
 
 # judge NAME MODEL: both labelled sets.
 judge() {
-  [ -s "$out/$1.val700.json" ] || "$vitrim" eval "$2" --data "$shared/data/imagenet_val700" "${classes[@]}" --resize none --quiet --json "$out/$1.val700.json"
-  [ -s "$out/$1.dev500.json" ] || "$vitrim" eval "$2" --data "$shared/data/imagenet_dev500" "${classes[@]}" --quiet --json "$out/$1.dev500.json"
+  [ -s "$out/$1.val700.json" ] || "$vitrim" eval "$2" --engine native --threads 2 --data "$shared/data/imagenet_val700" "${classes[@]}" --resize none --quiet --json "$out/$1.val700.json"
+  [ -s "$out/$1.dev500.json" ] || "$vitrim" eval "$2" --engine native --threads 2 --data "$shared/data/imagenet_dev500" "${classes[@]}" --quiet --json "$out/$1.dev500.json"
 }
 
 # row NAME FLAGS...: one compressed model.
