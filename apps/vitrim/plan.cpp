@@ -40,6 +40,8 @@ void switch_off(const std::string& text, plan::GridOptions& grid) {
     const std::string word = rest.substr(0, comma);
     if (word == "removal") {
       grid.remove = false;
+    } else if (word == "static") {
+      grid.fix = false;
     } else if (word == "pruning") {
       grid.prune = false;
     } else if (word == "mlp") {
@@ -47,7 +49,8 @@ void switch_off(const std::string& text, plan::GridOptions& grid) {
     } else if (word == "merging") {
       grid.merge = false;
     } else {
-      throw UsageError("--without: unknown kind '" + word + "'; say removal, pruning, mlp or merging");
+      throw UsageError("--without: unknown kind '" + word +
+                       "'; say removal, static, pruning, mlp or merging");
     }
     rest = comma == std::string::npos ? "" : rest.substr(comma + 1);
   }
@@ -95,8 +98,9 @@ void print_row(const PlanRow& row, const std::string& mark) {
   if (row.eval)
     top1 = "  " + percent(row.eval->top1) + " (" + percent(row.eval->top1_ci95.first) + " to " +
            percent(row.eval->top1_ci95.second) + ")";
-  tell("%1s %-16s %5s %5s %5s %11s %11s %11s %11s %9.4f %9s%s%s\n", mark.c_str(),
+  tell("%1s %-16s %-16s %5s %5s %5s %11s %11s %11s %11s %9.4f %9s%s%s\n", mark.c_str(),
        row.removed.empty() ? "none" : format_layer_list(row.removed).c_str(),
+       row.fixed.empty() ? "none" : format_layer_list(row.fixed).c_str(),
        row.width > 0 ? std::to_string(row.width).c_str() : "all",
        row.mlp > 0 ? std::to_string(row.mlp).c_str() : "all",
        row.pairs > 0 ? std::to_string(row.pairs).c_str() : "0", millions(row.params).c_str(),
@@ -129,12 +133,13 @@ void print_plan(const PlanResult& r) {
       "it, on %lld images that no fit saw:\n",
       static_cast<long long>(r.within), static_cast<long long>(r.candidates),
       static_cast<long long>(r.held_out_images));
-  tell("  %-16s %5s %5s %5s %11s %11s %11s %11s %9s %9s%s\n", "removed", "width", "mlp", "pairs", "params",
-       "MACs", "predicted", "measured", "loss", "measured", r.dense_eval ? "  top-1" : "");
+  tell("  %-16s %-16s %5s %5s %5s %11s %11s %11s %11s %9s %9s%s\n", "removed", "static", "width", "mlp",
+       "pairs", "params", "MACs", "predicted", "measured", "loss", "measured", r.dense_eval ? "  top-1" : "");
   int unmeasured = 0;
   for (const PlanRow& row : r.rows) {
-    const bool chosen = r.chosen && row.removed == r.chosen->removed && row.width == r.chosen->width &&
-                        row.mlp == r.chosen->mlp && row.pairs == r.chosen->pairs;
+    const bool chosen = r.chosen && row.removed == r.chosen->removed && row.fixed == r.chosen->fixed &&
+                        row.width == r.chosen->width && row.mlp == r.chosen->mlp &&
+                        row.pairs == r.chosen->pairs;
     if (row.measured_kl || unmeasured++ < 5) print_row(row, chosen ? "*" : "");
   }
   if (unmeasured > 5) tell("  and %d of the front that were not measured\n", unmeasured - 5);
@@ -247,7 +252,8 @@ void add_plan(CLI::App& app, Context& context) {
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   command->add_option("--without", flags->without,
-                      "kinds of moves to leave out: removal, pruning (of heads), mlp (pruning of MLPs) and "
+                      "kinds of moves to leave out: removal, static (attention), pruning (of heads), mlp "
+                      "(pruning of MLPs) and "
                       "merging, with commas between");
   command
       ->add_option("--most-removed", flags->options.grid.most_removed,

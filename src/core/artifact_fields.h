@@ -267,6 +267,7 @@ void fields(auto& f, json::Is<PlanLimit> auto& limit) {
 
 void fields(auto& f, json::Is<PlanRow> auto& row) {
   f("removed", row.removed);
+  f.unless("static", row.fixed, std::vector<int>{});
   f("width", row.width);
   f.unless("mlp", row.mlp, int64_t{0});
   f("pairs", row.pairs);

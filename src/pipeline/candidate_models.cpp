@@ -8,6 +8,7 @@
 #include "vitrim/merge/schedule.h"
 #include "vitrim/pipeline/prune.h"
 #include "vitrim/plan/candidates.h"
+#include "vitrim/surgery/make_static.h"
 #include "vitrim/surgery/remove_attention.h"
 
 namespace vitrim::pipeline {
@@ -22,7 +23,9 @@ CandidateModels::CandidateModels(const model::Model& dense, const data::ImageBat
 const model::Model& CandidateModels::fitted(const PlanRow& row) {
   const std::vector<int>& removed = row.removed;
   const bool prunes = row.width > 0 || row.mlp > 0;
-  const std::tuple<std::vector<int>, int64_t, int64_t> key{removed, row.width, row.mlp};
+  const bool cuts = !removed.empty() || !row.fixed.empty();
+  const std::tuple<std::vector<int>, std::vector<int>, int64_t, int64_t> key{removed, row.fixed, row.width,
+                                                                             row.mlp};
   if (const auto known = fitted_.find(key); known != fitted_.end()) return *known->second;
   absorb::AbsorbOptions absorb;
   absorb.ridge = 3;  // few images
@@ -41,15 +44,16 @@ const model::Model& CandidateModels::fitted(const PlanRow& row) {
     prune.indicators.seed = seed_;
     PlanRow unpruned;
     unpruned.removed = removed;
-    model = prune_channels(removed.empty() ? dense_ : fitted(unpruned), fit_, prune);
-  } else if (!removed.empty()) {
-    model = own_model(
-        surgery::fold_stream_gains(surgery::remove_attention({dense_.spec(), dense_.parameters()}, removed)),
-        dense_);
+    unpruned.fixed = row.fixed;
+    model = prune_channels(cuts ? fitted(unpruned) : dense_, fit_, prune);
+  } else if (cuts) {
+    surgery::SpecAndWeights parts{dense_.spec(), dense_.parameters()};
+    if (!row.fixed.empty()) parts = surgery::make_static(parts, row.fixed);
+    model = own_model(surgery::fold_stream_gains(surgery::remove_attention(parts, removed)), dense_);
   } else {
     model = dense_.clone();
   }
-  if (prunes || !removed.empty()) absorb::absorb(*model, dense_, fit_, absorb);
+  if (prunes || cuts) absorb::absorb(*model, dense_, fit_, absorb);
   return *fitted_.emplace(key, std::move(model)).first->second;
 }
 

@@ -37,7 +37,8 @@ class CandidateModels {
   int64_t round_, batch_size_;
   uint64_t seed_;
   at::Tensor dense_logits_;
-  std::map<std::tuple<std::vector<int>, int64_t, int64_t>, std::unique_ptr<model::Model>> fitted_;
+  std::map<std::tuple<std::vector<int>, std::vector<int>, int64_t, int64_t>, std::unique_ptr<model::Model>>
+      fitted_;
 };
 
 }  // namespace vitrim::pipeline

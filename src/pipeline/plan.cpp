@@ -37,7 +37,7 @@ struct Candidate {
 };
 
 int moves_of(const PlanRow& row) {
-  return !row.removed.empty() + (row.width > 0) + (row.mlp > 0) + (row.pairs > 0);
+  return !row.removed.empty() + !row.fixed.empty() + (row.width > 0) + (row.mlp > 0) + (row.pairs > 0);
 }
 
 std::string share(double part, double whole) {
@@ -187,19 +187,22 @@ struct Planner::Impl {
 
   // The sets that NOSE would remove, of every size.
   void choose_sets(const data::ImageBatch& fit) {
-    if (grid.sets.size() < 2) return;
+    const size_t sizes = std::max(grid.sets.size(), grid.fixed.size());
+    if (sizes < 2) return;
     absorb::AbsorbedScorerOptions scoring;
     scoring.seed = options.seed;
     scoring.batch_size = options.batch_size;
     absorb::AbsorbedScorer scorer(dense, fit, scoring);
     select::SearchOptions search;
     search.strategy = select::Strategy::kBeam;
-    const int most = static_cast<int>(grid.sets.size()) - 1,
-              layers = static_cast<int>(scorer.candidates().size());
+    const int most = static_cast<int>(sizes) - 1, layers = static_cast<int>(scorer.candidates().size());
     search.beam_candidates = std::max(most + 1, static_cast<int>(std::ceil(0.6 * layers)));
     for (int count = 1; count <= most; ++count) {  // the scorer remembers: a size costs its own level alone
       search.count = count;
-      grid.sets[static_cast<size_t>(count)] = select::search(scorer, search).sets.front().result.layers;
+      const std::vector<int> found = select::search(scorer, search).sets.front().result.layers;
+      for (auto* sets : {&grid.sets, &grid.fixed}) {
+        if (sets->size() > 1) (*sets)[static_cast<size_t>(count)] = found;
+      }
     }
     enumerate();
     for (size_t i = 0; i < options.budgets.size(); ++i) check_floor(i);
@@ -208,11 +211,11 @@ struct Planner::Impl {
 
   // What each move does alone, and with that the sum for every candidate.
   void predict_losses(CandidateModels& models) {
-    std::map<std::vector<int>, double> of_set;
+    std::map<std::vector<int>, double> of_set, of_fixed;
     std::map<int64_t, double> of_width, of_mlp, of_pairs;
-    const int64_t count =
-        static_cast<int64_t>(grid.sets.size() + grid.widths.size() + grid.mlps.size() + grid.pairs.size()) -
-        4;
+    const int64_t count = static_cast<int64_t>(grid.sets.size() + grid.fixed.size() + grid.widths.size() +
+                                               grid.mlps.size() + grid.pairs.size()) -
+                          5;
     Progress progress("single moves", count, "moves");
     const auto alone = [&](const std::string& move, const std::function<void(PlanRow&)>& make) {
       PlanRow row;
@@ -226,6 +229,16 @@ struct Planner::Impl {
     };
     for (size_t k = 1; k < grid.sets.size(); ++k)
       of_set[grid.sets[k]] = alone("removal", [&](PlanRow& row) { row.removed = grid.sets[k]; });
+    for (size_t k = 1; k < grid.fixed.size(); ++k)
+      of_fixed[grid.fixed[k]] = alone("static", [&](PlanRow& row) { row.fixed = grid.fixed[k]; });
+    // Of a set that is removed in part, the layers that become static lose their share.
+    const auto share_of_fixed = [&](const PlanRow& row) {
+      if (row.fixed.empty()) return 0.0;
+      std::vector<int> all = row.removed;
+      all.insert(all.end(), row.fixed.begin(), row.fixed.end());
+      std::sort(all.begin(), all.end());
+      return of_fixed.at(all) * static_cast<double>(row.fixed.size()) / static_cast<double>(all.size());
+    };
     for (size_t i = 1; i < grid.widths.size(); ++i)
       of_width[grid.widths[i]] = alone("pruning", [&](PlanRow& row) { row.width = grid.widths[i]; });
     for (size_t i = 1; i < grid.mlps.size(); ++i)
@@ -234,7 +247,8 @@ struct Planner::Impl {
       of_pairs[grid.pairs[i]] = alone("merging", [&](PlanRow& row) { row.pairs = grid.pairs[i]; });
     for (Candidate& candidate : candidates) {
       PlanRow& row = candidate.row;
-      row.kl = of_set[row.removed] + of_width[row.width] + of_mlp[row.mlp] + of_pairs[row.pairs];
+      row.kl = of_set[row.removed] + share_of_fixed(row) + of_width[row.width] + of_mlp[row.mlp] +
+               of_pairs[row.pairs];
       complete(row, candidate.spec);
     }
   }
@@ -278,12 +292,13 @@ struct Planner::Impl {
       }
     }
     if (!beside) return out;
-    for (const int kind : {0, 1, 2, 3}) {
+    for (const int kind : {0, 1, 2, 3, 4}) {
       for (Candidate* candidate : ordered) {
         const PlanRow& row = candidate->row;
         const bool has = kind == 0   ? !row.removed.empty()
-                         : kind == 1 ? row.width > 0
-                         : kind == 2 ? row.mlp > 0
+                         : kind == 1 ? !row.fixed.empty()
+                         : kind == 2 ? row.width > 0
+                         : kind == 3 ? row.mlp > 0
                                      : row.pairs > 0;
         if (!has || moves_of(row) != 1) continue;
         add(candidate);

@@ -38,12 +38,13 @@ std::string count_misses(const ModelSpec& spec, const PlanOptions& options,
 Built build(const model::Model& dense, const data::ImageBatch& images, const PlanRow& row,
             const PlanOptions& options) {
   Built out;
-  if (row.removed.empty() && row.width == 0 && row.mlp == 0) {
+  if (row.removed.empty() && row.fixed.empty() && row.width == 0 && row.mlp == 0) {
     out.model = dense.clone();
   } else {
     CompressOptions compressing;
     compressing.layers = row.removed;
     compressing.remove_layers = !row.removed.empty();
+    compressing.static_layers = row.fixed;
     compressing.absorb = options.absorb;
     compressing.prune = options.prune;
     compressing.prune.target.clear();

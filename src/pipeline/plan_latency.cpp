@@ -31,6 +31,11 @@ std::vector<std::pair<std::string, ModelSpec>> latency_checks(const ModelSpec& d
   add({}, middle(grid.widths), middle(grid.pairs));
   add(middle(grid.sets), middle(grid.widths), middle(grid.pairs));
   add(grid.sets.back(), grid.widths.back(), grid.pairs.back(), grid.mlps.back());
+  rows.emplace_back();
+  rows.back().fixed = grid.fixed.back();
+  rows.emplace_back();
+  rows.back().fixed = grid.fixed[grid.fixed.size() / 2];
+  rows.back().pairs = middle(grid.pairs);
   std::vector<std::pair<std::string, ModelSpec>> out;
   std::vector<ModelSpec> seen = {dense};
   for (const PlanRow& row : rows) {
@@ -54,6 +59,12 @@ PlanClock::PlanClock(const ModelSpec& dense, const plan::Grid& grid, const PlanC
   if (table) {
     plan::check_table(*table, table_, options.table_source);
     table_.batches = table->batches;
+    // A table from before static attention was a move does not know what it takes.
+    std::erase_if(table_.batches, [&](const LatencyPieces& pieces) {
+      return grid.fixed.size() > 1 &&
+             std::none_of(pieces.knots.begin(), pieces.knots.end(),
+                          [](const LatencyKnot& knot) { return knot.piece == "static"; });
+    });
   }
   for (const int64_t batch : options.batches) {
     if (std::any_of(table_.batches.begin(), table_.batches.end(),
@@ -69,6 +80,7 @@ PlanClock::PlanClock(const ModelSpec& dense, const plan::Grid& grid, const PlanC
     for (const int64_t width : grid.mlps) {
       if (width > 0) wanted.mlps.push_back(width);
     }
+    wanted.fixed = grid.fixed.size() > 1;
     wanted.checks = latency_checks(dense, grid);
     table_.batches.push_back(plan::measure_pieces(
         dense, wanted, [&](const std::vector<ModelSpec>& specs) { return timer(batch).measure(specs); }));

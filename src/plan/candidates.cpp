@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <stdexcept>
 
 #include "vitrim/eval/cost.h"
 #include "vitrim/merge/schedule.h"
 #include "vitrim/model/channels.h"
+#include "vitrim/surgery/make_static.h"
 #include "vitrim/surgery/remove_attention.h"
 
 namespace vitrim::plan {
@@ -35,10 +37,16 @@ Grid make_grid(const ModelSpec& dense, const GridOptions& options) {
   if (options.round < 1) throw std::invalid_argument("[plan::make_grid] widths are multiples of at least 1");
   const std::vector<int> layers = attention_layers(dense);
   const int count = static_cast<int>(layers.size());
-  Grid grid{{{}}, {0}, {0}, {0}};
+  Grid grid{{{}}, {{}}, {0}, {0}, {0}};
   const int most = std::min(options.most_removed < 0 ? (count + 1) / 2 : options.most_removed, count - 1);
   for (int k = 1; options.remove && k <= most; ++k)
     grid.sets.emplace_back(layers.begin(), layers.begin() + k);
+  const bool can_be_fixed =
+      dense.family == "vit" && std::none_of(dense.blocks.begin(), dense.blocks.end(), [](const BlockSpec& b) {
+        return b.attention == AttentionKind::kStatic;
+      });
+  for (int k = 1; options.fix && can_be_fixed && k <= most; ++k)
+    grid.fixed.emplace_back(layers.begin(), layers.begin() + k);
   int64_t full = 0;
   for (const BlockSpec& block : dense.blocks) full = std::max({full, block.qk_dim, block.v_dim});
   const int64_t least = std::max<int64_t>(options.round, (3 * full + 7) / 8);
@@ -64,7 +72,8 @@ Grid make_grid(const ModelSpec& dense, const GridOptions& options) {
 }
 
 ModelSpec candidate_spec(const ModelSpec& dense, const PlanRow& row) {
-  ModelSpec spec = row.removed.empty() ? dense : surgery::remove_attention(dense, row.removed);
+  ModelSpec spec = row.fixed.empty() ? dense : surgery::make_static(dense, row.fixed);
+  if (!row.removed.empty()) spec = surgery::remove_attention(spec, row.removed);
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
     const auto narrow = [&](model::ChannelGroup group, int64_t most, int64_t& width) {
@@ -74,7 +83,7 @@ ModelSpec candidate_spec(const ModelSpec& dense, const PlanRow& row) {
     narrow(model::ChannelGroup::kV, row.width, block.v_dim);
     narrow(model::ChannelGroup::kMlp, row.mlp, block.mlp_dim);
   }
-  if (row.pairs == 0) return spec;
+  if (row.pairs == 0 || !can_merge(spec)) return spec;
   return merge::with_schedule(spec, merge::constant_schedule(spec, 0, row.pairs), /*quiet=*/true);
 }
 
@@ -95,14 +104,27 @@ std::vector<PlanRow> enumerate(const ModelSpec& dense, const Grid& grid) {
       rows.push_back(row);
     }
   };
-  for (const std::vector<int>& removed : grid.sets) {
-    row.removed = removed;
+  const auto with_widths = [&] {
     for (const int64_t width : grid.widths) {
       row.width = width;
       for (const int64_t mlp : grid.mlps) {
         row.mlp = mlp;
         with_pairs();
       }
+    }
+  };
+  for (const std::vector<int>& removed : grid.sets) {
+    row.removed = removed;
+    for (const std::vector<int>& fixed : grid.fixed) {
+      // Beyond what is removed, or none.
+      const bool beyond = fixed.size() > removed.size() &&
+                          std::includes(fixed.begin(), fixed.end(), removed.begin(), removed.end());
+      if (!fixed.empty() && !beyond) continue;
+      row.fixed.clear();
+      if (!fixed.empty())
+        std::set_difference(fixed.begin(), fixed.end(), removed.begin(), removed.end(),
+                            std::back_inserter(row.fixed));
+      with_widths();
     }
   }
   return rows;
@@ -112,6 +134,7 @@ std::string describe(const PlanRow& row) {
   std::string text;
   const auto add = [&](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
   if (!row.removed.empty()) add(std::to_string(row.removed.size()) + " removed");
+  if (!row.fixed.empty()) add(std::to_string(row.fixed.size()) + " static");
   if (row.width > 0) add("width " + std::to_string(row.width));
   if (row.mlp > 0) add("MLPs of " + std::to_string(row.mlp));
   if (row.pairs > 0) add(std::to_string(row.pairs) + (row.pairs == 1 ? " pair" : " pairs"));

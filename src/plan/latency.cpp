@@ -14,6 +14,7 @@ namespace vitrim::plan {
 
 namespace {
 
+double channels_of(const BlockSpec& block) { return static_cast<double>(block.num_heads * block.v_dim); }
 double head_width(const BlockSpec& block) { return 0.5 * static_cast<double>(block.qk_dim + block.v_dim); }
 
 // Ascending in x; linear between neighbours, beyond the ends as between the outermost two.
@@ -42,8 +43,9 @@ constexpr int64_t kCopies = 3;
 
 class Probes {
  public:
-  Probes(const ModelSpec& dense, std::vector<int64_t> widths, const std::vector<int64_t>& mlps)
-      : dense_(dense), widths_(std::move(widths)) {
+  Probes(const ModelSpec& dense, const LatencyOptions& options)
+      : dense_(dense), widths_(options.widths), fixed_(options.fixed) {
+    const std::vector<int64_t>& mlps = options.mlps;
     std::sort(widths_.begin(), widths_.end());
     // The ends of the range and its middle tell enough: attention's products are linear in width.
     if (widths_.size() > 2) widths_ = {widths_.front(), widths_[widths_.size() / 2]};
@@ -109,6 +111,17 @@ class Probes {
           add("last attention", shape.num_heads, width, tokens, model(rows, {narrow}),
               model(rows, {without_attention(shape)}), 1);
       }
+      for (const BlockSpec& narrow : fixed_ ? widths_of(shape) : std::vector<BlockSpec>()) {
+        BlockSpec fixed = narrow;
+        fixed.attention = AttentionKind::kStatic;
+        fixed.qk_dim = 0;
+        fixed.filter = 3;
+        add("static", 0, channels_of(fixed), tokens, model(rows, repeated(fixed, kCopies, widest_)), mlps,
+            kCopies);
+        if (class_only)
+          add("last static", 0, channels_of(fixed), tokens, model(rows, {fixed}),
+              model(rows, {without_attention(shape)}), 1);
+      }
       if (tokens - static_cast<double>(dense_.prefix_tokens()) < 2 * kCopies + 2) continue;
       BlockSpec merging = shape;
       merging.merge = 1;
@@ -155,6 +168,7 @@ class Probes {
 
   ModelSpec dense_;
   std::vector<int64_t> widths_;
+  bool fixed_;
   BlockSpec widest_;
   std::vector<BlockSpec> attending_, mlps_;
 };
@@ -194,7 +208,9 @@ std::vector<Piece> pieces_of(const ModelSpec& spec) {
     const BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
     const int64_t rows = read[static_cast<size_t>(i)];
     const double tokens = static_cast<double>(spec.attention_tokens(i));
-    if (block.attention != AttentionKind::kNone) {
+    if (block.attention == AttentionKind::kStatic) {
+      out.push_back({rows > 0 ? "last static" : "static", 0, channels_of(block), tokens});
+    } else if (block.attention != AttentionKind::kNone) {
       out.push_back({rows > 0 ? "last attention" : "attention", block.num_heads, head_width(block), tokens});
       if (block.merge > 0 && rows == 0) out.push_back({"matching", block.num_heads, 0, tokens});
     }
@@ -226,7 +242,7 @@ std::string why_not_timed(const ModelSpec& spec) {
   if (spec.family != "vit") return "blocks of ViTs and DeiTs are timed, not those of family " + spec.family;
   if (std::any_of(spec.blocks.begin(), spec.blocks.end(),
                   [](const BlockSpec& b) { return b.attention == AttentionKind::kStatic; }))
-    return "static attention is no piece that is timed";
+    return "blocks that become static are timed, not those of a model that has static attention already";
   return runtime::why_not(spec);
 }
 
@@ -239,7 +255,7 @@ LatencyPieces measure_pieces(const ModelSpec& dense, const LatencyOptions& optio
   }
   LatencyPieces out;
   out.batch = options.batch;
-  const Probes probes(dense, options.widths, options.mlps);
+  const Probes probes(dense, options);
   std::set<int64_t> heights;
   for (int part = 1; part <= 5; ++part) heights.insert((part * dense.grid_height() + 4) / 5);
   std::vector<std::pair<Probe, std::pair<double, double>>> measured;
@@ -256,7 +272,8 @@ LatencyPieces measure_pieces(const ModelSpec& dense, const LatencyOptions& optio
           {probe, {group.seconds(probe.with), probe.without ? group.seconds(*probe.without) : 0}});
   }
   // The ends are what is left of a model when all else is known, so the order of the kinds counts.
-  for (const std::string kind : {"mlp", "attention", "last attention", "matching", "ends"}) {
+  for (const std::string kind :
+       {"mlp", "attention", "last attention", "static", "last static", "matching", "ends"}) {
     const LatencyModel known(out.knots);
     for (const auto& [probe, seconds] : measured) {
       if (probe.piece.kind != kind) continue;

@@ -5,6 +5,8 @@ namespace {
 
 std::string moves(const PlanRow& row) {
   std::string text = row.removed.empty() ? "" : "without attention " + layer_names(row.removed);
+  if (!row.fixed.empty())
+    text += std::string(text.empty() ? "" : "; ") + "static attention " + layer_names(row.fixed);
   if (row.width > 0) text += std::string(text.empty() ? "" : "; ") + "heads of " + std::to_string(row.width);
   if (row.mlp > 0) text += std::string(text.empty() ? "" : "; ") + "MLPs of " + std::to_string(row.mlp);
   if (row.pairs > 0)
@@ -13,7 +15,8 @@ std::string moves(const PlanRow& row) {
 }
 
 bool same(const PlanRow& a, const PlanRow& b) {
-  return a.removed == b.removed && a.width == b.width && a.mlp == b.mlp && a.pairs == b.pairs;
+  return a.removed == b.removed && a.fixed == b.fixed && a.width == b.width && a.mlp == b.mlp &&
+         a.pairs == b.pairs;
 }
 
 std::string milliseconds(const std::optional<double>& seconds) {

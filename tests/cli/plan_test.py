@@ -67,17 +67,18 @@ class Plan(Case):
         self.refuse(*plan, "--latency-table", "nowhere/table.json", says="nowhere")
 
     def test_one_kind_of_move_alone(self):
-        for without, key in (("pruning,mlp,merging", "removed"), ("removal,mlp,merging", "width"), ("removal,pruning,merging", "mlp"), ("removal,pruning,mlp", "pairs")):
+        for without, key in (("static,pruning,mlp,merging", "removed"), ("removal,pruning,mlp,merging", "static"), ("removal,static,mlp,merging", "width"),
+                             ("removal,static,pruning,merging", "mlp"), ("removal,static,pruning,mlp", "pairs")):
             result = self.plan("--budget", "macs<=92%", "--without", without, "-o", "m.safetensors")
             for row in result["rows"] + result["dominated"]:
-                for other in {"removed", "width", "mlp", "pairs"} - {key}:
+                for other in {"removed", "static", "width", "mlp", "pairs"} - {key}:
                     self.assertFalse(row.get(other), row)
                 self.assertTrue(row[key])
             self.assertLessEqual(self.json_of("inspect", "m.safetensors")["macs"], 0.92 * self.json_of("inspect", "model.safetensors")["macs"])
 
     def test_words(self):
         done = self.run_vitrim("plan", "model.safetensors", *CALIB, *QUICK, "--budget", "macs <= 80 %", "--eval", "synthetic:test:20")
-        for words in ("macs<=80%: at most", "candidates are within the budget", "Kendall", "top-1", "removed", "width", "mlp", "pairs"):
+        for words in ("macs<=80%: at most", "candidates are within the budget", "Kendall", "top-1", "removed", "static", "width", "mlp", "pairs"):
             self.assertIn(words, done.stdout)
 
     def test_refusals(self):

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "core/expect_message.h"
 #include "model/small_models.h"
@@ -34,6 +35,8 @@ LatencyTable fake_table(const ModelSpec& dense, const LatencyTable& like, int64_
   plan::LatencyOptions options;
   options.batch = batch;
   options.widths = {8};
+  options.mlps = {32};
+  options.fixed = true;
   table.batches = {plan::measure_pieces(dense, options, [](const std::vector<ModelSpec>& specs) {
     std::vector<double> out;
     for (const ModelSpec& spec : specs)
@@ -55,7 +58,7 @@ TEST(Plan, ImpossibleBudgetsAreRefusedWithTheLeastThatIsPossible) {
   refused({"macs<=5G"}, "more than the model has");
   refused({}, "needs a budget");
   PlanOptions nothing = quick({"macs<=90%"});
-  nothing.grid.remove = nothing.grid.prune = nothing.grid.mlp = nothing.grid.merge = false;
+  nothing.grid.remove = nothing.grid.fix = nothing.grid.prune = nothing.grid.mlp = nothing.grid.merge = false;
   expect_message<std::invalid_argument>([&] { Planner(*model, nothing); },
                                         "every kind of move is switched off");
 }
@@ -141,7 +144,15 @@ TEST(Plan, WhatIsBuiltKeepsToEveryCount) {
                         (move.move == "merging" && part.pairs == row.pairs);
         if (in) sum += *part.measured_kl;
       }
-      EXPECT_DOUBLE_EQ(combination.predicted, sum) << plan::describe(combination.row);
+      // Static layers are a set less what is removed of it, and lose their share of what the set loses.
+      const std::vector<int>&removed = combination.row.removed, &fixed = combination.row.fixed;
+      std::vector<int> both;
+      std::merge(removed.begin(), removed.end(), fixed.begin(), fixed.end(), std::back_inserter(both));
+      for (const PlanMove& move : result.moves) {
+        if (move.move != "static" || fixed.empty() || move.row.fixed != both) continue;
+        sum += *move.row.measured_kl * static_cast<double>(fixed.size()) / static_cast<double>(both.size());
+      }
+      EXPECT_NEAR(combination.predicted, sum, 1e-12 * std::max(1.0, sum)) << plan::describe(combination.row);
     }
     EXPECT_EQ(result.kl_quality.count, static_cast<int64_t>(result.combinations.size()));
     EXPECT_GT(result.kl_quality.count, 1);

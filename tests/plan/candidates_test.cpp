@@ -19,6 +19,7 @@ TEST(Grid, OfAViT) {
   const Grid grid = make_grid(model::known_spec("deit_tiny_patch16_224"));
   ASSERT_EQ(grid.sets.size(), 7u);
   EXPECT_EQ(grid.sets[3], (std::vector<int>{0, 1, 2}));
+  EXPECT_EQ(grid.fixed, grid.sets);
   EXPECT_EQ(grid.widths, (std::vector<int64_t>{0, 56, 48, 40, 32, 24}));
   EXPECT_EQ(grid.mlps, (std::vector<int64_t>{0, 672, 576, 480, 384}));
   EXPECT_EQ(grid.pairs, (std::vector<int64_t>{0, 4, 8, 12, 16, 20}));
@@ -27,17 +28,20 @@ TEST(Grid, OfAViT) {
 TEST(Grid, KindsCanBeLeftOutAndLimited) {
   const ModelSpec dense = model::known_spec("deit_tiny_patch16_224");
   GridOptions options;
-  options.remove = options.merge = options.mlp = false;
+  options.remove = options.fix = options.merge = options.mlp = false;
   options.round = 16;
   const Grid grid = make_grid(dense, options);
   EXPECT_EQ(grid.sets.size(), 1u);
+  EXPECT_EQ(grid.fixed.size(), 1u);
   EXPECT_EQ(grid.pairs.size(), 1u);
   EXPECT_EQ(grid.mlps, std::vector<int64_t>{0});
   EXPECT_EQ(grid.widths, (std::vector<int64_t>{0, 48, 32}));
   options = {};
   options.most_removed = 99;
   EXPECT_EQ(make_grid(dense, options).sets.size(), 12u);  // one keeps its attention
-  EXPECT_EQ(make_grid(model::known_spec("swin_tiny_patch4_window7_224")).pairs, std::vector<int64_t>{0});
+  const Grid swin = make_grid(model::known_spec("swin_tiny_patch4_window7_224"));
+  EXPECT_EQ(swin.pairs, std::vector<int64_t>{0});
+  EXPECT_EQ(swin.fixed.size(), 1u);
 }
 
 // All combinations by hand, told apart by their text.
@@ -46,27 +50,36 @@ TEST(Enumerate, EqualsBruteForce) {
   const Grid grid = make_grid(dense);
   ASSERT_GT(grid.pairs.size(), 3u);
   std::set<std::string> wanted;
-  const auto add = [&](const std::vector<int>& removed, int64_t width, int64_t mlp, int64_t pairs) {
+  // The first `removed` layers gone, those up to `fixed` static.
+  const auto add = [&](int removed, int fixed, int64_t width, int64_t mlp, int64_t pairs) {
     ModelSpec spec = dense;
     int64_t tokens = 16;
     for (int i = 0; i < 4; ++i) {
       BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
       if (mlp > 0) block.mlp_dim = mlp;
-      if (std::find(removed.begin(), removed.end(), i) != removed.end()) {
+      if (i < removed) {
         block.attention = AttentionKind::kNone;
         block.num_heads = block.qk_dim = block.v_dim = 0;
         continue;
       }
       if (width > 0) block.qk_dim = block.v_dim = std::min<int64_t>(width, 16);
+      if (i < fixed) {
+        block.attention = AttentionKind::kStatic;
+        block.qk_dim = 0;
+        block.filter = 3;
+        continue;
+      }
       block.merge = std::min(pairs, tokens / 2);
       tokens -= block.merge;
     }
     wanted.insert(to_json(spec));
   };
-  for (const auto& removed : grid.sets) {
-    for (const int64_t width : grid.widths) {
-      for (const int64_t mlp : {0, 56, 48, 40, 32}) {
-        for (const int64_t pairs : grid.pairs) add(removed, width, mlp, pairs);
+  for (int removed = 0; removed <= 2; ++removed) {
+    for (int fixed = 0; fixed <= 2; ++fixed) {
+      for (const int64_t width : grid.widths) {
+        for (const int64_t mlp : {0, 56, 48, 40, 32}) {
+          for (const int64_t pairs : grid.pairs) add(removed, fixed, width, mlp, pairs);
+        }
       }
     }
   }
@@ -100,7 +113,8 @@ TEST(Describe, Rows) {
   row.pairs = 8;
   EXPECT_EQ(describe(row), "2 removed, width 40, 8 pairs");
   row.mlp = 576;
-  EXPECT_EQ(describe(row), "2 removed, width 40, MLPs of 576, 8 pairs");
+  row.fixed = {1};
+  EXPECT_EQ(describe(row), "2 removed, 1 static, width 40, MLPs of 576, 8 pairs");
 }
 
 // In two coordinates the front is a staircase: from left to right, what is lower than all before.

@@ -14,7 +14,7 @@ namespace vitrim {
 
 /// What one piece of a model takes, at one token count.
 struct LatencyKnot {
-  std::string piece;  ///< "attention", "last attention", "mlp", "matching" or "ends"
+  std::string piece;  ///< "attention", "last attention", "static", "last static", "mlp", "matching" or "ends"
   int64_t heads = 0;  ///< of attention
   double width = 0;   ///< channels of a head (mean of q/k and v), or of the MLP
   double tokens = 0;
@@ -58,9 +58,10 @@ struct PlanLimit {
 /// One candidate: what is done, what it costs, what it does to the output.
 struct PlanRow {
   std::vector<int> removed;
-  int64_t width = 0;  ///< channels that a head keeps at most; 0: all
-  int64_t mlp = 0;    ///< hidden units that an MLP keeps at most; 0: all
-  int64_t pairs = 0;  ///< token pairs merged in every block that keeps its attention
+  std::vector<int> fixed;  ///< layers whose attention becomes static
+  int64_t width = 0;       ///< channels that a head keeps at most; 0: all
+  int64_t mlp = 0;         ///< hidden units that an MLP keeps at most; 0: all
+  int64_t pairs = 0;       ///< token pairs merged in every block that keeps its attention
   int64_t params = 0, macs = 0;
   std::optional<double>
       latency;  ///< predicted, seconds, at the first batch; none where the engine can't run the model
@@ -75,7 +76,7 @@ struct PlanRow {
 
 /// One move alone and how far it takes the output from the dense model's.
 struct PlanMove {
-  std::string move;  ///< "removal", "pruning", "mlp" or "merging"
+  std::string move;  ///< "removal", "static", "pruning", "mlp" or "merging"
   PlanRow row;
 };
 

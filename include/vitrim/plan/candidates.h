@@ -1,6 +1,6 @@
 #pragma once
-// What can be done to a model, and what it costs by count: every combination of removed attention, narrower
-// heads, narrower MLPs and merged tokens.
+// What can be done to a model, and what it costs by count: every combination of removed attention, static
+// attention, narrower heads, narrower MLPs and merged tokens.
 
 #include <cstdint>
 #include <string>
@@ -15,12 +15,14 @@ namespace vitrim::plan {
 struct GridOptions {
   int most_removed = -1;  ///< attention layers; -1: half of them
   int64_t round = 8;      ///< widths of a head are multiples of it, or the full width
-  bool remove = true, prune = true, mlp = true, merge = true;
+  bool remove = true, fix = true, prune = true, mlp = true, merge = true;
 };
 
 /// The values that candidates combine. The first of each is "leave it".
 struct Grid {
   std::vector<std::vector<int>> sets;  ///< [k] the set of k layers to remove
+  std::vector<std::vector<int>>
+      fixed;  ///< [k] the set of k layers whose attention becomes static, but for those removed
   std::vector<int64_t>
       widths;  ///< channels that a head keeps at most: 0 (all), then descending to three eighths
   std::vector<int64_t>

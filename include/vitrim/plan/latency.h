@@ -25,8 +25,9 @@ struct Piece {
 };
 
 /// The pieces of a ViT, as the engine runs it: "ends" (patch embedding, classifier), for each block its
-/// attention ("last attention" where only the class token's row is read behind it), its MLP at the tokens
-/// that are left (1 or 2 behind the last attention), and the matching where it merges.
+/// attention ("last attention" where only the class token's row is read behind it), "static" and "last
+/// static" where that is static, its MLP at the tokens that are left (1 or 2 behind the last attention), and
+/// the matching where it merges.
 std::vector<Piece> pieces_of(const ModelSpec& spec);
 
 /// Predicts from measured pieces: linear in tokens between knots (beyond them as between the outermost two)
@@ -49,6 +50,7 @@ struct LatencyOptions {
   int64_t batch = 1;
   std::vector<int64_t> widths;  ///< at which attention is timed beside its full width
   std::vector<int64_t> mlps;    ///< at which MLPs are
+  bool fixed = false;           ///< whether static attention is timed
   /// Whole models that are timed and held against the sum of their pieces, by name.
   std::vector<std::pair<std::string, ModelSpec>> checks;
 };
