@@ -81,7 +81,7 @@ class Checkpoints(Case):
         out = self.json_of("compress", "two.safetensors", "--weights", "sketch", *CALIB, "--mean", "0.5", "--std", "0.5", "--remove-attention", "1",
                            "-o", "out.safetensors")
         self.assertEqual(out["removed"], [1])
-        for command in ("analyze", "bench", "compress", "dilute", "eval", "export", "inspect", "merge", "plan", "prune", "sweep", "train"):
+        for command in ("analyze", "bench", "compress", "dilute", "eval", "export", "inspect", "merge", "plan", "prune", "quantize", "sweep", "train"):
             self.assertIn("--weights NAME", self.run_vitrim(command, "--help").stdout, command)
 
     def test_ids_of_a_hub(self):
