@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include "model/family.h"
-#include "model/infer.h"
 #include "model/layout.h"
 
 namespace vitrim::model {
@@ -64,9 +63,6 @@ class Cswin : public Family {
         spec.blocks[static_cast<size_t>(info.block)].window > 0)
       return tensor;
     return resize_positions(tensor, spec.block_grid(info.block));
-  }
-  std::optional<ModelSpec> infer(const checkpoint::StateDict& state, const LoadHints& hints) const override {
-    return infer_cswin(state, hints);
   }
 
  private:

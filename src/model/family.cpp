@@ -5,8 +5,8 @@
 #include <set>
 #include <stdexcept>
 
+#include "architecture/infer.h"
 #include "model/attention.h"
-#include "model/infer.h"
 #include "model/layout.h"
 #include "model/segmentation.h"
 #include "vitrim/core/suggest.h"
@@ -52,12 +52,6 @@ const Family& family_of(const ModelSpec& spec) {
                               "'; did you mean '" + nearest(spec.family, names) + "'?");
 }
 
-std::vector<const Family*> all_families() {
-  std::vector<const Family*> out;
-  for (const Named& known : registry()) out.push_back(known.family);
-  return out;
-}
-
 Output classify_average(const Model& model, const at::Tensor& x, const std::string& head) {
   Output out;
   out.features = x.mean(1);
@@ -79,7 +73,7 @@ at::Tensor embed_patches(const Model& model, const at::Tensor& planes, int64_t s
 
 at::Tensor resize_positions(const at::Tensor& table, Grid grid) {
   const int64_t old = table.size(1);
-  const int64_t side = side_of(old);
+  const int64_t side = architecture::side_of(old);
   if (old == grid.size() || side == 0) return table;
   return resize_positions(table, {side, side}, grid);
 }

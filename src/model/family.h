@@ -45,16 +45,10 @@ class Family {
   virtual std::vector<std::string> stream_writers(const ModelSpec& spec, int stage) const = 0;
   /// A loaded tensor made to fit `info`'s shape where only the size of the map differs; else as it is.
   virtual at::Tensor fit(const ModelSpec& spec, const ParameterInfo& info, const at::Tensor& tensor) const;
-
-  /// The architecture of a foreign checkpoint of this family; nothing where it is another's.
-  virtual std::optional<ModelSpec> infer(const checkpoint::StateDict& state,
-                                         const LoadHints& hints) const = 0;
 };
 
 /// Throws std::invalid_argument on an unknown family.
 const Family& family_of(const ModelSpec& spec);
-/// All families in the order in which a foreign checkpoint is tried.
-std::vector<const Family*> all_families();
 
 // One a file.
 const Family& vit_family();

@@ -7,7 +7,6 @@
 #include <set>
 #include <stdexcept>
 
-#include "model/infer.h"
 #include "model/open.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
@@ -36,7 +35,7 @@ ModelSpec named_spec(const std::string& source, const LoadHints& hints) {
   }
   ModelSpec spec = known_spec(source);
   if (hints.num_classes) spec.num_classes = *hints.num_classes;
-  if (hints.image_size) resize(spec, *hints.image_size);
+  if (hints.image_size) architecture::resize(spec, *hints.image_size);
   validate(spec);
   return spec;
 }

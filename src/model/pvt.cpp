@@ -4,7 +4,6 @@
 #include <ATen/ATen.h>
 
 #include "model/family.h"
-#include "model/infer.h"
 #include "model/layout.h"
 
 namespace vitrim::model {
@@ -72,9 +71,6 @@ class Pvt : public Family {
     const Grid grid = spec.block_grid(info.block);
     const int64_t ratio = spec.blocks[static_cast<size_t>(info.block)].sr_ratio;
     return resize_positions(tensor, {grid.height / ratio, grid.width / ratio});
-  }
-  std::optional<ModelSpec> infer(const checkpoint::StateDict& state, const LoadHints& hints) const override {
-    return infer_pvt(state, hints, second_);
   }
 
  private:

@@ -6,8 +6,8 @@
 #include <numeric>
 
 #include "model/family.h"
-#include "model/infer.h"
 #include "model/segmentation.h"
+#include "vitrim/architecture/infer.h"
 
 namespace vitrim::model {
 
@@ -24,7 +24,7 @@ int64_t size_unit(const ModelSpec& spec) {
 std::unique_ptr<Model> Model::at_size(int64_t height, int64_t width) const {
   ModelSpec sized = spec_;
   sized.image_size = {height, width};
-  follow_image_size(sized, spec_.image_size[0]);
+  architecture::follow_image_size(sized, spec_.image_size[0]);
   validate(sized);
   checkpoint::StateDict weights;
   for (const auto& [name, tensor] : parameters_.entries()) {

@@ -4,7 +4,6 @@
 #include <ATen/ATen.h>
 
 #include "model/family.h"
-#include "model/infer.h"
 #include "model/layout.h"
 
 namespace vitrim::model {
@@ -61,9 +60,6 @@ class Swin : public Family {
   std::vector<std::string> stream_writers(const ModelSpec&, int stage) const override {
     if (stage == 0) return {"patch_embed.norm.weight", "patch_embed.norm.bias"};
     return {step(stage) + "reduction.weight"};
-  }
-  std::optional<ModelSpec> infer(const checkpoint::StateDict& state, const LoadHints& hints) const override {
-    return infer_swin(state, hints, flatten_);
   }
 
  private:

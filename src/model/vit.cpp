@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include "model/family.h"
-#include "model/infer.h"
 #include "model/layout.h"
 
 namespace vitrim::model {
@@ -88,10 +87,6 @@ class Vit : public Family {
     if (tensor.size(1) <= prefix) return tensor;
     const at::Tensor map = resize_positions(tensor.slice(1, prefix), spec.stage_grid(0));
     return prefix == 0 ? map : at::cat({tensor.slice(1, 0, prefix).to(at::kFloat), map.to(at::kFloat)}, 1);
-  }
-
-  std::optional<ModelSpec> infer(const checkpoint::StateDict& state, const LoadHints& hints) const override {
-    return infer_vit(state, hints);
   }
 
  private:

@@ -10,8 +10,8 @@
 #include <string_view>
 #include <utility>
 
+#include "architecture/names.h"
 #include "checkpoint/training_state.h"
-#include "model/names.h"
 #include "vitrim/core/error.h"
 
 namespace vitrim::model {
@@ -77,14 +77,14 @@ struct Root {
 
 /// The root of the model whose patches this tensor embeds.
 std::optional<Root> root_of(const Words& words) {
-  for (const std::string_view stem : patch_embeddings()) {
+  for (const std::string_view stem : architecture::patch_embeddings()) {
     const Words sign = split(stem);
     for (size_t at = 0; at + sign.size() < words.size(); ++at) {
       if (!std::equal(sign.begin(), sign.end(), words.begin() + static_cast<std::ptrdiff_t>(at)) ||
           !is_weight(words, at + sign.size()))
         continue;
       Root root{{words.begin(), words.begin() + static_cast<std::ptrdiff_t>(at)}, {}};
-      const auto inner = inner_models();
+      const auto inner = architecture::inner_models();
       if (sign.front() == "embeddings" && !root.prefix.empty() &&
           std::find(inner.begin(), inner.end(), root.prefix.back()) != inner.end()) {
         root.inner = root.prefix.back();

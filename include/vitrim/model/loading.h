@@ -6,20 +6,15 @@
 #include <string>
 #include <vector>
 
+#include "vitrim/architecture/infer.h"
+#include "vitrim/architecture/known.h"
 #include "vitrim/checkpoint/state_dict.h"
 #include "vitrim/core/model_spec.h"
 #include "vitrim/model/model.h"
 
 namespace vitrim::model {
 
-/// What a checkpoint does not say by itself.
-struct LoadHints {
-  std::vector<int64_t>
-      num_heads;  ///< one for all stages or one a stage; none: metadata, else what the published models have
-  std::optional<int64_t> image_size;   ///< run at another size: position embeddings are resized
-  std::optional<int64_t> num_classes;  ///< what the classifier must have; refused where the file's differs
-  std::string weights;  ///< which of several sets of weights in one file; empty: what its writer evaluates
-};
+using architecture::LoadHints;
 
 /// The architecture that a state dict holds: vitrim's own metadata, else read off names (timm's) and shapes.
 /// Throws FormatError where it is no known family or num_heads can't be told.
@@ -58,28 +53,11 @@ at::ScalarType stored_dtype(const std::string& source, const LoadHints& hints = 
 /// gated: gates are not saved.
 void save_model(const Model& model, const std::string& path, at::ScalarType dtype = at::kFloat);
 
-/// Published architectures: deit_tiny_patch16_224, vit_base_patch16_224, ... Throws std::invalid_argument
-/// with the nearest names.
-ModelSpec known_spec(const std::string& name);
-std::vector<std::string> known_names();
-bool is_known_name(const std::string& name);
-
-/// A plain ViT: every block alike.
-ModelSpec vit_spec(int64_t image_size, int64_t patch_size, int64_t embed_dim, int64_t depth,
-                   int64_t num_heads, int64_t mlp_dim, int64_t num_classes);
-
-/// Lists with one entry a stage.
-struct StagesOptions {
-  int64_t image_size = 224, num_classes = 1000;
-  std::vector<int64_t> embed_dims, depths, num_heads;
-  std::vector<int64_t> mlp_ratios = {4, 4, 4, 4};
-  std::string attention = "SSSS";  ///< S softmax, L focused linear
-  std::vector<int64_t>
-      regions;  ///< of softmax stages: window (swin), stripe (cswin), spatial reduction (pvt, pvt_v2)
-  std::vector<int64_t> linear_regions;  ///< the same of linear stages
-};
-/// A model with stages of family swin, flatten_swin, pvt, pvt_v2 or cswin. Throws std::invalid_argument where
-/// the lists contradict each other.
-ModelSpec stages_spec(const std::string& family, const StagesOptions& options);
+using architecture::is_known_name;
+using architecture::known_names;
+using architecture::known_spec;
+using architecture::stages_spec;
+using architecture::StagesOptions;
+using architecture::vit_spec;
 
 }  // namespace vitrim::model

@@ -1,4 +1,4 @@
-#include "model/companion.h"
+#include "architecture/model_config.h"
 
 #include <algorithm>
 #include <array>
@@ -13,7 +13,7 @@
 #include "vitrim/core/log.h"
 #include "vitrim/core/normalization.h"
 
-namespace vitrim::model {
+namespace vitrim::architecture {
 
 namespace {
 
@@ -186,7 +186,7 @@ bool is_read(const std::string& model_type) {
   return std::find(kTransformers.begin(), kTransformers.end(), model_type) != kTransformers.end();
 }
 
-void read_transformers(const Members& top, Companion& out) {
+void read_transformers(const Members& top, ModelConfig& out) {
   out.model_type = top.text("model_type");
   const Json* inner = nullptr;
   std::string where;
@@ -281,7 +281,7 @@ PreprocessSpec read_processor(const Members& top) {
 }
 
 // What timm's architectures differ in that their tensors do not show (timm 1.0).
-void read_timm_name(Companion& out) {
+void read_timm_name(ModelConfig& out) {
   const std::string& name = out.architecture;
   const auto has = [&](std::string_view part) { return name.find(part) != std::string::npos; };
   if (has("quickgelu")) out.activation = Activation::kQuickGelu;
@@ -336,7 +336,7 @@ std::optional<PreprocessSpec> read_timm_preprocessing(const Members& data, int64
   return p;
 }
 
-void read_timm(const Members& top, Companion& out) {
+void read_timm(const Members& top, ModelConfig& out) {
   out.architecture = top.text("architecture");
   read_timm_name(out);
   const Json* const inner = top.find("pretrained_cfg");
@@ -367,8 +367,8 @@ void read_timm(const Members& top, Companion& out) {
 
 }  // namespace
 
-Companion read_companion(const std::string& checkpoint) {
-  Companion out;
+ModelConfig read_model_config(const std::string& checkpoint) {
+  ModelConfig out;
   if (checkpoint.empty()) return out;
   const fs::path folder = fs::path(checkpoint).parent_path();
   const std::string config = (folder / "config.json").string(),
@@ -407,4 +407,4 @@ PreprocessSpec fitted(PreprocessSpec preprocess, int64_t image_size) {
   return preprocess;
 }
 
-}  // namespace vitrim::model
+}  // namespace vitrim::architecture

@@ -8,11 +8,11 @@
 #include <string_view>
 #include <vector>
 
-#include "model/companion.h"
-#include "vitrim/checkpoint/state_dict.h"
+#include "architecture/model_config.h"
+#include "vitrim/architecture/tensor_info.h"
 #include "vitrim/core/model_spec.h"
 
-namespace vitrim::model {
+namespace vitrim::architecture {
 
 /// Tensors whose names match `from` are called `to`. In `from` # stands for a number and * at the end for any
 /// rest; they stand for the same in `to`, in the same order. An empty `to` drops the tensor.
@@ -32,23 +32,23 @@ struct Foreign {
 /// Whether `name` is one of `pattern` (as NameRule::from).
 bool matches(std::string_view pattern, std::string_view name);
 /// Whether the file holds a tensor of that pattern.
-bool has_any(const checkpoint::StateDict& state, std::string_view pattern);
+bool has_any(const TensorTable& state, std::string_view pattern);
 
 /// The same tensors under other names, those that no rule knows under their own. `dropped` takes the names of
 /// what was left out. FormatError where parts of one tensor are missing or do not fit, or two tensors get one
 /// name.
-checkpoint::StateDict rename(const checkpoint::StateDict& state, std::span<const NameRule> rules,
-                             std::vector<std::string>& dropped);
+TensorTable rename(const TensorTable& state, std::span<const NameRule> rules,
+                   std::vector<std::string>& dropped);
 /// FormatError where the file holds a tensor of the table.
-void refuse_foreign(const checkpoint::StateDict& state, std::span<const Foreign> table);
+void refuse_foreign(const TensorTable& state, std::span<const Foreign> table);
 
 /// DINOv2 with registers, as its authors and transformers have it: the position table covers the class token
 /// and the patches, registers are put in behind it. The class token's position becomes part of the token.
-void fold_class_position(checkpoint::StateDict& state);
+void fold_class_position(TensorTable& state);
 
 /// A checkpoint under vitrim's names.
 struct Translated {
-  checkpoint::StateDict state;
+  TensorTable state;
   std::string names;  ///< whose names the file has: "timm", "transformers (ViT, DeiT, ViTMAE)", ...
   std::vector<std::string> dropped;  ///< tensors that vitrim has no use for, under the file's names
   /// What transformers' models take where there is no config.json.
@@ -62,11 +62,11 @@ struct Translated {
 
 /// Tries all namings; timm's and the original authors' where no other fits. FormatError for models that can't
 /// be told in vitrim's terms.
-Translated translate(const checkpoint::StateDict& state, const Companion& companion);
+Translated translate(const TensorTable& state, const ModelConfig& config);
 /// transformers' names; `out` is left alone where the file has others.
-bool translate_transformers(const checkpoint::StateDict& state, Translated& out);
+bool translate_transformers(const TensorTable& state, Translated& out);
 /// The names of timm's variants and of the original authors of MAE, DINOv2 and DeiT III.
-void translate_timm(const checkpoint::StateDict& state, const Companion& companion, Translated& out);
+void translate_timm(const TensorTable& state, const ModelConfig& config, Translated& out);
 
 /// What stands before `.weight` in the tensors that embed patches, one a naming: every model has one of them.
 std::span<const std::string_view> patch_embeddings();
@@ -77,4 +77,4 @@ std::span<const std::string_view> inner_models();
 /// would have.
 std::string families_tried();
 
-}  // namespace vitrim::model
+}  // namespace vitrim::architecture

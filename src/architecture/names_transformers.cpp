@@ -1,14 +1,12 @@
 // The names of Hugging Face's transformers. Files have older names than the models of transformers 5 in
 // memory (save_pretrained turns them back); both are in the tables.
 
-#include <ATen/ATen.h>
-
 #include <array>
 
-#include "model/infer.h"
-#include "model/names.h"
+#include "architecture/infer.h"
+#include "architecture/names.h"
 
-namespace vitrim::model {
+namespace vitrim::architecture {
 
 namespace {
 
@@ -147,8 +145,8 @@ constexpr Foreign kForeign[] = {
 };
 
 // The model in it under its bare names.
-checkpoint::StateDict bare(const checkpoint::StateDict& state) {
-  checkpoint::StateDict out;
+TensorTable bare(const TensorTable& state) {
+  TensorTable out;
   out.path = state.path;
   out.metadata = state.metadata;
   for (const auto& [name, tensor] : state.entries()) {
@@ -168,26 +166,28 @@ checkpoint::StateDict bare(const checkpoint::StateDict& state) {
 
 // DeiT's second token where nothing reads it: a token that only attention sees, as a register.
 void adapt_vit(Translated& out) {
-  checkpoint::StateDict& state = out.state;
+  TensorTable& state = out.state;
   if (!state.contains("dist_token") || !state.contains("head.weight") || state.contains("head_dist.weight"))
     return;
-  const at::Tensor token = state.at("dist_token");
+  const TensorInfo token = state.at("dist_token");
   state.erase("dist_token");
   state.add("reg_token", token);
 }
 
 // Registers are put in behind the positions: the class token's position becomes part of the token.
 void adapt_dinov2(Translated& out) {
-  checkpoint::StateDict& state = out.state;
+  TensorTable& state = out.state;
   out.plain_positions = !state.contains("reg_token");
   if (out.plain_positions) return;
   fold_class_position(state);
 }
 
 void adapt_clip(Translated& out) {
-  checkpoint::StateDict& state = out.state;
-  if (state.contains("cls_token")) state.set("cls_token", need(state, "cls_token", 1).reshape({1, 1, -1}));
-  state.set("pos_embed", need(state, "pos_embed", 2).unsqueeze(0));
+  TensorTable& state = out.state;
+  if (state.contains("cls_token"))
+    state.set("cls_token", reshaped(need(state, "cls_token", 1), {1, 1, state.at("cls_token").size(0)}));
+  const TensorInfo positions = need(state, "pos_embed", 2);
+  state.set("pos_embed", reshaped(positions, {1, positions.size(0), positions.size(1)}));
   const bool pools_by_attention = has_any(state, "head.probe"), classifies = state.contains("head.bias");
   if (pools_by_attention && !classifies) {
     refuse(state, "head.probe",
@@ -213,12 +213,12 @@ void adapt_clip(Translated& out) {
   }
   // The projection into the space that text shares is a classifier without bias.
   if (state.contains("head.weight") && !classifies)
-    state.add("head.bias", at::zeros({need(state, "head.weight", 2).size(0)}));
+    state.add("head.bias", zeros({need(state, "head.weight", 2).size(0)}));
 }
 
 // The step between stages belongs to the stage behind it.
 void adapt_swin(Translated& out) {
-  checkpoint::StateDict moved;
+  TensorTable moved;
   moved.path = out.state.path;
   moved.metadata = out.state.metadata;
   if (out.state.contains("embeddings.position_embeddings")) {
@@ -280,9 +280,9 @@ const Naming kNamings[] = {
 
 std::span<const std::string_view> inner_models() { return kInner; }
 
-bool translate_transformers(const checkpoint::StateDict& state, Translated& out) {
+bool translate_transformers(const TensorTable& state, Translated& out) {
   // text_model.* has the same names below as vision_model.*: only the latter's prefix is taken off.
-  const checkpoint::StateDict plain = bare(state);
+  const TensorTable plain = bare(state);
   refuse_foreign(plain, kForeign);
   for (const Naming& naming : kNamings) {
     if (!has_any(plain, naming.signs[0]) && !has_any(plain, naming.signs[1])) continue;
@@ -297,4 +297,4 @@ bool translate_transformers(const checkpoint::StateDict& state, Translated& out)
   return false;
 }
 
-}  // namespace vitrim::model
+}  // namespace vitrim::architecture

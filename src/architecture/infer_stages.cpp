@@ -1,27 +1,25 @@
 // Reads the architecture of models with stages off the names and shapes of their tensors: Swin, PVT, CSwin
 // and FLatten's forms of them.
 
-#include <ATen/ATen.h>
-
 #include <cmath>
 #include <stdexcept>
 
-#include "model/infer.h"
+#include "architecture/infer.h"
 
-namespace vitrim::model {
+namespace vitrim::architecture {
 
 namespace {
 
-int64_t rows(const checkpoint::StateDict& state, const std::string& name, int64_t dims, int64_t dim = 0) {
+int64_t rows(const TensorTable& state, const std::string& name, int64_t dims, int64_t dim = 0) {
   return need(state, name, dims).size(dim);
 }
 
 // What the shapes can't tell about a stage's heads; FLatten's depthwise filters tell the width of one.
-int64_t heads_of(const checkpoint::StateDict& state, const LoadHints& hints, size_t stage, size_t stages,
+int64_t heads_of(const TensorTable& state, const LoadHints& hints, size_t stage, size_t stages,
                  const std::string& filters, int64_t width, int64_t usual) {
   if (!hints.num_heads.empty()) {
     if (hints.num_heads.size() != 1 && hints.num_heads.size() != stages) {
-      throw std::invalid_argument("[model::infer_spec] " + std::to_string(hints.num_heads.size()) +
+      throw std::invalid_argument("[architecture::infer_spec] " + std::to_string(hints.num_heads.size()) +
                                   " numbers of heads for " + std::to_string(stages) + " stages");
     }
     return hints.num_heads.size() == 1 ? hints.num_heads[0] : hints.num_heads[stage];
@@ -31,8 +29,8 @@ int64_t heads_of(const checkpoint::StateDict& state, const LoadHints& hints, siz
 }
 
 // Widths of a block's attention from its value projection's columns and all its rows.
-void set_widths(const checkpoint::StateDict& state, const std::string& place, BlockSpec& block,
-                int64_t projected, int64_t values) {
+void set_widths(const TensorTable& state, const std::string& place, BlockSpec& block, int64_t projected,
+                int64_t values) {
   const int64_t heads = block.num_heads;
   if (heads <= 0 || values % heads != 0 || projected <= values || (projected - values) % (2 * heads) != 0) {
     refuse(state, place,
@@ -43,7 +41,7 @@ void set_widths(const checkpoint::StateDict& state, const std::string& place, Bl
   block.qk_dim = (projected - values) / (2 * heads);
 }
 
-int64_t count_stages(const checkpoint::StateDict& state, const std::string& prefix, const std::string& suffix,
+int64_t count_stages(const TensorTable& state, const std::string& prefix, const std::string& suffix,
                      int64_t first) {
   const int64_t stages = count_numbered(state, prefix, suffix, first);
   if (stages < 1 || stages > 16)
@@ -53,8 +51,7 @@ int64_t count_stages(const checkpoint::StateDict& state, const std::string& pref
 }
 
 // A model's beginning that all have.
-ModelSpec begin(const checkpoint::StateDict& state, const std::string& family, const std::string& patches,
-                double eps) {
+ModelSpec begin(const TensorTable& state, const std::string& family, const std::string& patches, double eps) {
   ModelSpec spec;
   spec.family = family;
   spec.embed_dim = rows(state, patches, 4);
@@ -69,12 +66,12 @@ ModelSpec begin(const checkpoint::StateDict& state, const std::string& family, c
   return spec;
 }
 
-void set_image_size(ModelSpec& spec, const checkpoint::StateDict& state, int64_t size) {
+void set_image_size(ModelSpec& spec, const TensorTable& state, int64_t size) {
   spec.image_size = {size, size};
   spec.preprocess = infer_preprocess(state, size);
 }
 
-BlockSpec begin_block(const checkpoint::StateDict& state, const std::string& prefix, int64_t dim) {
+BlockSpec begin_block(const TensorTable& state, const std::string& prefix, int64_t dim) {
   BlockSpec block;
   block.embed_dim = dim;
   block.mlp_dim = rows(state, prefix + "mlp.fc1.weight", 2);
@@ -82,7 +79,7 @@ BlockSpec begin_block(const checkpoint::StateDict& state, const std::string& pre
   return block;
 }
 
-void finish(const checkpoint::StateDict& state, ModelSpec& spec, const std::string& head) {
+void finish(const TensorTable& state, ModelSpec& spec, const std::string& head) {
   spec.num_classes = state.contains(head) ? rows(state, head, 2) : 0;
   spec.qkv_bias = false;
   for (const auto& [name, tensor] : state.entries()) {
@@ -111,8 +108,7 @@ void follow_image_size(ModelSpec& spec, int64_t before) {
   }
 }
 
-std::optional<ModelSpec> infer_swin(const checkpoint::StateDict& state, const LoadHints& hints,
-                                    bool flatten) {
+std::optional<ModelSpec> infer_swin(const TensorTable& state, const LoadHints& hints, bool flatten) {
   if (!state.contains("layers.0.blocks.0.mlp.fc1.weight")) return std::nullopt;
   const bool is_flatten = state.contains("layers.0.downsample.reduction.weight") ||
                           (!state.contains("head.fc.weight") && state.contains("head.weight"));
@@ -159,7 +155,7 @@ std::optional<ModelSpec> infer_swin(const checkpoint::StateDict& state, const Lo
   return spec;
 }
 
-std::optional<ModelSpec> infer_pvt(const checkpoint::StateDict& state, const LoadHints& hints, bool second) {
+std::optional<ModelSpec> infer_pvt(const TensorTable& state, const LoadHints& hints, bool second) {
   if (!state.contains("patch_embed1.proj.weight") || !state.contains("block1.0.mlp.fc1.weight"))
     return std::nullopt;
   if (state.contains("norm1.weight") != second) return std::nullopt;
@@ -215,7 +211,7 @@ int64_t published_cswin_heads(int64_t embed_dim, int64_t stage) {
 
 }  // namespace
 
-std::optional<ModelSpec> infer_cswin(const checkpoint::StateDict& state, const LoadHints& hints) {
+std::optional<ModelSpec> infer_cswin(const TensorTable& state, const LoadHints& hints) {
   if (!state.contains("stage1_conv_embed.0.weight")) return std::nullopt;
   ModelSpec spec = begin(state, "cswin", "stage1_conv_embed.0.weight", 1e-5);
   const int64_t stages = count_stages(state, "stage", ".0.", 1);
@@ -262,4 +258,4 @@ std::optional<ModelSpec> infer_cswin(const checkpoint::StateDict& state, const L
   return spec;
 }
 
-}  // namespace vitrim::model
+}  // namespace vitrim::architecture

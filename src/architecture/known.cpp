@@ -1,13 +1,13 @@
 // Published architectures by name.
 
-#include "model/known.h"
+#include "architecture/known.h"
 
 #include <stdexcept>
 
+#include "vitrim/architecture/known.h"
 #include "vitrim/core/suggest.h"
-#include "vitrim/model/loading.h"
 
-namespace vitrim::model {
+namespace vitrim::architecture {
 
 namespace {
 
@@ -27,7 +27,7 @@ const std::map<std::string, ModelSpec>& known() {
 ModelSpec known_spec(const std::string& name) {
   const auto found = known().find(name);
   if (found != known().end()) return found->second;
-  throw std::invalid_argument("[model::known_spec] no architecture is called '" + name +
+  throw std::invalid_argument("[architecture::known_spec] no architecture is called '" + name +
                               "'; the nearest name is '" + nearest(name, known_names()) + "'");
 }
 
@@ -39,4 +39,4 @@ std::vector<std::string> known_names() {
 
 bool is_known_name(const std::string& name) { return known().count(name) > 0; }
 
-}  // namespace vitrim::model
+}  // namespace vitrim::architecture

@@ -1,14 +1,12 @@
 // timm's names are vitrim's own. Here are the variants that timm, and the authors of MAE, DINOv2, DeiT III
 // and EVA, have of them, and what timm's other models of those names compute that vitrim can't.
 
-#include <ATen/ATen.h>
-
 #include <algorithm>
 
-#include "model/infer.h"
-#include "model/names.h"
+#include "architecture/infer.h"
+#include "architecture/names.h"
 
-namespace vitrim::model {
+namespace vitrim::architecture {
 
 namespace {
 
@@ -83,24 +81,24 @@ constexpr Silent kSilent[] = {
     {"_rpn_", "has its norms behind the branches, which vitrim has not; take a plain ViT"},
 };
 
-void refuse_silent(const checkpoint::StateDict& state, const Companion& companion) {
+void refuse_silent(const TensorTable& state, const ModelConfig& config) {
   for (const Silent& one : kSilent) {
-    if (companion.architecture.find(one.part) != std::string::npos) {
-      refuse(state, "", "this model (" + companion.architecture + ") " + std::string(one.what));
+    if (config.architecture.find(one.part) != std::string::npos) {
+      refuse(state, "", "this model (" + config.architecture + ") " + std::string(one.what));
     }
   }
 }
 
-bool any_missing_bias(const checkpoint::StateDict& state, const std::string& norm) {
+bool any_missing_bias(const TensorTable& state, const std::string& norm) {
   return state.contains(norm + ".weight") && !state.contains(norm + ".bias");
 }
 
 // Queries and values have biases, keys have none.
-checkpoint::StateDict with_key_bias(const checkpoint::StateDict& state, const Companion& companion) {
-  checkpoint::StateDict out = state;
+TensorTable with_key_bias(const TensorTable& state, const ModelConfig& config) {
+  TensorTable out = state;
   for (const auto& [name, tensor] : state.entries()) {
     if (!matches("blocks.#.attn.q_bias", name)) continue;
-    if (!companion.architecture.starts_with("eva_")) {
+    if (!config.architecture.starts_with("eva_")) {
       refuse(state, name,
              "this model (EVA or BEiT) has biases for queries and values only, and most of that kind turn "
              "queries and keys by their positions, which "
@@ -108,20 +106,20 @@ checkpoint::StateDict with_key_bias(const checkpoint::StateDict& state, const Co
              "beside it");
     }
     const std::string key = name.substr(0, name.size() - 6) + "k_bias";
-    if (!out.contains(key)) out.add(key, at::zeros_like(tensor));
+    if (!out.contains(key)) out.add(key, zeros(tensor.shape, tensor.dtype));
   }
   return out;
 }
 
 }  // namespace
 
-void translate_timm(const checkpoint::StateDict& state, const Companion& companion, Translated& out) {
+void translate_timm(const TensorTable& state, const ModelConfig& config, Translated& out) {
   out.names = "timm";
   // Anything else has names of its own, which must stay as they are.
   const bool vit = has_any(state, "blocks.#.norm1.weight") || has_any(state, "blocks.#.norm2.weight") ||
                    has_any(state, "blocks.#.in_proj.weight") || has_any(state, "blocks.#.attns.*");
   refuse_foreign(state, kForeign);
-  refuse_silent(state, companion);
+  refuse_silent(state, config);
   if (!vit) {
     out.state = state;
     return;
@@ -133,8 +131,8 @@ void translate_timm(const checkpoint::StateDict& state, const Companion& compani
   const bool authors = state.contains("register_tokens");
   if (authors) out.names = "DINOv2's authors";
   if (has_any(state, "decoder_*")) out.names = "MAE's authors";
-  out.state = rename(with_key_bias(state, companion), kRules, out.dropped);
+  out.state = rename(with_key_bias(state, config), kRules, out.dropped);
   if (authors) fold_class_position(out.state);
 }
 
-}  // namespace vitrim::model
+}  // namespace vitrim::architecture

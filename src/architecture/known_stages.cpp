@@ -3,10 +3,10 @@
 
 #include <stdexcept>
 
-#include "model/known.h"
-#include "vitrim/model/loading.h"
+#include "architecture/known.h"
+#include "vitrim/architecture/known.h"
 
-namespace vitrim::model {
+namespace vitrim::architecture {
 
 namespace {
 
@@ -29,13 +29,13 @@ void check(const StagesOptions& o) {
   const auto fits = [&](const std::vector<int64_t>& list) { return list.size() == n; };
   if (n == 0 || !fits(o.embed_dims) || !fits(o.num_heads) || !fits(o.mlp_ratios) || o.attention.size() < n ||
       (!o.regions.empty() && !fits(o.regions)) || (!o.linear_regions.empty() && !fits(o.linear_regions))) {
-    throw std::invalid_argument("[model::stages_spec] every list needs one entry a stage");
+    throw std::invalid_argument("[architecture::stages_spec] every list needs one entry a stage");
   }
   for (size_t s = 0; s < n; ++s) {
     if (o.attention[s] != 'L' && o.attention[s] != 'S')
-      throw std::invalid_argument("[model::stages_spec] attention is a word of L and S");
+      throw std::invalid_argument("[architecture::stages_spec] attention is a word of L and S");
     if (o.num_heads[s] <= 0 || o.embed_dims[s] % o.num_heads[s] != 0) {
-      throw std::invalid_argument("[model::stages_spec] stage " + std::to_string(s) +
+      throw std::invalid_argument("[architecture::stages_spec] stage " + std::to_string(s) +
                                   ": num_heads does not divide embed_dim");
     }
   }
@@ -177,4 +177,4 @@ void add_known_stages(std::map<std::string, ModelSpec>& out) {
   add_cswins(out);
 }
 
-}  // namespace vitrim::model
+}  // namespace vitrim::architecture

@@ -1,13 +1,11 @@
-#include "model/names.h"
-
-#include <ATen/ATen.h>
+#include "architecture/names.h"
 
 #include <algorithm>
 #include <map>
 
-#include "model/infer.h"
+#include "architecture/infer.h"
 
-namespace vitrim::model {
+namespace vitrim::architecture {
 
 namespace {
 
@@ -51,26 +49,27 @@ std::string filled(std::string_view pattern, const std::vector<std::string_view>
 
 // Parts of one tensor, in order.
 struct Parts {
-  std::vector<at::Tensor> tensors;
+  std::vector<std::optional<TensorInfo>> tensors;
   std::vector<std::string> names;
 };
 
-at::Tensor joined(const checkpoint::StateDict& state, const std::string& name, const Parts& parts) {
+TensorInfo whole_tensor(const TensorTable& state, const std::string& name, const Parts& parts) {
   std::string found;
   for (size_t i = 0; i < parts.tensors.size(); ++i) {
-    if (parts.tensors[i].defined()) found = parts.names[i];
+    if (parts.tensors[i]) found = parts.names[i];
   }
-  for (const at::Tensor& part : parts.tensors) {
-    if (!part.defined())
-      refuse(state, found, "stands without the other parts of " + name + "; the file is incomplete");
-    const at::Tensor& first = parts.tensors.front();
-    const bool fits =
-        part.dim() == first.dim() && part.dim() >= 1 && part.sizes().slice(1) == first.sizes().slice(1);
-    if (!fits || part.scalar_type() != first.scalar_type()) {
+  std::vector<TensorInfo> inputs;
+  for (const std::optional<TensorInfo>& part : parts.tensors) {
+    if (!part) refuse(state, found, "stands without the other parts of " + name + "; the file is incomplete");
+    const TensorInfo& first = *parts.tensors.front();
+    const bool fits = part->dim() == first.dim() && part->dim() >= 1 &&
+                      std::equal(part->shape.begin() + 1, part->shape.end(), first.shape.begin() + 1);
+    if (!fits || part->dtype != first.dtype) {
       refuse(state, found, "has another shape or dtype than the other parts of " + name);
     }
+    inputs.push_back(*part);
   }
-  return at::cat(parts.tensors);
+  return joined(std::move(inputs));
 }
 
 }  // namespace
@@ -80,18 +79,18 @@ bool matches(std::string_view pattern, std::string_view name) {
   return capture(pattern, name, captured);
 }
 
-bool has_any(const checkpoint::StateDict& state, std::string_view pattern) {
+bool has_any(const TensorTable& state, std::string_view pattern) {
   return std::any_of(state.entries().begin(), state.entries().end(),
                      [&](const auto& entry) { return matches(pattern, entry.first); });
 }
 
-checkpoint::StateDict rename(const checkpoint::StateDict& state, std::span<const NameRule> rules,
-                             std::vector<std::string>& dropped) {
-  checkpoint::StateDict out;
+TensorTable rename(const TensorTable& state, std::span<const NameRule> rules,
+                   std::vector<std::string>& dropped) {
+  TensorTable out;
   out.path = state.path;
   out.metadata = state.metadata;
   std::map<std::string, Parts> parts;
-  auto add = [&](const std::string& name, const at::Tensor& tensor, const std::string& was) {
+  auto add = [&](const std::string& name, const TensorInfo& tensor, const std::string& was) {
     if (out.contains(name))
       refuse(state, was, "is " + name + " under another name, and the file holds that too");
     out.add(name, tensor);
@@ -115,11 +114,11 @@ checkpoint::StateDict rename(const checkpoint::StateDict& state, std::span<const
       whole.names[static_cast<size_t>(rule->part)] = name;
     }
   }
-  for (const auto& [name, whole] : parts) add(name, joined(state, name, whole), name);
+  for (const auto& [name, whole] : parts) add(name, whole_tensor(state, name, whole), name);
   return out;
 }
 
-void refuse_foreign(const checkpoint::StateDict& state, std::span<const Foreign> table) {
+void refuse_foreign(const TensorTable& state, std::span<const Foreign> table) {
   for (const Foreign& one : table) {
     for (const auto& [name, tensor] : state.entries()) {
       if (matches(one.name, name)) refuse(state, name, "this model " + std::string(one.what));
@@ -127,18 +126,18 @@ void refuse_foreign(const checkpoint::StateDict& state, std::span<const Foreign>
   }
 }
 
-void fold_class_position(checkpoint::StateDict& state) {
-  const at::Tensor positions = need(state, "pos_embed", 3), token = need(state, "cls_token", 3);
+void fold_class_position(TensorTable& state) {
+  const TensorInfo positions = need(state, "pos_embed", 3), token = need(state, "cls_token", 3);
   if (positions.size(1) < 2 || positions.size(2) != token.size(2))
     refuse(state, "pos_embed", "its width is not the class token's");
-  state.set("cls_token", token + positions.slice(1, 0, 1));
-  state.set("pos_embed", positions.slice(1, 1));
+  state.set("cls_token", sum(token, sliced(positions, 1, 0, 1)));
+  state.set("pos_embed", sliced(positions, 1, 1, positions.size(1)));
 }
 
-Translated translate(const checkpoint::StateDict& state, const Companion& companion) {
+Translated translate(const TensorTable& state, const ModelConfig& config) {
   Translated out;
   if (translate_transformers(state, out)) return out;
-  translate_timm(state, companion, out);
+  translate_timm(state, config, out);
   return out;
 }
 
@@ -165,4 +164,4 @@ std::string families_tried() {
          "(stage1_conv_embed.0.weight)";
 }
 
-}  // namespace vitrim::model
+}  // namespace vitrim::architecture

@@ -1,16 +1,14 @@
 // Reads a ViT's architecture off the names and shapes of its tensors.
 
-#include <ATen/ATen.h>
-
 #include <stdexcept>
 
-#include "model/infer.h"
+#include "architecture/infer.h"
 
-namespace vitrim::model {
+namespace vitrim::architecture {
 
 namespace {
 
-int64_t count_blocks(const checkpoint::StateDict& state) {
+int64_t count_blocks(const TensorTable& state) {
   int64_t depth = 0;
   for (const auto& [name, tensor] : state.entries()) {
     if (name.rfind("blocks.", 0) != 0) continue;
@@ -23,7 +21,7 @@ int64_t count_blocks(const checkpoint::StateDict& state) {
   return depth;
 }
 
-int64_t infer_heads(const checkpoint::StateDict& state, const LoadHints& hints, int64_t embed_dim) {
+int64_t infer_heads(const TensorTable& state, const LoadHints& hints, int64_t embed_dim) {
   if (!hints.num_heads.empty()) return hints.num_heads.front();
   if (const auto stated = as_number(metadata_value(state, {"num_heads", "heads"})))
     return static_cast<int64_t>(*stated);
@@ -35,8 +33,7 @@ int64_t infer_heads(const checkpoint::StateDict& state, const LoadHints& hints, 
          "the number of heads can't be told from width " + std::to_string(embed_dim) + "; pass --num-heads");
 }
 
-BlockSpec infer_block(const checkpoint::StateDict& state, const std::string& prefix, int64_t embed_dim,
-                      int64_t heads) {
+BlockSpec infer_block(const TensorTable& state, const std::string& prefix, int64_t embed_dim, int64_t heads) {
   BlockSpec block;
   block.embed_dim = embed_dim;
   block.mlp_dim = need(state, prefix + ".mlp.fc2.weight", 2).size(1);
@@ -58,7 +55,7 @@ BlockSpec infer_block(const checkpoint::StateDict& state, const std::string& pre
 }
 
 // Whether the MLPs have a gate: then fc1 makes two units for each that fc2 reads.
-bool infer_gates(const checkpoint::StateDict& state, const ModelSpec& spec) {
+bool infer_gates(const TensorTable& state, const ModelSpec& spec) {
   bool gated = false;
   for (size_t i = 0; i < spec.blocks.size(); ++i) {
     const std::string name = "blocks." + std::to_string(i) + ".mlp.fc1.weight";
@@ -75,7 +72,7 @@ bool infer_gates(const checkpoint::StateDict& state, const ModelSpec& spec) {
 }
 
 // How position embedding, prefix tokens and image size hang together.
-void infer_tokens(const checkpoint::StateDict& state, const LoadHints& hints, ModelSpec& spec) {
+void infer_tokens(const TensorTable& state, const LoadHints& hints, ModelSpec& spec) {
   const int64_t length = need(state, "pos_embed", 3).size(1);
   int64_t side = side_of(length - spec.prefix_tokens());
   spec.embed_prefix_tokens = true;
@@ -89,7 +86,7 @@ void infer_tokens(const checkpoint::StateDict& state, const LoadHints& hints, Mo
   if (spec.prefix_tokens() == 0) spec.embed_prefix_tokens = false;
   const int64_t size = hints.image_size.value_or(side * spec.patch_size);
   if (size <= 0 || size % spec.patch_size != 0) {
-    throw std::invalid_argument("[model::infer_spec] image size " + std::to_string(size) +
+    throw std::invalid_argument("[architecture::infer_spec] image size " + std::to_string(size) +
                                 " is no multiple of the patch size " + std::to_string(spec.patch_size));
   }
   spec.image_size = {size, size};
@@ -97,11 +94,11 @@ void infer_tokens(const checkpoint::StateDict& state, const LoadHints& hints, Mo
 
 }  // namespace
 
-std::optional<ModelSpec> infer_vit(const checkpoint::StateDict& state, const LoadHints& hints) {
+std::optional<ModelSpec> infer_vit(const TensorTable& state, const LoadHints& hints) {
   const bool known = state.contains("cls_token") || state.contains("pos_embed") || count_blocks(state) > 0;
   if (!known || state.contains("patch_embed1.proj.weight")) return std::nullopt;
   ModelSpec spec;
-  const at::Tensor& patch = need(state, "patch_embed.proj.weight", 4);
+  const TensorInfo& patch = need(state, "patch_embed.proj.weight", 4);
   if (patch.size(2) != patch.size(3)) refuse(state, "patch_embed.proj.weight", "patches are not square");
   spec.embed_dim = patch.size(0);
   spec.in_channels = patch.size(1);
@@ -141,4 +138,4 @@ std::optional<ModelSpec> infer_vit(const checkpoint::StateDict& state, const Loa
   return spec;
 }
 
-}  // namespace vitrim::model
+}  // namespace vitrim::architecture

@@ -8,10 +8,10 @@
 
 #include "vitrim/core/model_spec.h"
 
-namespace vitrim::model {
+namespace vitrim::architecture {
 
 /// Everything is empty where nothing is said.
-struct Companion {
+struct ModelConfig {
   std::string config;        ///< path of the config.json; empty where there is none of a known kind
   std::string processor;     ///< path of the preprocessor_config.json
   std::string model_type;    ///< transformers' "vit", "dinov2", ...
@@ -29,9 +29,9 @@ struct Companion {
 /// Reads the files beside `checkpoint`. FormatError where the config.json is no JSON, or says something that
 /// vitrim can't do (an unknown activation or pooling). What only people read (class names) or what flags can
 /// replace (preprocessing) is left out with a warning where it can't be understood.
-Companion read_companion(const std::string& checkpoint);
+ModelConfig read_model_config(const std::string& checkpoint);
 
 /// `preprocess` for a model that takes images of `image_size`: the resize keeps its share of the crop.
 PreprocessSpec fitted(PreprocessSpec preprocess, int64_t image_size);
 
-}  // namespace vitrim::model
+}  // namespace vitrim::architecture

@@ -2,10 +2,10 @@
 
 #include <stdexcept>
 
-#include "model/known.h"
-#include "vitrim/model/loading.h"
+#include "architecture/known.h"
+#include "vitrim/architecture/known.h"
 
-namespace vitrim::model {
+namespace vitrim::architecture {
 
 namespace {
 
@@ -60,7 +60,7 @@ void add_known_vits(std::map<std::string, ModelSpec>& out) {
 ModelSpec vit_spec(int64_t image_size, int64_t patch_size, int64_t embed_dim, int64_t depth,
                    int64_t num_heads, int64_t mlp_dim, int64_t num_classes) {
   if (num_heads <= 0 || embed_dim % num_heads != 0) {
-    throw std::invalid_argument("[model::vit_spec] num_heads " + std::to_string(num_heads) +
+    throw std::invalid_argument("[architecture::vit_spec] num_heads " + std::to_string(num_heads) +
                                 " does not divide embed_dim " + std::to_string(embed_dim));
   }
   ModelSpec spec;
@@ -77,4 +77,4 @@ ModelSpec vit_spec(int64_t image_size, int64_t patch_size, int64_t embed_dim, in
   return spec;
 }
 
-}  // namespace vitrim::model
+}  // namespace vitrim::architecture

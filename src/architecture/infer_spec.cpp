@@ -1,21 +1,18 @@
 // The architecture of a checkpoint: vitrim's own metadata, else the first family that knows its names.
 
-#include <ATen/ATen.h>
-
 #include <array>
 #include <cmath>
 #include <sstream>
 #include <stdexcept>
 
-#include "model/family.h"
-#include "model/infer.h"
-#include "model/names.h"
+#include "architecture/infer.h"
+#include "architecture/names.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
 
-namespace vitrim::model {
+namespace vitrim::architecture {
 
-std::string metadata_value(const checkpoint::StateDict& state, std::initializer_list<const char*> keys) {
+std::string metadata_value(const TensorTable& state, std::initializer_list<const char*> keys) {
   for (const char* key : keys) {
     const auto found = state.metadata.find(key);
     if (found != state.metadata.end()) return found->second;
@@ -54,7 +51,7 @@ std::optional<std::array<double, 3>> as_triple(std::string text) {
 
 // mean and std from metadata; the rest as timm's ViTs have it: crop the whole input out of 10/9 of it,
 // bicubic.
-std::optional<PreprocessSpec> infer_preprocess(const checkpoint::StateDict& state, int64_t image_size) {
+std::optional<PreprocessSpec> infer_preprocess(const TensorTable& state, int64_t image_size) {
   const auto mean = as_triple(metadata_value(state, {"mean"}));
   const auto std = as_triple(metadata_value(state, {"std"}));
   if (!mean || !std) return std::nullopt;
@@ -69,8 +66,7 @@ std::optional<PreprocessSpec> infer_preprocess(const checkpoint::StateDict& stat
   return p;
 }
 
-[[noreturn]] void refuse(const checkpoint::StateDict& state, const std::string& where,
-                         const std::string& what) {
+[[noreturn]] void refuse(const TensorTable& state, const std::string& where, const std::string& what) {
   throw FormatError(state.path.empty() ? "the weights" : state.path, where, what);
 }
 
@@ -93,7 +89,7 @@ bool is_widened(std::string_view name, std::string_view other) {
   return at > name.size();
 }
 
-[[noreturn]] void refuse_missing(const checkpoint::StateDict& state, const std::string& name) {
+[[noreturn]] void refuse_missing(const TensorTable& state, const std::string& name) {
   const std::string layer = name.substr(0, name.rfind('.') + 1);
   for (const auto& [other, tensor] : state.entries()) {
     if (is_widened(name, other)) {
@@ -115,9 +111,9 @@ bool is_widened(std::string_view name, std::string_view other) {
 
 }  // namespace
 
-const at::Tensor& need(const checkpoint::StateDict& state, const std::string& name, int64_t dims) {
+const TensorInfo& need(const TensorTable& state, const std::string& name, int64_t dims) {
   if (!state.contains(name)) refuse_missing(state, name);
-  const at::Tensor& tensor = state.at(name);
+  const TensorInfo& tensor = state.at(name);
   if (tensor.dim() != dims)
     refuse(state, name,
            "expected " + std::to_string(dims) + " dimensions, found " + std::to_string(tensor.dim()));
@@ -133,8 +129,8 @@ int64_t side_of(int64_t tokens) {
   return side * side == tokens ? side : 0;
 }
 
-int64_t count_numbered(const checkpoint::StateDict& state, const std::string& prefix,
-                       const std::string& suffix, int64_t first) {
+int64_t count_numbered(const TensorTable& state, const std::string& prefix, const std::string& suffix,
+                       int64_t first) {
   int64_t count = 0;
   for (bool found = true; found && count < 1000; count += found) {
     const std::string begin = prefix + std::to_string(first + count) + suffix;
@@ -146,7 +142,7 @@ int64_t count_numbered(const checkpoint::StateDict& state, const std::string& pr
 
 void resize(ModelSpec& spec, int64_t image_size) {
   if (image_size < 1 || image_size > (int64_t{1} << 20))
-    throw std::invalid_argument("[model::resize] image size " + std::to_string(image_size) +
+    throw std::invalid_argument("[architecture::resize] image size " + std::to_string(image_size) +
                                 " is out of range");
   const std::array<int64_t, 2> before = spec.image_size;
   if (before[0] == image_size && before[1] == image_size &&
@@ -169,7 +165,7 @@ void resize(ModelSpec& spec, int64_t image_size) {
   }
 }
 
-ModelSpec infer_spec(const checkpoint::StateDict& state, const LoadHints& hints) {
+ModelSpec infer_spec(const TensorTable& state, const LoadHints& hints) {
   ModelSpec spec;
   const auto own = state.metadata.find(kSpecMetadataKey);
   if (own != state.metadata.end()) {
@@ -180,10 +176,14 @@ ModelSpec infer_spec(const checkpoint::StateDict& state, const LoadHints& hints)
           state.path +
           ": its own metadata says how many heads every block has; --num-heads is not needed and not used");
   } else {
-    std::optional<ModelSpec> inferred;
-    for (const Family* family : all_families()) {
-      if (!inferred) inferred = family->infer(state, hints);
+    std::optional<ModelSpec> inferred = infer_vit(state, hints);
+    for (const bool variant : {false, true}) {
+      if (!inferred) inferred = infer_swin(state, hints, variant);
     }
+    for (const bool variant : {false, true}) {
+      if (!inferred) inferred = infer_pvt(state, hints, variant);
+    }
+    if (!inferred) inferred = infer_cswin(state, hints);
     if (!inferred) {
       std::string first;
       for (size_t i = 0; i < std::min<size_t>(state.size(), 4); ++i)
@@ -211,4 +211,4 @@ ModelSpec infer_spec(const checkpoint::StateDict& state, const LoadHints& hints)
   return spec;
 }
 
-}  // namespace vitrim::model
+}  // namespace vitrim::architecture
