@@ -22,6 +22,7 @@ WRITING = (
     ("prune", "model.safetensors", "--few-shot", "--data", "synthetic:calib:32", "--images", "32", "--attention-macs", "80%", "--channels-by", "magnitude", "--no-absorb",
      "-o", "out.safetensors"),
     ("merge", "model.safetensors", "--r", "2", "--pays-at", "0", "-o", "out.safetensors"),
+    ("quantize", "model.safetensors", "-o", "out.safetensors"),
     ("analyze", "model.safetensors", *CALIB, "--remove", "1", "--criterion", "te", "-o", "scores.json"),
     ("train", "--init", "model.safetensors", "--data", "synthetic:train:32", "--recipe", "plain", "--epochs", "1", "--batch-size", "16", "-o", "out.safetensors"),
     ("dilute", "model.safetensors", "--data", "synthetic:train:32", "--recipe", "plain", "--epochs", "1", "--batch-size", "16", "--remove-attention", "0", "-o", "out.safetensors"),
