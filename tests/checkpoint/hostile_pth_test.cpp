@@ -185,5 +185,17 @@ TEST_F(HostilePth, ZipBombs) {
   bear(names.bytes());
 }
 
+// Files that once took the program down, or its machine's memory.
+TEST(Corpus, EveryCheckpointIsRefusedWithinTheLimits) {
+  int files = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(VITRIM_SOURCE_DIR "/tests/corpus/checkpoint")) {
+    SCOPED_TRACE(entry.path().string());
+    EXPECT_SAYS(refused_within_limits([&] { load(entry.path().string()); }), entry.path().string());
+    ++files;
+  }
+  EXPECT_GT(files, 4);
+}
+
 }  // namespace
 }  // namespace vitrim::checkpoint
