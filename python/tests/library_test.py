@@ -208,6 +208,29 @@ class Errors(Library):
             file.write(b"\x89PNG\r\n\x1a\nnothing")
         self.refused(vitrim.Error, "bad.png", vitrim.evaluate, path, [self.path("bad.png")], [0])
 
+    def test_class_folders(self):
+        """Names that sort in two ways need an order, of the caller's or of the model's class names; unlabelled images need none."""
+        path, names = self.saved(vit()), ["0", "1", "10", "2", "3", "4", "5", "6", "7", "8"]
+        for name, image in zip(names, colours(10).permute(0, 2, 3, 1).contiguous().numpy()):
+            os.makedirs(self.path(f"set/{name}"))
+            self.png(f"set/{name}/a.png", image)
+        self.refused(vitrim.Error, "natural order (timm)", vitrim.evaluate, path, self.path("set"))
+        natural = vitrim.evaluate(path, self.path("set"), class_order="natural", **QUIET).correct
+        spec = vit()
+        spec.class_names = sorted(names, key=int)
+        self.assertEqual(vitrim.evaluate(self.saved(spec, "named.safetensors"), self.path("set"), **QUIET).correct, natural)
+        self.refused(ValueError, "neither lexicographic nor natural", vitrim.evaluate, path, self.path("set"), class_order="random")
+        self.refused(ValueError, "class_order", vitrim.evaluate, path, colours(10), [0] * 10, class_order="natural")
+        self.refused(vitrim.Error, "images are corrupt", vitrim.evaluate, path, self.path("set"), class_order="natural", max_pixels=4)
+        vitrim.merge(path, images=self.path("set"), r=1, **QUIET)
+
+    def test_units_and_channels(self):
+        labels = [i % 10 for i in range(10)]
+        self.refused(ValueError, "divide by 255", vitrim.evaluate, self.saved(vit()), colours(10), labels, mean=123.675)
+        spec = vit()
+        spec.in_channels = 4
+        self.refused(vitrim.Error, "4 channels", vitrim.evaluate, self.saved(spec), colours(10), labels)
+
     def test_normalisation_must_be_known(self):
         spec = vit()
         spec.preprocess = None
