@@ -107,6 +107,20 @@ class Outputs(Case):
                 self.assert_near(got, library_output(self.path(), x), 0.02, name)
                 self.assert_near(got, dense(x), 0.2, name)
 
+    def test_ties_are_the_librarys(self):
+        """Patches that are alike and know no place: whom they merge with is decided by ties, as the library decides them."""
+        self.needs_library()
+        blocks = [vitrim.BlockSpec("softmax", 64, 1, 64, 64, 128, merge=16) for _ in range(6)]
+        spec = vitrim.ModelSpec(image_size=[112, 112], patch_size=8, num_classes=10, embed_dim=64, blocks=blocks)
+        model = lively(spec)
+        images = torch.full((3, 3, 112, 112), 0.25)
+        images[1, :, 40:] = torch.randn(3, 72, 112)
+        images[2, :, 20:90] = torch.randn(3, 70, 112)
+        with torch.no_grad():
+            model.pos_embed.zero_()
+            vitrim.save(model, self.path())
+            self.assert_near(model(images), library_output(self.path(), images), tolerance(spec))
+
     def test_training_mode(self):
         """Gradients reach every trained parameter; stochastic depth drops branches in training alone; checkpointing changes no gradient."""
         for name in ("merged_removed_narrowed", "distilled", "swin", "pvt", "pvt_v2_narrowed", "cswin"):

@@ -25,7 +25,8 @@ import numpy as np  # noqa: E402
 import onnx  # noqa: E402
 import onnxruntime  # noqa: E402
 from program_case import Case  # noqa: E402
-from safetensors.numpy import load_file  # noqa: E402
+from safetensors import safe_open  # noqa: E402
+from safetensors.numpy import load_file, save_file  # noqa: E402
 
 MODEL = os.path.join(HERE, "..", "..", "models", "synthetic_vit.safetensors")
 
@@ -107,8 +108,8 @@ class Program(Case):
         coarse = draw.normal(size=(count, 3, 8, 8)).repeat(8, 2).repeat(8, 3)
         return (coarse + 0.3 * draw.normal(size=(count, 3, 64, 64))).astype(np.float32)
 
-    def agrees(self, path, model=MODEL, count=4, bound=None):
-        images = self.images(count)
+    def agrees(self, path, model=MODEL, count=4, bound=None, images=None):
+        images = self.images(count) if images is None else images
         self.assertLess(references.relative_difference(run(self.path(path), images), self.libvitrim(images, model)), bound or references.tolerance(384, 8))
 
     def test_embedded_default(self):
@@ -136,6 +137,19 @@ class Program(Case):
         self.run_vitrim("merge", MODEL, "--r", "6", "--pays-at", "0", "-o", "merged.safetensors", "--quiet")
         self.export("--dynamic-batch", model="merged.safetensors")
         self.agrees("m.onnx", self.path("merged.safetensors"))
+
+    def test_merged_ties(self):
+        """Patches that are alike and know no place merge as the engine merges them."""
+        with safe_open(MODEL, "np") as file:
+            metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
+        tensors["pos_embed"] = np.zeros_like(tensors["pos_embed"])
+        save_file(tensors, self.path("placeless.safetensors"), metadata)
+        self.run_vitrim("merge", "placeless.safetensors", "--r", "6", "--pays-at", "0", "-o", "merged.safetensors", "--quiet")
+        self.export("--dynamic-batch", model="merged.safetensors")
+        images = np.full((3, 3, 64, 64), 0.5, np.float32)
+        images[1, :, 24:] = self.images(1)[0, :, 24:]
+        images[2, :, 16:48, 16:48] = -0.5
+        self.agrees("m.onnx", self.path("merged.safetensors"), images=images)
 
     def quantised(self, name):
         """The steps that ONNX Runtime's guide gives before and to static int8."""

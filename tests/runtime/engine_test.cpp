@@ -158,18 +158,21 @@ TEST(Engine, ThreadsAndNeighboursChangeNothing) {
 // Patches that are all alike, or alike but for some, and know no place: whom they merge with is decided by
 // ties, as LibTorch decides them.
 TEST(Engine, TiesAreLibTorchs) {
-  ModelSpec spec = test::small_spec();
-  spec.image_size = {80, 80};  // 100 patches: products end in tiles of every height
-  spec.blocks[0].merge = 20;
-  spec.blocks[1].merge = 15;
-  spec.blocks[2].merge = 10;
+  // As many patches as a picture of 224 pixels has: products end in tiles of every height.
+  ModelSpec spec = model::vit_spec(/*image_size=*/112, /*patch_size=*/8, /*embed_dim=*/64, /*depth=*/6,
+                                   /*num_heads=*/1, /*mlp_dim=*/128, 10);
+  for (BlockSpec& block : spec.blocks) block.merge = 16;
   checkpoint::StateDict weights = test::lively_weights(spec, 4);
   weights.set("pos_embed", at::zeros_like(weights.at("pos_embed")));
   const auto model = model::make_model(spec, weights);
-  at::Tensor images = at::full({4, 3, 80, 80}, 0.25f);
-  images[1].fill_(-1.8f);
-  images[2].slice(1, 16, 64).slice(2, 24, 56) = at::randn({3, 48, 32}, at::detail::createCPUGenerator(2));
-  images[3].slice(1, 40) = at::randn({3, 40, 80}, at::detail::createCPUGenerator(3));
+  const auto noise = [](int64_t height, int64_t width) {
+    return at::randn({3, height, width}, at::detail::createCPUGenerator(2));
+  };
+  at::Tensor images = at::full({5, 3, 112, 112}, 0.25f);
+  images[1].slice(1, 16, 96).slice(2, 24, 88) = noise(80, 64);  // a frame
+  images[2].slice(1, 40) = noise(72, 112);
+  images[3].slice(2, 0, 64) = noise(112, 64);
+  images[4].slice(1, 20, 90) = noise(70, 112);
   const at::Tensor wanted = reference(*model, images);
   for (const Isa isa : runtime::available_isas()) {
     for (const int threads : {1, 3}) {
