@@ -8,7 +8,6 @@
 #include <optional>
 #include <set>
 #include <string_view>
-#include <utility>
 
 #include "architecture/names.h"
 #include "checkpoint/training_state.h"
@@ -162,6 +161,7 @@ void join_chunks(std::vector<WeightSet::Member>& members) {
 struct Preference {
   const char *taken, *other;  ///< patterns of the shell's kind
   const char* needs;          ///< a pattern that some tensor must match
+  bool top;                   ///< only as the file's own entries, not as parts of a module
   /// Only where both sets are of one architecture: a larger teacher teaches a student that is meant.
   bool alike;
   bool projector;   ///< trained without labels: a head of several layers is a projector and no classifier
@@ -175,30 +175,30 @@ constexpr const char* kOnline = "the online network, which BYOL evaluates";
 constexpr const char* kQuery = "the trained encoder, which MoCo evaluates, and not its moving average";
 constexpr const char* kAverage = "the averaged set, which the programs that write it so take for inference";
 constexpr Preference kPreferences[] = {
-    {"state_dict_ema", "*", "", false, false, kTimm},
-    {"model_ema", "model", "model_ema.n_averaged", false, false,
+    {"state_dict_ema", "*", "", true, false, false, kTimm},
+    {"model_ema", "model", "model_ema.n_averaged", true, false, false,
      "the averaged set, which torchvision's reference scripts evaluate"},
-    {"model", "model_ema", "", false, false, "the trained set, which DeiT and its like evaluate"},
-    {"state_dict", "ema_state_dict", "", false, false,
+    {"model", "model_ema", "", true, false, false, "the trained set, which DeiT and its like evaluate"},
+    {"state_dict", "ema_state_dict", "", true, false, false,
      "the averaged set, which OpenMMLab's training stores under this name"},
-    {"state_dict", "current_model_state", "", false, false,
+    {"state_dict", "current_model_state", "", true, false, false,
      "the averaged set, which Lightning stores under this name"},
-    {"ema_model", "online_model", "", false, false, kAverage},
-    {"ema", "model", "", false, false, kAverage},
-    {"ema", "state_dict", "", false, false, kAverage},
-    {"ema", "net", "", false, false, kAverage},
-    {"teacher*", "student*", "", true, true, kTeacher},
-    {"*teacher", "*student", "", true, true, kTeacher},
-    {"target_encoder", "encoder", "", false, true, kTarget},
-    {"target_encoder", "context_encoder", "", false, true, kTarget},
-    {"online_*", "target_*", "", false, true, kOnline},
-    {"base_encoder", "momentum_encoder", "", false, true, kQuery},
-    {"encoder_q", "encoder_k", "", false, true, kQuery},
-    {"query_encoder", "key_encoder", "", false, true, kQuery},
-    {"encoder", "momentum_encoder", "", false, true, kQuery},
-    {"encoder", "encoder_momentum", "", false, true, kQuery},
-    {"backbone", "momentum_backbone", "", false, true, kQuery},
-    {"backbone", "backbone_momentum", "", false, true, kQuery},
+    {"ema_model", "online_model", "", false, false, false, kAverage},
+    {"ema", "model", "", true, false, false, kAverage},
+    {"ema", "state_dict", "", true, false, false, kAverage},
+    {"ema", "net", "", true, false, false, kAverage},
+    {"teacher*", "student*", "", false, true, true, kTeacher},
+    {"*teacher", "*student", "", false, true, true, kTeacher},
+    {"target_encoder", "encoder", "", false, false, true, kTarget},
+    {"target_encoder", "context_encoder", "", false, false, true, kTarget},
+    {"online_*", "target_*", "", false, false, true, kOnline},
+    {"base_encoder", "momentum_encoder", "", false, false, true, kQuery},
+    {"encoder_q", "encoder_k", "", false, false, true, kQuery},
+    {"query_encoder", "key_encoder", "", false, false, true, kQuery},
+    {"encoder", "momentum_encoder", "", false, false, true, kQuery},
+    {"encoder", "encoder_momentum", "", false, false, true, kQuery},
+    {"backbone", "momentum_backbone", "", false, false, true, kQuery},
+    {"backbone", "backbone_momentum", "", false, false, true, kQuery},
 };
 
 /// Whether a tensor of a model that was trained without labels is of its projector: "head.0.weight",
@@ -213,12 +213,17 @@ bool is_projector(const std::string& name) {
 
 bool fits(const char* pattern, const std::string& word) { return fnmatch(pattern, word.c_str(), 0) == 0; }
 
-/// The first words in which two sets' names differ; empty where one's name ends.
-std::pair<std::string, std::string> difference(const std::string& first, const std::string& second) {
+/// The first words in which two sets' names differ (empty where one's name ends), and whether those are the
+/// names' first.
+struct Difference {
+  std::string first, second;
+  bool top;
+};
+Difference difference(const std::string& first, const std::string& second) {
   const Words a = first == "." ? Words{} : split(first), b = second == "." ? Words{} : split(second);
   size_t at = 0;
   while (at < a.size() && at < b.size() && a[at] == b[at]) ++at;
-  return {at < a.size() ? std::string(a[at]) : "", at < b.size() ? std::string(b[at]) : ""};
+  return {at < a.size() ? std::string(a[at]) : "", at < b.size() ? std::string(b[at]) : "", at == 0};
 }
 
 /// Whether two sets hold one architecture, heads aside.
@@ -236,9 +241,9 @@ bool are_alike(const WeightSet& a, const WeightSet& b, const std::vector<FileTen
 }
 
 const Preference* preference(const WeightSet& a, const WeightSet& b, const std::vector<FileTensor>& tensors) {
-  const auto [taken, other] = difference(a.name, b.name);
+  const auto [taken, other, top] = difference(a.name, b.name);
   for (const Preference& one : kPreferences) {
-    if (!fits(one.taken, taken) || !fits(one.other, other)) continue;
+    if (!fits(one.taken, taken) || !fits(one.other, other) || (one.top && !top)) continue;
     const bool has_sign =
         *one.needs == '\0' || std::any_of(tensors.begin(), tensors.end(),
                                           [&](const FileTensor& t) { return fits(one.needs, t.name); });
@@ -257,10 +262,10 @@ bool are_equal(const WeightSet& a, const WeightSet& b, const std::function<bool(
   });
 }
 
-std::string quoted(const std::vector<std::string>& names) {
+std::string quoted(const std::vector<std::string>& names, const std::string& last) {
   std::string text;
   for (size_t i = 0; i < names.size(); ++i)
-    text += (i == 0 ? "" : i + 1 == names.size() ? " and " : ", ") + ("'" + names[i] + "'");
+    text += (i == 0 ? "" : i + 1 == names.size() ? " " + last + " " : ", ") + ("'" + names[i] + "'");
   return text;
 }
 
@@ -286,7 +291,7 @@ size_t named(const WeightSets& found, const std::string& wanted, const std::stri
   }
   if (fitting.size() == 1) return fitting.front();
   throw Error(path + ": '" + wanted + "' names " + (fitting.empty() ? "none" : "more than one") +
-              " of the sets of weights in this file; they are " + quoted(names_of(found)));
+              " of the sets of weights in this file; they are " + quoted(names_of(found), "and"));
 }
 
 }  // namespace
@@ -364,7 +369,7 @@ WeightChoice choose_weights(WeightSets& found, const std::vector<FileTensor>& te
       throw Error(
           path +
           ": it holds several sets of weights and does not say which one is meant; pass --weights with " +
-          quoted(names));
+          quoted(names, "or"));
     }
     choice.taken = *best;
   }

@@ -77,7 +77,7 @@ class Checkpoints(Case):
         self.refuse("inspect", "deit_tiny_patch16_224", "--weights", "ema", says="without --weights")
         # What cannot be known is asked for, before any work and by every command.
         self.wrap("two.safetensors", "image.", "sketch.")
-        self.refuse("compress", "two.safetensors", *CALIB, "--remove-attention", "1", "-o", "out.safetensors", says=("--weights", "'image' and 'sketch'"))
+        self.refuse("compress", "two.safetensors", *CALIB, "--remove-attention", "1", "-o", "out.safetensors", says=("--weights", "'image' or 'sketch'"))
         out = self.json_of("compress", "two.safetensors", "--weights", "sketch", *CALIB, "--mean", "0.5", "--std", "0.5", "--remove-attention", "1",
                            "-o", "out.safetensors")
         self.assertEqual(out["removed"], [1])
