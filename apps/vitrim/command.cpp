@@ -143,13 +143,7 @@ void CommonFlags::write_json(const std::string& text) const {
   }
 }
 
-void ModelFlags::add_to(CLI::App& command) {
-  command
-      .add_option(
-          "MODEL", model,
-          "checkpoint (.safetensors, .pth, model.safetensors.index.json, or a folder with one), the id of a "
-          "model in the local Hugging Face cache, or the name of a known architecture")
-      ->required();
+void UnsaidFlags::add_to(CLI::App& command) {
   command
       .add_option(
           "--num-heads", num_heads,
@@ -157,6 +151,40 @@ void ModelFlags::add_to(CLI::App& command) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::PositiveNumber);
+  command
+      .add_option(
+          "--stream-gain", stream_gain,
+          "factor on the stream in blocks without attention, where the checkpoint does not say: 1, or 2 "
+          "as in the models of NOSE's authors")
+      ->check(CLI::IsMember({1.0, 2.0}));
+  command.add_option("--activation", activation, "activation of the MLPs, where the checkpoint does not say")
+      ->check(CLI::IsMember(model::activation_names()));
+  command.add_option("--norm-eps", norm_eps, "epsilon of the norms, where the checkpoint does not say")
+      ->check(CLI::PositiveNumber);
+  command
+      .add_option(
+          "--pooling", pooling,
+          "what the classifier sees, where the checkpoint does not say: the class token or the average of "
+          "the patch tokens")
+      ->check(CLI::IsMember({"token", "average"}));
+}
+
+void UnsaidFlags::fill(model::LoadHints& hints) const {
+  hints.num_heads = num_heads;
+  if (stream_gain > 0) hints.stream_gain = stream_gain;
+  if (!activation.empty()) hints.activation = model::parse_activation(activation);
+  if (norm_eps > 0) hints.norm_eps = norm_eps;
+  if (!pooling.empty()) hints.pooling = pooling == "token" ? Pooling::kToken : Pooling::kAverage;
+}
+
+void ModelFlags::add_to(CLI::App& command) {
+  command
+      .add_option(
+          "MODEL", model,
+          "checkpoint (.safetensors, .pth, model.safetensors.index.json, or a folder with one), the id of a "
+          "model in the local Hugging Face cache, or the name of a known architecture")
+      ->required();
+  unsaid.add_to(command);
   command
       .add_option("--image-size", image_size, "run at another image size; position embeddings are resized")
       ->check(CLI::PositiveNumber);
@@ -186,7 +214,7 @@ void ModelFlags::check_task(const ModelSpec& spec) const {
 
 model::LoadHints ModelFlags::hints() const {
   model::LoadHints hints;
-  hints.num_heads = num_heads;
+  unsaid.fill(hints);
   hints.weights = weights;
   if (image_size > 0) hints.image_size = image_size;
   if (num_classes > 0) hints.num_classes = num_classes;
@@ -285,6 +313,11 @@ PreprocessSpec DataFlags::preprocess(const ModelSpec& spec, const std::string& s
                      "0.485,0.456,0.406 and 0.229,0.224,0.225 for DeiT)");
   } else {
     out.resize = spec.segmentation ? spec.image_size[0] : spec.image_size[0] * 10 / 9;
+    if (resize.empty()) {
+      log_warning(source + " does not say how its images were resized; assumed: short side to " +
+                  std::to_string(*out.resize) + " pixels" + (interpolation.empty() ? ", bicubic" : "") +
+                  "; --resize and --interpolation state other values");
+    }
   }
   if (!spec.preprocess || out.crop != spec.image_size[0]) out.crop = spec.image_size[0];
   if (!mean.empty()) out.mean = triple(mean, "--mean");

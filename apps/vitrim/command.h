@@ -61,10 +61,20 @@ struct CommonFlags {
 /// --weights, of every command that reads a checkpoint.
 void add_weights_flag(CLI::App& command, std::string& weights);
 
+/// What neither the tensors of a checkpoint nor the files beside it may say.
+struct UnsaidFlags {
+  std::vector<int64_t> num_heads;
+  double stream_gain = 0, norm_eps = 0;
+  std::string activation, pooling;
+
+  void add_to(CLI::App& command);
+  void fill(model::LoadHints& hints) const;
+};
+
 /// Flags that say what a checkpoint does not.
 struct ModelFlags {
   std::string model;
-  std::vector<int64_t> num_heads;
+  UnsaidFlags unsaid;
   int64_t image_size = 0;
   int64_t num_classes = 0;
   std::string task;     ///< what the model must be for; empty: what it is for

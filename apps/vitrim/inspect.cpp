@@ -1,6 +1,8 @@
 // vitrim inspect: parameters and MACs, block by block, and what would be left.
 
+#include <cmath>
 #include <cstdio>
+#include <cstdlib>
 
 #include "command.h"
 #include "core/json.h"
@@ -41,6 +43,7 @@ ordered_json describe(const ModelSpec& spec) {
                              {"qk_dim", block.qk_dim},
                              {"v_dim", block.v_dim},
                              {"mlp_dim", block.mlp_dim},
+                             {"stream_gain", block.stream_gain},
                              {"merge", block.merge}});
     if (block.int8.any()) out["blocks"].back()["int8"] = written["blocks"][i]["int8"];
   }
@@ -56,8 +59,26 @@ ordered_json describe_whole(const ModelSpec& spec, const std::vector<std::string
   return out;
 }
 
-void print_whole(const ModelSpec& spec, const std::vector<std::string>& said) {
-  for (const std::string& line : said) tell("  %s\n", line.c_str());
+// Numbers are numbers, words are words.
+ordered_json describe_assumed(const std::vector<Assumption>& assumed) {
+  ordered_json out = ordered_json::array();
+  for (const Assumption& one : assumed) {
+    char* end = nullptr;
+    const double number = std::strtod(one.value.c_str(), &end);
+    ordered_json value = one.value;
+    if (*end == '\0') value = number;
+    if (*end == '\0' && number == std::floor(number)) value = static_cast<int64_t>(number);
+    out.push_back({{"field", one.field}, {"value", value}, {"why", one.why}, {"guess", one.guess}});
+    if (!one.flag.empty()) out.back()["flag"] = one.flag;
+  }
+  return out;
+}
+
+void print_whole(const ModelSpec& spec, const model::SpecSources& sources) {
+  for (const std::string& line : sources.said) tell("  %s\n", line.c_str());
+  for (const Assumption& one : sources.assumed)
+    tell("  assumed: %s %s (%s)%s\n", one.field.c_str(), one.value.c_str(), one.why.c_str(),
+         one.guess ? ", a guess" : "");
   const char* pooled = spec.distillation_token             ? "class and the distillation token"
                        : spec.pooling == Pooling::kToken   ? "class token"
                        : spec.pooling == Pooling::kAverage ? "average of patch tokens"
@@ -99,9 +120,11 @@ void print(const ModelSpec& spec, const std::string& title) {
     std::string int8;
     for (const ordered_json& name : written["blocks"][i].value("int8", ordered_json::array()))
       int8 += "  " + name.get<std::string>();
-    tell("  %5zu  %-20s  %5lld  %3lld  %3lld  %5lld  %9s  %11s%s\n", i, attention_name(b.attention).c_str(),
-         static_cast<long long>(b.num_heads), static_cast<long long>(b.qk_dim),
-         static_cast<long long>(b.v_dim), static_cast<long long>(b.mlp_dim),
+    char gain[32] = "";
+    if (b.stream_gain != 1) std::snprintf(gain, sizeof gain, ", stream x %g", b.stream_gain);
+    tell("  %5zu  %-20s  %5lld  %3lld  %3lld  %5lld  %9s  %11s%s\n", i,
+         (attention_name(b.attention) + gain).c_str(), static_cast<long long>(b.num_heads),
+         static_cast<long long>(b.qk_dim), static_cast<long long>(b.v_dim), static_cast<long long>(b.mlp_dim),
          millions(cost.blocks[i].params).c_str(), billions(cost.blocks[i].macs).c_str(), int8.c_str());
   }
 }
@@ -124,8 +147,8 @@ void run(const InspectFlags& flags) {
   if (flags.model.model.empty())
     throw UsageError("MODEL is required: a checkpoint or a known name; --list shows the names");
   if (!flags.write_spec.empty()) check_writable(flags.write_spec);
-  std::vector<std::string> said;
-  const ModelSpec spec = model::load_spec(flags.model.model, flags.model.hints(), &said);
+  model::SpecSources sources;
+  const ModelSpec spec = model::load_spec(flags.model.model, flags.model.hints(), &sources);
   flags.model.check_task(spec);
   std::vector<int> layers;
   ModelSpec left;
@@ -134,10 +157,11 @@ void run(const InspectFlags& flags) {
     left = surgery::remove_attention(spec, layers);
   }
   ordered_json out = describe(spec);
-  out["model"] = describe_whole(spec, said);
+  out["model"] = describe_whole(spec, sources.said);
+  out["assumed"] = describe_assumed(sources.assumed);
   if (flags.common.speaks()) {
     print(spec, flags.model.model);
-    print_whole(spec, said);
+    print_whole(spec, sources);
   }
   if (!flags.remove.empty()) {
     const eval::ModelCost before = eval::count_cost(spec), after = eval::count_cost(left);

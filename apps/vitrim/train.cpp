@@ -12,7 +12,7 @@ struct Flags {
   TrainFlags train;
   std::string spec, init;
   int64_t image_size = 0;
-  std::vector<int64_t> num_heads;
+  UnsaidFlags unsaid;
   std::string weights;  ///< which set of --init
   bool new_head = false;
   std::string task, head;  ///< --head names a head for pixels
@@ -62,7 +62,7 @@ void run(Flags flags, const Context& context) {
   const auto group = flags.train.start();
   model::LoadHints hints;
   if (flags.image_size > 0) hints.image_size = flags.image_size;
-  hints.num_heads = flags.num_heads;
+  flags.unsaid.fill(hints);
   hints.weights = flags.weights;
   TrainResult result;
   result.task = "train";
@@ -140,13 +140,7 @@ void add_train(CLI::App& app, Context& context) {
       ->add_option("--image-size", flags->image_size,
                    "train at another image size; the position embedding of --init is resized")
       ->check(CLI::PositiveNumber);
-  command
-      ->add_option(
-          "--num-heads", flags->num_heads,
-          "attention heads of --init, where its file does not say; of a model with stages one a stage")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->check(CLI::PositiveNumber);
+  flags->unsaid.add_to(*command);
   add_weights_flag(*command, flags->weights);
   flags->train.recipe.clear();
   flags->train.add_to(*command);

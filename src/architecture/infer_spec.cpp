@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cmath>
+#include <cstdio>
 #include <sstream>
 #include <stdexcept>
 
@@ -9,6 +10,7 @@
 #include "architecture/names.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
+#include "vitrim/core/suggest.h"
 
 namespace vitrim::architecture {
 
@@ -31,6 +33,28 @@ std::optional<double> as_number(const std::string& text) {
   return std::nullopt;
 }
 
+std::optional<int64_t> metadata_count(const TensorTable& state, std::initializer_list<const char*> keys) {
+  const std::string text = metadata_value(state, keys);
+  const auto number = as_number(text);
+  if (!number) return std::nullopt;
+  constexpr double kLargest = 1 << 20;
+  if (!(*number >= 1 && *number <= kLargest) || *number != std::floor(*number))
+    refuse(state, std::string("metadata ") + *keys.begin(), text + " is no whole number from 1 to 1048576");
+  return static_cast<int64_t>(*number);
+}
+
+double infer_norm_eps(const TensorTable& state, const Evidence& evidence, double usual, bool guess) {
+  if (evidence.hints.norm_eps) return *evidence.hints.norm_eps;
+  if (const auto stated = as_number(metadata_value(state, {"norm_eps", "eps"}))) return *stated;
+  if (evidence.usual) usual = evidence.usual->norm_eps;
+  if (!evidence.architecture.empty()) return usual;  // timm's value, or the named architecture's own
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", usual);
+  evidence.assume({"norm_eps", text, evidence.usual ? evidence.usual->why : "as of most models of this kind",
+                   "--norm-eps", guess});
+  return usual;
+}
+
 namespace {
 
 // "0.5" or "0.485,0.456,0.406", with or without brackets.
@@ -51,7 +75,8 @@ std::optional<std::array<double, 3>> as_triple(std::string text) {
 
 // mean and std from metadata; the rest as timm's ViTs have it: crop the whole input out of 10/9 of it,
 // bicubic.
-std::optional<PreprocessSpec> infer_preprocess(const TensorTable& state, int64_t image_size) {
+std::optional<PreprocessSpec> infer_preprocess(const TensorTable& state, const Evidence& evidence,
+                                               int64_t image_size) {
   const auto mean = as_triple(metadata_value(state, {"mean"}));
   const auto std = as_triple(metadata_value(state, {"std"}));
   if (!mean || !std) return std::nullopt;
@@ -59,10 +84,18 @@ std::optional<PreprocessSpec> infer_preprocess(const TensorTable& state, int64_t
   p.mean = *mean;
   p.std = *std;
   p.crop = image_size;
-  const auto resize = as_number(metadata_value(state, {"resize"}));
-  p.resize = resize ? static_cast<int64_t>(*resize) : image_size * 10 / 9;
-  if (metadata_value(state, {"resize"}) == "none") p.resize = std::nullopt;
-  if (metadata_value(state, {"interpolation"}) == "bilinear") p.interpolation = Interpolation::kBilinear;
+  if (metadata_value(state, {"resize"}) == "none") return p;
+  p.resize = metadata_count(state, {"resize"});
+  if (!p.resize) {
+    p.resize = image_size * 10 / 9;
+    evidence.assume({"preprocess.resize", std::to_string(*p.resize),
+                     "the crop is nine tenths of the short side, as of most ViTs", "--resize", true});
+  }
+  const std::string filter = metadata_value(state, {"interpolation"});
+  if (filter == "bilinear") p.interpolation = Interpolation::kBilinear;
+  if (filter.empty())
+    evidence.assume({"preprocess.interpolation", "bicubic", "as of most ViTs", "--interpolation",
+                     *p.resize != image_size});
   return p;
 }
 
@@ -165,25 +198,96 @@ void resize(ModelSpec& spec, int64_t image_size) {
   }
 }
 
+namespace {
+
+// Whether a block without attention hands the stream on as it is or doubled; nothing in the tensors tells.
+void set_stream_gain(const TensorTable& state, const Evidence& evidence, ModelSpec& spec) {
+  std::optional<double> gain = evidence.hints.stream_gain;
+  if (gain && *gain != 1 && *gain != 2)
+    throw std::invalid_argument("[architecture::infer_spec] a stream gain is 1 or 2");
+  if (!gain) gain = as_number(metadata_value(state, {"stream_gain"}));
+  if (!gain) gain = evidence.stream_gain;
+  std::string without;
+  for (size_t i = 0; i < spec.blocks.size(); ++i) {
+    if (spec.blocks[i].attention != AttentionKind::kNone) continue;
+    without += (without.empty() ? "" : ", ") + std::to_string(i);
+    if (gain) spec.blocks[i].stream_gain = *gain;
+  }
+  if (!without.empty() && !gain) {
+    refuse(
+        state, "",
+        "its blocks without attention (" + without +
+            ") hand the stream on either as it is or doubled (y = 2 x, as in the models of NOSE's authors), "
+            "and the file does not say which; pass --stream-gain 1 or --stream-gain 2");
+  }
+  if (without.empty() && evidence.hints.stream_gain)
+    log_warning(state.path + ": every block has attention; --stream-gain is not needed and not used");
+}
+
+// What hints say beside the file's own spec is not used.
+void warn_of_idle_hints(const TensorTable& state, const LoadHints& hints) {
+  const auto warn = [&](bool given, const std::string& what, const std::string& flag) {
+    if (given)
+      log_warning(state.path + ": its own metadata says " + what + "; " + flag +
+                  " is not needed and not used");
+  };
+  warn(!hints.num_heads.empty(), "how many heads every block has", "--num-heads");
+  warn(hints.stream_gain.has_value(), "what every block does to the stream", "--stream-gain");
+  warn(hints.activation.has_value(), "which activation the MLPs have", "--activation");
+  warn(hints.norm_eps.has_value(), "the epsilon of the norms", "--norm-eps");
+  warn(hints.pooling.has_value(), "how tokens are pooled", "--pooling");
+}
+
+std::optional<ModelSpec> infer_foreign(const TensorTable& state, const Evidence& evidence) {
+  std::optional<ModelSpec> spec = infer_vit(state, evidence);
+  for (const bool variant : {false, true}) {
+    if (!spec) spec = infer_swin(state, evidence, variant);
+  }
+  for (const bool variant : {false, true}) {
+    if (!spec) spec = infer_pvt(state, evidence, variant);
+  }
+  return spec ? spec : infer_cswin(state, evidence);
+}
+
+}  // namespace
+
+namespace {
+
+constexpr std::array kActivations = {Activation::kGelu, Activation::kGeluTanh, Activation::kQuickGelu,
+                                     Activation::kRelu, Activation::kSilu};
+
+}  // namespace
+
+std::vector<std::string> activation_names() {
+  std::vector<std::string> names;
+  for (const Activation one : kActivations) names.push_back(activation_name(one));
+  return names;
+}
+
+Activation parse_activation(const std::string& name) {
+  for (const Activation one : kActivations) {
+    if (activation_name(one) == name) return one;
+  }
+  throw std::invalid_argument("[architecture::parse_activation] no activation is called '" + name +
+                              "'; the nearest name is '" + nearest(name, activation_names()) + "'");
+}
+
 ModelSpec infer_spec(const TensorTable& state, const LoadHints& hints) {
+  Evidence evidence;
+  evidence.hints = hints;
+  return infer_spec(state, evidence);
+}
+
+ModelSpec infer_spec(const TensorTable& state, const Evidence& evidence) {
+  const LoadHints& hints = evidence.hints;
   ModelSpec spec;
   const auto own = state.metadata.find(kSpecMetadataKey);
   if (own != state.metadata.end()) {
     spec = model_spec_from_json(own->second, state.path + ": metadata " + kSpecMetadataKey);
     if (hints.image_size) resize(spec, *hints.image_size);
-    if (!hints.num_heads.empty())
-      log_warning(
-          state.path +
-          ": its own metadata says how many heads every block has; --num-heads is not needed and not used");
+    warn_of_idle_hints(state, hints);
   } else {
-    std::optional<ModelSpec> inferred = infer_vit(state, hints);
-    for (const bool variant : {false, true}) {
-      if (!inferred) inferred = infer_swin(state, hints, variant);
-    }
-    for (const bool variant : {false, true}) {
-      if (!inferred) inferred = infer_pvt(state, hints, variant);
-    }
-    if (!inferred) inferred = infer_cswin(state, hints);
+    std::optional<ModelSpec> inferred = infer_foreign(state, evidence);
     if (!inferred) {
       std::string first;
       for (size_t i = 0; i < std::min<size_t>(state.size(), 4); ++i)
@@ -194,6 +298,11 @@ ModelSpec infer_spec(const TensorTable& state, const LoadHints& hints) {
                  "; docs/checkpoints.md says more");
     }
     spec = std::move(*inferred);
+    if (hints.activation && !spec.gated_mlp) spec.activation = *hints.activation;
+    if (hints.pooling && spec.pooling != Pooling::kTokenAndAverage &&
+        (*hints.pooling == Pooling::kAverage || spec.class_token))
+      spec.pooling = *hints.pooling;
+    set_stream_gain(state, evidence, spec);
   }
   if (hints.num_classes && *hints.num_classes != spec.num_classes) {
     refuse(state, "head",

@@ -1,6 +1,7 @@
 // Reads the architecture of models with stages off the names and shapes of their tensors: Swin, PVT, CSwin
 // and FLatten's forms of them.
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
@@ -14,19 +15,42 @@ int64_t rows(const TensorTable& state, const std::string& name, int64_t dims, in
   return need(state, name, dims).size(dim);
 }
 
-// What the shapes can't tell about a stage's heads; FLatten's depthwise filters tell the width of one.
-int64_t heads_of(const TensorTable& state, const LoadHints& hints, size_t stage, size_t stages,
-                 const std::string& filters, int64_t width, int64_t usual) {
-  if (!hints.num_heads.empty()) {
-    if (hints.num_heads.size() != 1 && hints.num_heads.size() != stages) {
-      throw std::invalid_argument("[architecture::infer_spec] " + std::to_string(hints.num_heads.size()) +
+// The heads of the stages: stated, told by FLatten's depthwise filters, which are as wide as a head, or those
+// of the published models.
+class StageHeads {
+ public:
+  StageHeads(const TensorTable& state, const Evidence& evidence, int64_t stages)
+      : state_(state), evidence_(evidence), usual_(static_cast<size_t>(stages), 0) {
+    const size_t given = evidence.hints.num_heads.size();
+    if (given > 1 && given != usual_.size()) {
+      throw std::invalid_argument("[architecture::infer_spec] " + std::to_string(given) +
                                   " numbers of heads for " + std::to_string(stages) + " stages");
     }
-    return hints.num_heads.size() == 1 ? hints.num_heads[0] : hints.num_heads[stage];
   }
-  if (state.contains(filters)) return width / std::max<int64_t>(1, rows(state, filters, 4));
-  return usual;
-}
+
+  /// `width`: of the values that `filters` belongs to.
+  int64_t operator()(int64_t stage, const std::string& filters, int64_t width, int64_t usual) {
+    const auto& given = evidence_.hints.num_heads;
+    if (!given.empty()) return given.size() == 1 ? given[0] : given[static_cast<size_t>(stage)];
+    if (state_.contains(filters)) return width / std::max<int64_t>(1, rows(state_, filters, 4));
+    return usual_[static_cast<size_t>(stage)] = usual;
+  }
+  /// Call behind the last block: says which heads were taken as usual.
+  void tell(bool published) const {
+    std::string text;
+    for (const int64_t heads : usual_) text += (text.empty() ? "" : ",") + std::to_string(heads);
+    if (std::all_of(usual_.begin(), usual_.end(), [](int64_t heads) { return heads == 0; })) return;
+    evidence_.assume({"num_heads", text,
+                      published ? "as the published models of these widths"
+                                : "as the published models of this family, whose widths are others",
+                      "--num-heads", !published});
+  }
+
+ private:
+  const TensorTable& state_;
+  const Evidence& evidence_;
+  std::vector<int64_t> usual_;
+};
 
 // Widths of a block's attention from its value projection's columns and all its rows.
 void set_widths(const TensorTable& state, const std::string& place, BlockSpec& block, int64_t projected,
@@ -51,7 +75,8 @@ int64_t count_stages(const TensorTable& state, const std::string& prefix, const 
 }
 
 // A model's beginning that all have.
-ModelSpec begin(const TensorTable& state, const std::string& family, const std::string& patches, double eps) {
+ModelSpec begin(const TensorTable& state, const Evidence& evidence, const std::string& family,
+                const std::string& patches) {
   ModelSpec spec;
   spec.family = family;
   spec.embed_dim = rows(state, patches, 4);
@@ -60,15 +85,33 @@ ModelSpec begin(const TensorTable& state, const std::string& family, const std::
   spec.class_token = false;
   spec.embed_prefix_tokens = false;
   spec.pooling = Pooling::kAverage;
-  spec.norm_eps = as_number(metadata_value(state, {"norm_eps", "eps"})).value_or(eps);
-  if (const auto power = as_number(metadata_value(state, {"focusing_factor"})))
-    spec.focusing_factor = static_cast<int64_t>(*power);
+  spec.norm_eps = infer_norm_eps(state, evidence, family.starts_with("pvt") ? 1e-6 : 1e-5, /*guess=*/false);
+  if (const auto power = metadata_count(state, {"focusing_factor"})) spec.focusing_factor = *power;
   return spec;
 }
 
-void set_image_size(ModelSpec& spec, const TensorTable& state, int64_t size) {
+// `told`: by the tensors, 0 where they do not tell.
+void set_image_size(ModelSpec& spec, const TensorTable& state, const Evidence& evidence, int64_t told,
+                    int64_t usual = 224) {
+  int64_t size = evidence.hints.image_size.value_or(told);
+  if (size == 0) {
+    size = usual;
+    evidence.assume(
+        {"image_size", std::to_string(size), "as most published models of this kind", "--image-size", true});
+  }
   spec.image_size = {size, size};
-  spec.preprocess = infer_preprocess(state, size);
+  spec.preprocess = infer_preprocess(state, evidence, size);
+}
+
+// Side of the map that a table of positions covers; 0 where it is no square.
+int64_t map_side(const TensorTable& state, const std::string& table) {
+  const int64_t positions = rows(state, table, 3, 1), side = side_of(positions);
+  if (side == 0) {
+    refuse(state, table,
+           "its " + std::to_string(positions) +
+               " positions are those of no square image; vitrim takes square images only");
+  }
+  return side;
 }
 
 BlockSpec begin_block(const TensorTable& state, const std::string& prefix, int64_t dim) {
@@ -79,7 +122,15 @@ BlockSpec begin_block(const TensorTable& state, const std::string& prefix, int64
   return block;
 }
 
-void finish(const TensorTable& state, ModelSpec& spec, const std::string& head) {
+void finish(const TensorTable& state, const Evidence& evidence, ModelSpec& spec, const std::string& head) {
+  if (evidence.usual) spec.activation = evidence.usual->activation;
+  const bool focused = std::any_of(spec.blocks.begin(), spec.blocks.end(), [](const BlockSpec& block) {
+    return is_linear_attention(block.attention);
+  });
+  if (focused && metadata_value(state, {"focusing_factor"}).empty()) {
+    evidence.assume({"focusing_factor", std::to_string(spec.focusing_factor),
+                     "as FLatten-Transformer's models", "", false});
+  }
   spec.num_classes = state.contains(head) ? rows(state, head, 2) : 0;
   spec.qkv_bias = false;
   for (const auto& [name, tensor] : state.entries()) {
@@ -108,14 +159,15 @@ void follow_image_size(ModelSpec& spec, int64_t before) {
   }
 }
 
-std::optional<ModelSpec> infer_swin(const TensorTable& state, const LoadHints& hints, bool flatten) {
+std::optional<ModelSpec> infer_swin(const TensorTable& state, const Evidence& evidence, bool flatten) {
   if (!state.contains("layers.0.blocks.0.mlp.fc1.weight")) return std::nullopt;
   const bool is_flatten = state.contains("layers.0.downsample.reduction.weight") ||
                           (!state.contains("head.fc.weight") && state.contains("head.weight"));
   if (is_flatten != flatten) return std::nullopt;
-  ModelSpec spec = begin(state, flatten ? "flatten_swin" : "swin", "patch_embed.proj.weight", 1e-5);
+  ModelSpec spec = begin(state, evidence, flatten ? "flatten_swin" : "swin", "patch_embed.proj.weight");
   spec.patch_size = rows(state, "patch_embed.proj.weight", 4, 2);
   const int64_t stages = count_stages(state, "layers.", ".blocks.0.", 0);
+  StageHeads heads_of(state, evidence, stages);
   int64_t map = 0;  // of the first stage, where a buffer tells it
   for (int64_t s = 0; s < stages; ++s) {
     const std::string layer = "layers." + std::to_string(s) + ".blocks.";
@@ -134,8 +186,7 @@ std::optional<ModelSpec> infer_swin(const TensorTable& state, const LoadHints& h
           block.window = (side_of(rows(state, table, 2)) + 1) / 2;
         } else {
           block.attention = AttentionKind::kFocusedLinear;
-          block.num_heads = heads_of(state, hints, static_cast<size_t>(s), static_cast<size_t>(stages),
-                                     prefix + "attn.dwc.weight", values, dim / 32);
+          block.num_heads = heads_of(s, prefix + "attn.dwc.weight", values, dim / 32);
           block.window = side_of(rows(state, prefix + "attn.positional_encoding", 3, 1));
         }
         if (block.window == 0) refuse(state, prefix + "attn", "its window is no square");
@@ -148,14 +199,26 @@ std::optional<ModelSpec> infer_swin(const TensorTable& state, const LoadHints& h
     }
   }
   const int64_t first_window = spec.blocks[0].window;
-  const int64_t guess = first_window == 12 || first_window == 96 ? 384 : 224;
-  set_image_size(spec, state, hints.image_size.value_or(map > 0 ? map * spec.patch_size : guess));
+  set_image_size(spec, state, evidence, map * spec.patch_size,
+                 first_window == 12 || first_window == 96 ? 384 : 224);
   follow_image_size(spec, spec.image_size[0]);
-  finish(state, spec, flatten ? "head.weight" : "head.fc.weight");
+  heads_of.tell(/*published=*/false);
+  finish(state, evidence, spec, flatten ? "head.weight" : "head.fc.weight");
   return spec;
 }
 
-std::optional<ModelSpec> infer_pvt(const TensorTable& state, const LoadHints& hints, bool second) {
+namespace {
+
+bool is_published_pvt(const ModelSpec& spec) {
+  std::vector<int64_t> widths;
+  for (const StageSpec& stage : spec.stages) widths.push_back(stage.embed_dim);
+  return widths == std::vector<int64_t>{64, 128, 320, 512} ||
+         widths == std::vector<int64_t>{32, 64, 160, 256};
+}
+
+}  // namespace
+
+std::optional<ModelSpec> infer_pvt(const TensorTable& state, const Evidence& evidence, bool second) {
   if (!state.contains("patch_embed1.proj.weight") || !state.contains("block1.0.mlp.fc1.weight"))
     return std::nullopt;
   if (state.contains("norm1.weight") != second) return std::nullopt;
@@ -163,12 +226,13 @@ std::optional<ModelSpec> infer_pvt(const TensorTable& state, const LoadHints& hi
     refuse(state, "cls_token",
            "a PVT with a class token (the original's last stage) is not supported; FLatten-Transformer's PVT "
            "averages tokens");
-  ModelSpec spec = begin(state, second ? "pvt_v2" : "pvt", "patch_embed1.proj.weight", 1e-6);
+  ModelSpec spec = begin(state, evidence, second ? "pvt_v2" : "pvt", "patch_embed1.proj.weight");
   spec.final_norm = second;
   if (!second) spec.patch_size = rows(state, "patch_embed1.proj.weight", 4, 2);
   const int64_t stages = count_stages(state, "block", ".0.", 1);
   const std::vector<int64_t> usual = {1, 2, 5, 8};
-  int64_t size = second ? 0 : side_of(rows(state, "pos_embed1", 3, 1)) * spec.patch_size;
+  StageHeads heads_of(state, evidence, stages);
+  int64_t size = second ? 0 : map_side(state, "pos_embed1") * spec.patch_size;
   for (int64_t s = 0; s < stages; ++s) {
     const std::string layer = "block" + std::to_string(s + 1) + ".";
     const int64_t depth = count_numbered(state, layer, "."), dim = rows(state, layer + "0.norm2.weight", 1);
@@ -183,21 +247,20 @@ std::optional<ModelSpec> infer_pvt(const TensorTable& state, const LoadHints& hi
         block.attention = linear ? AttentionKind::kFocusedLinear : AttentionKind::kSoftmax;
         if (state.contains(attention + "sr.weight"))
           block.sr_ratio = rows(state, attention + "sr.weight", 4, 2);
-        block.num_heads = heads_of(
-            state, hints, static_cast<size_t>(s), static_cast<size_t>(stages), attention + "dwc.weight",
-            values, s < 4 && stages == 4 ? usual[static_cast<size_t>(s)] : std::max<int64_t>(1, dim / 64));
+        block.num_heads =
+            heads_of(s, attention + "dwc.weight", values,
+                     s < 4 && stages == 4 ? usual[static_cast<size_t>(s)] : std::max<int64_t>(1, dim / 64));
         set_widths(state, attention + "kv.weight", block, queries + rows(state, attention + "kv.weight", 2),
                    values);
         if (linear && size == 0)
-          size = (side_of(rows(state, attention + "positional_encoding", 3, 1)) * block.sr_ratio *
-                  spec.patch_size)
-                 << s;
+          size = (map_side(state, attention + "positional_encoding") * block.sr_ratio * spec.patch_size) << s;
       }
       spec.blocks.push_back(block);
     }
   }
-  set_image_size(spec, state, hints.image_size.value_or(size > 0 ? size : 224));
-  finish(state, spec, "head.weight");
+  set_image_size(spec, state, evidence, size);
+  heads_of.tell(is_published_pvt(spec));
+  finish(state, evidence, spec, "head.weight");
   return spec;
 }
 
@@ -211,20 +274,22 @@ int64_t published_cswin_heads(int64_t embed_dim, int64_t stage) {
 
 }  // namespace
 
-std::optional<ModelSpec> infer_cswin(const TensorTable& state, const LoadHints& hints) {
+std::optional<ModelSpec> infer_cswin(const TensorTable& state, const Evidence& evidence) {
   if (!state.contains("stage1_conv_embed.0.weight")) return std::nullopt;
-  ModelSpec spec = begin(state, "cswin", "stage1_conv_embed.0.weight", 1e-5);
+  ModelSpec spec = begin(state, evidence, "cswin", "stage1_conv_embed.0.weight");
   const int64_t stages = count_stages(state, "stage", ".0.", 1);
   // Focused attention over the whole map tells the map's size; stripes and softmax do not.
-  int64_t size = hints.image_size.value_or(0);
+  StageHeads heads_of(state, evidence, stages);
+  int64_t size = evidence.hints.image_size.value_or(0);
   for (int64_t s = 0; s < stages && size == 0; ++s) {
     const std::string block = "stage" + std::to_string(s + 1) + ".0.attns.";
     if (!state.contains(block + "1.get_v.weight") && state.contains(block + "0.positional_encoding")) {
-      size = (side_of(rows(state, block + "0.positional_encoding", 3, 1)) * spec.patch_size) << s;
+      size = (map_side(state, block + "0.positional_encoding") * spec.patch_size) << s;
     }
   }
-  if (size == 0) size = 224;
-  set_image_size(spec, state, size);
+  set_image_size(spec, state, evidence, size);
+  size = spec.image_size[0];
+  bool stripes_assumed = false;
   for (int64_t s = 0; s < stages; ++s) {
     const std::string layer = "stage" + std::to_string(s + 1) + ".";
     const int64_t depth = count_numbered(state, layer, "."), dim = rows(state, layer + "0.norm2.weight", 1);
@@ -238,23 +303,30 @@ std::optional<ModelSpec> infer_cswin(const TensorTable& state, const LoadHints& 
                    stripes = state.contains(prefix + "attns.1.get_v.weight");
         const int64_t values = rows(state, prefix + "proj.weight", 2, 1);
         block.attention = linear ? AttentionKind::kCrossFocusedLinear : AttentionKind::kCrossWindow;
-        block.num_heads =
-            heads_of(state, hints, static_cast<size_t>(s), static_cast<size_t>(stages), first + "dwc.weight",
-                     stripes ? values / 2 : values, published_cswin_heads(spec.embed_dim, s));
+        block.num_heads = heads_of(s, first + "dwc.weight", stripes ? values / 2 : values,
+                                   published_cswin_heads(spec.embed_dim, s));
         // A filter's rows are one head's, its branch has half of the heads.
-        if (hints.num_heads.empty() && stripes && state.contains(first + "dwc.weight")) block.num_heads *= 2;
+        if (evidence.hints.num_heads.empty() && stripes && state.contains(first + "dwc.weight"))
+          block.num_heads *= 2;
         set_widths(state, prefix + "qkv.weight", block, rows(state, prefix + "qkv.weight", 2), values);
         if (stripes && linear) {
           block.window = rows(state, first + "positional_encoding", 3, 1) / std::max<int64_t>(1, map);
         } else if (stripes) {
           // Softmax leaves no trace of the stripes' width: the published models' 1, 2, and 1/32 of the image.
           block.window = s < 2 ? s + 1 : size / 32;
+          stripes_assumed = true;
         }
       }
       spec.blocks.push_back(block);
     }
   }
-  finish(state, spec, "head.weight");
+  const bool published = spec.embed_dim == 64 || spec.embed_dim == 96 || spec.embed_dim == 144;
+  heads_of.tell(published);
+  if (stripes_assumed) {
+    evidence.assume(
+        {"window", "1,2," + std::to_string(size / 32), "stripes as in the published models", "", !published});
+  }
+  finish(state, evidence, spec, "head.weight");
   return spec;
 }
 

@@ -1,8 +1,7 @@
 // Reads a ViT's architecture off the names and shapes of its tensors.
 
-#include <stdexcept>
-
 #include "architecture/infer.h"
+#include "architecture/published_vits.h"
 
 namespace vitrim::architecture {
 
@@ -21,16 +20,59 @@ int64_t count_blocks(const TensorTable& state) {
   return depth;
 }
 
-int64_t infer_heads(const TensorTable& state, const LoadHints& hints, int64_t embed_dim) {
-  if (!hints.num_heads.empty()) return hints.num_heads.front();
-  if (const auto stated = as_number(metadata_value(state, {"num_heads", "heads"})))
-    return static_cast<int64_t>(*stated);
-  if (state.contains("blocks.0.attn.q_norm.weight"))
-    return embed_dim / std::max<int64_t>(1, state.at("blocks.0.attn.q_norm.weight").numel());
-  // Every published ViT and DeiT has heads of 64 channels.
-  if (embed_dim % 64 == 0) return embed_dim / 64;
-  refuse(state, "blocks.0.attn.qkv.weight",
-         "the number of heads can't be told from width " + std::to_string(embed_dim) + "; pass --num-heads");
+constexpr const char* kHeadsPlace = "blocks.0.attn.qkv.weight";
+
+// "12 or 16".
+std::string either(const std::vector<int64_t>& counts) {
+  std::string out;
+  for (size_t i = 0; i < counts.size(); ++i)
+    out += (i == 0 ? "" : i + 1 == counts.size() ? " or " : ", ") + std::to_string(counts[i]);
+  return out;
+}
+
+// Where nothing states the heads of this ViT: those of the architecture that is named, of the published sizes
+// of this shape, or of 64 channels each.
+int64_t usual_heads(const TensorTable& state, const Evidence& evidence, const VitShape& shape) {
+  const int64_t width = shape.embed_dim;
+  const std::string wide = std::to_string(width) + " channels";
+  const auto assumed = [&](int64_t heads, const std::string& why, bool guess) {
+    evidence.assume({"num_heads", std::to_string(heads), why, "--num-heads", guess});
+    return heads;
+  };
+  if (const auto named = published_vit(evidence.architecture, width)) {
+    if (named->embed_dim == width) return named->num_heads;
+    if (width % named->num_heads == 0) {
+      refuse(state, kHeadsPlace,
+             "it is said to be " + evidence.architecture + ", which has " + std::to_string(named->num_heads) +
+                 " heads at " + std::to_string(named->embed_dim) + " channels, but it has " + wide +
+                 ", so it may have fewer heads or narrower ones; pass --num-heads");
+    }
+  }
+  const PublishedHeads published = published_heads(shape);
+  if (published.counts.size() > 1) {
+    refuse(state, kHeadsPlace,
+           "published models of this shape have " + either(published.counts) +
+               " heads; pass --num-heads with the one that the model has");
+  }
+  if (published.counts.size() == 1) {
+    return assumed(published.counts.front(),
+                   published.exact ? "as the published models of this width, depth and MLP"
+                                   : "as published models of " + wide + ", whose depth or MLP differs",
+                   !published.exact);
+  }
+  if (width % 64 == 0) return assumed(width / 64, "64 channels a head; no published ViT has " + wide, true);
+  refuse(state, kHeadsPlace,
+         "the number of heads can't be told from width " + std::to_string(width) + "; pass --num-heads");
+}
+
+int64_t infer_heads(const TensorTable& state, const Evidence& evidence, const VitShape& shape) {
+  if (!evidence.hints.num_heads.empty()) return evidence.hints.num_heads.front();
+  if (const auto stated = metadata_count(state, {"num_heads", "heads"})) return *stated;
+  for (int64_t i = 0; i < shape.depth; ++i) {  // norms of queries are as wide as a head
+    const std::string norm = "blocks." + std::to_string(i) + ".attn.q_norm.weight";
+    if (state.contains(norm)) return shape.embed_dim / std::max<int64_t>(1, state.at(norm).numel());
+  }
+  return usual_heads(state, evidence, shape);
 }
 
 BlockSpec infer_block(const TensorTable& state, const std::string& prefix, int64_t embed_dim, int64_t heads) {
@@ -71,30 +113,56 @@ bool infer_gates(const TensorTable& state, const ModelSpec& spec) {
   return gated;
 }
 
-// How position embedding, prefix tokens and image size hang together.
-void infer_tokens(const TensorTable& state, const LoadHints& hints, ModelSpec& spec) {
-  const int64_t length = need(state, "pos_embed", 3).size(1);
-  int64_t side = side_of(length - spec.prefix_tokens());
-  spec.embed_prefix_tokens = true;
-  if (side == 0 || (spec.register_tokens > 0 && side_of(length) > 0)) {
-    if (side_of(length) == 0)
-      refuse(state, "pos_embed",
-             "its " + std::to_string(length) + " positions are no square grid of patches");
-    side = side_of(length);
-    spec.embed_prefix_tokens = false;
+// What the tensors of the whole tell of the size. Blocks whose MLPs differ are of no published size.
+VitShape shape_of(const TensorTable& state, const ModelSpec& spec, int64_t depth) {
+  VitShape shape;
+  shape.embed_dim = spec.embed_dim;
+  shape.depth = depth;
+  shape.class_token = spec.class_token;
+  shape.patch_size = spec.patch_size;
+  shape.patches = need(state, "pos_embed", 3).size(1) - (spec.embed_prefix_tokens ? spec.prefix_tokens() : 0);
+  for (int64_t i = 0; i < depth; ++i) {
+    const std::string mlp = "blocks." + std::to_string(i) + ".mlp.";
+    const int64_t read = need(state, mlp + "fc2.weight", 2).size(1);
+    if (i > 0 && read != shape.mlp_dim) {
+      shape.mlp_dim = 0;
+      break;
+    }
+    shape.mlp_dim = read;
+    shape.gated_mlp = need(state, mlp + "fc1.weight", 2).size(0) == 2 * read;
   }
-  if (spec.prefix_tokens() == 0) spec.embed_prefix_tokens = false;
-  const int64_t size = hints.image_size.value_or(side * spec.patch_size);
-  if (size <= 0 || size % spec.patch_size != 0) {
-    throw std::invalid_argument("[architecture::infer_spec] image size " + std::to_string(size) +
-                                " is no multiple of the patch size " + std::to_string(spec.patch_size));
+  return shape;
+}
+
+// What neither shapes nor names of tensors tell of a ViT, but for its heads.
+void infer_the_rest(const TensorTable& state, const Evidence& evidence, const VitShape& shape,
+                    ModelSpec& spec) {
+  const bool published = published_heads(shape).exact,
+             guess = !published || (evidence.usual && evidence.usual->guess);
+  spec.norm_eps = infer_norm_eps(state, evidence, spec.norm_eps, guess);
+  if (spec.gated_mlp) {
+    spec.activation = Activation::kSilu;
+  } else if (evidence.usual) {
+    spec.activation = evidence.usual->activation;
+  } else if (is_published_with_gelu_tanh(shape)) {
+    spec.activation = Activation::kGeluTanh;
   }
-  spec.image_size = {size, size};
+  if (!evidence.architecture.empty()) return;  // the name says the rest, or it is as timm has it
+  if (!evidence.hints.activation) {
+    evidence.assume({"activation", activation_name(spec.activation),
+                     spec.gated_mlp   ? "a gate, so SwiGLU"
+                     : evidence.usual ? evidence.usual->why
+                     : published      ? "as the published models of this shape"
+                                      : "as of most ViTs",
+                     "--activation", guess && !spec.gated_mlp});
+  }
+  if (!evidence.hints.pooling && !evidence.usual && spec.class_token && spec.pooling == Pooling::kToken)
+    evidence.assume({"pooling", "token", "there is a class token", "--pooling", false});
 }
 
 }  // namespace
 
-std::optional<ModelSpec> infer_vit(const TensorTable& state, const LoadHints& hints) {
+std::optional<ModelSpec> infer_vit(const TensorTable& state, const Evidence& evidence) {
   const bool known = state.contains("cls_token") || state.contains("pos_embed") || count_blocks(state) > 0;
   if (!known || state.contains("patch_embed1.proj.weight")) return std::nullopt;
   ModelSpec spec;
@@ -106,7 +174,7 @@ std::optional<ModelSpec> infer_vit(const TensorTable& state, const LoadHints& hi
   spec.class_token = state.contains("cls_token");
   spec.distillation_token = state.contains("dist_token");
   spec.register_tokens = state.contains("reg_token") ? need(state, "reg_token", 3).size(1) : 0;
-  infer_tokens(state, hints, spec);
+  infer_positions(state, evidence, spec);
   spec.pooling = spec.class_token ? Pooling::kToken : Pooling::kAverage;
   spec.pre_norm = state.contains("norm_pre.weight");
   spec.final_norm = state.contains("norm.weight");
@@ -127,14 +195,14 @@ std::optional<ModelSpec> infer_vit(const TensorTable& state, const LoadHints& hi
     spec.qkv_bias = spec.qkv_bias || state.contains(prefix + ".attn.qkv.bias");
     spec.qk_norm = spec.qk_norm || state.contains(prefix + ".attn.q_norm.weight");
   }
-  const int64_t heads = any_attention ? infer_heads(state, hints, spec.embed_dim) : 1;
+  const VitShape shape = shape_of(state, spec, depth);
+  const int64_t heads = any_attention ? infer_heads(state, evidence, shape) : 1;
   for (int64_t i = 0; i < depth; ++i) {
     spec.blocks.push_back(infer_block(state, "blocks." + std::to_string(i), spec.embed_dim, heads));
   }
   spec.gated_mlp = infer_gates(state, spec);
-  if (spec.gated_mlp) spec.activation = Activation::kSilu;
-  if (const auto eps = as_number(metadata_value(state, {"norm_eps", "eps"}))) spec.norm_eps = *eps;
-  spec.preprocess = infer_preprocess(state, spec.image_size[0]);
+  infer_the_rest(state, evidence, shape, spec);
+  spec.preprocess = infer_preprocess(state, evidence, spec.image_size[0]);
   return spec;
 }
 

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "architecture/published_vits.h"
 #include "core/json.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
@@ -207,6 +208,8 @@ void read_transformers(const Members& top, ModelConfig& out) {
   }
   const Members model = inner ? Members(*inner, top.place(where)) : top;
   out.num_heads = model.numbers(model.find("num_heads") ? "num_heads" : "num_attention_heads");
+  // transformers leaves out of the config of a tower what its class has anyway; all of these have 12 heads.
+  if (out.num_heads.empty() && out.model_type != "swin") out.num_heads = {12};
   out.norm_eps = model.get<double>("layer_norm_eps");
   if (const std::string name = model.text("hidden_act"); !name.empty())
     out.activation = activation_of(name, model.place("hidden_act"));
@@ -280,18 +283,6 @@ PreprocessSpec read_processor(const Members& top) {
   return out;
 }
 
-// What timm's architectures differ in that their tensors do not show (timm 1.0).
-void read_timm_name(ModelConfig& out) {
-  const std::string& name = out.architecture;
-  const auto has = [&](std::string_view part) { return name.find(part) != std::string::npos; };
-  if (has("quickgelu")) out.activation = Activation::kQuickGelu;
-  if (has("siglip") && (has("patch32_siglip") || has("giantopt_") || has("so400m_patch16_siglip") ||
-                        (has("vit_large") && has("_512")))) {
-    out.activation = Activation::kGeluTanh;
-  }
-  if (has("_clip_") || has("beit3_") || has("swin")) out.norm_eps = 1e-5;
-}
-
 Pooling pooling_of(const std::string& name, const Place& place) {
   if (name == "token") return Pooling::kToken;
   if (name == "avg") return Pooling::kAverage;
@@ -325,7 +316,9 @@ std::optional<PreprocessSpec> read_timm_preprocessing(const Members& data, int64
   p.crop = crop;
   const double share = data.get<double>("crop_pct").value_or(0.875);
   if (!(share > 0 && share <= 1)) data.place("crop_pct").fail("expected a number above 0, at most 1");
-  if (p.crop > 0) p.resize = static_cast<int64_t>(std::floor(static_cast<double>(p.crop) / share));
+  const double side = std::floor(static_cast<double>(p.crop) / share);
+  if (side > (1 << 20)) data.place("crop_pct").fail("makes images of more than 1048576 pixels a side");
+  if (p.crop > 0) p.resize = static_cast<int64_t>(side);
   p.squash = data.text("crop_mode") == "squash";
   const std::string filter = data.text("interpolation");
   if (filter == "bilinear") p.interpolation = Interpolation::kBilinear;
@@ -337,14 +330,15 @@ std::optional<PreprocessSpec> read_timm_preprocessing(const Members& data, int64
 }
 
 void read_timm(const Members& top, ModelConfig& out) {
-  out.architecture = top.text("architecture");
-  read_timm_name(out);
+  take_timm_name(top.text("architecture"), out);
   const Json* const inner = top.find("pretrained_cfg");
   if (inner && !inner->is_object()) top.place("pretrained_cfg").fail("expected an object");
   const Members data = inner ? Members(*inner, top.place("pretrained_cfg")) : top;
   if (const Json* const args = top.find("model_args"); args && args->is_object()) {
     const Members given(*args, top.place("model_args"));
     out.num_heads = given.numbers("num_heads");
+    const auto named = published_vit(out.architecture, 0);
+    if (out.num_heads.empty() && named && given.find("embed_dim")) out.num_heads = {named->num_heads};
     out.image_size = given.side("img_size");
     if (const Json* const act = given.find("act_layer"); act && act->is_string())
       out.activation = activation_of(*given.get<std::string>("act_layer"), given.place("act_layer"));
@@ -357,7 +351,7 @@ void read_timm(const Members& top, ModelConfig& out) {
   if (const Json* const size = data.find("input_size")) {
     read(*size, data.place("input_size"), input);
     if (input[1] < 1 || input[1] != input[2] || input[1] > (int64_t{1} << 20))
-      data.place("input_size").fail("vitrim takes square images only");
+      data.place("input_size").fail("vitrim takes square images only, from 1 to 1048576 pixels a side");
     if (!out.image_size) out.image_size = input[1];
   }
   if (const Json* const names = top.find("label_names"); names && names->is_array())
@@ -366,6 +360,18 @@ void read_timm(const Members& top, ModelConfig& out) {
 }
 
 }  // namespace
+
+// What timm's architectures differ in that their tensors do not show (timm 1.0).
+void take_timm_name(const std::string& name, ModelConfig& out) {
+  out.architecture = name;
+  const auto has = [&](std::string_view part) { return name.find(part) != std::string::npos; };
+  if (has("quickgelu")) out.activation = Activation::kQuickGelu;
+  if (has("siglip") && (has("patch32_siglip") || has("giantopt_") || has("so400m_patch16_siglip") ||
+                        (has("vit_large") && has("_512")))) {
+    out.activation = Activation::kGeluTanh;
+  }
+  if (has("_clip_") || has("beit3_") || has("swin")) out.norm_eps = 1e-5;
+}
 
 ModelConfig read_model_config(const std::string& checkpoint) {
   ModelConfig out;

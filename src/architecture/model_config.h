@@ -31,6 +31,9 @@ struct ModelConfig {
 /// replace (preprocessing) is left out with a warning where it can't be understood.
 ModelConfig read_model_config(const std::string& checkpoint);
 
+/// Takes an architecture's name of timm's, and what only the name tells (activation, norm epsilon).
+void take_timm_name(const std::string& name, ModelConfig& companion);
+
 /// `preprocess` for a model that takes images of `image_size`: the resize keeps its share of the crop.
 PreprocessSpec fitted(PreprocessSpec preprocess, int64_t image_size);
 

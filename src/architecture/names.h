@@ -58,6 +58,7 @@ struct Translated {
   /// Resize position embeddings as transformers' DINOv2 does: bicubic, not antialiased.
   bool plain_positions = false;
   std::optional<Pooling> pooling;  ///< where the names tell it
+  bool bare_positions = false;     ///< the position table covers patches only
 };
 
 /// Tries all namings; timm's and the original authors' where no other fits. FormatError for models that can't

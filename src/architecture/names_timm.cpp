@@ -133,6 +133,7 @@ void translate_timm(const TensorTable& state, const ModelConfig& config, Transla
   if (has_any(state, "decoder_*")) out.names = "MAE's authors";
   out.state = rename(with_key_bias(state, config), kRules, out.dropped);
   if (authors) fold_class_position(out.state);
+  out.bare_positions = authors;
 }
 
 }  // namespace vitrim::architecture

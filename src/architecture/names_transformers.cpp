@@ -180,6 +180,7 @@ void adapt_dinov2(Translated& out) {
   out.plain_positions = !state.contains("reg_token");
   if (out.plain_positions) return;
   fold_class_position(state);
+  out.bare_positions = true;
 }
 
 void adapt_clip(Translated& out) {

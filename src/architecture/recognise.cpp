@@ -1,11 +1,12 @@
 #include "vitrim/architecture/recognise.h"
 
-#include <cstdio>
 #include <filesystem>
+#include <stdexcept>
 
 #include "architecture/infer.h"
 #include "architecture/model_config.h"
 #include "architecture/names.h"
+#include "architecture/nose_authors.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
 
@@ -17,15 +18,16 @@ namespace fs = std::filesystem;
 
 std::string file_name(const std::string& path) { return fs::path(path).filename().string(); }
 
-std::string number(double value, int digits = 6) {
-  char text[40];
-  std::snprintf(text, sizeof text, "%.*g", digits, value);
-  return text;
-}
-
 // What --flags leave open and the files beside the checkpoint say.
 LoadHints completed(LoadHints hints, const ModelConfig& companion, const Translated& translated) {
   if (hints.num_heads.empty()) hints.num_heads = companion.num_heads;
+  if (!hints.norm_eps) hints.norm_eps = companion.norm_eps;
+  if (!hints.activation) hints.activation = companion.activation;
+  if (!hints.pooling) hints.pooling = companion.pooling ? companion.pooling : translated.pooling;
+  if (translated.foreign && !companion.model_type.empty()) {  // what the library's class has
+    hints.norm_eps = hints.norm_eps.value_or(translated.norm_eps);
+    hints.activation = hints.activation.value_or(translated.activation);
+  }
   if (hints.image_size) return hints;
   if (!translated.state.contains("pos_embed")) {
     hints.image_size = companion.image_size;
@@ -38,19 +40,57 @@ LoadHints completed(LoadHints hints, const ModelConfig& companion, const Transla
   return hints;
 }
 
-void set_norm_eps(const ModelConfig& companion, Translated& translated) {
-  std::optional<double> eps = companion.norm_eps;
-  if (!eps && translated.foreign) eps = translated.norm_eps;
-  const bool clip =
-      !translated.foreign && companion.config.empty() && translated.state.contains("norm_pre.weight");
-  if (!eps && clip) eps = 1e-5;
-  if (eps && metadata_value(translated.state, {"norm_eps", "eps"}).empty())
-    translated.state.metadata["norm_eps"] = number(*eps, 17);
-  if (clip) {
-    log_warning(translated.state.path +
-                ": a norm before the first block says CLIP, so norms take epsilon 1e-5, and MLPs GELU; where "
-                "they should take QuickGELU (OpenAI's "
-                "weights), put timm's config.json beside the file");
+// What models under these names compute most of the time, where neither a config.json nor a name says more.
+std::optional<UsualValues> usual_values(const ModelConfig& companion, const Translated& translated) {
+  if (!companion.architecture.empty()) return std::nullopt;
+  UsualValues usual;
+  if (translated.foreign) {
+    usual.norm_eps = translated.norm_eps;
+    usual.activation = translated.activation;
+    usual.why = "as most models under the names of " + translated.names;
+    usual.guess = translated.names.find("CLIP") != std::string::npos;
+    return usual;
+  }
+  if (!translated.state.contains("norm_pre.weight")) return std::nullopt;
+  usual.norm_eps = 1e-5;
+  usual.why = "a norm before the first block says CLIP; OpenAI's have quick_gelu";
+  usual.guess = true;
+  return usual;
+}
+
+Evidence evidence_of(const LoadHints& hints, const ModelConfig& companion, const Translated& translated) {
+  Evidence evidence;
+  evidence.hints = completed(hints, companion, translated);
+  if (!evidence.hints.activation) {  // the file's own metadata
+    const std::string stated = metadata_value(translated.state, {"activation"});
+    for (const std::string& name : activation_names()) {
+      if (name == stated) evidence.hints.activation = parse_activation(name);
+    }
+  }
+  evidence.architecture = companion.architecture;
+  for (const auto& size :
+       {hints.image_size, companion.image_size, metadata_count(translated.state, {"image_size"})}) {
+    if (size) evidence.image_sizes.push_back(*size);
+  }
+  evidence.bare_positions = translated.bare_positions;
+  evidence.usual = usual_values(companion, translated);
+  return evidence;
+}
+
+// Training scripts note the architecture in their files: timm's as `arch`, DeiT's and MAE's as `args.model`.
+void read_noted_architecture(const TensorTable& state, const LoadHints& hints, ModelConfig& companion) {
+  if (!companion.config.empty()) return;
+  const std::string name = metadata_value(state, {"arch", "args.model", "args.arch"});
+  const bool moco = metadata_value(state, {kPrefixKey}).find("base_encoder") != std::string::npos;
+  // timm's names hold the patch size.
+  if (moco) {
+    take_timm_name("moco_v3", companion);
+  } else if (name.find("patch") != std::string::npos) {
+    take_timm_name(name, companion);
+  } else if (metadata_value(state, {"arch"}) == "vit_small" && hints.num_heads.empty()) {
+    refuse(state, "arch",
+           "says vit_small, which has 6 heads with most and 12 with MoCo v3's authors; pass --num-heads 6 or "
+           "--num-heads 12");
   }
 }
 
@@ -75,14 +115,7 @@ void check(const ModelSpec& spec, const ModelConfig& companion) {
   }
 }
 
-void complete(ModelSpec& spec, const ModelConfig& companion, const Translated& translated) {
-  if (!spec.gated_mlp)
-    spec.activation =
-        companion.activation.value_or(translated.foreign ? translated.activation : spec.activation);
-  const std::optional<Pooling> pooling = companion.pooling ? companion.pooling : translated.pooling;
-  if (pooling && spec.pooling != Pooling::kTokenAndAverage &&
-      (*pooling == Pooling::kAverage || spec.class_token))
-    spec.pooling = *pooling;
+void complete(ModelSpec& spec, const ModelConfig& companion) {
   if (companion.preprocess) spec.preprocess = fitted(*companion.preprocess, spec.image_size[0]);
   const auto labels = static_cast<int64_t>(companion.class_names.size());
   if (labels == spec.num_classes) {
@@ -123,6 +156,8 @@ std::vector<std::string> told(const ModelConfig& companion, const Translated& tr
     out.push_back(file_name(companion.config) + ": " +
                   (what.empty() ? "nothing that the tensors do not say" : what));
   }
+  if (companion.config.empty() && !companion.architecture.empty())
+    out.push_back("the file's training arguments: architecture " + companion.architecture);
   if (!companion.processor.empty()) out.push_back(file_name(companion.processor) + ": preprocessing");
   if (!translated.dropped.empty()) {
     std::string names;
@@ -145,22 +180,26 @@ Recognised recognise(const TensorTable& file, const LoadHints& hints) {
     out.said = {"architecture and preprocessing: the checkpoint's own metadata"};
     return out;
   }
-  const ModelConfig companion = read_model_config(file.path);
+  ModelConfig companion = read_model_config(file.path);
+  read_noted_architecture(file, hints, companion);
   Translated translated = translate(file, companion);
-  set_norm_eps(companion, translated);
-  out.spec = infer_spec(translated.state, completed(hints, companion, translated));
+  Evidence evidence = evidence_of(hints, companion, translated);
+  evidence.assumed = &out.assumed;
+  const bool nose = read_nose_authors(translated.state);
+  if (nose) evidence.stream_gain = 2;
+  out.spec = infer_spec(translated.state, evidence);
+  if (hints.pooling == Pooling::kToken && !out.spec.class_token)
+    throw std::invalid_argument(
+        "[architecture::recognise] there is no class token to pool; pass --pooling average");
   check(out.spec, companion);
-  complete(out.spec, companion, translated);
-  if (translated.foreign && companion.config.empty()) {
-    log_warning(
-        translated.state.path +
-        ": no config.json lies beside it, so what its tensors do not tell is taken as usual: norm epsilon " +
-        number(out.spec.norm_eps) + ", " + activation_name(out.spec.activation) +
-        (hints.num_heads.empty() ? ", heads of 64 channels" : ""));
-  }
+  complete(out.spec, companion);
+  const std::string warning = guesses_text(translated.state.path, out.assumed);
+  if (!warning.empty()) log_warning(warning);
   if (translated.plain_positions) resize_plainly(out.spec, translated.state);
   validate(out.spec);
   out.said = told(companion, translated, out.spec);
+  if (nose)
+    out.said.push_back("the file's training arguments: blocks without attention double the stream (NOSE)");
   out.names = translated.names;
   out.foreign = translated.foreign;
   out.tensors = std::move(translated.state);

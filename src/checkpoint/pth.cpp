@@ -19,6 +19,7 @@ namespace {
 constexpr size_t kDeepestDict = 64;
 constexpr size_t kMostTensors = 100'000;
 constexpr size_t kLongestName = 1000;
+constexpr size_t kMostNotes = 1000;
 constexpr size_t kMostVisits = 2'000'000;
 constexpr size_t kVisitBytes = 16;  ///< of a name count as one visit
 /// Tensors may share storages, and with stride 0 be larger than theirs; all tensors together may be so many
@@ -83,6 +84,7 @@ class Collector {
           archive_.path(), "",
           "it holds " + pickle_.describe(pickle_.root) + " and no dict of tensors; " + kSaveStateDict);
     walk_dict(pickle_.root, "", false);
+    note_plain_values(pickle_.root, "");
     if (state_.size() == 0)
       throw FormatError(
           archive_.path(), "",
@@ -153,6 +155,37 @@ class Collector {
     }
     path_.pop_back();
     if (state_.size() == before) barren_[dict] = true;
+  }
+
+  /// Numbers, words and lists of numbers beside the weights ("epoch", "arch"), and the script's arguments
+  /// ("args.model"), as metadata: they tell what tensors do not.
+  void note_plain_values(PickleRef dict, const std::string& prefix) {
+    for (const auto& [key, value] : entries(dict)) {
+      if (key.find('.') != std::string::npos || state_.metadata.size() >= kMostNotes) continue;
+      const PickleValue& found = pickle_[value];
+      const std::string text = plain_text(found);
+      if (!text.empty()) {
+        state_.metadata.emplace(prefix + key, text);
+      } else if (prefix.empty() && key == "args") {
+        const PickleRef inner = found.kind == PickleKind::kObject ? found.state : value;
+        if (inner != kNoValue && is_dict(pickle_, inner)) note_plain_values(inner, "args.");
+      }
+    }
+  }
+
+  /// Empty where it is no plain value, or a long one.
+  std::string plain_text(const PickleValue& value) const {
+    if (value.kind == PickleKind::kInt || value.kind == PickleKind::kBool)
+      return std::to_string(value.number);
+    if (value.kind == PickleKind::kText && value.text.size() <= kLongestName) return std::string(value.text);
+    if (value.kind != PickleKind::kList && value.kind != PickleKind::kTuple) return {};
+    if (value.items.size() > kLongestName) return {};
+    std::string out;
+    for (const PickleRef item : value.items) {
+      if (pickle_[item].kind != PickleKind::kInt) return {};
+      out += (out.empty() ? "[" : ",") + std::to_string(pickle_[item].number);
+    }
+    return out.empty() ? "[]" : out + "]";
   }
 
   void take_object(PickleRef value, const std::string& name, bool training_state, bool among_tensors) {

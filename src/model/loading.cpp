@@ -122,10 +122,10 @@ std::unique_ptr<Model> load_model_for_segmentation(const std::string& source, Se
   });
 }
 
-ModelSpec load_spec(const std::string& source, const LoadHints& hints, std::vector<std::string>* said) {
+ModelSpec load_spec(const std::string& source, const LoadHints& hints, SpecSources* sources) {
   if (means_architecture(source)) return named_spec(source, hints);
   OpenedCheckpoint opened = open_checkpoint(source, hints);
-  if (said) *said = std::move(opened.said);
+  if (sources) *sources = std::move(opened.sources);
   return opened.spec;
 }
 

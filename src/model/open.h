@@ -14,7 +14,7 @@ struct OpenedCheckpoint {
   checkpoint::StateDict weights;  ///< under vitrim's names
   std::string names;              ///< whose names the file has; empty: vitrim's own checkpoint
   bool foreign = false;           ///< the names were translated
-  std::vector<std::string> said;  ///< what was taken from where, for people
+  SpecSources sources;
 };
 
 /// The tensors of a checkpoint that are the model, under the file's names less prefix and wrapper words: what
@@ -23,8 +23,9 @@ struct OpenedCheckpoint {
 checkpoint::StateDict read_weights(const std::string& source, const LoadHints& hints,
                                    std::vector<std::string>* said);
 
-/// Reads a checkpoint and the files beside it. With `new_head` a classifier that vitrim can't read is left
-/// out. Tensors are not checked against the spec yet (make_model does).
+/// Reads a checkpoint and the files beside it; warns once of what had to be guessed. With `new_head` a
+/// classifier that vitrim can't read is left out. Tensors are not checked against the spec yet (make_model
+/// does).
 OpenedCheckpoint open_checkpoint(const std::string& source, const LoadHints& hints, bool new_head = false);
 
 }  // namespace vitrim::model

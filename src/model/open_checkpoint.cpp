@@ -91,6 +91,7 @@ checkpoint::StateDict read_weights(const std::string& source, const LoadHints& h
   checkpoint::StateDict taken;
   taken.path = file.path;
   taken.metadata = file.metadata;
+  taken.metadata.emplace(architecture::kPrefixKey, set.name);
   for (const auto& member : set.tensors) taken.add(member.name, file.entries()[member.index].second);
   if (!said) return taken;
   const std::string where = set.name == "." ? "without a prefix" : "under '" + set.name + "'";
@@ -112,10 +113,10 @@ checkpoint::StateDict read_weights(const std::string& source, const LoadHints& h
 
 OpenedCheckpoint open_checkpoint(const std::string& source, const LoadHints& hints, bool new_head) {
   OpenedCheckpoint out;
-  checkpoint::StateDict file = read_weights(source, hints, &out.said);
+  checkpoint::StateDict file = read_weights(source, hints, &out.sources.said);
   if (!file.metadata.contains(kSpecMetadataKey)) {
     refuse_mistakes(file, new_head);
-    for (const std::string& line : out.said) {
+    for (const std::string& line : out.sources.said) {
       if (!line.starts_with("weights") || line.find("--weights") != std::string::npos)
         log_warning(file.path + ": " + line);
     }
@@ -125,7 +126,8 @@ OpenedCheckpoint open_checkpoint(const std::string& source, const LoadHints& hin
   out.spec = std::move(found.spec);
   out.names = std::move(found.names);
   out.foreign = found.foreign;
-  out.said.insert(out.said.end(), found.said.begin(), found.said.end());
+  out.sources.assumed = std::move(found.assumed);
+  out.sources.said.insert(out.sources.said.end(), found.said.begin(), found.said.end());
   return out;
 }
 

@@ -85,6 +85,26 @@ TEST_F(Pth, NestedDictsBecomeDottedNames) {
   EXPECT_EQ(found.entries()[2].first, "s.7");
 }
 
+// What training scripts note beside the weights tells what tensors do not.
+TEST_F(Pth, PlainValuesBesideTheWeightsAreMetadata) {
+  const std::string arguments = p_call(p_global("argparse", "Namespace"), {}) +
+                                p_dict({{"prune_layer", p_text("[0,2]")},
+                                        {"done_layer", "](" + p_int(1) + p_int(3) + "e"},
+                                        {"lr", "N"},
+                                        {"inner", p_dict({{"deep", p_int(1)}})}}) +
+                                "b";
+  const std::string content = p_dict({{"model", p_dict({{"w", good_}, {"count", p_int(7)}})},
+                                      {"epoch", p_int(299)},
+                                      {"arch", p_text("vit_tiny")},
+                                      {"vitrim.spec", p_text("{}")},
+                                      {"args", arguments}});
+  const StateDict state = read(pth_archive(content, {{"0", floats(6)}}).bytes());
+  EXPECT_EQ(state.size(), 1u);
+  const std::map<std::string, std::string> expected = {
+      {"epoch", "299"}, {"arch", "vit_tiny"}, {"args.prune_layer", "[0,2]"}, {"args.done_layer", "[1,3]"}};
+  EXPECT_EQ(state.metadata, expected) << "no file says of itself that it is vitrim's own";
+}
+
 TEST_F(Pth, RepeatedKeysFollowPythonAndClashingNamesAreRefused) {
   EXPECT_EQ(read(pth_archive(p_dict({{"w", p_int(1)}, {"w", good_}}), {{"0", floats(6)}}).bytes()).size(),
             1u);

@@ -12,7 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, ".."))
 sys.path.insert(0, HERE)
 import cases  # noqa: E402
-from program_case import CALIB, PROGRAM, Case, write_png  # noqa: E402
+from program_case import CALIB, PROGRAM, Case, write_model, write_png  # noqa: E402
 
 FIXTURES = os.path.join(HERE, "..", "model", "fixtures")
 FAMILIES = {"vit": "transformers (ViT, DeiT, ViTMAE)", "vit_mae": "transformers (ViT, DeiT, ViTMAE)", "dinov2_registers": "transformers (DINOv2)",
@@ -131,6 +131,40 @@ class Checkpoints(Case):
         self.assertIn("config.json names neither", done.stderr)
         os.makedirs(self.path("empty"))
         self.refuse("inspect", "empty", says=("holds no model.safetensors", "name a checkpoint file"))
+
+    def test_what_is_assumed_is_said(self):
+        self.assertEqual([one["field"] for one in self.json_of("inspect", "model.safetensors")["assumed"]], ["pooling"])
+        write_model(self.path("silent.safetensors"), metadata={})
+        done = self.run_vitrim("inspect", "silent.safetensors", "--json", "out.json")
+        assumed = {one["field"]: one for one in json.loads(self.read("out.json"))["assumed"]}
+        self.assertEqual({field: assumed[field]["value"] for field in ("num_heads", "norm_eps", "activation", "image_size", "pooling")},
+                         {"num_heads": 1, "norm_eps": 1e-6, "activation": "gelu", "image_size": 32, "pooling": "token"})
+        self.assertEqual([field for field in assumed if not assumed[field]["guess"]], ["pooling"])
+        self.assertEqual(assumed["num_heads"]["flag"], "--num-heads")
+        self.assertIn("assumed: num_heads 1 (", done.stdout)
+        # Every command warns once, in one line.
+        data = ("--data", "synthetic:test:4", "--mean", "0.5", "--std", "0.5", "--resize", "none")
+        said = [line for line in self.run_vitrim("eval", "silent.safetensors", *data, "--json", "-").stderr.splitlines() if line.startswith("warning: ")]
+        self.assertEqual(len(said), 1, said)
+        for words in ("silent.safetensors: its files do not say everything", "num_heads 1 (", "--num-heads", "--norm-eps", "--activation"):
+            self.assertIn(words, said[0])
+        flags = ("--num-heads", "2", "--norm-eps", "1e-5", "--activation", "relu", "--pooling", "average", "--image-size", "32")
+        out = self.json_of("inspect", "silent.safetensors", *flags)
+        self.assertEqual(out["assumed"], [])
+        self.assertEqual((out["blocks"][0]["num_heads"], out["model"]["norm_eps"], out["model"]["activation"], out["model"]["pooling"]), (2, 1e-5, "relu", "average"))
+        self.refuse("inspect", "silent.safetensors", "--activation", "mish", says="mish", expect=2)
+        self.assertIn("short side to 35 pixels", self.run_vitrim("eval", "silent.safetensors", *data[:-2]).stderr)
+
+    def test_blocks_without_attention_ask_for_their_gain(self):
+        write_model(self.path("cut.safetensors"), without=(1,))
+        data = ("--data", "synthetic:test:8")
+        self.refuse("eval", "cut.safetensors", *data, says=("cut.safetensors", "without attention (1)", "--stream-gain 1 or --stream-gain 2"))
+        self.refuse("eval", "cut.safetensors", *data, "--stream-gain", "3", says="--stream-gain", expect=2)
+        for gain in "12":
+            self.assertEqual(self.json_of("eval", "cut.safetensors", *data, "--stream-gain", gain)["images"], 8)
+            blocks = self.json_of("inspect", "cut.safetensors", "--stream-gain", gain)["blocks"]
+            self.assertEqual([block["stream_gain"] for block in blocks], [1, int(gain), 1, 1])
+        self.assertIn("none, stream x 2", self.run_vitrim("inspect", "cut.safetensors", "--stream-gain", "2").stdout)
 
     def test_the_engine_runs_them(self):
         for name in ("clip_projection", "dinov2", "dinov2_swiglu", "swin", "timm_eva_giant"):  # QuickGELU, token and average, gated MLPs, stages

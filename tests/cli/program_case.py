@@ -16,8 +16,8 @@ DEPTH = 4
 CALIB = ("--calib", "synthetic:calib:32")
 
 
-def write_model(path, width=64, image=32, patch=8, classes=10, channels=3):
-    """A small ViT with random weights, timm's names, and the preprocessing in its metadata."""
+def write_model(path, width=64, image=32, patch=8, classes=10, channels=3, metadata=None, without=()):
+    """A small ViT with random weights, timm's names, and in its metadata what they do not tell; the blocks `without` have no attention."""
     draw = random.Random(1)
     tensors = {}
 
@@ -41,15 +41,18 @@ def write_model(path, width=64, image=32, patch=8, classes=10, channels=3):
     tensor("patch_embed.proj.weight", width, channels, patch, patch)
     tensor("patch_embed.proj.bias", width)
     for i in range(DEPTH):
-        norm(f"blocks.{i}.norm1")
-        linear(f"blocks.{i}.attn.qkv", 3 * width, width)
-        linear(f"blocks.{i}.attn.proj", width, width)
+        if i not in without:
+            norm(f"blocks.{i}.norm1")
+            linear(f"blocks.{i}.attn.qkv", 3 * width, width)
+            linear(f"blocks.{i}.attn.proj", width, width)
         norm(f"blocks.{i}.norm2")
         linear(f"blocks.{i}.mlp.fc1", 4 * width, width)
         linear(f"blocks.{i}.mlp.fc2", width, 4 * width)
     norm("norm")
     linear("head", classes, width)
-    header, offset = {"__metadata__": {"mean": "0.5", "std": "0.5", "resize": str(image)}}, 0
+    said = {"mean": "0.5", "std": "0.5", "resize": str(image), "interpolation": "bicubic", "num_heads": str(width // 64), "norm_eps": "1e-6", "activation": "gelu",
+            "image_size": str(image)}
+    header, offset = {"__metadata__": said if metadata is None else metadata}, 0
     for name, (shape, values) in tensors.items():
         header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [offset, offset + len(values)]}
         offset += len(values)

@@ -131,6 +131,54 @@ def check_timm(root):
         failures.append(f"only {right} of timm's ViTs were read")
 
 
+def check_heads(root):
+    """One block of every ViT of timm at its true width (each tensor repeats one number): by config.json's name the heads are timm's, without it they are, or are a guess or a question."""
+    modules = ("timm.models.vision_transformer", "timm.models.deit", "timm.models.eva")
+    named, shaped, guessed = 0, 0, 0
+    for architecture in timm.list_models():
+        if timm.model_entrypoint(architecture).__module__ not in modules:
+            continue
+        try:
+            with torch.device("meta"):
+                model = timm.create_model(architecture, pretrained=False, depth=1, num_classes=5)
+            heads = model.blocks[0].attn.num_heads
+        except (RuntimeError, TypeError, ValueError, AssertionError, AttributeError, KeyError, NotImplementedError):
+            continue
+        folder = root / "heads" / architecture
+        folder.mkdir(parents=True)
+        number = torch.full((1,), 0.01, dtype=torch.float16)
+        torch.save({name: number.expand(tensor.shape) if tensor.dim() else tensor for name, tensor in model.state_dict().items() if tensor.dim()}, folder / "model.pth")
+        config = {"architecture": architecture, "num_classes": 5, "global_pool": model.global_pool, "pretrained_cfg": {"input_size": model.pretrained_cfg["input_size"]}}
+
+        def inspected():
+            done = subprocess.run([vitrim, "inspect", str(folder / "model.pth"), "--json", "-"], capture_output=True, text=True, check=False)
+            return json.loads(done.stdout) if done.returncode == 0 else done.stderr
+
+        (folder / "config.json").write_text(json.dumps(config))
+        out = inspected()
+        if isinstance(out, str):
+            if not any(words in out for words in (*REASONS, "cosines", "attention ('map')")):
+                failures.append(f"{architecture}: refused beside its config.json: {out}")
+            continue
+        if out["blocks"][0]["num_heads"] != heads or any(one["field"] == "num_heads" for one in out["assumed"]):
+            failures.append(f"{architecture}: {out['blocks'][0]['num_heads']} heads by its name, timm has {heads}")
+        named += 1
+        (folder / "config.json").unlink()
+        out = inspected()
+        if isinstance(out, str):
+            guessed += 1
+        elif out["blocks"][0]["num_heads"] == heads:
+            shaped += 1
+        elif any(one["field"] == "num_heads" and one["guess"] for one in out["assumed"]):
+            guessed += 1
+        else:
+            failures.append(f"{architecture}: {out['blocks'][0]['num_heads']} heads by its shape and no word, timm has {heads}")
+        (folder / "model.pth").unlink()
+    print(f"heads of {named} architectures of timm are right by name, {shaped} of them by shape too; {guessed} are asked for or told to be a guess")
+    if named < 100:
+        failures.append(f"only {named} of timm's ViTs were read by name")
+
+
 def picture(seed):
     """Smooth colours and edges, wider than high or higher than wide."""
     generator = torch.Generator().manual_seed(seed)
@@ -180,6 +228,7 @@ with tempfile.TemporaryDirectory() as temporary:
     check_cases(pathlib.Path(temporary))
     check_preprocessing(pathlib.Path(temporary))
     check_timm(pathlib.Path(temporary))
+    check_heads(pathlib.Path(temporary))
 for failure in failures:
     print("FAILED:", failure)
 sys.exit(bool(failures))

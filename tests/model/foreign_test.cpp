@@ -144,10 +144,10 @@ TEST(Foreign, ANewHeadHasNoNames) {
 }
 
 TEST(Foreign, ItIsSaidWhatCameFromWhere) {
-  std::vector<std::string> said;
-  load_spec((fixtures() / "vit_mae").string(), {}, &said);
+  SpecSources sources;
+  load_spec((fixtures() / "vit_mae").string(), {}, &sources);
   std::string all;
-  for (const std::string& line : said) all += line + "\n";
+  for (const std::string& line : sources.said) all += line + "\n";
   EXPECT_TRUE(contains(all, "transformers (ViT"));
   EXPECT_TRUE(contains(all, "config.json: heads, norm epsilon, activation"));
   EXPECT_TRUE(contains(all, "left out: decoder."));

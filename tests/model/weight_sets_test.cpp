@@ -213,14 +213,14 @@ TEST(WeightSets, WrappedModelsGiveTheSameOutputs) {
     const auto got = load_model(temp.file("model.safetensors"))->forward(input),
                expected = load_model((fixtures / name).string())->forward(input);
     EXPECT_TRUE(at::equal(got.features, expected.features)) << name;
-    std::vector<std::string> said;
+    SpecSources sources;
     LoadHints hints;
     hints.weights = "student";
-    load_spec(temp.file("model.safetensors"), hints, &said);
-    EXPECT_EQ(said.front(),
+    load_spec(temp.file("model.safetensors"), hints, &sources);
+    EXPECT_EQ(sources.said.front(),
               "weights: those under 'student.backbone'; the file also holds teacher.backbone (--weights)");
-    EXPECT_TRUE(
-        contains(said.at(1), "left out: 2 tensors beside the model (teacher.head.mlp.0.weight, val_acc.tp"));
+    EXPECT_TRUE(contains(sources.said.at(1),
+                         "left out: 2 tensors beside the model (teacher.head.mlp.0.weight, val_acc.tp"));
   }
 }
 

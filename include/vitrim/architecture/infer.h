@@ -17,7 +17,15 @@ struct LoadHints {
   std::optional<int64_t> image_size;   ///< run at another size: position embeddings are resized
   std::optional<int64_t> num_classes;  ///< what the classifier must have; refused where the file's differs
   std::string weights;  ///< which of several sets of weights in one file; empty: what its writer evaluates
+  std::optional<double> stream_gain;  ///< of all blocks without attention: 1, or 2 as NOSE's authors have it
+  std::optional<Activation> activation;
+  std::optional<double> norm_eps;
+  std::optional<Pooling> pooling;
 };
+
+/// "gelu", "gelu_tanh", ...: what parse_activation takes; it throws std::invalid_argument.
+std::vector<std::string> activation_names();
+Activation parse_activation(const std::string& name);
 
 /// The architecture that these tensors are of: vitrim's own metadata, else read off names (timm's) and
 /// shapes. Throws FormatError where it is no known family or num_heads can't be told.

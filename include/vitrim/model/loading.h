@@ -9,12 +9,15 @@
 #include "vitrim/architecture/infer.h"
 #include "vitrim/architecture/known.h"
 #include "vitrim/checkpoint/state_dict.h"
+#include "vitrim/core/assumption.h"
 #include "vitrim/core/model_spec.h"
 #include "vitrim/model/model.h"
 
 namespace vitrim::model {
 
+using architecture::activation_names;
 using architecture::LoadHints;
+using architecture::parse_activation;
 
 /// The architecture that a state dict holds: vitrim's own metadata, else read off names (timm's) and shapes.
 /// Throws FormatError where it is no known family or num_heads can't be told.
@@ -40,10 +43,13 @@ SegmentationHeadKind parse_segmentation_head(const std::string& name);
 std::unique_ptr<Model> load_model_for_segmentation(const std::string& source, SegmentationHeadKind kind,
                                                    int64_t channels, int64_t classes, uint64_t seed,
                                                    const LoadHints& hints = {});
-/// The spec alone, without reading weights into a model. `said` (may be null) takes in words what was taken
-/// from where.
-ModelSpec load_spec(const std::string& source, const LoadHints& hints = {},
-                    std::vector<std::string>* said = nullptr);
+/// Where a spec came from.
+struct SpecSources {
+  std::vector<std::string> said;    ///< what was taken from where, for people
+  std::vector<Assumption> assumed;  ///< what nothing said
+};
+/// The spec alone, without reading weights into a model. `sources` may be null.
+ModelSpec load_spec(const std::string& source, const LoadHints& hints = {}, SpecSources* sources = nullptr);
 
 /// The dtype that all floating-point tensors of MODEL have as it is stored; float32 where they differ, and
 /// for known architectures.

@@ -1,0 +1,18 @@
+#include "vitrim/core/assumption.h"
+
+namespace vitrim {
+
+std::string guesses_text(const std::string& path, const std::vector<Assumption>& assumed) {
+  std::string list, flags;
+  for (const Assumption& one : assumed) {
+    if (!one.guess) continue;
+    list += (list.empty() ? "" : ", ") + one.field + " " + one.value + " (" + one.why + ")";
+    if (!one.flag.empty() && flags.find(one.flag) == std::string::npos)
+      flags += (flags.empty() ? "" : ", ") + one.flag;
+  }
+  if (list.empty()) return {};
+  return path + ": its files do not say everything, and these values are assumed: " + list +
+         (flags.empty() ? "" : "; where one is wrong, so are the outputs: " + flags + " state other values");
+}
+
+}  // namespace vitrim
