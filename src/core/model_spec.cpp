@@ -4,14 +4,18 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "core/spec_products.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/normalization.h"
 
 namespace vitrim {
 namespace {
 
-// No transformer comes near; beyond it products of two widths and a token count could overflow 64 bits.
+// No transformer comes near.
 constexpr int64_t kLargest = int64_t{1} << 20;
+constexpr size_t kMostBlocks = 10'000;
+// Of parameters and of an image's multiply-adds. Times a batch of 4096 they still fit into 64 bits.
+constexpr double kLargestProduct = static_cast<double>(int64_t{1} << 50);
 
 [[noreturn]] void fail(const std::string& what) { throw std::invalid_argument("[core::validate] " + what); }
 
@@ -193,6 +197,14 @@ void validate_segmentation(const ModelSpec& spec) {
   }
 }
 
+void validate_products(const ModelSpec& spec) {
+  const SpecProducts products = spec_products(spec);
+  if (products.params > kLargestProduct || products.macs > kLargestProduct)
+    fail(
+        "the sizes make a model of more than 2^50 parameters or multiply-adds an image, which no machine "
+        "runs");
+}
+
 void validate_merging(const ModelSpec& spec) {
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     const BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
@@ -242,6 +254,8 @@ void validate(const ModelSpec& spec) {
   check_range("", "filter_size", spec.filter_size, 1);
   if (spec.filter_size % 2 == 0) fail("filter_size must be odd");
   if (spec.blocks.empty()) fail("blocks is empty");
+  if (spec.blocks.size() > kMostBlocks)
+    fail("there are more than " + std::to_string(kMostBlocks) + " blocks");
   validate_stages(spec);
   if (spec.family == "vit") {
     if (!spec.stages.empty()) fail("family vit has no stages");
@@ -259,6 +273,7 @@ void validate(const ModelSpec& spec) {
                    spec.stage_dim(spec.position(i).stage), spec.block_grid(i));
   }
   validate_segmentation(spec);
+  validate_products(spec);
   validate_merging(spec);
   if (spec.preprocess) validate_preprocess(*spec.preprocess);
 }
