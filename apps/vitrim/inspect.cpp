@@ -9,6 +9,7 @@
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/layer_list.h"
 #include "vitrim/eval/cost.h"
+#include "vitrim/model/quantized.h"
 #include "vitrim/surgery/remove_attention.h"
 
 namespace vitrim::app {
@@ -24,9 +25,18 @@ struct InspectFlags {
   bool list = false;
 };
 
+// The block's layers that are int8, without what all names of the block begin with.
+std::vector<std::string> int8_layers(const ModelSpec& spec, int block) {
+  std::vector<std::string> out;
+  for (const model::QuantizableLayer& layer : model::quantizable_layers(spec, block)) {
+    if (spec.blocks[static_cast<size_t>(block)].int8.*layer.member)
+      out.push_back(layer.name.substr(layer.name.rfind('.') + 1));
+  }
+  return out;
+}
+
 ordered_json describe(const ModelSpec& spec) {
   const eval::ModelCost cost = eval::count_cost(spec);
-  const ordered_json written = ordered_json::parse(to_json(spec));
   ordered_json out;
   out["params"] = cost.params;
   out["macs"] = cost.macs;
@@ -45,7 +55,7 @@ ordered_json describe(const ModelSpec& spec) {
                              {"mlp_dim", block.mlp_dim},
                              {"stream_gain", block.stream_gain},
                              {"merge", block.merge}});
-    if (block.int8.any()) out["blocks"].back()["int8"] = written["blocks"][i]["int8"];
+    if (block.int8.any()) out["blocks"].back()["int8"] = int8_layers(spec, static_cast<int>(i));
   }
   return out;
 }
@@ -112,14 +122,12 @@ void print(const ModelSpec& spec, const std::string& title) {
   if (spec.merges())
     tell("  tokens are merged: %lld are left behind the last block\n",
          static_cast<long long>(spec.mlp_tokens(static_cast<int>(spec.blocks.size()) - 1)));
-  const ordered_json written = ordered_json::parse(to_json(spec));
   tell("  block  attention             heads  q/k   v    mlp     params         MACs%s\n",
        spec.quantized() ? "  int8" : "");
   for (size_t i = 0; i < spec.blocks.size(); ++i) {
     const BlockSpec& b = spec.blocks[i];
     std::string int8;
-    for (const ordered_json& name : written["blocks"][i].value("int8", ordered_json::array()))
-      int8 += "  " + name.get<std::string>();
+    for (const std::string& name : int8_layers(spec, static_cast<int>(i))) int8 += "  " + name;
     char gain[32] = "";
     if (b.stream_gain != 1) std::snprintf(gain, sizeof gain, ", stream x %g", b.stream_gain);
     tell("  %5zu  %-20s  %5lld  %3lld  %3lld  %5lld  %9s  %11s%s\n", i,
