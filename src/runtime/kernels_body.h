@@ -288,35 +288,6 @@ static void gemm(const Gemm<T>& g) {
 
 // ---- what is between products ----
 
-// Four sums at a time: one would wait for each addition.
-template <typename Value>
-static inline float sum_over(int64_t whole, Value&& value) {
-  Vf sums[4] = {};
-  int64_t j = 0;
-  for (; j + 4 * kLanes <= whole; j += 4 * kLanes) {
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) sums[i] += value(j + i * kLanes);
-  }
-  for (; j < whole; j += kLanes) sums[0] += value(j);
-  return sum_of((sums[0] + sums[1]) + (sums[2] + sums[3]));
-}
-
-// A row's mean and one over its deviation.
-template <typename T>
-static inline void moments(const T* x, int64_t width, float eps, float& mean, float& factor) {
-  const int64_t whole = width / kLanes * kLanes;
-  float sum = sum_over(whole, [&](int64_t j) { return load_as_float(x + j); });
-  for (int64_t j = whole; j < width; ++j) sum += to_float(x[j]);
-  const float middle = sum / static_cast<float>(width);
-  float square = sum_over(whole, [&](int64_t j) {
-    const Vf d = load_as_float(x + j) - middle;
-    return d * d;
-  });
-  for (int64_t j = whole; j < width; ++j) square += (to_float(x[j]) - middle) * (to_float(x[j]) - middle);
-  mean = middle;
-  factor = 1.0f / __builtin_sqrtf(square / static_cast<float>(width) + eps);
-}
-
 #include "runtime/quantize_body.h"
 
 template <typename T>
