@@ -1,6 +1,14 @@
 # What `cmake --install` writes: the program, the static libraries and headers of all modules, and a package that other projects find with
 # find_package(vitrim). Its targets are vitrim::core, vitrim::model, ... and vitrim::vitrim, which stands for all of them.
 include(GNUInstallDirs)
+install(TARGETS vitrim_c LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+# Only for the wheel of python/runtime: `cmake --install` of the whole leaves it out.
+install(FILES $<TARGET_FILE:vitrim_c> DESTINATION vitrim_runtime RENAME libvitrim.so COMPONENT vitrim_runtime EXCLUDE_FROM_ALL)
+if(NOT VITRIM_TORCH)  # the C interface is all there is
+  install(FILES ${CMAKE_SOURCE_DIR}/include/vitrim/vitrim.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/vitrim)
+  return()
+endif()
 include(CMakePackageConfigHelpers)
 
 # Every module, also those that have no source file yet and so are INTERFACE libraries.
@@ -27,9 +35,6 @@ install(EXPORT vitrimTargets NAMESPACE vitrim:: DESTINATION ${_package})
 # The build tree is a package too: python/ links its libraries.
 export(EXPORT vitrimTargets NAMESPACE vitrim:: FILE ${CMAKE_BINARY_DIR}/package/vitrimTargets.cmake)
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/vitrim DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
-install(TARGETS vitrim_c LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-set_target_properties(vitrim_c PROPERTIES INSTALL_RPATH "${VITRIM_TORCH_LIB_DIR}")
-install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 # The program finds LibTorch where the build found it, in the build tree and in the installed one.
 if(TARGET vitrim)

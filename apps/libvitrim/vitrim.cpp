@@ -14,8 +14,8 @@
 #include <string_view>
 #include <utility>
 
-#include "vitrim/model/loading.h"
 #include "vitrim/runtime/engine.h"
+#include "vitrim/weights/open.h"
 
 namespace {
 
@@ -101,12 +101,11 @@ vitrim_engine* vitrim_load(const char* path, int threads, const char* precision)
   vitrim_engine* out = nullptr;
   guarded([&] {
     need(path, "path");
-    vitrim::runtime::cap_libraries();
     if (!std::filesystem::exists(path))
       throw std::invalid_argument(std::string(path) + ": there is no such file");
     const auto chosen = vitrim::runtime::parse_precision(precision ? precision : "auto");
-    const auto model = vitrim::model::load_model(path);
-    out = Engines::all().add(std::make_shared<Engine>(model->spec(), model->parameters(),
+    const vitrim::weights::Opened model = vitrim::weights::open(path);
+    out = Engines::all().add(std::make_shared<Engine>(model.spec, vitrim::weights::parameters_of(model),
                                                       vitrim::runtime::EngineOptions{threads, chosen}));
   });
   return out;

@@ -7,10 +7,10 @@
 
 #include "command.h"
 #include "ranks.h"
-#include "vitrim/checkpoint/floats.h"
 #include "vitrim/core/artifact_json.h"
 #include "vitrim/core/error.h"
 #include "vitrim/eval/accuracy.h"
+#include "vitrim/model/floats.h"
 #include "vitrim/runtime/engine.h"
 
 namespace vitrim::app {
@@ -55,7 +55,7 @@ void run(const EvalFlags& flags, const Context& context) {
     options.logits = [&](const at::Tensor& images) {
       const at::Tensor input = images.contiguous();
       at::Tensor out = at::empty({images.size(0), engine->outputs()});
-      engine->run(checkpoint::floats_of(input), images.size(0), checkpoint::writable_floats_of(out));
+      engine->run(model::floats_of(input), images.size(0), model::writable_floats_of(out));
       return out;
     };
   }

@@ -1,6 +1,6 @@
 // Classifies images with vitrim's engine alone: classify_jpegs MODEL.safetensors FOLDER_OF_JPEGS [THREADS]
-#include <vitrim/checkpoint/floats.h>
 #include <vitrim/data/loader.h>
+#include <vitrim/model/floats.h>
 #include <vitrim/model/loading.h>
 #include <vitrim/runtime/engine.h>
 
@@ -31,7 +31,7 @@ int main(int argc, char** argv) {
 
     const auto pixels = vitrim::data::normalized(images, 0, images.size());
     std::vector<float> logits(static_cast<size_t>(images.size() * engine.outputs()));
-    engine.run(vitrim::checkpoint::floats_of(pixels), images.size(), logits);
+    engine.run(vitrim::model::floats_of(pixels), images.size(), logits);
     for (int64_t i = 0; i < images.size(); ++i) {
       const auto row = logits.begin() + i * engine.outputs();
       std::cout << images.names[static_cast<size_t>(i)] << ": class "

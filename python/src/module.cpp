@@ -19,11 +19,11 @@
 #include "options.h"
 #include "tensors.h"
 #include "text.h"
-#include "vitrim/checkpoint/floats.h"
 #include "vitrim/core/artifact_json.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/manifest.h"
+#include "vitrim/model/floats.h"
 #include "vitrim/model/loading.h"
 #include "vitrim/runtime/engine.h"
 
@@ -61,7 +61,7 @@ ModelPointer open_model(const std::string& source, const std::vector<int64_t>& n
 }
 
 ModelPointer model_of(const std::string& spec, const py::list& state) {
-  checkpoint::StateDict weights;
+  model::StateDict weights;
   for (const py::handle& item : state) {
     const auto pair = item.cast<std::pair<std::string, py::capsule>>();
     weights.add(pair.first, from_capsule(pair.second));
@@ -225,7 +225,7 @@ py::capsule run_engine(runtime::Engine& engine, const py::capsule& images) {
   const at::Tensor out = at::empty({input.size(0), engine.outputs()}, at::kFloat);
   {
     const py::gil_scoped_release unlocked;
-    engine.run(checkpoint::floats_of(input), input.size(0), checkpoint::writable_floats_of(out));
+    engine.run(model::floats_of(input), input.size(0), model::writable_floats_of(out));
   }
   return to_capsule(out);
 }

@@ -32,7 +32,7 @@ class HeldOut {
   at::Tensor embedded_;
   model::Output dense_;
   Closeness plain_, best_;
-  checkpoint::StateDict weights_;
+  model::StateDict weights_;
 };
 
 }  // namespace vitrim::absorb

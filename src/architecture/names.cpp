@@ -128,7 +128,7 @@ void refuse_foreign(const TensorTable& state, std::span<const Foreign> table) {
 
 void fold_class_position(TensorTable& state) {
   const TensorInfo positions = need(state, "pos_embed", 3), token = need(state, "cls_token", 3);
-  if (positions.size(1) < 2 || positions.size(2) != token.size(2))
+  if (positions.size(1) < 2 || token.shape != std::vector<int64_t>{1, 1, positions.size(2)})
     refuse(state, "pos_embed", "its width is not the class token's");
   state.set("cls_token", sum(token, sliced(positions, 1, 0, 1)));
   state.set("pos_embed", sliced(positions, 1, 1, positions.size(1)));

@@ -12,10 +12,11 @@
 
 #include "bench/torch_path.h"
 #include "bench/turns.h"
-#include "vitrim/checkpoint/floats.h"
+#include "vitrim/architecture/cost.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
 #include "vitrim/model/channels.h"
+#include "vitrim/model/floats.h"
 #include "vitrim/model/loading.h"
 #include "vitrim/runtime/peak.h"
 
@@ -42,7 +43,7 @@ struct Ready {
 
   void call() {
     if (engine) {
-      engine->run(checkpoint::floats_of(images), images.size(0), checkpoint::writable_floats_of(out));
+      engine->run(model::floats_of(images), images.size(0), model::writable_floats_of(out));
     } else {
       torch->run();
     }
@@ -137,7 +138,7 @@ BenchRow row_of(const Contestant& contestant, const Ready& ready, const Ready& f
   row.latency_p10 = percentile(ready.seconds, 0.1);
   row.latency_p90 = percentile(ready.seconds, 0.9);
   row.images_per_second = static_cast<double>(row.batch) / row.latency;
-  const int64_t executed = contestant.native ? runtime::executed_macs(contestant.model->spec()) : row.macs;
+  const int64_t executed = contestant.native ? architecture::live_macs(contestant.model->spec()) : row.macs;
   row.tflops = 2e-12 * static_cast<double>(executed * row.batch) / row.latency;
   std::vector<double> ratios;
   for (size_t i = 0; i < ready.seconds.size(); ++i) ratios.push_back(first.seconds[i] / ready.seconds[i]);

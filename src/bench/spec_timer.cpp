@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "bench/turns.h"
-#include "vitrim/checkpoint/floats.h"
+#include "vitrim/model/floats.h"
 #include "vitrim/model/model.h"
 
 namespace vitrim::bench {
@@ -59,8 +59,7 @@ std::vector<double> SpecTimer::measure(const std::vector<ModelSpec>& specs) {
   std::vector<std::function<void()>> calls;
   const auto add = [&](Ready& one) {
     calls.emplace_back([&one] {
-      one.engine->run(checkpoint::floats_of(one.images), one.images.size(0),
-                      checkpoint::writable_floats_of(one.out));
+      one.engine->run(model::floats_of(one.images), one.images.size(0), model::writable_floats_of(one.out));
     });
   };
   add(impl_->reference);

@@ -5,7 +5,6 @@
 #include "checkpoint/mapped_file.h"
 #include "checkpoint/mistakes.h"
 #include "checkpoint/shards.h"
-#include "vitrim/checkpoint/after_fork.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/checkpoint/locate.h"
 #include "vitrim/core/error.h"
@@ -45,15 +44,14 @@ FileKind look(const std::string& path) {
 
 }  // namespace
 
-StateDict load_file(const std::string& path) {
+Checkpoint load_file(const std::string& path) {
   const FileKind kind = look(path);
   if (kind == FileKind::kIndex)
     throw FormatError(path, "byte 0", "this is text (JSON), not a checkpoint; download the file again");
   return kind == FileKind::kSafetensors ? load_safetensors(path) : load_pth(path);
 }
 
-StateDict load(const std::string& source) {
-  settle_after_fork();
+Checkpoint load(const std::string& source) {
   const std::string path = locate(source);
   std::error_code failed;
   if (std::filesystem::is_directory(path, failed)) return load(checkpoint_in(path));

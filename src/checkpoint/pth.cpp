@@ -4,9 +4,9 @@
 
 #include "checkpoint/mistakes.h"
 #include "checkpoint/pickle.h"
-#include "checkpoint/tensor_view.h"
 #include "checkpoint/torch_tensor.h"
 #include "checkpoint/training_state.h"
+#include "checkpoint/view_bytes.h"
 #include "checkpoint/zip_archive.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
@@ -75,7 +75,7 @@ class Collector {
     most_bytes_ = kMostSharing * most_bytes_ + kMostExpanded;
   }
 
-  StateDict run() {
+  Checkpoint run() {
     if (tensor_kind(pickle_, pickle_.root) != TensorKind::kNone)
       throw FormatError(archive_.path(), "",
                         std::string("it holds a single tensor without a name; ") + kSaveStateDict);
@@ -240,11 +240,11 @@ class Collector {
         "the tensor's name is longer than " + std::to_string(kLongestName) + " bytes; rename it");
   }
 
-  at::Tensor build(const TensorRecipe& recipe, const std::string& name) {
+  TensorView build(const TensorRecipe& recipe, const std::string& name) {
     const Bytes& storage = read_storage(recipe, name);
     const auto count = element_count(recipe.shape);
     const auto reach = element_reach(recipe.shape, recipe.strides);
-    const auto item = static_cast<int64_t>(c10::elementSize(recipe.dtype));
+    const auto item = static_cast<int64_t>(item_size(recipe.dtype));
     if (!count || !reach)
       throw FormatError(archive_.path(), name, "shape or stride is too large; the file is damaged");
     const int64_t elements = recipe.storage_bytes / item;
@@ -261,8 +261,12 @@ class Collector {
                             " times as large as what is stored; call contiguous() on the parts that matter "
                             "before saving");
     bytes_ += bytes;
-    return view_tensor(storage, static_cast<size_t>(recipe.offset * item), recipe.dtype, recipe.shape,
-                       recipe.strides, archive_.path(), name);
+    TensorView view;
+    view.dtype = recipe.dtype;
+    view.shape = recipe.shape;
+    view.strides = recipe.strides;
+    return view_bytes(storage, static_cast<size_t>(recipe.offset * item), std::move(view), archive_.path(),
+                      name);
   }
 
   /// Each record is unpacked, checked and where need be aligned once, however many tensors share it.
@@ -300,7 +304,7 @@ class Collector {
   std::vector<PickleRef> path_;         ///< dicts being walked
   size_t visits_ = 0;
   PickleRef skipped_ = kNoValue;
-  StateDict state_;
+  Checkpoint state_;
 };
 
 /// Says what a file that is no zip archive is, as far as its first bytes tell.
@@ -317,7 +321,7 @@ void refuse_legacy(const MappedFile& file) {
 
 }  // namespace
 
-StateDict load_pth(const std::string& path) {
+Checkpoint load_pth(const std::string& path) {
   const std::shared_ptr<const MappedFile> file = MappedFile::open(path);
   refuse_legacy(*file);
   const ZipArchive archive(file);

@@ -4,7 +4,7 @@
 #include <unordered_set>
 
 #include "checkpoint/dtype.h"
-#include "checkpoint/tensor_view.h"
+#include "checkpoint/view_bytes.h"
 #include "vitrim/core/error.h"
 
 namespace vitrim::checkpoint {

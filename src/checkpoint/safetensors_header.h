@@ -1,13 +1,13 @@
 #pragma once
 // The JSON header of a safetensors file, checked as it is read.
 
-#include <c10/core/ScalarType.h>
-
 #include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "vitrim/core/dtype.h"
 
 namespace vitrim::checkpoint {
 
@@ -17,7 +17,7 @@ inline constexpr const char* kMetadataName = "__metadata__";
 
 struct TensorRecord {
   std::string name;
-  at::ScalarType dtype = at::kFloat;
+  DType dtype = DType::kF32;
   std::vector<int64_t> shape;
   uint64_t begin = 0, end = 0;  ///< bytes, counted from the end of the header
 };

@@ -5,7 +5,7 @@
 
 #include "checkpoint/mapped_file.h"
 #include "checkpoint/safetensors_header.h"
-#include "checkpoint/tensor_view.h"
+#include "checkpoint/view_bytes.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
 
@@ -53,7 +53,7 @@ void check_range(const TensorRecord& tensor, uint64_t data_size, const std::stri
                           " bytes of data; copy or download it again");
   const std::optional<int64_t> count = element_count(tensor.shape);
   if (!count) throw FormatError(file, tensor.name, "the shape holds more elements than can be counted");
-  const uint64_t expected = static_cast<uint64_t>(*count) * c10::elementSize(tensor.dtype);
+  const uint64_t expected = static_cast<uint64_t>(*count) * item_size(tensor.dtype);
   if (tensor.end - tensor.begin != expected)
     throw FormatError(file, tensor.name,
                       range + " hold " + number(tensor.end - tensor.begin) +
@@ -88,7 +88,7 @@ void check_cover(const std::vector<TensorRecord>& tensors, uint64_t data_size, c
 
 }  // namespace
 
-StateDict load_safetensors(const std::string& path) {
+Checkpoint load_safetensors(const std::string& path) {
   const std::shared_ptr<const MappedFile> file = MappedFile::open(path);
   const std::string_view text = header_text(*file);
   SafetensorsHeader header = parse_header(text, path);
@@ -97,14 +97,16 @@ StateDict load_safetensors(const std::string& path) {
   for (const TensorRecord& tensor : header.tensors) check_range(tensor, data_size, path);
   check_cover(header.tensors, data_size, path);
 
-  StateDict state;
+  Checkpoint state;
   state.path = path;
   state.metadata = std::move(header.metadata);
   const Bytes bytes{file, file->data(), file->size()};
   for (TensorRecord& tensor : header.tensors) {
-    const auto strides = contiguous_strides(tensor.shape);
-    at::Tensor view =
-        view_tensor(bytes, data_start + tensor.begin, tensor.dtype, tensor.shape, strides, path, tensor.name);
+    TensorView view;
+    view.dtype = tensor.dtype;
+    view.strides = contiguous_strides(tensor.shape);
+    view.shape = std::move(tensor.shape);
+    view = view_bytes(bytes, data_start + tensor.begin, std::move(view), path, tensor.name);
     state.add(std::move(tensor.name), std::move(view));
   }
   return state;

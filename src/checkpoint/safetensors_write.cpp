@@ -1,5 +1,3 @@
-#include <ATen/ATen.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -25,29 +23,27 @@ std::string quoted(const std::string& text, const std::string& what) {
   }
 }
 
-void check_writable_tensor(const std::string& name, const at::Tensor& tensor) {
+void check_writable_tensor(const std::string& name, const TensorView& tensor) {
   const std::string start = "[save_safetensors] tensor " + name;
   if (name == kMetadataName)
     throw std::invalid_argument(start + ": the name is reserved for metadata; rename it");
-  if (!tensor.defined()) throw std::invalid_argument(start + " is undefined");
-  if (tensor.layout() != at::kStrided) throw std::invalid_argument(start + " is not dense; call to_dense()");
-  if (tensor.is_quantized() || safetensors_name(tensor.scalar_type()).empty())
-    throw std::invalid_argument(start + " has dtype " + c10::toString(tensor.scalar_type()) +
+  if (safetensors_name(tensor.dtype).empty())
+    throw std::invalid_argument(start + " has dtype " + std::string(dtype_name(tensor.dtype)) +
                                 "; convert it to one of " + safetensors_names());
 }
 
 /// Positions of the entries in the order of their data: largest elements first, so that every tensor is
 /// aligned to its element's size though the format allows no gaps. Files of a single dtype keep the order.
-std::vector<size_t> data_order(const std::vector<StateDict::Entry>& entries) {
+std::vector<size_t> data_order(const std::vector<Checkpoint::Entry>& entries) {
   std::vector<size_t> order(entries.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return entries[a].second.element_size() > entries[b].second.element_size();
+    return item_size(entries[a].second.dtype) > item_size(entries[b].second.dtype);
   });
   return order;
 }
 
-std::string header_json(const StateDict& state, const std::vector<size_t>& order) {
+std::string header_json(const Checkpoint& state, const std::vector<size_t>& order) {
   const auto& entries = state.entries();
   std::vector<uint64_t> begins(entries.size());
   uint64_t end = 0;
@@ -68,7 +64,7 @@ std::string header_json(const StateDict& state, const std::vector<size_t>& order
     const auto& [name, tensor] = entries[i];
     if (json.size() > 1) json += ',';
     json += quoted(name, "the tensor name " + name) + ":{\"dtype\":\"" +
-            std::string(safetensors_name(tensor.scalar_type())) + "\",\"shape\":[";
+            std::string(safetensors_name(tensor.dtype)) + "\",\"shape\":[";
     for (int64_t d = 0; d < tensor.dim(); ++d) {
       if (d > 0) json += ',';
       json += std::to_string(tensor.size(d));
@@ -88,7 +84,7 @@ std::string header_json(const StateDict& state, const std::vector<size_t>& order
 
 }  // namespace
 
-void save_safetensors(const StateDict& state, const std::string& path) {
+void save_safetensors(const Checkpoint& state, const std::string& path) {
   // Everything that can be wrong with the arguments is found before the file is touched.
   for (const auto& [name, tensor] : state.entries()) check_writable_tensor(name, tensor);
   const std::vector<size_t> order = data_order(state.entries());
@@ -98,10 +94,9 @@ void save_safetensors(const StateDict& state, const std::string& path) {
   const uint64_t length = header.size();
   file.write(&length, sizeof length);
   file.write(header);
-  const at::NoGradGuard no_grad;
   for (const size_t i : order) {
-    const at::Tensor tensor = state.entries()[i].second.detach().resolve_neg().cpu().contiguous();
-    if (tensor.nbytes() > 0) file.write(tensor.const_data_ptr(), tensor.nbytes());
+    const TensorView tensor = contiguous(state.entries()[i].second);
+    if (tensor.nbytes() > 0) file.write(tensor.data, tensor.nbytes());
   }
   file.commit();
 }

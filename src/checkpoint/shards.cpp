@@ -84,15 +84,15 @@ void check_files(const Index& index, const std::string& path, const fs::path& fo
 
 }  // namespace
 
-StateDict load_shards(const std::string& path) {
+Checkpoint load_shards(const std::string& path) {
   const Index index = read_index(path);
   const fs::path folder = fs::path(path).parent_path();
   check_files(index, path, folder);
-  StateDict state;
+  Checkpoint state;
   state.path = path;
   for (const auto& [shard, names] : index.files) {
     const std::string file = (folder / shard).string();
-    const StateDict part = load_file(file);
+    const Checkpoint part = load_file(file);
     std::vector<std::string> lacking, unnamed;
     for (const std::string& name : names) {
       if (part.contains(name)) {

@@ -3,17 +3,17 @@
 
 #include <string>
 
-#include "vitrim/checkpoint/state_dict.h"
+#include "vitrim/checkpoint/tensor_view.h"
 
 namespace vitrim::checkpoint {
 
 /// Reads what an index (`model.safetensors.index.json`: {"weight_map": {tensor: file}}) names, from files
 /// that lie beside it. FormatError for: text that is not such JSON, files outside of its folder, missing
 /// files (all of them), tensors that their file lacks, tensors that the index does not name.
-StateDict load_shards(const std::string& index);
+Checkpoint load_shards(const std::string& index);
 
 /// A checkpoint that is one file; FormatError where it is an index itself.
-StateDict load_file(const std::string& path);
+Checkpoint load_file(const std::string& path);
 
 /// The checkpoint that a folder holds under its usual name. Throws vitrim::Error that says what is there
 /// where there is none.

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "checkpoint/dtype.h"
-#include "checkpoint/tensor_view.h"
+#include "checkpoint/view_bytes.h"
 #include "vitrim/core/error.h"
 
 namespace vitrim::checkpoint {
@@ -132,7 +132,7 @@ class TensorReader {
       const auto dtype = of_torch ? dtype_from_storage_class(storage_class.text) : std::nullopt;
       if (!dtype) fail_foreign(type);
       if (!has_own_dtype) recipe.dtype = *dtype;
-      element_bytes = c10::elementSize(*dtype);
+      element_bytes = item_size(*dtype);
     } else if (!has_own_dtype) {
       fail("the tensor's storage has no dtype; the file is damaged");
     }

@@ -2,14 +2,13 @@
 // What torch.save's notes mean: which noted calls stand for tensors and dicts, and how a tensor lies in its
 // storage.
 
-#include <c10/core/ScalarType.h>
-
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "checkpoint/pickle.h"
+#include "vitrim/core/dtype.h"
 
 namespace vitrim::checkpoint {
 
@@ -18,7 +17,7 @@ namespace vitrim::checkpoint {
 struct TensorRecipe {
   std::string_view storage_key;  ///< names the archive's record data/KEY
   int64_t storage_bytes = 0;
-  at::ScalarType dtype = at::kFloat;
+  DType dtype = DType::kF32;
   int64_t offset = 0;  ///< elements
   std::vector<int64_t> shape, strides;
 };

@@ -2,20 +2,7 @@
 
 #include <stdexcept>
 
-#include "model/family.h"
-
 namespace vitrim::model {
-
-AttentionSite attention_site(const ModelSpec& spec, int block) {
-  const Family& family = family_of(spec);
-  return {spec,
-          spec.blocks[static_cast<size_t>(block)],
-          spec.block_grid(block),
-          spec.prefix_tokens(),
-          family.attention_prefix(spec, block),
-          family.separate_q(),
-          spec.attention_tokens(block)};
-}
 
 const Attention& attention_of(AttentionKind kind) {
   switch (kind) {

@@ -12,11 +12,6 @@ namespace {
 
 class FocusedLinear : public Attention {
  public:
-  void add_parameters(const AttentionSite& site, std::vector<ParameterInfo>& out) const override {
-    add_focused_parameters(site, site.names, keys(site), site.block.num_heads, out);
-    add_projection_parameters(site, out);
-  }
-
   at::Tensor mix(const Model& model, const AttentionSite& site, const at::Tensor& x,
                  const MixRequest& request) const override {
     const Projected p = project(model, site, x, {});
@@ -35,29 +30,13 @@ class FocusedLinear : public Attention {
     return {{focused.q, focused.k, 0}};
   }
 
-  int64_t macs(const AttentionSite& site) const override {
-    return projection_macs(site) +
-           focused_macs(site, site.grid.size(), key_grid(site).size(), site.block.num_heads);
-  }
-
-  void add_channels(const AttentionSite& site, std::vector<ChannelSlice>& out) const override {
-    add_projection_channels(site, out);
-    add_focused_channels(site, site.names, 0, site.block.num_heads, out);
-  }
-  QkFold qk_fold(const AttentionSite&) const override { return QkFold::kScale; }
-
  private:
   static at::Tensor windows(const AttentionSite& site, const at::Tensor& t) {
     return site.block.window > 0
                ? to_windows(roll_map(t, site.grid, -site.block.shift), site.grid, region(site))
                : t;
   }
-  static Grid region(const AttentionSite& site) {
-    return site.block.window > 0 ? Grid{site.block.window, site.block.window} : site.grid;
-  }
-  static int64_t keys(const AttentionSite& site) {
-    return site.block.window > 0 ? region(site).size() : key_grid(site).size();
-  }
+  static Grid region(const AttentionSite& site) { return attention_branches(site).front().region; }
 };
 
 }  // namespace

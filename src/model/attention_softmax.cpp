@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include "model/layout.h"
 #include "model/projections.h"
 
 namespace vitrim::model {
@@ -11,13 +10,6 @@ namespace {
 
 class Softmax : public Attention {
  public:
-  void add_parameters(const AttentionSite& site, std::vector<ParameterInfo>& out) const override {
-    add_projection_parameters(site, out);
-    if (!site.spec.qk_norm) return;
-    add_norm(out, site.names + "q_norm", site.block.qk_dim);
-    add_norm(out, site.names + "k_norm", site.block.qk_dim);
-  }
-
   at::Tensor mix(const Model& model, const AttentionSite& site, const at::Tensor& x,
                  const MixRequest& request) const override {
     Projected p = project(model, site, x, request.tokens);
@@ -36,15 +28,6 @@ class Softmax : public Attention {
     const Projected p = project(model, site, x, {});
     return {{heads_of(model, site, p.q, "q_norm"), heads_of(model, site, p.k, "k_norm"), 0}};
   }
-
-  int64_t macs(const AttentionSite& site) const override {
-    return projection_macs(site) + site.tokens() * num_keys(site) * (site.qk_width() + site.v_width());
-  }
-
-  void add_channels(const AttentionSite& site, std::vector<ChannelSlice>& out) const override {
-    add_projection_channels(site, out);
-  }
-  QkFold qk_fold(const AttentionSite&) const override { return QkFold::kQueryRows; }
 
  private:
   static at::Tensor heads_of(const Model& model, const AttentionSite& site, const at::Tensor& t,

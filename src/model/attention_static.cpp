@@ -6,7 +6,6 @@
 #include <stdexcept>
 
 #include "model/family.h"
-#include "model/layout.h"
 #include "model/projections.h"
 #include "vitrim/model/parameter_names.h"
 #include "vitrim/model/static_attention.h"
@@ -17,13 +16,6 @@ namespace {
 
 class Static : public Attention {
  public:
-  void add_parameters(const AttentionSite& site, std::vector<ParameterInfo>& out) const override {
-    const int64_t groups = 1 + site.prefix;
-    add_linear(out, site.names + "v", site.v_width(), site.block.embed_dim, site.spec.qkv_bias);
-    out.push_back({site.names + "filter.weight", {site.v_width(), 1, site.block.filter, site.block.filter}});
-    out.push_back({site.names + "shares", {site.v_width(), groups, groups}});
-  }
-
   at::Tensor mix(const Model& model, const AttentionSite& site, const at::Tensor& x,
                  const MixRequest& request) const override {
     const at::Tensor v = model.linear(x, site.names + "v");  // [B, N, W]
@@ -45,24 +37,6 @@ class Static : public Attention {
 
   std::vector<QueryKeys> query_keys(const Model&, const AttentionSite&, const at::Tensor&) const override {
     return {};
-  }
-
-  int64_t macs(const AttentionSite& site) const override {
-    const int64_t groups = 1 + site.prefix, side = site.block.filter;
-    // Every token takes its shares of the sources once they are summed per kind of token.
-    return site.tokens() * site.block.embed_dim * site.v_width() +
-           site.grid.size() * site.v_width() * side * side + groups * groups * site.v_width();
-  }
-
-  void add_channels(const AttentionSite& site, std::vector<ChannelSlice>& out) const override {
-    for (const char* name : {"v.weight", "v.bias", "filter.weight", "shares"}) {
-      if (!site.spec.qkv_bias && std::string(name) == "v.bias") continue;
-      out.push_back({site.names + name, 0, 0, ChannelGroup::kV, 0, site.block.num_heads});
-    }
-  }
-
-  QkFold qk_fold(const AttentionSite&) const override {
-    throw std::invalid_argument("[model::qk_fold] static attention has no queries and keys");
   }
 };
 

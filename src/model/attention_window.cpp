@@ -32,12 +32,6 @@ at::Tensor edge_mask(Grid map, int64_t side, int64_t shift) {
 
 class Window : public Attention {
  public:
-  void add_parameters(const AttentionSite& site, std::vector<ParameterInfo>& out) const override {
-    const int64_t offsets = 2 * site.block.window - 1;
-    out.push_back({site.names + "relative_position_bias_table", {offsets * offsets, site.block.num_heads}});
-    add_projection_parameters(site, out);
-  }
-
   at::Tensor mix(const Model& model, const AttentionSite& site, const at::Tensor& x,
                  const MixRequest& request) const override {
     const int64_t heads = site.block.num_heads, side = site.block.window, shift = site.block.shift;
@@ -64,16 +58,6 @@ class Window : public Attention {
     const Projected p = project(model, site, x, {});
     return {{windows(site, p.q), windows(site, p.k), 0}};
   }
-
-  int64_t macs(const AttentionSite& site) const override {
-    return projection_macs(site) +
-           site.tokens() * site.block.window * site.block.window * (site.qk_width() + site.v_width());
-  }
-
-  void add_channels(const AttentionSite& site, std::vector<ChannelSlice>& out) const override {
-    add_projection_channels(site, out);
-  }
-  QkFold qk_fold(const AttentionSite&) const override { return QkFold::kQueryRows; }
 
  private:
   // [B, N, heads * width] -> [B * windows, heads, n, width]

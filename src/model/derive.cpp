@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <map>
 #include <stdexcept>
 
 namespace vitrim::model {
@@ -11,40 +10,6 @@ namespace {
 
 using architecture::Derivation;
 using architecture::TensorInfo;
-
-DType dtype_of(at::ScalarType type) {
-  static const std::map<at::ScalarType, DType> known = {{at::kDouble, DType::kF64},
-                                                        {at::kFloat, DType::kF32},
-                                                        {at::kHalf, DType::kF16},
-                                                        {at::kBFloat16, DType::kBF16},
-                                                        {at::kLong, DType::kI64},
-                                                        {at::kInt, DType::kI32},
-                                                        {at::kShort, DType::kI16},
-                                                        {at::kChar, DType::kI8},
-                                                        {at::kByte, DType::kU8},
-                                                        {at::kBool, DType::kBool},
-                                                        {at::kComplexFloat, DType::kComplex64},
-                                                        {at::kComplexDouble, DType::kComplex128},
-                                                        {at::kUInt16, DType::kU16},
-                                                        {at::kUInt32, DType::kU32},
-                                                        {at::kUInt64, DType::kU64},
-                                                        {at::kFloat8_e4m3fn, DType::kF8E4M3},
-                                                        {at::kFloat8_e5m2, DType::kF8E5M2}};
-  const auto found = known.find(type);
-  if (found == known.end())
-    throw std::invalid_argument(std::string("[model::describe] no dtype for ") + c10::toString(type));
-  return found->second;
-}
-
-at::ScalarType scalar_type_of(DType dtype) {
-  for (const at::ScalarType type :
-       {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16, at::kLong, at::kInt, at::kShort, at::kChar,
-        at::kByte, at::kBool, at::kComplexFloat, at::kComplexDouble, at::kUInt16, at::kUInt32, at::kUInt64,
-        at::kFloat8_e4m3fn, at::kFloat8_e5m2}) {
-    if (dtype_of(type) == dtype) return type;
-  }
-  throw std::invalid_argument("[model::derive] unknown dtype");
-}
 
 at::Tensor resized(const at::Tensor& table, const Derivation& how) {
   const at::Tensor map =
@@ -55,7 +20,7 @@ at::Tensor resized(const at::Tensor& table, const Derivation& how) {
   return out.permute({0, 2, 3, 1}).reshape({1, how.to.size(), -1});
 }
 
-at::Tensor value(const TensorInfo& info, const checkpoint::StateDict& file) {
+at::Tensor value(const TensorInfo& info, const StateDict& file) {
   if (!info.derivation) return file.at(info.name);
   const Derivation& how = *info.derivation;
   std::vector<at::Tensor> inputs;
@@ -80,7 +45,7 @@ at::Tensor value(const TensorInfo& info, const checkpoint::StateDict& file) {
 
 }  // namespace
 
-architecture::TensorTable describe(const checkpoint::StateDict& file) {
+architecture::TensorTable describe(const StateDict& file) {
   architecture::TensorTable out;
   out.path = file.path;
   out.metadata = file.metadata;
@@ -89,8 +54,8 @@ architecture::TensorTable describe(const checkpoint::StateDict& file) {
   return out;
 }
 
-checkpoint::StateDict derive(const architecture::TensorTable& tensors, const checkpoint::StateDict& file) {
-  checkpoint::StateDict out;
+StateDict derive(const architecture::TensorTable& tensors, const StateDict& file) {
+  StateDict out;
   out.path = tensors.path;
   out.metadata = tensors.metadata;
   for (const auto& [name, info] : tensors.entries()) out.add(name, value(info, file));

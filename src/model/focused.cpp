@@ -4,27 +4,9 @@
 
 #include <cmath>
 
-#include "model/layout.h"
 #include "model/projections.h"
 
 namespace vitrim::model {
-
-void add_focused_parameters(const AttentionSite& site, const std::string& names, int64_t keys, int64_t heads,
-                            std::vector<ParameterInfo>& out) {
-  const int64_t filters = site.block.own_filters ? heads * site.block.v_dim : site.block.v_dim;
-  out.push_back({names + "scale", {1, 1, heads * site.block.qk_dim}});
-  out.push_back({names + "positional_encoding", {1, keys, heads * site.block.qk_dim}});
-  add_convolution(out, names + "dwc", filters, 1, site.spec.filter_size);
-}
-
-void add_focused_channels(const AttentionSite& site, const std::string& names, int64_t head_begin,
-                          int64_t heads, std::vector<ChannelSlice>& out) {
-  out.push_back({names + "scale", 2, 0, ChannelGroup::kQk, head_begin, heads});
-  out.push_back({names + "positional_encoding", 2, 0, ChannelGroup::kQk, head_begin, heads});
-  for (const char* kind : {"dwc.weight", "dwc.bias"}) {
-    out.push_back({names + kind, 0, 0, ChannelGroup::kV, head_begin, heads, !site.block.own_filters});
-  }
-}
 
 namespace {
 
@@ -71,12 +53,6 @@ at::Tensor focused_mix(const Model& model, const AttentionSite& site, const std:
   const at::Tensor total = at::matmul(query, key.mean(-2, true).transpose(-2, -1)) + 1e-6;
   const at::Tensor summary = at::matmul(key.transpose(-2, -1) * root, value * root);
   return join_heads(at::matmul(query, summary) / total) + filtered(model, site, names, v, heads, map);
-}
-
-int64_t focused_macs(const AttentionSite& site, int64_t queries, int64_t keys, int64_t heads) {
-  const int64_t qk = site.block.qk_dim, v = site.block.v_dim,
-                filter = site.spec.filter_size * site.spec.filter_size;
-  return heads * (queries * qk + keys * qk * v + queries * qk * v + queries * v * filter);
 }
 
 }  // namespace vitrim::model

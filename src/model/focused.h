@@ -6,11 +6,6 @@
 
 namespace vitrim::model {
 
-/// The parameters of one focused attention beside its projections: `names` + scale, positional_encoding, dwc.
-void add_focused_parameters(const AttentionSite& site, const std::string& names, int64_t keys, int64_t heads,
-                            std::vector<ParameterInfo>& out);
-void add_focused_channels(const AttentionSite& site, const std::string& names, int64_t head_begin,
-                          int64_t heads, std::vector<ChannelSlice>& out);
 /// q [R, n, heads * qk], k [R, m, heads * qk], v [R, m, heads * v] -> [R, n, heads * v], the depthwise filter
 /// of v included, which sees v as a map of `map`'s size (n tokens; interpolated over the flattened tokens
 /// where m < n). `gate` [heads, qk] or undefined.
@@ -23,7 +18,5 @@ struct Focused {
 };
 Focused focus(const Model& model, const AttentionSite& site, const std::string& names, const at::Tensor& q,
               const at::Tensor& k, int64_t heads, const at::Tensor& gate);
-/// Multiply-adds for n queries, m keys in all regions together.
-int64_t focused_macs(const AttentionSite& site, int64_t queries, int64_t keys, int64_t heads);
 
 }  // namespace vitrim::model

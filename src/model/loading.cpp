@@ -12,6 +12,7 @@
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
 #include "vitrim/core/suggest.h"
+#include "vitrim/weights/open.h"
 
 namespace vitrim::model {
 
@@ -90,7 +91,7 @@ std::unique_ptr<Model> load_under_head(const std::string& source, uint64_t seed,
   for (const ParameterInfo& info : parameter_layout(before)) {
     if (is_head(info)) gone.insert(info.name);
   }
-  checkpoint::StateDict weights;
+  StateDict weights;
   for (const ParameterInfo& info : parameter_layout(opened.spec)) {
     gone.erase(info.name);
     if (info.part == Part::kClassifier || (info.part == Part::kNorm && !opened.weights.contains(info.name)))
@@ -132,7 +133,7 @@ ModelSpec load_spec(const std::string& source, const LoadHints& hints, SpecSourc
 at::ScalarType stored_dtype(const std::string& source, const LoadHints& hints) {
   if (means_architecture(source)) return at::kFloat;
   std::optional<at::ScalarType> found;
-  const checkpoint::StateDict state = read_weights(source, hints, nullptr);
+  const StateDict state = weights::read_weights(source, hints, nullptr);
   for (const auto& [name, tensor] : state.entries()) {
     if (!tensor.is_floating_point()) continue;
     if (found && *found != tensor.scalar_type()) return at::kFloat;
@@ -149,7 +150,7 @@ void save_model(const Model& model, const std::string& path, at::ScalarType dtyp
                                   " is gated: gates are not saved; cut the channels first");
     }
   }
-  checkpoint::StateDict state;
+  StateDict state;
   for (const auto& [name, tensor] : model.parameters().entries()) {
     const bool as_it_is = tensor.scalar_type() == at::kChar || name.ends_with(".weight_scale");
     state.add(name, as_it_is ? tensor.detach() : tensor.detach().to(dtype));

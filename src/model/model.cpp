@@ -5,16 +5,14 @@
 #include <cmath>
 #include <map>
 #include <mutex>
-#include <set>
 #include <stdexcept>
 
 #include "model/attention.h"
+#include "model/derive.h"
 #include "model/family.h"
 #include "model/projections.h"
 #include "model/segmentation.h"
-#include "vitrim/checkpoint/after_fork.h"
-#include "vitrim/checkpoint/checkpoint.h"
-#include "vitrim/core/error.h"
+#include "vitrim/model/after_fork.h"
 #include "vitrim/model/quantized.h"
 
 namespace vitrim::model {
@@ -27,7 +25,7 @@ struct Model::Cache {
 
 Model::Model(ModelSpec spec)
     : spec_(std::move(spec)), family_(family_of(spec_)), gates_(spec_.blocks.size()) {
-  for (int i = 0; i < num_blocks(); ++i) prefixes_.push_back(family_.block_prefix(spec_, i));
+  for (int i = 0; i < num_blocks(); ++i) prefixes_.push_back(architecture::block_prefix(spec_, i));
 }
 
 void Model::set_compute_dtype(at::ScalarType dtype) {
@@ -94,7 +92,7 @@ Output Model::forward(const at::Tensor& images, const std::vector<BlockGain>& ga
 }
 
 at::Tensor Model::embed(const at::Tensor& images) const {
-  checkpoint::settle_after_fork();
+  settle_after_fork();
   if (images.dim() != 4 || images.size(1) != spec_.in_channels || images.size(2) != spec_.image_size[0] ||
       images.size(3) != spec_.image_size[1]) {
     throw std::invalid_argument(
@@ -154,7 +152,7 @@ at::Tensor Model::run_block(int index, const at::Tensor& input, BlockGain gain, 
 
 at::Tensor Model::run_block_at(int index, const at::Tensor& input, const at::Tensor& tokens,
                                BlockTrace* trace) const {
-  if (family_.mlp_convolution()) {  // the MLP needs all tokens too
+  if (architecture::has_mlp_convolution(spec_)) {  // the MLP needs all tokens too
     const at::Tensor z = run_block(index, input, kKeep, trace);
     if (trace) {
       for (at::Tensor* t : {&trace->input, &trace->mixed, &trace->attention, &trace->after_attention,
@@ -210,7 +208,7 @@ at::Tensor activate(const ModelSpec& spec, const at::Tensor& hidden) {
 at::Tensor Model::run_mlp(int index, const at::Tensor& y, BlockTrace* trace, const DropPath& drop) const {
   const std::string& prefix = prefixes_[static_cast<size_t>(index)];
   at::Tensor hidden = linear(layer_norm(y, prefix + "norm2"), prefix + "mlp.fc1");
-  if (family_.mlp_convolution()) {
+  if (architecture::has_mlp_convolution(spec_)) {
     hidden = convolution(to_planes(hidden, spec_.block_grid(index)), prefix + "mlp.dwconv.dwconv", 1, 1,
                          hidden.size(2))
                  .flatten(2)
@@ -298,7 +296,7 @@ std::vector<std::string> Model::block_parameters(int index) const {
 }
 
 void Model::set_device(at::Device device) {
-  const std::vector<checkpoint::StateDict::Entry> entries = parameters_.entries();
+  const std::vector<StateDict::Entry> entries = parameters_.entries();
   for (const auto& [name, tensor] : entries)
     parameters_.set(name, tensor.detach().to(device).set_requires_grad(tensor.requires_grad()));
   forget_casts();
@@ -315,7 +313,7 @@ void Model::set_requires_grad(bool needed) {
   if (needed) require_float_weights(spec_, "training");
   // A loaded parameter may be a view of a read-only mapping; training writes in place, so it gets its own
   // memory.
-  const std::vector<checkpoint::StateDict::Entry> entries = parameters_.entries();
+  const std::vector<StateDict::Entry> entries = parameters_.entries();
   for (const auto& [name, tensor] : entries) {
     parameters_.set(name, tensor.detach().clone().set_requires_grad(needed));
   }
@@ -324,68 +322,23 @@ void Model::set_requires_grad(bool needed) {
 }
 
 std::unique_ptr<Model> Model::clone() const {
-  checkpoint::StateDict copy;
+  StateDict copy;
   for (const auto& [name, tensor] : parameters_.entries()) copy.add(name, tensor.detach().clone());
   auto result = make_model(spec_, copy);
   result->set_compute_dtype(compute_dtype_);
   return result;
 }
 
-namespace {
-
-// Buffers that reference implementations register beside their parameters; no error when a file holds them.
-bool is_known_buffer(const std::string& name) {
-  for (const char* suffix : {"relative_position_index", "attn_mask", "num_batches_tracked", "position_ids"}) {
-    const std::string_view s(suffix);
-    if (name.size() >= s.size() && name.compare(name.size() - s.size(), s.size(), s) == 0) return true;
+std::unique_ptr<Model> make_model(const ModelSpec& spec, const StateDict& weights) {
+  settle_after_fork();
+  const StateDict found = derive(architecture::matched(spec, describe(weights)), weights);
+  StateDict loaded;
+  for (const auto& [name, tensor] : found.entries()) {
+    const bool int8 = tensor.scalar_type() == at::kChar;  // matched() has let it stand where the spec has it
+    loaded.add(name, int8 ? tensor.contiguous() : tensor.to(at::kFloat).contiguous());
   }
-  return false;
-}
-
-std::string shape_text(at::IntArrayRef shape) {
-  std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
-  return text + "]";
-}
-
-}  // namespace
-
-std::unique_ptr<Model> make_model(const ModelSpec& spec, const checkpoint::StateDict& weights) {
-  checkpoint::settle_after_fork();
-  const std::vector<ParameterInfo> layout = parameter_layout(spec);
-  checkpoint::Mismatch mismatch;
-  checkpoint::StateDict loaded;
-  for (const ParameterInfo& info : layout) {
-    if (!weights.contains(info.name)) {
-      mismatch.missing.push_back(info.name);
-      continue;
-    }
-    at::Tensor tensor = weights.at(info.name);
-    // Position tables may be those of another map.
-    const bool table = tensor.dim() == 3 && tensor.size(0) == 1 && tensor.numel() > 0 &&
-                       tensor.is_floating_point() && info.shape.size() == 3;
-    if (table && tensor.size(2) == info.shape[2]) tensor = family_of(spec).fit(spec, info, tensor);
-    if (tensor.sizes() != at::IntArrayRef(info.shape)) {
-      mismatch.misshaped.push_back(info.name + ": expected " + shape_text(info.shape) + ", found " +
-                                   shape_text(tensor.sizes()));
-      continue;
-    }
-    if (info.int8 ? tensor.scalar_type() != at::kChar : !tensor.is_floating_point()) {
-      mismatch.misshaped.push_back(info.name + ": expected " + (info.int8 ? "int8" : "floating-point") +
-                                   " values, found " + c10::toString(tensor.scalar_type()));
-      continue;
-    }
-    loaded.add(info.name, info.int8 ? tensor.contiguous() : tensor.to(at::kFloat).contiguous());
-  }
-  std::set<std::string> expected;
-  for (const ParameterInfo& info : layout) expected.insert(info.name);
-  for (const auto& [name, tensor] : weights.entries()) {
-    if (!expected.count(name) && !is_known_buffer(name)) mismatch.surplus.push_back(name);
-  }
-  if (!mismatch.empty())
-    throw FormatError(weights.path.empty() ? "the weights" : weights.path, "", mismatch.text());
   loaded.path = weights.path;
-  checkpoint::check_finite(loaded);
+  check_finite(loaded);
   std::unique_ptr<Model> model(new Model(spec));  // its constructor is private
   model->parameters_ = std::move(loaded);
   model->set_compute_dtype(at::kFloat);
@@ -393,10 +346,10 @@ std::unique_ptr<Model> make_model(const ModelSpec& spec, const checkpoint::State
 }
 
 std::unique_ptr<Model> make_random_model(const ModelSpec& spec, uint64_t seed) {
-  checkpoint::settle_after_fork();
+  settle_after_fork();
   require_float_weights(spec, "drawing random weights");
   at::Generator generator = at::detail::createCPUGenerator(seed);
-  checkpoint::StateDict weights;
+  StateDict weights;
   for (const ParameterInfo& info : parameter_layout(spec)) {
     const std::string& name = info.name;
     const bool bias = name.ends_with(".bias");

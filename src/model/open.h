@@ -4,24 +4,18 @@
 #include <string>
 #include <vector>
 
-#include "vitrim/checkpoint/state_dict.h"
 #include "vitrim/model/loading.h"
+#include "vitrim/model/state_dict.h"
 
 namespace vitrim::model {
 
 struct OpenedCheckpoint {
   ModelSpec spec;
-  checkpoint::StateDict weights;  ///< under vitrim's names
+  StateDict weights;              ///< under vitrim's names
   std::string names;              ///< whose names the file has; empty: vitrim's own checkpoint
   bool foreign = false;           ///< the names were translated
   SpecSources sources;
 };
-
-/// The tensors of a checkpoint that are the model, under the file's names less prefix and wrapper words: what
-/// `hints.weights` names, else what inference takes. `said` (may be null) takes in words what was taken and
-/// left. Throws vitrim::Error where several sets fit.
-checkpoint::StateDict read_weights(const std::string& source, const LoadHints& hints,
-                                   std::vector<std::string>* said);
 
 /// Reads a checkpoint and the files beside it; warns once of what had to be guessed. With `new_head` a
 /// classifier that vitrim can't read is left out. Tensors are not checked against the spec yet (make_model

@@ -4,31 +4,7 @@
 
 #include <cmath>
 
-#include "model/layout.h"
-
 namespace vitrim::model {
-
-Grid key_grid(const AttentionSite& site) {
-  return {site.grid.height / site.block.sr_ratio, site.grid.width / site.block.sr_ratio};
-}
-
-int64_t num_keys(const AttentionSite& site) {
-  return site.block.sr_ratio == 1 ? site.tokens() : site.prefix + key_grid(site).size();
-}
-
-void add_projection_parameters(const AttentionSite& site, std::vector<ParameterInfo>& out) {
-  const int64_t dim = site.block.embed_dim, sr = site.block.sr_ratio;
-  if (!site.separate_q) {
-    add_linear(out, site.names + "qkv", 2 * site.qk_width() + site.v_width(), dim, site.spec.qkv_bias);
-    return;
-  }
-  add_linear(out, site.names + "q", site.qk_width(), dim, site.spec.qkv_bias);
-  add_linear(out, site.names + "kv", site.qk_width() + site.v_width(), dim, site.spec.qkv_bias);
-  if (sr > 1) {
-    add_convolution(out, site.names + "sr", dim, dim, sr);
-    add_norm(out, site.names + "norm", dim);
-  }
-}
 
 namespace {
 
@@ -58,26 +34,6 @@ Projected project(const Model& model, const AttentionSite& site, const at::Tenso
   const at::Tensor kv = model.linear(x, name, queries, 2 * queries + site.v_width());
   return {model.linear(x.index_select(1, tokens), name, 0, queries), kv.slice(2, 0, queries),
           kv.slice(2, queries)};
-}
-
-int64_t projection_macs(const AttentionSite& site) {
-  const int64_t dim = site.block.embed_dim, keys = num_keys(site);
-  const int64_t reduction =
-      site.block.sr_ratio > 1 ? site.grid.size() * dim * dim : 0;  // every token of the map is read once
-  return site.tokens() * dim * site.qk_width() + keys * dim * (site.qk_width() + site.v_width()) + reduction;
-}
-
-void add_projection_channels(const AttentionSite& site, std::vector<ChannelSlice>& out) {
-  const int64_t heads = site.block.num_heads, queries = site.qk_width();
-  for (const char* kind : {"weight", "bias"}) {
-    if (!site.spec.qkv_bias && std::string(kind) == "bias") continue;
-    const std::string q = site.names + (site.separate_q ? "q." : "qkv.") + kind,
-                      kv = site.names + (site.separate_q ? "kv." : "qkv.") + kind;
-    const int64_t keys = site.separate_q ? 0 : queries;
-    out.push_back({q, 0, 0, ChannelGroup::kQk, 0, heads, /*shared=*/false, /*query=*/true});
-    out.push_back({kv, 0, keys, ChannelGroup::kQk, 0, heads});
-    out.push_back({kv, 0, keys + queries, ChannelGroup::kV, 0, heads});
-  }
 }
 
 at::Tensor split_heads(const at::Tensor& t, int64_t heads) {

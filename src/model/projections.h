@@ -10,16 +10,9 @@ namespace vitrim::model {
 struct Projected {
   at::Tensor q, k, v;
 };
-void add_projection_parameters(const AttentionSite& site, std::vector<ParameterInfo>& out);
 /// `tokens` (may be undefined) chooses the queries.
 Projected project(const Model& model, const AttentionSite& site, const at::Tensor& x,
                   const at::Tensor& tokens);
-int64_t projection_macs(const AttentionSite& site);
-void add_projection_channels(const AttentionSite& site, std::vector<ChannelSlice>& out);
-/// Tokens that keys and values come from.
-int64_t num_keys(const AttentionSite& site);
-/// Their map, where none were merged.
-Grid key_grid(const AttentionSite& site);
 
 /// [.., T, heads * width] -> [.., heads, T, width], and back.
 at::Tensor split_heads(const at::Tensor& t, int64_t heads);

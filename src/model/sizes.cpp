@@ -3,30 +3,19 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
-#include <numeric>
 
+#include "architecture/segmentation.h"
 #include "model/family.h"
-#include "model/segmentation.h"
 #include "vitrim/architecture/infer.h"
 
 namespace vitrim::model {
-
-int64_t size_unit(const ModelSpec& spec) {
-  int64_t unit = spec.patch_size;
-  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
-    const BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
-    const int64_t stride = spec.patch_size << spec.position(i).stage;
-    unit = std::lcm(unit, stride * std::max<int64_t>(block.window, 1) * block.sr_ratio);
-  }
-  return unit;
-}
 
 std::unique_ptr<Model> Model::at_size(int64_t height, int64_t width) const {
   ModelSpec sized = spec_;
   sized.image_size = {height, width};
   architecture::follow_image_size(sized, spec_.image_size[0]);
   validate(sized);
-  checkpoint::StateDict weights;
+  StateDict weights;
   for (const auto& [name, tensor] : parameters_.entries()) {
     at::Tensor value = tensor.detach();
     if (name == "pos_embed" && spec_.family == "vit") {
@@ -64,13 +53,14 @@ at::Tensor answers(const ModelSpec& spec, const Output& out) {
   if (!out.logits.defined()) return out.features;
   if (!spec.segmentation) return out.logits;
   return out.logits.flatten(2).index_select(
-      2, at::tensor(spread_places(segmentation_grid(spec)), at::kLong).to(out.logits.device()));
+      2, at::tensor(spread_places(architecture::segmentation_grid(spec)), at::kLong).to(out.logits.device()));
 }
 
 std::vector<int64_t> answers_shape(const ModelSpec& spec, int64_t images) {
   if (spec.num_classes == 0) return {images, spec.feature_dim()};
   if (!spec.segmentation) return {images, spec.num_classes};
-  return {images, spec.num_classes, static_cast<int64_t>(spread_places(segmentation_grid(spec)).size())};
+  return {images, spec.num_classes,
+          static_cast<int64_t>(spread_places(architecture::segmentation_grid(spec)).size())};
 }
 
 }  // namespace vitrim::model

@@ -12,7 +12,7 @@ namespace vitrim::pipeline {
 /// were cut from stays; computes as `like` does.
 inline std::unique_ptr<model::Model> own_model(const surgery::SpecAndWeights& parts,
                                                const model::Model& like) {
-  checkpoint::StateDict own;
+  model::StateDict own;
   for (const auto& [name, tensor] : parts.weights.entries()) own.add(name, tensor.detach().clone());
   auto model = model::make_model(parts.spec, own);
   model->set_compute_dtype(like.compute_dtype());

@@ -7,6 +7,7 @@
 #include <set>
 #include <stdexcept>
 
+#include "vitrim/architecture/cost.h"
 #include "vitrim/core/error.h"
 #include "vitrim/runtime/engine.h"
 
@@ -203,7 +204,7 @@ double others(const LatencyModel& known, const ModelSpec& spec, const std::strin
 
 std::vector<Piece> pieces_of(const ModelSpec& spec) {
   std::vector<Piece> out = {{"ends", 0, 0, static_cast<double>(spec.num_tokens())}};
-  const std::vector<int64_t> read = runtime::rows_read(spec);
+  const std::vector<int64_t> read = architecture::live_tokens(spec);
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     const BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
     const int64_t rows = read[static_cast<size_t>(i)];

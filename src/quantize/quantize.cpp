@@ -14,7 +14,7 @@ namespace vitrim::quantize {
 
 namespace {
 
-int64_t bytes_of(const checkpoint::StateDict& state) {
+int64_t bytes_of(const model::StateDict& state) {
   int64_t bytes = 0;
   for (const auto& [name, tensor] : state.entries()) bytes += static_cast<int64_t>(tensor.nbytes());
   return bytes;
@@ -55,7 +55,7 @@ Quantized quantize(const model::Model& model, const QuantizeOptions& options) {
   const at::NoGradGuard no_grad;
   ModelSpec spec = model.spec();
   const std::set<std::string> keep = kept_layers(spec, options.keep);
-  checkpoint::StateDict weights;
+  model::StateDict weights;
   for (const auto& [name, tensor] : model.parameters().entries()) weights.add(name, tensor.detach());
   Quantized out;
   out.figures.bytes_before = bytes_of(weights);

@@ -11,9 +11,9 @@
 #include "runtime/forward.h"
 #include "runtime/implementation.h"
 #include "runtime/layers.h"
-#include "runtime/stage_layout.h"
 #include "runtime/vit_forward.h"
-#include "vitrim/checkpoint/after_fork.h"
+#include "vitrim/architecture/executor.h"
+#include "vitrim/architecture/stages.h"
 #include "vitrim/core/error.h"
 
 namespace vitrim::runtime {
@@ -128,7 +128,7 @@ class FamilyEngine : public Engine::Implementation {
 
 template <typename T>
 std::unique_ptr<Engine::Implementation> engine_for(const ModelSpec& spec,
-                                                   const checkpoint::StateDict& weights, int threads,
+                                                   const checkpoint::Checkpoint& weights, int threads,
                                                    const Kernels& kernels) {
   auto forward = spec.family == "vit" ? make_vit<T>(spec, weights, threads, kernels)
                                       : make_stages<T>(spec, weights, threads, kernels);
@@ -138,8 +138,9 @@ std::unique_ptr<Engine::Implementation> engine_for(const ModelSpec& spec,
 }  // namespace
 
 std::unique_ptr<Engine::Implementation> make_implementation(const ModelSpec& spec,
-                                                            const checkpoint::StateDict& weights, int threads,
-                                                            Precision precision, const Kernels& kernels) {
+                                                            const checkpoint::Checkpoint& weights,
+                                                            int threads, Precision precision,
+                                                            const Kernels& kernels) {
   validate(spec);
   const std::string reason = why_not(spec);
   if (!reason.empty()) throw std::invalid_argument("[runtime::Engine] " + reason);
@@ -163,17 +164,33 @@ Precision resolve(Precision precision) {
   return chosen_isa() >= Isa::kAvx512Bf16 ? Precision::kBf16 : Precision::kF32;
 }
 
-int64_t executed_macs(const ModelSpec& spec) {
-  return spec.family == "vit" ? vit_macs(spec) : stage_macs(spec);
-}
-
 std::string why_not(const ModelSpec& spec) {
+  static const architecture::Executor engine = {
+      "the native engine",
+      "use LibTorch's path",
+      {"vit", "swin", "flatten_swin", "pvt", "pvt_v2", "cswin"},
+      {AttentionKind::kSoftmax, AttentionKind::kWindow, AttentionKind::kFocusedLinear,
+       AttentionKind::kCrossWindow, AttentionKind::kCrossFocusedLinear, AttentionKind::kStatic},
+      {"activation", "gated_mlp", "focusing_factor", "filter_size", "blocks.window", "blocks.shift",
+       "blocks.sr_ratio", "blocks.merge", "blocks.filter", "blocks.own_filters", "blocks.int8"}};
   if (spec.segmentation) return "the native engine classifies images, not their pixels; use LibTorch's path";
-  return spec.family == "vit" ? "" : why_no_stages(spec);
+  if (const std::string reason = architecture::why_not(engine, spec); !reason.empty() || spec.family == "vit")
+    return reason;
+  if (spec.qk_norm)
+    return "the native engine norms queries and keys of ViTs only, not of family " + spec.family +
+           "; use LibTorch's path";
+  if (spec.prefix_tokens() > 0)
+    return "the native engine takes no class, distillation or register tokens in family " + spec.family +
+           "; use LibTorch's path";
+  for (const BlockSpec& block : spec.blocks) {
+    if (block.sr_ratio > 1 && !architecture::separate_queries(spec))
+      return "the native engine makes smaller maps of keys in PVTs only, not in family " + spec.family +
+             "; use LibTorch's path";
+  }
+  return "";
 }
 
-Engine::Engine(const ModelSpec& spec, const checkpoint::StateDict& weights, const EngineOptions& options) {
-  checkpoint::settle_after_fork();
+Engine::Engine(const ModelSpec& spec, const checkpoint::Checkpoint& weights, const EngineOptions& options) {
   const Isa isa = chosen_isa();
   implementation_ =
       make_implementation(spec, weights, options.threads, resolve(options.precision), kernels_of(isa));

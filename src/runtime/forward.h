@@ -6,7 +6,7 @@
 
 #include "runtime/matrix.h"
 #include "runtime/team.h"
-#include "vitrim/checkpoint/state_dict.h"
+#include "vitrim/checkpoint/tensor_view.h"
 #include "vitrim/core/model_spec.h"
 
 namespace vitrim::runtime {
@@ -29,10 +29,10 @@ class Forward {
 
 /// The family's forward pass; throws FormatError for missing weights.
 template <typename T>
-std::unique_ptr<Forward<T>> make_vit(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads,
-                                     const Kernels& kernels);
+std::unique_ptr<Forward<T>> make_vit(const ModelSpec& spec, const checkpoint::Checkpoint& weights,
+                                     int threads, const Kernels& kernels);
 template <typename T>
-std::unique_ptr<Forward<T>> make_stages(const ModelSpec& spec, const checkpoint::StateDict& weights,
+std::unique_ptr<Forward<T>> make_stages(const ModelSpec& spec, const checkpoint::Checkpoint& weights,
                                         int threads, const Kernels& kernels);
 
 }  // namespace vitrim::runtime

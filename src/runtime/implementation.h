@@ -22,7 +22,8 @@ class Engine::Implementation {
 
 /// `precision` is kF32 or kBf16. The public constructor takes the kernels of chosen_isa(); tests take others.
 std::unique_ptr<Engine::Implementation> make_implementation(const ModelSpec& spec,
-                                                            const checkpoint::StateDict& weights, int threads,
-                                                            Precision precision, const Kernels& kernels);
+                                                            const checkpoint::Checkpoint& weights,
+                                                            int threads, Precision precision,
+                                                            const Kernels& kernels);
 
 }  // namespace vitrim::runtime

@@ -8,7 +8,7 @@
 namespace vitrim::runtime {
 
 template <typename T>
-StageForward<T>::StageForward(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads,
+StageForward<T>::StageForward(const ModelSpec& spec, const checkpoint::Checkpoint& weights, int threads,
                               const Kernels& kernels)
     : weights_(spec, weights),
       kernels_(kernels_for<T>(kernels)),
@@ -187,13 +187,13 @@ void StageForward<T>::run(const float* images, int64_t group, int rank, Member m
 }
 
 template <typename T>
-std::unique_ptr<Forward<T>> make_stages(const ModelSpec& spec, const checkpoint::StateDict& weights,
+std::unique_ptr<Forward<T>> make_stages(const ModelSpec& spec, const checkpoint::Checkpoint& weights,
                                         int threads, const Kernels& kernels) {
   return std::make_unique<StageForward<T>>(spec, weights, threads, kernels);
 }
-template std::unique_ptr<Forward<float>> make_stages(const ModelSpec&, const checkpoint::StateDict&, int,
+template std::unique_ptr<Forward<float>> make_stages(const ModelSpec&, const checkpoint::Checkpoint&, int,
                                                      const Kernels&);
-template std::unique_ptr<Forward<Bf16>> make_stages(const ModelSpec&, const checkpoint::StateDict&, int,
+template std::unique_ptr<Forward<Bf16>> make_stages(const ModelSpec&, const checkpoint::Checkpoint&, int,
                                                     const Kernels&);
 
 }  // namespace vitrim::runtime

@@ -10,7 +10,7 @@ namespace vitrim::runtime {
 template <typename T>
 class StageForward : public Forward<T> {
  public:
-  StageForward(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads,
+  StageForward(const ModelSpec& spec, const checkpoint::Checkpoint& weights, int threads,
                const Kernels& kernels);
 
   const ModelSpec& spec() const override { return weights_.spec; }

@@ -7,7 +7,12 @@ namespace vitrim::runtime {
 
 namespace {
 
-constexpr int64_t kPositionFilter = 3;  // of CSwin
+using architecture::AttentionBranch;
+using architecture::AttentionSite;
+using architecture::block_prefix;
+using architecture::kMlpFilter;
+using architecture::kPositionFilter;
+
 const float kLog2e = static_cast<float>(std::log2(std::exp(1.0)));
 
 size_t at(int64_t i) { return static_cast<size_t>(i); }
@@ -27,9 +32,9 @@ Linear swap_inputs(const Linear& layer, int64_t outer, int64_t inner) {
 template <typename T>
 StepWeights<T> step_weights(const WeightSource& source, const ModelSpec& spec, int stage) {
   StepWeights<T> out;
-  out.layout = step_layout(spec, stage);
-  out.channels = step_channels(spec, stage);
-  const StepLayout& layout = out.layout;
+  out.layout = architecture::step_layout(spec, stage);
+  out.channels = architecture::step_channels(spec, stage);
+  const architecture::StepLayout& layout = out.layout;
   const int64_t dim = spec.stage_dim(stage), side = layout.kernel, taps = side * side,
                 in = taps * out.channels;
   Linear layer = source.linear(layout.projection, dim, in, layout.bias);
@@ -105,9 +110,9 @@ struct Layers {
 Layers projections(const WeightSource& source, const ModelSpec& spec, int index, const std::string& names) {
   const BlockSpec& block = spec.blocks[at(index)];
   const int64_t dim = block.embed_dim, qk = block.num_heads * block.qk_dim, v = block.num_heads * block.v_dim;
-  const std::string norm1 = block_names(spec, index) + "norm1";
+  const std::string norm1 = block_prefix(spec, index) + "norm1";
   Layers out;
-  if (separate_queries(spec)) {
+  if (architecture::separate_queries(spec)) {
     out.q = source.linear(names + "q", qk, dim, spec.qkv_bias);
     out.norm1 = source.norm_before(out.q, norm1, dim);
     Linear kv = source.linear(names + "kv", qk + v, dim, spec.qkv_bias);
@@ -197,43 +202,32 @@ BranchWeights<T> branch_weights(const StageBlock<T>& out, const BlockSpec& block
 template <typename T>
 void add_attention(const WeightSource& source, const ModelSpec& spec, int index, StageBlock<T>& out) {
   const BlockSpec& block = spec.blocks[at(index)];
-  const std::string names = attention_names(spec, index);
+  const AttentionSite site = architecture::attention_site(spec, index);
+  const std::string& names = site.names;
   const Layers layers = projections(source, spec, index, names);
   out.norm1 = layers.norm1;
   out.key_norm = layers.key_norm;
-  const Grid map = out.grid;
-  const bool cross =
-      block.attention == AttentionKind::kCrossWindow || block.attention == AttentionKind::kCrossFocusedLinear;
-  const int64_t heads = block.num_heads, width = block.window;
-  if (cross && width > 0) {
-    out.branches.push_back(
-        branch_weights(out, block, layers, 0, heads / 2, Regions(map, {map.height, width}, 0)));
-    out.branches.push_back(
-        branch_weights(out, block, layers, heads / 2, heads / 2, Regions(map, {width, map.width}, 0)));
-  } else {
-    out.branches.push_back(branch_weights(out, block, layers, 0, heads,
-                                          Regions(map, width > 0 ? Grid{width, width} : map, block.shift)));
-  }
-  for (size_t i = 0; i < out.branches.size(); ++i) {
-    BranchWeights<T>& branch = out.branches[i];
-    const std::string own = cross ? names + "attns." + std::to_string(i) + "." : names;
-    if (block.attention == AttentionKind::kWindow) add_window_bias(source, own, branch);
+  const bool positioned = architecture::has_position_filter(block.attention);
+  for (const AttentionBranch& part : architecture::attention_branches(site)) {
+    out.branches.push_back(branch_weights(out, block, layers, part.head_begin, part.heads,
+                                          Regions(out.grid, part.region, block.shift)));
+    BranchWeights<T>& branch = out.branches.back();
+    if (architecture::has_relative_positions(block.attention)) add_window_bias(source, part.names, branch);
     // Two filters of v that are added are one filter.
-    const int64_t side = std::max(out.linear() ? spec.filter_size : 0, cross ? kPositionFilter : 0);
+    const int64_t side = std::max(out.linear() ? spec.filter_size : 0, positioned ? kPositionFilter : 0);
     if (side > 0) branch.filter = empty_filter(side, branch.heads * out.v_pad);
-    if (out.linear()) add_focused(source, spec, block, own, out, branch);
-    if (cross) {
-      const int64_t filters = branch.heads * block.v_dim;
-      add_filter(branch.filter,
-                 source.values(own + "get_v.weight", filters * kPositionFilter * kPositionFilter),
-                 source.values(own + "get_v.bias", filters), kPositionFilter,
-                 [&](int64_t c) { return c / block.v_dim * out.v_pad + c % block.v_dim; });
-    }
+    if (out.linear()) add_focused(source, spec, block, part.names, out, branch);
+    if (!positioned) continue;
+    const int64_t filters = branch.heads * block.v_dim;
+    add_filter(branch.filter,
+               source.values(part.names + "get_v.weight", filters * kPositionFilter * kPositionFilter),
+               source.values(part.names + "get_v.bias", filters), kPositionFilter,
+               [&](int64_t c) { return c / block.v_dim * out.v_pad + c % block.v_dim; });
   }
   if (out.reduces()) {
     const int64_t taps = block.sr_ratio * block.sr_ratio, dim = block.embed_dim;
     Linear reduce = swap_inputs(source.linear(names + "sr", dim, taps * dim), dim, taps);
-    const NormWeights norm1 = source.norm(block_names(spec, index) + "norm1", dim);
+    const NormWeights norm1 = source.norm(block_prefix(spec, index) + "norm1", dim);
     NormWeights every;  // the norm's affine part at every tap; nothing stands around the map
     for (int64_t i = 0; i < taps; ++i) {
       every.gain.insert(every.gain.end(), norm1.gain.begin(), norm1.gain.end());
@@ -242,7 +236,7 @@ void add_attention(const WeightSource& source, const ModelSpec& spec, int index,
     reduce.fold_input(every.gain, every.shift);
     out.reduce = Matrix<T>(reduce);
   }
-  const int64_t v = heads * block.v_dim, dim = block.embed_dim;
+  const int64_t heads = block.num_heads, v = heads * block.v_dim, dim = block.embed_dim;
   const Linear proj = source.linear(names + "proj", dim, v);
   Linear padded{dim, heads * out.v_pad, std::vector<float>(at(dim * heads * out.v_pad), 0.0f), proj.bias,
                 proj.factor};
@@ -251,7 +245,7 @@ void add_attention(const WeightSource& source, const ModelSpec& spec, int index,
       padded.weight[at(r * padded.in + c / block.v_dim * out.v_pad + c % block.v_dim)] =
           proj.weight[at(r * v + c)];
   }
-  if (spec.layer_scale) padded.fold_output(source.values(block_names(spec, index) + "ls1.gamma", dim));
+  if (spec.layer_scale) padded.fold_output(source.values(block_prefix(spec, index) + "ls1.gamma", dim));
   out.proj = Matrix<T>(padded);
 }
 
@@ -264,13 +258,13 @@ StageBlock<T> stage_block(const WeightSource& source, const ModelSpec& spec, int
   out.dim = block.embed_dim;
   out.stream_gain = static_cast<float>(block.stream_gain);
   if (block.attention == AttentionKind::kStatic) {
-    const std::string names = attention_names(spec, index);
-    out.fixed = StaticWeights<T>(source, spec, index, names, block_names(spec, index) + "norm1");
+    const std::string names = architecture::attention_prefix(spec, index);
+    out.fixed = StaticWeights<T>(source, spec, index, names, block_prefix(spec, index) + "norm1");
     out.heads = 1;
     out.v_pad = out.fixed.channels();
     Linear proj = source.linear(names + "proj", block.embed_dim, block.num_heads * block.v_dim);
     if (spec.layer_scale)
-      proj.fold_output(source.values(block_names(spec, index) + "ls1.gamma", block.embed_dim));
+      proj.fold_output(source.values(block_prefix(spec, index) + "ls1.gamma", block.embed_dim));
     out.proj = Matrix<T>(proj);
   } else if (block.attention != AttentionKind::kNone) {
     out.heads = block.num_heads;
@@ -280,12 +274,13 @@ StageBlock<T> stage_block(const WeightSource& source, const ModelSpec& spec, int
     out.focusing = spec.focusing_factor;
     add_attention(source, spec, index, out);
   }
-  const std::string prefix = block_names(spec, index);
+  const std::string prefix = block_prefix(spec, index);
   out.mlp = MlpWeights<T>(source, spec, block, prefix);
-  if (convolves_hidden(spec)) {
-    out.mlp_filter = empty_filter(3, out.mlp.fc1.columns);
-    add_filter(out.mlp_filter, source.values(prefix + "mlp.dwconv.dwconv.weight", 9 * block.mlp_dim),
-               source.values(prefix + "mlp.dwconv.dwconv.bias", block.mlp_dim), 3,
+  if (architecture::has_mlp_convolution(spec)) {
+    out.mlp_filter = empty_filter(kMlpFilter, out.mlp.fc1.columns);
+    add_filter(out.mlp_filter,
+               source.values(prefix + "mlp.dwconv.dwconv.weight", kMlpFilter * kMlpFilter * block.mlp_dim),
+               source.values(prefix + "mlp.dwconv.dwconv.bias", block.mlp_dim), kMlpFilter,
                [](int64_t c) { return c; });
   }
   return out;
@@ -307,7 +302,7 @@ int64_t StageBlock<T>::bytes() const {
 }
 
 template <typename T>
-StageWeights<T>::StageWeights(const ModelSpec& model, const checkpoint::StateDict& weights) : spec(model) {
+StageWeights<T>::StageWeights(const ModelSpec& model, const checkpoint::Checkpoint& weights) : spec(model) {
   const WeightSource source(weights);
   for (int stage = 0; stage < spec.num_stages(); ++stage) {
     steps.push_back(step_weights<T>(source, spec, stage));
@@ -318,10 +313,10 @@ StageWeights<T>::StageWeights(const ModelSpec& model, const checkpoint::StateDic
     blocks.push_back(stage_block<T>(source, spec, i));
     bytes += blocks.back().bytes();
   }
-  const std::string norm_name = final_norm_name(spec);
+  const std::string norm_name = architecture::final_norm_name(spec);
   if (!norm_name.empty()) norm = source.norm(norm_name, spec.feature_dim());
   if (spec.num_classes > 0)
-    head = Matrix<T>(source.linear(head_name(spec), spec.num_classes, spec.feature_dim()));
+    head = Matrix<T>(source.linear(architecture::head_name(spec), spec.num_classes, spec.feature_dim()));
   bytes += head.bytes();
 }
 

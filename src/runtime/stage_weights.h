@@ -8,7 +8,7 @@
 #include "runtime/attention_static.h"
 #include "runtime/layers.h"
 #include "runtime/regions.h"
-#include "runtime/stage_layout.h"
+#include "vitrim/architecture/attention.h"
 
 namespace vitrim::runtime {
 
@@ -22,7 +22,7 @@ struct FilterWeights {
 /// How a stage begins.
 template <typename T>
 struct StepWeights {
-  StepLayout layout;
+  architecture::StepLayout layout;
   int64_t channels = 0;  ///< of what it reads
   Matrix<T> matrix;      ///< from [down, across, channels], or [channels, down, across] of images
   NormWeights before, after;
@@ -75,7 +75,7 @@ struct StageWeights {
   Matrix<T> head;
   int64_t bytes = 0;
 
-  StageWeights(const ModelSpec& spec, const checkpoint::StateDict& weights);
+  StageWeights(const ModelSpec& spec, const checkpoint::Checkpoint& weights);
 };
 
 }  // namespace vitrim::runtime

@@ -4,50 +4,17 @@
 #include <cmath>
 #include <cstring>
 
+#include "vitrim/architecture/cost.h"
+
 namespace vitrim::runtime {
 
-std::vector<int64_t> rows_read(const ModelSpec& spec) {
-  std::vector<int64_t> out(spec.blocks.size(), 0);
-  if (spec.pooling != Pooling::kToken) return out;
-  for (size_t i = spec.blocks.size(); i-- > 0;) {
-    out[i] = spec.distillation_token ? 2 : 1;
-    if (spec.blocks[i].attention != AttentionKind::kNone) break;
-  }
-  return out;
-}
-
-int64_t vit_macs(const ModelSpec& spec) {
-  const std::vector<int64_t> live = rows_read(spec);
-  int64_t total =
-      spec.stage_grid(0).size() * spec.embed_dim * spec.in_channels * spec.patch_size * spec.patch_size;
-  total += spec.feature_dim() * spec.num_classes * (spec.distillation_token ? 2 : 1);
-  int64_t tokens = spec.num_tokens();
-  for (size_t i = 0; i < spec.blocks.size(); ++i) {
-    const BlockSpec& block = spec.blocks[i];
-    const int64_t after = live[i] > 0 ? std::min(live[i], tokens) : tokens,
-                  qk = block.num_heads * block.qk_dim, v = block.num_heads * block.v_dim;
-    if (block.attention == AttentionKind::kStatic) {
-      const int64_t kinds = 1 + spec.prefix_tokens();
-      const int64_t filtered = after == tokens ? spec.block_grid(static_cast<int>(i)).size() : 0;
-      total += (tokens + after) * spec.embed_dim * v + filtered * v * block.filter * block.filter +
-               kinds * kinds * v;
-    } else {
-      total +=
-          after * spec.embed_dim * (qk + v) + tokens * spec.embed_dim * (qk + v) + after * tokens * (qk + v);
-    }
-    tokens = live[i] > 0 ? after : tokens - block.merge;
-    total += tokens * spec.embed_dim * (spec.fc1_rows(static_cast<int>(i)) + block.mlp_dim);
-  }
-  return total;
-}
-
 template <typename T>
-VitForward<T>::VitForward(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads,
+VitForward<T>::VitForward(const ModelSpec& spec, const checkpoint::Checkpoint& weights, int threads,
                           const Kernels& kernels)
     : weights_(spec, weights),
       kernels_(kernels_for<T>(kernels)),
       float_kernels_(kernels.f32),
-      live_(rows_read(spec)) {
+      live_(architecture::live_tokens(spec)) {
   const Widest widest(weights_);
   for (int i = 0; i < threads; ++i) workspaces_.emplace_back(spec, widest, kGroup, kRowsTogether);
 }
@@ -355,13 +322,13 @@ void VitForward<T>::run(const float* images, int64_t group, int rank, Member mem
 }
 
 template <typename T>
-std::unique_ptr<Forward<T>> make_vit(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads,
-                                     const Kernels& kernels) {
+std::unique_ptr<Forward<T>> make_vit(const ModelSpec& spec, const checkpoint::Checkpoint& weights,
+                                     int threads, const Kernels& kernels) {
   return std::make_unique<VitForward<T>>(spec, weights, threads, kernels);
 }
-template std::unique_ptr<Forward<float>> make_vit(const ModelSpec&, const checkpoint::StateDict&, int,
+template std::unique_ptr<Forward<float>> make_vit(const ModelSpec&, const checkpoint::Checkpoint&, int,
                                                   const Kernels&);
-template std::unique_ptr<Forward<Bf16>> make_vit(const ModelSpec&, const checkpoint::StateDict&, int,
+template std::unique_ptr<Forward<Bf16>> make_vit(const ModelSpec&, const checkpoint::Checkpoint&, int,
                                                  const Kernels&);
 
 }  // namespace vitrim::runtime

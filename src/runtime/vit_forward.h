@@ -8,17 +8,10 @@
 
 namespace vitrim::runtime {
 
-/// Per block, how many rows of an image anything reads behind its attention; 0: all. Where the classifier
-/// reads tokens before the patches only, what stands behind the last attention is needed for those alone.
-std::vector<int64_t> rows_read(const ModelSpec& spec);
-
-/// Multiply-adds of one image that the engine computes.
-int64_t vit_macs(const ModelSpec& spec);
-
 template <typename T>
 class VitForward : public Forward<T> {
  public:
-  VitForward(const ModelSpec& spec, const checkpoint::StateDict& weights, int threads,
+  VitForward(const ModelSpec& spec, const checkpoint::Checkpoint& weights, int threads,
              const Kernels& kernels);
 
   const ModelSpec& spec() const override { return weights_.spec; }
@@ -47,7 +40,7 @@ class VitForward : public Forward<T> {
   VitWeights<T> weights_;
   const KernelSet<T>& kernels_;
   const KernelSet<float>& float_kernels_;
-  std::vector<int64_t> live_;             // rows_read()
+  std::vector<int64_t> live_;             // architecture::live_tokens()
   std::vector<Workspace<T>> workspaces_;  // a thread each
 };
 

@@ -88,7 +88,7 @@ Matrix<T> head_of(const WeightSource& source, const ModelSpec& spec) {
 }  // namespace
 
 template <typename T>
-VitWeights<T>::VitWeights(const ModelSpec& model, const checkpoint::StateDict& weights)
+VitWeights<T>::VitWeights(const ModelSpec& model, const checkpoint::Checkpoint& weights)
     : spec(model), start(model.num_tokens() * model.embed_dim) {
   const WeightSource source(weights);
   const int64_t pixels = spec.in_channels * spec.patch_size * spec.patch_size;

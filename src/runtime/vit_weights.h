@@ -7,7 +7,7 @@
 
 #include "runtime/attention_static.h"
 #include "runtime/layers.h"
-#include "vitrim/checkpoint/state_dict.h"
+#include "vitrim/checkpoint/tensor_view.h"
 #include "vitrim/core/model_spec.h"
 
 namespace vitrim::runtime {
@@ -39,7 +39,7 @@ struct VitWeights {
   Matrix<T> head;  ///< features -> logits; of a distilled model both features, half of either
   int64_t bytes = 0;
 
-  VitWeights(const ModelSpec& spec, const checkpoint::StateDict& weights);
+  VitWeights(const ModelSpec& spec, const checkpoint::Checkpoint& weights);
   int64_t prefix() const { return spec.prefix_tokens(); }
 };
 

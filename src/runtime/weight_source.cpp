@@ -1,7 +1,5 @@
 #include "runtime/weight_source.h"
 
-#include <ATen/ATen.h>
-
 #include "vitrim/core/error.h"
 
 namespace vitrim::runtime {
@@ -9,14 +7,13 @@ namespace vitrim::runtime {
 std::vector<float> WeightSource::values(const std::string& name, int64_t count) const {
   if (!weights_.contains(name))
     throw FormatError(weights_.path.empty() ? "the weights" : weights_.path, name, "is missing");
-  const at::Tensor tensor = weights_.at(name).detach().to(at::kCPU, at::kFloat).contiguous();
+  const checkpoint::TensorView& tensor = weights_.at(name);
   if (tensor.numel() != count) {
     throw FormatError(
         weights_.path.empty() ? "the weights" : weights_.path, name,
         "has " + std::to_string(tensor.numel()) + " values instead of " + std::to_string(count));
   }
-  const float* p = tensor.const_data_ptr<float>();
-  return {p, p + count};
+  return checkpoint::floats_of(tensor);
 }
 
 NormWeights WeightSource::norm_before(Linear& layer, const std::string& name, int64_t width) const {
@@ -28,8 +25,7 @@ NormWeights WeightSource::norm_before(Linear& layer, const std::string& name, in
 
 Linear WeightSource::linear(const std::string& name, int64_t out, int64_t in, bool bias) const {
   Linear layer{out, in, values(name + ".weight", out * in), {}};
-  if (weights_.at(name + ".weight").scalar_type() == at::kChar)
-    layer.factor = values(name + ".weight_scale", out);
+  if (weights_.at(name + ".weight").dtype == DType::kI8) layer.factor = values(name + ".weight_scale", out);
   layer.bias = bias ? values(name + ".bias", out) : std::vector<float>(static_cast<size_t>(out), 0.0f);
   return layer;
 }

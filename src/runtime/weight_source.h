@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "runtime/matrix.h"
-#include "vitrim/checkpoint/state_dict.h"
+#include "vitrim/checkpoint/tensor_view.h"
 
 namespace vitrim::runtime {
 
@@ -15,11 +15,11 @@ struct NormWeights {
   bool any() const { return !gain.empty(); }
 };
 
-/// Reads from a StateDict, which must outlive it. Every method throws FormatError where a tensor is missing
+/// Reads from a checkpoint, which must outlive it. Every method throws FormatError where a tensor is missing
 /// or has another number of values.
 class WeightSource {
  public:
-  explicit WeightSource(const checkpoint::StateDict& weights) : weights_(weights) {}
+  explicit WeightSource(const checkpoint::Checkpoint& weights) : weights_(weights) {}
 
   std::vector<float> values(const std::string& name, int64_t count) const;
   /// `name`.weight [out, in], `name`.bias [out], or zeros instead of it; of a quantised layer `name`.weight
@@ -32,7 +32,7 @@ class WeightSource {
   NormWeights norm_before(Linear& layer, const std::string& name, int64_t width) const;
 
  private:
-  const checkpoint::StateDict& weights_;
+  const checkpoint::Checkpoint& weights_;
 };
 
 }  // namespace vitrim::runtime

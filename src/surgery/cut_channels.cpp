@@ -38,7 +38,7 @@ class BlockCut {
       fail("query-key channels behind a q/k norm can't be pruned");
   }
 
-  void apply(BlockSpec& block, checkpoint::StateDict& weights) {
+  void apply(BlockSpec& block, model::StateDict& weights) {
     if (groups_.empty()) return;
     fold(block, weights);
     cut(weights);
@@ -81,7 +81,7 @@ class BlockCut {
     return g.factors.slice(0, slice.head_begin, slice.head_begin + slice.heads).flatten();
   }
 
-  static void multiply(checkpoint::StateDict& weights, const ChannelSlice& slice, const at::Tensor& factors) {
+  static void multiply(model::StateDict& weights, const ChannelSlice& slice, const at::Tensor& factors) {
     const at::Tensor old = weights.at(slice.parameter);
     at::Tensor now = old.clone();
     std::vector<int64_t> shape(static_cast<size_t>(old.dim()), 1);
@@ -90,7 +90,7 @@ class BlockCut {
     weights.set(slice.parameter, now);
   }
 
-  void fold(const BlockSpec& block, checkpoint::StateDict& weights) const {
+  void fold(const BlockSpec& block, model::StateDict& weights) const {
     const std::string readers[] = {model::projection_name(spec_, index_) + ".weight",
                                    model::block_prefix(spec_, index_) + "mlp.fc2.weight"};
     for (const ChannelSlice& slice : model::channel_slices(spec_, index_)) {
@@ -110,7 +110,7 @@ class BlockCut {
   }
 
   // softplus(new) = softplus(old) / factor; what is cut anyway keeps its value.
-  void fold_into_scale(checkpoint::StateDict& weights, const ChannelSlice& slice,
+  void fold_into_scale(model::StateDict& weights, const ChannelSlice& slice,
                        const at::Tensor& factors) const {
     if ((factors < 0).any().item<bool>()) fail("a factor on q and k of focused linear attention is negative");
     const at::Tensor old = weights.at(slice.parameter).to(at::kDouble).flatten();
@@ -122,7 +122,7 @@ class BlockCut {
         now.reshape(weights.at(slice.parameter).sizes()).to(weights.at(slice.parameter).scalar_type()));
   }
 
-  void cut(checkpoint::StateDict& weights) const {
+  void cut(model::StateDict& weights) const {
     std::map<std::pair<std::string, int64_t>, std::vector<ChannelSlice>> by_place;
     for (const ChannelSlice& slice : model::channel_slices(spec_, index_))
       by_place[{slice.parameter, slice.dim}].push_back(slice);

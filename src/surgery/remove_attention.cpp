@@ -13,12 +13,12 @@ namespace vitrim::surgery {
 
 namespace {
 
-void scale(checkpoint::StateDict& weights, const std::string& name, double factor) {
+void scale(model::StateDict& weights, const std::string& name, double factor) {
   if (weights.contains(name)) weights.set(name, weights.at(name) * factor);
 }
 
 // What one branch writes: its layer scale where there is one, else the last projection; never both.
-void scale_branch(const ModelSpec& spec, checkpoint::StateDict& weights, const std::string& projection,
+void scale_branch(const ModelSpec& spec, model::StateDict& weights, const std::string& projection,
                   const std::string& gamma, double factor) {
   if (spec.layer_scale) {
     scale(weights, gamma, factor);
@@ -28,7 +28,7 @@ void scale_branch(const ModelSpec& spec, checkpoint::StateDict& weights, const s
   }
 }
 
-void scale_attention(const ModelSpec& spec, checkpoint::StateDict& weights, int block, double factor) {
+void scale_attention(const ModelSpec& spec, model::StateDict& weights, int block, double factor) {
   if (spec.blocks[static_cast<size_t>(block)].attention == AttentionKind::kNone) return;
   scale_branch(spec, weights, model::projection_name(spec, block),
                model::block_prefix(spec, block) + "ls1.gamma", factor);

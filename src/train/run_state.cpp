@@ -20,7 +20,7 @@ constexpr int64_t kVersion = 2;  // 1 had no checksum
 
 struct Part {
   const char* prefix;
-  checkpoint::StateDict RunState::* tensors;
+  model::StateDict RunState::* tensors;
 };
 constexpr Part kParts[] = {{"model.", &RunState::weights},       {"ema.", &RunState::ema},
                            {"best.", &RunState::best},           {"adamw.first.", &RunState::first},
@@ -64,7 +64,7 @@ class Checksum {
 };
 
 /// Of the metadata without its checksum, and of every tensor with its name and kind.
-std::string checksum_of(const checkpoint::StateDict& file, json::Json meta) {
+std::string checksum_of(const model::StateDict& file, json::Json meta) {
   meta.erase("checksum");
   Checksum sum;
   sum.add(json::dump(meta, -1));
@@ -79,7 +79,7 @@ std::string checksum_of(const checkpoint::StateDict& file, json::Json meta) {
 }  // namespace
 
 void save_run_state(const RunState& state, const std::string& path) {
-  checkpoint::StateDict file;
+  model::StateDict file;
   for (const Part& part : kParts) {
     for (const auto& [name, tensor] : (state.*part.tensors).entries())
       file.add(part.prefix + name, tensor.detach());
@@ -128,7 +128,7 @@ void check_position(const RunState& state, const json::Object& object) {
   for (const int layer : state.dilute) need(layer >= 0, "dilute", "names a negative layer");
 }
 
-RunState read_position(const checkpoint::StateDict& file, const std::string& path, bool with_tensors) {
+RunState read_position(const model::StateDict& file, const std::string& path, bool with_tensors) {
   const auto found = file.metadata.find(kKey);
   if (found == file.metadata.end())
     throw FormatError(path, "",
@@ -171,7 +171,7 @@ RunState load_run_position(const std::string& path) {
 }
 
 RunState load_run_state(const std::string& path) {
-  const checkpoint::StateDict file = checkpoint::load_safetensors(path);
+  const model::StateDict file = checkpoint::load_safetensors(path);
   RunState state = read_position(file, path, /*with_tensors=*/true);
   for (const auto& [name, tensor] : file.entries()) {
     bool known = false;
@@ -190,7 +190,7 @@ namespace {
 
 /// All of `part` are parameters of the model, of the same shape (scalars where `scalar`) and float32; where
 /// `whole`, no parameter is missing.
-void check_part(const checkpoint::StateDict& part, const char* prefix, const std::string& path,
+void check_part(const model::StateDict& part, const char* prefix, const std::string& path,
                 const RunShape& run, bool whole, bool scalar = false) {
   for (const auto& [name, tensor] : part.entries()) {
     const auto fail = [&, &name = name](const std::string& what) {

@@ -6,15 +6,15 @@
 #include <string>
 #include <vector>
 
-#include "vitrim/checkpoint/state_dict.h"
 #include "vitrim/core/train_artifacts.h"
+#include "vitrim/model/state_dict.h"
 
 namespace vitrim::train {
 
 struct RunState {
   // Tensors by parameter name. `best` is empty where no epoch was chosen yet, `ema` where nothing is
   // averaged.
-  checkpoint::StateDict weights, ema, best, first, second, steps;
+  model::StateDict weights, ema, best, first, second, steps;
   int64_t epoch = 0;         ///< epochs finished
   int64_t batch = 0;         ///< batches of the next epoch that are done
   double loss_sum = 0;       ///< over those batches
@@ -37,7 +37,7 @@ RunState load_run_state(const std::string& path);
 RunState load_run_position(const std::string& path);
 /// What a state must hold to go on with a run.
 struct RunShape {
-  const checkpoint::StateDict& parameters;  ///< the model's
+  const model::StateDict& parameters;  ///< the model's
   int64_t epochs = 0, steps_per_epoch = 0;
   bool averages = false, keeps_best = false;
   const std::vector<int>& dilute;

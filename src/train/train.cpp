@@ -353,23 +353,23 @@ class Run {
     // Whatever ends the measuring (a stop asked for, say), the weights that are trained come back.
     struct Restore {
       Run& run;
-      checkpoint::StateDict own;
+      model::StateDict own;
       ~Restore() { run.load_weights(own); }
     } restore{*this, swap_weights(state_.ema)};
     options_.measure(model_, record.lambda, true, record);
   }
 
   // Copies weights into the model and returns what was there.
-  checkpoint::StateDict swap_weights(const checkpoint::StateDict& weights) {
+  model::StateDict swap_weights(const model::StateDict& weights) {
     const at::NoGradGuard no_grad;
-    checkpoint::StateDict before;
+    model::StateDict before;
     for (const auto& [name, tensor] : model_.parameters().entries())
       before.add(name, tensor.detach().clone());
     load_weights(weights);
     return before;
   }
 
-  void load_weights(const checkpoint::StateDict& weights) {
+  void load_weights(const model::StateDict& weights) {
     const at::NoGradGuard no_grad;
     // In place: the optimiser holds these very tensors.
     for (const auto& [name, tensor] : weights.entries()) model_.parameter(name).detach().copy_(tensor);

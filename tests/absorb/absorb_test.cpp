@@ -18,7 +18,7 @@ namespace {
 
 std::unique_ptr<model::Model> cut(const model::Model& dense, const std::vector<int>& layers) {
   const surgery::SpecAndWeights parts = surgery::remove_attention({dense.spec(), dense.parameters()}, layers);
-  checkpoint::StateDict own;
+  model::StateDict own;
   for (const auto& [name, tensor] : parts.weights.entries()) own.add(name, tensor.clone());
   return model::make_model(parts.spec, own);
 }

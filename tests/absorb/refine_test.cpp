@@ -28,7 +28,7 @@ class Refine : public testing::Test {
   std::unique_ptr<model::Model> student() const {
     const surgery::SpecAndWeights parts =
         surgery::remove_attention({dense_->spec(), dense_->parameters()}, {1});
-    checkpoint::StateDict own;
+    model::StateDict own;
     for (const auto& [name, tensor] : parts.weights.entries()) own.add(name, tensor.clone());
     return model::make_model(parts.spec, own);
   }
@@ -95,7 +95,7 @@ TEST_F(Refine, DistillationComesNearerStillAndStops) {
   EXPECT_LT(distilled.kl, fitted.kl);
   // A rate that ruins the model ends it after the epoch that shows so, and what was before stays.
   loaded_.clear();
-  const checkpoint::StateDict kept = changed->clone()->parameters();
+  const model::StateDict kept = changed->clone()->parameters();
   distill_options.epochs = 50;
   distill_options.learning_rate = 1;
   const AbsorbReport ruined = distill(*changed, *dense_, source_, held_out_, options_, distill_options);

@@ -12,7 +12,7 @@ namespace vitrim::absorb {
 namespace {
 
 std::unique_ptr<model::Model> own(const surgery::SpecAndWeights& parts) {
-  checkpoint::StateDict copy;
+  model::StateDict copy;
   for (const auto& [name, tensor] : parts.weights.entries()) copy.add(name, tensor.clone());
   return model::make_model(parts.spec, copy);
 }

@@ -14,9 +14,12 @@
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/random.h"
+#include "vitrim/model/state_dict.h"
 
 namespace vitrim::checkpoint {
 namespace {
+
+using model::StateDict;
 
 using namespace vitrim::test;
 

@@ -11,9 +11,12 @@
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/checkpoint/mistakes.h"
 #include "vitrim/core/error.h"
+#include "vitrim/model/state_dict.h"
 
 namespace vitrim::checkpoint {
 namespace {
+
+using model::StateDict;
 
 namespace fs = std::filesystem;
 using namespace vitrim::test;

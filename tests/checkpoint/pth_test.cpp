@@ -6,9 +6,12 @@
 #include "checkpoint/files.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
+#include "vitrim/model/state_dict.h"
 
 namespace vitrim::checkpoint {
 namespace {
+
+using model::StateDict;
 
 using namespace vitrim::test;
 

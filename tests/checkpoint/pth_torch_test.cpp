@@ -8,9 +8,12 @@
 #include "checkpoint/files.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
+#include "vitrim/model/state_dict.h"
 
 namespace vitrim::checkpoint {
 namespace {
+
+using model::StateDict;
 
 using namespace vitrim::test;
 
@@ -130,7 +133,7 @@ TEST_F(PthTorch, EveryDtype) {
   EXPECT_EQ(state.at("bfloat16").scalar_type(), at::kBFloat16);
   EXPECT_EQ(state.at("float8_e5m2").scalar_type(), at::kFloat8_e5m2);
   EXPECT_EQ(state.at("uint64").scalar_type(), at::kUInt64);
-  check_finite(state);
+  checkpoint::check_finite(state);
 }
 
 TEST_F(PthTorch, TrainingScriptFile) {

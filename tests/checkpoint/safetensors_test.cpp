@@ -5,9 +5,12 @@
 #include "shared_data.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
+#include "vitrim/model/state_dict.h"
 
 namespace vitrim::checkpoint {
 namespace {
+
+using model::StateDict;
 
 using namespace vitrim::test;
 
@@ -165,7 +168,7 @@ TEST(Safetensors, RealCheckpoint) {
   for (const auto& [name, tensor] : state.entries()) parameters += tensor.numel();
   EXPECT_EQ(parameters, 5'717'416);
   EXPECT_EQ(state.at("blocks.0.attn.qkv.weight").sizes(), at::IntArrayRef({576, 192}));
-  check_finite(state);
+  checkpoint::check_finite(state);
   const TemporaryFolder folder;
   save_safetensors(state, folder / "copy.safetensors");
   expect_equal(load(folder / "copy.safetensors"), state);

@@ -6,9 +6,12 @@
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/random.h"
+#include "vitrim/model/state_dict.h"
 
 namespace vitrim::checkpoint {
 namespace {
+
+using model::StateDict;
 
 using namespace vitrim::test;
 
@@ -56,7 +59,7 @@ TEST_F(Shards, AreOneCheckpoint) {
 
 TEST_F(Shards, ATensorInTwoFilesIsTakenFromWhereTheIndexSays) {
   save(folder_ / "model-2.safetensors", {{"c", 3.0f}, {"a", 9.0f}});
-  EXPECT_EQ(load(folder_ / kIndex).at("a")[0].item<float>(), 1.0f);
+  EXPECT_EQ(StateDict(load(folder_ / kIndex)).at("a")[0].item<float>(), 1.0f);
 }
 
 TEST_F(Shards, MissingFilesAreAllNamed) {
@@ -155,7 +158,7 @@ TEST(Folder, HoldsACheckpointUnderItsUsualName) {
     EXPECT_SAYS(error.what(), "best.safetensors");
   }
   save(folder / "model.safetensors", {{"a", 2.0f}});
-  EXPECT_EQ(load(folder.path().string()).at("a")[0].item<float>(), 2.0f);
+  EXPECT_EQ(StateDict(load(folder.path().string())).at("a")[0].item<float>(), 2.0f);
 }
 
 }  // namespace

@@ -34,7 +34,7 @@ void write(const model::Model& model, const std::string& path) {
       at::upsample_bilinear2d(coarse, {spec.image_size[0], spec.image_size[1]}, false) +
       0.3 * at::randn({3, spec.in_channels, spec.image_size[0], spec.image_size[1]}, generator);
   const model::Output out = model.forward(images);
-  checkpoint::StateDict reference;
+  model::StateDict reference;
   reference.add("input", images);
   reference.add("output", spec.num_classes > 0 ? out.logits : out.features);
   checkpoint::save_safetensors(reference, path + ".reference.safetensors");

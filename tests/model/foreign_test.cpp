@@ -43,8 +43,8 @@ TEST_P(Kept, AnswersAsTheLibraryDoes) {
   const at::NoGradGuard no_grad;
   const auto model = load_model(folder());
   const Output out =
-      model->forward(checkpoint::load((fixtures() / "input.safetensors").string()).at("input"));
-  const checkpoint::StateDict expected = checkpoint::load(folder() + "/expected.safetensors");
+      model->forward(StateDict(checkpoint::load((fixtures() / "input.safetensors").string())).at("input"));
+  const model::StateDict expected = checkpoint::load(folder() + "/expected.safetensors");
   ASSERT_GT(expected.size(), 0u);
   for (const auto& [name, tensor] : expected.entries()) {
     const at::Tensor& got = name == "logits"      ? out.logits
@@ -168,9 +168,9 @@ class Broken : public testing::Test {
     ASSERT_NE(at, std::string::npos) << from;
     write(temp_.file(file), text.replace(at, from.size(), to));
   }
-  void change(const std::function<void(checkpoint::StateDict&)>& edit) {
-    const checkpoint::StateDict was = checkpoint::load(temp_.file("model.safetensors"));
-    checkpoint::StateDict state;
+  void change(const std::function<void(model::StateDict&)>& edit) {
+    const model::StateDict was = checkpoint::load(temp_.file("model.safetensors"));
+    model::StateDict state;
     for (const auto& [name, tensor] : was.entries()) state.add(name, tensor.clone());
     edit(state);
     checkpoint::save_safetensors(state, temp_.file("model.safetensors"));
@@ -259,31 +259,30 @@ TEST_F(Broken, ProcessorsThatCannotBeReadLeaveTheModel) {
 
 TEST_F(Broken, ForeignTensorsThatAreMissing) {
   take("vit");
-  change(
-      [](checkpoint::StateDict& state) { state.erase("vit.encoder.layer.1.attention.attention.key.bias"); });
+  change([](model::StateDict& state) { state.erase("vit.encoder.layer.1.attention.attention.key.bias"); });
   EXPECT_TRUE(contains(refusal(), "stands without the other parts of blocks.1.attn.qkv.bias"));
   take("vit");
-  change([](checkpoint::StateDict& state) { state.erase("vit.encoder.layer.1.output.dense.bias"); });
+  change([](model::StateDict& state) { state.erase("vit.encoder.layer.1.output.dense.bias"); });
   const std::string message = message_of<Error>([&] { load_model(temp_.file("model.safetensors")); });
   EXPECT_TRUE(contains(message, "blocks.1.mlp.fc2.bias"));
   EXPECT_TRUE(contains(message, "the file's are those of transformers"));
   take("vit");
-  change([](checkpoint::StateDict& state) {
+  change([](model::StateDict& state) {
     state.set("vit.encoder.layer.0.attention.attention.value.weight", at::ones({16, 15}));
   });
   EXPECT_TRUE(contains(refusal(), "has another shape or dtype than the other parts"));
   take("vit");
-  change([](checkpoint::StateDict& state) { state.add("layernorm.weight", at::ones({16})); });
+  change([](model::StateDict& state) { state.add("layernorm.weight", at::ones({16})); });
   EXPECT_TRUE(contains(refusal(), "stands there twice"));
   take("timm_dinov2_giant");
-  change([](checkpoint::StateDict& state) { state.set("blocks.1.mlp.fc1.weight", at::ones({5, 16})); });
+  change([](model::StateDict& state) { state.set("blocks.1.mlp.fc1.weight", at::ones({5, 16})); });
   EXPECT_TRUE(contains(refusal(), "fits neither a plain MLP nor a gated one"));
 }
 
 TEST_F(Broken, WhatVitrimHasNotIsNamedWithTheMend) {
   const auto with = [&](const std::string& fixture, const std::string& tensor) {
     take(fixture);
-    change([&](checkpoint::StateDict& state) { state.set(tensor, at::ones({1})); });
+    change([&](model::StateDict& state) { state.set(tensor, at::ones({1})); });
     return refusal();
   };
   EXPECT_TRUE(contains(with("timm_clip_quickgelu", "attn_pool.latent"), "pools its tokens by attention"));
@@ -294,7 +293,7 @@ TEST_F(Broken, WhatVitrimHasNotIsNamedWithTheMend) {
   EXPECT_TRUE(contains(with("swin", "swin.encoder.layers.0.blocks.0.attention.self.logit_scale"), "Swin V2"));
   EXPECT_TRUE(contains(with("vit", "vit.encoder.layer.0.lambda_1"), "BEiT"));
   take("clip_projection");
-  change([](checkpoint::StateDict& state) {
+  change([](model::StateDict& state) {
     state.erase("visual_projection.weight");
     state.add("vision_model.head.probe", at::ones({1}));
   });
@@ -324,7 +323,7 @@ TEST_F(Broken, WithoutConfigTheUsualIsTaken) {
 }
 
 TEST_F(Broken, UnknownModelsSayWhatWasTried) {
-  checkpoint::StateDict state;
+  model::StateDict state;
   state.add("conv1.weight", at::ones({1}));
   checkpoint::save_safetensors(state, temp_.file("model.safetensors"));
   const std::string message = refusal();
@@ -383,13 +382,13 @@ TEST_F(Broken, ProcessorsOfEveryForm) {
 // The same weights under the names of the models' authors.
 class Authors : public testing::Test {
  protected:
-  using Edit = std::function<void(checkpoint::StateDict&, const std::string&, const at::Tensor&)>;
+  using Edit = std::function<void(model::StateDict&, const std::string&, const at::Tensor&)>;
   // `edit` adds what a file of the authors has for each of vitrim's tensors.
   void expect_same(const ModelSpec& spec, const Edit& edit,
-                   const std::function<void(checkpoint::StateDict&)>& more = {}) {
+                   const std::function<void(model::StateDict&)>& more = {}) {
     const at::NoGradGuard no_grad;
-    const checkpoint::StateDict own = test::lively_weights(spec, 3);
-    checkpoint::StateDict theirs;
+    const model::StateDict own = test::lively_weights(spec, 3);
+    model::StateDict theirs;
     for (const auto& [name, tensor] : own.entries()) edit(theirs, name, tensor);
     if (more) more(theirs);
     const TempDir temp;
@@ -413,7 +412,7 @@ class Authors : public testing::Test {
 };
 
 TEST_F(Authors, SeparateProjections) {
-  expect_same(test::variant("layerscale_qknorm"), [](checkpoint::StateDict& out, const std::string& name,
+  expect_same(test::variant("layerscale_qknorm"), [](model::StateDict& out, const std::string& name,
                                                      const at::Tensor& t) {
     if (name.find("attn.qkv") == std::string::npos) return out.add(name, t);
     const std::vector<at::Tensor> parts = t.chunk(3);
@@ -425,12 +424,12 @@ TEST_F(Authors, SeparateProjections) {
 
 TEST_F(Authors, GatedMlps) {
   const ModelSpec spec = test::variant("swiglu");
-  expect_same(spec, [](checkpoint::StateDict& out, const std::string& name, const at::Tensor& t) {
+  expect_same(spec, [](model::StateDict& out, const std::string& name, const at::Tensor& t) {
     if (name.find("mlp.fc1") == std::string::npos) return out.add(name, t);
     out.add(changed(name, "fc1", "fc1_x"), t.chunk(2)[1]);
     out.add(changed(name, "fc1", "fc1_g"), t.chunk(2)[0]);
   });
-  expect_same(spec, [](checkpoint::StateDict& out, const std::string& name, const at::Tensor& t) {
+  expect_same(spec, [](model::StateDict& out, const std::string& name, const at::Tensor& t) {
     out.add(changed(changed(name, "fc1", "w12"), "fc2", "w3"), t);
   });
 }
@@ -439,18 +438,18 @@ TEST_F(Authors, RegistersBehindThePositions) {
   const at::Tensor place = at::full({1, 1, 32}, 0.25f);
   expect_same(
       test::variant("registers"),
-      [&](checkpoint::StateDict& out, const std::string& name, const at::Tensor& t) {
+      [&](model::StateDict& out, const std::string& name, const at::Tensor& t) {
         if (name == "cls_token") return out.add(name, t - place);
         if (name == "pos_embed") return out.add(name, at::cat({place, t}, 1));
         out.add(changed(name, "reg_token", "register_tokens"), t);
       },
-      [](checkpoint::StateDict& out) { out.add("mask_token", at::ones({1, 32})); });
+      [](model::StateDict& out) { out.add("mask_token", at::ones({1, 32})); });
 }
 
 TEST_F(Authors, LayerScaleOfDeit3) {
   ModelSpec spec = test::small_spec();
   spec.layer_scale = true;
-  expect_same(spec, [](checkpoint::StateDict& out, const std::string& name, const at::Tensor& t) {
+  expect_same(spec, [](model::StateDict& out, const std::string& name, const at::Tensor& t) {
     out.add(changed(changed(name, "ls1.gamma", "gamma_1"), "ls2.gamma", "gamma_2"), t);
   });
 }
@@ -460,10 +459,10 @@ TEST_F(Authors, MaskedAutoencoder) {
   spec.num_classes = 0;
   expect_same(
       spec,
-      [](checkpoint::StateDict& out, const std::string& name, const at::Tensor& t) {
+      [](model::StateDict& out, const std::string& name, const at::Tensor& t) {
         out.add("model." + name, t);
       },
-      [](checkpoint::StateDict& out) {
+      [](model::StateDict& out) {
         out.add("model.mask_token", at::ones({1, 1, 8}));
         out.add("model.decoder_embed.weight", at::ones({8, 32}));
         out.add("model.decoder_blocks.0.norm1.weight", at::ones({8}));

@@ -37,7 +37,7 @@ class GoldenModel : public testing::TestWithParam<const char*> {
     }
   }
 
-  checkpoint::StateDict file_, weights_;
+  model::StateDict file_, weights_;
   nlohmann::json config_;
   ModelSpec spec_;
 };
@@ -61,8 +61,8 @@ TEST_P(GoldenModel, SpecIsThatOfTheConfig) {
 }
 
 // Longest sum of products, and what random weights of the references' scale enlarge.
-void expect_output_and_gradients(const checkpoint::StateDict& file, const ModelSpec& spec,
-                                 const checkpoint::StateDict& weights, double tolerance) {
+void expect_output_and_gradients(const model::StateDict& file, const ModelSpec& spec,
+                                 const model::StateDict& weights, double tolerance) {
   auto model = model::make_model(spec, weights);
   model->set_requires_grad(true);
   const at::Tensor output = model->forward(file.at("input")).logits;
@@ -173,7 +173,7 @@ class RealViT : public testing::Test {
     return gains;
   }
 
-  checkpoint::StateDict golden_;
+  model::StateDict golden_;
   std::unique_ptr<model::Model> model_;
   at::Tensor images_;
   double tolerance_ = 0;

@@ -111,7 +111,7 @@ class MergedRealViT : public testing::Test {
     EXPECT_LT(relative_difference(model_->finish(x, merged).logits, golden_.at("logits_" + name)),
               test::float_tolerance(768, test::operations(model_->spec()), 10));
   }
-  checkpoint::StateDict golden_;
+  model::StateDict golden_;
   std::unique_ptr<model::Model> model_;
 };
 

@@ -167,7 +167,7 @@ TEST(Model, ParametersCanBeReplaced) {
 
 TEST(MakeModel, ListsEveryTensorThatIsWrong) {
   const ModelSpec spec = test::small_spec();
-  checkpoint::StateDict weights = test::lively_weights(spec, 1);
+  model::StateDict weights = test::lively_weights(spec, 1);
   weights.path = "file.pth";
   weights.erase("blocks.1.mlp.fc1.bias");
   weights.erase("norm.weight");
@@ -189,14 +189,14 @@ TEST(MakeModel, ListsEveryTensorThatIsWrong) {
 }
 
 TEST(MakeModel, KnownBuffersAreNoSurplus) {
-  checkpoint::StateDict weights = test::lively_weights(test::small_spec(), 1);
+  model::StateDict weights = test::lively_weights(test::small_spec(), 1);
   weights.add("blocks.0.attn.relative_position_index", at::zeros({4}, at::kLong));
   weights.add("layers.0.attn_mask", at::zeros({4}));
   EXPECT_FALSE(make_model(test::small_spec(), weights)->has_parameter("layers.0.attn_mask"));
 }
 
 TEST(MakeModel, RefusesNaNAndInfinity) {
-  checkpoint::StateDict weights = test::lively_weights(test::small_spec(), 1);
+  model::StateDict weights = test::lively_weights(test::small_spec(), 1);
   weights.at("norm.bias")[3] = std::numeric_limits<float>::quiet_NaN();
   weights.at("blocks.2.mlp.fc2.weight")[0][1] = std::numeric_limits<float>::infinity();
   const std::string message = message_of<FormatError>([&] { make_model(test::small_spec(), weights); });
@@ -209,7 +209,7 @@ TEST(MakeModel, RefusesNaNAndInfinity) {
 TEST(PositionEmbedding, IsResizedAsTimmDoes) {
   ModelSpec spec = vit_spec(/*image_size=*/32, /*patch_size=*/8, /*embed_dim=*/4, /*depth=*/1,
                             /*num_heads=*/2, /*mlp_dim=*/8, 3);
-  checkpoint::StateDict weights = test::lively_weights(spec, 1);
+  model::StateDict weights = test::lively_weights(spec, 1);
   at::Tensor position = at::empty({1, 17, 4});
   position.select(1, 0).fill_(9);
   for (int i = 0; i < 16; ++i) {
@@ -271,7 +271,7 @@ TEST(SaveModel, RefusesGates) {
 }
 
 TEST(InferSpec, TooManyStagesAreRefused) {
-  checkpoint::StateDict weights;
+  model::StateDict weights;
   weights.add("stage1_conv_embed.0.weight", at::zeros({8, 3, 7, 7}));
   for (int i = 1; i <= 63; ++i) {
     const std::string block = "stage" + std::to_string(i) + ".0.";
@@ -300,7 +300,7 @@ TEST(InferSpec, HeadsOfTheCswins) {
   const std::vector<std::pair<int64_t, std::vector<int64_t>>> published = {
       {64, {2, 4, 8, 16}}, {96, {4, 8, 16, 32}}, {144, {6, 12, 24, 24}}};
   for (const auto& [first, heads] : published) {
-    checkpoint::StateDict weights;
+    model::StateDict weights;
     weights.add("stage1_conv_embed.0.weight", at::zeros({1}).expand({first, 3, 7, 7}));
     for (int64_t s = 0; s < 4; ++s) {
       const std::string block = "stage" + std::to_string(s + 1) + ".0.";
@@ -347,7 +347,7 @@ TEST(InferSpec, StripesOfTheCswins) {
 }
 
 TEST(InferSpec, RefusesWhatCannotBe) {
-  const checkpoint::StateDict weights = test::lively_weights(test::small_spec(), 1);
+  const model::StateDict weights = test::lively_weights(test::small_spec(), 1);
   // 32 channels are no multiple of 64.
   EXPECT_TRUE(contains(message_of<FormatError>([&] { infer_spec(weights); }), "--num-heads"));
   LoadHints hints;
@@ -364,7 +364,7 @@ TEST(InferSpec, RefusesWhatCannotBe) {
   hints.image_size = 36;
   EXPECT_TRUE(
       contains(message_of<std::invalid_argument>([&] { infer_spec(weights, hints); }), "patch size 8"));
-  checkpoint::StateDict other;
+  model::StateDict other;
   other.add("conv1.weight", at::zeros({4, 3, 7, 7}));
   EXPECT_TRUE(contains(message_of<FormatError>([&] { infer_spec(other); }), "no known architecture"));
 }

@@ -15,8 +15,8 @@
 
 namespace {
 
-vitrim::checkpoint::StateDict outputs_of(const std::string& source, const at::Tensor& input) {
-  vitrim::checkpoint::StateDict out;
+vitrim::model::StateDict outputs_of(const std::string& source, const at::Tensor& input) {
+  vitrim::model::StateDict out;
   try {
     const auto model = vitrim::model::load_model(source);
     const vitrim::model::Output answer = model->forward(input);
@@ -41,7 +41,7 @@ int main(int argc, char** argv) {
     if (argc < 4 || argc % 2 != 0)
       throw vitrim::Error(
           "usage: model_outputs INPUT.safetensors MODEL OUT.safetensors [MODEL OUT.safetensors]...");
-    const at::Tensor input = vitrim::checkpoint::load(argv[1]).at("input");
+    const at::Tensor input = vitrim::model::StateDict(vitrim::checkpoint::load(argv[1])).at("input");
     for (int i = 2; i < argc; i += 2)
       vitrim::checkpoint::save_safetensors(outputs_of(argv[i], input), argv[i + 1]);
   } catch (const std::exception& error) {

@@ -157,9 +157,9 @@ inline ModelSpec variant(const std::string& name, int64_t depth = 4) {
 
 /// Random weights at which every branch matters: matrices of gain 1, norms and layer scales off 1, biases off
 /// 0.
-inline checkpoint::StateDict lively_weights(const ModelSpec& spec, uint64_t seed) {
+inline model::StateDict lively_weights(const ModelSpec& spec, uint64_t seed) {
   at::Generator generator = at::detail::createCPUGenerator(seed);
-  checkpoint::StateDict weights;
+  model::StateDict weights;
   for (const model::ParameterInfo& info : model::parameter_layout(spec)) {
     at::Tensor value = at::randn(info.shape, generator);
     if (info.name.ends_with(".gamma")) {

@@ -9,6 +9,7 @@
 
 #include "core/expect_message.h"
 #include "model/small_models.h"
+#include "vitrim/architecture/cost.h"
 #include "vitrim/core/error.h"
 #include "vitrim/eval/cost.h"
 #include "vitrim/plan/latency.h"
@@ -40,7 +41,7 @@ LatencyTable fake_table(const ModelSpec& dense, const LatencyTable& like, int64_
   table.batches = {plan::measure_pieces(dense, options, [](const std::vector<ModelSpec>& specs) {
     std::vector<double> out;
     for (const ModelSpec& spec : specs)
-      out.push_back(1e-9 * static_cast<double>(runtime::executed_macs(spec)));
+      out.push_back(1e-9 * static_cast<double>(architecture::live_macs(spec)));
     return out;
   })};
   return table;

@@ -52,7 +52,7 @@ TEST_P(EveryVariantIndicators, MeetTheTargetAndCanBeCut) {
 
 TEST(Indicators, DeadChannelsGo) {
   const ModelSpec spec = test::small_spec();
-  checkpoint::StateDict weights = test::lively_weights(spec, 1);
+  model::StateDict weights = test::lively_weights(spec, 1);
   // Nobody reads channels 0 to 7 of either head's v in block 2, and q and k say nothing in them.
   at::Tensor proj = weights.at("blocks.2.attn.proj.weight").clone(),
              qkv = weights.at("blocks.2.attn.qkv.weight").clone();
@@ -88,7 +88,7 @@ TEST(Indicators, DeadChannelsGo) {
 // crowd, and one common offset would take most of the crowd.
 TEST(Indicators, MlpsBeginWithLogarithms) {
   const ModelSpec spec = test::small_spec();
-  checkpoint::StateDict weights = test::lively_weights(spec, 1);
+  model::StateDict weights = test::lively_weights(spec, 1);
   at::Generator random = at::detail::createCPUGenerator(2);
   for (int i = 0; i < 4; ++i) {
     const std::string name = "blocks." + std::to_string(i) + ".mlp.fc2.weight";

@@ -119,7 +119,7 @@ TEST_P(EveryVariantScore, EveryCriterionGivesFiniteNumbersOfTheRightShape) {
 
 TEST(SimilarityWeights, RedundantChannelsWeighLess) {
   const ModelSpec spec = test::small_spec();
-  checkpoint::StateDict weights = test::lively_weights(spec, 1);
+  model::StateDict weights = test::lively_weights(spec, 1);
   at::Tensor qkv = weights.at("blocks.1.attn.qkv.weight").clone();
   qkv[64 + 3] = qkv[64 + 7] * -2;  // v of head 0: channels 3 and 7 are alike but for sign and size
   weights.set("blocks.1.attn.qkv.weight", qkv);
@@ -146,7 +146,7 @@ TEST(SimilarityWeights, RedundantChannelsWeighLess) {
 
 TEST(SimilarityWeights, WhatOthersDoAsWellWeighsLess) {
   const ModelSpec spec = test::small_spec();
-  checkpoint::StateDict weights = test::lively_weights(spec, 1);
+  model::StateDict weights = test::lively_weights(spec, 1);
   at::Tensor qkv = weights.at("blocks.1.attn.qkv.weight").clone(),
              bias = weights.at("blocks.1.attn.qkv.bias").clone();
   for (int64_t group :

@@ -5,7 +5,7 @@
 
 #include "model/small_models.h"
 #include "runtime/implementation.h"
-#include "vitrim/checkpoint/floats.h"
+#include "vitrim/model/floats.h"
 
 namespace vitrim::test {
 
@@ -22,7 +22,7 @@ inline at::Tensor run(runtime::Engine::Implementation& engine, const at::Tensor&
 inline at::Tensor run(runtime::Engine& engine, const at::Tensor& images) {
   const at::Tensor input = images.contiguous();
   at::Tensor out = at::empty({images.size(0), engine.outputs()});
-  engine.run(checkpoint::floats_of(input), images.size(0), checkpoint::writable_floats_of(out));
+  engine.run(model::floats_of(input), images.size(0), model::writable_floats_of(out));
   return out;
 }
 

@@ -162,7 +162,7 @@ TEST(Engine, TiesAreLibTorchs) {
   ModelSpec spec = model::vit_spec(/*image_size=*/112, /*patch_size=*/8, /*embed_dim=*/64, /*depth=*/6,
                                    /*num_heads=*/1, /*mlp_dim=*/128, 10);
   for (BlockSpec& block : spec.blocks) block.merge = 16;
-  checkpoint::StateDict weights = test::lively_weights(spec, 4);
+  model::StateDict weights = test::lively_weights(spec, 4);
   weights.set("pos_embed", at::zeros_like(weights.at("pos_embed")));
   const auto model = model::make_model(spec, weights);
   const auto noise = [](int64_t height, int64_t width) {
@@ -236,7 +236,7 @@ TEST(Engine, ACallAllocatesNothing) {
       Engine engine(model->spec(), model->parameters(), {threads, precision});
       for (int call = 0; call < 2; ++call) {
         const long before = test::allocations;
-        engine.run(checkpoint::floats_of(images), 5, checkpoint::writable_floats_of(out));
+        engine.run(model::floats_of(images), 5, model::writable_floats_of(out));
         EXPECT_EQ(test::allocations - before, 0) << "call " << call;
       }
     }
@@ -256,7 +256,7 @@ TEST(Engine, SeveralEnginesAndSeveralCallers) {
       Engine& engine = i % 2 == 0 ? one : two;
       std::vector<float> out(60);
       for (int call = 0; call < 20; ++call) {
-        engine.run(checkpoint::floats_of(images), 6, out);
+        engine.run(model::floats_of(images), 6, out);
         const at::Tensor got = at::from_blob(out.data(), {6, 10});
         if (relative_difference(got, wanted) > 1e-5) ++wrong;
       }
@@ -303,7 +303,7 @@ class RealEngine : public testing::Test {
         model::load_model((test::shared_folder() / "data/vit_tiny_imagenet1k/model.safetensors").string());
     images_ = (golden_.at("images_u8").to(at::kFloat) / 255 - 0.5) / 0.5;
   }
-  checkpoint::StateDict golden_;
+  model::StateDict golden_;
   std::unique_ptr<model::Model> model_;
   at::Tensor images_;
 };

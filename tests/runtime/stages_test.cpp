@@ -7,6 +7,7 @@
 
 #include "runtime/engine_runs.h"
 #include "shared_data.h"
+#include "vitrim/architecture/cost.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
 #include "vitrim/model/channels.h"
@@ -152,11 +153,11 @@ TEST(Stages, MapsThatAreNotSquare) {
 
 TEST(Stages, EveryMultiplyAddIsExecuted) {
   for (const test::Variant& variant : stage_variants())
-    EXPECT_EQ(runtime::executed_macs(variant.spec), model::total_macs(variant.spec)) << variant.name;
+    EXPECT_EQ(architecture::live_macs(variant.spec), model::total_macs(variant.spec)) << variant.name;
   for (const char* name :
        {"swin_tiny_patch4_window7_224", "pvt_tiny", "flatten_pvt_tiny", "pvt_v2_b0", "flatten_pvt_v2_b0",
         "flatten_swin_tiny_patch4_224", "cswin_tiny", "flatten_cswin_tiny"}) {
-    EXPECT_EQ(runtime::executed_macs(model::known_spec(name)), model::total_macs(model::known_spec(name)))
+    EXPECT_EQ(architecture::live_macs(model::known_spec(name)), model::total_macs(model::known_spec(name)))
         << name;
   }
 }
@@ -171,7 +172,7 @@ TEST(Stages, ACallAllocatesNothing) {
         Engine engine(model->spec(), model->parameters(), {threads, precision});
         for (int call = 0; call < 2; ++call) {
           const long before = test::allocations;
-          engine.run(checkpoint::floats_of(images), 5, checkpoint::writable_floats_of(out));
+          engine.run(model::floats_of(images), 5, model::writable_floats_of(out));
           EXPECT_EQ(test::allocations - before, 0) << family << " call " << call;
         }
       }
@@ -201,7 +202,7 @@ TEST(Stages, MissingWeightsAreNamed) {
     const auto model = test::lively_model(variant.spec);
     for (const model::ParameterInfo& info : model::parameter_layout(variant.spec)) {
       if (!info.used) continue;  // PVT's last norm
-      checkpoint::StateDict rest;
+      model::StateDict rest;
       for (const auto& [name, tensor] : model->parameters().entries()) {
         if (name != info.name) rest.add(name, tensor);
       }
@@ -215,9 +216,9 @@ class GoldenStagesOnTheEngine : public testing::TestWithParam<const char*> {};
 
 TEST_P(GoldenStagesOnTheEngine, OutputOfTheReference) {
   VITRIM_NEEDS_SHARED("golden/models");
-  const checkpoint::StateDict file = checkpoint::load(
+  const model::StateDict file = checkpoint::load(
       (test::shared_folder() / "golden/models" / (std::string(GetParam()) + ".safetensors")).string());
-  checkpoint::StateDict weights;
+  model::StateDict weights;
   for (const auto& [key, tensor] : file.entries()) {
     if (key.starts_with("weights/")) weights.add(key.substr(8), tensor);
   }

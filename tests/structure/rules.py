@@ -91,7 +91,7 @@ def check_modules(modules):
                 found.append(f"src/CMakeLists.txt: {module.name} is no TORCH module but depends on {dep}, which is one")
     if "model" in closure(modules, "checkpoint"):
         found.append("src/CMakeLists.txt: checkpoint must know no model")
-    for name in ("core", "architecture", "select", "report"):
+    for name in ("core", "architecture", "checkpoint", "weights", "runtime", "select", "report"):
         if name in modules and modules[name].torch:
             found.append(f"src/CMakeLists.txt: {name} must not be a TORCH module")
     return found

@@ -37,7 +37,7 @@ class Rules(unittest.TestCase):
 
     CMAKE = """# vitrim_module(comment DEPS nothing)
 vitrim_module(core LIBRARIES json)
-vitrim_module(checkpoint TORCH DEPS core LIBRARIES json)
+vitrim_module(checkpoint DEPS core LIBRARIES json)
 vitrim_module(model TORCH
               DEPS core checkpoint)
 vitrim_module(select DEPS core)
@@ -107,8 +107,8 @@ vitrim_module(select DEPS core)
         self.breaks("src/CMakeLists.txt", self.CMAKE + "vitrim_module(eval DEPS core modle)\n", "modle")
 
     def test_checkpoint_knows_no_model(self):
-        text = self.CMAKE.replace("model TORCH\n              DEPS core checkpoint", "model TORCH DEPS core").replace(
-            "checkpoint TORCH DEPS core", "checkpoint TORCH DEPS core model")
+        text = self.CMAKE.replace("model TORCH\n              DEPS core checkpoint", "model DEPS core").replace(
+            "checkpoint DEPS core", "checkpoint DEPS core model")
         self.put("include/vitrim/model/m.h", "#pragma once\n")
         self.breaks("src/CMakeLists.txt", text, "checkpoint must know no model")
 

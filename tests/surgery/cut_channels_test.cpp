@@ -53,7 +53,7 @@ std::vector<test::Variant> all_variants() {
 }
 
 std::unique_ptr<model::Model> make(const SpecAndWeights& parts) {
-  checkpoint::StateDict own;
+  model::StateDict own;
   for (const auto& [name, tensor] : parts.weights.entries()) own.add(name, tensor.clone());
   return model::make_model(parts.spec, own);
 }

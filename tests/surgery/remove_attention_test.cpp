@@ -48,7 +48,7 @@ double gradient_error(const Outcome& got, const Outcome& wanted, const std::stri
 }
 
 std::unique_ptr<model::Model> make(const SpecAndWeights& parts) {
-  checkpoint::StateDict own;
+  model::StateDict own;
   for (const auto& [name, tensor] : parts.weights.entries()) own.add(name, tensor.clone());
   return model::make_model(parts.spec, own);
 }
@@ -186,7 +186,7 @@ TEST(RemoveAttention, LeavesTheDenseModelAlone) {
   const ModelSpec spec = test::variant("layerscale_qknorm");
   const SpecAndWeights dense{spec, test::lively_weights(spec, 1)};
   const SpecAndWeights cut = fold_stream_gains(remove_attention(dense, {1, 3}, 2));
-  const checkpoint::StateDict fresh = test::lively_weights(spec, 1);
+  const model::StateDict fresh = test::lively_weights(spec, 1);
   for (const auto& [name, tensor] : fresh.entries()) {
     EXPECT_TRUE(at::equal(dense.weights.at(name), tensor)) << name;
   }

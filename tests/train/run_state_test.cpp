@@ -108,13 +108,13 @@ TEST_F(TrainingState, PositionsThatCannotBe) {
 
 TEST_F(TrainingState, TensorsThatAreMissingOrOfAnotherKind) {
   const std::string name = "blocks.1.mlp.fc1.weight";
-  const auto without = [&](checkpoint::StateDict& part) { part.erase(name); };
-  const auto reshaped = [&](checkpoint::StateDict& part) { part.set(name, at::zeros({2, 2})); };
-  const auto doubled = [&](checkpoint::StateDict& part) { part.set(name, part.at(name).to(at::kDouble)); };
-  const auto strange = [&](checkpoint::StateDict& part) { part.add("strange", at::zeros({1})); };
+  const auto without = [&](model::StateDict& part) { part.erase(name); };
+  const auto reshaped = [&](model::StateDict& part) { part.set(name, at::zeros({2, 2})); };
+  const auto doubled = [&](model::StateDict& part) { part.set(name, part.at(name).to(at::kDouble)); };
+  const auto strange = [&](model::StateDict& part) { part.add("strange", at::zeros({1})); };
   struct Part {
     const char* prefix;
-    checkpoint::StateDict RunState::* tensors;
+    model::StateDict RunState::* tensors;
   };
   for (const Part& part :
        {Part{"model.", &RunState::weights}, Part{"ema.", &RunState::ema}, Part{"best.", &RunState::best}}) {
@@ -127,7 +127,7 @@ TEST_F(TrainingState, TensorsThatAreMissingOrOfAnotherKind) {
     EXPECT_TRUE(contains(changed(reshaped), part.prefix + name + ": has another shape"));
     EXPECT_TRUE(contains(changed(doubled), part.prefix + name + ": is not of float32"));
     EXPECT_TRUE(contains(changed(strange), std::string(part.prefix) + "strange: is no parameter"));
-    EXPECT_TRUE(contains(changed([](checkpoint::StateDict& all) { all = {}; }), "is missing"));
+    EXPECT_TRUE(contains(changed([](model::StateDict& all) { all = {}; }), "is missing"));
   }
   for (auto tensors : {&RunState::first, &RunState::second, &RunState::steps}) {
     RunState wrong = state_;

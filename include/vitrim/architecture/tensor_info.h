@@ -39,7 +39,7 @@ struct Derivation {
     kJoin,    ///< of all inputs, along dimension `dim`; float32 where their dtypes differ
     kSlice,   ///< of one input, from `begin` on along dimension `dim`
     kShape,   ///< one input in another shape
-    kSum,     ///< of two inputs, the second repeated along dimensions of size 1; float32
+    kSum,     ///< of two inputs of one shape; float32
     kResize,  ///< a position table [1, n, C] of map `from` at another size; bicubic, float32
   };
   Kind kind = Kind::kZeros;

@@ -1,49 +1,25 @@
 #pragma once
-// Which slices of which parameters belong to the channels of a block: what pruning cuts.
+// Queries and keys of a block, and what module architecture says of its channels and its cost.
 
 #include <ATen/core/Tensor.h>
 
 #include <string>
 #include <vector>
 
+#include "vitrim/architecture/channels.h"
+#include "vitrim/architecture/cost.h"
 #include "vitrim/core/model_spec.h"
 
 namespace vitrim::model {
 
 class Model;
 
-/// The groups of channels that can be pruned (DESIGN section 6, and the MLP's hidden units).
-enum class ChannelGroup { kQk, kV, kMlp };
-
-/// Dimension `dim` of a parameter holds, from `offset` on, the channels of heads [head_begin, head_begin +
-/// heads), head after head.
-struct ChannelSlice {
-  std::string parameter;
-  int64_t dim = 0;
-  int64_t offset = 0;
-  ChannelGroup group = ChannelGroup::kQk;
-  int64_t head_begin = 0;
-  int64_t heads = 1;
-  /// The parameter holds one head's channels for all heads (FLatten's depthwise filters). Cut, it holds those
-  /// that each head keeps, head after head.
-  bool shared = false;
-  /// These are queries, which take factors on query-key channels (QkFold::kQueryRows) and the change of
-  /// softmax's 1 / sqrt(qk_dim).
-  bool query = false;
-};
-
-/// How a factor on a query-key channel goes into the weights, so that it costs nothing: softmax scores are
-/// products of q and k, so q's rows take it; focused linear attention divides q and k by softplus(scale), so
-/// scale takes it.
-enum class QkFold { kQueryRows, kScale };
-
-/// All slices of block `block`, the last projection's and the MLP's included, also of query-key channels that
-/// can't be cut (can_prune(): behind a q/k norm, whose weights all heads share).
-std::vector<ChannelSlice> channel_slices(const ModelSpec& spec, int block);
-/// Throws std::invalid_argument where the block has no attention.
-QkFold qk_fold(const ModelSpec& spec, int block);
-/// Whether the group exists in this block and can be cut.
-bool can_prune(const ModelSpec& spec, int block, ChannelGroup group);
+using architecture::can_prune;
+using architecture::channel_slices;
+using architecture::ChannelGroup;
+using architecture::ChannelSlice;
+using architecture::qk_fold;
+using architecture::QkFold;
 
 /// Queries and keys as they meet, region by region (a window, a stripe, the whole map); of focused linear
 /// attention behind its kernel phi.
@@ -56,11 +32,10 @@ struct QueryKeys {
 /// no attention.
 std::vector<QueryKeys> query_keys(const Model& model, int block, const at::Tensor& x);
 
-/// Multiply-adds of one image (DESIGN section 2), by part. Exact functions of the spec.
-int64_t attention_macs(const ModelSpec& spec, int block);
-int64_t mlp_macs(const ModelSpec& spec, int block);
-int64_t embedding_macs(const ModelSpec& spec);  ///< patch embedding and all steps between stages
-int64_t classifier_macs(const ModelSpec& spec);
-int64_t total_macs(const ModelSpec& spec);
+using architecture::attention_macs;
+using architecture::classifier_macs;
+using architecture::embedding_macs;
+using architecture::mlp_macs;
+using architecture::total_macs;
 
 }  // namespace vitrim::model

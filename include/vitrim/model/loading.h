@@ -8,7 +8,7 @@
 
 #include "vitrim/architecture/infer.h"
 #include "vitrim/architecture/known.h"
-#include "vitrim/checkpoint/state_dict.h"
+#include "vitrim/architecture/segmentation.h"
 #include "vitrim/core/assumption.h"
 #include "vitrim/core/model_spec.h"
 #include "vitrim/model/model.h"
@@ -21,7 +21,7 @@ using architecture::parse_activation;
 
 /// The architecture that a state dict holds: vitrim's own metadata, else read off names (timm's) and shapes.
 /// Throws FormatError where it is no known family or num_heads can't be told.
-ModelSpec infer_spec(const checkpoint::StateDict& state, const LoadHints& hints = {});
+ModelSpec infer_spec(const StateDict& state, const LoadHints& hints = {});
 
 /// MODEL as the command line takes it: a checkpoint (a file, an index of several, or a folder that holds
 /// either; timm's, transformers' and others' names, with what config.json and preprocessor_config.json beside
@@ -32,13 +32,6 @@ std::unique_ptr<Model> load_model(const std::string& source, const LoadHints& hi
 /// data.
 std::unique_ptr<Model> load_model_with_new_head(const std::string& source, int64_t classes, uint64_t seed,
                                                 const LoadHints& hints = {});
-/// `spec` with a head for pixels of `classes` classes in the classifier's place. `channels` is a UPerNet's
-/// width (0: none). A UPerNet reads behind every quarter of a ViT's blocks and behind every stage of a Swin.
-/// Throws std::invalid_argument where the backbone can't carry one.
-ModelSpec with_segmentation_head(ModelSpec spec, SegmentationHeadKind kind, int64_t channels,
-                                 int64_t classes);
-/// "linear" or "upernet"; throws std::invalid_argument.
-SegmentationHeadKind parse_segmentation_head(const std::string& name);
 /// The same as load_model with such a head, its weights (and those of norms that the backbone lacks) random.
 std::unique_ptr<Model> load_model_for_segmentation(const std::string& source, SegmentationHeadKind kind,
                                                    int64_t channels, int64_t classes, uint64_t seed,
@@ -62,8 +55,10 @@ void save_model(const Model& model, const std::string& path, at::ScalarType dtyp
 using architecture::is_known_name;
 using architecture::known_names;
 using architecture::known_spec;
+using architecture::parse_segmentation_head;
 using architecture::stages_spec;
 using architecture::StagesOptions;
 using architecture::vit_spec;
+using architecture::with_segmentation_head;
 
 }  // namespace vitrim::model

@@ -8,9 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "vitrim/checkpoint/state_dict.h"
+#include "vitrim/architecture/parameters.h"
 #include "vitrim/core/model_spec.h"
 #include "vitrim/model/merged_tokens.h"
+#include "vitrim/model/state_dict.h"
 
 namespace vitrim::model {
 
@@ -66,25 +67,10 @@ struct Output {
 /// Model::tap(); of a classifier there are none.
 using Taps = std::vector<at::Tensor>;
 
-/// What a parameter belongs to.
-enum class Part {
-  kEmbedding,  ///< patch embedding, tokens, position embedding, and what leads from stage to stage
-  kAttention,  ///< norm1, attention and its layer scale
-  kMlp,        ///< norm2, MLP and its layer scale
-  kNorm,       ///< norms behind the blocks
-  kClassifier,
-};
-
-/// One parameter's name and shape, under the reference's own name.
-struct ParameterInfo {
-  std::string name;
-  std::vector<int64_t> shape;
-  Part part = Part::kEmbedding;
-  int block = -1;      ///< of kAttention and kMlp
-  bool used = true;    ///< false: the reference's checkpoints hold it, but nothing reads it (PVT's last norm)
-  bool int8 = false;   ///< 8-bit integers; the scales stand beside it
-  bool scale = false;  ///< scales of an int8 weight, [rows, 1]: no parameter of the architecture
-};
+using architecture::parameter_layout;
+using architecture::ParameterInfo;
+using architecture::Part;
+using architecture::size_unit;
 
 /// Factors on channels: what a pruned model is before it is cut (docs/pruning.md). Undefined: none. A factor
 /// 0 takes the channel out everywhere it counts, norms included, so that the cut model computes the same.
@@ -93,9 +79,6 @@ struct ChannelGates {
   at::Tensor v;    ///< [num_heads, v_dim]
   at::Tensor mlp;  ///< [mlp_dim]
 };
-
-/// All parameters of an architecture.
-std::vector<ParameterInfo> parameter_layout(const ModelSpec& spec);
 
 class Family;
 struct MixRequest;
@@ -136,7 +119,7 @@ class Model {
   /// The whole model, tokens merged as its spec says. `gains` has one entry per block, or none (all kKeep).
   Output forward(const at::Tensor& images, const std::vector<BlockGain>& gains = {}) const;
 
-  const checkpoint::StateDict& parameters() const { return parameters_; }
+  const StateDict& parameters() const { return parameters_; }
   const at::Tensor& parameter(const std::string& name) const { return parameters_.at(name); }
   bool has_parameter(const std::string& name) const { return parameters_.contains(name); }
   /// Replaces a parameter's value (same shape, else std::invalid_argument).
@@ -190,21 +173,18 @@ class Model {
   at::Tensor enter(int index, const at::Tensor& x) const;
   at::Tensor attention(int index, const at::Tensor& x, const MixRequest& request, BlockTrace* trace) const;
 
-  friend std::unique_ptr<Model> make_model(const ModelSpec&, const checkpoint::StateDict&);
+  friend std::unique_ptr<Model> make_model(const ModelSpec&, const StateDict&);
   ModelSpec spec_;
   const Family& family_;
   std::vector<std::string> prefixes_;  // "blocks.0." ...
   std::vector<ChannelGates> gates_;
-  checkpoint::StateDict parameters_;
+  StateDict parameters_;
   at::ScalarType compute_dtype_ = at::kFloat;
 
   struct Cache;
   std::shared_ptr<Cache> cache_;
 };
 
-/// What the sides of an image must be multiples of: the patch size, and of a model with stages what lets all
-/// maps be halved and cut into windows.
-int64_t size_unit(const ModelSpec& spec);
 /// What a model says of images, in a form that many images' answers can be kept in and compared: logits [B,
 /// num_classes]; of a model for segmentation [B, num_classes, p], those of up to 256 places spread over the
 /// map; features [B, feature_dim] without a classifier.
@@ -215,7 +195,7 @@ std::vector<int64_t> answers_shape(const ModelSpec& spec, int64_t images);
 /// Builds the model and copies the weights in (as float32). Throws FormatError that lists every missing,
 /// surplus and misshaped tensor. Position embeddings of another grid are resized (bicubic, antialiased, as
 /// timm does); known buffers are no surplus.
-std::unique_ptr<Model> make_model(const ModelSpec& spec, const checkpoint::StateDict& weights);
+std::unique_ptr<Model> make_model(const ModelSpec& spec, const StateDict& weights);
 /// Builds the model with random weights, as timm's `jax` scheme does: Xavier-uniform matrices, zero biases,
 /// unit norms; classifier, tokens and position embedding normal 0.02 (truncated).
 std::unique_ptr<Model> make_random_model(const ModelSpec& spec, uint64_t seed);

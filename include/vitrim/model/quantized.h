@@ -7,18 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "vitrim/architecture/parameters.h"
 #include "vitrim/core/model_spec.h"
 
 namespace vitrim::model {
 
-/// A linear layer of a block that can be int8.
-struct QuantizableLayer {
-  std::string name;  ///< of its parameters: `name`.weight, `name`.bias
-  bool QuantizedLayers::* member;
-};
-
-/// Those of block `block`, in the order in which they are computed.
-std::vector<QuantizableLayer> quantizable_layers(const ModelSpec& spec, int block);
+using architecture::quantizable_layers;
+using architecture::QuantizableLayer;
 
 /// Rows as an int8 layer reads them: x_q = round(x 127 / max |x|), ties to even, of every row by itself.
 struct QuantizedRows {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "vitrim/checkpoint/state_dict.h"
+#include "vitrim/checkpoint/tensor_view.h"
 #include "vitrim/core/model_spec.h"
 #include "vitrim/runtime/isa.h"
 
@@ -34,19 +34,12 @@ struct EngineOptions {
 /// Empty where the engine can run this architecture, else why not.
 std::string why_not(const ModelSpec& spec);
 
-/// Per block, how many rows of an image anything reads behind its attention; 0: all. Where the classifier
-/// reads tokens before the patches only, what stands behind the last attention is needed for those alone.
-std::vector<int64_t> rows_read(const ModelSpec& spec);
-
-/// Multiply-adds of one image that the engine really computes: behind the last attention only what the
-/// classifier reads. At most what `inspect` counts.
-int64_t executed_macs(const ModelSpec& spec);
-
-/// A model ready to run. It copies what it needs of the weights.
+/// A model ready to run. It copies what it needs of the weights, and computes architecture::live_macs() an
+/// image: behind the last attention only what the classifier reads.
 class Engine {
  public:
   /// Throws std::invalid_argument for what why_not() names, and FormatError for missing weights.
-  Engine(const ModelSpec& spec, const checkpoint::StateDict& weights, const EngineOptions& options = {});
+  Engine(const ModelSpec& spec, const checkpoint::Checkpoint& weights, const EngineOptions& options = {});
   ~Engine();
   Engine(Engine&&) noexcept;
 

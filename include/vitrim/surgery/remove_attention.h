@@ -4,15 +4,15 @@
 
 #include <vector>
 
-#include "vitrim/checkpoint/state_dict.h"
 #include "vitrim/core/model_spec.h"
+#include "vitrim/model/state_dict.h"
 
 namespace vitrim::surgery {
 
 /// An architecture and its weights.
 struct SpecAndWeights {
   ModelSpec spec;
-  checkpoint::StateDict weights;
+  model::StateDict weights;
 };
 
 /// Drops norm1, attention and layer scale of each named block. `stream_gain` is what the block does to the

@@ -1,9 +1,9 @@
-#include "vitrim/checkpoint/after_fork.h"
+#include "vitrim/model/after_fork.h"
 
 #include <ATen/Parallel.h>
 #include <pthread.h>
 
-namespace vitrim::checkpoint {
+namespace vitrim::model {
 
 namespace {
 
@@ -21,4 +21,4 @@ void settle_after_fork() {
   forked = false;
 }
 
-}  // namespace vitrim::checkpoint
+}  // namespace vitrim::model

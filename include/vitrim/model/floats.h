@@ -5,7 +5,7 @@
 
 #include <span>
 
-namespace vitrim::checkpoint {
+namespace vitrim::model {
 
 /// The values where they lie, in the tensor's order. Throws std::invalid_argument unless it is float32,
 /// contiguous and in main memory. The tensor must outlive the span.
@@ -13,4 +13,4 @@ std::span<const float> floats_of(const at::Tensor& tensor);
 /// The same, to write into.
 std::span<float> writable_floats_of(const at::Tensor& tensor);
 
-}  // namespace vitrim::checkpoint
+}  // namespace vitrim::model

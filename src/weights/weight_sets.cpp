@@ -1,4 +1,4 @@
-#include "model/weight_sets.h"
+#include "weights/weight_sets.h"
 
 #include <fnmatch.h>
 
@@ -13,7 +13,7 @@
 #include "checkpoint/training_state.h"
 #include "vitrim/core/error.h"
 
-namespace vitrim::model {
+namespace vitrim::weights {
 
 namespace {
 
@@ -400,4 +400,4 @@ std::string some_of(const std::vector<std::string>& names) {
   return text;
 }
 
-}  // namespace vitrim::model
+}  // namespace vitrim::weights

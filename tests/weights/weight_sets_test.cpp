@@ -1,6 +1,6 @@
 // Which tensors of a training script's file are the model.
 
-#include "model/weight_sets.h"
+#include "weights/weight_sets.h"
 
 #include <filesystem>
 #include <functional>
@@ -14,6 +14,8 @@
 
 namespace vitrim::model {
 namespace {
+
+using namespace weights;
 
 namespace fs = std::filesystem;
 using Names = std::vector<std::string>;
@@ -195,14 +197,14 @@ TEST(WeightSets, EqualSetsAndOptimisersAreNoChoice) {
 TEST(WeightSets, WrappedModelsGiveTheSameOutputs) {
   const at::NoGradGuard no_grad;
   const fs::path fixtures = fs::path(VITRIM_SOURCE_DIR) / "tests/model/fixtures";
-  const at::Tensor input = checkpoint::load((fixtures / "input.safetensors").string()).at("input");
+  const at::Tensor input = StateDict(checkpoint::load((fixtures / "input.safetensors").string())).at("input");
   for (const char* name :
        {"vit", "vit_mae", "dinov2_registers", "clip_projection", "swin", "timm_eva_giant"}) {
     const TempDir temp;
     for (const auto& entry : fs::directory_iterator(fixtures / name))
       fs::copy_file(entry.path(), temp.file(entry.path().filename().string()));
-    const checkpoint::StateDict plain = checkpoint::load((fixtures / name).string());
-    checkpoint::StateDict wrapped;
+    const model::StateDict plain = checkpoint::load((fixtures / name).string());
+    model::StateDict wrapped;
     for (const auto& [tensor_name, tensor] : plain.entries()) {
       wrapped.add("student.backbone." + tensor_name, -tensor);
       wrapped.add("teacher.module.backbone." + tensor_name, tensor.clone());
@@ -226,8 +228,8 @@ TEST(WeightSets, WrappedModelsGiveTheSameOutputs) {
 
 TEST(WeightSets, SurplusInTheModelsOwnPrefixIsRefused) {
   const TempDir temp;
-  const checkpoint::StateDict own = test::lively_weights(test::small_spec(), 3);
-  checkpoint::StateDict wrapped;
+  const model::StateDict own = test::lively_weights(test::small_spec(), 3);
+  model::StateDict wrapped;
   for (const auto& [name, tensor] : own.entries()) wrapped.add("backbone." + name, tensor);
   wrapped.add("backbone.blocks.1.norm3.weight", at::ones({32}));
   wrapped.add("other.weight", at::ones({32}));
@@ -243,13 +245,13 @@ TEST(WeightSets, SurplusInTheModelsOwnPrefixIsRefused) {
 class Changed : public testing::Test {
  protected:
   Changed() : spec_(test::small_spec()), own_(test::lively_weights(spec_, 3)) { hints_.num_heads = {2}; }
-  void change(const std::function<void(checkpoint::StateDict&)>& edit) {
-    checkpoint::StateDict state;
+  void change(const std::function<void(model::StateDict&)>& edit) {
+    model::StateDict state;
     for (const auto& [name, tensor] : own_.entries()) state.add(name, tensor);
     edit(state);
     checkpoint::save_safetensors(state, file());
   }
-  static void rename(checkpoint::StateDict& state, const std::string& from, const std::string& to) {
+  static void rename(model::StateDict& state, const std::string& from, const std::string& to) {
     const at::Tensor tensor = state.at(from);
     state.erase(from);
     state.add(to, tensor);
@@ -259,7 +261,7 @@ class Changed : public testing::Test {
     return message_of<FormatError>([&] { load_model(file(), hints_); });
   }
   ModelSpec spec_;
-  checkpoint::StateDict own_;
+  model::StateDict own_;
   LoadHints hints_;
   TempDir temp_;
 };
@@ -275,16 +277,16 @@ TEST_F(Changed, FilesThatNeedALastStepAreRefusedWithIt) {
              "remove_parametrizations"},
         Case{"blocks.0.attn.qkv.weight", "blocks.0.attn.qkv.base_layer.weight", "merge_and_unload"},
         Case{"head.weight", "head.1.weight", "vitrim train --new-head"}}) {
-    change([&](checkpoint::StateDict& state) { rename(state, one.from, one.to); });
+    change([&](model::StateDict& state) { rename(state, one.from, one.to); });
     EXPECT_TRUE(contains(refusal(), one.to));
     EXPECT_TRUE(contains(refusal(), one.says));
   }
-  change([](checkpoint::StateDict& state) { state.add("pre_logits.fc.weight", at::ones({32, 32})); });
+  change([](model::StateDict& state) { state.add("pre_logits.fc.weight", at::ones({32, 32})); });
   EXPECT_TRUE(contains(refusal(), "tanh layer before the classifier"));
 }
 
 TEST_F(Changed, ANewHeadTakesThePlaceOfOneThatCannotBeRead) {
-  change([](checkpoint::StateDict& state) {
+  change([](model::StateDict& state) {
     rename(state, "head.weight", "head.1.weight");
     rename(state, "head.bias", "head.1.bias");
   });
@@ -292,20 +294,19 @@ TEST_F(Changed, ANewHeadTakesThePlaceOfOneThatCannotBeRead) {
   EXPECT_EQ(model->spec().num_classes, 3);
   EXPECT_TRUE(at::equal(model->parameter("blocks.1.mlp.fc1.weight"), own_.at("blocks.1.mlp.fc1.weight")));
   // What belongs to the model is refused nevertheless.
-  change(
-      [](checkpoint::StateDict& state) { state.add("blocks.0.attn.qkv.lora_A.weight", at::ones({2, 32})); });
+  change([](model::StateDict& state) { state.add("blocks.0.attn.qkv.lora_A.weight", at::ones({2, 32})); });
   EXPECT_TRUE(
       contains(message_of<FormatError>([&] { load_model_with_new_head(file(), 3, 1, hints_); }), "LoRA"));
 }
 
 TEST_F(Changed, AMissingTensorIsOnlyMissingWhereNoneHasItsEnding) {
   const std::string name = "blocks.0.mlp.fc2.weight";
-  change([&](checkpoint::StateDict& state) { state.erase(name); });
+  change([&](model::StateDict& state) { state.erase(name); });
   EXPECT_TRUE(contains(refusal(), "this tensor is missing: the file is incomplete"));
-  change([&](checkpoint::StateDict& state) { rename(state, name, "blocks.0.wrapped.mlp.inner.fc2.weight"); });
+  change([&](model::StateDict& state) { rename(state, name, "blocks.0.wrapped.mlp.inner.fc2.weight"); });
   EXPECT_TRUE(contains(refusal(), "but the file holds blocks.0.wrapped.mlp.inner.fc2.weight"));
   EXPECT_FALSE(refusal().find("incomplete") != std::string::npos);
-  change([&](checkpoint::StateDict& state) { rename(state, name, "blocks.0.mlp.fc2.kernel"); });
+  change([&](model::StateDict& state) { rename(state, name, "blocks.0.mlp.fc2.kernel"); });
   EXPECT_TRUE(contains(refusal(), "but the file holds blocks.0.mlp.fc2.kernel in its place"));
 }
 

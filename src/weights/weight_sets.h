@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace vitrim::model {
+namespace vitrim::weights {
 
 /// A tensor of a file.
 struct FileTensor {
@@ -57,4 +57,4 @@ WeightChoice choose_weights(WeightSets& found, const std::vector<FileTensor>& te
 /// "a, b, c and 4 more"
 std::string some_of(const std::vector<std::string>& names);
 
-}  // namespace vitrim::model
+}  // namespace vitrim::weights

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "vitrim/model/model.h"
+#include "vitrim/architecture/parameters.h"
 
-namespace vitrim::model {
+namespace vitrim::architecture {
 
 inline void add_linear(std::vector<ParameterInfo>& out, const std::string& name, int64_t rows,
                        int64_t columns, bool bias = true) {
@@ -15,9 +15,9 @@ inline void add_linear(std::vector<ParameterInfo>& out, const std::string& name,
 }
 
 inline void add_convolution(std::vector<ParameterInfo>& out, const std::string& name, int64_t to,
-                            int64_t from, int64_t side) {
+                            int64_t from, int64_t side, bool bias = true) {
   out.push_back({name + ".weight", {to, from, side, side}});
-  out.push_back({name + ".bias", {to}});
+  if (bias) out.push_back({name + ".bias", {to}});
 }
 
 inline void add_norm(std::vector<ParameterInfo>& out, const std::string& name, int64_t width) {
@@ -25,4 +25,4 @@ inline void add_norm(std::vector<ParameterInfo>& out, const std::string& name, i
   out.push_back({name + ".bias", {width}});
 }
 
-}  // namespace vitrim::model
+}  // namespace vitrim::architecture
