@@ -1,0 +1,116 @@
+"""vitrim's CPU engine on NumPy arrays: it runs checkpoints of vision transformers and needs nothing but NumPy."""
+
+import ctypes
+import os
+import threading
+from typing import Any
+
+import numpy
+
+__all__ = ["Engine", "VitrimError"]
+
+
+class VitrimError(RuntimeError):
+    """What the library could not do, in its own words."""
+
+
+class _Shape(ctypes.Structure):
+    _fields_ = [("channels", ctypes.c_int64), ("height", ctypes.c_int64), ("width", ctypes.c_int64), ("outputs", ctypes.c_int64),
+                ("mean", ctypes.c_float * 3), ("std", ctypes.c_float * 3)]
+
+
+_library = None
+
+
+def _load_library():
+    """libvitrim beside this file, or the one that VITRIM_LIBRARY names."""
+    global _library
+    if _library is None:
+        library = ctypes.CDLL(os.environ.get("VITRIM_LIBRARY") or os.path.join(os.path.dirname(os.path.abspath(__file__)), "libvitrim.so"))
+        library.vitrim_load.restype = ctypes.c_void_p
+        library.vitrim_load.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p]
+        library.vitrim_get_shape.argtypes = [ctypes.c_void_p, ctypes.POINTER(_Shape)]
+        library.vitrim_run.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p]
+        library.vitrim_free.argtypes = [ctypes.c_void_p]
+        library.vitrim_free.restype = None
+        library.vitrim_error.restype = ctypes.c_char_p
+        _library = library
+    return _library
+
+
+class Engine:
+    """A checkpoint ready to run.
+
+    `path` is what vitrim reads: a .safetensors or .pth file, an index of several files, or a folder that holds either. `threads` 0 means
+    one for every core that the process may use. `precision` is "f32", "bf16" or "auto" (bfloat16 where the CPU multiplies it). Raises
+    VitrimError where the file can't be read or the engine does not run its architecture.
+    """
+
+    def __init__(self, path: Any, threads: int = 0, precision: str = "auto"):
+        if threads < 0:
+            raise ValueError(f"{threads} threads")
+        if precision not in ("auto", "f32", "bf16"):
+            raise ValueError(f"there is no precision '{precision}'; say f32, bf16 or auto")
+        self._path, self._threads, self._precision = os.fspath(path), threads, precision
+        self._lock = threading.Lock()
+        self._handle = None
+        self._open()
+
+    def _open(self) -> None:
+        library = _load_library()
+        threads = self._threads or len(os.sched_getaffinity(0))
+        self._handle = library.vitrim_load(os.fsencode(self._path), threads, self._precision.encode())
+        if not self._handle:
+            raise VitrimError(library.vitrim_error().decode(errors="replace"))
+        self._process = os.getpid()
+        shape = _Shape()
+        if library.vitrim_get_shape(self._handle, ctypes.byref(shape)):
+            raise VitrimError(library.vitrim_error().decode(errors="replace"))
+        self._input = (shape.channels, shape.height, shape.width)
+        self._outputs = shape.outputs
+        self._mean, self._std = numpy.array(shape.mean, numpy.float32), numpy.array(shape.std, numpy.float32)
+
+    def _here(self):
+        """The engine of this process: threads do not survive a fork, so a child makes its own."""
+        with self._lock:
+            if self._process != os.getpid():
+                self._handle = None  # the parent's; its memory is left as it is
+                self._open()
+            return self._handle
+
+    input_shape = property(lambda self: self._input, doc="Channels, height and width of an image.")
+    outputs = property(lambda self: self._outputs, doc="Numbers a row of the result holds: logits, or features of a model without classifier.")
+
+    def preprocess(self, images: Any) -> numpy.ndarray:
+        """uint8 images of the model's size, [n, height, width, 3] or one without n -> float32 [n, 3, height, width], normalised as the
+        checkpoint says: (x / 255 - mean) / std. ValueError for another size, dtype or number of channels."""
+        given = numpy.asarray(images)
+        if given.ndim == 3:
+            given = given[None]
+        channels, height, width = self._input
+        if given.dtype != numpy.uint8 or given.ndim != 4 or given.shape[1:] != (height, width, channels) or channels != 3:
+            raise ValueError(f"expected uint8 images of [n, {height}, {width}, 3], got {given.dtype} {list(given.shape)}; resize and crop them first")
+        planes = given.transpose(0, 3, 1, 2).astype(numpy.float32) / 255
+        return (planes - self._mean[:, None, None]) / self._std[:, None, None]
+
+    def run(self, images: Any) -> numpy.ndarray:
+        """float32 [n, channels, height, width], normalised -> float32 [n, outputs]. Releases the interpreter's lock."""
+        given = numpy.asarray(images)
+        if given.dtype != numpy.float32 or given.ndim != 4 or given.shape[1:] != self._input:
+            raise ValueError(f"expected float32 images of [n, {', '.join(map(str, self._input))}], got {given.dtype} {list(given.shape)}")
+        given = numpy.ascontiguousarray(given)
+        out = numpy.empty((given.shape[0], self._outputs), numpy.float32)
+        library, handle = _load_library(), self._here()
+        if given.shape[0] and library.vitrim_run(handle, given.ctypes.data, given.shape[0], out.ctypes.data):
+            raise VitrimError(library.vitrim_error().decode(errors="replace"))
+        return out
+
+    __call__ = run
+
+    def __reduce__(self):
+        return Engine, (self._path, self._threads, self._precision)
+
+    def __del__(self):
+        handle, self._handle = getattr(self, "_handle", None), None
+        if handle and self._process == os.getpid() and _library is not None:
+            _library.vitrim_free(handle)
