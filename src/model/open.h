@@ -11,9 +11,9 @@ namespace vitrim::model {
 
 struct OpenedCheckpoint {
   ModelSpec spec;
-  StateDict weights;              ///< under vitrim's names
-  std::string names;              ///< whose names the file has; empty: vitrim's own checkpoint
-  bool foreign = false;           ///< the names were translated
+  StateDict weights;     ///< under vitrim's names
+  std::string names;     ///< whose names the file has; empty: vitrim's own checkpoint
+  bool foreign = false;  ///< the names were translated
   SpecSources sources;
 };
 

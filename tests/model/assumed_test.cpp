@@ -23,8 +23,8 @@ struct Size {
   bool layer_scale = false;
 };
 
-checkpoint::StateDict tensors(const Size& size, const std::vector<int64_t>& without = {}) {
-  checkpoint::StateDict out;
+model::StateDict tensors(const Size& size, const std::vector<int64_t>& without = {}) {
+  model::StateDict out;
   const auto add = [&](const std::string& name, at::IntArrayRef shape) {
     out.add(name, at::full({1}, 0.01f).expand(shape));
   };
@@ -73,7 +73,7 @@ class Assumed : public testing::Test {
   void SetUp() override { set_log_sink(recorder_); }
   void TearDown() override { set_log_sink(nullptr); }
 
-  void write(const checkpoint::StateDict& state) {
+  void write(const model::StateDict& state) {
     checkpoint::save_safetensors(state, folder_.file("model.safetensors"));
   }
   void write_config(const std::string& text) { std::ofstream(folder_.file("config.json")) << text; }
@@ -187,7 +187,7 @@ TEST_F(Assumed, TheNamedArchitectureDecides) {
   write_config(R"({"architecture": "vit_large_patch16_224", "model_args": {"embed_dim": 64}})");
   EXPECT_EQ(load().blocks[0].num_heads, 16) << "timm changes the width alone";
   // Training scripts note it in the file.
-  checkpoint::StateDict state = tensors({});
+  model::StateDict state = tensors({});
   state.metadata["arch"] = "test_vit_patch16_160";
   write(state);
   write_config("{}");
@@ -197,7 +197,7 @@ TEST_F(Assumed, TheNamedArchitectureDecides) {
 // MoCo v3's ViT-S has twelve heads where everyone else's has six.
 TEST_F(Assumed, MocosSmallModels) {
   const Size small{.width = 384, .mlp = 1536};
-  checkpoint::StateDict state, plain = tensors(small);
+  model::StateDict state, plain = tensors(small);
   for (const auto& [name, tensor] : plain.entries()) state.add("module.base_encoder." + name, tensor);
   write(state);
   EXPECT_EQ(load().blocks[0].num_heads, 12);
@@ -210,7 +210,7 @@ TEST_F(Assumed, MocosSmallModels) {
 }
 
 TEST_F(Assumed, TransformersClassesHaveTwelveHeads) {
-  checkpoint::StateDict state = tensors({.width = 192});
+  model::StateDict state = tensors({.width = 192});
   write_config(R"({"model_type": "vit"})");
   write(state);
   EXPECT_EQ(load().blocks[0].num_heads, 12) << "the class's own number, where the config leaves it out";
@@ -236,19 +236,19 @@ TEST_F(Assumed, FlagsSayWhatFilesDoNot) {
 
 TEST_F(Assumed, NumbersInMetadataThatAreNone) {
   for (const char* text : {"2.5", "1e300", "-1", "nan", "0"}) {
-    checkpoint::StateDict state = tensors({});
+    model::StateDict state = tensors({});
     state.metadata["num_heads"] = text;
     write(state);
     EXPECT_TRUE(contains(refusal(), "no whole number from 1 to 1048576")) << text;
   }
-  checkpoint::StateDict state = tensors({});
+  model::StateDict state = tensors({});
   state.metadata = {{"mean", "0.5"}, {"std", "0.5"}, {"resize", "1e30"}, {"num_heads", "1"}};
   write(state);
   EXPECT_TRUE(contains(refusal(), "metadata resize"));
 }
 
 TEST_F(Assumed, PreprocessingThatIsHalfSaid) {
-  checkpoint::StateDict state = tensors({});
+  model::StateDict state = tensors({});
   state.metadata = {{"mean", "0.5"}, {"std", "0.5"}, {"num_heads", "1"}};
   write(state);
   EXPECT_EQ(load().preprocess->resize, 17);
@@ -334,7 +334,7 @@ TEST_F(Assumed, BlocksWithoutAttentionAskForTheirGain) {
 // github.com/sihaoevery/lambda_vit keeps the arguments of its script; files of its diluted models hold the
 // attention that they no longer compute.
 TEST_F(Assumed, FilesOfNosesAuthors) {
-  checkpoint::StateDict state = tensors({.depth = 3}, {1});
+  model::StateDict state = tensors({.depth = 3}, {1});
   state.metadata = {
       {"args.prune_layer", "[]"}, {"args.done_layer", "[1]"}, {"args.model", "deit_base_patch16_224_shrink"}};
   write(state);

@@ -15,10 +15,10 @@ using architecture::LoadHints;
 
 struct Opened {
   ModelSpec spec;
-  checkpoint::Checkpoint weights;  ///< under vitrim's names, sharing the file's memory where they can
-  std::string names;               ///< whose names the file has; empty: vitrim's own checkpoint
-  bool foreign = false;            ///< the names were translated
-  std::vector<std::string> said;   ///< what was taken from where, for people
+  checkpoint::Checkpoint weights;   ///< under vitrim's names, sharing the file's memory where they can
+  std::string names;                ///< whose names the file has; empty: vitrim's own checkpoint
+  bool foreign = false;             ///< the names were translated
+  std::vector<std::string> said;    ///< what was taken from where, for people
   std::vector<Assumption> assumed;  ///< what nothing says
 };
 
