@@ -33,7 +33,7 @@ std::vector<test::Variant> runnable() {
     gone.num_heads = gone.qk_dim = gone.v_dim = gone.window = gone.shift = 0;
     gone.sr_ratio = 1;
     BlockSpec& pruned = cut.spec.blocks[2];
-    pruned.qk_dim = cut.spec.qk_norm ? 8 : 5;
+    pruned.qk_dim = pruned.attention == AttentionKind::kStatic ? 0 : cut.spec.qk_norm ? 8 : 5;
     pruned.v_dim = 11;
     pruned.mlp_dim = 37;
     pruned.own_filters = is_linear_attention(pruned.attention);
