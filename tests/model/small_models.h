@@ -61,10 +61,10 @@ inline ModelSpec staged_spec(const std::string& family, int64_t depth = 4) {
   return spec;
 }
 
-/// Blocks 0 and 2 with static attention instead of their own.
+/// Blocks 0 and 2, as far as there are so many, with static attention instead of their own.
 inline ModelSpec with_static_blocks(ModelSpec spec, int64_t filter) {
-  for (const size_t i : {0, 2}) {
-    BlockSpec& block = spec.blocks.at(i);
+  for (size_t i = 0; i < spec.blocks.size() && i < 3; i += 2) {
+    BlockSpec& block = spec.blocks[i];
     block.attention = AttentionKind::kStatic;
     block.qk_dim = block.window = block.shift = 0;
     block.sr_ratio = 1;
