@@ -149,8 +149,9 @@ class Resume(TrainCase):
         limit = len(state) // 2
         done = subprocess.run([PROGRAM, "train", *LIVELY, "-o", "out.safetensors"], cwd=self.folder, capture_output=True, text=True, timeout=300,
                               check=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
-        self.assertEqual(done.returncode, 1, done.stderr)
-        self.assertIn("out.safetensors.state", done.stderr.strip().splitlines()[-1])
+        # The run goes on with a warning, and what was there before stays whole.
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, r"warning: the training state could not be written: cannot write out\.safetensors\.state")
         self.assertEqual(self.read("out.safetensors.state"), state)
 
 
