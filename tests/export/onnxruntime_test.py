@@ -54,7 +54,7 @@ class EveryModel(unittest.TestCase):
         return os.path.join(self.folder, name)
 
     def test_all_kinds_are_there(self):
-        self.assertEqual(len(self.names), 15 * 5 + 10 + 1)
+        self.assertEqual(len(self.names), 19 * 5 + 10 + 1)
 
     def test_checker_takes_them(self):
         for name in self.names:
