@@ -4,14 +4,22 @@
 #include <stdexcept>
 
 #include "core/json.h"
+#include "vitrim/architecture/executor.h"
 
 namespace vitrim::exporter {
 
 namespace {
 
-void check(const json::Json& object, const std::set<std::string>& known, const std::string& place) {
+void check(const json::Json& object, const std::string& prefix, const std::string& place) {
+  // What all executors follow, and what the writers do beyond that.
+  static const std::set<std::string> known = [] {
+    std::set<std::string> fields = architecture::common_fields();
+    fields.insert({"focusing_factor", "filter_size", "activation", "gated_mlp", "blocks.window",
+                   "blocks.shift", "blocks.sr_ratio", "blocks.merge", "blocks.own_filters", "blocks.filter"});
+    return fields;
+  }();
   for (const auto& [key, value] : object.items()) {
-    if (!known.contains(key))
+    if (!known.contains(prefix + key))
       throw std::invalid_argument(place + "the writer does not know what \"" + key + "\" does to a model");
   }
 }
@@ -19,40 +27,9 @@ void check(const json::Json& object, const std::set<std::string>& known, const s
 }  // namespace
 
 void check_known_fields(const std::string& spec_json, const std::string& place) {
-  static const std::set<std::string> of_spec = {"version",
-                                                "family",
-                                                "name",
-                                                "image_size",
-                                                "patch_size",
-                                                "in_channels",
-                                                "num_classes",
-                                                "embed_dim",
-                                                "class_token",
-                                                "distillation_token",
-                                                "register_tokens",
-                                                "embed_prefix_tokens",
-                                                "pooling",
-                                                "pre_norm",
-                                                "final_norm",
-                                                "fc_norm",
-                                                "qkv_bias",
-                                                "qk_norm",
-                                                "layer_scale",
-                                                "norm_eps",
-                                                "focusing_factor",
-                                                "filter_size",
-                                                "stages",
-                                                "blocks",
-                                                "preprocess",
-                                                "class_names",
-                                                "activation",
-                                                "gated_mlp"};
-  static const std::set<std::string> of_block = {
-      "attention", "embed_dim", "num_heads", "qk_dim", "v_dim",       "mlp_dim", "stream_gain",
-      "window",    "shift",     "sr_ratio",  "merge",  "own_filters", "filter"};
   const json::Json document = json::parse(spec_json, "the ModelSpec");
-  check(document, of_spec, place);
-  for (const json::Json& block : document.at("blocks")) check(block, of_block, place);
+  check(document, "", place);
+  for (const json::Json& block : document.at("blocks")) check(block, "blocks.", place);
 }
 
 }  // namespace vitrim::exporter
