@@ -5,14 +5,12 @@ model's output differs by on calibration images kept out of the fit.
 usage: benchmarks/apma_table.py [RESULTS_DIR]; Markdown on standard output. Rows that are not there yet are left out.
 """
 
-import glob
-import json
 import os
 import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from paired import interval, mcnemar, paired, read_row  # noqa: E402
+from paired import interval, mcnemar, paired, read_row, row_names  # noqa: E402
 
 ROWS = [("apma", "APMA"), ("apma_similarity_weights", "with similarity of weights"),
         ("apma_similarity_activations", "with similarity of activations"), ("apma_similarity_residual", "with similarity by residual"),
@@ -25,7 +23,7 @@ ROWS = [("apma", "APMA"), ("apma_similarity_weights", "with similarity of weight
 
 def main():
     folder = sys.argv[1] if len(sys.argv) > 1 else "benchmarks/results/apma_vit_tiny"
-    targets = sorted({int(os.path.basename(p).removesuffix(".json").split("_")[-1]) for p in glob.glob(os.path.join(folder, "apma_*.json"))}, reverse=True)
+    targets = sorted({int(name.split("_")[-1]) for name in row_names(folder, "apma_")}, reverse=True)
     for target in targets:
         own = read_row(folder, f"apma_{target}")
         print(f"\nAttention MACs {target} %:\n")
@@ -42,16 +40,15 @@ def main():
                 line = f"| {title}{suffix.replace('_', ' ')} | {100 * r['compressed']['top1']:.1f} % | {interval(paired(r['dense']['correct'], bits))} | "
                 line += f"{interval(paired(against, bits))} | {mcnemar(against, bits):.2g} | " if against else "| | "
                 print(line + f"{r['held_out_kl']:.3f} |")
-    fronts = sorted(glob.glob(os.path.join(folder, "front_*.json")))
+    fronts = row_names(folder, "front_")
     if fronts:
-        fronts += [path for path in (os.path.join(folder, f"apma_{target}.json") for target in targets) if os.path.exists(path)]
+        fronts += [f"apma_{target}" for target in targets if read_row(folder, f"apma_{target}")]
         print("\n| layers removed | attention MACs of what stays | MACs of the model | top-1 | against dense (95 % interval) |")
         print("|---|---|---|---|---|")
-        for path in fronts:
-            with open(path, encoding="utf-8") as file:
-                r = json.load(file)
+        for name in fronts:
+            r = read_row(folder, name)
             share = r["compressed"]["macs"] / r["dense"]["macs"]
-            pruned = re.split("attention_|^apma_", os.path.basename(path).removesuffix(".json"))
+            pruned = re.split("attention_|^apma_", name)
             print(f"| {', '.join(map(str, r['removed'])) or 'none'} | {pruned[1] + ' %' if len(pruned) > 1 else 'all'} | {100 * share:.1f} % | "
                   f"{100 * r['compressed']['top1']:.1f} % | {interval(paired(r['dense']['correct'], r['compressed']['correct']))} |")
 

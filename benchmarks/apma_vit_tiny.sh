@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 shared=${VITRIM_SHARED:-../shared}
 vitrim=${VITRIM_BINARY:-build/release/vitrim}
 out=${1:-benchmarks/results/apma_vit_tiny}
+[ ! -e "$out/rows.tar.xz" ] || python3 benchmarks/rows.py unpack "$out"  # results that are there are not made again
 work=build/apma_vit_tiny
 mkdir -p "$out" "$work"
 model=$shared/data/vit_tiny_imagenet1k/model.safetensors

@@ -7,6 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${1:-benchmarks/results/cifar100_long}
+[ ! -e "$out/rows.tar.xz" ] || python3 benchmarks/rows.py unpack "$out"  # results that are there are not made again
 shared=${VITRIM_SHARED:-../shared}
 vitrim=${VITRIM_BINARY:-build/release/vitrim}
 work=build/cifar100
@@ -22,7 +23,8 @@ long=(--epochs "$epochs" --learning-rate 1e-4)
 dense=$work/dense.seed0.safetensors
 [ -s "$dense" ] || train_row dense.seed0 train --init "$shared/data/vit_tiny_imagenet1k/model.safetensors" --new-head --image-size 96 --epochs 8 "${data[@]}"
 for share in ${SHARES:-25}; do
-  set_of_search=$(python3 -c 'import json, sys; print(",".join(map(str, json.load(open(sys.argv[1]))["removed"])))' "benchmarks/results/cifar100/nose_$share.seed0.json")
+  set_of_search=$(PYTHONPATH=benchmarks python3 -c 'import sys; from rows import documents; print(",".join(map(str, documents(sys.argv[1])[sys.argv[2]]["removed"])))' \
+    benchmarks/results/cifar100 "nose_$share.seed0")
   train_row "nose_$share.seed0" dilute "$dense" --remove-attention "$set_of_search" --dilution-epochs "${DILUTION:-30}" "${long[@]}" "${data[@]}"
 done
 train_row dense_longer.seed0 train --init "$dense" "${long[@]}" "${data[@]}"

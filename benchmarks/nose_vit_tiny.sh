@@ -5,18 +5,19 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 shared=${VITRIM_SHARED:-../shared}
-out=${1:-benchmarks/results}
+out=${1:-benchmarks/results/nose_vit_tiny}
+[ ! -e "$out/rows.tar.xz" ] || python3 benchmarks/rows.py unpack "$out"  # results that are there are not made again
 work=build/nose_vit_tiny
 mkdir -p "$out" "$work"
 vitrim=build/release/vitrim
 common=("$shared/data/vit_tiny_imagenet1k/model.safetensors" --calib "$shared/data/imagenet_calib1000"
         --eval "$shared/data/imagenet_val700" --classes "$shared/data/imagenet_synsets.txt" --eval-resize none)
 for count in 3 2 4; do
-  json=$out/nose_vit_tiny_$count.json
+  json=$out/$count.json
   [ -s "$json" ] && continue
   "$vitrim" compress "${common[@]}" --remove $count -o "$work/removed_$count.safetensors" --report "$work/removed_$count.html" \
-    --json "$json" 2>&1 | tee "$out/nose_vit_tiny_$count.log"
+    --json "$json" 2>&1 | tee "$out/$count.log"
 done
-json=$out/nose_vit_tiny_controls.json
+json=$out/controls.json
 [ -s "$json" ] || "$vitrim" compress "${common[@]}" --remove 3 --controls -o "$work/controls.safetensors" --report "$work/controls.html" \
-  --json "$json" 2>&1 | tee "$out/nose_vit_tiny_controls.log"
+  --json "$json" 2>&1 | tee "$out/controls.log"

@@ -1,28 +1,37 @@
 """What the tables share: result files by row and seed, and paired comparison of two models on the same images, from the strings of 0 and 1 in their result files."""
 
-import glob
-import json
+import functools
 import math
 import os
 import random
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from rows import documents  # noqa: E402
+
+
+@functools.lru_cache(maxsize=None)
+def _documents(folder):
+    return documents(folder)
 
 
 def read_row(folder, name):
-    """The result in NAME.json; None where it is not there yet."""
-    path = os.path.join(folder, name + ".json")
-    if not os.path.exists(path):
-        return None
-    with open(path, encoding="utf-8") as file:
-        return json.load(file)
+    """The result NAME; None where it is not there yet."""
+    return _documents(folder).get(name)
+
+
+def row_names(folder, start=""):
+    """Names of all results that start so, in order."""
+    return [name for name in sorted(_documents(folder)) if name.startswith(start)]
 
 
 def read_rows(folder):
-    """{(row, seed): result} of the files ROW.seedSEED.json."""
+    """{(row, seed): result} of the results ROW.seedSEED."""
     results = {}
-    for path in glob.glob(os.path.join(folder, "*.seed*.json")):
-        name, seed, _ = os.path.basename(path).rsplit(".", 2)
-        with open(path, encoding="utf-8") as file:
-            results[name, int(seed.removeprefix("seed"))] = json.load(file)
+    for name, result in _documents(folder).items():
+        row, dot, seed = name.rpartition(".seed")
+        if dot:
+            results[row, int(seed)] = result
     return results
 
 

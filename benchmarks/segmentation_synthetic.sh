@@ -7,6 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 seed=${1:-0}
 out=${2:-benchmarks/results/segmentation_synthetic}
+[ ! -e "$out/rows.tar.xz" ] || python3 benchmarks/rows.py unpack "$out"  # results that are there are not made again
 vitrim=${VITRIM_BINARY:-build/release/vitrim}
 work=build/segmentation_synthetic
 mkdir -p "$out" "$work"

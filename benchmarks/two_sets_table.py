@@ -10,7 +10,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from paired import interval, mcnemar, paired, read_row  # noqa: E402
+from paired import interval, mcnemar, paired, read_row, row_names  # noqa: E402
 
 SETS = ("val700", "dev500")
 
@@ -48,7 +48,7 @@ def main():
     print("| attention | views | distilled | MACs | held-out KL | top-1, 1,200 images (95 % interval) | against dense (95 % interval) | McNemar p | seconds |")
     print("|---|---|---|---|---|---|---|---|---|")
     print(f"| dense | | | 100 % | | {100 * dense.count('1') / len(dense):.1f} % ({100 * low:.1f} to {100 * high:.1f}) | | | |")
-    names = sorted(entry[:-5] for entry in os.listdir(folder) if entry.endswith(".json") and entry.count(".") == 1)
+    names = [name for name in row_names(folder) if "." not in name]
     rows = [(name, read_row(folder, name), bits_of(folder, name)) for name in names]
     rows = [(name, row, bits) for name, row, bits in rows if bits is not None]
     rows.sort(key=lambda r: (-r[1]["compressed"]["macs"], treatment(r[1]), r[1]["held_out_kl"]))
