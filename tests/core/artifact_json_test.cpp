@@ -6,10 +6,13 @@
 #include <limits>
 
 #include "core/expect_throw.h"
+#include "core/replaced.h"
 #include "vitrim/core/error.h"
 
 namespace vitrim {
 namespace {
+
+using test::replaced;
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
@@ -115,12 +118,6 @@ CompressResult a_compression() {
   result.compressed_spectrum = {{0, 1}, {{0, -3}}};
   result.controls = {{"random 1", {3, 4}, an_eval(), {-0.5, {-0.6, -0.4}, 1e-9}, 2.5}};
   return result;
-}
-
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  const size_t at = text.find(from);
-  EXPECT_NE(at, std::string::npos) << from;
-  return at == std::string::npos ? text : text.replace(at, from.size(), to);
 }
 
 // Without the blanks and line ends between tokens (none of the texts here has one that matters).

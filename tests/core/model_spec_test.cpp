@@ -7,11 +7,14 @@
 #include <limits>
 
 #include "core/expect_throw.h"
+#include "core/replaced.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/normalization.h"
 
 namespace vitrim {
 namespace {
+
+using test::replaced;
 
 ModelSpec vit_tiny() {
   ModelSpec spec;
@@ -48,12 +51,6 @@ ModelSpec unusual() {
   spec.preprocess = PreprocessSpec{{0.1, 0.2, 1.0 / 3},      {0.4, 0.5, 0.6}, 256, 96,
                                    Interpolation::kBilinear, /*squash=*/true};
   return spec;
-}
-
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  const size_t at = text.find(from);
-  EXPECT_NE(at, std::string::npos) << from;
-  return at == std::string::npos ? text : text.replace(at, from.size(), to);
 }
 
 std::string rejection(const std::string& json) {

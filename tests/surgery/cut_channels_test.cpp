@@ -12,6 +12,7 @@
 #include "model/small_models.h"
 #include "prune/draw_widths.h"
 #include "surgery/draw_gate.h"
+#include "surgery/own_model.h"
 #include "vitrim/core/random.h"
 #include "vitrim/model/channels.h"
 #include "vitrim/model/parameter_names.h"
@@ -23,6 +24,7 @@ namespace {
 using model::ChannelGates;
 using model::ChannelGroup;
 using test::draw_gate;
+using test::own_model;
 using test::relative_difference;
 
 // Widths at which the model meets a target drawn between its floor and 95 % of its multiply-adds, layers
@@ -50,12 +52,6 @@ std::vector<test::Variant> all_variants() {
   }
   out.push_back(whole);
   return out;
-}
-
-std::unique_ptr<model::Model> make(const SpecAndWeights& parts) {
-  model::StateDict own;
-  for (const auto& [name, tensor] : parts.weights.entries()) own.add(name, tensor.clone());
-  return model::make_model(parts.spec, own);
 }
 
 // The variant at a drawn size of image, with drawn heads, widths of MLPs, windows, stripes and reductions: as
@@ -107,10 +103,10 @@ TEST_P(EveryVariantCut, CutIsGated) {
     const at::Tensor images = data::normalized(colours, 0, 3);
     const SpecAndWeights whole{spec, test::lively_weights(spec, 5 + seed)};
     const std::vector<ChannelGates> gates = draw_gates(whole.spec, seed);
-    const auto gated = make(whole);
+    const auto gated = own_model(whole);
     for (int i = 0; i < gated->num_blocks(); ++i) gated->set_gates(i, gates[static_cast<size_t>(i)]);
     const SpecAndWeights parts = cut_channels(whole, gates);
-    const auto cut = make(parts);
+    const auto cut = own_model(parts);
     EXPECT_LT(parts.spec.blocks[1].mlp_dim, whole.spec.blocks[1].mlp_dim + 1);
     // Sums of at most 260 products (tokens; prefix included); third powers and norms of few channels enlarge
     // more than softmax does.
@@ -143,7 +139,7 @@ TEST_P(EveryVariantCut, CutIsGated) {
                 4 * tolerance + 8 * std::min(steepness, 0.02))
           << seed << " " << g;
     }
-    ASSERT_GT(relative_difference(make(whole)->forward(images).logits, logits[0]), 0.02)
+    ASSERT_GT(relative_difference(own_model(whole)->forward(images).logits, logits[0]), 0.02)
         << "the gates did not matter";
   }
 }
@@ -152,12 +148,12 @@ TEST_P(EveryVariantCut, CutModelsReloadAndAreCutAgain) {
   const SpecAndWeights once = cut_channels(dense(), draw_gates(GetParam().spec, 4));
   EXPECT_EQ(model_spec_from_json(to_json(once.spec), "json"), once.spec);
   const SpecAndWeights twice = cut_channels(once, draw_gates(once.spec, 5));
-  const auto gated = make(once);
+  const auto gated = own_model(once);
   const std::vector<ChannelGates> gates = draw_gates(once.spec, 5);
   for (int i = 0; i < gated->num_blocks(); ++i) gated->set_gates(i, gates[static_cast<size_t>(i)]);
   const at::NoGradGuard no_grad;
   const at::Tensor images = test::colour_input(2);
-  EXPECT_LT(relative_difference(make(twice)->forward(images).logits, gated->forward(images).logits),
+  EXPECT_LT(relative_difference(own_model(twice)->forward(images).logits, gated->forward(images).logits),
             test::float_tolerance(192, test::operations(once.spec), 16));
 }
 

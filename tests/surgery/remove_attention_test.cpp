@@ -7,10 +7,12 @@
 
 #include "core/expect_throw.h"
 #include "model/small_models.h"
+#include "surgery/own_model.h"
 
 namespace vitrim::surgery {
 namespace {
 
+using test::own_model;
 using test::relative_difference;
 
 const std::vector<int> kLayers = {0, 2, 3};
@@ -47,12 +49,6 @@ double gradient_error(const Outcome& got, const Outcome& wanted, const std::stri
       .item<double>();
 }
 
-std::unique_ptr<model::Model> make(const SpecAndWeights& parts) {
-  model::StateDict own;
-  for (const auto& [name, tensor] : parts.weights.entries()) own.add(name, tensor.clone());
-  return model::make_model(parts.spec, own);
-}
-
 class EveryVariant : public testing::TestWithParam<test::Variant> {
  protected:
   SpecAndWeights dense() const { return {GetParam().spec, test::lively_weights(GetParam().spec, 5)}; }
@@ -65,7 +61,7 @@ INSTANTIATE_TEST_SUITE_P(Surgery, EveryVariant, testing::ValuesIn(test::all_vari
 TEST_P(EveryVariant, CutIsMasked) {
   const at::Tensor images = test::colour_input(3);
   for (double gain : {1.0, 2.0}) {
-    const auto masked = make(dense()), cut = make(remove_attention(dense(), kLayers, gain));
+    const auto masked = own_model(dense()), cut = own_model(remove_attention(dense(), kLayers, gain));
     std::vector<model::BlockGain> gains(4);
     for (int layer : kLayers) gains[layer] = gain == 1 ? model::kDrop : model::kIdentity;
     const Outcome a = run(*masked, images, gains), b = run(*cut, images);
@@ -86,11 +82,12 @@ TEST_P(EveryVariant, CutIsMasked) {
 
 TEST_P(EveryVariant, ADilutedModelIsTheOneWithGains) {
   const at::Tensor images = test::colour_input(3);
-  const auto whole = make(dense());
+  const auto whole = own_model(dense());
   for (double lambda : {1.0, 0.3}) {
     std::vector<model::BlockGain> gains(4);
     for (int layer : kLayers) gains[layer] = model::diluted(lambda);
-    const Outcome a = run(*whole, images, gains), b = run(*make(dilute(dense(), kLayers, lambda)), images);
+    const Outcome a = run(*whole, images, gains),
+                  b = run(*own_model(dilute(dense(), kLayers, lambda)), images);
     EXPECT_LT(relative_difference(b.logits, a.logits), rounding()) << lambda;
   }
   // At 0 the layers are gone and their factor folded: what remove and fold make of them, to the bit.
@@ -123,7 +120,7 @@ TEST_P(EveryVariant, FoldingChangesNothing) {
   const at::Tensor images = test::colour_input(3);
   const SpecAndWeights unfolded = remove_attention(dense(), kLayers, 2), folded = fold_stream_gains(unfolded);
   for (const BlockSpec& block : folded.spec.blocks) EXPECT_EQ(block.stream_gain, 1);
-  const auto before = make(unfolded), after = make(folded);
+  const auto before = own_model(unfolded), after = own_model(folded);
   // A factor of 4 for what the network makes of a relative change.
   const double tolerance = rounding() + 4 * epsilon_bound(*before, images);
   ASSERT_LT(tolerance, 2e-3) << "the stream is too small for a sharp test";
