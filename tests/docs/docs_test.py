@@ -39,7 +39,7 @@ def documents():
 def make_images(folder):
     for rank in range(CLASSES):
         os.makedirs(f"{folder}/class{rank}")
-        for i in range(7):
+        for i in range(4):
             write_png(f"{folder}/class{rank}/{i}.png", side=64, seed=10 * rank + i)
 
 
