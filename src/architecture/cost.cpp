@@ -9,7 +9,7 @@ namespace vitrim::architecture {
 
 namespace {
 
-int64_t square(int64_t x) { return x * x; }
+int64_t squared(int64_t x) { return x * x; }
 
 // Queries, keys and values. Every token of the map is read once where a smaller one is made.
 int64_t projection_macs(const AttentionSite& site, int64_t queries) {
@@ -24,10 +24,10 @@ int64_t branch_macs(const AttentionSite& site, const AttentionBranch& branch, in
   const BlockSpec& block = site.block;
   const int64_t qk = block.qk_dim, v = block.v_dim, heads = branch.heads;
   int64_t total =
-      has_position_filter(block.attention) ? site.grid.size() * heads * v * square(kPositionFilter) : 0;
+      has_position_filter(block.attention) ? site.grid.size() * heads * v * squared(kPositionFilter) : 0;
   if (is_linear_attention(block.attention)) {
     const int64_t n = site.grid.size(), keys = key_grid(site).size();
-    return total + heads * (n * qk + keys * qk * v + n * qk * v + n * v * square(site.spec.filter_size));
+    return total + heads * (n * qk + keys * qk * v + n * qk * v + n * v * squared(site.spec.filter_size));
   }
   const int64_t keys = block.attention == AttentionKind::kSoftmax ? num_keys(site) : branch.region.size();
   return total + queries * keys * heads * (qk + v);
@@ -39,7 +39,7 @@ int64_t static_macs(const AttentionSite& site, int64_t live) {
   const int64_t width = site.v_width(), dim = site.block.embed_dim, sources = 1 + site.prefix,
                 read = live > 0 ? std::min(live, site.tokens()) : site.tokens(),
                 filtered = read == site.tokens() ? site.grid.size() : 0;
-  return (site.tokens() + read) * dim * width + filtered * width * square(site.block.filter) +
+  return (site.tokens() + read) * dim * width + filtered * width * squared(site.block.filter) +
          sources * sources * width;
 }
 
@@ -68,7 +68,7 @@ int64_t attention_macs(const ModelSpec& spec, int index, int64_t live) {
 
 int64_t mlp_macs(const ModelSpec& spec, int index, int64_t live) {
   const BlockSpec& block = spec.blocks[static_cast<size_t>(index)];
-  const int64_t convolution = has_mlp_convolution(spec) ? square(kMlpFilter) * block.mlp_dim : 0;
+  const int64_t convolution = has_mlp_convolution(spec) ? squared(kMlpFilter) * block.mlp_dim : 0;
   const int64_t tokens = live > 0 ? std::min(live, spec.mlp_tokens(index)) : spec.mlp_tokens(index);
   return tokens * (block.embed_dim * (spec.fc1_rows(index) + block.mlp_dim) + convolution);
 }
@@ -77,7 +77,7 @@ int64_t embedding_macs(const ModelSpec& spec) {
   int64_t total = 0;
   for (int stage = 0; stage < spec.num_stages(); ++stage) {
     total += spec.stage_grid(stage).size() * spec.stage_dim(stage) * step_channels(spec, stage) *
-             square(step_layout(spec, stage).kernel);
+             squared(step_layout(spec, stage).kernel);
   }
   return total;
 }

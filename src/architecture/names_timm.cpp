@@ -41,7 +41,7 @@ constexpr std::string_view kRelative =
     "adds relative positions to its attention, which vitrim has for Swin only; take a ViT with absolute "
     "positions";
 
-constexpr Foreign kForeign[] = {
+constexpr Foreign kForeignToTimm[] = {
     {"attn_pool.*",
      "pools its tokens by attention (SigLIP's 'map'), which vitrim has not; take timm's 'gap' variant of it"},
     {"blocks.#.attn.norm.*", kSubNorm},
@@ -118,7 +118,7 @@ void translate_timm(const TensorTable& state, const ModelConfig& config, Transla
   // Anything else has names of its own, which must stay as they are.
   const bool vit = has_any(state, "blocks.#.norm1.weight") || has_any(state, "blocks.#.norm2.weight") ||
                    has_any(state, "blocks.#.in_proj.weight") || has_any(state, "blocks.#.attns.*");
-  refuse_foreign(state, kForeign);
+  refuse_foreign(state, kForeignToTimm);
   refuse_silent(state, config);
   if (!vit) {
     out.state = state;

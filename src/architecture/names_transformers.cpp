@@ -126,7 +126,7 @@ constexpr std::string_view kNoRotation =
     "turns queries and keys by their positions (rotary embeddings), which vitrim has not; take a model with "
     "absolute positions, such as DINOv2";
 
-constexpr Foreign kForeign[] = {
+constexpr Foreign kForeignToTransformers[] = {
     {"rope_embeddings.*", kNoRotation},
     {"embeddings.patch_embeddings.weight",
      "is a DINOv3 or another whose queries and keys are turned by their positions (rotary embeddings), which "
@@ -284,7 +284,7 @@ std::span<const std::string_view> inner_models() { return kInner; }
 bool translate_transformers(const TensorTable& state, Translated& out) {
   // text_model.* has the same names below as vision_model.*: only the latter's prefix is taken off.
   const TensorTable plain = bare(state);
-  refuse_foreign(plain, kForeign);
+  refuse_foreign(plain, kForeignToTransformers);
   for (const Naming& naming : kNamings) {
     if (!has_any(plain, naming.signs[0]) && !has_any(plain, naming.signs[1])) continue;
     out.names = naming.title;

@@ -12,13 +12,13 @@ namespace vitrim::bench {
 
 namespace {
 
-struct Ready {
+struct TimedSpec {
   std::unique_ptr<runtime::Engine> engine;
   at::Tensor images, out;
 };
 
-Ready make_ready(const ModelSpec& spec, const SpecTimerOptions& options) {
-  Ready ready;
+TimedSpec make_timed(const ModelSpec& spec, const SpecTimerOptions& options) {
+  TimedSpec ready;
   const auto model = model::make_random_model(spec, options.seed);
   ready.engine = std::make_unique<runtime::Engine>(
       spec, model->parameters(), runtime::EngineOptions{options.threads, options.precision});
@@ -33,14 +33,14 @@ Ready make_ready(const ModelSpec& spec, const SpecTimerOptions& options) {
 
 struct SpecTimer::Impl {
   SpecTimerOptions options;
-  Ready reference;
+  TimedSpec reference;
   double seconds = 0;
 };
 
 SpecTimer::SpecTimer(const ModelSpec& reference, const SpecTimerOptions& options)
     : impl_(std::make_unique<Impl>()) {
   impl_->options = options;
-  impl_->reference = make_ready(reference, options);
+  impl_->reference = make_timed(reference, options);
 }
 
 SpecTimer::~SpecTimer() = default;
@@ -51,19 +51,19 @@ double SpecTimer::reference_seconds() {
 }
 
 std::vector<double> SpecTimer::measure(const std::vector<ModelSpec>& specs) {
-  std::vector<Ready> ready;
+  std::vector<TimedSpec> ready;
   for (const ModelSpec& spec : specs) {
     check_cancelled();
-    ready.push_back(make_ready(spec, impl_->options));
+    ready.push_back(make_timed(spec, impl_->options));
   }
   std::vector<std::function<void()>> calls;
-  const auto add = [&](Ready& one) {
+  const auto add = [&](TimedSpec& one) {
     calls.emplace_back([&one] {
       one.engine->run(model::floats_of(one.images), one.images.size(0), model::writable_floats_of(one.out));
     });
   };
   add(impl_->reference);
-  for (Ready& one : ready) add(one);
+  for (TimedSpec& one : ready) add(one);
   for (const auto& call : calls) warm_up(call, impl_->options.warmup);
   double round = 0;
   for (const std::vector<double>& one : time_in_turns(calls, 1, nullptr)) round += one.front();

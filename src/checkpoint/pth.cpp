@@ -26,7 +26,7 @@ constexpr size_t kVisitBytes = 16;  ///< of a name count as one visit
 /// times as large as all storages, and this many bytes more.
 constexpr int64_t kMostSharing = 16, kMostExpanded = int64_t{256} << 20;
 /// What every element type can be read at; complex128 is the largest.
-constexpr size_t kAlignment = 16;
+constexpr size_t kStorageAlignment = 16;
 
 /// Beyond what files can be: so that sums and products of sizes do not overflow.
 constexpr int64_t kLargestFile = int64_t{1} << 50;
@@ -272,12 +272,13 @@ class Collector {
   /// Each record is unpacked, checked and where need be aligned once, however many tensors share it.
   const Bytes& read_storage(const TensorRecipe& recipe, const std::string& name) {
     const auto known = storages_.find(recipe.storage_key);
-    const Bytes& bytes = known != storages_.end()
-                             ? known->second
-                             : storages_
-                                   .emplace(std::string(recipe.storage_key),
-                                            aligned(archive_.read(storage_record(recipe, name)), kAlignment))
-                                   .first->second;
+    const Bytes& bytes =
+        known != storages_.end()
+            ? known->second
+            : storages_
+                  .emplace(std::string(recipe.storage_key),
+                           aligned(archive_.read(storage_record(recipe, name)), kStorageAlignment))
+                  .first->second;
     if (static_cast<uint64_t>(recipe.storage_bytes) > bytes.size)
       throw FormatError(archive_.path(), name,
                         "its storage should be " + std::to_string(recipe.storage_bytes) +

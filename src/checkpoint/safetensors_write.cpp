@@ -12,7 +12,7 @@
 namespace vitrim::checkpoint {
 namespace {
 
-constexpr size_t kAlignment = 8;
+constexpr size_t kHeaderAlignment = 8;
 
 /// JSON text. Throws where `text` is not UTF-8, which JSON can't hold.
 std::string quoted(const std::string& text, const std::string& what) {
@@ -74,7 +74,7 @@ std::string header_json(const Checkpoint& state, const std::vector<size_t>& orde
   }
   json += '}';
   // Spaces, which JSON allows at the end, bring the data to an aligned place.
-  while (json.size() % kAlignment != 0) json += ' ';
+  while (json.size() % kHeaderAlignment != 0) json += ' ';
   if (json.size() > kLongestHeader)
     throw std::invalid_argument("[save_safetensors] the header would be " + std::to_string(json.size()) +
                                 " bytes long and the format allows " + std::to_string(kLongestHeader) +

@@ -17,10 +17,10 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr const char* kPlace = "[exporter::timm_model] ";
+constexpr const char* kTimmPlace = "[exporter::timm_model] ";
 constexpr double kVitEps = 1e-6, kSwinEps = 1e-5;  // what timm's classes take by themselves
 
-[[noreturn]] void fail(const std::string& what) { throw std::invalid_argument(kPlace + what); }
+[[noreturn]] void fail(const std::string& what) { throw std::invalid_argument(kTimmPlace + what); }
 
 // [heads * width, ...] -> [heads * to, ...], zeros at the end of each head.
 at::Tensor pad_heads(const at::Tensor& rows, int64_t heads, int64_t to) {
@@ -273,7 +273,7 @@ surgery::SpecAndWeights folded(const model::Model& model) {
 }
 
 TimmModel timm_model(const model::Model& model) {
-  check_known_fields(to_json(model.spec()), kPlace);
+  check_known_fields(to_json(model.spec()), kTimmPlace);
   const ModelSpec& compressed = model.spec();
   const bool vit = compressed.family == "vit";
   check_common(compressed);
@@ -291,7 +291,7 @@ TimmModel timm_model(const model::Model& model) {
     const bool kept = parts.weights.contains(info.name);
     if (!kept && (info.part != model::Part::kAttention ||
                   parts.spec.blocks[static_cast<size_t>(info.block)].attention != AttentionKind::kNone)) {
-      throw std::logic_error(kPlace + info.name + " has no weights to come from");
+      throw std::logic_error(kTimmPlace + info.name + " has no weights to come from");
     }
     const at::Tensor value = !kept            ? idle(info)
                              : info.block < 0 ? parts.weights.at(info.name)

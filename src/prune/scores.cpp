@@ -21,19 +21,20 @@ using model::ChannelSlice;
 
 namespace {
 
-const std::vector<std::string> kNames = {"magnitude", "taylor",     "energy", "energy_centred",
-                                         "random",    "difference", "absence"};  // in the order of the enum
+const std::vector<std::string> kCriterionNames = {
+    "magnitude", "taylor",     "energy", "energy_centred",
+    "random",    "difference", "absence"};  // in the order of the enum
 
 }  // namespace
 
 Criterion parse_criterion(const std::string& name) {
-  const auto found = std::find(kNames.begin(), kNames.end(), name);
-  if (found != kNames.end()) return static_cast<Criterion>(found - kNames.begin());
-  throw std::invalid_argument("unknown criterion '" + name + "'; did you mean '" + nearest(name, kNames) +
-                              "'?");
+  const auto found = std::find(kCriterionNames.begin(), kCriterionNames.end(), name);
+  if (found != kCriterionNames.end()) return static_cast<Criterion>(found - kCriterionNames.begin());
+  throw std::invalid_argument("unknown criterion '" + name + "'; did you mean '" +
+                              nearest(name, kCriterionNames) + "'?");
 }
 
-std::string to_string(Criterion criterion) { return kNames[static_cast<size_t>(criterion)]; }
+std::string to_string(Criterion criterion) { return kCriterionNames[static_cast<size_t>(criterion)]; }
 
 namespace {
 

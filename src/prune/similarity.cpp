@@ -85,20 +85,20 @@ std::vector<at::Tensor> activation_grams(const model::Model& model, const std::v
   return grams;
 }
 
-const std::vector<std::string> kNames = {"none", "weights", "activations",
-                                         "residual"};  // in the order of the enum
+const std::vector<std::string> kSimilarityNames = {"none", "weights", "activations",
+                                                   "residual"};  // in the order of the enum
 
 }  // namespace
 
 Similarity parse_similarity(const std::string& name) {
-  for (size_t i = 0; i < kNames.size(); ++i) {
-    if (kNames[i] == name) return static_cast<Similarity>(i);
+  for (size_t i = 0; i < kSimilarityNames.size(); ++i) {
+    if (kSimilarityNames[i] == name) return static_cast<Similarity>(i);
   }
-  throw std::invalid_argument("unknown similarity '" + name + "'; did you mean '" + nearest(name, kNames) +
-                              "'?");
+  throw std::invalid_argument("unknown similarity '" + name + "'; did you mean '" +
+                              nearest(name, kSimilarityNames) + "'?");
 }
 
-std::string to_string(Similarity similarity) { return kNames[static_cast<size_t>(similarity)]; }
+std::string to_string(Similarity similarity) { return kSimilarityNames[static_cast<size_t>(similarity)]; }
 
 std::vector<at::Tensor> similarity_weights(const model::Model& model, const std::vector<Unit>& units,
                                            Similarity similarity, const data::ImageBatch& images,

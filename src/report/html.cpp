@@ -6,7 +6,6 @@
 namespace vitrim::report {
 namespace {
 
-constexpr const char* kDash = "\u2013";
 constexpr const char* kMinus = "\u2212";
 constexpr const char* kThin = "\u202f";  // narrow no-break space between a number and its unit
 

@@ -12,6 +12,9 @@
 
 namespace vitrim::report {
 
+/// What stands in place of a figure that is not there: an en dash.
+inline constexpr const char* kDash = "\u2013";
+
 /// Text for HTML content and quoted attributes: & < > " ' become character references.
 std::string escape(std::string_view text);
 /// JSON for a <script type="application/json"> element: no "<" is left in it, so no data can end the element

@@ -10,7 +10,6 @@ namespace {
 
 constexpr size_t kStepPoints = 500;  // of a run in a chart; more are averaged
 constexpr size_t kFlowEpochs = 100;  // columns of a heat map; more are thinned out
-constexpr const char* kDash = "\u2013";
 
 std::string whole(double count) { return fixed(count, 0); }
 

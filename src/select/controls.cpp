@@ -12,7 +12,7 @@
 namespace vitrim::select {
 namespace {
 
-[[noreturn]] void fail(const std::string& what) {
+[[noreturn]] void fail_controls(const std::string& what) {
   throw std::invalid_argument("[select::control_plans] " + what);
 }
 
@@ -42,16 +42,18 @@ std::vector<CompressionPlan> control_plans(const std::vector<int>& candidates, i
                                            uint64_t seed) {
   std::vector<int> sorted = candidates;
   std::sort(sorted.begin(), sorted.end());
-  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) fail("a candidate is named twice");
-  if (!sorted.empty() && sorted.front() < 0) fail("a candidate is negative");
+  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
+    fail_controls("a candidate is named twice");
+  if (!sorted.empty() && sorted.front() < 0) fail_controls("a candidate is negative");
   const int total = static_cast<int>(sorted.size());
   if (count < 0 || count > total) {
-    fail("cannot remove " + std::to_string(count) + " layers: " + std::to_string(total) + " have attention");
+    fail_controls("cannot remove " + std::to_string(count) + " layers: " + std::to_string(total) +
+                  " have attention");
   }
-  if (random_seeds < 0) fail("random_seeds is negative");
+  if (random_seeds < 0) fail_controls("random_seeds is negative");
   if (!norms.empty() && !sorted.empty() && static_cast<size_t>(sorted.back()) >= norms.size()) {
-    fail("there are " + std::to_string(norms.size()) + " norms, none for layer " +
-         std::to_string(sorted.back()));
+    fail_controls("there are " + std::to_string(norms.size()) + " norms, none for layer " +
+                  std::to_string(sorted.back()));
   }
   std::vector<CompressionPlan> plans;
   // The same set twice would pass for two samples, so draws go on until a new one comes, unless there are no

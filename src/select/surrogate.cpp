@@ -148,7 +148,7 @@ class Minimiser {
   uint64_t visited_ = 0;
 };
 
-[[noreturn]] void fail(const std::string& what) {
+[[noreturn]] void fail_surrogate(const std::string& what) {
   throw std::invalid_argument("[select::best_surrogate_sets] " + what);
 }
 
@@ -158,18 +158,19 @@ std::vector<LayerSet> best_surrogate_sets(const std::vector<double>& single,
                                           const std::vector<std::vector<double>>& pair,
                                           const std::vector<bool>& allowed, int count, int keep) {
   const size_t layers = single.size();
-  if (pair.size() != layers || allowed.size() != layers) fail("single, pair and allowed differ in length");
+  if (pair.size() != layers || allowed.size() != layers)
+    fail_surrogate("single, pair and allowed differ in length");
   for (const auto& row : pair) {
-    if (row.size() != layers) fail("pair is not square");
+    if (row.size() != layers) fail_surrogate("pair is not square");
   }
-  if (keep < 1) fail("keep " + std::to_string(keep) + " is not positive");
+  if (keep < 1) fail_surrogate("keep " + std::to_string(keep) + " is not positive");
   std::vector<int> candidates;
   for (size_t i = 0; i < layers; ++i) {
     if (allowed[i]) candidates.push_back(static_cast<int>(i));
   }
   const int total = static_cast<int>(candidates.size());
   if (count < 0 || count > total) {
-    fail("cannot choose " + std::to_string(count) + " layers of " + std::to_string(total));
+    fail_surrogate("cannot choose " + std::to_string(count) + " layers of " + std::to_string(total));
   }
   if (count == 0) return {LayerSet()};
   std::vector<double> few_single(total);
@@ -177,14 +178,14 @@ std::vector<LayerSet> best_surrogate_sets(const std::vector<double>& single,
   for (int i = 0; i < total; ++i) {
     few_single[i] = single[candidates[i]];
     if (!std::isfinite(few_single[i]))
-      fail("layer " + std::to_string(candidates[i]) + " has no finite score");
+      fail_surrogate("layer " + std::to_string(candidates[i]) + " has no finite score");
     for (int j = 0; j < total; ++j) {
       if (i == j) continue;
       // One triangle for both, so that a last bit of difference between them cannot matter.
       few_pair[i][j] = pair[candidates[std::min(i, j)]][candidates[std::max(i, j)]];
       if (!std::isfinite(few_pair[i][j])) {
-        fail("the interaction of layers " + std::to_string(candidates[i]) + " and " +
-             std::to_string(candidates[j]) + " is not finite");
+        fail_surrogate("the interaction of layers " + std::to_string(candidates[i]) + " and " +
+                       std::to_string(candidates[j]) + " is not finite");
       }
     }
   }

@@ -13,7 +13,7 @@
 namespace vitrim {
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kNotANumber = std::numeric_limits<double>::quiet_NaN();
 
 EpochRecord an_epoch(int64_t epoch) {
   EpochRecord r;
@@ -25,7 +25,7 @@ EpochRecord an_epoch(int64_t epoch) {
   r.images_per_second = 150.5;
   r.memory_gib = 0.25;
   r.top1 = 0.5;
-  r.attention_entropy = {-1.5, kNaN};
+  r.attention_entropy = {-1.5, kNotANumber};
   r.mlp_entropy = {2, 5e-324};
   r.te = 0.75;
   return r;
@@ -69,7 +69,7 @@ std::string a_log() {
          step_line(2, 6) + epoch_line(an_epoch(2)) + step_line(3, 10);
 }
 
-std::string rejection(const std::string& log) {
+std::string log_rejection(const std::string& log) {
   return message_of<FormatError>([&] { train_result_from_log(log, "run.jsonl"); });
 }
 
@@ -150,20 +150,21 @@ TEST(TrainLog, LineEndsOfWindowsAndEmptyLinesDoNoHarm) {
 
 TEST(TrainLog, RejectionsNameTheLine) {
   const std::string head = log_header(a_run()) + "\n";
-  EXPECT_EQ(rejection(""), "run.jsonl: the log is empty");
-  EXPECT_TRUE(contains(rejection(head + "{\"event\":\n" + step_line(1, 2)),
+  EXPECT_EQ(log_rejection(""), "run.jsonl: the log is empty");
+  EXPECT_TRUE(contains(log_rejection(head + "{\"event\":\n" + step_line(1, 2)),
                        "run.jsonl: line 2: byte 10: no valid JSON"));
-  EXPECT_EQ(rejection(step_line(1, 2)), "run.jsonl: line 1: event: is 'step', and a log begins with 'start'");
-  EXPECT_EQ(rejection(head + step_line(1, 2) + head),
+  EXPECT_EQ(log_rejection(step_line(1, 2)),
+            "run.jsonl: line 1: event: is 'step', and a log begins with 'start'");
+  EXPECT_EQ(log_rejection(head + step_line(1, 2) + head),
             "run.jsonl: line 3: event: a second run begins; give every log as a file of its own");
-  EXPECT_EQ(rejection(head + "{\"event\":\"poem\"}\n"),
+  EXPECT_EQ(log_rejection(head + "{\"event\":\"poem\"}\n"),
             "run.jsonl: line 2: event: 'poem' is none of start, step and epoch");
-  EXPECT_TRUE(contains(rejection(head + "[1]\n"), "run.jsonl: line 2"));
-  EXPECT_TRUE(contains(rejection(head + R"({"event":"step","epoch":1})" + "\n"),
+  EXPECT_TRUE(contains(log_rejection(head + "[1]\n"), "run.jsonl: line 2"));
+  EXPECT_TRUE(contains(log_rejection(head + R"({"event":"step","epoch":1})" + "\n"),
                        "run.jsonl: line 2: key \"step\" is missing"));
   std::string odd = step_line(1, 2);
   odd.replace(odd.find("\"loss\""), 6, "\"lost\"");
-  EXPECT_TRUE(contains(rejection(head + odd), "run.jsonl: line 2: key \"loss\" is missing"));
+  EXPECT_TRUE(contains(log_rejection(head + odd), "run.jsonl: line 2: key \"loss\" is missing"));
   EXPECT_FALSE(is_train_log("{\"kind\": \"train\"}\n"));
   EXPECT_FALSE(is_train_log("[\"event\"]"));
   EXPECT_FALSE(is_train_log(""));

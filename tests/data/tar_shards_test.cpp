@@ -29,7 +29,7 @@ std::string problem_with(const std::string& source) {
 }
 
 /// What is wrong with an archive of these bytes.
-std::string problem(const std::string& bytes) {
+std::string shard_problem(const std::string& bytes) {
   const TempDir folder;
   const std::string path = folder.file("x.tar");
   put(path, bytes);
@@ -268,18 +268,18 @@ TEST(TarShards, EveryCutIsNoticed) {
 
 TEST(TarShards, DamageIsNamedWithItsPlace) {
   const std::string good = sample("a", "grey.jpg", 1);
-  EXPECT_TRUE(contains(problem(""), "byte 0: empty file"));
-  EXPECT_TRUE(contains(problem(std::string(600, 'x')), "byte 0: no tar archive"));
-  EXPECT_TRUE(contains(problem("\x1f\x8b" + std::string(600, 'x')), "byte 0: a compressed archive"));
-  EXPECT_TRUE(contains(problem(good + std::string(512, 'x') + kTarEnd),
+  EXPECT_TRUE(contains(shard_problem(""), "byte 0: empty file"));
+  EXPECT_TRUE(contains(shard_problem(std::string(600, 'x')), "byte 0: no tar archive"));
+  EXPECT_TRUE(contains(shard_problem("\x1f\x8b" + std::string(600, 'x')), "byte 0: a compressed archive"));
+  EXPECT_TRUE(contains(shard_problem(good + std::string(512, 'x') + kTarEnd),
                        "byte " + std::to_string(good.size()) + ": no tar header"));
-  EXPECT_TRUE(contains(problem(good + kTarEnd + good + kTarEnd), "data after the archive's end mark"));
+  EXPECT_TRUE(contains(shard_problem(good + kTarEnd + good + kTarEnd), "data after the archive's end mark"));
   std::string flipped = good + kTarEnd;
   flipped[3] = 'z';
-  EXPECT_TRUE(contains(problem(flipped), "byte 0: no tar archive"));
+  EXPECT_TRUE(contains(shard_problem(flipped), "byte 0: no tar archive"));
 
   const auto with_size = [&](const std::string& size) {
-    return problem(tar_header("a.jpg", '0', size) + kTarEnd);
+    return shard_problem(tar_header("a.jpg", '0', size) + kTarEnd);
   };
   EXPECT_TRUE(contains(with_size("0000000000x"), "byte 124: the member's size is no number"));
   EXPECT_TRUE(contains(with_size("00000000009"), "byte 124: the member's size is no number"));
@@ -292,7 +292,7 @@ TEST(TarShards, DamageIsNamedWithItsPlace) {
   EXPECT_TRUE(contains(with_size(tar_octal(1025)), "byte 0: the member ends 1 bytes beyond the file"));
 
   const auto with_pax = [&](const std::string& records) {
-    return problem(tar_member("x", records, 'x') + good + kTarEnd);
+    return shard_problem(tar_member("x", records, 'x') + good + kTarEnd);
   };
   EXPECT_TRUE(contains(with_pax("9999 path=a\n"), "byte 512: malformed pax records"));
   EXPECT_TRUE(contains(with_pax("5 path=a\n"), "malformed"));
@@ -303,24 +303,25 @@ TEST(TarShards, DamageIsNamedWithItsPlace) {
   EXPECT_TRUE(contains(with_pax(pax_record("size", "99999999999999999999")), "malformed"));
   EXPECT_TRUE(contains(with_pax(pax_record("size", "9999999999")), "bytes beyond the file"));
   EXPECT_TRUE(contains(with_pax(pax_record("GNU.sparse.major", "1")), "a sparse member"));
-  EXPECT_TRUE(contains(problem(tar_member("a.jpg", "", 'S') + kTarEnd), "a sparse member"));
-  EXPECT_TRUE(contains(problem(tar_member("x", std::string(2 << 20, 'a'), 'L') + kTarEnd),
+  EXPECT_TRUE(contains(shard_problem(tar_member("a.jpg", "", 'S') + kTarEnd), "a sparse member"));
+  EXPECT_TRUE(contains(shard_problem(tar_member("x", std::string(2 << 20, 'a'), 'L') + kTarEnd),
                        "extended header of 2097152 bytes"));
-  EXPECT_TRUE(contains(problem(tar_member("x", "a.jpg", 'L') + kTarEnd),
+  EXPECT_TRUE(contains(shard_problem(tar_member("x", "a.jpg", 'L') + kTarEnd),
                        "ends where the member of an extended header"));
 
   const auto with_class = [&](const std::string& text) {
-    return problem(tar_member("a.jpg", fixture_bytes("grey.jpg")) + tar_member("a.cls", text) + kTarEnd);
+    return shard_problem(tar_member("a.jpg", fixture_bytes("grey.jpg")) + tar_member("a.cls", text) +
+                         kTarEnd);
   };
   for (const std::string text : {"", " ", "cat", "1 2", "-1", "1.5", "99999999999", "0x1"}) {
     EXPECT_TRUE(contains(with_class(text), "a.cls holds no class index")) << text;
   }
   EXPECT_TRUE(contains(with_class(std::string(100, '1')), "a.cls holds no class index"));
-  EXPECT_TRUE(
-      contains(problem(good + tar_member("a.cls", "1") + kTarEnd), "a second class for one sample, a.cls"));
-  EXPECT_TRUE(
-      contains(problem(good + tar_member("a.png", "x") + kTarEnd), "a second image for one sample, a.png"));
-  EXPECT_TRUE(contains(problem(tar_member("b.tiff", "x") + tar_member("b.cls", "1") + good + kTarEnd),
+  EXPECT_TRUE(contains(shard_problem(good + tar_member("a.cls", "1") + kTarEnd),
+                       "a second class for one sample, a.cls"));
+  EXPECT_TRUE(contains(shard_problem(good + tar_member("a.png", "x") + kTarEnd),
+                       "a second image for one sample, a.png"));
+  EXPECT_TRUE(contains(shard_problem(tar_member("b.tiff", "x") + tar_member("b.cls", "1") + good + kTarEnd),
                        "b.cls has no image"));
 }
 

@@ -71,8 +71,8 @@ Buffer<T> left(const Kernels& kernels, const std::vector<float>& values, int64_t
 
 template <typename T>
 class KernelsOf : public testing::Test {};
-using Types = testing::Types<float, Bf16>;
-TYPED_TEST_SUITE(KernelsOf, Types);
+using KernelTypes = testing::Types<float, Bf16>;
+TYPED_TEST_SUITE(KernelsOf, KernelTypes);
 
 // Shapes with ragged rows, panels and depths; every edge.
 TYPED_TEST(KernelsOf, ProductsAndEdges) {

@@ -18,8 +18,8 @@ using test::tables;
 
 template <typename T>
 class QuantizedKernels : public testing::Test {};
-using Types = testing::Types<float, Bf16>;
-TYPED_TEST_SUITE(QuantizedKernels, Types);
+using QuantizedTypes = testing::Types<float, Bf16>;
+TYPED_TEST_SUITE(QuantizedKernels, QuantizedTypes);
 
 float rounded_to(float x, float*) { return x; }
 float rounded_to(float x, Bf16*) {
