@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "analyze_flags.h"
 #include "command.h"
 #include "core/json.h"
 #include "vitrim/checkpoint/checkpoint.h"
@@ -10,6 +11,7 @@
 #include "vitrim/core/error.h"
 #include "vitrim/data/class_list.h"
 #include "vitrim/export/checkpoints.h"
+#include "vitrim/export/input_ranges.h"
 #include "vitrim/export/onnx.h"
 
 namespace vitrim::app {
@@ -21,15 +23,32 @@ using nlohmann::ordered_json;
 struct ExportFlags {
   CommonFlags common;
   ModelFlags model;
-  std::string format, output, precision = "f32", classes;
+  DataFlags data;
+  std::string format, output, precision = "f32", classes, calib;
   bool dynamic_batch = false;
-  int64_t batch = 0;
+  int64_t batch = 0, images = 200;
   int64_t longest_file = exporter::kLongestMessage;
 };
 
+// -o names a folder, where there is one or the name ends as folders' names may.
+bool names_folder(const std::string& output) {
+  return output.ends_with('/') || std::filesystem::is_directory(output);
+}
+
+// A graph's file in a folder, by the convention that hubs of models and the libraries that read them share.
+// The instruction set is the one that the graph's uint8 inputs and int8 weights are for; others run it too.
+std::string file_in(const std::string& folder, bool int8, bool half) {
+  return (std::filesystem::path(folder) / (int8   ? "model_qint8_avx512_vnni.onnx"
+                                           : half ? "model_fp16.onnx"
+                                                  : "model.onnx"))
+      .string();
+}
+
 // As --format says, else by the name's ending.
 std::string format_of(const ExportFlags& flags) {
-  const bool nowhere = flags.output == "/dev/null";
+  const bool nowhere = flags.output == "/dev/null" || names_folder(flags.output);
+  if (names_folder(flags.output) && !flags.format.empty() && flags.format != "onnx")
+    throw UsageError(flags.output + " is a folder, which takes an ONNX file; name a .safetensors file");
   std::string format = flags.format;
   if (format.empty()) format = flags.output.ends_with(".safetensors") ? "safetensors" : "onnx";
   const std::string ending = format == "onnx" ? ".onnx" : ".safetensors";
@@ -47,20 +66,23 @@ void check(const ExportFlags& flags, const std::string& format) {
     const char* only = flags.dynamic_batch      ? "--dynamic-batch"
                        : flags.batch > 0        ? "--batch"
                        : !flags.classes.empty() ? "--classes"
+                       : !flags.calib.empty()   ? "--calib"
                                                 : nullptr;
     if (only)
       throw UsageError(std::string(only) +
-                       " is for --format onnx; a checkpoint takes any batch and has no class names");
+                       " is for --format onnx; a checkpoint takes any batch and has no class names and no "
+                       "ranges of inputs");
   }
   if (format == "timm" && flags.precision != "f32")
     throw UsageError(
         "--format timm writes float32, which timm's class is built in; cast it there (model.half())");
-  check_writable(flags.output);
-  const std::string& json = flags.common.json;
+}
+
+void check_output(const std::string& output, const std::string& json) {
+  check_writable(output);
   if (!json.empty() && json != "-" && json != "/dev/null" &&
-      (std::filesystem::weakly_canonical(json) == std::filesystem::weakly_canonical(flags.output) ||
-       std::filesystem::weakly_canonical(json) ==
-           std::filesystem::weakly_canonical(flags.output + ".data"))) {
+      (std::filesystem::weakly_canonical(json) == std::filesystem::weakly_canonical(output) ||
+       std::filesystem::weakly_canonical(json) == std::filesystem::weakly_canonical(output + ".data"))) {
     throw UsageError(json + " is named for two outputs; give each a file of its own");
   }
 }
@@ -82,14 +104,25 @@ ordered_json tensor_json(const exporter::OnnxTensor& tensor) {
   return {{"name", tensor.name}, {"type", "float32"}, {"shape", shape}};
 }
 
-void export_onnx(const ExportFlags& flags, const model::Model& model, ordered_json& result) {
+void export_onnx(const ExportFlags& flags, const model::Model& model, const std::string& output,
+                 ordered_json& result) {
   exporter::OnnxOptions options;
   options.half = flags.precision == "f16";
   options.longest_file = flags.longest_file;
   options.batch = flags.batch > 0 ? flags.batch : 1;
   if (flags.dynamic_batch) options.batch.reset();
   if (!flags.classes.empty()) options.class_names = read_classes(flags.classes, model.spec().num_classes);
-  const exporter::OnnxSummary summary = exporter::write_onnx(model, flags.output, options);
+  const bool int8 = model.spec().quantized();
+  if (!flags.calib.empty()) {
+    const data::ImageBatch images =
+        load_unlabelled(flags.calib, flags.images, flags.common, flags.data, model.spec(), flags.model.model);
+    options.input_ranges = exporter::input_ranges(model, images, flags.common.batch_size);
+  }
+  if (int8) {
+    result["int8_layers"] = exporter::int8_layers(model.spec()).size();
+    result["int8_inputs"] = flags.calib.empty() ? "dynamic" : "static";
+  }
+  const exporter::OnnxSummary summary = exporter::write_onnx(model, output, options);
   for (const auto& file : summary.files)
     result["files"].push_back({{"path", file.path}, {"bytes", file.bytes}});
   result["nodes"] = summary.nodes;
@@ -121,6 +154,10 @@ void describe(const ordered_json& result, const std::string& format) {
     };
     tell("opset %d, %d nodes, %s -> %s\n", result["opset"].get<int>(), result["nodes"].get<int>(),
          text(result["inputs"][0]).c_str(), text(result["outputs"][0]).c_str());
+    if (result.contains("int8_layers"))
+      tell("%d int8 layers, whose inputs have %s\n", result["int8_layers"].get<int>(),
+           result["int8_inputs"] == "dynamic" ? "a scale a token, found as it comes"
+                                              : "a fixed scale a tensor");
   } else if (format == "timm") {
     tell("load it with strict=True into %s(**%s)\n", result["class"].get<std::string>().c_str(),
          json::dump(result["arguments"], -1).c_str());
@@ -131,12 +168,26 @@ void run(const ExportFlags& flags) {
   flags.common.apply();
   const std::string format = format_of(flags);
   check(flags, format);
+  if (!names_folder(flags.output)) check_output(flags.output, flags.common.json);
   const auto model = flags.model.load("f32");
-  if (model->spec().quantized())
-    throw Error(
-        flags.model.model +
-        ": its layers are int8, which no format of vitrim export holds; export the model as it was before "
-        "vitrim quantize");
+  const bool int8 = model->spec().quantized();
+  if (int8 && format != "onnx")
+    throw Error(flags.model.model +
+                ": its layers are int8, which --format onnx alone holds; export the model as it was before "
+                "vitrim quantize");
+  if (!int8 && !flags.calib.empty())
+    throw UsageError("--calib is for models with int8 layers, and " + flags.model.model +
+                     " has none; make them with vitrim quantize");
+  const std::string output =
+      names_folder(flags.output) ? file_in(flags.output, int8, flags.precision == "f16") : flags.output;
+  if (output != flags.output) {
+    std::error_code error;
+    std::filesystem::create_directories(flags.output, error);
+    if (error)
+      throw Error(flags.output + ": can't be made a folder (" + error.message() +
+                  "); name another one with -o");
+    check_output(output, flags.common.json);
+  }
   ordered_json result;
   result["format"] = format;
   result["precision"] = flags.precision;
@@ -144,7 +195,7 @@ void run(const ExportFlags& flags) {
   OutputSet files;
   try {
     if (format == "onnx") {
-      export_onnx(flags, *model, result);
+      export_onnx(flags, *model, output, result);
     } else if (format == "timm") {
       export_timm(flags, *model, result);
     } else {
@@ -156,8 +207,7 @@ void run(const ExportFlags& flags) {
     const size_t end = text.starts_with('[') ? text.find("] ") : std::string::npos;
     throw Error(flags.model.model + ": " + (end == std::string::npos ? text : text.substr(end + 2)));
   }
-  if (format != "onnx")
-    result["files"].push_back({{"path", flags.output}, {"bytes", files.bytes(flags.output)}});
+  if (format != "onnx") result["files"].push_back({{"path", output}, {"bytes", files.bytes(output)}});
   flags.common.write_json(json::dump(result, 2));
   files.commit();
   if (flags.common.speaks()) describe(result, format);
@@ -170,7 +220,14 @@ void add_export(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand(
       "export", "write a model for other tools: ONNX, a folded checkpoint, or one that timm loads");
   flags->model.add_to(*command);
-  command->add_option("-o,--output", flags->output, "the file (.onnx or .safetensors)")->required();
+  flags->data.add_to(*command);
+  for (const char* of_labels : {"--classes", "--class-order"})
+    command->remove_option(command->get_option(of_labels));
+  command
+      ->add_option("-o,--output", flags->output,
+                   "the file (.onnx or .safetensors), or a folder for an ONNX file with the "
+                   "conventional name")
+      ->required();
   command
       ->add_option("--format", flags->format,
                    "onnx, safetensors (timm's names, gains folded) or timm (dense, for timm's own class); "
@@ -188,6 +245,12 @@ void add_export(CLI::App& app, Context& context) {
       ->add_option("--classes", flags->classes,
                    "onnx: names of the classes, one a line, for the file's metadata")
       ->type_name("FILE");
+  command->add_option("--calib", flags->calib,
+                      "onnx of an int8 model: images (labels unused) for fixed scales of its layers' inputs; "
+                      "without, every token has its own scale");
+  command->add_option("--images", flags->images, "how many images of --calib are used, spread over all")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   // For tests: external data without gigabytes.
   command->add_option("--longest-file", flags->longest_file)->check(CLI::NonNegativeNumber)->group("");
   flags->common.add_to(*command, /*computes=*/false);

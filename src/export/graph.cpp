@@ -74,7 +74,20 @@ Message value_message(const Value& value, const Shape& shape) {
 }
 
 int64_t element_bytes(Type type) {
-  return type == Type::kHalf ? 2 : type == Type::kFloat ? 4 : type == Type::kInt64 ? 8 : 1;
+  switch (type) {
+    case Type::kHalf:
+      return 2;
+    case Type::kFloat:
+    case Type::kInt32:
+      return 4;
+    case Type::kInt64:
+      return 8;
+    case Type::kUint8:
+    case Type::kInt8:
+    case Type::kBool:
+      break;
+  }
+  return 1;
 }
 
 }  // namespace
@@ -137,8 +150,12 @@ Value Graph::integers(const std::vector<int64_t>& values) {
 }
 
 Value Graph::scalar(double value, Type type) {
+  const char* kind = type == Type::kHalf    ? "half"
+                     : type == Type::kUint8 ? "uint8"
+                     : type == Type::kInt8  ? "int8"
+                                            : "number";
   char text[64];
-  std::snprintf(text, sizeof text, "%s:%.9g", type == Type::kHalf ? "half" : "number", value);
+  std::snprintf(text, sizeof text, "%s:%.9g", kind, value);
   return shared_tensor(text, at::scalar_tensor(value, at::kDouble), type);
 }
 

@@ -17,7 +17,7 @@
 namespace vitrim::exporter {
 
 /// Element types, numbered as ONNX does.
-enum class Type { kFloat = 1, kInt64 = 7, kBool = 9, kHalf = 10 };
+enum class Type { kFloat = 1, kUint8 = 2, kInt8 = 3, kInt32 = 6, kInt64 = 7, kBool = 9, kHalf = 10 };
 
 /// What a node gives or the graph holds.
 struct Value {
@@ -65,7 +65,7 @@ class Graph {
   Value shared_tensor(const std::string& name, const at::Tensor& tensor, Type type);
   /// A list of integers, kept once.
   Value integers(const std::vector<int64_t>& values);
-  /// A number, kept once per type.
+  /// A number, kept once per type; of integers a whole one.
   Value scalar(double value, Type type);
 
   /// A node with one output; both are called `label` within the scope.

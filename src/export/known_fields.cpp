@@ -10,7 +10,8 @@ namespace vitrim::exporter {
 
 namespace {
 
-void check(const json::Json& object, const std::string& prefix, const std::string& place) {
+void check(const json::Json& object, const std::string& prefix, const std::string& place,
+           const std::set<std::string>& more) {
   // What all executors follow, and what the writers do beyond that.
   static const std::set<std::string> known = [] {
     std::set<std::string> fields = architecture::common_fields();
@@ -19,17 +20,18 @@ void check(const json::Json& object, const std::string& prefix, const std::strin
     return fields;
   }();
   for (const auto& [key, value] : object.items()) {
-    if (!known.contains(prefix + key))
+    if (!known.contains(prefix + key) && !more.contains(prefix + key))
       throw std::invalid_argument(place + "the writer does not know what \"" + key + "\" does to a model");
   }
 }
 
 }  // namespace
 
-void check_known_fields(const std::string& spec_json, const std::string& place) {
+void check_known_fields(const std::string& spec_json, const std::string& place,
+                        const std::set<std::string>& more) {
   const json::Json document = json::parse(spec_json, "the ModelSpec");
-  check(document, "", place);
-  for (const json::Json& block : document.at("blocks")) check(block, "blocks.", place);
+  check(document, "", place, more);
+  for (const json::Json& block : document.at("blocks")) check(block, "blocks.", place, more);
 }
 
 }  // namespace vitrim::exporter

@@ -19,7 +19,8 @@ std::string last_part(const std::string& name) { return name.substr(name.rfind('
 Layers::Layers(const model::Model& model, const OnnxOptions& options)
     : model_(model),
       batch_(options.batch.value_or(-1)),
-      compute_(options.half ? Type::kHalf : Type::kFloat) {}
+      compute_(options.half ? Type::kHalf : Type::kFloat),
+      input_ranges_(options.input_ranges) {}
 
 const at::Tensor& Layers::take(const std::string& parameter) {
   taken_.insert(parameter);
@@ -90,6 +91,7 @@ Value Layers::reduce(const std::string& op, const std::string& label, const Valu
 }
 
 Value Layers::linear(const Value& x, const std::string& prefix) {
+  if (model_.parameter(prefix + ".weight").scalar_type() == at::kChar) return int8_linear(x, prefix);
   const std::string label = last_part(prefix);
   const bool bias = has(prefix + ".bias");
   const Value weight = compute_tensor(prefix + ".weight", take(prefix + ".weight").t());

@@ -59,7 +59,8 @@ class Layers {
   /// Mean, largest value or Euclidean norm, over one axis.
   Value reduce(const std::string& op, const std::string& label, const Value& x, int64_t axis, bool keep);
 
-  /// x `prefix.weight`^T + `prefix.bias`, in the compute type. What is behind the prefix's last dot names it.
+  /// x `prefix.weight`^T + `prefix.bias`, in the compute type, of an int8 layer with the arithmetic of
+  /// docs/quantization.md. What is behind the prefix's last dot names it.
   Value linear(const Value& x, const std::string& prefix);
   /// LayerNorm over the last axis, float32.
   Value layer_norm(const Value& x, const std::string& prefix);
@@ -81,11 +82,16 @@ class Layers {
 
  private:
   Value compute_tensor(const std::string& name, const at::Tensor& tensor);
+  Value int8_linear(const Value& x, const std::string& prefix);
+  /// W x in float32 of x [B, N, in]: inputs quantised token by token as they come, or by one fixed range.
+  Value dynamic_product(const Value& x, const std::string& prefix);
+  Value static_product(const Value& x, const std::string& prefix, const InputRange& range);
 
   const model::Model& model_;
   Graph graph_;
   int64_t batch_;
   Type compute_;
+  const InputRanges& input_ranges_;
   std::set<std::string> taken_;
 };
 

@@ -36,7 +36,13 @@ void check(const model::Model& model, const OnnxOptions& options) {
                                   " is gated; cut the channels first");
     }
   }
-  check_known_fields(to_json(spec), kPlace);
+  for (const std::string& name : int8_layers(spec)) {
+    if (!options.input_ranges.empty() && !options.input_ranges.contains(name))
+      throw std::invalid_argument(kPlace + std::string("no range was passed for the input of ") + name);
+  }
+  if (options.input_ranges.size() > int8_layers(spec).size())
+    throw std::invalid_argument(kPlace + std::string("ranges were passed for layers that are not int8"));
+  check_known_fields(to_json(spec), kPlace, {"blocks.int8"});
 }
 
 Value mlp(Layers& layers, int index, const Value& normed) {

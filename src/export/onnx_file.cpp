@@ -115,11 +115,28 @@ int64_t file_bytes(const Message& head, const Graph& graph, const std::vector<En
          inner;
 }
 
+at::ScalarType stored_as(Type type) {
+  switch (type) {
+    case Type::kFloat:
+      return at::kFloat;
+    case Type::kUint8:
+      return at::kByte;
+    case Type::kInt8:
+      return at::kChar;
+    case Type::kInt32:
+      return at::kInt;
+    case Type::kInt64:
+      return at::kLong;
+    case Type::kBool:
+      return at::kBool;
+    case Type::kHalf:
+      break;
+  }
+  return at::kHalf;
+}
+
 void write_data(AtomicFile& file, const Initializer& initializer) {
-  const at::ScalarType type = initializer.type == Type::kHalf    ? at::kHalf
-                              : initializer.type == Type::kInt64 ? at::kLong
-                                                                 : at::kFloat;
-  const at::Tensor raw = initializer.tensor.detach().cpu().to(type).contiguous();
+  const at::Tensor raw = initializer.tensor.detach().cpu().to(stored_as(initializer.type)).contiguous();
   if (raw.nbytes() > 0) file.write(raw.const_data_ptr(), raw.nbytes());
 }
 

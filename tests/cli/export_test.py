@@ -83,8 +83,8 @@ class Export(Case):
         self.refuse("export", "model.safetensors", "--classes", "none.txt", "-o", "out.onnx", says="none.txt")
         self.refuse("export", "none.safetensors", "-o", "out.onnx", says="none.safetensors")
         self.refuse("export", "model.safetensors", "-o", "nowhere/out.onnx", says="nowhere/out.onnx")
-        os.mkdir(self.path("folder.onnx"))
-        self.refuse("export", "model.safetensors", "-o", "folder.onnx", says="folder.onnx")
+        self.refuse("export", "model.safetensors", "-o", "few.txt/", says=("few.txt", "can't be made a folder"))
+        self.refuse("export", "model.safetensors", "--format", "safetensors", "-o", "./", says="is a folder", expect=2)
         self.run_vitrim("merge", "model.safetensors", "--r", "2", "--pays-at", "0", "-o", "merged.safetensors", "--quiet")
         self.refuse("export", "merged.safetensors", "--format", "timm", "-o", "t.safetensors", says=("merged.safetensors", "can't merge tokens", "--r 0"))
 

@@ -1,11 +1,11 @@
 # Exported files read by others. The tests of the writer look at its private parts too.
 target_include_directories(export_tests PRIVATE ${CMAKE_SOURCE_DIR}/src)
-target_link_libraries(export_tests PRIVATE nlohmann_json::nlohmann_json)
+target_link_libraries(export_tests PRIVATE vitrim_quantize nlohmann_json::nlohmann_json)
 add_executable(export_references ${CMAKE_CURRENT_LIST_DIR}/write_references.cpp)
 target_compile_options(export_references PRIVATE ${VITRIM_WARNINGS} -Wno-conversion -Wno-shadow -fPIC)
 set_target_properties(export_references PROPERTIES POSITION_INDEPENDENT_CODE OFF)
 target_include_directories(export_references PRIVATE ${CMAKE_CURRENT_LIST_DIR}/..)
-target_link_libraries(export_references PRIVATE vitrim_export vitrim_surgery vitrim_data GTest::gtest)
+target_link_libraries(export_references PRIVATE vitrim_export vitrim_surgery vitrim_quantize vitrim_data GTest::gtest)
 target_precompile_headers(export_references REUSE_FROM vitrim_pch)
 
 # ONNX Runtime, in the python that VITRIM_PEERS_PYTHON names. Not under sanitizers: their runtime would have to be loaded before Python.

@@ -9,6 +9,8 @@
 #include "model/small_models.h"
 #include "surgery/draw_gate.h"
 #include "vitrim/model/channels.h"
+#include "vitrim/model/quantized.h"
+#include "vitrim/quantize/quantize.h"
 #include "vitrim/surgery/cut_channels.h"
 
 namespace vitrim::test {
@@ -33,6 +35,16 @@ inline surgery::SpecAndWeights pruned(const surgery::SpecAndWeights& model) {
     gate.mlp = draw_gate(1, block.mlp_dim, kept(block.mlp_dim, 5), random).flatten();
   }
   return surgery::cut_channels(model, gates);
+}
+
+inline std::unique_ptr<model::Model> make(const surgery::SpecAndWeights& parts) {
+  return model::make_model(parts.spec, parts.weights);
+}
+
+/// Every linear layer of the blocks in int8.
+inline surgery::SpecAndWeights quantised(const surgery::SpecAndWeights& parts) {
+  const auto model = quantize::quantize(*make(parts)).model;
+  return {model->spec(), model->parameters()};
 }
 
 /// Every variant dense; removed in block 1 with its gain folded or kept; pruned; on a map wider than high;
@@ -63,8 +75,24 @@ inline std::vector<NamedModel> export_models() {
   return out;
 }
 
-inline std::unique_ptr<model::Model> make(const surgery::SpecAndWeights& parts) {
-  return model::make_model(parts.spec, parts.weights);
+/// Those of them that are pruned or merged, in int8 (`_int8` after the name), and the dense plain one with
+/// its first layer alone in int8.
+inline std::vector<NamedModel> int8_models() {
+  std::vector<NamedModel> out;
+  for (const NamedModel& model : export_models()) {
+    if (model.name.ends_with("_pruned") || model.name.ends_with("_merged"))
+      out.push_back({model.name + "_int8", quantised(model.parts)});
+  }
+  quantize::QuantizeOptions options;
+  const auto plain = make(export_models().front().parts);
+  for (int i = 0; i < plain->num_blocks(); ++i) {
+    for (const model::QuantizableLayer& layer : model::quantizable_layers(plain->spec(), i)) {
+      if (i > 0 || layer.member != &QuantizedLayers::qkv) options.keep.push_back(layer.name);
+    }
+  }
+  const auto model = quantize::quantize(*plain, options).model;
+  out.push_back({"first_layer_int8", {model->spec(), model->parameters()}});
+  return out;
 }
 
 }  // namespace vitrim::test

@@ -3,10 +3,14 @@
 
 #include "vitrim/export/onnx.h"
 
+#include <ATen/ATen.h>
+
+#include <cstring>
 #include <set>
 
 #include "core/expect_throw.h"
 #include "core/temp_dir.h"
+#include "export/graph.h"
 #include "export/known_fields.h"
 #include "export/protobuf.h"
 #include "models.h"
@@ -66,10 +70,27 @@ const surgery::SpecAndWeights& model_of(const std::string& name) {
   throw std::out_of_range(name);
 }
 
+int64_t width_of(int64_t type) {
+  switch (static_cast<Type>(type)) {
+    case Type::kUint8:
+    case Type::kInt8:
+    case Type::kBool:
+      return 1;
+    case Type::kHalf:
+      return 2;
+    case Type::kInt64:
+      return 8;
+    default:
+      return 4;
+  }
+}
+
 // Every name is defined once and before it is read, nothing is scattered, every constant is read, and every
 // weight lies there in full.
 TEST(Onnx, GraphsAreInOrder) {
-  for (const test::NamedModel& model : models()) {
+  std::vector<test::NamedModel> all = models();
+  for (test::NamedModel& model : test::int8_models()) all.push_back(std::move(model));
+  for (const test::NamedModel& model : all) {
     for (const bool half : {false, true}) {
       SCOPED_TRACE(model.name + (half ? " f16" : ""));
       std::string storage;
@@ -82,8 +103,8 @@ TEST(Onnx, GraphsAreInOrder) {
         int64_t elements = 1;
         for (int64_t size : tensor.integers.contains(1) ? tensor.integers.at(1) : std::vector<int64_t>())
           elements *= size;
-        const int64_t width = tensor.integer(2) == 10 ? 2 : tensor.integer(2) == 7 ? 8 : 4;
-        EXPECT_EQ(static_cast<int64_t>(tensor.text(9).size()), elements * width) << tensor.text(8);
+        EXPECT_EQ(static_cast<int64_t>(tensor.text(9).size()), elements * width_of(tensor.integer(2)))
+            << tensor.text(8);
       }
       for (const Fields& input : file.graph.messages(11)) defined.insert(input.text(1));
       for (const Fields& node : file.nodes) {
@@ -129,6 +150,79 @@ TEST(Onnx, SaysWhatAModelIs) {
                            "/blocks.0/attn/softmax", "/blocks.3/mlp/fc2", "/norm", "/head"}) {
     EXPECT_TRUE(names.contains(name)) << name;
   }
+}
+
+// The ranges that a graph with fixed scales needs, all of them [-1, 3].
+InputRanges some_ranges(const ModelSpec& spec) {
+  InputRanges out;
+  for (const std::string& name : int8_layers(spec)) out[name] = {-1, 3};
+  return out;
+}
+
+TEST(Onnx, Int8WeightsStandInTheFile) {
+  const surgery::SpecAndWeights parts = test::quantised(model_of("plain"));
+  for (const bool fixed : {false, true}) {
+    std::string storage;
+    OnnxOptions options;
+    if (fixed) options.input_ranges = some_ranges(parts.spec);
+    const OnnxFile file = exported(parts, storage, options);
+    EXPECT_EQ(file.count("QuantizeLinear"), 16);
+    EXPECT_EQ(file.count("MatMulInteger"), fixed ? 0 : 16);
+    EXPECT_EQ(file.count("DequantizeLinear"), fixed ? 32 : 0);
+    EXPECT_EQ(file.count("MatMul"), 4 * (fixed ? 6 : 2) + 1);
+    int weights = 0;
+    for (const Fields& tensor : file.tensors) {
+      if (tensor.text(8) == "blocks.2.mlp.fc1.weight") {
+        const at::Tensor wanted = parts.weights.at("blocks.2.mlp.fc1.weight").t().contiguous();
+        EXPECT_EQ(tensor.text(9), std::string_view(static_cast<const char*>(wanted.const_data_ptr()),
+                                                   static_cast<size_t>(wanted.numel())));
+      }
+      weights += tensor.integer(2) == static_cast<int64_t>(Type::kInt8) && tensor.text(9).size() > 256;
+      if (tensor.text(8) == "blocks.2.mlp.fc1.input_scale") {
+        float scale = 0;
+        std::memcpy(&scale, tensor.text(9).data(), sizeof scale);
+        EXPECT_FLOAT_EQ(scale, 4.0f / 255);
+      }
+    }
+    EXPECT_EQ(weights, 16);
+  }
+}
+
+TEST(Onnx, RangesAreThoseOfTheInt8Layers) {
+  const TempDir folder;
+  const auto dense = test::make(model_of("plain"));
+  const auto model = test::make(test::quantised(model_of("plain")));
+  OnnxOptions options;
+  options.input_ranges = some_ranges(model->spec());
+  const auto says = [&](const model::Model& of) {
+    return message_of<std::invalid_argument>([&] { write_onnx(of, folder.file("m.onnx"), options); });
+  };
+  EXPECT_TRUE(contains(says(*dense), "not int8"));
+  options.input_ranges.erase("blocks.3.attn.proj");
+  EXPECT_TRUE(contains(says(*model), "no range was passed for the input of blocks.3.attn.proj"));
+  EXPECT_EQ(folder.entries(), 0u);
+}
+
+// What is found block by block is what the layers read: the norm's output lies within a root of its width,
+// fc2 reads what GELU leaves, which is never below -0.17.
+TEST(InputRanges, AreThoseOfTheImages) {
+  const auto model = test::make(test::quantised(model_of("plain")));
+  data::ImageBatch images;
+  images.pixels = at::randint(0, 256, {5, 3, 32, 32}, at::kByte);
+  images.labels.assign(5, -1);
+  images.preprocess.mean.fill(0.5);
+  images.preprocess.std.fill(0.25);
+  const InputRanges ranges = input_ranges(*model, images, 2);
+  EXPECT_EQ(ranges.size(), 16u);
+  EXPECT_GE(ranges.at("blocks.0.mlp.fc2").low, -0.1701f);
+  EXPECT_LT(ranges.at("blocks.0.mlp.fc2").low, 0);
+  const at::NoGradGuard no_grad;
+  const at::Tensor normed = model->layer_norm(model->embed(data::normalized(images, 0, 5)), "blocks.0.norm1");
+  EXPECT_FLOAT_EQ(ranges.at("blocks.0.attn.qkv").high, normed.max().item<float>());
+  EXPECT_FLOAT_EQ(ranges.at("blocks.0.attn.qkv").low, normed.min().item<float>());
+  EXPECT_TRUE(contains(
+      message_of<std::invalid_argument>([&] { input_ranges(*test::make(model_of("plain")), images, 2); }),
+      "no layer of the model is int8"));
 }
 
 TEST(Onnx, RemovedAttentionIsNotThere) {

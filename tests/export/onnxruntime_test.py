@@ -49,16 +49,19 @@ class EveryModel(unittest.TestCase):
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         subprocess.run([os.environ["VITRIM_REFERENCES"], cls.folder], check=True)
         cls.names = references.names(cls.folder)
+        cls.int8 = [name for name in cls.names if name.endswith("_int8")]
 
     def path(self, name):
         return os.path.join(self.folder, name)
 
     def test_all_kinds_are_there(self):
-        self.assertEqual(len(self.names), 19 * 5 + 10 + 1)
+        self.assertEqual(len(self.names), 19 * 5 + 10 + 1 + len(self.int8))
+        self.assertEqual(len(self.int8), 19 + 10 + 1)
+        self.assertTrue(all(os.path.exists(self.path(name + ".static.onnx")) for name in self.int8))
 
     def test_checker_takes_them(self):
         for name in self.names:
-            for ending in (".onnx", ".f16.onnx"):
+            for ending in (".onnx", ".f16.onnx", ".static.onnx")[:3 if name in self.int8 else 2]:
                 with self.subTest(name + ending):
                     onnx.checker.check_model(onnx.load(self.path(name + ending)), full_check=True)
 
@@ -68,10 +71,11 @@ class EveryModel(unittest.TestCase):
                 reference = load_file(self.path(name + ".reference.safetensors"))
                 graph = session(self.path(name + ".onnx"))
                 wanted = reference["output"]
+                tolerance = references.first_step_tolerance(192) if name == "first_layer_int8" else references.int8_tolerance(4) if name in self.int8 else references.tolerance(192, 4)
                 for batch in (3, 1, 2):  # one graph for all
                     got = graph.run(None, {"pixel_values": reference["input"][:batch]})[0]
                     self.assertEqual(got.dtype, np.float32)
-                    self.assertLess(references.relative_difference(got, wanted[:batch]) * abs(wanted[:batch]).max() / abs(wanted).max(), references.tolerance(192, 4))
+                    self.assertLess(references.relative_difference(got, wanted[:batch]) * abs(wanted[:batch]).max() / abs(wanted).max(), tolerance)
 
     def test_half_precision(self):
         for name in self.names:
@@ -82,8 +86,24 @@ class EveryModel(unittest.TestCase):
                 got = run(self.path(name + ".f16.onnx"), reference["input"])
                 difference = references.relative_difference(got, reference["output"])
                 # Rounding can choose another token to merge, which changes a share of the stream.
-                self.assertLess(difference, 0.25 if "merged" in name else references.half_tolerance(4))
+                self.assertLess(difference, 0.25 if "merged" in name else references.half_tolerance(4) + (references.int8_tolerance(4) if name in self.int8 else 0))
                 self.assertGreater(difference, 0)
+
+
+    def test_static_int8(self):
+        """Every int8 layer becomes one of ONNX Runtime's integer products, and the outputs are near those of a scale a token."""
+        for name in self.int8:
+            with self.subTest(name):
+                reference = load_file(self.path(name + ".reference.safetensors"))
+                options = onnxruntime.SessionOptions()
+                options.log_severity_level = 3
+                options.optimized_model_filepath = self.path("optimised.onnx")
+                graph = onnxruntime.InferenceSession(self.path(name + ".static.onnx"), options, providers=["CPUExecutionProvider"])
+                got = graph.run(None, {"pixel_values": reference["input"]})[0]
+                self.assertLess(references.relative_difference(got, reference["output"]), 0.25 if "merged" in name else references.static_tolerance(4))
+                products = sum(node.op_type == "MatMulInteger" for node in onnx.load(self.path(name + ".onnx")).graph.node)
+                self.assertEqual(sum(node.op_type == "MatMulIntegerToFloat" for node in onnx.load(self.path("optimised.onnx")).graph.node), products)
+                self.assertGreaterEqual(products, 1 if name == "first_layer_int8" else 4)
 
 
 class Program(Case):
@@ -126,6 +146,20 @@ class Program(Case):
         types = {tensor.data_type for tensor in onnx.load(self.path("m.onnx")).graph.initializer if tensor.name.endswith("qkv.weight")}
         self.assertEqual(types, {onnx.TensorProto.FLOAT16})
         self.agrees("m.onnx", bound=references.half_tolerance(8))
+
+    def test_int8(self):
+        """A quantised model in a folder, under the conventional name, with a scale a token and with fixed scales."""
+        self.run_vitrim("quantize", MODEL, "-o", "q.safetensors", "--quiet")
+        model = self.path("q.safetensors")
+        for calibration, inputs, tolerance in (([], "dynamic", references.int8_tolerance(8)), (["--calib", "synthetic:calib:32"], "static", references.static_tolerance(8))):
+            result = self.export("--dynamic-batch", *calibration, model="q.safetensors", output="hub/")
+            path = os.path.join("hub", "model_qint8_avx512_vnni.onnx")
+            self.assertEqual([file["path"] for file in result["files"]], [path])
+            self.assertEqual((result["int8_layers"], result["int8_inputs"]), (32, inputs))
+            self.agrees(path, model, bound=tolerance)
+        self.assertEqual(self.export(output="hub")["files"][0]["path"], os.path.join("hub", "model.onnx"))
+        self.assertLess(os.path.getsize(self.path(path)), 0.4 * os.path.getsize(self.path("hub/model.onnx")))
+        self.assertEqual(self.export("--precision", "f16", output="hub")["files"][0]["path"], os.path.join("hub", "model_fp16.onnx"))
 
     def test_fixed_batch(self):
         self.export("--batch", "2")

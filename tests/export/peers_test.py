@@ -61,21 +61,30 @@ def depth_and_terms(path):
     return len(spec["blocks"]), max(widest, tokens, 3 * spec["patch_size"] ** 2)
 
 
+def merges(path):
+    """Rounding can choose another token to merge, which changes a share of the stream."""
+    return any(block.get("merge", 0) for block in spec_of(path + ".onnx")["blocks"])
+
+
 class Exports(unittest.TestCase):
-    def each(self):
+    def each(self, int8=None):
+        """Names and paths of all models, or of those with int8 layers, or without."""
         for folder in (SMALL, REAL):
             found = references.names(folder)
             self.assertTrue(found, folder)
             for name in found:
-                yield name, os.path.join(folder, name)
+                if int8 is None or int8 == os.path.exists(os.path.join(folder, name + ".static.onnx")):
+                    yield name, os.path.join(folder, name)
 
-    def agree(self, ending, tolerance_of, runtimes):
+    def agree(self, ending, tolerance_of, runtimes, int8=False, without=()):
         worst = {}
-        for name, path in self.each():
+        for name, path in self.each(int8):
             reference = load_file(path + ".reference.safetensors")
             batches = [reference["input"], reference["input"][:1], reference["input"][:2]]
             tolerance = tolerance_of(name, path)
             for runtime in runtimes:
+                if (runtime, name) in without or name in without:
+                    continue
                 with self.subTest(name, runtime=runtime):
                     for got in RUNTIMES[runtime](path + ending, batches):
                         wanted = reference["output"][:len(got)]
@@ -93,10 +102,16 @@ class Exports(unittest.TestCase):
 
     def test_float16(self):
         def tolerance(name, path):
-            # Rounding can choose another token to merge, which changes a share of the stream.
-            merges = any(block.get("merge", 0) for block in spec_of(path + ".onnx")["blocks"])
-            return 0.25 if merges else references.half_tolerance(depth_and_terms(path + ".onnx")[0])
+            return 0.25 if merges(path) else references.half_tolerance(depth_and_terms(path + ".onnx")[0])
         self.agree(".f16.onnx", tolerance, RUNTIMES)
+
+    def test_int8(self):
+        # OpenVINO 2026.4 cannot compile static attention with cut widths whose layers read fixed scales (docs/export.md); what a trained model's outliers cost is for Golden to say.
+        fixed = (("OpenVINO", "static_pruned_int8"), "vit_tiny_int8")
+        for ending, tolerance_of, without in ((".onnx", references.int8_tolerance, ()), (".static.onnx", references.static_tolerance, fixed)):
+            def tolerance(_, path, of=tolerance_of):
+                return 0.25 if merges(path) else of(depth_and_terms(path + ".onnx")[0])
+            self.agree(ending, tolerance, RUNTIMES, int8=True, without=without)
 
     def test_checker(self):
         for name, path in self.each():
@@ -106,7 +121,7 @@ class Exports(unittest.TestCase):
 
     def test_timm(self):
         loaded, worst = 0, (0, "")
-        for name, path in self.each():
+        for name, path in self.each(int8=False):
             with self.subTest(name):
                 if not os.path.exists(path + ".timm.safetensors"):
                     with open(path + ".timm.txt", encoding="utf-8") as file:
@@ -166,6 +181,16 @@ class Golden(unittest.TestCase):
                     self.assertLess(references.relative_difference(got, golden[key]), references.tolerance(terms, depth))
                     half = run(path + ".f16.onnx", [images])[0]
                     self.assertTrue((half.argmax(1) == golden[key].argmax(1)).mean() >= 15 / 16, "float16 says something else")
+
+    def test_vit_tiny_int8(self):
+        """Predictions on real images; with fixed scales (calibrated on other images) 94 % were the float model's on val700."""
+        golden = load_file(os.environ["VITRIM_GOLDEN"])
+        images = ((golden["images_u8"].astype(np.float32) / 255 - 0.5) / 0.5)
+        for name, least in (("vit_tiny_int8.onnx", 15), ("vit_tiny_int8_calibrated.onnx", 13)):
+            for runtime, run in RUNTIMES.items():
+                with self.subTest(name, runtime=runtime):
+                    got = run(os.path.join(REAL, name), [images])[0]
+                    self.assertGreaterEqual((got.argmax(1) == golden["logits_dense"].argmax(1)).sum(), least)
 
 
 if __name__ == "__main__":

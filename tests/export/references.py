@@ -44,6 +44,25 @@ def half_tolerance(depth, amplification=2):
     return 2.0 ** -11 * math.sqrt(2 * (3 + 8 * depth)) * amplification
 
 
+def int8_tolerance(depth):
+    """Of two computations of the same int8 layers: whole numbers agree but where a value lies at the edge of a step and float32's rounding takes it to the other side. Such a value is
+    off by one step of 127, one of some hundred does so, and 9 depth tensors add up as a root, enlarged by some 10, as in the engine's test against LibTorch."""
+    return math.sqrt(9 * depth) * 2.0 ** -10 * 10
+
+
+def first_step_tolerance(terms, crest=4, amplification=2):
+    """The same of a single int8 layer that reads what no other int8 layer has touched: of values that differ by e = 2^-24 sqrt(terms) and have a root mean square of 127 / crest steps, a
+    share of 2 e 127 / crest is rounded to either side, and a sum of n products with such flips is off by the root of that share, relative to its own size."""
+    steps = 127 / crest
+    return math.sqrt(2 * 2.0 ** -24 * math.sqrt(terms) * steps) / steps * amplification
+
+
+def static_tolerance(depth, crest=10, amplification=2):
+    """Of fixed scales against a scale a token: 4 depth inputs rounded to steps of (largest - smallest) / 255, off by step / sqrt(12) each; `crest` is that range over the root mean square of
+    what is read, two for either end of five deviations. The scale a token is finer."""
+    return crest / 255 / math.sqrt(12) * math.sqrt(4 * depth) * amplification
+
+
 _definitions = []  # a definition lives as long as its library object
 
 

@@ -3,9 +3,9 @@
 //   export_references FOLDER             every small model of models.h
 //   export_references FOLDER MODEL...    these files or known architectures
 //
-// Of each model NAME: NAME.onnx and NAME.f16.onnx (dynamic batch), NAME.timm.safetensors where timm has such
-// a class (else NAME.timm.txt, which says why not), and NAME.reference.safetensors with `input` and `output`
-// (LibTorch, float32).
+// Of each model NAME: NAME.onnx and NAME.f16.onnx (dynamic batch), of one with int8 layers NAME.static.onnx
+// too (with ranges of its input), NAME.timm.safetensors where timm has such a class (else NAME.timm.txt,
+// which says why not), and NAME.reference.safetensors with `input` and `output` (LibTorch, float32).
 
 #include <ATen/ATen.h>
 
@@ -17,6 +17,7 @@
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/export/checkpoints.h"
+#include "vitrim/export/input_ranges.h"
 #include "vitrim/export/onnx.h"
 
 namespace {
@@ -30,9 +31,17 @@ void write(const model::Model& model, const std::string& path) {
   // Coarse structure and some noise: no two patches alike, so that matchings of tokens are no matter of
   // rounding.
   const at::Tensor coarse = at::randn({3, spec.in_channels, 4, 4}, generator);
-  const at::Tensor images =
+  at::Tensor images =
       at::upsample_bilinear2d(coarse, {spec.image_size[0], spec.image_size[1]}, false) +
       0.3 * at::randn({3, spec.in_channels, spec.image_size[0], spec.image_size[1]}, generator);
+  data::ImageBatch batch;
+  if (spec.quantized()) {  // calibration takes pictures
+    batch.pixels = images.mul(32).add(128).round().clamp(0, 255).to(at::kByte);
+    batch.labels.assign(static_cast<size_t>(images.size(0)), -1);
+    batch.preprocess.mean.fill(0.5);
+    batch.preprocess.std.fill(0.25);
+    images = data::normalized(batch, 0, images.size(0));
+  }
   const model::Output out = model.forward(images);
   model::StateDict reference;
   reference.add("input", images);
@@ -43,6 +52,12 @@ void write(const model::Model& model, const std::string& path) {
   exporter::write_onnx(model, path + ".onnx", options);
   options.half = true;
   exporter::write_onnx(model, path + ".f16.onnx", options);
+  if (spec.quantized()) {
+    options.half = false;
+    options.input_ranges = exporter::input_ranges(model, batch, /*batch_size=*/2);
+    exporter::write_onnx(model, path + ".static.onnx", options);
+  }
+  if (spec.quantized()) return;
   try {
     checkpoint::save_safetensors(exporter::timm_model(model).dense.weights, path + ".timm.safetensors");
   } catch (const std::invalid_argument& refusal) {
@@ -60,6 +75,8 @@ int main(int argc, char** argv) {
       write(*model::load_model(argv[i]), folder + std::filesystem::path(argv[i]).stem().string());
     if (argc > 2) return 0;
     for (const test::NamedModel& model : test::export_models())
+      write(*test::make(model.parts), folder + model.name);
+    for (const test::NamedModel& model : test::int8_models())
       write(*test::make(model.parts), folder + model.name);
     return 0;
   } catch (const std::exception& error) {

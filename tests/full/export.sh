@@ -21,7 +21,13 @@ if [ -f "$dense" ]; then
   for r in 8 16; do
     "$VITRIM_BINARY" merge "$dense" --r "$r" --pays-at 0 --quiet -o "$work/vit_tiny_r$r.safetensors"
   done
+  "$VITRIM_BINARY" quantize "$dense" -o "$work/vit_tiny_int8.safetensors" --quiet
+  "$VITRIM_BINARY" export "$work/vit_tiny_int8.safetensors" "${calib[@]}" --mean 0.5 --std 0.5 --dynamic-batch -o "$work/real/vit_tiny_int8_calibrated.onnx"
   models+=("$work"/vit_tiny_*.safetensors)
 fi
+for model in swin_tiny_patch4_window7_224 pvt_v2_b0; do
+  "$VITRIM_BINARY" quantize "$model" -o "$work/${model}_int8.safetensors" --quiet
+  models+=("$work/${model}_int8.safetensors")
+done
 "$references" "$work/real" "${models[@]}"
 PYTHONDONTWRITEBYTECODE=1 python3 "$here/export/peers_test.py" "$work/small" "$work/real"

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "vitrim/export/input_ranges.h"
 #include "vitrim/model/model.h"
 
 namespace vitrim::exporter {
@@ -23,6 +24,9 @@ struct OnnxOptions {
   bool half = false;
   /// Files longer than this keep their weights in a second file beside them (`PATH.data`).
   int64_t longest_file = kLongestMessage;
+  /// Of a model with int8 layers: the range of each one's input, for a fixed scale a tensor. Empty: a scale a
+  /// token, found as it comes. The model is not calibrated here; input_ranges() does that.
+  InputRanges input_ranges;
   /// Names of the classes for the file's metadata; none, or one a class.
   std::vector<std::string> class_names;
 };
@@ -51,9 +55,16 @@ struct OnnxSummary {
 /// holds the spec, the preprocessing and the classes. Merged tokens are gathered and summed by a one-hot
 /// product. Weights are converted and written one at a time.
 ///
-/// Either all files are written or none is. Throws std::invalid_argument on bad options and on models that
-/// the graph can't express (gated channels, parts that this writer does not know), vitrim::Error where the
-/// file can't be written or a weight does not fit float16.
+/// Int8 layers keep their s8 weights (`NAME.weight`, transposed) with a scale per output channel. Without
+/// input_ranges the graph computes what docs/quantization.md says, token by token: QuantizeLinear to uint8
+/// (x_q
+/// + 128), MatMulInteger, factors, bias. With them QuantizeLinear and DequantizeLinear with constant scales
+/// stand around MatMul, which runtimes fuse into integer products.
+///
+/// Either all files are written or none is. Throws std::invalid_argument on bad options (ranges of other
+/// layers than the int8 ones among them) and on models that the graph can't express (gated channels, parts
+/// that this writer does not know), vitrim::Error where the file can't be written or a weight does not fit
+/// float16.
 OnnxSummary write_onnx(const model::Model& model, const std::string& path, const OnnxOptions& options = {});
 
 }  // namespace vitrim::exporter
