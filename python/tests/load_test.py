@@ -100,6 +100,9 @@ class Outputs(Case):
                         state[key] = tensor
                 model = vitrim.build(spec, state)
                 vitrim.save(model, self.path())
+                with safetensors.safe_open(self.path(), "pt") as file:
+                    targets = json.loads(file.metadata()["quantization_config"])["config_groups"]["group_0"]["targets"]
+                self.assertEqual(targets, [key[:-len(".weight")] for key, tensor in expected.items() if tensor.dtype == torch.int8])
                 x = inputs(5, spec)
                 got = vitrim.load(self.path())(x)
                 self.assertTrue(torch.equal(got, model(x)))

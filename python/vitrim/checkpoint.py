@@ -7,7 +7,7 @@ from typing import Dict, Optional, Union
 import torch
 from torch import Tensor, nn
 
-from . import files, native
+from . import files, native, quantized
 from .blocks import Model
 from .cswin import Cswin
 from .errors import Error, FormatError
@@ -129,4 +129,7 @@ def save(module: nn.Module, path: PathLike, *, dtype: torch.dtype = torch.float3
     model = unwrapped(module)
     state = {name: tensor.detach().to("cpu", torch.float32 if name.endswith(".weight_scale") else _stored(tensor, dtype)).contiguous()
              for name, tensor in model.state_dict().items()}
-    files.write(path, safetensors.torch.save(state, {METADATA_KEY: model.spec.to_json(), "format": "pt"}))
+    metadata = {METADATA_KEY: model.spec.to_json(), "format": "pt"}
+    if config := quantized.compressed_tensors_config(model):
+        metadata["quantization_config"] = config
+    files.write(path, safetensors.torch.save(state, metadata))

@@ -1,5 +1,6 @@
 """Linear layers in int8, as `vitrim quantize` writes them (docs/quantization.md)."""
 
+import json
 from typing import List
 
 import torch
@@ -41,3 +42,18 @@ def put_int8_layers(block: nn.Module, names: List[str]) -> None:
         if isinstance(module, nn.Linear) and _LAYERS.get(name) in names:
             layer = Int8Linear(module.in_features, module.out_features, module.bias is not None).to(module.weight.device)
             setattr(block.get_submodule(holder), name, layer)
+
+
+def compressed_tensors_config(model: nn.Module) -> str:
+    """The `quantization_config` of a model with int8 layers, as `vitrim quantize` writes it; "" where no layer is int8, or one reads its input times a gain,
+    for which the convention has no word."""
+    layers = {path: module for path, module in model.named_modules() if isinstance(module, Int8Linear)}
+    if not layers or any(getattr(module, "input_gain", None) is not None for module in layers.values()):
+        return ""
+
+    def eight_bits(strategy: str, dynamic: bool) -> dict:
+        return {"num_bits": 8, "type": "int", "symmetric": True, "strategy": strategy, "dynamic": dynamic}
+
+    group = {"targets": list(layers), "weights": eight_bits("channel", False), "input_activations": eight_bits("token", True)}
+    config = {"quant_method": "compressed-tensors", "format": "int-quantized", "quantization_status": "compressed", "config_groups": {"group_0": group}, "ignore": []}
+    return json.dumps(config, separators=(",", ":"))

@@ -8,6 +8,8 @@
 #include <stdexcept>
 
 #include "model/open.h"
+#include "vitrim/architecture/input_gain.h"
+#include "vitrim/architecture/quantization_config.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
@@ -142,6 +144,20 @@ at::ScalarType stored_dtype(const std::string& source, const LoadHints& hints) {
   return found.value_or(at::kFloat);
 }
 
+namespace {
+
+// Nothing where no layer is int8, and where one has a gain on its input, for which the convention has no
+// word.
+std::string quantization_config(const Model& model) {
+  if (!model.spec().quantized()) return {};
+  for (const auto& [name, tensor] : model.parameters().entries()) {
+    if (name.ends_with(architecture::kInputGain)) return {};
+  }
+  return architecture::quantization_config(model.spec());
+}
+
+}  // namespace
+
 void save_model(const Model& model, const std::string& path, at::ScalarType dtype) {
   for (int i = 0; i < model.num_blocks(); ++i) {
     const ChannelGates& gates = model.gates(i);
@@ -157,6 +173,8 @@ void save_model(const Model& model, const std::string& path, at::ScalarType dtyp
   }
   state.metadata[kSpecMetadataKey] = to_json(model.spec());
   state.metadata["format"] = "pt";
+  if (const std::string config = quantization_config(model); !config.empty())
+    state.metadata[architecture::kQuantizationConfigKey] = config;
   checkpoint::save_safetensors(state, path);
 }
 

@@ -63,6 +63,17 @@ class Quantize(Case):
         blocks = self.json_of("inspect", "q.safetensors")["blocks"]
         self.assertEqual([block["int8"] for block in blocks], int8_of(self.path("q.safetensors")))
 
+    def test_the_convention_in_the_metadata(self):
+        self.quantize("--keep", "blocks.3.mlp.fc2,proj")
+        header = header_of(self.path("q.safetensors"))
+        config = json.loads(header["__metadata__"]["quantization_config"])
+        self.assertEqual((config["quant_method"], config["format"]), ("compressed-tensors", "int-quantized"))
+        group = config["config_groups"]["group_0"]
+        self.assertEqual([f"{name}.weight" for name in group["targets"]], [name for name, entry in header.items() if entry.get("dtype") == "I8"])
+        self.assertEqual((group["weights"]["strategy"], group["weights"]["dynamic"]), ("channel", False))
+        self.assertEqual((group["input_activations"]["strategy"], group["input_activations"]["dynamic"]), ("token", True))
+        self.assertNotIn("quantization_config", header_of(self.path("model.safetensors"))["__metadata__"])
+
     def test_smaller_files_of_the_rest(self):
         self.quantize("--save-dtype", "bf16")
         header = header_of(self.path("q.safetensors"))
@@ -86,7 +97,9 @@ class Quantize(Case):
         self.refuse("compress", "q.safetensors", *CALIB, "--remove-attention", "1", *out, says="quantise last")
         self.refuse("prune", "q.safetensors", "--few-shot", "--data", "synthetic:calib:16", "--attention-macs", "80%", *out, says="quantise last")
         self.refuse("dilute", "q.safetensors", "--data", "synthetic:train:32", "--remove-attention", "1", *out, says="quantise last")
-        self.refuse("export", "q.safetensors", "--format", "onnx", "-o", "o.onnx", says="int8")
+        for form in ("safetensors", "timm"):
+            self.refuse("export", "q.safetensors", "--format", form, *out, says=("q.safetensors", "int8", "--format onnx"))
+        self.refuse("export", "model.safetensors", *CALIB, "-o", "o.onnx", says=("model.safetensors", "vitrim quantize"), expect=2)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""Files of `vitrim quantize` read by the compressed-tensors package: `quantization_config` from the metadata, weights of every family.
+
+usage: compressed_tensors_reads.py VITRIM
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import torch
+from safetensors import safe_open
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "export"))
+from references import import_timm  # noqa: E402
+
+import_timm()  # the package imports transformers, which imports the torchvision that is there
+from compressed_tensors.compressors import decompress_module  # noqa: E402
+from compressed_tensors.quantization import QuantizationConfig, apply_quantization_config  # noqa: E402
+
+VITRIM = sys.argv.pop(1)
+MODELS = {"deit_tiny_patch16_224": 48, "swin_tiny_patch4_window7_224": 48, "pvt_v2_b0": 40}
+
+
+def linear_layers(tensors):
+    """A tree of nn.Linear under the names of a state dict's matrices."""
+    root = torch.nn.Module()
+    for name, tensor in tensors.items():
+        if not name.endswith(".weight") or tensor.dim() != 2:
+            continue
+        *path, last = name.removesuffix(".weight").split(".")
+        holder = root
+        for part in path:
+            if part not in dict(holder.named_children()):
+                holder.add_module(part, torch.nn.Module())
+            holder = holder.get_submodule(part)
+        holder.add_module(last, torch.nn.Linear(tensor.shape[1], tensor.shape[0], bias=f"{name.removesuffix('.weight')}.bias" in tensors))
+    return root
+
+
+class CompressedTensors(unittest.TestCase):
+    def test_the_weights_are_the_same(self):
+        for model, layers in MODELS.items():
+            with self.subTest(model), tempfile.TemporaryDirectory() as folder:
+                path = os.path.join(folder, "q.safetensors")
+                subprocess.run([VITRIM, "quantize", model, "-o", path, "--quiet"], check=True)
+                with safe_open(path, "pt") as file:
+                    config = QuantizationConfig.model_validate(json.loads(file.metadata()["quantization_config"]))
+                    tensors = {name: file.get_tensor(name) for name in file.keys()}
+                module = linear_layers(tensors)
+                apply_quantization_config(module, config)
+                missing = module.load_state_dict(tensors, strict=False).missing_keys
+                self.assertEqual(missing, [])
+                read = 0
+                for name, layer in list(module.named_modules()):
+                    if not isinstance(layer, torch.nn.Linear):
+                        continue
+                    weight = tensors[f"{name}.weight"]
+                    self.assertEqual(hasattr(layer, "quantization_scheme"), weight.dtype == torch.int8, name)
+                    if weight.dtype != torch.int8:
+                        continue
+                    decompress_module(layer)
+                    wanted = weight.float() * tensors[f"{name}.weight_scale"]
+                    self.assertTrue(torch.equal(layer.weight.float(), wanted), name)
+                    # Inputs a token in steps of max |x| / 127.5 there, / 127 here: rounded either way by up to half of a step.
+                    x = torch.randn(5, weight.shape[1], generator=torch.Generator().manual_seed(1))
+                    bias = tensors.get(f"{name}.bias")
+                    exact = torch.nn.functional.linear(x, wanted, bias)
+                    step = x.abs().amax(1, keepdim=True) / 127
+                    bound = 10 * step * (wanted.square().sum(1) / 12).sqrt()  # ten standard deviations of a sum of roundings
+                    with torch.no_grad():
+                        self.assertTrue(((layer(x) - exact).abs() <= bound + 1e-5).all(), name)
+                    read += 1
+                self.assertEqual(read, layers)
+
+
+if __name__ == "__main__":
+    unittest.main()
