@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
 """vitrim's engine against PyTorch eager, torch.compile, ONNX Runtime and OpenVINO on the same weights, in turns, in one process.
 
-usage: benchmarks/peers/run.py [--size base] [--batch 32] [--rounds 15] [--variant REMOVED[/SCHEDULE]]... [--int8] [--out RESULTS.json] [--without NAMES]
+usage: benchmarks/peers/run.py [--size base] [--batch 32] [--rounds 15] [--variant REMOVED[/SCHEDULE]]... [--out RESULTS.json] [--without NAMES]
 
 --variant 0,1,3,4,6 is the model less that attention, 0,1,3,4,6,9/0:14 the same with tokens merged, /8:13 the whole model with tokens merged.
-With --int8 the dense model takes part in int8 too: vitrim's (`vitrim quantize`), OpenVINO's (NNCF's preset for transformers, the rest in bfloat16 and in
-float32) and ONNX Runtime's (static and dynamic), and so do the variants. Every contestant runs in every round; the table gives medians and the ratio to the best peer's dense model, round by round. Before timing, all outputs are held
-against PyTorch in float32 (merged models against vitrim's own in float32). Install what it needs with: pip install -r benchmarks/peers/requirements.txt
+Every contestant runs in every round; the table gives medians and the ratio to the best peer's dense model, round by round. Before timing, all outputs are held against PyTorch in
+float32 (merged models against vitrim's own in float32). int8 is compared by int8.py. Install what it needs with: pip install -r benchmarks/peers/requirements.txt
 """
 
 import argparse
@@ -26,7 +25,8 @@ sys.path.insert(0, HERE)
 import numpy  # noqa: E402
 import safetensors.torch  # noqa: E402
 import torch  # noqa: E402
-from engines import Compiled, Eager, OnnxRuntime, OpenVino, Vitrim, export, onnxruntime_int8, openvino_int8  # noqa: E402
+from engines import Compiled, Eager, OnnxRuntime, OpenVino, Vitrim, export  # noqa: E402
+from machine import cpu_facts  # noqa: E402
 from torch_vit import SIZES, ViT  # noqa: E402
 
 
@@ -48,13 +48,6 @@ def checkpoint(model, name, folder, removed, merge, vitrim):
     return path
 
 
-def quantised(path, vitrim):
-    """The same model in int8."""
-    out = path.replace(".safetensors", "-int8.safetensors")
-    subprocess.run([vitrim, "quantize", path, "-o", out, "--quiet"], check=True)
-    return out
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", default="base", choices=["tiny", "small", "base"])
@@ -62,7 +55,6 @@ def main():
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--variant", action="append", default=[])
-    parser.add_argument("--int8", action="store_true")
     parser.add_argument("--without", default="", help="peers to leave out: eager,compile,onnxruntime,openvino")
     parser.add_argument("--out")
     parser.add_argument("--library", default=os.path.join(ROOT, "build/release/libvitrim.so"))
@@ -96,19 +88,10 @@ def main():
             contestants["ONNX Runtime, f32"] = OnnxRuntime(onnx, images, args.threads)
         if "openvino" not in without:
             contestants["OpenVINO, bf16"] = OpenVino(onnx, images, args.threads, args.batch)
-        if args.int8 and "onnxruntime" not in without:
-            contestants["ONNX Runtime, int8 static"] = OnnxRuntime(onnxruntime_int8(onnx, images, True), images, args.threads)
-            contestants["ONNX Runtime, int8 dynamic"] = OnnxRuntime(onnxruntime_int8(onnx, images, False), images, args.threads)
-        if args.int8 and "openvino" not in without:
-            for rest in ("bf16", "f32"):
-                contestants[f"OpenVINO, int8 and {rest}"] = OpenVino(openvino_int8(onnx, images), images, args.threads, args.batch, rest)
         peers = list(contestants)
         wanted.update({peer: dense_out for peer in peers})
         contestants["vitrim, dense"] = Vitrim(args.library, plain, images, args.threads)
         wanted["vitrim, dense"] = dense_out
-        if args.int8:
-            contestants["vitrim, int8"] = Vitrim(args.library, quantised(plain, args.vitrim), images, args.threads)
-            wanted["vitrim, int8"] = dense_out
         for variant in args.variant:
             layers, _, merge = variant.partition("/")
             removed = [int(i) for i in layers.split(",") if i]
@@ -122,17 +105,13 @@ def main():
                 model.load_state_dict(dense.state_dict(), strict=False)
                 with torch.no_grad():
                     wanted[label] = model(images[:4]).numpy()
-            if args.int8:
-                contestants[label + ", int8"] = Vitrim(args.library, quantised(cut, args.vitrim), images, args.threads)
-                wanted[label + ", int8"] = wanted[label]
 
         differences = {}
         for key, contestant in contestants.items():
             got = contestant.call()[:4]
             differences[key] = float(numpy.abs(got - wanted[key]).max() / numpy.abs(wanted[key]).max())
-            # bfloat16 through twelve blocks: sqrt(9 * 12) roundings of 2^-9, enlarged by some 5; another pairing of tokens moves more, and so do int8's
-            # steps, which are some four times as wide.
-            if not differences[key] <= (0.3 if "merged" in key or "int8" in key else 0.1):  # NaN too
+            # bfloat16 through twelve blocks: sqrt(9 * 12) roundings of 2^-9, enlarged by some 5; another pairing of tokens moves more.
+            if not differences[key] <= (0.3 if "merged" in key else 0.1):  # NaN too
                 sys.exit(f"{key}: outputs are {differences[key]:.3f} away; nothing is timed")
         for contestant in contestants.values():
             contestant.call()
@@ -156,16 +135,12 @@ def main():
         print(f"  {key:40s} {args.batch / medians[key]:8.1f} images/s  {1e3 * medians[key]:9.2f} ms  {middle:5.2f} ({low:.2f} to {high:.2f}) of the best peer"
               f"  outputs {differences[key]:.1e}")
     if args.out:
-        with open("/proc/cpuinfo") as file:
-            info = file.read()
-        cpu = next(line.split(":")[1].strip() for line in info.splitlines() if line.startswith("model name"))
-        versions = {package: importlib.metadata.version(package) for package in ("onnxruntime", "openvino", *(["nncf"] if args.int8 else [])) if package not in without}
-        flags = sorted({f for f in ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8") if f in info})
+        versions = {package: importlib.metadata.version(package) for package in ("onnxruntime", "openvino") if package not in without}
         with open(args.out, "w") as file:
             versions["vitrim"] = subprocess.run([args.vitrim, "--version"], capture_output=True, text=True, check=True).stdout.strip()
             versions["commit"] = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
             json.dump({"versions": versions, "seed": 0, "command": " ".join(["benchmarks/peers/run.py", *sys.argv[1:]]), "model": name, "batch": args.batch, "threads": args.threads,
-                       "rounds": args.rounds, "best_peer": best, "cpu": cpu, "instructions": flags, "torch": torch.__version__,
+                       "rounds": args.rounds, "best_peer": best, **cpu_facts(), "torch": torch.__version__,
                        "python": platform.python_version(), "rows": rows}, file, indent=1)
 
 
