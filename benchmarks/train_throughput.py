@@ -38,7 +38,7 @@ def make_images(folder, count):
 
 
 def run_vitrim(program, spec, images, batch, steps, folder, processes=1):
-    """Images a second over the steps behind the warm-up."""
+    """Images per second over the steps after the warm-up."""
     log = os.path.join(folder, "log.jsonl")
     start = [program] if processes == 1 else [sys.executable, "-m", "torch.distributed.run", "--no-python", "--nproc-per-node", str(processes), "--", program]
     environment = dict(ENVIRONMENT)

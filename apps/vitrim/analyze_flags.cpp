@@ -16,18 +16,20 @@ void AnalyzeFlags::add_to(CLI::App& command, bool needs_calib) {
       ->required(needs_calib);
   command.add_option("--images", images, "use only so many calibration images, spread over the classes")
       ->check(CLI::Range(8, 10000000));
-  command.add_option("--search", search, "how sets are searched")
+  command.add_option("--search", search, "search over sets of layers: exact, beam or greedy")
       ->check(CLI::IsMember({"exact", "beam", "greedy"}))
       ->capture_default_str();
-  command.add_option("--beam-width", beam_width, "sets kept per level of the beam")
+  command.add_option("--beam-width", beam_width, "number of sets that the beam keeps per level")
       ->check(CLI::Range(1, 1000));
   command
-      .add_option(
-          "--criterion", criterion,
-          "te: transfer entropy of the masked model; absorbed: distortion after closed-form absorption")
+      .add_option("--criterion", criterion,
+                  "criterion that chooses the set: te (transfer entropy of the masked model) or absorbed "
+                  "(distortion after closed-form absorption)")
       ->check(CLI::IsMember({"te", "absorbed"}))
       ->capture_default_str();
-  command.add_option("--estimator", estimator, "entropy per channel (diagonal) or with correlations (full)")
+  command
+      .add_option("--estimator", estimator,
+                  "estimator of entropies: per channel (diagonal) or with correlations (full)")
       ->check(CLI::IsMember({"diagonal", "full"}))
       ->capture_default_str();
   command
@@ -35,9 +37,10 @@ void AnalyzeFlags::add_to(CLI::App& command, bool needs_calib) {
                   "what transfer entropy puts in a layer's place: drop (y = x) or identity (y = 2x)")
       ->check(CLI::IsMember({"drop", "identity"}))
       ->capture_default_str();
-  command.add_option("--te-images", te_images, "images for entropies and transfer entropy")
+  command
+      .add_option("--te-images", te_images, "number of calibration images for entropies and transfer entropy")
       ->check(CLI::Range(2, 10000000));
-  command.add_flag("--both-criteria", both_criteria, "also search under the criterion that does not decide");
+  command.add_flag("--both-criteria", both_criteria, "also search with the criterion that does not decide");
 }
 
 void AnalyzeFlags::add_choice_to(CLI::App& command) {

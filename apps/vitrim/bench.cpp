@@ -122,26 +122,32 @@ void add_bench(CLI::App& app, Context& context) {
                    "checkpoint or a known name, self; native: or "
                    "libtorch: before it chooses the engine; comma-separated")
       ->delimiter(',');
-  command->add_option("--batch", flags->options.batches, "batch sizes")
+  command->add_option("--batch", flags->options.batches, "batch sizes to time, such as 1,32")
       ->delimiter(',')
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
-  command->add_option("--engine", flags->engine, "native (vitrim's CPU engine) or libtorch")
+  command
+      ->add_option("--engine", flags->engine,
+                   "engine that is timed: native (vitrim's CPU engine) or libtorch")
       ->check(CLI::IsMember({"native", "libtorch"}))
       ->capture_default_str();
-  command->add_option("--device", flags->device, "cpu or cuda")
+  command->add_option("--device", flags->device, "device to run on: cpu or cuda")
       ->check(CLI::IsMember({"cpu", "cuda"}))
       ->capture_default_str();
-  command->add_option("--rounds", flags->options.rounds, "in each round every contestant is called once")
+  command->add_option("--rounds", flags->options.rounds, "number of rounds; each calls every contestant once")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
-  command->add_option("--warm-up", flags->options.warmup, "seconds before, a contestant")
+  command
+      ->add_option("--warm-up", flags->options.warmup,
+                   "seconds for which each contestant runs before it is timed")
       ->check(CLI::Range(0.0, 600.0))
       ->capture_default_str();
-  command->add_option("--peak-seconds", flags->options.peak_seconds, "spent on measuring either peak")
+  command
+      ->add_option("--peak-seconds", flags->options.peak_seconds,
+                   "seconds spent on measuring each peak of the machine")
       ->check(CLI::Range(0.0, 60.0))
       ->capture_default_str();
-  command->add_option("--report", flags->report, "write a page with a chart");
+  command->add_option("--report", flags->report, "write an HTML page with a chart");
   flags->common.add_to(*command);
   command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });
 }

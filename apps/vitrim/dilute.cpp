@@ -30,7 +30,7 @@ std::vector<int> choose(const Flags& flags, const model::Model& model, distribut
           flags.analyze.options(flags.train.common, model.num_blocks()).count) {
         throw Error(flags.train.state_path() + ": this run dilutes layers " + format_layer_list(*layers) +
                     ", not --remove " + flags.analyze.remove +
-                    "; repeat the command as it was, or start anew without --resume");
+                    "; repeat the command as it was, or start again without --resume");
       }
       reason = "as before the resume";
       return *layers;

@@ -55,8 +55,8 @@ std::string format_of(const ExportFlags& flags) {
   if (!nowhere && !flags.output.ends_with(ending)) {
     throw UsageError(flags.output + ": " +
                      (flags.format.empty()
-                          ? "let the name end in .onnx or .safetensors"
-                          : "--format " + format + " writes " + ending + " files; let the name end so"));
+                          ? "end the name in .onnx or .safetensors"
+                          : "--format " + format + " writes " + ending + " files; end the name so"));
   }
   return format;
 }
@@ -233,12 +233,12 @@ void add_export(CLI::App& app, Context& context) {
                    "onnx, safetensors (timm's names, gains folded) or timm (dense, for timm's own class); "
                    "default: by the ending")
       ->check(CLI::IsMember({"onnx", "safetensors", "timm"}));
-  command->add_option("--precision", flags->precision, "f32, or f16: weights and matrix products in float16")
+  command->add_option("--precision", flags->precision, "data type of weights and matrix products: f32 or f16")
       ->check(CLI::IsMember({"f32", "f16"}))
       ->capture_default_str();
   auto* dynamic =
-      command->add_flag("--dynamic-batch", flags->dynamic_batch, "onnx: any number of images at once");
-  command->add_option("--batch", flags->batch, "onnx: images at once; default: 1")
+      command->add_flag("--dynamic-batch", flags->dynamic_batch, "onnx: accept any number of images at once");
+  command->add_option("--batch", flags->batch, "onnx: fixed number of images at once; default: 1")
       ->check(CLI::Range(1, 65536))
       ->excludes(dynamic);
   command

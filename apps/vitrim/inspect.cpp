@@ -120,7 +120,7 @@ void print(const ModelSpec& spec, const std::string& title) {
        static_cast<long long>(spec.patch_size), static_cast<long long>(spec.num_tokens()),
        static_cast<long long>(spec.num_classes));
   if (spec.merges())
-    tell("  tokens are merged: %lld are left behind the last block\n",
+    tell("  tokens are merged: %lld are left after the last block\n",
          static_cast<long long>(spec.mlp_tokens(static_cast<int>(spec.blocks.size()) - 1)));
   tell("  block  attention             heads  q/k   v    mlp     params         MACs%s\n",
        spec.quantized() ? "  int8" : "");
@@ -198,7 +198,7 @@ void add_inspect(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("inspect", "parameters and MACs of a model, block by block");
   flags->model.add_to(*command);
   CLI::Option* model = command->get_option("MODEL")->required(false);
-  command->add_flag("--list", flags->list, "list the known architectures instead")->excludes(model);
+  command->add_flag("--list", flags->list, "list the known architectures")->excludes(model);
   command->add_option("--remove-attention", flags->remove,
                       "also show what is left without these layers' attention, such as 0,1,3");
   command

@@ -213,7 +213,7 @@ void refuse_idle(const CLI::App& command, Flags& flags, const std::vector<pipeli
   if (!any([](const auto& point) { return point.removed > 0; })) {
     for (const char* flag : {"--search", "--beam-width", "--criterion", "--both-criteria"}) {
       if (command.count(flag) > 0)
-        throw UsageError(std::string(flag) + " says nothing: --remove asks for no layers");
+        throw UsageError(std::string(flag) + " has no effect: --remove asks for no layers");
     }
   }
   // The targets are the sweep's own lists; PruneFlags asks whether there are any.
@@ -318,17 +318,20 @@ void add_sweep(CLI::App& app, Context& context) {
                    "folder of the checkpoints, their results (.json) and the page of all of them "
                    "(front.html); what is there already is kept")
       ->required();
-  command->add_option("--save-dtype", flags->dtype, "f32, f16, bf16, or same: as the model that was read")
+  command
+      ->add_option("--save-dtype", flags->dtype,
+                   "data type of the written weights: f32, f16, bf16, or same as the model that was read")
       ->check(CLI::IsMember({"same", "f32", "f16", "bf16"}))
       ->capture_default_str();
   flags->absorb.add_to(*command);
   flags->prune.add_to(*command, /*swept=*/true);
-  auto* whole = command
-                    ->add_option("--target-macs", flags->target_macs,
-                                 "multiply-adds of the whole model that channels are pruned to (behind a "
-                                 "removal: of what it left), each in turn: 100%,80%,1G")
-                    ->delimiter(',')
-                    ->allow_extra_args(false);
+  auto* whole =
+      command
+          ->add_option("--target-macs", flags->target_macs,
+                       "multiply-adds of the whole model that channels are pruned to (after a removal: of "
+                       "what is left), each in turn: 100%,80%,1G")
+          ->delimiter(',')
+          ->allow_extra_args(false);
   command
       ->add_option("--attention-macs", flags->attention_macs,
                    "multiply-adds of the attention layers (that are left) that channels are pruned to, each "

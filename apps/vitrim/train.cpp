@@ -124,16 +124,15 @@ void add_train(CLI::App& app, Context& context) {
   command->add_flag("--new-head", flags->new_head,
                     "give --init a new classifier, for the classes of the training images");
   command
-      ->add_option(
-          "--task", flags->task,
-          "what the model is for; default: what --init or --spec is for, and segmentation with --head")
+      ->add_option("--task", flags->task,
+                   "task of the model; default: that of --init or --spec, and segmentation with --head")
       ->check(CLI::IsMember({"classification", "segmentation"}));
   command
       ->add_option(
           "--head", flags->head,
           "segmentation: give the model a new head for the pixels of the training images: linear or upernet")
       ->check(CLI::IsMember({"linear", "upernet"}));
-  command->add_option("--head-width", flags->head_width, "channels of a UPerNet")
+  command->add_option("--head-width", flags->head_width, "width of the UPerNet head in channels")
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
   command

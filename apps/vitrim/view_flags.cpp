@@ -17,16 +17,15 @@ void ViewFlags::add_to(CLI::App& command) {
                   "they are")
       ->check(CLI::Range(0, 100000))
       ->capture_default_str();
-  command.add_option("--view-rate", rate, "learning rate of these passes")
+  command.add_option("--view-rate", rate, "learning rate of the passes of --views")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command.add_option("--view-scale", scale, "smallest share of an image's area that a random crop takes")
+  command.add_option("--view-scale", scale, "smallest share of an image's area in a random crop")
       ->check(CLI::Range(0.01, 1.0))
       ->capture_default_str();
   command
-      .add_option(
-          "--view-colour", colour,
-          "how far a view's brightness, contrast and saturation are varied, as a share of what they are")
+      .add_option("--view-colour", colour,
+                  "largest relative change of a view's brightness, contrast and saturation")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   command
@@ -36,7 +35,7 @@ void ViewFlags::add_to(CLI::App& command) {
           "softened logits, until the images kept out of the fit gain nothing")
       ->check(CLI::Range(0, 100000))
       ->capture_default_str();
-  command.add_option("--distill-rate", distill_rate, "learning rate of this distillation")
+  command.add_option("--distill-rate", distill_rate, "learning rate of --distill-epochs")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command

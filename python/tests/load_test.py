@@ -65,7 +65,7 @@ class Outputs(Case):
                 self.assertEqual(list(model.forward_head(features, pre_logits=True).shape), [2, spec.feature_dim])
 
     def test_merging_by_hand(self):
-        """Four tokens behind one prefix token: 1 and 2 alike, 3 and 4 alike to a lesser degree; places alternate, so 2 looks at 1 and 3, 4 at 1 and 3."""
+        """Four tokens after one prefix token: 1 and 2 alike, 3 and 4 alike to a lesser degree; places alternate, so 2 looks at 1 and 3, 4 at 1 and 3."""
         angle = torch.tensor([0.0, 1.0, 1.01, 2.0, 2.3])
         metric = torch.stack([angle.cos(), angle.sin()], 1).unsqueeze(0)
         y = torch.arange(5.0).reshape(1, 5, 1).repeat(1, 1, 2)

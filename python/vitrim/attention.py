@@ -148,7 +148,7 @@ class Focusing:
     directions without changing lengths, and a depthwise filter of v."""
 
     def add_focusing(self, spec: ModelSpec, block: BlockSpec, heads: int, keys: int) -> None:
-        """To be called behind nn.Module's own construction; `keys` are the tokens that keys come from."""
+        """To be called after nn.Module's own construction; `keys` are the tokens that keys come from."""
         qk = heads * block.qk_dim
         self.focused_heads, self.power, self.own_filters = heads, spec.focusing_factor, block.own_filters
         self.scale = nn.Parameter(torch.zeros(1, 1, qk))
@@ -157,7 +157,7 @@ class Focusing:
         self.dwc = nn.Conv2d(filters, filters, spec.filter_size, padding=spec.filter_size // 2, groups=filters)
 
     def _phi(self, t: Tensor, scale: Tensor) -> Tensor:
-        # Norms and powers in float32: third powers leave half precision behind. The norms run over all heads. Only the direction of the
+        # Norms and powers in float32: third powers exceed the range of half precision. The norms run over all heads. Only the direction of the
         # powers counts, so they are taken of f over its largest entry: powers of f itself fall below float32's range.
         f = (torch.relu(t.float()) + 1e-6) / scale
         power = (f / f.detach().amax(dim=-1, keepdim=True)).pow(self.power)
@@ -207,7 +207,7 @@ class Fixed:
     tokens (to) take of the map's mean and of prefix tokens (from)."""
 
     def add_fixed(self, spec: ModelSpec, block: BlockSpec, grid: Grid) -> None:
-        """To be called behind nn.Module's own construction."""
+        """To be called after nn.Module's own construction."""
         width, kinds = block.num_heads * block.v_dim, 1 + spec.prefix_tokens
         self.fixed_grid, self.fixed_prefix = grid, spec.prefix_tokens
         self.v = nn.Linear(block.embed_dim, width, bias=spec.qkv_bias)

@@ -155,7 +155,7 @@ class Model(nn.Module):
         return block(*inputs)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Images, normalised -> tokens behind the last norm, [B, num_tokens, C]."""
+        """Images, normalised -> tokens after the last norm, [B, num_tokens, C]."""
         raise NotImplementedError
 
     def pool(self, x: Tensor) -> Tensor:

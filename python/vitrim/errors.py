@@ -2,7 +2,7 @@
 
 
 class Error(OSError):
-    """What a file, the data or the machine did wrong. The message is one sentence that names the place and the mend."""
+    """What a file, the data or the machine did wrong. The message is one sentence that names the place and the remedy."""
 
 
 class FormatError(Error, ValueError):

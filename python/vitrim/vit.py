@@ -28,7 +28,7 @@ class VitBlock(Block):
 class PatchEmbed(nn.Module):
     def __init__(self, spec: ModelSpec):
         super().__init__()
-        # A norm right behind it makes its bias useless; timm leaves it out there.
+        # A norm right after it makes its bias useless; timm leaves it out there.
         self.proj = nn.Conv2d(spec.in_channels, spec.embed_dim, spec.patch_size, spec.patch_size, bias=not spec.pre_norm)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -78,7 +78,7 @@ class VisionTransformer(Model):
         return self.norm(x), Merged(sizes, place)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Images, normalised -> tokens behind the last norm, [B, num_tokens, C]; where tokens merged, each stands where it began."""
+        """Images, normalised -> tokens after the last norm, [B, num_tokens, C]; where tokens merged, each stands where it began."""
         return spread_tokens(*self._tokens(x, places=True))
 
     def pool(self, x: Tensor, merged: Merged = Merged()) -> Tensor:

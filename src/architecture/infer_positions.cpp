@@ -84,7 +84,7 @@ void infer_positions(const TensorTable& state, const Evidence& evidence, ModelSp
   if (!stated(side) && !other.empty()) {
     evidence.assume({"image_size", std::to_string(own),
                      std::to_string(side * side) + " patches are taken as " + square(side) + " and not as " +
-                         other + ", which vitrim has not",
+                         other + ", which vitrim does not support",
                      "", !is_published_image_size(own)});
   }
   const int64_t size = evidence.hints.image_size.value_or(own);

@@ -274,10 +274,10 @@ PreprocessSpec read_processor(const Members& top) {
     if (name == "2" || name == "bilinear") {
       out.interpolation = Interpolation::kBilinear;
     } else if (name != "3" && name != "bicubic") {
-      log_warning(
-          *top.place("").source +
-          " asks for another interpolation than bilinear and bicubic, which vitrim has not: images are "
-          "resized bicubic");
+      log_warning(*top.place("").source +
+                  " asks for another interpolation than bilinear and bicubic, which vitrim does not support: "
+                  "images are "
+                  "resized bicubic");
     }
   }
   return out;
@@ -288,10 +288,10 @@ Pooling pooling_of(const std::string& name, const Place& place) {
   if (name == "avg") return Pooling::kAverage;
   if (name == "map")
     place.fail(
-        "this model pools its tokens by attention ('map'), which vitrim has not; take timm's 'gap' variant "
+        "this model pools its tokens by attention ('map'), which vitrim does not support; take timm's 'gap' "
+        "variant "
         "of it");
-  place.fail("the pooling '" + name +
-             "' is none that vitrim has (token, avg); take a model with one of these");
+  place.fail("the pooling '" + name + "' is not supported (token, avg); take a model with one of these");
 }
 
 // Preprocessing that can't be understood leaves the model as it is: --mean and --std are asked for where they
@@ -324,7 +324,7 @@ std::optional<PreprocessSpec> read_timm_preprocessing(const Members& data, int64
   if (filter == "bilinear") p.interpolation = Interpolation::kBilinear;
   if (!filter.empty() && filter != "bilinear" && filter != "bicubic") {
     log_warning(*data.place("").source + " asks for interpolation '" + filter +
-                "', which vitrim has not: images are resized bicubic");
+                "', which vitrim does not support: images are resized bicubic");
   }
   return p;
 }

@@ -123,25 +123,29 @@ constexpr NameRule kSwin[] = {
 };
 
 constexpr std::string_view kNoRotation =
-    "turns queries and keys by their positions (rotary embeddings), which vitrim has not; take a model with "
+    "turns queries and keys by their positions (rotary embeddings), which vitrim does not support; take a "
+    "model with "
     "absolute positions, such as DINOv2";
 
 constexpr Foreign kForeignToTransformers[] = {
     {"rope_embeddings.*", kNoRotation},
     {"embeddings.patch_embeddings.weight",
      "is a DINOv3 or another whose queries and keys are turned by their positions (rotary embeddings), which "
-     "vitrim has not; take DINOv2"},
+     "vitrim does not support; take DINOv2"},
     {"encoder.layer.#.lambda_1",
-     "is a BEiT or Data2Vec, whose attention adds relative positions, which vitrim has not; take a ViT or "
+     "is a BEiT or Data2Vec, whose attention adds relative positions, which vitrim does not support; take a "
+     "ViT or "
      "DeiT"},
     {"encoder.layer.#.attention.attention.relative_position_bias.*",
-     "adds relative positions to its attention, which vitrim has for Swin only; take a ViT or DeiT"},
+     "adds relative positions to its attention, which vitrim supports for Swin only; take a ViT or DeiT"},
     {"encoder.layers.#.blocks.#.attention.self.logit_scale",
-     "is a Swin V2, whose attention takes cosines, which vitrim has not; take a Swin of the first version"},
+     "is a Swin V2, whose attention takes cosines, which vitrim does not support; take a Swin of the first "
+     "version"},
     {"encoder.layers.#.blocks.#.attention.logit_scale",
-     "is a Swin V2, whose attention takes cosines, which vitrim has not; take a Swin of the first version"},
+     "is a Swin V2, whose attention takes cosines, which vitrim does not support; take a Swin of the first "
+     "version"},
     {"embeddings.patch_embeddings.backbone.*",
-     "begins with a convolutional network (hybrid ViT), which vitrim has not; take a plain ViT"},
+     "begins with a convolutional network (hybrid ViT), which vitrim does not support; take a plain ViT"},
 };
 
 // The model in it under its bare names.
@@ -192,7 +196,7 @@ void adapt_clip(Translated& out) {
   const bool pools_by_attention = has_any(state, "head.probe"), classifies = state.contains("head.bias");
   if (pools_by_attention && !classifies) {
     refuse(state, "head.probe",
-           "this model pools its tokens by attention (SigLIP), which vitrim has not; take one that "
+           "this model pools its tokens by attention (SigLIP), which vitrim does not support; take one that "
            "classifies the tokens' mean, or timm's 'gap' variant");
   }
   if (pools_by_attention) {  // SiglipForImageClassification does not use it
@@ -224,7 +228,7 @@ void adapt_swin(Translated& out) {
   moved.metadata = out.state.metadata;
   if (out.state.contains("embeddings.position_embeddings")) {
     refuse(out.state, "embeddings.position_embeddings",
-           "this Swin adds absolute positions, which vitrim's has not; take one without "
+           "this Swin adds absolute positions, which vitrim does not support; take one without "
            "(use_absolute_embeddings)");
   }
   for (const auto& [name, tensor] : out.state.entries()) {

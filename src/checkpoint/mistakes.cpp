@@ -84,7 +84,7 @@ constexpr const char* kOptimiserTensor =
 constexpr const char* kSequential =
     "belongs to a classifier of several layers (nn.Sequential), and the layers without weights between them "
     "are not "
-    "in the file; where it is one linear layer behind dropout, rename it to head.weight and head.bias, "
+    "in the file; where it is one linear layer after dropout, rename it to head.weight and head.bias, "
     "otherwise "
     "train a new one with vitrim train --new-head";
 constexpr const char* kPreLogits =

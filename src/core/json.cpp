@@ -77,7 +77,7 @@ class TreeBuilder : public nlohmann::json_sax<Json> {
     if (open_.size() == kDeepest)
       throw FormatError(source_, "",
                         "lists and objects are nested more than " + std::to_string(kDeepest) +
-                            " deep, which no document of this kind needs; make the file anew");
+                            " deep, which no document of this kind needs; create the file again");
     open_.push_back({is_object, {}, {}, {}});
     return true;
   }

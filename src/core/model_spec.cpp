@@ -181,14 +181,14 @@ void validate_segmentation(const ModelSpec& spec) {
     fail(where + "heads for pixels stand on ViTs and Swins, not on family " + spec.family);
   check_range(where, "num_classes", spec.num_classes, 2);
   if (!spec.final_norm || spec.fc_norm)
-    fail(where + "the head reads behind the final norm, so final_norm must be there and fc_norm not");
+    fail(where + "the head reads after the final norm, so final_norm must be there and fc_norm not");
   if (spec.pooling != Pooling::kAverage) fail(where + "pooling must be average");
   if (spec.merges()) fail(where + "tokens of a model that answers for every pixel are not merged");
   const bool upernet = head.kind == SegmentationHeadKind::kUperNet;
   check_range(where, "channels", head.channels, upernet ? 1 : 0);
   if (!upernet && head.channels != 0) fail(where + "a linear head has no channels of its own");
   if (upernet ? head.blocks.size() < 2 || head.blocks.size() > 8 : head.blocks.size() != 1) {
-    fail(where + "a linear head reads behind one block, a UPerNet behind 2 to 8, not " +
+    fail(where + "a linear head reads after one block, a UPerNet after 2 to 8, not " +
          std::to_string(head.blocks.size()));
   }
   if (!std::is_sorted(head.blocks.begin(), head.blocks.end()) || head.blocks.front() < 0 ||

@@ -89,7 +89,7 @@ class Ade20k final : public Dataset {
         throw FormatError(path, "",
                           "holds class " + std::to_string(value) + ", but there are " +
                               std::to_string(classes_) +
-                              "; pass --classes FILE with one class a line, or mend the mask");
+                              "; pass --classes FILE with one class a line, or correct the mask");
       }
       value = value == 0 ? kIgnoredClass : static_cast<uint8_t>(value - 1);
     }

@@ -31,7 +31,7 @@ namespace fs = std::filesystem;
 constexpr size_t kMaxOpenFiles = 64;  // a process may have 1024, and sets have thousands of shards
 constexpr int32_t kUnlabelled = -1;
 constexpr const char* kFirstDot =
-    "; WebDataset cuts a member's name at its first dot, and only .jpg, .jpeg, .png, .webp and .cls behind "
+    "; WebDataset cuts a member's name at its first dot, and only .jpg, .jpeg, .png, .webp and .cls after "
     "it "
     "are read: write the members under such names";
 

@@ -141,7 +141,7 @@ void check_common(const ModelSpec& spec) {
 
 void check_vit(const ModelSpec& spec) {
   if (spec.final_norm && spec.fc_norm)
-    fail("timm's class has a norm before the pooling or behind it, not both");
+    fail("timm's class has a norm before the pooling or after it, not both");
   if (spec.distillation_token && (spec.register_tokens > 0 || !spec.embed_prefix_tokens ||
                                   spec.pooling != Pooling::kToken || spec.fc_norm)) {
     fail("timm's distilled class knows no registers, fc_norm or average pooling");

@@ -99,7 +99,7 @@ ModelSpec with_schedule(ModelSpec spec, const std::vector<int64_t>& pairs, bool 
     if (pairs[at] > most && !quiet) {
       log_warning("block " + std::to_string(i) + " merges " + std::to_string(most) + " pairs instead of " +
                   std::to_string(pairs[at]) + ": it sees " + std::to_string(spec.attention_tokens(i)) +
-                  " tokens, and at most half of those behind the first " +
+                  " tokens, and at most half of those after the first " +
                   std::to_string(spec.prefix_tokens()) + " can go");
     }
   }

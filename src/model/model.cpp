@@ -255,7 +255,7 @@ void Model::set_gates(int index, const ChannelGates& gates) {
   check(gates.v, {block.num_heads, block.v_dim}, "v");
   check(gates.mlp, {block.mlp_dim}, "the MLP");
   if (gates.qk.defined() && spec_.qk_norm)
-    throw std::invalid_argument("[model::set_gates] query-key channels behind a q/k norm can't be pruned");
+    throw std::invalid_argument("[model::set_gates] query-key channels before a q/k norm can't be pruned");
   gates_[static_cast<size_t>(index)] = gates;
 }
 

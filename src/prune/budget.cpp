@@ -60,7 +60,7 @@ Budget::Budget(const ModelSpec& spec, std::vector<Unit> units, Target target, in
                                 std::to_string(round) + " channels in every head " + giga(floor_) +
                                 " are left; ask for more" + (round > 1 ? ", or use a smaller --round" : "") +
                                 (target_.attention_only || mlp ? "" : ", or --scope attention+mlp") +
-                                (spec_.qk_norm ? "; q and k keep all of theirs behind a q/k norm" : ""));
+                                (spec_.qk_norm ? "; q and k keep all of theirs before a q/k norm" : ""));
   }
   // A block's MACs are a + b qk + c v + d qk v + e mlp: five measurements.
   double in_blocks = 0;

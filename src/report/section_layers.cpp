@@ -108,7 +108,7 @@ void entropy_section(Page& page, const Inputs& inputs) {
         "How much the output of every attention layer and every MLP varies from image to image and patch to "
         "patch, in nats (up to a "
         "constant); bars are 95 % intervals over resampled images. Attention layers with low entropy add "
-        "little that the MLP behind them "
+        "little that the MLP after them "
         "could not add itself";
     caption += scores.chosen.empty() ? "" : "; shaded columns are the layers that were chosen";
     caption += second ? "; thin dashed lines are a second estimate of the same quantity, which " +

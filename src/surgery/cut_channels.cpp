@@ -35,7 +35,7 @@ class BlockCut {
     add(ChannelGroup::kMlp, gates.mlp.defined() ? gates.mlp.reshape({1, -1}) : gates.mlp, 1, block.mlp_dim,
         "the MLP");
     if (groups_.contains(ChannelGroup::kQk) && spec.qk_norm)
-      fail("query-key channels behind a q/k norm can't be pruned");
+      fail("query-key channels before a q/k norm can't be pruned");
   }
 
   void apply(BlockSpec& block, model::StateDict& weights) {

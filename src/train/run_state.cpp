@@ -106,7 +106,7 @@ void save_run_state(const RunState& state, const std::string& path) {
 namespace {
 
 constexpr const char* kDamaged =
-    "; the training state is damaged: take a copy of it, or start anew without --resume";
+    "; the training state is damaged: take a copy of it, or start again without --resume";
 
 void check_position(const RunState& state, const json::Object& object) {
   const auto need = [&](bool holds, const char* key, const std::string& what) {
@@ -236,7 +236,7 @@ void check_run_state(const RunState& state, const std::string& path, const RunSh
 
 void check_same_run(const RunState& state, const std::string& path, const std::string& recipe,
                     const std::string& identity) {
-  const std::string mend = "; repeat the command as it was, or start anew without --resume";
+  const std::string mend = "; repeat the command as it was, or start again without --resume";
   const std::vector<std::string> then = lines(state.recipe), now = lines(recipe);
   for (size_t i = 0; i < std::max(then.size(), now.size()); ++i) {
     const std::string a = i < then.size() ? then[i] : "nothing", b = i < now.size() ? now[i] : "nothing";

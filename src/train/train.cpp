@@ -148,7 +148,7 @@ class Run {
       // Layers leave the training, none comes into it.
       if (steps_done() > 0 && !state_.first.contains(name))
         throw FormatError(options_.state_path, "adamw.first." + name,
-                          "is missing; the training state is damaged: take a copy of it, or start anew "
+                          "is missing; the training state is damaged: take a copy of it, or start again "
                           "without --resume");
       if (state_.first.contains(name))
         optimiser_->restore(i, {state_.first.at(name), state_.second.at(name), state_.steps.at(name)});
@@ -443,7 +443,7 @@ void refuse_to_overwrite(const std::string& state_path) {
   if (old.finished) return;
   throw Error(state_path + ": an unfinished run lies here (after epoch " + std::to_string(old.epoch) +
               ", batch " + std::to_string(old.batch) +
-              "); pass --resume to go on with it, or remove the file to start anew");
+              "); pass --resume to go on with it, or remove the file to start again");
 }
 
 std::unique_ptr<model::Model> stored_model(const std::string& state_path) {

@@ -60,7 +60,7 @@ class Export(Case):
         self.assertEqual({entry["dtype"] for name, entry in self.header("b.safetensors").items() if name != "__metadata__"}, {"F16"})
 
     def test_wrong_usage(self):
-        for arguments, says in ((("-o", "out.txt"), "let the name end in .onnx or .safetensors"),
+        for arguments, says in ((("-o", "out.txt"), "end the name in .onnx or .safetensors"),
                                 (("--format", "onnx", "-o", "out.safetensors"), "--format onnx writes .onnx files"),
                                 (("--format", "timm", "-o", "out.onnx"), "--format timm writes .safetensors files"),
                                 (("--format", "onx", "-o", "out.onnx"), "onx"),

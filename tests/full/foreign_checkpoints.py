@@ -26,14 +26,14 @@ from safetensors.torch import save_file
 vitrim, model_outputs = sys.argv[1:3]
 failures = []
 
-# What timm's architectures have that vitrim has not, as vitrim says it, and how they are called.
+# What timm's architectures have that vitrim does not support, as its messages say it, and how they are called.
 REASONS = {
     "rotary embeddings": r"rope|eva02|dinov3|lingbot|sapiens|vit_pe_",
     "by attention": r"siglip_\d|reg4_map|test_vit3|vit_pe_core",
     "RMSNorm": r"test_vit4|aimv2",
     "sub-LN": r"beit3|eva02_(base|large)",
     "parallel branches": r"18x2|_xp_|pwee",
-    "norms behind the branches": r"_rpn_",
+    "norms after the branches": r"_rpn_",
     "two attentions": r"dlittle|dwee",
 }
 

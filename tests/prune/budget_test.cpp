@@ -69,7 +69,7 @@ TEST(Budget, RefusesWhatCannotBeReached) {
                          Budget(normed, units_of(normed, Scope::kAttention),
                                 parse_target("20%", false, normed), 8);
                        }),
-                       "behind a q/k norm"));
+                       "before a q/k norm"));
   EXPECT_THROW(Budget(spec, units, {eval::count_cost(spec).macs + 1, false}, 8), std::invalid_argument);
   EXPECT_THROW(Budget(spec, units, parse_target("90%", false, spec), 0), std::invalid_argument);
 }

@@ -31,7 +31,7 @@ TEST_P(EveryVariantScore, DifferenceIsThatOfTheAttentionMatrices) {
   const at::NoGradGuard no_grad;
   const ModelSpec& spec = GetParam().spec;
   if (!model::can_prune(spec, 1, ChannelGroup::kQk))
-    GTEST_SKIP() << "query-key channels behind a q/k norm are not pruned, and static attention has none";
+    GTEST_SKIP() << "query-key channels before a q/k norm are not pruned, and static attention has none";
   const auto model = test::lively_model(spec);
   const data::ImageBatch images = test::colour_images(3);
   const at::Tensor got =

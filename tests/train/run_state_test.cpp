@@ -102,7 +102,7 @@ TEST_F(TrainingState, PositionsThatCannotBe) {
     const std::string message = refusal(wrong);
     EXPECT_TRUE(contains(message, says));
     EXPECT_TRUE(contains(message, path_));
-    EXPECT_TRUE(contains(message, "start anew without --resume"));
+    EXPECT_TRUE(contains(message, "start again without --resume"));
   }
 }
 
