@@ -10,6 +10,7 @@
 #include "vitrim/core/artifact_json.h"
 #include "vitrim/core/error.h"
 #include "vitrim/eval/accuracy.h"
+#include "vitrim/eval/features.h"
 #include "vitrim/model/floats.h"
 #include "vitrim/runtime/engine.h"
 
@@ -22,7 +23,10 @@ struct EvalFlags {
   ModelFlags model;
   DataFlags data;
   SegmentationFlags segmentation;
-  std::string source, engine = "libtorch";
+  FeatureFlags features;
+  std::string source, engine = "libtorch", against;
+  bool retrieval = false;
+  int64_t neighbours = 10;
 };
 
 void print(const std::string& model, const EvalResult& result) {
@@ -33,11 +37,51 @@ void print(const std::string& model, const EvalResult& result) {
        percent(s.mean_accuracy).c_str(), percent(s.pixel_accuracy).c_str());
 }
 
-void run(const EvalFlags& flags, const Context& context) {
+void print_features(const std::string& model, const EvalResult& r) {
+  if (r.retrieval) {
+    const RetrievalFigures& f = *r.retrieval;
+    tell(
+        "%s on %s, neighbours of %s: recall at %lld %s (95 %% interval %s to %s), mean average precision %s "
+        "(%s to %s), same nearest neighbour %s\n",
+        model.c_str(), r.data.c_str(), f.reference.c_str(), static_cast<long long>(f.neighbours),
+        percent(f.recall).c_str(), percent(f.recall_ci95.first).c_str(),
+        percent(f.recall_ci95.second).c_str(), percent(f.mean_average_precision).c_str(),
+        percent(f.precision_ci95.first).c_str(), percent(f.precision_ci95.second).c_str(),
+        percent(r.top1).c_str());
+    return;
+  }
+  tell("%s on %s, %s of %s: top-1 %s (95 %% interval %s to %s), top-5 %s\n", model.c_str(), r.data.c_str(),
+       r.protocol.c_str(), r.gallery.c_str(), percent(r.top1).c_str(), percent(r.top1_ci95.first).c_str(),
+       percent(r.top1_ci95.second).c_str(), percent(r.top5).c_str());
+}
+
+// The dense model, whose neighbours are the right ones.
+EvalResult retrieval(const EvalFlags& flags, const model::Model& model, const data::Dataset& dataset,
+                     const eval::AccuracyOptions& options) {
+  const auto reference = model::load_model(flags.against, {});
+  reference->set_compute_dtype(model::parse_precision(flags.common.precision));
+  return eval::evaluate_retrieval(model, *reference, dataset, options,
+                                  flags.data.preprocess(reference->spec(), flags.against), flags.neighbours,
+                                  flags.against);
+}
+
+void check(const EvalFlags& flags, const CLI::App& command) {
+  if (flags.retrieval && flags.features.any())
+    throw UsageError("--retrieval compares with another model, --knn and --probe with labels; pass one");
+  if (flags.retrieval && flags.against.empty())
+    throw UsageError(
+        "--retrieval needs the model whose neighbours are right, usually the dense one: --against MODEL");
+  if (!flags.retrieval && (!flags.against.empty() || command.count("--neighbours") > 0))
+    throw UsageError("--against and --neighbours belong to --retrieval");
+}
+
+void run(const EvalFlags& flags, const Context& context, const CLI::App& command) {
   flags.common.apply();
+  check(flags, command);
   const auto group = join_ranks();
   const auto model = flags.model.load(flags.common.precision);
-  const auto dataset = data::open_dataset(flags.source, flags.data.dataset(model->spec()));
+  const auto dataset = data::open_dataset(
+      flags.source, flags.retrieval ? flags.data.unlabelled() : flags.data.dataset(model->spec()));
   eval::AccuracyOptions options;
   options.preprocess = flags.data.preprocess(model->spec(), flags.model.model);
   options.batch_size = flags.common.batch_size;
@@ -45,6 +89,7 @@ void run(const EvalFlags& flags, const Context& context) {
   options.max_corrupt = flags.data.max_corrupt;
   options.group = group.get();
   flags.segmentation.apply(model->spec(), options);
+  flags.features.apply(flags.data, model->spec(), options);
   std::unique_ptr<runtime::Engine> engine;
   if (flags.engine == "native") {
     const std::string reason = runtime::why_not(model->spec());
@@ -59,12 +104,14 @@ void run(const EvalFlags& flags, const Context& context) {
       return out;
     };
   }
-  EvalResult result = eval::evaluate(*model, *dataset, options);
+  EvalResult result = flags.retrieval ? retrieval(flags, *model, *dataset, options)
+                                      : eval::evaluate(*model, *dataset, options);
   result.manifest = manifest_of(context, flags.common, dataset->fingerprint());
   result.model = flags.model.model;
   on_main_rank(*group, [&] {
     flags.common.write_json(to_json(result));
     if (!flags.common.speaks()) return;
+    if (!result.protocol.empty()) return print_features(flags.model.model, result);
     if (result.segmentation) return print(flags.model.model, result);
     tell("%s on %s: top-1 %s (95 %% interval %s to %s), top-5 %s\n", flags.model.model.c_str(),
          result.data.c_str(), percent(result.top1).c_str(), percent(result.top1_ci95.first).c_str(),
@@ -85,13 +132,26 @@ void add_eval(CLI::App& app, Context& context) {
                    "image folder, tar shards, CIFAR .bin file, or synthetic:SPLIT[:COUNT]; images with "
                    "masks: ADE20K folder (FOLDER:validation) or synthetic-masks:SPLIT[:COUNT]")
       ->required();
-  command->add_option("--engine", flags->engine, "libtorch, or native: vitrim's CPU engine")
+  command
+      ->add_option("--engine", flags->engine,
+                   "engine that runs the model: libtorch, or native, vitrim's CPU engine")
       ->check(CLI::IsMember({"native", "libtorch"}))
+      ->capture_default_str();
+  flags->features.add_to(*command);
+  command->add_flag("--retrieval", flags->retrieval,
+                    "measure whether each image's nearest neighbours are those that --against finds");
+  command->add_option(
+      "--against", flags->against,
+      "the model whose neighbours are the right ones for --retrieval, usually the dense model");
+  command->add_option("--neighbours", flags->neighbours, "neighbours that --retrieval looks for")
+      ->check(CLI::Range(1, 100000))
       ->capture_default_str();
   flags->segmentation.add_to(*command);
   flags->data.add_to(*command);
   flags->common.add_to(*command);
-  command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });
+  command->callback([flags, &context, command] {
+    context.run = [flags, &context, command] { run(*flags, context, *command); };
+  });
 }
 
 }  // namespace vitrim::app

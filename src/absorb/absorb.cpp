@@ -178,9 +178,7 @@ AbsorbReport absorb(model::Model& student, const model::Model& teacher, const da
       compare(dense, finish_all(student, student_x.slice(0, fit), student_taps, options.batch_size, group));
   report.plain_kl = before.kl;
   report.plain_agreement = before.agreement;
-  report.kl = after.kl;
-  report.agreement = after.agreement;
-  report.feature_error = after.feature_error;
+  after.tell(report);
   return report;
 }
 

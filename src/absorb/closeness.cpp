@@ -44,9 +44,20 @@ int first_changed_block(const model::Model& student_model, const model::Model& t
   return static_cast<int>(student.blocks.size());
 }
 
+void Closeness::tell(AbsorbReport& report) const {
+  report.kl = kl;
+  report.agreement = agreement;
+  report.feature_error = feature_error;
+  report.feature_cosine = cosine;
+  report.feature_cosine_p05 = cosine_p05;
+}
+
 Closeness compare(const model::Output& dense, const model::Output& student) {
   Closeness c;
   c.feature_error = analysis::relative_error(dense.features, student.features);
+  const FeatureFigures features = analysis::compare_features(dense.features, student.features);
+  c.cosine = features.cosine;
+  c.cosine_p05 = features.cosine_p05;
   if (!dense.logits.defined()) return c;
   c.kl = analysis::kl_per_image(dense.logits, student.logits).mean().item<double>();
   c.agreement = analysis::agreement(dense.logits, student.logits);

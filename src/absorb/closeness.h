@@ -8,7 +8,9 @@
 namespace vitrim::absorb {
 
 struct Closeness {
-  double kl = 0, agreement = 0, feature_error = 0;
+  double kl = 0, agreement = 0, feature_error = 0, cosine = 0, cosine_p05 = 0;
+  /// Puts the figures into the report.
+  void tell(AbsorbReport& report) const;
 };
 Closeness compare(const model::Output& dense, const model::Output& student);
 

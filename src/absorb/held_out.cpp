@@ -45,9 +45,7 @@ AbsorbReport HeldOut::keep_best() {
   for (const auto& [name, tensor] : weights_.entries()) student_.set_parameter(name, tensor);
   AbsorbReport report;
   report.held_out_images = images_.size();
-  report.kl = best_.kl;
-  report.agreement = best_.agreement;
-  report.feature_error = best_.feature_error;
+  best_.tell(report);
   report.plain_kl = plain_.kl;
   report.plain_agreement = plain_.agreement;
   return report;

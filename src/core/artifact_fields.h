@@ -43,6 +43,21 @@ void fields(auto& f, json::Is<SegmentationFigures> auto& figures) {
   f.unless("pictures", figures.pictures, std::vector<SegmentedPicture>{});
 }
 
+void fields(auto& f, json::Is<RetrievalFigures> auto& figures) {
+  f("reference", figures.reference);
+  f("neighbours", figures.neighbours);
+  f("recall", figures.recall);
+  f("recall_ci95", figures.recall_ci95);
+  f("mean_average_precision", figures.mean_average_precision);
+  f("precision_ci95", figures.precision_ci95);
+}
+
+void fields(auto& f, json::Is<FeatureFigures> auto& figures) {
+  f("images", figures.images);
+  f("cosine", figures.cosine);
+  f("cosine_p05", figures.cosine_p05);
+}
+
 void fields(auto& f, json::Is<EvalResult> auto& result) {
   f.document("eval", 1);
   f("manifest", result.manifest);
@@ -56,6 +71,9 @@ void fields(auto& f, json::Is<EvalResult> auto& result) {
   f("top1_ci95", result.top1_ci95);
   f("correct", Digits{result.correct, result.images});
   f.if_any("segmentation", result.segmentation);
+  f.unless("protocol", result.protocol, std::string());
+  f.unless("gallery", result.gallery, std::string());
+  f.if_any("retrieval", result.retrieval);
 }
 
 void fields(auto& f, json::Is<PairedResult> auto& paired) {
@@ -184,6 +202,7 @@ void fields(auto& f, json::Is<CompressResult> auto& result) {
   f.unless("pictures", result.pictures, std::vector<MergedPicture>{});
   f.if_any("speed", result.speed);
   f.if_any("quantization", result.quantization);
+  f.if_any("features", result.features);
   f("scores", result.scores);
 }
 

@@ -9,6 +9,7 @@
 #include "vitrim/core/log.h"
 #include "vitrim/distributed/group.h"
 #include "vitrim/eval/cost.h"
+#include "vitrim/eval/features.h"
 #include "vitrim/eval/segmentation.h"
 #include "vitrim/eval/statistics.h"
 #include "vitrim/model/batches.h"
@@ -40,7 +41,9 @@ struct Counter {
 void check_labels(const model::Model& model, const std::vector<int64_t>& labels,
                   const std::string& description, int64_t data_classes) {
   const int64_t classes = model.spec().num_classes;
-  if (classes == 0) throw Error("the model has no classifier, so it can't be evaluated on " + description);
+  if (classes == 0)
+    throw Error("the model has no classifier, so it can't be evaluated on " + description +
+                " alone; pass --train DIR with labelled images to judge its features by nearest neighbours");
   for (int64_t label : labels) {
     if (label < 0) throw Error(description + " has no labels; put the images into one folder per class");
   }
@@ -106,7 +109,9 @@ EvalResult finish(const model::Model& model, Counter counter, const std::string&
 
 }  // namespace
 
-void check_evaluable(const model::Model& model, const data::Dataset& dataset) {
+void check_evaluable(const model::Model& model, const data::Dataset& dataset,
+                     const AccuracyOptions& options) {
+  if (options.gallery) return check_gallery(model, dataset, *options.gallery);
   if (model.spec().segmentation && !dataset.has_masks()) {
     throw Error(dataset.description() +
                 " has no masks, which a model for segmentation is judged by; name an ADE20K folder or "
@@ -124,6 +129,7 @@ void check_evaluable(const model::Model& model, const data::Dataset& dataset) {
 }
 
 EvalResult evaluate(const model::Model& model, const data::Dataset& dataset, const AccuracyOptions& options) {
+  if (options.gallery) return evaluate_features(model, dataset, options);
   if (model.spec().segmentation) return evaluate_segmentation(model, dataset, options);
   check_evaluable(model, dataset);
   distributed::Group& group = distributed::or_alone(options.group);

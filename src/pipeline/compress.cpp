@@ -202,6 +202,9 @@ Compressed compress(const model::Model& dense, const data::ImageBatch& calibrati
   result.removed = layers;
   result.held_out_kl = student.report.kl;
   result.held_out_agreement = student.report.agreement;
+  if (student.report.held_out_images > 0)
+    result.features = FeatureFigures{student.report.held_out_images, student.report.feature_cosine,
+                                     student.report.feature_cosine_p05};
 
   describe_models(dense.spec(), student.model->spec(), result);
   if (evaluation) {

@@ -5,6 +5,7 @@
 #include "pipeline/describe_models.h"
 #include "pipeline/stopwatch.h"
 #include "pipeline/subset.h"
+#include "vitrim/analysis/distortion.h"
 #include "vitrim/core/log.h"
 #include "vitrim/core/macs_target.h"
 #include "vitrim/data/encode.h"
@@ -93,6 +94,11 @@ Merged merge(const model::Model& model, const data::ImageBatch* calibration, con
     if (plain_spec.num_classes > 0)
       result.held_out_kl =
           merge::measure_schedules(*plain, held_out, {pairs}, options.choosing.batch_size).front();
+    const int64_t batch = options.choosing.batch_size;
+    if (plain_spec.num_classes == 0)
+      result.features =
+          analysis::compare_features(analysis::outputs_of(*plain, held_out, batch).features,
+                                     analysis::outputs_of(*out.model, held_out, batch).features);
     if (options.pictures > 0)
       result.pictures = take_pictures(*out.model, subset(*calibration, options.pictures));
     watch.lap("measure");

@@ -20,11 +20,15 @@ QuantizedModel quantize(const model::Model& model, const data::ImageBatch* calib
   result.reason = std::to_string(result.quantization->layers.size()) + " linear layers in int8";
   describe_models(model.spec(), out.model->spec(), result);
   watch.lap("quantize");
-  if (calibration && model.spec().num_classes > 0 && !model.spec().segmentation) {
-    const at::Tensor before = analysis::logits_of(model, *calibration, accuracy.batch_size),
-                     after = analysis::logits_of(*out.model, *calibration, accuracy.batch_size);
-    result.held_out_kl = analysis::kl_per_image(before, after, /*temperature=*/1).mean().item<double>();
-    result.held_out_agreement = analysis::agreement(before, after);
+  if (calibration && !model.spec().segmentation) {
+    const model::Output before = analysis::outputs_of(model, *calibration, accuracy.batch_size),
+                        after = analysis::outputs_of(*out.model, *calibration, accuracy.batch_size);
+    result.features = analysis::compare_features(before.features, after.features);
+    if (before.logits.defined()) {
+      result.held_out_kl =
+          analysis::kl_per_image(before.logits, after.logits, /*temperature=*/1).mean().item<double>();
+      result.held_out_agreement = analysis::agreement(before.logits, after.logits);
+    }
     watch.lap("measure");
   }
   if (evaluation) {

@@ -36,7 +36,8 @@ struct AbsorbReport {
   double kl = 0;             ///< mean KL of softened logits, nats (analysis/distortion.h)
   double agreement = 0;      ///< share of images with the teacher's prediction
   double feature_error = 0;  ///< relative
-  double plain_kl = 0;       ///< the student's before absorption
+  double feature_cosine = 0, feature_cosine_p05 = 0;  ///< mean over images and 5th percentile
+  double plain_kl = 0;                                ///< the student's before absorption
   double plain_agreement = 0;
 };
 

@@ -118,6 +118,25 @@ struct SegmentationFigures {
   std::vector<SegmentedPicture> pictures;  ///< of a few images
 };
 
+/// How far a model's nearest neighbours are those of a reference model, every image a query among the others;
+/// nearness is the cosine of features.
+struct RetrievalFigures {
+  std::string reference;                        ///< the model whose neighbours are the right ones
+  int64_t neighbours = 0;                       ///< how many of them count as right
+  double recall = 0;                            ///< mean share of them among as many of the model's own
+  std::pair<double, double> recall_ci95{0, 0};  ///< percentile bootstrap over queries, as the next
+  double mean_average_precision = 0;            ///< of the model's ranking of all other images
+  std::pair<double, double> precision_ci95{0, 0};
+};
+
+/// How far features changed: cosine of an image's features before and after.
+struct FeatureFigures {
+  int64_t images = 0;
+  double cosine = 0;      ///< mean over images
+  double cosine_p05 = 0;  ///< 5th percentile over images
+  bool operator==(const FeatureFigures&) const = default;
+};
+
 /// Accuracy of one model on one labelled set of images.
 struct EvalResult {
   Manifest manifest;
@@ -132,6 +151,12 @@ struct EvalResult {
   std::vector<uint8_t> correct;               ///< per image, in the data set's order, for paired comparisons
   /// Of a model for segmentation, which has none of the four above.
   std::optional<SegmentationFigures> segmentation;
+  /// How features were judged instead of a classifier: "20 nearest neighbours", "linear probe", "retrieval"
+  /// (top1 and top5: the reference's nearest neighbour is the first, among the first five); empty: the
+  /// classifier.
+  std::string protocol;
+  std::string gallery;  ///< the labelled images that the protocol learned from; empty for retrieval
+  std::optional<RetrievalFigures> retrieval;
 
   /// The figure that judges a model of this task, its interval and its name.
   double headline() const { return segmentation ? segmentation->miou : top1; }
@@ -217,6 +242,7 @@ struct CompressResult {
   std::vector<MergedPicture> pictures;
   std::optional<MeasuredSpeed> speed;
   std::optional<QuantizationFigures> quantization;
+  std::optional<FeatureFigures> features;  ///< compressed against dense, on the images of held_out_kl
 };
 
 }  // namespace vitrim
