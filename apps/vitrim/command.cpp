@@ -22,6 +22,7 @@
 #include "vitrim/core/normalization.h"
 #include "vitrim/core/suggest.h"
 #include "vitrim/data/loader.h"
+#include "vitrim/hub/hub.h"
 #include "vitrim/report/report.h"
 
 namespace vitrim::app {
@@ -61,6 +62,8 @@ void add_commands(CLI::App& app, Context& context) {
   add_train(app, context);
   add_dilute(app, context);
   add_export(app, context);
+  add_run(app, context);
+  add_completion(app, context);
   add_examples(app);
 }
 
@@ -111,26 +114,27 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, ch
 void CommonFlags::add_to(CLI::App& command, bool computes) {
   command.add_option("--json", json, "write the result as JSON to FILE; - is standard output")
       ->type_name("FILE");
-  command.add_flag("--quiet", quiet, "no progress, no summary");
+  command.add_flag("--quiet", quiet, "print neither progress nor a summary");
   if (!computes) return;
-  command.add_option("--threads", threads, "processor threads; default: all cores")
+  command.add_option("--threads", threads, "number of processor threads; default: all cores")
       ->check(CLI::Range(1, 1024));
-  command.add_option("--seed", seed, "seed of everything drawn at random")->capture_default_str();
+  command.add_option("--seed", seed, "seed of all random numbers")->capture_default_str();
   command
-      .add_option("--precision", precision,
-                  "f32, bf16, or auto: bf16 where the processor multiplies it in hardware")
+      .add_option(
+          "--precision", precision,
+          "data type of matrix products: f32, bf16, or auto, which is bf16 where the processor supports it")
       ->check(CLI::IsMember({"f32", "bf16", "auto"}))
       ->capture_default_str();
   if (batch_size > 0)
-    command.add_option("--batch-size", batch_size, "images a batch")
+    command.add_option("--batch-size", batch_size, "number of images in a batch")
         ->check(CLI::Range(1, 4096))
         ->capture_default_str();
 }
 
-void CommonFlags::apply() const {
+void CommonFlags::apply(const std::string& output) const {
   if (threads > 0) at::set_num_threads(threads);
   set_log_sink(make_terminal_sink(quiet));
-  if (!json.empty() && json != "-") check_writable(json);
+  if (!json.empty() && json != "-") hub::check_writable(json, output);
 }
 
 void CommonFlags::write_json(const std::string& text) const {
@@ -145,9 +149,9 @@ void CommonFlags::write_json(const std::string& text) const {
 
 void UnsaidFlags::add_to(CLI::App& command) {
   command
-      .add_option(
-          "--num-heads", num_heads,
-          "attention heads, where the checkpoint does not say; of a model with stages one a stage: 1,2,5,8")
+      .add_option("--num-heads", num_heads,
+                  "number of attention heads, needed where the checkpoint does not state it; one number per "
+                  "stage for a model with stages: 1,2,5,8")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::PositiveNumber);
@@ -157,15 +161,17 @@ void UnsaidFlags::add_to(CLI::App& command) {
           "factor on the stream in blocks without attention, where the checkpoint does not say: 1, or 2 "
           "as in the models of NOSE's authors")
       ->check(CLI::IsMember({1.0, 2.0}));
-  command.add_option("--activation", activation, "activation of the MLPs, where the checkpoint does not say")
+  command
+      .add_option("--activation", activation,
+                  "activation of the MLPs; needed where the checkpoint does not state it")
       ->check(CLI::IsMember(model::activation_names()));
-  command.add_option("--norm-eps", norm_eps, "epsilon of the norms, where the checkpoint does not say")
+  command
+      .add_option("--norm-eps", norm_eps,
+                  "epsilon of the norms; needed where the checkpoint does not state it")
       ->check(CLI::PositiveNumber);
   command
-      .add_option(
-          "--pooling", pooling,
-          "what the classifier sees, where the checkpoint does not say: the class token or the average of "
-          "the patch tokens")
+      .add_option("--pooling", pooling,
+                  "what the classifier reads: the class token or the average of the patch tokens")
       ->check(CLI::IsMember({"token", "average"}));
 }
 
@@ -188,9 +194,9 @@ void ModelFlags::add_to(CLI::App& command) {
   command
       .add_option("--image-size", image_size, "run at another image size; position embeddings are resized")
       ->check(CLI::PositiveNumber);
-  command.add_option("--num-classes", num_classes, "classes that the classifier must have")
+  command.add_option("--num-classes", num_classes, "number of classes that the classifier must have")
       ->check(CLI::PositiveNumber);
-  command.add_option("--task", task, "what the model must be for; default: what it is for")
+  command.add_option("--task", task, "task that the model must have; default: any")
       ->check(CLI::IsMember({"classification", "segmentation"}));
   add_weights_flag(command, weights);
 }
@@ -228,14 +234,41 @@ std::unique_ptr<model::Model> ModelFlags::load(const std::string& precision) con
   return loaded;
 }
 
+void FeatureFlags::add_to(CLI::App& command) {
+  command
+      .add_option("--knn", neighbours,
+                  "judge features instead of a classifier: so many nearest neighbours among the images of "
+                  "--train vote; the default where only --train is passed is 20")
+      ->check(CLI::Range(1, 100000));
+  command.add_option(
+      "--train", train,
+      "labelled images in whose classes features are judged, by nearest neighbours or --probe");
+  command.add_flag("--probe", probe,
+                   "judge features by a linear classifier fitted to --train in closed form");
+}
+
+void FeatureFlags::apply(const DataFlags& data, const ModelSpec& spec,
+                         eval::AccuracyOptions& accuracy) const {
+  if (!any()) return;
+  if (neighbours > 0 && probe) throw UsageError("--knn and --probe are two ways to judge features; pass one");
+  if (train.empty())
+    throw UsageError(std::string(probe ? "--probe" : "--knn") +
+                     " needs labelled images to answer from: --train DIR");
+  accuracy.gallery = data::open_dataset(train, data.dataset(spec));
+  accuracy.probe = probe;
+  if (neighbours > 0) accuracy.neighbours = neighbours;
+}
+
 void SegmentationFlags::add_to(CLI::App& command) {
   command
       .add_option("--window", window,
                   "segmentation: side of windows that slide over an image, in pixels; default: whole images")
       ->check(CLI::PositiveNumber);
-  command.add_option("--stride", stride, "by how many pixels they slide; default: two thirds of the window")
+  command
+      .add_option("--stride", stride,
+                  "segmentation: distance between windows in pixels; default: two thirds of the window")
       ->check(CLI::PositiveNumber);
-  command.add_option("--pictures", pictures, "segmentation: images whose masks the result shows")
+  command.add_option("--pictures", pictures, "segmentation: number of images whose masks the result shows")
       ->check(CLI::Range(0, 1000))
       ->capture_default_str();
 }
@@ -259,7 +292,9 @@ void DataFlags::add_to(CLI::App& command) {
       ->expected(1, 3);
   command.add_option("--resize", resize, "short side before the crop in pixels, or none");
   command.add_option("--crop", crop, "side of the centre crop in pixels")->check(CLI::PositiveNumber);
-  command.add_option("--interpolation", interpolation, "bicubic or bilinear")
+  command
+      .add_option("--interpolation", interpolation,
+                  "interpolation when images are resized: bicubic or bilinear")
       ->check(CLI::IsMember({"bicubic", "bilinear"}));
   command
       .add_option("--classes", classes,
@@ -270,12 +305,13 @@ void DataFlags::add_to(CLI::App& command) {
                   "order of class folders whose names can be sorted in two ways: lexicographic (1, 10, 2, as "
                   "torchvision sorts) or natural (1, 2, 10, as timm sorts)")
       ->check(CLI::IsMember({"lexicographic", "natural"}));
-  command.add_option("--max-corrupt", max_corrupt, "corrupt images to tolerate")
+  command.add_option("--max-corrupt", max_corrupt, "number of corrupt images to skip before the run fails")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command
-      .add_option("--max-pixels", max_pixels,
-                  "most pixels of an image, decoded or resized; a larger one counts as corrupt")
+      .add_option(
+          "--max-pixels", max_pixels,
+          "largest number of pixels of an image, decoded or resized; a larger image counts as corrupt")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
       ->capture_default_str();
 }

@@ -49,8 +49,8 @@ struct CommonFlags {
   int64_t batch_size = 50;
 
   void add_to(CLI::App& command, bool computes = true);
-  /// Sets threads and the log sink; call first.
-  void apply() const;
+  /// Sets threads and the log sink; call first. --json may lie in `output`, a folder that is yet to be made.
+  void apply(const std::string& output = "") const;
   /// True when results may be told in words on standard output.
   bool speaks() const { return json != "-" && !quiet; }
   /// Writes `text` where --json says, if it does; to standard output at once, so that a failure is known
@@ -95,6 +95,20 @@ struct SegmentationFlags {
   void add_to(CLI::App& command);
   /// UsageError where a flag was passed that says nothing for this model.
   void apply(const ModelSpec& spec, eval::AccuracyOptions& accuracy) const;
+};
+
+struct DataFlags;
+
+/// How features are judged, of models without a classifier.
+struct FeatureFlags {
+  std::string train;       ///< labelled images that neighbours or a probe answer from
+  int64_t neighbours = 0;  ///< 0: not asked for
+  bool probe = false;
+
+  void add_to(CLI::App& command);
+  bool any() const { return !train.empty() || neighbours > 0 || probe; }
+  /// Opens --train. UsageError where the flags do not go together.
+  void apply(const DataFlags& data, const ModelSpec& spec, eval::AccuracyOptions& accuracy) const;
 };
 
 /// Preprocessing and data-set flags.
@@ -148,5 +162,7 @@ void add_sweep(CLI::App& app, Context& context);
 void add_train(CLI::App& app, Context& context);
 void add_dilute(CLI::App& app, Context& context);
 void add_export(CLI::App& app, Context& context);
+void add_run(CLI::App& app, Context& context);
+void add_completion(CLI::App& app, Context& context);
 
 }  // namespace vitrim::app

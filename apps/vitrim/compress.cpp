@@ -25,7 +25,7 @@ struct Flags : CompressionFlags {
 };
 
 void run(const Flags& flags, const Context& context, const CLI::App& command) {
-  flags.common.apply();
+  flags.common.apply(flags.output.output);
   if (flags.static_layers.empty() || (!flags.analyze.remove.empty() && !flags.analyze.layers.empty()))
     flags.analyze.check_choice();
   flags.absorb.refuse_idle(command);
@@ -90,7 +90,7 @@ void run(const Flags& flags, const Context& context, const CLI::App& command) {
 void add_compress(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command = app.add_subcommand(
-      "compress", "remove attention layers, let the MLPs take their work over, write a smaller checkpoint");
+      "compress", "remove attention layers, fit the MLPs to replace them, and write a smaller checkpoint");
   flags->model.add_to(*command);
   flags->analyze.add_to(*command);
   flags->analyze.add_choice_to(*command);
@@ -102,8 +102,8 @@ void add_compress(CLI::App& app, Context& context) {
   flags->evaluation.segmentation.add_to(*command);
   flags->output.add_to(*command, "the compressed checkpoint");
   command->add_flag("--controls", flags->controls,
-                    "treat random, first, last and least-norm sets alike and evaluate them too");
-  command->add_option("--random-controls", flags->random_controls, "random sets among the controls")
+                    "treat random, first, last and least-norm sets in the same way and evaluate them too");
+  command->add_option("--random-controls", flags->random_controls, "number of random sets among the controls")
       ->check(CLI::Range(0, 100))
       ->capture_default_str();
   flags->absorb.add_to(*command);

@@ -3,36 +3,42 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <set>
 
 #include "vitrim/core/artifact_json.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/layer_list.h"
+#include "vitrim/hub/hub.h"
 
 namespace vitrim::app {
 
 void AbsorbFlags::add_to(CLI::App& command, bool beside_training) {
-  command.add_flag("--no-absorb", none, "only cut, refit nothing");
+  command.add_flag("--no-absorb", none, "cut the model without refitting it");
   command
       .add_option(beside_training ? "--block-epochs" : "--epochs", values.epochs,
-                  "gradient epochs a block after the closed form")
+                  "number of gradient epochs per block after the closed-form fit")
       ->check(CLI::Range(0, 1000))
       ->capture_default_str();
   command
       .add_option(beside_training ? "--block-rate" : "--learning-rate", values.learning_rate,
-                  "of these epochs")
+                  "learning rate of the gradient epochs")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command.add_option("--ridge", values.ridge, "strength of the closed form's pull towards the old weights")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command.add_option("--cls-weight", values.cls_weight, "weight of the CLS token against a patch token")
+  command
+      .add_option("--cls-weight", values.cls_weight,
+                  "weight of the CLS token relative to a patch token in the fit")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command.add_option("--fit-patches", values.fit_patches, "patch tokens drawn a step")
+  command
+      .add_option("--fit-patches", values.fit_patches,
+                  "number of patch tokens drawn in a step of the gradient fit")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
-  command.add_option("--fit-batch", values.fit_batch, "images a step")
+  command.add_option("--fit-batch", values.fit_batch, "number of images in a step")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
   command.add_option("--held-out", values.held_out, "share of the calibration images kept out of the fit")
@@ -65,18 +71,20 @@ absorb::AbsorbOptions AbsorbFlags::options(const CommonFlags& common) const {
 void PruneFlags::add_to(CLI::App& command, bool swept) {
   prune::IndicatorOptions& indicators = values.indicators;
   if (!swept) {
-    auto* whole = command.add_option("--target-macs", target_macs,
-                                     "prune channels to these multiply-adds of the whole model (behind a "
-                                     "removal: of what it left): 70% or 2.1G");
+    auto* whole =
+        command.add_option("--target-macs", target_macs,
+                           "prune channels to these multiply-adds of the whole model (after a removal: of "
+                           "what is left): 70% or 2.1G");
     command
         .add_option("--attention-macs", attention_macs,
                     "prune channels to these multiply-adds of the attention layers (that are left)")
         ->excludes(whole);
   }
-  command.add_option("--scope", scope, "what is pruned")
+  command.add_option("--scope", scope, "what is pruned: channels of attention, of MLPs, or of both")
       ->check(CLI::IsMember({"attention", "attention+mlp", "mlp"}))
       ->capture_default_str();
-  command.add_option("--round", values.round, "channels of a head are a multiple of this, or all")
+  command
+      .add_option("--round", values.round, "keep a multiple of this many channels in a head, or all of them")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   command
@@ -86,30 +94,33 @@ void PruneFlags::add_to(CLI::App& command, bool swept) {
       ->capture_default_str();
   command.add_option("--without", without, "parts of apma to leave out: proportions,reweight,initialisation");
   command
-      .add_option("--similarity", similarity,
-                  "of channels, by which apma weights its indicators: none, of their weights, activations, "
-                  "or residual (what the others of the head do not explain)")
+      .add_option(
+          "--similarity", similarity,
+          "similarity of channels by which apma weights its indicators: none, of their weights, activations, "
+          "or residual (what the others of the head do not explain)")
       ->check(CLI::IsMember({"none", "weights", "activations", "residual"}))
       ->capture_default_str();
   command
       .add_option("--begin-with", begin_with,
-                  "criterion that indicators begin with: difference, absence, energy, energy_centred, "
-                  "magnitude, taylor or random")
+                  "criterion from which the indicators of apma start: difference, absence, energy, "
+                  "energy_centred, magnitude, taylor or random")
       ->capture_default_str();
   command.add_flag("--unequal-heads{false}", values.per_head,
-                   "let heads end with different widths: the model is masked, not cut, and not written");
-  command.add_option("--score-images", values.score_images, "images that channels are scored on")
+                   "allow heads of different widths: the model is masked, not cut, and cannot be written");
+  command.add_option("--score-images", values.score_images, "number of images on which channels are scored")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
   command
-      .add_option("--indicator-epochs", indicators.epochs, "passes over the images in which indicators learn")
+      .add_option("--indicator-epochs", indicators.epochs,
+                  "number of passes over the images in which indicators learn")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  command.add_option("--indicator-rate", indicators.learning_rate, "their learning rate")
+  command.add_option("--indicator-rate", indicators.learning_rate, "learning rate of the indicators")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command
-      .add_option("--temperature", indicators.temperature, "of the sigmoid that makes indicators proportions")
+      .add_option("--temperature", indicators.temperature,
+                  "temperature of the sigmoid that turns indicators into proportions")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
 }
@@ -134,16 +145,16 @@ void PruneFlags::refuse_idle(const CLI::App& command) const {
   }
   if (command.count("--score-images") > 0 &&
       (values.criterion == "magnitude" || values.criterion == "random")) {
-    throw UsageError("--score-images says nothing: " + values.criterion + " looks at no images");
+    throw UsageError("--score-images has no effect: " + values.criterion + " looks at no images");
   }
   const bool begins = without.find("initialisation") == std::string::npos && begin_with != "random" &&
                       begin_with != "magnitude";
   if (command.count("--score-images") > 0 && values.criterion == "apma" && !begins &&
       (similarity == "none" || similarity == "weights")) {
-    throw UsageError("--score-images says nothing: with these parts of apma nothing is scored on images");
+    throw UsageError("--score-images has no effect: with these parts of apma nothing is scored on images");
   }
   if (command.count("--begin-with") > 0 && without.find("initialisation") != std::string::npos)
-    throw UsageError("--begin-with says nothing --without initialisation");
+    throw UsageError("--begin-with has no effect with --without initialisation");
 }
 
 pipeline::PruneOptions PruneFlags::options(const CommonFlags& common) const {
@@ -154,7 +165,7 @@ pipeline::PruneOptions PruneFlags::options(const CommonFlags& common) const {
               : scope == "mlp"     ? prune::Scope::kMlp
                                    : prune::Scope::kAttentionAndMlp;
   if (out.attention_only && out.scope != prune::Scope::kAttention)
-    throw UsageError("--attention-macs says nothing of the MLP; use --target-macs with --scope " + scope);
+    throw UsageError("--attention-macs does not cover the MLP; use --target-macs with --scope " + scope);
   out.indicators.seed = common.seed;
   out.indicators.similarity = prune::parse_similarity(similarity);
   out.indicators.begin_with = prune::parse_criterion(begin_with);
@@ -181,13 +192,17 @@ void EvaluationFlags::add_to(CLI::App& command) {
   command.add_option("--eval", eval, "labelled images on which both models are evaluated");
   command.add_option("--eval-resize", resize,
                      "short side for the evaluation images, or none; default: as for calibration");
+  features.add_to(command);
 }
 
 std::unique_ptr<data::Dataset> EvaluationFlags::open(const CommonFlags& common, const DataFlags& data,
                                                      const model::Model& model, const std::string& name,
                                                      eval::AccuracyOptions& accuracy) const {
   if (eval.empty() && !resize.empty())
-    throw UsageError("--eval-resize speaks of the images of --eval, which is not given");
+    throw UsageError("--eval-resize applies to the images of --eval; pass --eval too");
+  if (eval.empty() && features.any())
+    throw UsageError(
+        "--train, --knn and --probe say how the images of --eval are judged, which is not given");
   if (eval.empty()) return nullptr;
   DataFlags eval_data = data;
   if (!resize.empty()) eval_data.resize = resize;
@@ -196,8 +211,9 @@ std::unique_ptr<data::Dataset> EvaluationFlags::open(const CommonFlags& common, 
   accuracy.threads = common.threads;
   accuracy.max_corrupt = data.max_corrupt;
   segmentation.apply(model.spec(), accuracy);
+  features.apply(eval_data, model.spec(), accuracy);
   auto out = data::open_dataset(eval, eval_data.dataset(model.spec()));
-  eval::check_evaluable(model, *out);
+  eval::check_evaluable(model, *out, accuracy);
   return out;
 }
 
@@ -224,6 +240,11 @@ void print_result(const CompressResult& r, const std::string& output) {
          percent(r.dense->headline()).c_str(), percent(r.compressed->headline()).c_str(),
          static_cast<long long>(r.compressed->images), difference_text(*r.paired).c_str());
   }
+  if (r.compressed && !r.compressed->protocol.empty())
+    tell("judged by %s of %s\n", r.compressed->protocol.c_str(), r.compressed->gallery.c_str());
+  if (r.features && r.compressed_spec.num_classes == 0)
+    tell("features on %lld calibration images: cosine to the dense model's %.4f, 5th percentile %.4f\n",
+         static_cast<long long>(r.features->images), r.features->cosine, r.features->cosine_p05);
   if (r.quantization) {
     tell("%s -> %s MB of parameters\n", megabytes(r.quantization->bytes_before).c_str(),
          megabytes(r.quantization->bytes_after).c_str());
@@ -252,25 +273,35 @@ void print_result(const CompressResult& r, const std::string& output) {
 }  // namespace
 
 void OutputFlags::add_to(CLI::App& command, const std::string& what) {
-  command.add_option("-o,--output", output, what + " (.safetensors)")->required();
-  command.add_option("--report", report, "write a page that shows what was done");
-  command.add_option("--save-dtype", dtype, "f32, f16, bf16, or same: as the model that was read")
+  command
+      .add_option("-o,--output", output,
+                  what + ": a .safetensors file, or FOLDER/ for a folder as on model hubs")
+      ->required();
+  command.add_option("--report", report, "write an HTML page that shows what was done");
+  command
+      .add_option("--save-dtype", dtype,
+                  "data type of the written weights: f32, f16, bf16, or same as the model that was read")
       ->check(CLI::IsMember({"same", "f32", "f16", "bf16"}))
       ->capture_default_str();
 }
 
 void OutputFlags::check(const std::string& json) const {
-  std::vector<std::string> paths;
-  for (const std::string& path : {output, report, json}) {
+  std::vector<std::string> paths = output.empty() ? std::vector<std::string>() : hub::files_of(output);
+  const std::vector<std::string> named = {report, json};
+  paths.insert(paths.end(), named.begin(), named.end());
+  std::set<std::string> seen;
+  for (const std::string& path : paths) {
     if (path.empty() || path == "-") continue;
-    check_writable(path);
+    hub::check_writable(path, output);
     const std::string whole = std::filesystem::weakly_canonical(path).string();
-    if (std::find(paths.begin(), paths.end(), whole) != paths.end() && whole != "/dev/null")
+    if (!seen.insert(whole).second && whole != "/dev/null")
       throw UsageError(path + " is named for two outputs; give each a file of its own");
-    paths.push_back(whole);
   }
-  if (!output.empty() && !output.ends_with(".safetensors") && output != "/dev/null")
-    throw UsageError(output + ": checkpoints are written as safetensors; let the name end in .safetensors");
+  if (!output.empty() && !hub::weights_path(output).ends_with(".safetensors") && output != "/dev/null")
+    throw UsageError(
+        output +
+        ": checkpoints are written as safetensors; end the name in .safetensors, or in / to write "
+        "a folder");
 }
 
 namespace {
@@ -288,17 +319,21 @@ at::ScalarType dtype_of(const OutputFlags& flags, const std::string& source) {
 
 void save_compressed(const model::Model& compressed, const CompressResult& result,
                      const OutputFlags& output) {
-  if (!result.output.empty()) model::save_model(compressed, result.output, dtype_of(output, result.model));
+  if (result.output.empty()) return;
+  model::save_model(compressed, hub::weights_path(result.output), dtype_of(output, result.model));
+  hub::describe(result);
 }
 
 void write_compressed(const CommonFlags& common, const model::Model& compressed, const CompressResult& result,
                       const OutputFlags& output) {
+  hub::NewFolder folder(result.output);
   OutputSet files;
   save_compressed(compressed, result, output);
   const std::string json = to_json(result);
   common.write_json(json);
   write_report(output.report, result.output, json, result.model);
   files.commit();
+  folder.keep();
   if (common.speaks()) print_result(result, result.output);
 }
 

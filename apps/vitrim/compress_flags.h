@@ -40,6 +40,7 @@ struct PruneFlags {
 /// --eval and what goes with it.
 struct EvaluationFlags {
   std::string eval, resize;
+  FeatureFlags features;
   SegmentationFlags segmentation;  ///< its flags are added by commands that take such models
   void add_to(CLI::App& command);
   /// Opened and checked (labels, classes) before the minutes of work, so that what is wrong is said at once;

@@ -38,10 +38,9 @@ pipeline::MergeOptions options_of(const Flags& flags) {
   if (options.choose && options.target.empty())
     throw UsageError("--auto needs to know how far to go: --target-macs 60%");
   if (options.choose && flags.calib.empty()) throw UsageError("--auto chooses on images: --calib DIR");
-  if (options.choose && options.start != 0)
-    throw UsageError("--auto finds by itself where to start; leave --start out");
+  if (options.choose && options.start != 0) throw UsageError("--auto chooses where to start; omit --start");
   if (options.start != 0 && !options.schedule.empty())
-    throw UsageError("--schedule says itself where it starts; leave --start out");
+    throw UsageError("--schedule states where it starts; omit --start");
   if (!flags.pairs.empty()) options.schedule = std::to_string(options.start) + ":" + flags.pairs;
   options.choosing.batch_size = std::min<int64_t>(flags.common.batch_size, 16);
   return options;
@@ -75,7 +74,7 @@ void measure_speed(const Flags& flags, const model::Model& merged, CompressResul
 }
 
 void run(const Flags& flags, const Context& context) {
-  flags.common.apply();
+  flags.common.apply(flags.output.output);
   const pipeline::MergeOptions options = options_of(flags);
   flags.output.check(flags.common.json);
   OutputFlags output = flags.output;
@@ -117,38 +116,39 @@ void run(const Flags& flags, const Context& context) {
 void add_merge(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command = app.add_subcommand(
-      "merge", "merge the most alike tokens between attention and MLP (ToMe), block by block");
+      "merge", "merge the most similar tokens between attention and MLP (ToMe), block by block");
   flags->model.add_to(*command);
-  command->add_option("--r", flags->pairs, "pairs merged in every block that keeps its attention")
+  command->add_option("--r", flags->pairs, "number of pairs merged in every block that keeps its attention")
       ->check(CLI::NonNegativeNumber);
   command->add_option(
       "--schedule", flags->options.schedule,
       "1:24 (start, counted among blocks with attention, and pairs) or one number per such block: 8,8,0,16");
   command->add_option("--target-macs", flags->options.target,
-                      "as few pairs as bring the whole model to these multiply-adds: 60% or 2.1G");
+                      "merge as few pairs as bring the whole model to these multiply-adds: 60% or 2.1G");
   command
       ->add_option("--start", flags->options.start,
-                   "of --r and --target-macs: blocks with attention that merge nothing")
+                   "number of first blocks with attention that merge nothing, for --r and --target-macs")
       ->check(CLI::Range(0, 1000))
       ->capture_default_str();
   command->add_flag("--auto", flags->options.choose,
                     "find how many pairs each block merges for --target-macs, on the images of --calib");
-  command->add_option("--step", flags->options.choosing.step, "of --auto: pairs added at a time")
+  command->add_option("--step", flags->options.choosing.step, "number of pairs that --auto adds at a time")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
   command->add_option("--calib", flags->calib,
-                      "images (labels unused) that --auto chooses on, and that the page draws");
-  command->add_option("--images", flags->images, "of these, spread over all")
+                      "images (labels unused) on which --auto chooses and which the page shows");
+  command->add_option("--images", flags->images, "number of images of --calib that are used, spread over all")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command
-      ->add_option("--pictures", flags->options.pictures, "calibration images drawn with their merged tokens")
+      ->add_option("--pictures", flags->options.pictures,
+                   "number of calibration images that the page shows with their merged tokens")
       ->check(CLI::Range(0, 64))
       ->capture_default_str();
   command
-      ->add_option(
-          "--pays-at", flags->pays_at,
-          "batch size at which merged and unmerged are timed, to say whether it pays here; 0: no timing")
+      ->add_option("--pays-at", flags->pays_at,
+                   "batch size at which the merged and the unmerged model are timed, to see whether merging "
+                   "pays on this machine; 0: no timing")
       ->check(CLI::Range(0, 4096))
       ->capture_default_str();
   flags->evaluation.add_to(*command);

@@ -15,6 +15,7 @@
 #include "vitrim/core/layer_list.h"
 #include "vitrim/core/log.h"
 #include "vitrim/core/plan_artifacts.h"
+#include "vitrim/hub/hub.h"
 
 namespace vitrim::app {
 
@@ -167,7 +168,7 @@ void print_plan(const PlanResult& r) {
 }
 
 void run(const Flags& flags, const Context& context) {
-  flags.common.apply();
+  flags.common.apply(flags.output.output);
   pipeline::PlanOptions options = options_of(flags);
   flags.output.check(flags.common.json);
   OutputFlags output = flags.output;
@@ -205,6 +206,7 @@ void run(const Flags& flags, const Context& context) {
   result.manifest = manifest_of(context, flags.common, images.fingerprint);
   result.model = flags.model.model;
   result.output = flags.output.output;
+  hub::NewFolder folder(planned.model ? result.output : "");
   OutputSet files;
   if (planned.model) {
     result.built->manifest = result.manifest;
@@ -216,6 +218,7 @@ void run(const Flags& flags, const Context& context) {
   flags.common.write_json(json);
   write_report(flags.output.report, result.output.empty() ? "plan" : result.output, json, flags.model.model);
   files.commit();
+  folder.keep();
   if (flags.common.speaks()) print_plan(result);
 }
 
@@ -238,17 +241,18 @@ void add_plan(CLI::App& app, Context& context) {
                    "calibration images, labels unused: image folder, tar shards, CIFAR .bin file, or "
                    "synthetic:calib[:COUNT]")
       ->required();
-  command->add_option("--images", flags->images, "of these, spread over all")
+  command->add_option("--images", flags->images, "number of images of --calib that are used, spread over all")
       ->check(CLI::Range(11, 10000000))
       ->capture_default_str();
   command
       ->add_option("--plan-images", flags->options.plan_images,
-                   "of these, for measuring moves and candidates; a quarter is held out and judges")
+                   "number of calibration images on which moves and candidates are measured; a quarter of "
+                   "them is held out and judges")
       ->check(CLI::Range(11, 1000000))
       ->capture_default_str();
   command
       ->add_option("--measure", flags->options.measured,
-                   "candidates of the front that are really made and measured")
+                   "number of candidates on the front that are built and measured")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   command->add_option("--without", flags->without,
@@ -257,9 +261,10 @@ void add_plan(CLI::App& app, Context& context) {
                       "merging, with commas between");
   command
       ->add_option("--most-removed", flags->options.grid.most_removed,
-                   "attention layers removed at most; default: half of them")
+                   "largest number of attention layers to remove; default: half of them")
       ->check(CLI::Range(0, 1000));
-  command->add_option("--round", flags->round, "channels of a head are a multiple of this, or all")
+  command
+      ->add_option("--round", flags->round, "keep a multiple of this many channels in a head, or all of them")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   command
@@ -269,9 +274,12 @@ void add_plan(CLI::App& app, Context& context) {
       ->capture_default_str();
   command
       ->add_option("--latency-table", flags->table,
-                   "what blocks take on this machine: read where the file exists, else measured and written")
+                   "file with the measured times of this machine's blocks: read where it exists, else "
+                   "measured and written")
       ->type_name("FILE");
-  command->add_option("--rounds", flags->options.rounds, "of all that is timed, in turns")
+  command
+      ->add_option("--rounds", flags->options.rounds,
+                   "number of rounds in which everything is timed in turns")
       ->check(CLI::Range(3, 10000))
       ->capture_default_str();
   flags->evaluation.add_to(*command);

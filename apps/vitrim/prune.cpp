@@ -22,6 +22,7 @@ struct Flags {
   AbsorbFlags absorb;
   PruneFlags prune;
   std::string eval_resize;
+  FeatureFlags features;
   int64_t images = 1000;
   bool few_shot = false;
 };
@@ -73,6 +74,7 @@ void few_shot(const Flags& flags, const Context& context, const std::string& dty
   refuse_impossible(model->spec(), options.prune);
   options.absorb = flags.absorb.options(common);
   EvaluationFlags evaluated;
+  evaluated.features = flags.features;
   evaluated.eval = flags.train.eval;
   evaluated.resize = flags.eval_resize;
   evaluated.segmentation = flags.train.segmentation;
@@ -144,11 +146,12 @@ void refuse_idle_flags(const CLI::App& command, bool few_shot) {
       "--state-minutes",   "--log",          "--log-every",     "--clip-norm",  "--accumulate",
       "--label-smoothing", "--drop-path",    "--mixup",         "--cutmix",     "--ema-decay",
       "--dilution-epochs", "--schedule"};
-  const std::vector<std::string> refit = {"--block-epochs", "--block-rate", "--fit-patches", "--fit-batch"};
+  const std::vector<std::string> refit = {"--knn",        "--train",       "--probe",    "--block-epochs",
+                                          "--block-rate", "--fit-patches", "--fit-batch"};
   for (const std::string& flag : few_shot ? training : refit) {
     if (command.count(flag) > 0)
       throw UsageError(flag + (few_shot ? " belongs to training, which --few-shot leaves out"
-                                        : " belongs to --few-shot; training refits all blocks together"));
+                                        : " belongs to --few-shot, not to training"));
   }
 }
 
@@ -175,22 +178,29 @@ void add_prune(CLI::App& app, Context& context) {
   flags->prune.add_to(*command);
   command->add_flag("--few-shot", flags->few_shot,
                     "only refit, from some 1000 images without labels; no training");
-  command->add_option("--images", flags->images, "images that indicators and refit see, spread over all")
+  command
+      ->add_option("--images", flags->images,
+                   "number of images for the indicators and the refit, spread over all")
       ->check(CLI::Range(8, 10000000))
       ->capture_default_str();
   command->add_option("--eval-resize", flags->eval_resize,
                       "short side for the evaluation images of --few-shot, or none; default: as for --data");
+  flags->features.add_to(*command);
   flags->absorb.add_to(*command, /*beside_training=*/true);
   flags->train.recipe = "apma_imagenet";
   flags->train.add_to(*command);
   flags->train.common.batch_size = 50;  // of --few-shot; training's is the recipe's
-  command->get_option("--output")->required(false)->description("the pruned checkpoint (.safetensors)");
+  command->get_option("--output")
+      ->required(false)
+      ->description("the pruned checkpoint: a .safetensors file, or FOLDER/ for a folder as on model hubs");
   command->get_option("--data")->description(
       "training images, labelled; with --few-shot some 1000 images, labels unused: image folder, tar shards "
       "(train-{0000..0099}.tar), CIFAR .bin file, or synthetic:train[:COUNT]; images with masks: ADE20K "
       "folder (FOLDER:training) or synthetic-masks:train[:COUNT]");
   command->get_option("--save-dtype")
-      ->description("f32 or f16; of --few-shot the default is as the model that was read");
+      ->description(
+          "data type of the written weights, f32 or f16; default: f32, and with --few-shot that of the model "
+          "that was read");
   command->callback([flags, &context, command] {
     context.run = [flags, &context, command] { run(*flags, context, *command); };
   });

@@ -24,7 +24,7 @@ struct Flags {
 };
 
 void run(const Flags& flags, const Context& context) {
-  flags.common.apply();
+  flags.common.apply(flags.output.output);
   flags.output.check(flags.common.json);
   OutputFlags output = flags.output;
   output.weights = flags.model.weights;

@@ -25,12 +25,12 @@ struct KeyFlag {
 };
 constexpr KeyFlag kKeyFlags[] = {
     {"--epochs", "schedule.epochs", "passes over the training images"},
-    {"--batch-size", "schedule.batch_size", "images an optimiser step, over all ranks"},
+    {"--batch-size", "schedule.batch_size", "number of images per optimiser step, over all ranks"},
     {"--learning-rate", "schedule.learning_rate", "peak of the cosine schedule"},
     {"--warm-up-epochs", "schedule.warm_up_epochs", "epochs of linear warm-up"},
     {"--weight-decay", "optimizer.weight_decay", "decoupled weight decay of matrices"},
     {"--clip-norm", "optimizer.clip_norm", "limit of the gradient's norm; 0: none"},
-    {"--accumulate", "optimizer.accumulate", "backward passes an optimiser step"},
+    {"--accumulate", "optimizer.accumulate", "number of backward passes per optimiser step"},
     {"--label-smoothing", "regularization.label_smoothing", "label smoothing"},
     {"--drop-path", "regularization.drop_path", "stochastic depth's rate at the last block"},
     {"--mixup", "mixing.mixup", "mixup's alpha; 0: off"},
@@ -52,8 +52,11 @@ void TrainFlags::add_to(CLI::App& command) {
       ->required();
   command.add_option("--eval", eval, "labelled images on which the result is judged; they choose nothing");
   command.add_option("--validate", validate, "labelled images on which --keep-best chooses");
-  command.add_option("-o,--output", output, "the trained checkpoint (.safetensors)")->required();
-  command.add_option("--report", report, "also write a page about the run (.html)");
+  command
+      .add_option("-o,--output", output,
+                  "the trained checkpoint: a .safetensors file, or FOLDER/ for a folder as on model hubs")
+      ->required();
+  command.add_option("--report", report, "write an HTML page about the run");
   command
       .add_option("--recipe", recipe,
                   "TOML file, or deit, finetune, nose_imagenet, apma_imagenet, ade20k, cifar100, plain")
@@ -68,27 +71,31 @@ void TrainFlags::add_to(CLI::App& command) {
         ->take_last();
   }
   command.add_flag("--resume", resume, "continue the run that wrote the training state, where there is one");
-  command.add_option("--state", state, "training state; default: OUTPUT with .state behind it");
-  command.add_option("--state-minutes", state_minutes, "minutes between states within an epoch")
+  command.add_option("--state", state, "training state; default: OUTPUT.state");
+  command
+      .add_option("--state-minutes", state_minutes,
+                  "minutes between training states that are saved within an epoch")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command.add_option("--log", log, "log of JSON lines; default: OUTPUT with .jsonl behind it");
-  command.add_option("--log-every", log_every, "steps between lines of the log")
+  command.add_option("--log", log, "log of JSON lines; default: OUTPUT.jsonl");
+  command.add_option("--log-every", log_every, "number of steps between lines of the log")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
-  command.add_option("--eval-every", eval_every, "epochs between evaluations; 0: only the result")
+  command
+      .add_option("--eval-every", eval_every,
+                  "number of epochs between evaluations; 0: evaluate only the result")
       ->check(CLI::Range(0, 100000))
       ->capture_default_str();
   command.add_flag("--keep-best", keep_best, "export the epoch that is best on --validate, not the last one");
   command
-      .add_option(
-          "--track-entropy", track,
-          "measure entropies of all layers (and TE of the diluted set) on so many images after every epoch")
+      .add_option("--track-entropy", track,
+                  "after every epoch, measure entropies of all layers (and TE of the diluted set) on this "
+                  "many images")
       ->check(CLI::Range(8, 100000));
-  command.add_option("--device", device, "cpu or cuda")
+  command.add_option("--device", device, "device to run on: cpu or cuda")
       ->check(CLI::IsMember({"cpu", "cuda"}))
       ->capture_default_str();
-  command.add_option("--save-dtype", dtype, "f32 or f16")
+  command.add_option("--save-dtype", dtype, "data type of the written weights: f32 or f16")
       ->check(CLI::IsMember({"f32", "f16"}))
       ->capture_default_str();
   segmentation.add_to(command);
@@ -98,7 +105,7 @@ void TrainFlags::add_to(CLI::App& command) {
 }
 
 std::shared_ptr<distributed::Group> TrainFlags::start() const {
-  common.apply();
+  common.apply(output);
   if (device == "cuda" && !at::hasCUDA())
     throw Error("--device cuda: this LibTorch sees no CUDA device; use --device cpu");
   distributed::Options options;
@@ -126,8 +133,9 @@ train::Recipe TrainFlags::resolve() const {
 TrainInputs open_inputs(const TrainFlags& flags, const ModelSpec& spec, const std::string& model_source) {
   if (flags.keep_best && flags.validate.empty())
     throw UsageError("--keep-best needs --validate: images that choose must not be those that judge");
-  for (const std::string& path : {flags.output, flags.state_path(), flags.log_path()}) check_writable(path);
-  if (!flags.report.empty()) check_writable(flags.report);
+  for (const std::string& path : hub::files_of(flags.output)) hub::check_writable(path, flags.output);
+  for (const std::string& path : {flags.state_path(), flags.log_path()}) check_writable(path);
+  if (!flags.report.empty()) hub::check_writable(flags.report, flags.output);
   TrainInputs out;
   out.recipe = flags.resolve();
   out.preprocess = flags.data.preprocess(spec, model_source);
@@ -243,12 +251,15 @@ std::string describe(const PreprocessSpec& p) {
 }
 
 void write_result(const TrainFlags& flags, const model::Model& model, const TrainResult& result) {
+  hub::NewFolder folder(flags.output);
   OutputSet files;
-  model::save_model(model, flags.output, flags.dtype == "f16" ? at::kHalf : at::kFloat);
+  model::save_model(model, hub::weights_path(flags.output), flags.dtype == "f16" ? at::kHalf : at::kFloat);
+  hub::describe(result, model.spec());
   const std::string json = to_json(result);
   flags.common.write_json(json);
   write_report(flags.report, flags.output, json, flags.output);
   files.commit();
+  folder.keep();
   if (flags.common.speaks()) print_result(result);
 }
 

@@ -8,6 +8,7 @@
 
 #include "command.h"
 #include "vitrim/core/train_artifacts.h"
+#include "vitrim/hub/hub.h"
 #include "vitrim/pipeline/train.h"
 
 namespace vitrim::app {
@@ -25,8 +26,8 @@ struct TrainFlags {
   int64_t eval_every = 1, log_every = 50, track = 0;
 
   void add_to(CLI::App& command);
-  std::string state_path() const { return state.empty() ? output + ".state" : state; }
-  std::string log_path() const { return log.empty() ? output + ".jsonl" : log; }
+  std::string state_path() const { return state.empty() ? hub::stem_of(output) + ".state" : state; }
+  std::string log_path() const { return log.empty() ? hub::stem_of(output) + ".jsonl" : log; }
   /// Joins the other ranks, if there are any; sets threads and the log sink before that.
   std::shared_ptr<distributed::Group> start() const;
   /// The recipe with flags laid over it. UsageError where a key or value is wrong.

@@ -23,6 +23,7 @@
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/manifest.h"
+#include "vitrim/hub/hub.h"
 #include "vitrim/model/floats.h"
 #include "vitrim/model/loading.h"
 #include "vitrim/runtime/engine.h"
@@ -237,6 +238,21 @@ at::ScalarType dtype_of(const std::string& name) {
   throw std::invalid_argument("dtype must be f32, f16 or bf16, not '" + name + "'");
 }
 
+// The checkpoint at `output`, or a folder of it and what `document`, the result, says.
+void save_result(const model::Model& model, const std::string& output, const std::string& dtype,
+                 const std::string& document) {
+  const auto type = dtype_of(dtype);
+  const py::gil_scoped_release unlocked;
+  CompressResult result = compress_result_from_json(document, "the result");
+  result.output = output;
+  hub::NewFolder folder(output);
+  OutputSet files;
+  model::save_model(model, hub::weights_path(output), type);
+  hub::describe(result);
+  files.commit();
+  folder.keep();
+}
+
 void translate(std::exception_ptr pending) {
   const auto set = [](const py::handle& type, std::string_view text) {
     PyErr_SetObject(type.ptr(), shown(text).ptr());
@@ -284,11 +300,13 @@ PYBIND11_MODULE(_library, m) {
            [](model::Model& self, const std::string& name) {
              self.set_compute_dtype(model::parse_precision(name));
            })
-      .def("save", [](const model::Model& self, const std::string& path, const std::string& dtype) {
-        const auto type = dtype_of(dtype);
-        const py::gil_scoped_release unlocked;
-        model::save_model(self, path, type);
-      });
+      .def("save",
+           [](const model::Model& self, const std::string& path, const std::string& dtype) {
+             const auto type = dtype_of(dtype);
+             const py::gil_scoped_release unlocked;
+             model::save_model(self, path, type);
+           })
+      .def("save_result", save_result);
   m.def("open_model", open_model);
   m.def("model_of", model_of);
   m.def("stored_dtype", [](const std::string& source, const std::string& weights) {
@@ -297,7 +315,9 @@ PYBIND11_MODULE(_library, m) {
     const auto dtype = model::stored_dtype(source, hints);
     return dtype == at::kHalf ? "f16" : dtype == at::kBFloat16 ? "bf16" : "f32";
   });
-  m.def("check_writable", [](const std::string& path) { vitrim::check_writable(path); });
+  m.def("check_output", [](const std::string& output) {
+    for (const std::string& path : vitrim::hub::files_of(output)) vitrim::hub::check_writable(path, output);
+  });
 
   py::class_<data::Dataset, std::shared_ptr<data::Dataset>>(m, "Images")
       .def_property_readonly("size", &data::Dataset::size)

@@ -79,7 +79,7 @@ def _named(path: str):
 
 
 def load(path: PathLike, *, num_classes: Optional[int] = None, drop_path_rate: float = 0.0, weights: Optional[str] = None) -> Model:
-    """The module of a checkpoint that vitrim wrote, in evaluation mode, float32, its outputs equal to vitrim's own.
+    """The module of a checkpoint that vitrim wrote (a file, or a folder with model.safetensors), in evaluation mode, float32, its outputs equal to vitrim's own.
 
     A known architecture's name, such as deit_tiny_patch16_224, gives it with random weights.
 
@@ -87,6 +87,8 @@ def load(path: PathLike, *, num_classes: Optional[int] = None, drop_path_rate: f
     training; `weights` names one of several sets of weights in a file (docs/checkpoints.md). A checkpoint without vitrim's metadata is understood where the C++ library is there; otherwise ValueError says what to do.
     """
     path = os.path.expanduser(os.fsdecode(path))
+    if os.path.isfile(os.path.join(path, "model.safetensors")):
+        path = os.path.join(path, "model.safetensors")
     metadata, state = _read(path) if path.endswith(".safetensors") else ({}, {})
     if METADATA_KEY in metadata:
         if weights:

@@ -118,15 +118,15 @@ class _Call:
 
 
 def _check_output(output: Optional[Union[str, "os.PathLike[str]"]], dtype: str) -> Optional[str]:
-    """Long work shall not end at a folder that is missing."""
+    """Refuses before the long work what could not be written after it. A path that ends in a slash, or an existing folder, becomes a folder as on model hubs."""
     if dtype not in ("same", "f32", "f16", "bf16"):
         raise ValueError(f"save_dtype must be same, f32, f16 or bf16, not '{dtype}'")
     if output is None:
         return None
     path = os.fsdecode(output)
-    if not path.endswith(".safetensors"):
-        raise ValueError(f"{path}: checkpoints are written as safetensors; let the name end in .safetensors")
-    native.library().check_writable(os.fsencode(path))
+    if not (path.endswith((".safetensors", "/")) or os.path.isdir(path)):
+        raise ValueError(f"{path}: checkpoints are written as safetensors; end the name in .safetensors, or in / to write a folder")
+    native.library().check_output(os.fsencode(path))
     return path
 
 
@@ -137,8 +137,8 @@ def _finished(call: _Call, made, path: Optional[str], dtype: str) -> CompressedR
     if path is not None:
         if dtype == "same":
             dtype = native.library().stored_dtype(os.fsencode(call.name), call.settings["weights"] or "") if call.from_file else "f32"
-        model.save(os.fsencode(path), dtype)
         result["output"] = path
+        model.save_result(os.fsencode(path), dtype, json.dumps(result))
     return result
 
 
@@ -170,7 +170,7 @@ def compress(model: Any, images: Any, *, remove: Union[None, int, str] = None, r
              scope: Optional[str] = None, channels_by: Optional[str] = None, round: Optional[int] = None, without: Optional[str] = None,  # noqa: A002
              similarity: Optional[str] = None, begin_with: Optional[str] = None, score_images: Optional[int] = None, indicator_epochs: Optional[int] = None,
              indicator_rate: Optional[float] = None, temperature: Optional[float] = None, **settings: Any) -> CompressedResult:
-    """Removes attention layers and lets the MLPs behind them take over their work, on unlabelled calibration images.
+    """Removes attention layers and fits the MLPs after them to take over their work, on unlabelled calibration images.
 
     `remove` says how many layers (3 or "25%"), `remove_attention` which. With labelled `eval` images both models are evaluated on them, paired.
     `output` is the checkpoint to write; result.module is the compressed model as a PyTorch module either way. What the other options mean is
@@ -204,7 +204,7 @@ def prune(model: Any, images: Any, *, attention_macs: Optional[str] = None, targ
 def merge(model: Any, *, r: Optional[int] = None, schedule: Optional[str] = None, target_macs: Optional[str] = None, start: int = 0, choose: bool = False, step: Optional[int] = None,
           images: Any = None, count: Optional[int] = 64, output: Any = None, eval: Any = None, eval_labels: Any = None, eval_resize: Any = None,  # noqa: A002
           save_dtype: str = "same", **settings: Any) -> CompressedResult:
-    """Merges the most alike tokens behind the attention of every block: `r` pairs, a schedule ("1:24" or "8,8,0,16"), or as few as bring the
+    """Merges the most similar tokens after the attention of every block: `r` pairs, a schedule ("1:24" or "8,8,0,16"), or as few as bring the
     model to `target_macs`; with `choose` where it costs least on `images`."""
     native.library()
     if (r is not None) + (schedule is not None) + (target_macs is not None) != 1:
@@ -212,7 +212,7 @@ def merge(model: Any, *, r: Optional[int] = None, schedule: Optional[str] = None
     if choose and (target_macs is None or images is None):
         raise ValueError("choose needs target_macs (how far to go) and images (to choose on)")
     if start and (schedule is not None or choose):
-        raise ValueError("a schedule says itself where it starts, and choose finds it; leave start out")
+        raise ValueError("a schedule states where it starts, and choose finds it; omit start")
     path = _check_output(output, save_dtype)
     call = _Call("merge", model, settings)
     opened, preprocess = (None, None) if images is None else call.images(images)

@@ -1,0 +1,83 @@
+#include <algorithm>
+
+#include "core/json.h"
+#include "vitrim/architecture/parameters.h"
+#include "vitrim/hub/hub.h"
+
+namespace vitrim::hub {
+
+namespace {
+
+using json::Json;
+
+Json quantization(const ModelSpec& spec) {
+  Json quantized = Json::array(), kept = Json::array();
+  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
+    for (const architecture::QuantizableLayer& layer : architecture::quantizable_layers(spec, i))
+      (spec.blocks[static_cast<size_t>(i)].int8.*layer.member ? quantized : kept).push_back(layer.name);
+  }
+  Json out;
+  out["quant_method"] = "vitrim";
+  out["weights"] = {{"type", "int"}, {"num_bits", 8}, {"symmetric", true}, {"strategy", "channel"}};
+  out["input_activations"] = {
+      {"type", "int"}, {"num_bits", 8}, {"symmetric", true}, {"strategy", "token"}, {"dynamic", true}};
+  out["modules"] = quantized;
+  out["modules_to_not_convert"] = kept;
+  return out;
+}
+
+}  // namespace
+
+std::string config_json(const ModelSpec& spec, const std::string& task, const std::string& base,
+                        const Manifest& manifest) {
+  Json out;
+  out["model_type"] = "vitrim";
+  out["architecture"] = spec.name.empty() ? spec.family : spec.name;
+  out["image_size"] = {spec.image_size[0], spec.image_size[1]};
+  out["num_classes"] = spec.num_classes;
+  out["num_features"] = spec.feature_dim();
+  if (!spec.class_names.empty()) {
+    Json names = Json::object(), numbers = Json::object();
+    for (size_t i = 0; i < spec.class_names.size(); ++i) {
+      names[std::to_string(i)] = spec.class_names[i];
+      numbers[spec.class_names[i]] = i;
+    }
+    out["id2label"] = names;
+    out["label2id"] = numbers;
+  }
+  if (spec.quantized()) out["quantization_config"] = quantization(spec);
+  Json& own = out["vitrim"];
+  own["version"] = manifest.version;
+  own["task"] = task;
+  own["base_model"] = base;
+  own["command"] = manifest.command;
+  own["seed"] = manifest.seed;
+  own["data"] = manifest.data_fingerprint;
+  own["spec"] = json::parse(to_json(spec), "the model spec");
+  return json::dump(out, 2) + "\n";
+}
+
+std::string preprocessor_json(const PreprocessSpec& p) {
+  Json out;
+  // Of transformers' processors, the one for ViTs makes both sides what is said, CLIP's the short side, and
+  // it crops.
+  const bool plain = p.squash && p.resize && *p.resize == p.crop;
+  out["image_processor_type"] = plain ? "ViTImageProcessor" : "CLIPImageProcessor";
+  out["do_convert_rgb"] = true;
+  out["do_resize"] = p.resize.has_value();
+  if (p.resize && p.squash) out["size"] = {{"height", *p.resize}, {"width", *p.resize}};
+  if (p.resize && !p.squash) out["size"] = {{"shortest_edge", *p.resize}};
+  out["resample"] = p.interpolation == Interpolation::kBilinear ? 2 : 3;  // Pillow's numbers
+  if (!plain) {
+    out["do_center_crop"] = true;
+    out["crop_size"] = {{"height", p.crop}, {"width", p.crop}};
+  }
+  out["do_rescale"] = true;
+  out["rescale_factor"] = 1.0 / 255;
+  out["do_normalize"] = true;
+  out["image_mean"] = p.mean;
+  out["image_std"] = p.std;
+  return json::dump(out, 2) + "\n";
+}
+
+}  // namespace vitrim::hub
