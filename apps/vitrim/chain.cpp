@@ -1,0 +1,372 @@
+#include "chain.h"
+
+// The library as a header, as in src/train/recipe_toml.cpp.
+#define TOML_HEADER_ONLY 1
+#define TOML_MAX_NESTED_VALUES 16
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <set>
+
+#include "chain_files.h"
+#include "command.h"
+#include "vitrim/core/atomic_file.h"
+#include "vitrim/core/error.h"
+#include "vitrim/core/suggest.h"
+
+namespace vitrim::app {
+namespace {
+
+constexpr size_t kLongestChain = size_t{1} << 20;
+
+const std::vector<std::string> kTopKeys = {"model", "output", "calib", "eval", "train", "all", "step"};
+
+std::string place_of(const toml::node& node) { return "line " + std::to_string(node.source().begin.line); }
+
+[[noreturn]] void unknown(const Chain& chain, const toml::key& key, const std::string& what,
+                          const std::vector<std::string>& valid) {
+  throw FormatError(chain.source, "line " + std::to_string(key.source().begin.line),
+                    "unknown " + what + " \"" + std::string(key.str()) + "\"; did you mean \"" +
+                        nearest(key.str(), valid) + "\"?");
+}
+
+std::string number_text(double value) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%.17g", value);
+  return text;
+}
+
+// One word of a command line.
+std::string word_of(const Chain& chain, const toml::node& node) {
+  if (const auto* text = node.as_string()) return text->get();
+  if (const auto* whole = node.as_integer()) return std::to_string(whole->get());
+  if (const auto* number = node.as_floating_point()) return number_text(number->get());
+  throw FormatError(chain.source, place_of(node),
+                    "expected a text in quotes, a number, true, false or a list");
+}
+
+std::string text_of(const Chain& chain, const toml::node& node, const std::string& key) {
+  const auto* text = node.as_string();
+  if (!text) throw FormatError(chain.source, place_of(node), key + " must be a text in quotes");
+  return text->get();
+}
+
+std::string dashed(std::string_view key) {
+  std::string out(key);
+  std::replace(out.begin(), out.end(), '_', '-');
+  return out;
+}
+
+std::vector<std::string> flags_of(const CLI::App& command) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back(name);
+  }
+  return names;
+}
+
+bool has_flag(const CLI::App& command, const std::string& flag) {
+  const std::vector<std::string> names = flags_of(command);
+  return std::find(names.begin(), names.end(), flag) != names.end();
+}
+
+const CLI::App& command_of(const CLI::App& app, const std::string& name) { return *app.get_subcommand(name); }
+
+bool given(const ChainStep& step, const std::string& flag) {
+  return std::any_of(step.flags.begin(), step.flags.end(),
+                     [&](const auto& one) { return one.first == flag; });
+}
+
+// A key and its value as flags; `false` is as if it were not there.
+void add_flag(const Chain& chain, const toml::key& key, const toml::node& node, ChainStep& step) {
+  const std::string flag = dashed(key.str());
+  if (const auto* truth = node.as_boolean()) {
+    if (truth->get()) step.flags.emplace_back(flag, "");
+    return;
+  }
+  const auto* list = node.as_array();
+  if (!list) {
+    step.flags.emplace_back(flag, word_of(chain, node));
+    return;
+  }
+  std::string joined;  // every flag that takes several takes them with commas
+  for (const toml::node& item : *list) joined += (joined.empty() ? "" : ",") + word_of(chain, item);
+  step.flags.emplace_back(flag, joined);
+}
+
+// What the chain says itself belongs to no step.
+const std::set<std::string>& own_flags() {
+  static const std::set<std::string> kFlags = {"output", "json", "help", "help-all"};
+  return kFlags;
+}
+
+void read_step(const Chain& chain, const toml::table& table, const CLI::App& app, ChainStep& step) {
+  step.line = static_cast<int>(table.source().begin.line);
+  const toml::node* const command = table.get("command");
+  if (!command)
+    throw FormatError(chain.source, place_of(table),
+                      "the step names no command, such as command = \"compress\"");
+  step.command = text_of(chain, *command, "command");
+  const std::vector<std::string>& commands = chain_commands();
+  if (std::find(commands.begin(), commands.end(), step.command) == commands.end())
+    throw FormatError(chain.source, place_of(*command),
+                      "\"" + step.command + "\" is no command of a chain; did you mean \"" +
+                          nearest(step.command, commands) + "\"?");
+  step.name = step.command;
+  std::vector<std::string> valid = flags_of(command_of(app, step.command));
+  std::erase_if(valid, [](const std::string& flag) { return own_flags().contains(flag); });
+  for (const auto& [key, node] : table) {
+    if (key == "command") continue;
+    if (key == "name" || key == "from") {
+      (key == "name" ? step.name : step.from) = text_of(chain, node, std::string(key.str()));
+      continue;
+    }
+    if (std::find(valid.begin(), valid.end(), dashed(key.str())) == valid.end()) {
+      valid.insert(valid.end(), {"name", "from"});
+      unknown(chain, key, "key of " + step.command, valid);
+    }
+    add_flag(chain, key, node, step);
+  }
+  if (step.name.empty() || step.name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                                       "0123456789_-") != std::string::npos)
+    throw FormatError(chain.source, place_of(table),
+                      "the name of a step is made of letters, digits, - and _");
+}
+
+// What a step is told where it says nothing itself.
+void complete(const Chain& chain, const toml::table* all, const CLI::App& app, ChainStep& step) {
+  const CLI::App& command = command_of(app, step.command);
+  const auto fill = [&](const std::string& flag, const std::string& value) {
+    if (!value.empty() && has_flag(command, flag) && !given(step, flag)) step.flags.emplace_back(flag, value);
+  };
+  if (all) {
+    for (const auto& [key, node] : *all) {
+      const std::string flag = dashed(key.str());
+      if (has_flag(command, flag) && !given(step, flag)) add_flag(chain, key, node, step);
+    }
+  }
+  fill("calib", chain.calib);
+  fill("eval", chain.eval);
+  if (step.command == "prune" && !given(step, "data")) {
+    step.flags.emplace_back("data", chain.calib);
+    if (!given(step, "few-shot")) step.flags.emplace_back("few-shot", "");
+  }
+  if (step.command == "eval") fill("data", chain.eval);
+  if ((step.command == "eval" && !given(step, "retrieval")) || given(step, "eval"))
+    fill("train", chain.train);
+  const bool compares = step.command == "bench" || (step.command == "eval" && given(step, "retrieval"));
+  if (compares && !step.from.empty()) fill("against", chain.model);
+}
+
+void connect(const Chain& chain, std::vector<ChainStep>& steps) {
+  std::set<std::string> names;
+  std::string newest;  // the step whose model goes on
+  std::vector<std::string> models;
+  for (ChainStep& step : steps) {
+    const std::string place = "line " + std::to_string(step.line);
+    if (step.name == step.command) {
+      for (int number = 2; names.contains(step.name); ++number)
+        step.name = step.command + "_" + std::to_string(number);
+    }
+    if (!names.insert(step.name).second)
+      throw FormatError(chain.source, place, "two steps are called \"" + step.name + "\"");
+    if (step.from.empty()) {
+      step.from = newest;
+    } else if (step.from == "model") {
+      step.from.clear();
+    } else if (std::find(models.begin(), models.end(), step.from) == models.end()) {
+      models.emplace_back("model");
+      throw FormatError(chain.source, place,
+                        "from = \"" + step.from +
+                            "\": no earlier step of that name makes a model; did you mean \"" +
+                            nearest(step.from, models) + "\"? (\"model\" is the chain's own)");
+    }
+    if (!makes_model(step.command) || step.command == "export") continue;
+    newest = step.name;
+    models.push_back(step.name);
+  }
+}
+
+std::string read_source(const std::string& source, std::string& label) {
+  for (const ChainFile& file : chain_files()) {
+    if (file.name != source) continue;
+    label = "recipe " + source;
+    return std::string(file.text);
+  }
+  label = source;
+  if (source.find('/') == std::string::npos && source.find('.') == std::string::npos &&
+      !std::filesystem::exists(source))
+    throw Error("no recipe \"" + source + "\" is built in; did you mean \"" + nearest(source, chain_names()) +
+                "\"? A file is named with its suffix or folder");
+  return read_text_file(source);
+}
+
+// Only letters, digits and a few marks go without quotes in TOML; everything is quoted here.
+std::string quoted(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (static_cast<unsigned char>(c) < 0x20) {
+      char code[8];
+      std::snprintf(code, sizeof code, "\\u%04x", static_cast<unsigned>(c));
+      out += code;
+    } else {
+      out += c;
+    }
+  }
+  return out + "\"";
+}
+
+// A few kilobytes; the parser takes dotted keys apart with functions that call themselves.
+void check_size(const std::string& label, const std::string& text) {
+  if (text.size() > kLongestChain || std::count(text.begin(), text.end(), '.') > 20000)
+    throw FormatError(label, "", "it is larger than any recipe; name a TOML file of steps");
+  size_t dots = 0;
+  for (const char c : text) {
+    dots = c == '\n' ? 0 : dots + (c == '.');
+    if (dots > 200) throw FormatError(label, "", "a line has more than 200 dots, so this is no recipe");
+  }
+}
+
+}  // namespace
+
+const std::vector<std::string>& chain_commands() {
+  static const std::vector<std::string> kCommands = {"analyze", "compress", "prune",  "merge", "quantize",
+                                                     "eval",    "bench",    "export", "report"};
+  return kCommands;
+}
+
+bool makes_model(const std::string& command) {
+  static const std::set<std::string> kCommands = {"compress", "prune", "merge", "quantize", "export"};
+  return kCommands.contains(command);
+}
+
+std::vector<std::string> chain_names() {
+  std::vector<std::string> names;
+  for (const ChainFile& file : chain_files()) names.emplace_back(file.name);
+  return names;
+}
+
+Chain read_chain(const std::string& source, const ChainOverrides& overrides, const CLI::App& app) {
+  Chain chain;
+  const std::string text = read_source(source, chain.source);
+  check_size(chain.source, text);
+  toml::table top;
+  try {
+    top = toml::parse(std::string_view(text), chain.source);
+  } catch (const toml::parse_error& error) {
+    throw FormatError(chain.source, "line " + std::to_string(error.source().begin.line),
+                      std::string(error.description()));
+  }
+  for (const auto& [key, node] : top) {
+    if (std::find(kTopKeys.begin(), kTopKeys.end(), key.str()) == kTopKeys.end())
+      unknown(chain, key, "key", kTopKeys);
+  }
+  const auto take = [&](const char* key, const std::string& stated) {
+    const toml::node* const node = top.get(key);
+    return !stated.empty() ? stated : node ? text_of(chain, *node, key) : std::string();
+  };
+  chain.model = take("model", overrides.model);
+  chain.output = take("output", overrides.output);
+  chain.calib = take("calib", overrides.calib);
+  chain.eval = take("eval", overrides.eval);
+  chain.train = take("train", overrides.train);
+  while (chain.output.size() > 1 && chain.output.ends_with('/')) chain.output.pop_back();
+  if (chain.model.empty()) throw UsageError(chain.source + " names no model; pass --model MODEL");
+  if (chain.output.empty()) throw UsageError(chain.source + " names no output; pass -o FOLDER");
+  const toml::node* const all = top.get("all");
+  if (all && !all->is_table()) throw FormatError(chain.source, place_of(*all), "all must be a table: [all]");
+  if (all) {
+    std::vector<std::string> valid;
+    for (const std::string& command : chain_commands()) {
+      for (const std::string& flag : flags_of(command_of(app, command))) {
+        if (!own_flags().contains(flag)) valid.push_back(flag);
+      }
+    }
+    for (const auto& [key, node] : *all->as_table()) {
+      if (std::find(valid.begin(), valid.end(), dashed(key.str())) == valid.end())
+        unknown(chain, key, "key of [all]", valid);
+    }
+  }
+  const toml::node* const steps = top.get("step");
+  const toml::array* const list = steps ? steps->as_array() : nullptr;
+  if (!list || list->empty()) throw FormatError(chain.source, "", "it has no steps: [[step]]");
+  for (const toml::node& node : *list) {
+    const toml::table* const table = node.as_table();
+    if (!table) throw FormatError(chain.source, place_of(node), "a step must be a table: [[step]]");
+    read_step(chain, *table, app, chain.steps.emplace_back());
+  }
+  connect(chain, chain.steps);
+  for (ChainStep& step : chain.steps) {
+    complete(chain, all ? all->as_table() : nullptr, app, step);
+    const bool needs_calib = step.command == "analyze" || step.command == "compress" ||
+                             (step.command == "prune" && given(step, "few-shot"));
+    if (needs_calib && chain.calib.empty() && !given(step, "calib") && step.command != "prune")
+      throw UsageError(chain.source + ": " + step.command + " needs calibration images; pass --calib DIR");
+    if (step.command == "prune" && chain.calib.empty() &&
+        std::find(step.flags.begin(), step.flags.end(), std::pair<std::string, std::string>("data", "")) !=
+            step.flags.end())
+      throw UsageError(chain.source + ": prune needs images; pass --calib DIR");
+    if (step.command == "eval" && !given(step, "data"))
+      throw UsageError(chain.source + ": eval needs labelled images; pass --eval DIR");
+  }
+  return chain;
+}
+
+std::string step_folder(const Chain& chain, size_t step) {
+  char number[16];
+  std::snprintf(number, sizeof number, "%02zu_", step + 1);
+  return (std::filesystem::path(chain.output) / (number + chain.steps[step].name)).string();
+}
+
+std::string step_model(const Chain& chain, size_t step) {
+  const ChainStep& one = chain.steps[step];
+  if (!makes_model(one.command)) return "";
+  const std::string folder = step_folder(chain, step);
+  if (one.command != "export") return folder + "/model/";
+  const auto format = std::find_if(one.flags.begin(), one.flags.end(),
+                                   [](const auto& flag) { return flag.first == "format"; });
+  return folder +
+         (format == one.flags.end() || format->second == "onnx" ? "/model.onnx" : "/model.safetensors");
+}
+
+std::vector<std::string> step_arguments(const Chain& chain, size_t step) {
+  const ChainStep& one = chain.steps[step];
+  std::vector<std::string> words{one.command};
+  if (one.command == "report") {
+    for (size_t i = 0; i < step; ++i) {
+      const std::string& command = chain.steps[i].command;
+      if (command != "export" && command != "report") words.push_back(step_folder(chain, i) + "/result.json");
+    }
+    words.insert(words.end(), {"-o", step_folder(chain, step) + "/report.html"});
+  } else {
+    std::string model = chain.model;
+    for (size_t i = 0; i < step; ++i) {
+      if (chain.steps[i].name == one.from) model = step_model(chain, i);
+    }
+    words.push_back(model);
+    if (makes_model(one.command)) words.insert(words.end(), {"-o", step_model(chain, step)});
+  }
+  for (const auto& [flag, value] : one.flags)
+    words.push_back("--" + flag + (value.empty() ? "" : "=" + value));
+  words.push_back("--json=" + step_folder(chain, step) + "/result.json");
+  return words;
+}
+
+std::string resolved(const Chain& chain) {
+  std::string out = "model = " + quoted(chain.model) + "\noutput = " + quoted(chain.output) + "\n";
+  if (!chain.calib.empty()) out += "calib = " + quoted(chain.calib) + "\n";
+  if (!chain.eval.empty()) out += "eval = " + quoted(chain.eval) + "\n";
+  if (!chain.train.empty()) out += "train = " + quoted(chain.train) + "\n";
+  for (const ChainStep& step : chain.steps) {
+    out += "\n[[step]]\ncommand = " + quoted(step.command) + "\nname = " + quoted(step.name) +
+           "\nfrom = " + quoted(step.from.empty() ? "model" : step.from) + "\n";
+    for (const auto& [flag, value] : step.flags)
+      out += flag + " = " + (value.empty() ? "true" : quoted(value)) + "\n";
+  }
+  return out;
+}
+
+}  // namespace vitrim::app

@@ -1,0 +1,14 @@
+#pragma once
+// The chains of recipes/run/, embedded by cmake/VitrimRecipes.cmake.
+
+#include <string_view>
+#include <vector>
+
+namespace vitrim::app {
+
+struct ChainFile {
+  std::string_view name, text;
+};
+const std::vector<ChainFile>& chain_files();
+
+}  // namespace vitrim::app
