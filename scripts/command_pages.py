@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes docs/commands/*.md, one page a command, from the program's own help; --check only says which pages differ from it.
+"""Writes docs/commands/*.md, one page a command, from the program's own complete help (--help-all); --check only says which pages differ from it.
 
 usage: command_pages.py [--binary build/release/vitrim] [--check]
 """
@@ -12,11 +12,11 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOLDER = os.path.join(ROOT, "docs", "commands")
-NOTE = "<!-- Made by scripts/command_pages.py from `vitrim %s--help`; changes belong into the program. -->"
+NOTE = "<!-- Made by scripts/command_pages.py from `vitrim %s--help-all`; changes belong into the program. -->"
 
 
 def help_of(binary, *command):
-    return subprocess.run([binary, *command, "--help"], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL).stdout
+    return subprocess.run([binary, *command, "--help-all" if command else "--help"], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL).stdout
 
 
 def sections(text):

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "command.h"
+#include "help.h"
 #include "signals.h"
 #include "streams.h"
 #include "vitrim/core/error.h"
@@ -68,15 +69,22 @@ int main(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);  // a file size limit then fails the write, with a sentence that says so
   vitrim::app::Context context = vitrim::app::make_context(argc, argv);
   CLI::App app{"vitrim makes trained vision transformers smaller and faster", "vitrim"};
-  app.set_version_flag("--version", "vitrim " + vitrim::version());
+  app.set_version_flag("--version",
+                       "vitrim " + vitrim::version() +
+                           (vitrim::git_commit().empty() ? "" : " (" + vitrim::git_commit() + ")"));
   app.require_subcommand(1);
+  vitrim::app::add_help_all(app);
   vitrim::app::add_commands(app, context);
   try {
     std::vector<std::string> words = vitrim::app::expanded_arguments(argc, argv);
     std::reverse(words.begin(), words.end());  // as CLI11 takes them
     app.parse(std::move(words));
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() != 0) return vitrim::app::report_usage(app, error, argc, argv);
+    if (error.get_exit_code() != 0) {
+      std::cerr << vitrim::app::first_help(app, argc, argv);
+      return vitrim::app::report_usage(app, error, argc, argv);
+    }
+    if (error.get_name() == "CallForHelp") vitrim::app::keep_short(app);
     // Printed where a failure to print is caught.
     context.run = [text = vitrim::app::help_text(app, error)] { vitrim::app::write_standard_output(text); };
   }

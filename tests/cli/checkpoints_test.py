@@ -82,7 +82,7 @@ class Checkpoints(Case):
                            "-o", "out.safetensors")
         self.assertEqual(out["removed"], [1])
         for command in ("analyze", "bench", "compress", "dilute", "eval", "export", "inspect", "merge", "plan", "prune", "quantize", "sweep", "train"):
-            self.assertIn("--weights NAME", self.run_vitrim(command, "--help").stdout, command)
+            self.assertIn("--weights NAME", self.run_vitrim(command, "--help-all").stdout, command)
 
     def test_ids_of_a_hub(self):
         model = self.path("hub", "models--google--vit-base", "snapshots", "0a1b")

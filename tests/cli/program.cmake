@@ -1,7 +1,7 @@
 # The program driven from outside. Python scripts, which leave the results of their cases as a GoogleTest program does.
 find_package(Python3 3.9 REQUIRED COMPONENTS Interpreter)
 if(TARGET vitrim)
-  foreach(script program checkpoints hostile outputs signals train prune merge quantize bench export plan sweep segmentation images)
+  foreach(script program checkpoints hostile outputs signals train prune merge quantize bench export plan sweep segmentation images folder run help)
     set(name ${script}_program)
     if(script STREQUAL program)
       set(name program)

@@ -105,7 +105,7 @@ class Documents(unittest.TestCase):
             for number, info, body in blocks(open(path, encoding="utf-8").read()):
                 for name, rest in re.findall(r"\bvitrim ([a-z]+) ((?:[^\n|;]|\\\n)*)", body) if info.startswith(("sh", "text")) else []:
                     if name not in known:
-                        done = subprocess.run([PROGRAM, name, "--help"], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+                        done = subprocess.run([PROGRAM, name, "--help-all"], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
                         self.assertEqual(done.returncode, 0, f"{path}:{number}: vitrim {name}")
                         known[name] = set(re.findall(r"--[a-z0-9-]+", done.stdout))
                     for flag in re.findall(r"(?<!\S)--[a-z0-9-]+", rest):

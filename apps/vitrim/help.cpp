@@ -1,0 +1,100 @@
+#include "help.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace vitrim::app {
+namespace {
+
+// What most calls need, in every command that has it.
+const std::vector<std::string>& common() {
+  static const std::vector<std::string> kNames = {"MODEL",  "FILE",    "--output",  "--calib",
+                                                  "--data", "--eval",  "--classes", "--report",
+                                                  "--json", "--quiet", "--help"};
+  return kNames;
+}
+
+// The others that --help shows, command by command; a command that is not named here shows all.
+const std::map<std::string, std::vector<std::string>>& own() {
+  static const std::map<std::string, std::vector<std::string>> kNames = {
+      {"analyze", {"--remove", "--images", "--criterion", "--search"}},
+      {"compress",
+       {"--remove", "--remove-attention", "--images", "--target-macs", "--attention-macs", "--controls",
+        "--epochs", "--train", "--save-dtype", "--threads"}},
+      {"prune",
+       {"--few-shot", "--target-macs", "--attention-macs", "--channels-by", "--images", "--epochs",
+        "--recipe"}},
+      {"merge", {"--r", "--schedule", "--target-macs", "--start", "--auto"}},
+      {"quantize", {"--keep", "--images", "--train", "--save-dtype"}},
+      {"plan", {"--budget", "--images", "--threads"}},
+      {"bench", {"--against", "--batch", "--engine", "--rounds", "--threads", "--precision"}},
+      {"eval",
+       {"--knn", "--train", "--probe", "--retrieval", "--against", "--engine", "--mean", "--std", "--resize",
+        "--precision"}},
+      {"export", {"--format", "--precision", "--dynamic-batch", "--batch"}},
+      {"sweep", {"--remove", "--attention-macs", "--target-macs", "--images"}},
+      {"train",
+       {"--spec", "--init", "--recipe", "--epochs", "--batch-size", "--learning-rate", "--resume", "--head",
+        "--new-head", "--set"}},
+      {"dilute",
+       {"--remove", "--remove-attention", "--recipe", "--epochs", "--dilution-epochs", "--batch-size",
+        "--learning-rate", "--resume", "--set"}},
+      {"inspect", {"--remove-attention", "--image-size", "--num-heads", "--write-spec"}},
+  };
+  return kNames;
+}
+
+bool contains(const std::vector<std::string>& names, const CLI::Option& option) {
+  return std::any_of(names.begin(), names.end(),
+                     [&](const std::string& name) { return option.check_name(name); });
+}
+
+void shorten(CLI::App& command) {
+  const auto found = own().find(command.get_name());
+  if (found == own().end()) return;
+  int hidden = 0;
+  for (CLI::Option* option : command.get_options()) {
+    if (option->get_group().empty() || contains(common(), *option) || contains(found->second, *option))
+      continue;
+    option->group("");
+    ++hidden;
+  }
+  if (hidden == 0) return;
+  command.footer("More options: vitrim " + command.get_name() + " --help-all\n" + command.get_footer());
+}
+
+CLI::App* command_named(CLI::App& app, const std::string& name) {
+  for (CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (command->get_name() == name) return command;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+void add_help_all(CLI::App& app) {
+  app.set_help_flag("-h,--help", "show this help");
+  app.set_help_all_flag("--help-all", "show every option");
+  app.footer(
+      "First steps:\n"
+      "  vitrim inspect MODEL                      what a checkpoint is made of\n"
+      "  vitrim compress MODEL --calib IMAGES/ --remove 25% -o smaller.safetensors\n"
+      "  vitrim quantize MODEL -o int8.safetensors\n"
+      "  vitrim COMMAND --help                     options of a command, with examples");
+}
+
+void keep_short(CLI::App& app) {
+  for (CLI::App* command : app.get_subcommands()) shorten(*command);
+}
+
+std::string first_help(CLI::App& app, int argc, char** argv) {
+  if (argc == 1) return app.help();
+  CLI::App* const command = argc == 2 ? command_named(app, argv[1]) : nullptr;
+  if (!command) return "";
+  shorten(*command);
+  return command->help("vitrim");
+}
+
+}  // namespace vitrim::app

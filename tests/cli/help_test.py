@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""What the program says to somebody who asks, or typed too little; completion in the shell."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import cases  # noqa: E402
+from program_case import PROGRAM, Case  # noqa: E402
+
+SCREEN = 50  # lines of a usual window
+
+
+class Help(Case):
+    def commands(self):
+        text = self.run_vitrim("--help").stdout
+        return [line.split()[0] for line in text.split("Subcommands:\n")[1].split("\n\n")[0].splitlines() if line.startswith("  ") and line[2] != " "]
+
+    def test_help_fits_on_a_screen(self):
+        self.assertIn("compress", self.commands())
+        for words in ([], *([name] for name in self.commands())):
+            lines = self.run_vitrim(*words, "--help").stdout.splitlines()
+            self.assertLessEqual(len(lines), SCREEN, words)
+
+    def test_help_all_shows_the_rest(self):
+        short, whole = (self.run_vitrim("compress", flag).stdout for flag in ("--help", "--help-all"))
+        self.assertIn("--help-all", short)
+        self.assertIn("--remove ", short)
+        self.assertNotIn("--ridge", short)
+        self.assertIn("--ridge", whole)
+
+    def test_too_little_was_typed(self):
+        done = self.run_vitrim(expect=2)
+        self.assertEqual(done.stdout, "")
+        self.assertIn("First steps:", done.stderr)
+        done = self.run_vitrim("compress", expect=2)
+        self.assertIn("MODEL is required", done.stderr)
+        self.assertIn("--calib", done.stderr)
+        self.assertIn("Examples:", done.stderr)
+        done = self.run_vitrim("compress", "model.safetensors", expect=2)  # whoever has begun is told what is missing
+        self.assertEqual(len(done.stderr.splitlines()), 2, done.stderr)
+
+    def test_completion(self):
+        script = self.run_vitrim("completion", "bash").stdout
+        self.write("completion.bash", script.encode())
+
+        def complete(*words):
+            call = f"source completion.bash; COMP_WORDS=({' '.join(words)} ''); COMP_CWORD={len(words)}; "
+            if words[-1].startswith("-") or len(words) == 2:
+                call = f"source completion.bash; COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; "
+            done = subprocess.run(["bash", "-c", call + "_vitrim; printf '%s\\n' \"${COMPREPLY[@]}\""], cwd=self.folder, capture_output=True, text=True, check=True)
+            return done.stdout.split()
+
+        self.assertEqual(complete("vitrim", "comp"), ["compress", "completion"])
+        self.assertIn("--calib", complete("vitrim", "compress", "--c"))
+        self.assertNotIn("--calib", complete("vitrim", "inspect", "--c"))
+        self.assertEqual(complete("vitrim", "compress", "model.safetensors"), [])  # file names are the shell's
+        self.assertIn("bashcompinit", self.run_vitrim("completion", "zsh").stdout)
+        self.assertIn("bash", self.run_vitrim("completion", "fish", expect=2).stderr)
+
+    def test_completion_of_values(self):
+        self.write("completion.bash", self.run_vitrim("completion", "bash").stdout.encode())
+        call = "source completion.bash; COMP_WORDS=(vitrim compress --precision b); COMP_CWORD=3; _vitrim; echo ${COMPREPLY[@]}"
+        self.assertEqual(subprocess.run(["bash", "-c", call], cwd=self.folder, capture_output=True, text=True, check=True).stdout.split(), ["bf16"])
+        if shutil.which("zsh"):
+            script = self.run_vitrim("completion", "zsh").stdout
+            subprocess.run(["zsh", "-c", "autoload -U compinit; compinit -D; " + script], check=True)
+
+
+if __name__ == "__main__":
+    assert PROGRAM
+    cases.main("help_program")
