@@ -23,13 +23,9 @@ if(GIT)
                   OUTPUT_VARIABLE top OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
   file(REAL_PATH ${SOURCE} source)
   if(top STREQUAL source)
-    execute_process(COMMAND ${GIT} rev-parse --short=12 HEAD WORKING_DIRECTORY ${SOURCE}
+    # "v0.1.0" of a release, "v0.1.0-12-gabcdef" after it, the commit alone where there is no tag yet.
+    execute_process(COMMAND ${GIT} --no-optional-locks describe --tags --always --abbrev=12 --dirty WORKING_DIRECTORY ${SOURCE}
                     OUTPUT_VARIABLE commit OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
-    execute_process(COMMAND ${GIT} --no-optional-locks diff --quiet HEAD -- WORKING_DIRECTORY ${SOURCE}
-                    RESULT_VARIABLE differs OUTPUT_QUIET ERROR_QUIET)
-    if(commit AND differs EQUAL 1)
-      string(APPEND commit "-dirty")
-    endif()
   endif()
 endif()
 set(text "#include \"core/build_info.h\"

@@ -4,13 +4,19 @@
     vitrim.compress("vit.safetensors", "images/", remove="25%", output="smaller.safetensors")
 """
 
+from importlib import metadata
+
 from .blocks import Model
 from .checkpoint import build, load, save
 from .engine import Engine
 from .errors import Error, FormatError
+from .hub import from_pretrained
 from .jobs import analyze, compress, evaluate, merge, prune
 from .spec import BlockSpec, ModelSpec, PreprocessSpec, StageSpec
 
-__version__ = "0.1.0"
-__all__ = ["BlockSpec", "Engine", "Error", "FormatError", "Model", "ModelSpec", "PreprocessSpec", "StageSpec", "analyze", "build", "compress", "evaluate", "load", "merge",
+try:
+    __version__ = metadata.version("vitrim")
+except metadata.PackageNotFoundError:  # a build tree
+    __version__ = "unknown"
+__all__ = ["BlockSpec", "Engine", "Error", "FormatError", "Model", "ModelSpec", "PreprocessSpec", "StageSpec", "analyze", "build", "compress", "evaluate", "from_pretrained", "load", "merge",
            "prune", "save"]

@@ -1,0 +1,30 @@
+"""The command `vitrim`: starts the program that came with the package, on the LibTorch of the installed torch. A package of its own, so that nothing imports torch."""
+
+import importlib.util
+import os
+import sys
+
+
+def program() -> str:
+    """The program's file: the wheel's own, or what VITRIM_PROGRAM names."""
+    return os.environ.get("VITRIM_PROGRAM") or os.path.join(os.path.dirname(os.path.abspath(__file__)), "bin", "vitrim")
+
+
+def library_folder() -> str:
+    """The folder of the installed torch's libraries; empty where there is no torch."""
+    found = importlib.util.find_spec("torch")
+    return os.path.join(os.path.dirname(found.origin), "lib") if found and found.origin else ""
+
+
+def main() -> None:
+    file, folder = program(), library_folder()
+    if not os.path.isfile(file):
+        sys.exit(f"vitrim: {file} is missing: this package was installed without the program (VITRIM_PYTHON_ONLY); install a wheel, or `pip install ./python` with a compiler")
+    if not folder:
+        sys.exit("vitrim: the program needs LibTorch, which comes with the package torch: pip install torch")
+    paths = [folder, *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
+    os.execve(file, ["vitrim", *sys.argv[1:]], {**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(paths)})
+
+
+if __name__ == "__main__":
+    main()
