@@ -301,6 +301,9 @@ Chain read_chain(const std::string& source, const ChainOverrides& overrides, con
   connect(chain, chain.steps);
   for (ChainStep& step : chain.steps) {
     complete(chain, all ? all->as_table() : nullptr, app, step);
+    // The same options are the same step, wherever they stand in the file.
+    std::stable_sort(step.flags.begin(), step.flags.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
     const bool needs_calib = step.command == "analyze" || step.command == "compress" ||
                              (step.command == "prune" && given(step, "few-shot"));
     if (needs_calib && chain.calib.empty() && !given(step, "calib") && step.command != "prune")

@@ -15,8 +15,8 @@ struct ChainStep {
   std::string command;  ///< "compress"
   int line = 0;         ///< in the file
   std::string from;     ///< name of the step whose model it takes; empty: the chain's own model
-  /// Flags without dashes, in order of the file, then what the chain fills in; empty value: a flag that is
-  /// set.
+  /// Flags without dashes, those of the file and what the chain fills in, by name; empty value: a flag
+  /// that is set.
   std::vector<std::pair<std::string, std::string>> flags;
 };
 

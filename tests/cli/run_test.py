@@ -151,7 +151,7 @@ class Run(Case):
             self.assertTrue(commands[-1].startswith("vitrim report "), name)
         self.assertFalse(os.path.exists(self.path("out")))
         commands = self.run_vitrim("run", "vit_tiny", "--model", "model.safetensors", "--calib", "a", "-o", "out", "--dry-run").stdout
-        self.assertIn("vitrim bench out/04_quantize/model/ --batch=1,32 --against=model.safetensors", commands)
+        self.assertIn("vitrim bench out/04_quantize/model/ --against=model.safetensors --batch=1,32", commands)
 
 
 if __name__ == "__main__":

@@ -30,18 +30,7 @@ assert model(torch.zeros(1, 3, *model.spec.image_size)).shape == (1, 10) and not
 PY
 )
 "$python" -m pip install -q --disable-pip-version-check --force-reinstall --no-deps "$root/python"
-# timm imports torchvision, whose operators a build for another torch does not bring; nothing here calls them.
-cat >"$site/sitecustomize.py" <<'PY'
-try:
-    import torchvision
-except ImportError:
-    pass
-except RuntimeError:
-    import torch
-    library = torch.library.Library("torchvision", "DEF")
-    for name in ("nms", "qnms"):
-        library.define(name + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-PY
+cp "$root/tests/full/torchvision_operators.py" "$site/sitecustomize.py"
 cd "$work"
 "$python" - "$VITRIM_SHARED" <<'PY'
 import sys
