@@ -11,6 +11,7 @@
 #include <cstring>
 #include <filesystem>
 #include <thread>
+#include <utility>
 
 #include "chain.h"
 #include "command.h"
@@ -75,10 +76,11 @@ std::string identity_of(const std::string& word) {
 
 std::string key_of(const std::vector<std::string>& words) {
   std::string text = version() + "\n";
+  bool named_output = false;
   for (const std::string& word : words) {
     const size_t equals = word.starts_with("--") ? word.find('=') : std::string::npos;
-    // Where results are written says nothing about them.
-    const bool output = word.starts_with("--json=");
+    // What lies where results go says nothing about them.
+    const bool output = std::exchange(named_output, word == "-o") || word.starts_with("--json=");
     text += word + "\n";
     if (!output) text += identity_of(equals == std::string::npos ? word : word.substr(equals + 1)) + "\n";
   }
