@@ -1,32 +1,10 @@
-#include <algorithm>
-
 #include "core/json.h"
-#include "vitrim/architecture/parameters.h"
+#include "vitrim/architecture/quantization_config.h"
 #include "vitrim/hub/hub.h"
 
 namespace vitrim::hub {
 
-namespace {
-
 using json::Json;
-
-Json quantization(const ModelSpec& spec) {
-  Json quantized = Json::array(), kept = Json::array();
-  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
-    for (const architecture::QuantizableLayer& layer : architecture::quantizable_layers(spec, i))
-      (spec.blocks[static_cast<size_t>(i)].int8.*layer.member ? quantized : kept).push_back(layer.name);
-  }
-  Json out;
-  out["quant_method"] = "vitrim";
-  out["weights"] = {{"type", "int"}, {"num_bits", 8}, {"symmetric", true}, {"strategy", "channel"}};
-  out["input_activations"] = {
-      {"type", "int"}, {"num_bits", 8}, {"symmetric", true}, {"strategy", "token"}, {"dynamic", true}};
-  out["modules"] = quantized;
-  out["modules_to_not_convert"] = kept;
-  return out;
-}
-
-}  // namespace
 
 std::string config_json(const ModelSpec& spec, const std::string& task, const std::string& base,
                         const Manifest& manifest) {
@@ -45,7 +23,8 @@ std::string config_json(const ModelSpec& spec, const std::string& task, const st
     out["id2label"] = names;
     out["label2id"] = numbers;
   }
-  if (spec.quantized()) out["quantization_config"] = quantization(spec);
+  if (spec.quantized())
+    out["quantization_config"] = json::parse(architecture::quantization_config(spec), "the quantization");
   Json& own = out["vitrim"];
   own["version"] = manifest.version;
   own["task"] = task;

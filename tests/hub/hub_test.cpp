@@ -112,9 +112,8 @@ TEST(Hub, ConfigSaysArchitectureRecipeAndQuantization) {
   EXPECT_FALSE(config.contains("quantization_config"));
   spec.blocks[0].int8.fc1 = spec.blocks[1].int8.qkv = true;
   config = json::parse(config_json(spec, "quantize", "owner/base", manifest));
-  EXPECT_EQ(config["quantization_config"]["modules"],
+  EXPECT_EQ(config["quantization_config"]["config_groups"]["group_0"]["targets"],
             json::parse(R"(["blocks.0.mlp.fc1", "blocks.1.attn.qkv"])"));
-  EXPECT_EQ(config["quantization_config"]["modules_to_not_convert"].size(), 6u);
 }
 
 TEST(Hub, PreprocessingInTheWordsOfTransformers) {
