@@ -31,6 +31,7 @@ LONG = {
     "quantize": (("model.safetensors", "--calib", "synthetic:calib:60000", "--images", "60000", "-o", "out.safetensors"), b""),
     "sweep": (("model.safetensors", *CALIB, "--remove", "1,2", "--epochs", "1000", "-o", "swept"), b"decode"),
     "train": (("--init", "model.safetensors", *TRAIN, "-o", "out.safetensors"), b"epoch"),
+    "train in a step": (("--spec", "deit_base_patch16_224", "--data", "synthetic:train:640", "--recipe", "plain", "--batch-size", "64", "-o", "out.safetensors"), b"train"),  # a step takes minutes
     # Blocked in opening what nobody reads.
     "inspect": (("model.safetensors", "--quiet", "--json", "pipe"), b""),
     "export": (("model.safetensors", "-o", "pipe.onnx"), b""),
