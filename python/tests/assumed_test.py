@@ -39,7 +39,7 @@ class Assumed(Case):
         """Heads, epsilon, activation, pooling and gain: each reaches the model, and nothing is assumed where all are stated."""
         spec = vit(depth=2, norm_eps=1e-3, activation="relu", pooling="average")
         model, path = self.foreign(spec)
-        stated = dict(num_heads=2, norm_eps=1e-3, activation="relu", pooling="average")
+        stated = dict(num_heads=2, image_size=32, norm_eps=1e-3, activation="relu", pooling="average")
         x = inputs(3, spec)
         with torch.no_grad():
             loaded, said = self.warned(lambda: vitrim.load(path, **stated))
@@ -101,7 +101,7 @@ class Assumed(Case):
     def test_resize_is_asked_or_told(self):
         """Images of another size than the model's, from a file that says nothing of preprocessing."""
         _, path = self.foreign(vit())
-        stated = dict(num_heads=2, norm_eps=1e-6, activation="gelu", pooling="token", mean=0.5, std=0.5, **QUIET)
+        stated = dict(num_heads=2, image_size=32, norm_eps=1e-6, activation="gelu", pooling="token", mean=0.5, std=0.5, **QUIET)
         _, said = self.warned(lambda: vitrim.evaluate(path, colours(4, 40), [0] * 4, **stated))
         self.assertRegex("".join(said), "does not say how its images were resized; assumed: short side to 35 pixels, bicubic; resize and interpolation state")
         for given in (dict(resize=40), dict(resize="none")):
