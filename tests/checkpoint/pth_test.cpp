@@ -185,12 +185,16 @@ TEST_F(Pth, CyclesAndSharedDictsStayBounded) {
   EXPECT_SAYS(refuse(pth_archive(laughs, {{"0", floats(6)}}).bytes()), "more entries than any model");
   EXPECT_SAYS(refuse(pth_archive(barren, {{"0", floats(6)}}).bytes()), "no tensors");
   // Lists twice in lists, and tensors in lists, which bear their places as names.
-  std::string lists = std::string("](") + good_ + "K\x01eq" + std::string(1, '\0');
-  const Checkpoint listed =
-      read(pth_archive("}(" + p_text("w") + good_ + p_text("ema") + p_dict({{"shadow", lists}}) +
-                           p_text("none") + "](K\x01K\x02eu",
-                       {{"0", floats(6)}})
-               .bytes());
+  std::string lists = std::string("](") + good_ +
+                      "K\x01"
+                      "eq" +
+                      std::string(1, '\0');
+  const Checkpoint listed = read(pth_archive("}(" + p_text("w") + good_ + p_text("ema") +
+                                                 p_dict({{"shadow", lists}}) + p_text("none") +
+                                                 "](K\x01K\x02"
+                                                 "eu",
+                                             {{"0", floats(6)}})
+                                     .bytes());
   EXPECT_EQ(listed.size(), 2u);
   EXPECT_TRUE(listed.contains("ema.shadow.0"));
   std::string empty = std::string("](K\x01eq") + std::string(1, '\0');
