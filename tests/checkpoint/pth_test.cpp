@@ -184,30 +184,9 @@ TEST_F(Pth, CyclesAndSharedDictsStayBounded) {
   }
   EXPECT_SAYS(refuse(pth_archive(laughs, {{"0", floats(6)}}).bytes()), "more entries than any model");
   EXPECT_SAYS(refuse(pth_archive(barren, {{"0", floats(6)}}).bytes()), "no tensors");
-  // Lists twice in lists, and tensors in lists, which bear their places as names.
-  std::string lists = std::string("](") + good_ +
-                      "K\x01"
-                      "eq" +
-                      std::string(1, '\0');
-  const Checkpoint listed = read(pth_archive("}(" + p_text("w") + good_ + p_text("ema") +
-                                                 p_dict({{"shadow", lists}}) + p_text("none") +
-                                                 "](K\x01K\x02"
-                                                 "eu",
-                                             {{"0", floats(6)}})
-                                     .bytes());
-  EXPECT_EQ(listed.size(), 2u);
-  EXPECT_TRUE(listed.contains("ema.shadow.0"));
-  std::string empty = std::string("](K\x01eq") + std::string(1, '\0');
-  for (char level = 1; level <= 40; ++level) {
-    const std::string below = std::string("h") + static_cast<char>(level - 1);
-    empty += "0](" + below + below + "eq" + level;
-    lists += "0](" + below + below + "eq" + level;
-  }
-  EXPECT_EQ(
-      read(pth_archive("}(" + p_text("w") + good_ + p_text("l") + empty + "u", {{"0", floats(6)}}).bytes())
-          .size(),
-      1u);
-  refuse(pth_archive("}(" + p_text("w") + good_ + p_text("l") + lists + "u", {{"0", floats(6)}}).bytes());
+  // Tensors in lists bear their places as names.
+  const std::string listed = p_dict({{"w", good_}, {"ema", p_dict({{"shadow", "]" + good_ + "a"}})}});
+  EXPECT_TRUE(read(pth_archive(listed, {{"0", floats(6)}}).bytes()).contains("ema.shadow.0"));
   // Deep nesting: a tower of dicts, and of lists.
   std::string deep = p_dict({{"w", good_}});
   for (int i = 0; i < 200; ++i) deep = "}" + p_text("d") + deep + "s";
