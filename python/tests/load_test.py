@@ -85,6 +85,9 @@ class Outputs(Case):
         x[:, 0] = 127  # then x is its own whole numbers
         x[3] = 0
         self.assertEqual(layer(x).tolist(), (x.long() @ layer.weight.long().T).float().tolist())
+        with_gain = vitrim.quantized.Int8Linear(1100, 3)
+        with_gain.weight, with_gain.input_gain = layer.weight, torch.rand(1100, generator=draw) + 0.5
+        self.assertTrue(torch.equal(with_gain(x), layer(x * with_gain.input_gain)))
         self.needs_library()
         for name in ("plain", "distilled", "swin", "pvt", "cswin"):
             with self.subTest(name), torch.no_grad():
@@ -99,6 +102,10 @@ class Outputs(Case):
                         state[key], state[key + "_scale"] = (tensor / scale).round().to(torch.int8), scale
                     else:
                         state[key] = tensor
+                    if key.endswith("fc2.weight"):  # factors on the input of every second MLP
+                        block = sum(other.endswith("fc2.weight") for other in state)
+                        if block % 2:
+                            state[key[:-6] + "input_gain"] = 1 + torch.rand(tensor.shape[1], generator=draw)
                 model = vitrim.build(spec, state)
                 vitrim.save(model, self.path())
                 with safetensors.safe_open(self.path(), "pt") as file:
@@ -109,7 +116,9 @@ class Outputs(Case):
                 self.assertTrue(torch.equal(got, model(x)))
                 # A step of 127 for one of some hundred values, enlarged by the layers above.
                 self.assert_near(got, library_output(self.path(), x), 0.02, name)
-                self.assert_near(got, dense(x), 0.2, name)
+                for key in [key for key in state if key.endswith("input_gain")]:
+                    self.assertTrue(torch.equal(model.state_dict()[key], state.pop(key)))
+                self.assert_near(vitrim.build(spec, state)(x), dense(x), 0.2, name)
 
     def test_ties_are_the_librarys(self):
         """Patches that are alike and know no place: whom they merge with is decided by ties, as the library decides them."""

@@ -33,6 +33,7 @@ def build(spec: ModelSpec, state: Optional[Dict[str, Tensor]] = None, *, drop_pa
         return model.eval()
     with torch.device("meta"):
         model = CLASSES[spec.family](spec, drop_path_rate)
+        quantized.put_input_gains(model, state)
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     held = {name: tensor for name, tensor in state.items() if not name.endswith(_BUFFERS)}
     wrong = [f"missing {name}" for name in expected if name not in held] + [f"surplus {name}" for name in held if name not in expected]
@@ -135,7 +136,7 @@ def save(module: nn.Module, path: PathLike, *, dtype: torch.dtype = torch.float3
     if not path.endswith(".safetensors"):
         raise ValueError(f"{path}: checkpoints are written as safetensors; let the name end in .safetensors")
     model = unwrapped(module)
-    state = {name: tensor.detach().to("cpu", torch.float32 if name.endswith(".weight_scale") else _stored(tensor, dtype)).contiguous()
+    state = {name: tensor.detach().to("cpu", torch.float32 if name.endswith((".weight_scale", "." + quantized.INPUT_GAIN)) else _stored(tensor, dtype)).contiguous()
              for name, tensor in model.state_dict().items()}
     metadata = {METADATA_KEY: model.spec.to_json(), "format": "pt"}
     if config := quantized.compressed_tensors_config(model):

@@ -7,6 +7,7 @@
 #include "architecture/layout.h"
 #include "architecture/segmentation.h"
 #include "vitrim/architecture/attention.h"
+#include "vitrim/architecture/input_gain.h"
 #include "vitrim/core/error.h"
 
 namespace vitrim::architecture {
@@ -289,6 +290,17 @@ TensorTable matched(const ModelSpec& spec, const TensorTable& tensors) {
                                    " values, found " + std::string(dtype_name(tensor.dtype)));
     } else {
       out.add(info.name, std::move(tensor));
+    }
+    if (!info.int8) continue;
+    const std::string layer = info.name.substr(0, info.name.rfind('.')), gain = layer + kInputGain;
+    if (!tensors.contains(gain)) continue;
+    expected.insert(gain);
+    const TensorInfo& factors = tensors.at(gain);
+    if (factors.shape != std::vector<int64_t>{info.shape[1]} || !factors.is_floating_point()) {
+      mismatch.misshaped.push_back(gain + ": expected floating-point values [" +
+                                   std::to_string(info.shape[1]) + "], found " + shape_text(factors.shape));
+    } else {
+      out.add(gain, factors);
     }
   }
   for (const auto& [name, tensor] : tensors.entries()) {

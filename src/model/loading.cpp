@@ -160,7 +160,8 @@ std::string quantization_config(const Model& model) {
 
 }  // namespace
 
-void save_model(const Model& model, const std::string& path, at::ScalarType dtype) {
+void save_model(const Model& model, const std::string& path, at::ScalarType dtype,
+                const std::map<std::string, std::string>& notes) {
   for (int i = 0; i < model.num_blocks(); ++i) {
     const ChannelGates& gates = model.gates(i);
     if (gates.qk.defined() || gates.v.defined() || gates.mlp.defined()) {
@@ -170,9 +171,11 @@ void save_model(const Model& model, const std::string& path, at::ScalarType dtyp
   }
   StateDict state;
   for (const auto& [name, tensor] : model.parameters().entries()) {
-    const bool as_it_is = tensor.scalar_type() == at::kChar || name.ends_with(".weight_scale");
+    const bool as_it_is = tensor.scalar_type() == at::kChar || name.ends_with(".weight_scale") ||
+                          name.ends_with(architecture::kInputGain);
     state.add(name, as_it_is ? tensor.detach() : tensor.detach().to(dtype));
   }
+  state.metadata = notes;
   state.metadata[kSpecMetadataKey] = to_json(model.spec());
   state.metadata["format"] = "pt";
   if (const std::string config = quantization_config(model); !config.empty())

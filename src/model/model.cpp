@@ -12,6 +12,7 @@
 #include "model/family.h"
 #include "model/projections.h"
 #include "model/segmentation.h"
+#include "vitrim/architecture/input_gain.h"
 #include "vitrim/model/after_fork.h"
 #include "vitrim/model/quantized.h"
 
@@ -55,10 +56,14 @@ at::Tensor Model::compute_weight(const std::string& name) const {
 
 at::Tensor Model::linear(const at::Tensor& x, const std::string& prefix, int64_t begin, int64_t end) const {
   const auto rows = [&](const at::Tensor& t) { return t.defined() && end >= 0 ? t.slice(0, begin, end) : t; };
-  const at::Tensor weight = rows(compute_weight(prefix + ".weight"));
-  if (parameter(prefix + ".weight").scalar_type() != at::kChar)
-    return at::linear(x.to(compute_dtype_), weight, rows(compute_weight(prefix + ".bias")));
-  return quantized_linear(x.to(at::kFloat), weight, rows(parameter(prefix + ".weight_scale")),
+  const at::Tensor& held = parameter(prefix + ".weight");
+  if (held.scalar_type() != at::kChar)
+    return at::linear(x.to(compute_dtype_), rows(compute_weight(prefix + ".weight")),
+                      rows(compute_weight(prefix + ".bias")));
+  const at::Tensor weight = multiplies_bytes() ? held : compute_weight(prefix + ".weight");
+  const at::Tensor gain = optional_parameter(prefix + architecture::kInputGain), values = x.to(at::kFloat);
+  return quantized_linear(gain.defined() ? values * gain : values, rows(weight),
+                          rows(parameter(prefix + ".weight_scale")),
                           rows(optional_parameter(prefix + ".bias")))
       .to(compute_dtype_);
 }
@@ -271,7 +276,8 @@ void Model::set_parameter(const std::string& name, const at::Tensor& value) {
   if (old.sizes() != value.sizes()) {
     throw std::invalid_argument("[model::set_parameter] " + name + ": the new value has another shape");
   }
-  parameters_.set(name, value.detach().to(at::kFloat).contiguous().set_requires_grad(old.requires_grad()));
+  parameters_.set(name,
+                  value.detach().to(old.scalar_type()).contiguous().set_requires_grad(old.requires_grad()));
   std::lock_guard<std::mutex> lock(cache_->mutex);
   cache_->tensors.erase(name);
 }

@@ -101,7 +101,9 @@ template <typename T>
 struct Quantize {
   const T* x = nullptr;  ///< [rows, width], `ldx` apart
   int64_t ldx = 0, rows = 0, width = 0;
-  // v = x, or with a gain the LayerNorm of x: v = gain (x - mean) / sqrt(variance + eps) + shift.
+  // v = x; with a gain gain x; with a shift too the LayerNorm of x: v = gain (x - mean) / sqrt(variance +
+  // eps)
+  // + shift.
   const float* gain = nullptr;   ///< [width]
   const float* shift = nullptr;  ///< [width]
   float eps = 0;

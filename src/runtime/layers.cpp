@@ -70,6 +70,7 @@ Left<T> convert_for(const KernelSet<T>& kernels, const Matrix<T>& matrix, int64_
   Quantize<T> q = quantizing<T, T>(matrix, width, rows, room);
   q.x = room.values;
   q.ldx = room.ld;
+  q.gain = matrix.gain.bytes() > 0 ? matrix.gain.data() : nullptr;
   kernels.quantize(q);
   return room.as_left(matrix);
 }

@@ -10,6 +10,7 @@ Linear Linear::rows(int64_t begin, int64_t end) const {
   part.weight.assign(weight.begin() + begin * in, weight.begin() + end * in);
   part.bias.assign(bias.begin() + begin, bias.begin() + end);
   if (quantized()) part.factor.assign(factor.begin() + begin, factor.begin() + end);
+  part.input_gain = input_gain;
   return part;
 }
 
@@ -53,7 +54,10 @@ void Linear::append(const Linear& other) {
     throw std::invalid_argument("[runtime::Linear] layers with different inputs can't be joined");
   if (out > 0 && quantized() != other.quantized())
     throw std::invalid_argument("[runtime::Linear] a quantised layer can't be joined with another");
+  if (out > 0 && input_gain != other.input_gain)
+    throw std::invalid_argument("[runtime::Linear] layers with different input gains can't be joined");
   out += other.out;
+  input_gain = other.input_gain;
   weight.insert(weight.end(), other.weight.begin(), other.weight.end());
   bias.insert(bias.end(), other.bias.begin(), other.bias.end());
   factor.insert(factor.end(), other.factor.begin(), other.factor.end());
@@ -94,6 +98,10 @@ Matrix<T>::Matrix(const Linear& layer)
     shift = Buffer<int32_t>(columns);
     pack_layer(layer, k, columns, data_bytes.data());
     std::copy(layer.factor.begin(), layer.factor.end(), factor.data());
+    if (!layer.input_gain.empty()) {
+      gain = Buffer<float>(k);
+      std::copy(layer.input_gain.begin(), layer.input_gain.end(), gain.data());
+    }
     for (int64_t r = 0; r < layer.out; ++r) {
       for (int64_t c = 0; c < layer.in; ++c)
         shift.data()[r] += 128 * static_cast<int32_t>(layer.weight[static_cast<size_t>(r * layer.in + c)]);

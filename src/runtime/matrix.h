@@ -16,6 +16,7 @@ struct Linear {
   /// Of a quantised layer, whose `weight` then holds whole numbers: [out]; the layer multiplies by
   /// factor * weight. Steps on its input can't be folded into it.
   std::vector<float> factor = {};
+  std::vector<float> input_gain = {};  ///< of a quantised layer [in]: what it reads is gain * x; empty: x
   bool quantized() const { return !factor.empty(); }
 
   /// Rows [begin, end).
@@ -40,12 +41,13 @@ struct Matrix {
   Buffer<Byte> data_bytes;
   Buffer<float> factor;   ///< [columns]
   Buffer<int32_t> shift;  ///< [columns]
+  Buffer<float> gain;     ///< [k] on the input; empty: none
 
   Matrix() = default;
   explicit Matrix(const Linear& layer);
   bool quantized() const { return data_bytes.bytes() > 0; }
   int64_t bytes() const {
-    return data.bytes() + bias.bytes() + data_bytes.bytes() + factor.bytes() + shift.bytes();
+    return data.bytes() + bias.bytes() + data_bytes.bytes() + factor.bytes() + shift.bytes() + gain.bytes();
   }
 };
 

@@ -49,23 +49,30 @@ static inline int32_t largest_of(Vi v) {
   return a > b ? a : b;
 }
 
-template <typename T>
-static void quantize(const Quantize<T>& q) {
+// What a quantised layer makes of a row before it rounds.
+enum class Before { kNothing, kGain, kNorm };
+
+template <Before kBefore, typename T>
+static inline void quantize_rows(const Quantize<T>& q) {
   const int64_t whole = q.width / kLanes * kLanes, rest = q.width - whole;
   for (int64_t r = 0; r < q.rows; ++r) {
     const T* from = q.x + r * q.ldx;
     float mean = 0, factor = 1;
-    if (q.gain) {
-      moments(from, q.width, q.eps, mean, factor);
-    }
+    if constexpr (kBefore == Before::kNorm) moments(from, q.width, q.eps, mean, factor);
     auto value = [&](int64_t j) {
       const Vf v = load_as_float(from + j);
-      return q.gain ? (v - mean) * factor * load(q.gain + j) + load(q.shift + j) : v;
+      if constexpr (kBefore == Before::kNorm)
+        return (v - mean) * factor * load(q.gain + j) + load(q.shift + j);
+      if constexpr (kBefore == Before::kGain) return v * load(q.gain + j);
+      return v;
     };
     Vf last = {};
     for (int64_t i = 0; i < rest; ++i) {
       const float v = to_float(from[whole + i]);
-      last[i] = q.gain ? (v - mean) * factor * q.gain[whole + i] + q.shift[whole + i] : v;
+      last[i] = v;
+      if constexpr (kBefore == Before::kNorm)
+        last[i] = (v - mean) * factor * q.gain[whole + i] + q.shift[whole + i];
+      if constexpr (kBefore == Before::kGain) last[i] = v * q.gain[whole + i];
     }
     // Magnitudes compare as their bits do, and NaN is above all.
     Vi best = reinterpret_cast<Vi>(as_words(last) & 0x7fffffffu);
@@ -89,4 +96,11 @@ static void quantize(const Quantize<T>& q) {
     for (int64_t i = 0; i < rest; ++i) to[whole + i].bits = last_bytes[i];
     for (int64_t j = q.width; j < q.padded; ++j) to[j].bits = 128;
   }
+}
+
+template <typename T>
+static void quantize(const Quantize<T>& q) {
+  if (q.shift) return quantize_rows<Before::kNorm>(q);
+  if (q.gain) return quantize_rows<Before::kGain>(q);
+  quantize_rows<Before::kNothing>(q);
 }

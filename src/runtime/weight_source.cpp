@@ -1,5 +1,6 @@
 #include "runtime/weight_source.h"
 
+#include "vitrim/architecture/input_gain.h"
 #include "vitrim/core/error.h"
 
 namespace vitrim::runtime {
@@ -25,7 +26,11 @@ NormWeights WeightSource::norm_before(Linear& layer, const std::string& name, in
 
 Linear WeightSource::linear(const std::string& name, int64_t out, int64_t in, bool bias) const {
   Linear layer{out, in, values(name + ".weight", out * in), {}};
-  if (weights_.at(name + ".weight").dtype == DType::kI8) layer.factor = values(name + ".weight_scale", out);
+  if (weights_.at(name + ".weight").dtype == DType::kI8) {
+    layer.factor = values(name + ".weight_scale", out);
+    const std::string gain = name + architecture::kInputGain;
+    if (weights_.contains(gain)) layer.input_gain = values(gain, in);
+  }
   layer.bias = bias ? values(name + ".bias", out) : std::vector<float>(static_cast<size_t>(out), 0.0f);
   return layer;
 }

@@ -23,7 +23,7 @@ class WeightSource {
 
   std::vector<float> values(const std::string& name, int64_t count) const;
   /// `name`.weight [out, in], `name`.bias [out], or zeros instead of it; of a quantised layer `name`.weight
-  /// is int8 and `name`.weight_scale [out] its factor.
+  /// is int8, `name`.weight_scale [out] its factor and `name`.input_gain [in], if there, its input's.
   Linear linear(const std::string& name, int64_t out, int64_t in, bool bias = true) const;
   NormWeights norm(const std::string& name, int64_t width) const {
     return {values(name + ".weight", width), values(name + ".bias", width)};

@@ -100,6 +100,32 @@ TEST(QuantizedEngine, LayersByThemselves) {
   }
 }
 
+// Factors on the input of a layer, in every family, on widths that are padded.
+TEST(QuantizedEngine, InputGains) {
+  const at::Tensor images = test::colour_input(3);
+  for (const test::Variant& variant : runnable()) {
+    const auto plain = quantize::quantize(*test::lively_model(variant.spec)).model;
+    model::StateDict weights;
+    for (const auto& [name, tensor] : plain->parameters().entries()) {
+      weights.add(name, tensor);
+      if (!name.ends_with("mlp.fc2.weight")) continue;
+      at::Tensor gain = at::rand({tensor.size(1)}, at::detail::createCPUGenerator(4)) + 0.2;
+      gain[1] = 20;
+      weights.add(name.substr(0, name.size() - 6) + "input_gain", gain);
+    }
+    const auto model = model::make_model(plain->spec(), weights);
+    const at::Tensor wanted = reference(*model, images);
+    EXPECT_GT(relative_difference(wanted, reference(*plain, images)), 0.05) << "gains change something";
+    auto check = [&](const std::string& name, const runtime::Kernels& kernels) {
+      EXPECT_LT(relative_difference(
+                    run(*engine_of(*model, 2, Precision::kF32, kernels), images, wanted.size(1)), wanted),
+                tolerance(variant.spec, std::ldexp(1.0, -9)))
+          << variant.name << ", " << name;
+    };
+    for (const Isa isa : runtime::available_isas()) check(runtime::to_string(isa), runtime::kernels_of(isa));
+  }
+}
+
 TEST(QuantizedEngine, HoldsAQuarterOfTheWeights) {
   ModelSpec spec = model::vit_spec(/*image_size=*/32, /*patch_size=*/8, /*embed_dim=*/192, /*depth=*/3,
                                    /*num_heads=*/3, /*mlp_dim=*/768, 10);

@@ -113,47 +113,59 @@ TYPED_TEST(QuantizedKernels, RowsBecomeBytes) {
   for (const Table& table : tables()) {
     for (const int64_t width : {1, 5, 16, 47, 64, 333}) {
       const int64_t rows = 9, ld = round_up(width, 64) + 32, padded = round_up(width, 64);
-      std::mt19937 draw(5);
-      std::normal_distribution<float> normal;
       Buffer<T> x(rows * ld);
       std::vector<float> read(static_cast<size_t>(rows * width));
-      for (int64_t r = 0; r < rows; ++r) {
-        for (int64_t c = 0; c < width; ++c) {
-          float v = normal(draw) * std::ldexp(1.0f, static_cast<int>(r) * 4 - 16);
-          if (r == 3) v = 0;
-          if (r == 4 && c == width / 2) v = std::numeric_limits<float>::quiet_NaN();
-          if (r == 5) v = static_cast<float>(c % 255 - 127) + (c % 2 ? 0.5f : 0.0f);  // ties
-          set_float(x.data() + r * ld + c, v);
-          read[static_cast<size_t>(r * width + c)] = to_float(x.data()[r * ld + c]);
-        }
-      }
-      for (const bool in_place : {false, true}) {
-        Buffer<Byte> other(rows * padded);
-        std::vector<float> factors(static_cast<size_t>(rows), -1.0f);
-        Quantize<T> q;
-        q.x = x.data();
-        q.ldx = ld;
-        q.rows = rows;
-        q.width = width;
-        q.padded = padded;
-        q.out = in_place ? reinterpret_cast<Byte*>(x.data()) : other.data();
-        q.ldo = in_place ? ld * static_cast<int64_t>(sizeof(T)) : padded;
-        q.factors = factors.data();
-        kernels_for<T>(*table.kernels).quantize(q);
+      const auto fill = [&] {
+        std::mt19937 draw(5);
+        std::normal_distribution<float> normal;
         for (int64_t r = 0; r < rows; ++r) {
-          if (r == 4) {
-            EXPECT_TRUE(std::isnan(factors[4])) << table.name;
-            continue;
+          for (int64_t c = 0; c < width; ++c) {
+            float v = normal(draw) * std::ldexp(1.0f, static_cast<int>(r) * 4 - 16);
+            if (r == 3) v = 0;
+            if (r == 4 && c == width / 2) v = std::numeric_limits<float>::quiet_NaN();
+            if (r == 5) v = static_cast<float>(c % 255 - 127) + (c % 2 ? 0.5f : 0.0f);  // ties
+            set_float(x.data() + r * ld + c, v);
+            read[static_cast<size_t>(r * width + c)] = to_float(x.data()[r * ld + c]);
           }
-          const float* row = read.data() + r * width;
-          float most = 0;
-          for (int64_t c = 0; c < width; ++c) most = std::max(most, std::abs(row[c]));
-          EXPECT_EQ(factors[static_cast<size_t>(r)], most / 127) << table.name << " row " << r;
-          const float steps = most > 0 ? 127 / most : 0;
-          for (int64_t c = 0; c < padded; ++c) {
-            const int wanted = c < width ? static_cast<int>(std::nearbyint(row[c] * steps)) + 128 : 128;
-            ASSERT_EQ(q.out[r * q.ldo + c].bits, wanted)
-                << table.name << " width " << width << " row " << r << " column " << c;
+        }
+      };
+      std::vector<float> gain;
+      for (int64_t c = 0; c < width; ++c) gain.push_back(0.3f * static_cast<float>(1 + c % 7));
+      for (const bool multiplies : {false, true}) {
+        for (const bool in_place : {false, true}) {
+          fill();
+          Buffer<Byte> other(rows * padded);
+          std::vector<float> factors(static_cast<size_t>(rows), -1.0f);
+          Quantize<T> q;
+          q.x = x.data();
+          q.ldx = ld;
+          q.rows = rows;
+          q.width = width;
+          q.gain = multiplies ? gain.data() : nullptr;
+          q.padded = padded;
+          q.out = in_place ? reinterpret_cast<Byte*>(x.data()) : other.data();
+          q.ldo = in_place ? ld * static_cast<int64_t>(sizeof(T)) : padded;
+          q.factors = factors.data();
+          kernels_for<T>(*table.kernels).quantize(q);
+          for (int64_t r = 0; r < rows; ++r) {
+            if (r == 4) {
+              EXPECT_TRUE(std::isnan(factors[4])) << table.name;
+              continue;
+            }
+            std::vector<float> row(read.begin() + r * width, read.begin() + (r + 1) * width);
+            for (size_t c = 0; multiplies && c < row.size(); ++c) row[c] *= gain[c];
+            float most = 0;
+            for (const float v : row) most = std::max(most, std::abs(v));
+            EXPECT_EQ(factors[static_cast<size_t>(r)], most / 127) << table.name << " row " << r;
+            const float steps = most > 0 ? 127 / most : 0;
+            for (int64_t c = 0; c < padded; ++c) {
+              const int wanted =
+                  c < width ? static_cast<int>(std::nearbyint(row[static_cast<size_t>(c)] * steps)) + 128
+                            : 128;
+              ASSERT_EQ(q.out[r * q.ldo + c].bits, wanted)
+                  << table.name << " width " << width << " row " << r << " column " << c
+                  << (multiplies ? " with a gain" : "");
+            }
           }
         }
       }

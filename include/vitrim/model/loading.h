@@ -1,6 +1,7 @@
 #pragma once
 // From what a person names (a file, a known architecture) to a ModelSpec and weights.
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -48,9 +49,10 @@ ModelSpec load_spec(const std::string& source, const LoadHints& hints = {}, Spec
 /// for known architectures.
 at::ScalarType stored_dtype(const std::string& source, const LoadHints& hints = {});
 
-/// Writes weights (in `dtype`) and spec as safetensors, atomically. std::invalid_argument where channels are
-/// gated: gates are not saved.
-void save_model(const Model& model, const std::string& path, at::ScalarType dtype = at::kFloat);
+/// Writes weights (in `dtype`) and spec as safetensors, atomically; `notes` join the file's metadata.
+/// std::invalid_argument where channels are gated: gates are not saved.
+void save_model(const Model& model, const std::string& path, at::ScalarType dtype = at::kFloat,
+                const std::map<std::string, std::string>& notes = {});
 
 using architecture::is_known_name;
 using architecture::known_names;

@@ -22,9 +22,13 @@ struct QuantizedRows {
 };
 QuantizedRows quantize_rows(const at::Tensor& x);
 
+/// Whether LibTorch multiplies bytes exactly here, and then several times as fast as float32: where there
+/// are instructions for it that do not saturate, and a trial with the largest numbers says so.
+bool multiplies_bytes();
+
 /// y = (sum x_q w) factor scale + bias for x float32 [.., in], w [out, in] whole numbers from -127 to 127 as
-/// float32, scale [out, 1], bias [out] or undefined -> float32 [.., out]. The sums are exact: float32 holds
-/// those of 1024 products, and those are added as integers.
+/// float32, or as int8 where multiplies_bytes(), scale [out, 1], bias [out] or undefined -> float32 [..,
+/// out]. The sums are exact: float32 holds those of 1024 products, and those are added as integers.
 at::Tensor quantized_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& scale,
                             const at::Tensor& bias);
 
