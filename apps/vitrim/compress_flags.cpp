@@ -10,6 +10,7 @@
 #include "vitrim/core/error.h"
 #include "vitrim/core/layer_list.h"
 #include "vitrim/hub/hub.h"
+#include "vitrim/pipeline/quantize.h"
 
 namespace vitrim::app {
 
@@ -249,9 +250,15 @@ void print_result(const CompressResult& r, const std::string& output) {
     tell("%s -> %s MB of parameters\n", megabytes(r.quantization->bytes_before).c_str(),
          megabytes(r.quantization->bytes_after).c_str());
   }
-  if (r.quantization && r.held_out_kl > 0) {
-    tell("on the calibration images: same prediction as the float model on %s, mean KL %.3g nats\n",
-         percent(r.held_out_agreement).c_str(), r.held_out_kl);
+  if (r.quantization && r.quantization->held_out_images > 0) {
+    tell(
+        "on %lld calibration images kept out of the fit: same prediction as the float model on %s, mean KL "
+        "%.3g nats; without calibration %s, %.3g nats\n",
+        static_cast<long long>(r.quantization->held_out_images), percent(r.quantization->agreement).c_str(),
+        r.quantization->kl, percent(r.quantization->plain_agreement).c_str(), r.quantization->plain_kl);
+  }
+  if (r.quantization && r.held_out_kl == r.quantization->kl) {
+    // `quantize` alone: said above.
   } else if (r.held_out_agreement > 0 || (r.held_out_kl > 0 && !r.compressed_spec.merges())) {
     tell(
         "on calibration images kept out of the fit: same prediction as the dense model on %s, mean KL %.3g "
@@ -271,6 +278,23 @@ void print_result(const CompressResult& r, const std::string& output) {
 }
 
 }  // namespace
+
+void QuantizeFlag::add_to(CLI::App& command) {
+  command.add_flag("--quantize", wanted,
+                   "make the linear layers of what is written int8, calibrated on at most 200 of the "
+                   "calibration images (as vitrim quantize --calib)");
+}
+
+void QuantizeFlag::apply(const CommonFlags& common, const model::Model& dense,
+                         std::unique_ptr<model::Model>& model, CompressResult& result,
+                         const data::ImageBatch* images, const data::ImageBatch* judges,
+                         const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy) const {
+  if (!wanted) return;
+  quantize::CalibrateOptions calibrate;
+  calibrate.batch_size = common.batch_size;
+  calibrate.seed = common.seed;
+  pipeline::quantize_last(dense, model, result, images, judges, evaluation, accuracy, calibrate);
+}
 
 void OutputFlags::add_to(CLI::App& command, const std::string& what) {
   command
@@ -320,7 +344,9 @@ at::ScalarType dtype_of(const OutputFlags& flags, const std::string& source) {
 void save_compressed(const model::Model& compressed, const CompressResult& result,
                      const OutputFlags& output) {
   if (result.output.empty()) return;
-  model::save_model(compressed, hub::weights_path(result.output), dtype_of(output, result.model));
+  std::map<std::string, std::string> notes;
+  if (result.quantization) notes[kQuantizationMetadataKey] = to_json(*result.quantization);
+  model::save_model(compressed, hub::weights_path(result.output), dtype_of(output, result.model), notes);
   hub::describe(result);
 }
 

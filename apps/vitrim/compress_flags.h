@@ -63,6 +63,16 @@ struct CompressionFlags {
   pipeline::CompressOptions options(int blocks, distributed::Group& group) const;
 };
 
+/// --quantize of commands that change a model first.
+struct QuantizeFlag {
+  bool wanted = false;
+  void add_to(CLI::App& command);
+  /// pipeline::quantize_last() where it is wanted; `judges` may be null.
+  void apply(const CommonFlags& common, const model::Model& dense, std::unique_ptr<model::Model>& model,
+             CompressResult& result, const data::ImageBatch* images, const data::ImageBatch* judges,
+             const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy) const;
+};
+
 /// -o, --report, --save-dtype.
 struct OutputFlags {
   std::string output, report;

@@ -6,6 +6,8 @@
 
 #include "command.h"
 #include "core/json.h"
+#include "vitrim/checkpoint/checkpoint.h"
+#include "vitrim/core/artifact_json.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/layer_list.h"
 #include "vitrim/eval/cost.h"
@@ -25,17 +27,62 @@ struct InspectFlags {
   bool list = false;
 };
 
-// The block's layers that are int8, without what all names of the block begin with.
-std::vector<std::string> int8_layers(const ModelSpec& spec, int block) {
-  std::vector<std::string> out;
-  for (const model::QuantizableLayer& layer : model::quantizable_layers(spec, block)) {
-    if (spec.blocks[static_cast<size_t>(block)].int8.*layer.member)
-      out.push_back(layer.name.substr(layer.name.rfind('.') + 1));
+// The linear layers of a model with some in int8, as its file tells: what `vitrim quantize` measured, or, of
+// a file without that, their precision alone.
+std::vector<QuantizedLayer> layers_of(const ModelSpec& spec, const std::string& source) {
+  if (!spec.quantized()) return {};
+  const checkpoint::Checkpoint file = checkpoint::load(source);
+  if (const auto found = file.metadata.find(kQuantizationMetadataKey); found != file.metadata.end())
+    return quantization_figures_from_json(found->second, file.path).layers;
+  std::vector<QuantizedLayer> out;
+  for (size_t i = 0; i < spec.blocks.size(); ++i) {
+    for (const model::QuantizableLayer& layer : model::quantizable_layers(spec, static_cast<int>(i))) {
+      QuantizedLayer entry;
+      entry.name = layer.name;
+      entry.int8 = spec.blocks[i].int8.*layer.member;
+      out.push_back(entry);
+    }
   }
   return out;
 }
 
-ordered_json describe(const ModelSpec& spec) {
+// Those of a block.
+std::vector<QuantizedLayer> of_block(const ModelSpec& spec, int block,
+                                     const std::vector<QuantizedLayer>& layers) {
+  std::vector<QuantizedLayer> out;
+  for (const model::QuantizableLayer& named : model::quantizable_layers(spec, block)) {
+    for (const QuantizedLayer& layer : layers) {
+      if (layer.name == named.name) out.push_back(layer);
+    }
+  }
+  return out;
+}
+
+ordered_json describe_layers(const std::vector<QuantizedLayer>& layers) {
+  ordered_json out = ordered_json::array();
+  for (const QuantizedLayer& layer : layers) {
+    out.push_back({{"name", layer.name},
+                   {"int8", layer.int8},
+                   {"alpha", layer.alpha},
+                   {"refitted", layer.refitted},
+                   {"bytes", layer.bytes}});
+    if (layer.kl) out.back()["kl"] = *layer.kl;
+  }
+  return out;
+}
+
+// "  qkv 1.2e-05  fc2 float", the KL that int8 costs behind the name where it was measured.
+std::string layers_text(const std::vector<QuantizedLayer>& layers) {
+  std::string out;
+  for (const QuantizedLayer& layer : layers) {
+    char kl[32] = "";
+    if (layer.kl) std::snprintf(kl, sizeof kl, " %.1e", *layer.kl);
+    out += "  " + layer.name.substr(layer.name.rfind('.') + 1) + kl + (layer.int8 ? "" : " float");
+  }
+  return out;
+}
+
+ordered_json describe(const ModelSpec& spec, const std::vector<QuantizedLayer>& layers = {}) {
   const eval::ModelCost cost = eval::count_cost(spec);
   ordered_json out;
   out["params"] = cost.params;
@@ -55,7 +102,14 @@ ordered_json describe(const ModelSpec& spec) {
                              {"mlp_dim", block.mlp_dim},
                              {"stream_gain", block.stream_gain},
                              {"merge", block.merge}});
-    if (block.int8.any()) out["blocks"].back()["int8"] = int8_layers(spec, static_cast<int>(i));
+    const std::vector<QuantizedLayer> own = of_block(spec, static_cast<int>(i), layers);
+    if (own.empty()) continue;
+    out["blocks"].back()["layers"] = describe_layers(own);
+    ordered_json int8 = ordered_json::array();
+    for (const QuantizedLayer& layer : own) {
+      if (layer.int8) int8.push_back(layer.name.substr(layer.name.rfind('.') + 1));
+    }
+    out["blocks"].back()["int8"] = int8;
   }
   return out;
 }
@@ -112,7 +166,7 @@ void print_whole(const ModelSpec& spec, const model::SpecSources& sources) {
   }
 }
 
-void print(const ModelSpec& spec, const std::string& title) {
+void print(const ModelSpec& spec, const std::string& title, const std::vector<QuantizedLayer>& layers = {}) {
   const eval::ModelCost cost = eval::count_cost(spec);
   tell("%s: %s parameters, %s MACs, image %lld x %lld, patch %lld, %lld tokens, %lld classes\n",
        title.c_str(), millions(cost.params).c_str(), billions(cost.macs).c_str(),
@@ -123,11 +177,10 @@ void print(const ModelSpec& spec, const std::string& title) {
     tell("  tokens are merged: %lld are left after the last block\n",
          static_cast<long long>(spec.mlp_tokens(static_cast<int>(spec.blocks.size()) - 1)));
   tell("  block  attention             heads  q/k   v    mlp     params         MACs%s\n",
-       spec.quantized() ? "  int8" : "");
+       layers.empty() ? "" : "  int8 (KL that each costs alone, nats)");
   for (size_t i = 0; i < spec.blocks.size(); ++i) {
     const BlockSpec& b = spec.blocks[i];
-    std::string int8;
-    for (const std::string& name : int8_layers(spec, static_cast<int>(i))) int8 += "  " + name;
+    const std::string int8 = layers_text(of_block(spec, static_cast<int>(i), layers));
     char gain[32] = "";
     if (b.stream_gain != 1) std::snprintf(gain, sizeof gain, ", stream x %g", b.stream_gain);
     tell("  %5zu  %-20s  %5lld  %3lld  %3lld  %5lld  %9s  %11s%s\n", i,
@@ -164,11 +217,12 @@ void run(const InspectFlags& flags) {
     layers = parse_layer_list(flags.remove, static_cast<int>(spec.blocks.size()));
     left = surgery::remove_attention(spec, layers);
   }
-  ordered_json out = describe(spec);
+  const std::vector<QuantizedLayer> int8 = layers_of(spec, flags.model.model);
+  ordered_json out = describe(spec, int8);
   out["model"] = describe_whole(spec, sources.said);
   out["assumed"] = describe_assumed(sources.assumed);
   if (flags.common.speaks()) {
-    print(spec, flags.model.model);
+    print(spec, flags.model.model, int8);
     print_whole(spec, sources);
   }
   if (!flags.remove.empty()) {

@@ -18,6 +18,7 @@ struct Flags {
   DataFlags data;
   EvaluationFlags evaluation;
   quantize::QuantizeOptions options;
+  quantize::CalibrateOptions calibrate;
   OutputFlags output;
   std::string calib;
   int64_t images = 200;
@@ -35,21 +36,24 @@ void run(const Flags& flags, const Context& context) {
   accuracy.batch_size = flags.common.batch_size;
   const auto evaluation =
       flags.evaluation.open(flags.common, flags.data, *model, flags.model.model, accuracy);
+  quantize::CalibrateOptions calibrate = flags.calibrate;
+  calibrate.batch_size = flags.common.batch_size;
+  calibrate.seed = flags.common.seed;
   std::optional<data::ImageBatch> images;
   if (!flags.calib.empty())
     images = load_unlabelled(flags.calib, flags.images, flags.common, flags.data, model->spec(),
                              flags.model.model);
   const double loading = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   try {
-    pipeline::QuantizedModel quantized =
-        pipeline::quantize(*model, images ? &*images : nullptr, evaluation.get(), accuracy, flags.options);
+    pipeline::QuantizedModel quantized = pipeline::quantize(
+        *model, images ? &*images : nullptr, evaluation.get(), accuracy, flags.options, calibrate);
     CompressResult& result = quantized.result;
     result.seconds.insert(result.seconds.begin(), {"load", loading});
     result.manifest = manifest_of(context, flags.common, images ? images->fingerprint : "");
     result.model = flags.model.model;
     result.output = flags.output.output;
     write_compressed(flags.common, *quantized.model, result, output);
-  } catch (const std::invalid_argument& error) {  // of --keep
+  } catch (const std::invalid_argument& error) {  // of --keep, --budget-kl or too few images
     throw UsageError(error.what());
   }
 }
@@ -68,12 +72,30 @@ void add_quantize(CLI::App& app, Context& context) {
                    "layers that stay float, such as blocks.11.mlp.fc2, or fc2 for those of all blocks")
       ->delimiter(',')
       ->allow_extra_args(false);
-  command->add_option(
+  CLI::Option* calib = command->add_option(
       "--calib", flags->calib,
-      "images (labels unused) on which the quantised model is held against the model as it was");
+      "images (labels unused) to equalise channels, correct biases and refit layers on; 100 to 300 suffice");
   command->add_option("--images", flags->images, "how many images of --calib are used, spread over all")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  command
+      ->add_option("--held-out", flags->calibrate.held_out,
+                   "share of these images that choose and measure, and do not fit")
+      ->check(CLI::Range(0.01, 0.5))
+      ->capture_default_str()
+      ->needs(calib);
+  command
+      ->add_option(
+          "--budget-kl", flags->calibrate.budget_kl,
+          "mean KL to the float model, nats, on the images held out: the layers that add most return "
+          "to float until it holds")
+      ->check(CLI::PositiveNumber)
+      ->needs(calib);
+  command
+      ->add_option("--ridge", flags->calibrate.ridge, "strength of the refits' pull towards the old weights")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str()
+      ->needs(calib);
   flags->evaluation.add_to(*command);
   flags->output.add_to(*command, "the quantised checkpoint");
   flags->data.add_to(*command);

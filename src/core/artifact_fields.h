@@ -170,14 +170,25 @@ void fields(auto& f, json::Is<MeasuredSpeed> auto& speed) {
 
 void fields(auto& f, json::Is<QuantizedLayer> auto& layer) {
   f("name", layer.name);
+  f("int8", layer.int8);
   f("weight_error", layer.weight_error);
   f("alpha", layer.alpha);
+  f("refitted", layer.refitted);
+  f.if_any("kl", layer.kl);
+  f("bytes", layer.bytes);
 }
 
 void fields(auto& f, json::Is<QuantizationFigures> auto& figures) {
   f("layers", figures.layers);
   f("bytes_before", figures.bytes_before);
   f("bytes_after", figures.bytes_after);
+  f("fit_images", figures.fit_images);
+  f("held_out_images", figures.held_out_images);
+  f("kl", figures.kl);
+  f("agreement", figures.agreement);
+  f("plain_kl", figures.plain_kl);
+  f("plain_agreement", figures.plain_agreement);
+  f.if_any("budget_kl", figures.budget_kl);
 }
 
 void fields(auto& f, json::Is<CompressResult> auto& result) {
@@ -259,6 +270,7 @@ void fields(auto& f, json::Is<LatencyCheck> auto& check) {
 
 void fields(auto& f, json::Is<LatencyPieces> auto& pieces) {
   f("batch", pieces.batch);
+  f.unless("int8", pieces.int8, false);
   f("dense", pieces.dense);
   f("knots", pieces.knots);
   f("checks", pieces.checks);
@@ -290,6 +302,7 @@ void fields(auto& f, json::Is<PlanRow> auto& row) {
   f("width", row.width);
   f.unless("mlp", row.mlp, int64_t{0});
   f("pairs", row.pairs);
+  f.unless("int8", row.int8, false);
   f("params", row.params);
   f("macs", row.macs);
   f("latency", row.latency);

@@ -19,6 +19,7 @@ std::string to_json(const LayerScores& scores) { return indented(scores); }
 std::string to_json(const CompressionPlan& plan) { return indented(plan); }
 std::string to_json(const EvalResult& result) { return indented(result); }
 std::string to_json(const CompressResult& result) { return indented(result); }
+std::string to_json(const QuantizationFigures& figures) { return json::dump(json::write(figures), -1); }
 std::string to_json(const TrainResult& result) { return indented(result); }
 
 LayerScores layer_scores_from_json(std::string_view text, const std::string& source) {
@@ -35,6 +36,10 @@ EvalResult eval_result_from_json(std::string_view text, const std::string& sourc
 
 CompressResult compress_result_from_json(std::string_view text, const std::string& source) {
   return json::from_text<CompressResult>(text, source);
+}
+
+QuantizationFigures quantization_figures_from_json(std::string_view text, const std::string& source) {
+  return json::from_text<QuantizationFigures>(text, source);
 }
 
 std::string to_json(const BenchResult& result) { return indented(result); }

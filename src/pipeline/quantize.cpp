@@ -2,33 +2,55 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <optional>
+
 #include "pipeline/describe_models.h"
 #include "pipeline/stopwatch.h"
+#include "vitrim/absorb/absorb.h"
 #include "vitrim/analysis/distortion.h"
 
 namespace vitrim::pipeline {
 
+namespace {
+
+std::string said(const QuantizationFigures& figures) {
+  const auto int8 = std::count_if(figures.layers.begin(), figures.layers.end(),
+                                  [](const QuantizedLayer& layer) { return layer.int8; });
+  return std::to_string(int8) + " of " + std::to_string(figures.layers.size()) + " linear layers in int8";
+}
+
+}  // namespace
+
 QuantizedModel quantize(const model::Model& model, const data::ImageBatch* calibration,
                         const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy,
-                        const quantize::QuantizeOptions& options) {
+                        const quantize::QuantizeOptions& options,
+                        const quantize::CalibrateOptions& calibrate) {
   QuantizedModel out;
   CompressResult& result = out.result;
   Stopwatch watch(result.seconds);
-  quantize::Quantized quantized = quantize::quantize(model, options);
-  out.model = std::move(quantized.model);
-  result.quantization = std::move(quantized.figures);
-  result.reason = std::to_string(result.quantization->layers.size()) + " linear layers in int8";
+  if (calibration) {
+    quantize::Quantized calibrated = quantize::calibrate(model, *calibration, options, calibrate);
+    out.model = std::move(calibrated.model);
+    result.quantization = std::move(calibrated.figures);
+    result.held_out_kl = result.quantization->kl;
+    result.held_out_agreement = result.quantization->agreement;
+  } else {
+    quantize::Quantized quantized = quantize::quantize(model, options);
+    out.model = std::move(quantized.model);
+    result.quantization = std::move(quantized.figures);
+  }
+  result.reason = said(*result.quantization);
   describe_models(model.spec(), out.model->spec(), result);
   watch.lap("quantize");
   if (calibration && !model.spec().segmentation) {
-    const model::Output before = analysis::outputs_of(model, *calibration, accuracy.batch_size),
-                        after = analysis::outputs_of(*out.model, *calibration, accuracy.batch_size);
-    result.features = analysis::compare_features(before.features, after.features);
-    if (before.logits.defined()) {
-      result.held_out_kl =
-          analysis::kl_per_image(before.logits, after.logits, /*temperature=*/1).mean().item<double>();
-      result.held_out_agreement = analysis::agreement(before.logits, after.logits);
-    }
+    absorb::AbsorbOptions split;  // as calibrate() shares the images
+    split.held_out = calibrate.held_out;
+    split.seed = calibrate.seed;
+    const data::ImageBatch kept = absorb::held_out_images(*calibration, split);
+    result.features =
+        analysis::compare_features(analysis::outputs_of(model, kept, calibrate.batch_size).features,
+                                   analysis::outputs_of(*out.model, kept, calibrate.batch_size).features);
     watch.lap("measure");
   }
   if (evaluation) {
@@ -36,6 +58,35 @@ QuantizedModel quantize(const model::Model& model, const data::ImageBatch* calib
     watch.lap("evaluate");
   }
   return out;
+}
+
+void quantize_last(const model::Model& dense, std::unique_ptr<model::Model>& model, CompressResult& result,
+                   const data::ImageBatch* images, const data::ImageBatch* judges,
+                   const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy,
+                   const quantize::CalibrateOptions& calibrate) {
+  Stopwatch watch(result.seconds);
+  std::optional<data::ImageBatch> some;
+  if (images) some = data::select_images(*images, data::spread_indices(images->size(), kQuantizingImages));
+  QuantizedModel made = quantize(*model, some ? &*some : nullptr, nullptr, accuracy, {}, calibrate);
+  model = std::move(made.model);
+  result.quantization = std::move(made.result.quantization);
+  result.reason += "; " + made.result.reason;
+  describe_models(dense.spec(), model->spec(), result);
+  watch.lap("quantize");
+  if (judges && !dense.spec().segmentation) {
+    const model::Output before = analysis::outputs_of(dense, *judges, calibrate.batch_size),
+                        after = analysis::outputs_of(*model, *judges, calibrate.batch_size);
+    result.features = analysis::compare_features(before.features, after.features);
+    if (before.logits.defined()) {
+      result.held_out_kl = analysis::kl_per_image(before.logits, after.logits).mean().item<double>();
+      result.held_out_agreement = analysis::agreement(before.logits, after.logits);
+    }
+    watch.lap("measure");
+  }
+  if (evaluation) {
+    evaluate_models(dense, *model, *evaluation, accuracy, result);
+    watch.lap("evaluate");
+  }
 }
 
 }  // namespace vitrim::pipeline

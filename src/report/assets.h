@@ -19,6 +19,7 @@ std::string_view spectrum_js();
 std::string_view training_js();
 std::string_view flow_js();
 std::string_view merge_js();
+std::string_view quantization_js();
 std::string_view bench_js();
 std::string_view plan_js();
 std::string_view front_js();

@@ -38,6 +38,7 @@ std::string render(const std::vector<Document>& documents, const std::string& ti
   bench_section(page, inputs);
   model_section(page, inputs);
   merge_section(page, inputs);
+  quantization_section(page, inputs);
   entropy_section(page, inputs);
   transfer_section(page, inputs);
   interaction_section(page, inputs);
@@ -78,8 +79,8 @@ std::string render(const std::vector<Document>& documents, const std::string& ti
   out += script({"/*! Observable Plot", assets::plot_license(), "*/", assets::plot()});
   out += script({assets::page_js(), assets::model_js(), assets::layers_js(), assets::sets_js(),
                  assets::accuracy_js(), assets::spectrum_js(), assets::training_js(), assets::flow_js(),
-                 assets::merge_js(), assets::bench_js(), assets::plan_js(), assets::front_js(),
-                 "vitrim.start();"});
+                 assets::merge_js(), assets::quantization_js(), assets::bench_js(), assets::plan_js(),
+                 assets::front_js(), "vitrim.start();"});
   return out + "</body>\n</html>\n";
 }
 

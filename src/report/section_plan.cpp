@@ -11,12 +11,13 @@ std::string moves(const PlanRow& row) {
   if (row.mlp > 0) text += std::string(text.empty() ? "" : "; ") + "MLPs of " + std::to_string(row.mlp);
   if (row.pairs > 0)
     text += std::string(text.empty() ? "" : "; ") + std::to_string(row.pairs) + " pairs a block";
+  if (row.int8) text += std::string(text.empty() ? "" : "; ") + "int8";
   return text;
 }
 
 bool same(const PlanRow& a, const PlanRow& b) {
   return a.removed == b.removed && a.fixed == b.fixed && a.width == b.width && a.mlp == b.mlp &&
-         a.pairs == b.pairs;
+         a.pairs == b.pairs && a.int8 == b.int8;
 }
 
 std::string milliseconds(const std::optional<double>& seconds) {

@@ -22,6 +22,8 @@ void flow_section(Page& page, const Inputs& inputs);
 void model_section(Page& page, const Inputs& inputs);
 /// Tokens by block, and images with what was merged.
 void merge_section(Page& page, const Inputs& inputs);
+/// Which linear layers are int8 and what that costs each.
+void quantization_section(Page& page, const Inputs& inputs);
 /// The front of a plan, and how well latencies add up.
 void plan_section(Page& page, const Inputs& inputs);
 /// How well pixels are labelled, class by class, and images with their masks.

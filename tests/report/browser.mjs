@@ -29,10 +29,11 @@ const expected = {
   "runs.html": {curves: 1, flow: 6, model: 1, entropy: 1, transfer: 1, interaction: 1, sets: 2, accuracy: 1, controls: 1, spectrum: 1, time: 1},
   "started.html": {curves: 1},
   "merged.html": {model: 1, merged: 1, accuracy: 1, spectrum: 1, time: 1},
+  "int8.html": {model: 1, quantization: 1, accuracy: 1, spectrum: 1, time: 1},
   "speed.html": {bench: 1},
   "plan.html": {plan: 1, "plan-latency": 1},
 };
-const least = {front: 6, model: 20, entropy: 20, transfer: 40, interaction: 130, sets: 30, accuracy: 1, controls: 7, spectrum: 12, time: 7, curves: 8, flow: 190};
+const least = {front: 6, model: 20, entropy: 20, transfer: 40, interaction: 130, sets: 30, accuracy: 1, controls: 7, spectrum: 12, time: 7, curves: 8, flow: 190, quantization: 48};
 
 const profile = mkdtempSync(join(tmpdir(), "vitrim-report-"));
 const browser = spawn(browserPath, ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",

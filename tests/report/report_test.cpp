@@ -357,6 +357,18 @@ TEST(Report, MergedTokensAreTold) {
       std::regex_search(page, std::regex(">11</th><td[^>]*>21</td><td[^>]*>10</td><td[^>]*>11</td>")));
 }
 
+TEST(Report, Int8IsTold) {
+  const auto result = fixture::quantized();
+  EXPECT_EQ(vitrim::to_json(vitrim::compress_result_from_json(vitrim::to_json(result), "copy")),
+            vitrim::to_json(result));
+  const std::string page = one_line(body(render({{"int8.json", vitrim::to_json(result)}}, "t")));
+  EXPECT_EQ(count(page, "data-chart=\"quantization\""), 1u);
+  EXPECT_TRUE(contains(page, "47 of 48 linear layers are int8; 22.9 MB of parameters became 6.7 MB."));
+  EXPECT_TRUE(contains(page, "without calibration they would be 0.0021 nats and 95.0 %"));
+  EXPECT_TRUE(contains(page, "\"cost\":0.00048"));
+  EXPECT_TRUE(std::regex_search(page, std::regex("blocks.11.mlp.fc2</th><td[^>]*>float</td>")));
+}
+
 TEST(Report, BenchmarksAreTold) {
   const auto result = fixture::bench();
   EXPECT_EQ(vitrim::to_json(vitrim::bench_result_from_json(vitrim::to_json(result), "copy")),

@@ -59,6 +59,7 @@ int main(int argc, char** argv) {
            {"runs/compress.json", to_json(fixture::compress())}},
           "Runs beside each other");
     write("merged.html", {{"runs/merged.json", to_json(fixture::merged())}}, "Merged tokens");
+    write("int8.html", {{"runs/int8.json", to_json(fixture::quantized())}}, "Layers in int8");
     write("plan.html", {{"runs/plan.json", to_json(fixture::planned())}}, "Plan");
     write("speed.html", {{"runs/bench.json", to_json(fixture::bench())}}, "Speed");
     write("started.html", {{"runs/started.jsonl", fixture::training_log(fixture::training({}), 0, 4)}},

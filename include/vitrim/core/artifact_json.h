@@ -20,11 +20,15 @@ std::string to_json(const LayerScores& scores);
 std::string to_json(const CompressionPlan& plan);
 std::string to_json(const EvalResult& result);
 std::string to_json(const CompressResult& result);
+/// In one line; a checkpoint's metadata hold it under kQuantizationMetadataKey.
+std::string to_json(const QuantizationFigures& figures);
+inline constexpr const char* kQuantizationMetadataKey = "vitrim.quantization";
 
 LayerScores layer_scores_from_json(std::string_view json, const std::string& source);
 CompressionPlan compression_plan_from_json(std::string_view json, const std::string& source);
 EvalResult eval_result_from_json(std::string_view json, const std::string& source);
 CompressResult compress_result_from_json(std::string_view json, const std::string& source);
+QuantizationFigures quantization_figures_from_json(std::string_view json, const std::string& source);
 
 /// The "kind" of an artifact document: "layer_scores", "eval", "compress", ...; empty where it is none.
 std::string artifact_kind(std::string_view json, const std::string& source);

@@ -205,18 +205,28 @@ struct MeasuredSpeed {
   double speedup = 1, speedup_p10 = 1, speedup_p90 = 1;
 };
 
-/// A layer that `vitrim quantize` made int8.
+/// A linear layer of a block, as `vitrim quantize` left it.
 struct QuantizedLayer {
-  std::string name;         ///< of its parameters, such as "blocks.0.attn.qkv"
-  double weight_error = 0;  ///< ||W - scale q||_F / ||W||_F
-  double alpha = 0;         ///< exponent of its input's equalisation; 0: none
+  std::string name;          ///< of its parameters, such as "blocks.0.attn.qkv"
+  bool int8 = true;          ///< false: it stays float, as --keep or --budget-kl said
+  double weight_error = 0;   ///< ||W - scale q||_F / ||W||_F of the equalised, refitted W; 0 where float
+  double alpha = 0;          ///< exponent of its input's equalisation; 0: none
+  bool refitted = false;     ///< W is the closed form's on quantised inputs
+  std::optional<double> kl;  ///< mean KL to the float model, nats, with this layer alone int8; on held-out
+                             ///< images
+  int64_t bytes = 0;         ///< of its weight and scales as they are written
   bool operator==(const QuantizedLayer&) const = default;
 };
 
-/// What quantising did.
+/// What quantising did. The figures on held-out images are 0 without calibration.
 struct QuantizationFigures {
   std::vector<QuantizedLayer> layers;
   int64_t bytes_before = 0, bytes_after = 0;  ///< of all parameters, as float32 and as they are written
+  int64_t fit_images = 0, held_out_images = 0;
+  double kl = 0, agreement = 0;  ///< held out: mean KL to the float model, nats, and share of the same
+                                 ///< predictions
+  double plain_kl = 0, plain_agreement = 0;  ///< held out: what the uncalibrated form would have
+  std::optional<double> budget_kl;           ///< the mean KL that was asked for
   bool operator==(const QuantizationFigures&) const = default;
 };
 

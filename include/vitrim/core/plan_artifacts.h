@@ -32,7 +32,8 @@ struct LatencyCheck {
 /// Pieces at one batch size.
 struct LatencyPieces {
   int64_t batch = 0;
-  double dense = 0;  ///< seconds of the whole model
+  bool int8 = false;  ///< all linear layers of the blocks in int8
+  double dense = 0;   ///< seconds of the whole model
   std::vector<LatencyKnot> knots;
   std::vector<LatencyCheck> checks;
 };
@@ -62,6 +63,7 @@ struct PlanRow {
   int64_t width = 0;       ///< channels that a head keeps at most; 0: all
   int64_t mlp = 0;         ///< hidden units that an MLP keeps at most; 0: all
   int64_t pairs = 0;       ///< token pairs merged in every block that keeps its attention
+  bool int8 = false;       ///< linear layers of the blocks in int8, after all else
   int64_t params = 0, macs = 0;
   std::optional<double>
       latency;  ///< predicted, seconds, at the first batch; none where the engine can't run the model
@@ -76,7 +78,7 @@ struct PlanRow {
 
 /// One move alone and how far it takes the output from the dense model's.
 struct PlanMove {
-  std::string move;  ///< "removal", "static", "pruning", "mlp" or "merging"
+  std::string move;  ///< "removal", "static", "pruning", "mlp", "merging" or "int8"
   PlanRow row;
 };
 

@@ -1,0 +1,50 @@
+#include "quantize/sensitivity.h"
+
+#include <ATen/ATen.h>
+
+#include "absorb/streams.h"
+#include "vitrim/analysis/distortion.h"
+#include "vitrim/core/log.h"
+
+namespace vitrim::quantize {
+
+namespace {
+
+// The float model's answers from `x`, the stream before block `from`; what was tapped below is the run's.
+at::Tensor finish_from(const model::Model& teacher, const FloatRun& run, int from, at::Tensor x,
+                       int64_t batch_size) {
+  distributed::Group& alone = distributed::or_alone(nullptr);
+  model::Taps taps;
+  const int blocks = teacher.num_blocks();
+  for (int i = 0; i + 1 < from; ++i) teacher.tap(i, run.before[static_cast<size_t>(i) + 1], taps);
+  if (from > 0) teacher.tap(from - 1, x, taps);
+  for (int i = from; i < blocks; ++i) {
+    x = absorb::advance(teacher, i, x, batch_size, alone);
+    teacher.tap(i, x, taps);
+  }
+  return absorb::finish_all(teacher, x, taps, batch_size, alone).logits;
+}
+
+}  // namespace
+
+at::Tensor answers_of(const model::Model& teacher, const FloatRun& run, int64_t batch_size) {
+  return finish_from(teacher, run, teacher.num_blocks(), run.before.back(), batch_size);
+}
+
+std::vector<double> kl_of_units(const Work& work, const model::Model& teacher, const FloatRun& run,
+                                int64_t batch_size) {
+  distributed::Group& alone = distributed::or_alone(nullptr);
+  std::vector<double> out;
+  Progress progress("int8 layer by layer", static_cast<int64_t>(work.units().size()), "layers");
+  for (const Unit& unit : work.units()) {
+    const auto one = work.with_int8({unit});
+    const at::Tensor x =
+        absorb::advance(*one, unit.block, run.before[static_cast<size_t>(unit.block)], batch_size, alone);
+    const at::Tensor answers = finish_from(teacher, run, unit.block + 1, x, batch_size);
+    out.push_back(analysis::kl_per_image(run.answers, answers, /*temperature=*/1).mean().item<double>());
+    progress.advance();
+  }
+  return out;
+}
+
+}  // namespace vitrim::quantize

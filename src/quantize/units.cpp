@@ -1,0 +1,94 @@
+#include "quantize/units.h"
+
+#include <ATen/ATen.h>
+
+#include <stdexcept>
+
+#include "vitrim/core/suggest.h"
+
+namespace vitrim::quantize {
+
+namespace {
+
+std::string last_part(const std::string& name) { return name.substr(name.rfind('.') + 1); }
+
+// The layers that `keep` names, all of them checked.
+std::set<std::string> kept_layers(const ModelSpec& spec, const std::vector<std::string>& keep) {
+  std::set<std::string> all, short_names, out;
+  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
+    for (const model::QuantizableLayer& layer : model::quantizable_layers(spec, i)) {
+      all.insert(layer.name);
+      short_names.insert(last_part(layer.name));
+    }
+  }
+  for (const std::string& name : keep) {
+    if (all.contains(name)) {
+      out.insert(name);
+    } else if (short_names.contains(name)) {
+      for (const std::string& layer : all) {
+        if (last_part(layer) == name) out.insert(layer);
+      }
+    } else {
+      std::vector<std::string> valid(all.begin(), all.end());
+      valid.insert(valid.end(), short_names.begin(), short_names.end());
+      throw std::invalid_argument("there is no linear layer '" + name + "' to keep; did you mean '" +
+                                  nearest(name, valid) + "'?");
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<Unit> units_to_quantize(const ModelSpec& spec, const std::vector<std::string>& keep) {
+  const std::set<std::string> kept = kept_layers(spec, keep);
+  std::vector<Unit> out;
+  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
+    std::vector<Unit> units;
+    for (const model::QuantizableLayer& layer : model::quantizable_layers(spec, i)) {
+      if (units.empty() || units.back().member != layer.member) units.push_back({i, layer.member, {}});
+      units.back().layers.push_back(layer.name);
+    }
+    for (const Unit& unit : units) {
+      bool keeps = false;
+      for (const std::string& layer : unit.layers) keeps = keeps || kept.contains(layer);
+      if (!keeps) out.push_back(unit);
+    }
+  }
+  if (out.empty()) throw std::invalid_argument("every linear layer is kept, so nothing is left to quantise");
+  return out;
+}
+
+void set_quantized(model::StateDict& state, const std::string& layer, const QuantizedWeight& weight) {
+  state.set(layer + ".weight", weight.values);
+  state.set(layer + ".weight_scale", weight.scale);
+}
+
+double relative_error(const at::Tensor& weight, const QuantizedWeight& quantized) {
+  const double size = weight.norm().item<double>();
+  return size > 0 ? (dequantized(quantized) - weight).norm().item<double>() / size : 0;
+}
+
+int64_t bytes_of(const model::StateDict& state) {
+  int64_t bytes = 0;
+  for (const auto& [name, tensor] : state.entries()) bytes += static_cast<int64_t>(tensor.nbytes());
+  return bytes;
+}
+
+std::vector<QuantizedLayer> list_layers(const model::Model& model) {
+  std::vector<QuantizedLayer> out;
+  for (int i = 0; i < model.num_blocks(); ++i) {
+    for (const model::QuantizableLayer& layer : model::quantizable_layers(model.spec(), i)) {
+      QuantizedLayer entry;
+      entry.name = layer.name;
+      entry.int8 = model.spec().blocks[static_cast<size_t>(i)].int8.*layer.member;
+      entry.bytes = static_cast<int64_t>(model.parameter(layer.name + ".weight").nbytes());
+      if (entry.int8)
+        entry.bytes += static_cast<int64_t>(model.parameter(layer.name + ".weight_scale").nbytes());
+      out.push_back(entry);
+    }
+  }
+  return out;
+}
+
+}  // namespace vitrim::quantize

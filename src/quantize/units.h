@@ -1,0 +1,35 @@
+#pragma once
+// What is quantised together: the layers that stand under one name in the spec of a block.
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "vitrim/core/artifacts.h"
+#include "vitrim/model/model.h"
+#include "vitrim/model/quantized.h"
+#include "vitrim/quantize/weights.h"
+
+namespace vitrim::quantize {
+
+struct Unit {
+  int block = 0;
+  bool QuantizedLayers::* member = nullptr;
+  std::vector<std::string> layers;  ///< one; of PVT's q and kv two
+};
+
+/// Those of all blocks in the order in which they are computed, less those of which `keep` names a layer, in
+/// full ("blocks.11.mlp.fc2") or by its last part ("fc2"). Throws std::invalid_argument for names that name
+/// no layer, and where nothing is left.
+std::vector<Unit> units_to_quantize(const ModelSpec& spec, const std::vector<std::string>& keep);
+
+/// `state` with `layer`.weight as int8 values and their scale; a scale that is there is replaced.
+void set_quantized(model::StateDict& state, const std::string& layer, const QuantizedWeight& weight);
+/// ||W - scale q||_F / ||W||_F.
+double relative_error(const at::Tensor& weight, const QuantizedWeight& quantized);
+/// The bytes of all tensors.
+int64_t bytes_of(const model::StateDict& state);
+/// Every linear layer of the model's blocks with its precision and its bytes.
+std::vector<QuantizedLayer> list_layers(const model::Model& model);
+
+}  // namespace vitrim::quantize
