@@ -18,6 +18,7 @@ namespace {
 
 struct Flags : CompressionFlags {
   OutputFlags output;
+  QuantizeFlag quantize;
   bool controls = false;
   std::string static_layers;
   ViewFlags views;
@@ -76,8 +77,19 @@ void run(const Flags& flags, const Context& context, const CLI::App& command) {
   const data::ImageBatch images =
       flags.views.load(flags.analyze, flags.common, flags.data, *model, flags.model.model, options);
   const double loading = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-  pipeline::Compressed compressed = pipeline::compress(*model, images, evaluation.get(), accuracy, options);
+  if (flags.quantize.wanted && group->size() > 1)
+    throw Error(
+        "--quantize runs in one process; start it without torchrun, or run vitrim quantize afterwards");
+  // What is written is what is evaluated.
+  const data::Dataset* first = flags.quantize.wanted && !flags.controls ? nullptr : evaluation.get();
+  pipeline::Compressed compressed = pipeline::compress(*model, images, first, accuracy, options);
   CompressResult& result = compressed.result;
+  if (flags.quantize.wanted) {
+    const data::ImageBatch fit = absorb::fit_images(images, options.absorb),
+                           judges = absorb::held_out_images(images, options.absorb);
+    flags.quantize.apply(flags.common, *model, compressed.model, result, &fit, &judges, evaluation.get(),
+                         accuracy);
+  }
   result.seconds.insert(result.seconds.begin(), {"load", loading});
   result.manifest = manifest_of(context, flags.common, images.fingerprint);
   result.model = flags.model.model;
@@ -101,6 +113,7 @@ void add_compress(CLI::App& app, Context& context) {
   flags->evaluation.add_to(*command);
   flags->evaluation.segmentation.add_to(*command);
   flags->output.add_to(*command, "the compressed checkpoint");
+  flags->quantize.add_to(*command);
   command->add_flag("--controls", flags->controls,
                     "treat random, first, last and least-norm sets in the same way and evaluate them too");
   command->add_option("--random-controls", flags->random_controls, "number of random sets among the controls")

@@ -25,6 +25,7 @@ struct Flags {
   EvaluationFlags evaluation;
   pipeline::MergeOptions options;
   OutputFlags output;
+  QuantizeFlag quantize;
   std::string calib, pairs;
   int64_t images = 64, pays_at = 32;
 };
@@ -81,6 +82,7 @@ void run(const Flags& flags, const Context& context) {
   output.weights = flags.model.weights;
   const auto started = std::chrono::steady_clock::now();
   const auto model = flags.model.load(flags.common.precision);
+  if (flags.quantize.wanted) require_float_weights(model->spec(), "--quantize");
   try {
     pipeline::check_merge(model->spec(), options);
   } catch (const std::invalid_argument& error) {
@@ -95,7 +97,8 @@ void run(const Flags& flags, const Context& context) {
                              flags.model.model);
   const double loading = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   pipeline::Merged merged =
-      pipeline::merge(*model, images ? &*images : nullptr, evaluation.get(), accuracy, options);
+      pipeline::merge(*model, images ? &*images : nullptr, flags.quantize.wanted ? nullptr : evaluation.get(),
+                      accuracy, options);
   CompressResult& result = merged.result;
   result.seconds.insert(result.seconds.begin(), {"load", loading});
   result.manifest = manifest_of(context, flags.common, images ? images->fingerprint : "");
@@ -108,6 +111,8 @@ void run(const Flags& flags, const Context& context) {
   } catch (const Error& error) {
     log_warning(std::string("merging was not timed: ") + error.what());
   }
+  flags.quantize.apply(flags.common, *model, merged.model, result, images ? &*images : nullptr, nullptr,
+                       evaluation.get(), accuracy);
   write_compressed(flags.common, *merged.model, result, output);
 }
 
@@ -137,6 +142,7 @@ void add_merge(CLI::App& app, Context& context) {
       ->capture_default_str();
   command->add_option("--calib", flags->calib,
                       "images (labels unused) on which --auto chooses and which the page shows");
+  flags->quantize.add_to(*command);
   command->add_option("--images", flags->images, "number of images of --calib that are used, spread over all")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

@@ -99,13 +99,13 @@ void print_row(const PlanRow& row, const std::string& mark) {
   if (row.eval)
     top1 = "  " + percent(row.eval->top1) + " (" + percent(row.eval->top1_ci95.first) + " to " +
            percent(row.eval->top1_ci95.second) + ")";
-  tell("%1s %-16s %-16s %5s %5s %5s %11s %11s %11s %11s %9.4f %9s%s%s\n", mark.c_str(),
+  tell("%1s %-16s %-16s %5s %5s %5s %4s %11s %11s %11s %11s %9.4f %9s%s%s\n", mark.c_str(),
        row.removed.empty() ? "none" : format_layer_list(row.removed).c_str(),
        row.fixed.empty() ? "none" : format_layer_list(row.fixed).c_str(),
        row.width > 0 ? std::to_string(row.width).c_str() : "all",
        row.mlp > 0 ? std::to_string(row.mlp).c_str() : "all",
-       row.pairs > 0 ? std::to_string(row.pairs).c_str() : "0", millions(row.params).c_str(),
-       billions(row.macs).c_str(), milliseconds(row.latency).c_str(),
+       row.pairs > 0 ? std::to_string(row.pairs).c_str() : "0", row.int8 ? "int8" : "",
+       millions(row.params).c_str(), billions(row.macs).c_str(), milliseconds(row.latency).c_str(),
        milliseconds(row.measured_latency).c_str(), row.kl, kl, top1.c_str(),
        row.holds ? "" : "  over the budget as measured");
 }
@@ -134,13 +134,14 @@ void print_plan(const PlanResult& r) {
       "it, on %lld images that no fit saw:\n",
       static_cast<long long>(r.within), static_cast<long long>(r.candidates),
       static_cast<long long>(r.held_out_images));
-  tell("  %-16s %-16s %5s %5s %5s %11s %11s %11s %11s %9s %9s%s\n", "removed", "static", "width", "mlp",
-       "pairs", "params", "MACs", "predicted", "measured", "loss", "measured", r.dense_eval ? "  top-1" : "");
+  tell("  %-16s %-16s %5s %5s %5s %4s %11s %11s %11s %11s %9s %9s%s\n", "removed", "static", "width", "mlp",
+       "pairs", "", "params", "MACs", "predicted", "measured", "loss", "measured",
+       r.dense_eval ? "  top-1" : "");
   int unmeasured = 0;
   for (const PlanRow& row : r.rows) {
     const bool chosen = r.chosen && row.removed == r.chosen->removed && row.fixed == r.chosen->fixed &&
                         row.width == r.chosen->width && row.mlp == r.chosen->mlp &&
-                        row.pairs == r.chosen->pairs;
+                        row.pairs == r.chosen->pairs && row.int8 == r.chosen->int8;
     if (row.measured_kl || unmeasured++ < 5) print_row(row, chosen ? "*" : "");
   }
   if (unmeasured > 5) tell("  and %d of the front that were not measured\n", unmeasured - 5);
@@ -259,6 +260,9 @@ void add_plan(CLI::App& app, Context& context) {
                       "kinds of moves to leave out: removal, static (attention), pruning (of heads), mlp "
                       "(pruning of MLPs) and "
                       "merging, with commas between");
+  command->add_flag("--quantize", flags->options.grid.quantize,
+                    "int8 is a move too: candidates are also timed and measured with their linear layers in "
+                    "int8, and the best is built so where that pays");
   command
       ->add_option("--most-removed", flags->options.grid.most_removed,
                    "largest number of attention layers to remove; default: half of them")

@@ -25,6 +25,7 @@ struct Flags {
   FeatureFlags features;
   int64_t images = 1000;
   bool few_shot = false;
+  QuantizeFlag quantize;
 };
 
 pipeline::CompressOptions options_of(const Flags& flags) {
@@ -35,6 +36,12 @@ pipeline::CompressOptions options_of(const Flags& flags) {
     throw UsageError(
         "say how far: --target-macs 70% (of the whole model) or --attention-macs 60% (of its attention "
         "layers)");
+  if (flags.quantize.wanted && !flags.few_shot)
+    throw UsageError(
+        "--quantize belongs to --few-shot: training changes weights, so run vitrim quantize on what it "
+        "wrote");
+  if (flags.quantize.wanted && options.prune.masked())
+    throw UsageError("heads of unequal widths can be compared, not written; leave --quantize out");
   if (options.prune.masked() && !flags.few_shot)
     throw UsageError("heads of unequal widths can't be cut, only compared: add --few-shot");
   if (options.prune.masked() && !flags.train.output.empty())
@@ -82,8 +89,14 @@ void few_shot(const Flags& flags, const Context& context, const std::string& dty
   const auto evaluation = evaluated.open(common, flags.train.data, *model, flags.model.model, accuracy);
   const data::ImageBatch images = load_some(flags, *model, common);
   const double loading = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-  pipeline::Compressed pruned = pipeline::compress(*model, images, evaluation.get(), accuracy, options);
+  pipeline::Compressed pruned = pipeline::compress(
+      *model, images, flags.quantize.wanted ? nullptr : evaluation.get(), accuracy, options);
   CompressResult& result = pruned.result;
+  if (flags.quantize.wanted) {
+    const data::ImageBatch fit = absorb::fit_images(images, options.absorb),
+                           judges = absorb::held_out_images(images, options.absorb);
+    flags.quantize.apply(common, *model, pruned.model, result, &fit, &judges, evaluation.get(), accuracy);
+  }
   result.seconds.insert(result.seconds.begin(), {"load", loading});
   result.manifest = manifest_of(context, common, images.fingerprint);
   result.model = flags.model.model;
@@ -186,6 +199,7 @@ void add_prune(CLI::App& app, Context& context) {
   command->add_option("--eval-resize", flags->eval_resize,
                       "short side for the evaluation images of --few-shot, or none; default: as for --data");
   flags->features.add_to(*command);
+  flags->quantize.add_to(*command);
   flags->absorb.add_to(*command, /*beside_training=*/true);
   flags->train.recipe = "apma_imagenet";
   flags->train.add_to(*command);

@@ -30,6 +30,7 @@ namespace {
 struct Flags : CompressionFlags {
   std::vector<std::string> remove{"0"}, attention_macs, target_macs;
   std::string folder, dtype = "same";
+  QuantizeFlag quantize;
 };
 
 std::vector<pipeline::SweepPoint> points_of(const Flags& flags, int blocks) {
@@ -276,9 +277,16 @@ void run(Flags flags, const Context& context, const CLI::App& command) {
     log_info(std::to_string(points.size() - missing.size()) + " of " + std::to_string(points.size()) +
              " models are there already");
   const OutputFlags output{"", "", flags.dtype, flags.model.weights};
+  if (flags.quantize.wanted && group->size() > 1)
+    throw Error(
+        "--quantize runs in one process; start it without torchrun, or run vitrim quantize afterwards");
   pipeline::sweep(*model, images, evaluation.get(), accuracy, options, missing,
                   [&](const pipeline::SweepPoint& point, pipeline::Compressed made) {
                     CompressResult& result = made.result;
+                    const data::ImageBatch fit = absorb::fit_images(images, options.absorb),
+                                           judges = absorb::held_out_images(images, options.absorb);
+                    flags.quantize.apply(flags.common, *model, made.model, result, &fit, &judges,
+                                         evaluation.get(), accuracy);
                     result.manifest = manifest_of(context, flags.common, images.fingerprint);
                     result.model = flags.model.model;
                     result.output = folder.checkpoint(point);
@@ -323,6 +331,7 @@ void add_sweep(CLI::App& app, Context& context) {
                    "data type of the written weights: f32, f16, bf16, or same as the model that was read")
       ->check(CLI::IsMember({"same", "f32", "f16", "bf16"}))
       ->capture_default_str();
+  flags->quantize.add_to(*command);
   flags->absorb.add_to(*command);
   flags->prune.add_to(*command, /*swept=*/true);
   auto* whole =

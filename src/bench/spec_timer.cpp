@@ -7,6 +7,8 @@
 #include "bench/turns.h"
 #include "vitrim/model/floats.h"
 #include "vitrim/model/model.h"
+#include "vitrim/model/quantized.h"
+#include "vitrim/quantize/quantize.h"
 
 namespace vitrim::bench {
 
@@ -17,9 +19,27 @@ struct TimedSpec {
   at::Tensor images, out;
 };
 
+// The spec with no layer in int8.
+ModelSpec without_int8(ModelSpec spec) {
+  for (BlockSpec& block : spec.blocks) block.int8 = {};
+  return spec;
+}
+
+// The linear layers that are not int8.
+std::vector<std::string> float_layers(const ModelSpec& spec) {
+  std::vector<std::string> out;
+  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
+    for (const model::QuantizableLayer& layer : model::quantizable_layers(spec, i)) {
+      if (!(spec.blocks[static_cast<size_t>(i)].int8.*layer.member)) out.push_back(layer.name);
+    }
+  }
+  return out;
+}
+
 TimedSpec make_timed(const ModelSpec& spec, const SpecTimerOptions& options) {
   TimedSpec ready;
-  const auto model = model::make_random_model(spec, options.seed);
+  auto model = model::make_random_model(without_int8(spec), options.seed);
+  if (spec.quantized()) model = quantize::quantize(*model, {float_layers(spec)}).model;
   ready.engine = std::make_unique<runtime::Engine>(
       spec, model->parameters(), runtime::EngineOptions{options.threads, options.precision});
   at::Generator generator = at::detail::createCPUGenerator(options.seed);

@@ -8,6 +8,7 @@
 #include "vitrim/merge/schedule.h"
 #include "vitrim/pipeline/prune.h"
 #include "vitrim/plan/candidates.h"
+#include "vitrim/quantize/quantize.h"
 #include "vitrim/surgery/make_static.h"
 #include "vitrim/surgery/remove_attention.h"
 
@@ -60,6 +61,7 @@ const model::Model& CandidateModels::fitted(const PlanRow& row) {
 std::unique_ptr<model::Model> CandidateModels::make(const PlanRow& row) {
   std::unique_ptr<model::Model> model = fitted(row).clone();
   if (row.pairs > 0) model->set_merging(merge::schedule_of(plan::candidate_spec(dense_.spec(), row)));
+  if (row.int8) return quantize::quantize(*model).model;
   return model;
 }
 
@@ -67,6 +69,10 @@ double CandidateModels::kl(const model::Model& model) const {
   return analysis::kl_per_image(dense_logits_, analysis::logits_of(model, held_out_, batch_size_))
       .mean()
       .item<double>();
+}
+
+double CandidateModels::agreement(const model::Model& model) const {
+  return analysis::agreement(dense_logits_, analysis::logits_of(model, held_out_, batch_size_));
 }
 
 }  // namespace vitrim::pipeline

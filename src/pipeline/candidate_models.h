@@ -20,11 +20,13 @@ class CandidateModels {
   /// Fits on `fit`, judges on `held_out`; model and images must outlive this.
   CandidateModels(const model::Model& dense, const data::ImageBatch& fit, const data::ImageBatch& held_out,
                   int64_t round, int64_t batch_size, uint64_t seed);
-  /// Removal, closed-form absorption, pruning, another absorption, merging. What was fitted once is kept:
-  /// candidates that differ in merging share it.
+  /// Removal, closed-form absorption, pruning, another absorption, merging, int8 in its plain form. What was
+  /// fitted once is kept: candidates that differ in merging or int8 share it.
   std::unique_ptr<model::Model> make(const PlanRow& row);
   /// Mean KL of softened logits to the dense model's on the held-out images, nats.
   double kl(const model::Model& model) const;
+  /// Share of the held-out images on which it predicts what the dense model does.
+  double agreement(const model::Model& model) const;
   double kl(const PlanRow& row) { return kl(*make(row)); }
 
  private:

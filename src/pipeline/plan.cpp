@@ -37,7 +37,8 @@ struct Candidate {
 };
 
 int moves_of(const PlanRow& row) {
-  return !row.removed.empty() + !row.fixed.empty() + (row.width > 0) + (row.mlp > 0) + (row.pairs > 0);
+  return !row.removed.empty() + !row.fixed.empty() + (row.width > 0) + (row.mlp > 0) + (row.pairs > 0) +
+         row.int8;
 }
 
 std::string share(double part, double whole) {
@@ -214,8 +215,8 @@ struct Planner::Impl {
     std::map<std::vector<int>, double> of_set, of_fixed;
     std::map<int64_t, double> of_width, of_mlp, of_pairs;
     const int64_t count = static_cast<int64_t>(grid.sets.size() + grid.fixed.size() + grid.widths.size() +
-                                               grid.mlps.size() + grid.pairs.size()) -
-                          5;
+                                               grid.mlps.size() + grid.pairs.size() + grid.int8.size()) -
+                          6;
     Progress progress("single moves", count, "moves");
     const auto alone = [&](const std::string& move, const std::function<void(PlanRow&)>& make) {
       PlanRow row;
@@ -245,10 +246,11 @@ struct Planner::Impl {
       of_mlp[grid.mlps[i]] = alone("mlp", [&](PlanRow& row) { row.mlp = grid.mlps[i]; });
     for (size_t i = 1; i < grid.pairs.size(); ++i)
       of_pairs[grid.pairs[i]] = alone("merging", [&](PlanRow& row) { row.pairs = grid.pairs[i]; });
+    const double of_int8 = grid.int8.size() > 1 ? alone("int8", [](PlanRow& row) { row.int8 = true; }) : 0;
     for (Candidate& candidate : candidates) {
       PlanRow& row = candidate.row;
       row.kl = of_set[row.removed] + share_of_fixed(row) + of_width[row.width] + of_mlp[row.mlp] +
-               of_pairs[row.pairs];
+               of_pairs[row.pairs] + (row.int8 ? of_int8 : 0);
       complete(row, candidate.spec);
     }
   }
@@ -292,14 +294,15 @@ struct Planner::Impl {
       }
     }
     if (!beside) return out;
-    for (const int kind : {0, 1, 2, 3, 4}) {
+    for (const int kind : {0, 1, 2, 3, 4, 5}) {
       for (Candidate* candidate : ordered) {
         const PlanRow& row = candidate->row;
         const bool has = kind == 0   ? !row.removed.empty()
                          : kind == 1 ? !row.fixed.empty()
                          : kind == 2 ? row.width > 0
                          : kind == 3 ? row.mlp > 0
-                                     : row.pairs > 0;
+                         : kind == 4 ? row.pairs > 0
+                                     : row.int8;
         if (!has || moves_of(row) != 1) continue;
         add(candidate);
         break;
@@ -440,6 +443,7 @@ struct Planner::Impl {
       result.built_kl = models.kl(*built.model);
       result.built = std::move(built.result);
       result.built->held_out_kl = *result.built_kl;
+      result.built->held_out_agreement = models.agreement(*built.model);
       return std::move(built.model);
     }
     throw std::invalid_argument("no candidate that was built met the budget when it was measured (" +

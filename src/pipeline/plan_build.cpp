@@ -11,6 +11,7 @@
 #include "vitrim/eval/statistics.h"
 #include "vitrim/merge/schedule.h"
 #include "vitrim/pipeline/compress.h"
+#include "vitrim/pipeline/quantize.h"
 #include "vitrim/plan/latency.h"
 
 namespace vitrim::pipeline {
@@ -61,7 +62,14 @@ Built build(const model::Model& dense, const data::ImageBatch& images, const Pla
   }
   out.result.removed = row.removed;
   out.result.reason = "plan: " + plan::describe(row);
-  out.result.held_out_agreement = 0;  // of images that the merged model did not see
+  if (row.int8) {
+    quantize::CalibrateOptions calibrate;
+    calibrate.batch_size = options.batch_size;
+    calibrate.seed = options.seed;
+    quantize_last(dense, out.model, out.result, &images, nullptr, nullptr, {}, calibrate);
+    out.result.reason = "plan: " + plan::describe(row);
+  }
+  out.result.held_out_agreement = 0;  // of images that the merged model did not see; the caller's figure
   describe_models(dense.spec(), out.model->spec(), out.result);
   return out;
 }

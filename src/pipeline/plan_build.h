@@ -29,7 +29,8 @@ struct Built {
   std::vector<std::string> notes;
 };
 
-/// Removal, absorption, pruning, absorption, merging, by the functions of `compress` and `merge`. Learned
+/// Removal, absorption, pruning, absorption, merging, int8, by the functions of `compress`, `merge`
+/// and `quantize`. Learned
 /// widths differ from block to block; where their counts come out above `limits` (one a budget), the
 /// candidate's own even widths are taken.
 Built build_candidate(const model::Model& dense, const data::ImageBatch& images, const PlanRow& row,

@@ -67,36 +67,44 @@ PlanClock::PlanClock(const ModelSpec& dense, const plan::Grid& grid, const PlanC
     });
   }
   for (const int64_t batch : options.batches) {
-    if (std::any_of(table_.batches.begin(), table_.batches.end(),
-                    [&](const LatencyPieces& known) { return known.batch == batch; }))
-      continue;
-    log_info("timing blocks at batch " + std::to_string(batch) + " on " + std::to_string(options.threads) +
-             " threads");
-    plan::LatencyOptions wanted;
-    wanted.batch = batch;
-    for (const int64_t width : grid.widths) {
-      if (width > 0) wanted.widths.push_back(width);
+    for (const bool int8 : grid.int8) {
+      if (std::any_of(table_.batches.begin(), table_.batches.end(),
+                      [&](const LatencyPieces& known) { return known.batch == batch && known.int8 == int8; }))
+        continue;
+      log_info("timing blocks " + std::string(int8 ? "in int8 " : "") + "at batch " + std::to_string(batch) +
+               " on " + std::to_string(options.threads) + " threads");
+      plan::LatencyOptions wanted;
+      wanted.batch = batch;
+      for (const int64_t width : grid.widths) {
+        if (width > 0) wanted.widths.push_back(width);
+      }
+      for (const int64_t width : grid.mlps) {
+        if (width > 0) wanted.mlps.push_back(width);
+      }
+      wanted.fixed = grid.fixed.size() > 1;
+      wanted.checks = latency_checks(dense, grid);
+      table_.batches.push_back(plan::measure_pieces(dense, wanted, [&](const std::vector<ModelSpec>& specs) {
+        if (!int8) return timer(batch).measure(specs);
+        std::vector<ModelSpec> quantized;
+        for (const ModelSpec& spec : specs) quantized.push_back(plan::in_int8(spec));
+        return timer(batch).measure(quantized);
+      }));
+      table_.batches.back().int8 = int8;
+      for (LatencyCheck& check : table_.batches.back().checks) check.model += int8 ? ", int8" : "";
+      grew_ = true;
     }
-    for (const int64_t width : grid.mlps) {
-      if (width > 0) wanted.mlps.push_back(width);
-    }
-    wanted.fixed = grid.fixed.size() > 1;
-    wanted.checks = latency_checks(dense, grid);
-    table_.batches.push_back(plan::measure_pieces(
-        dense, wanted, [&](const std::vector<ModelSpec>& specs) { return timer(batch).measure(specs); }));
-    grew_ = true;
   }
 }
 
-const LatencyPieces& PlanClock::pieces(int64_t batch) const {
+const LatencyPieces& PlanClock::pieces(int64_t batch, bool int8) const {
   for (const LatencyPieces& known : table_.batches) {
-    if (known.batch == batch) return known;
+    if (known.batch == batch && known.int8 == int8) return known;
   }
   throw std::logic_error("[pipeline::PlanClock] batch " + std::to_string(batch) + " was not measured");
 }
 
 double PlanClock::predict(int64_t batch, const ModelSpec& spec) const {
-  return plan::LatencyModel(pieces(batch).knots).predict(spec);
+  return plan::LatencyModel(pieces(batch, spec.quantized()).knots).predict(spec);
 }
 
 bench::SpecTimer& PlanClock::timer(int64_t batch) {

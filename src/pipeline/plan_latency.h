@@ -32,6 +32,7 @@ class PlanClock {
   bool grew() const { return grew_; }
   /// Seconds of a call, by the table.
   double dense(int64_t batch) const { return pieces(batch).dense; }
+  /// The pieces are those in int8 where the spec has int8 layers.
   double predict(int64_t batch, const ModelSpec& spec) const;
 
   struct Timed {
@@ -42,7 +43,7 @@ class PlanClock {
   Timed time(int64_t batch, const std::vector<ModelSpec>& specs);
 
  private:
-  const LatencyPieces& pieces(int64_t batch) const;
+  const LatencyPieces& pieces(int64_t batch, bool int8 = false) const;
   bench::SpecTimer& timer(int64_t batch);
 
   ModelSpec dense_;

@@ -8,6 +8,7 @@
 #include "vitrim/eval/cost.h"
 #include "vitrim/merge/schedule.h"
 #include "vitrim/model/channels.h"
+#include "vitrim/model/quantized.h"
 #include "vitrim/surgery/make_static.h"
 #include "vitrim/surgery/remove_attention.h"
 
@@ -37,7 +38,8 @@ Grid make_grid(const ModelSpec& dense, const GridOptions& options) {
   if (options.round < 1) throw std::invalid_argument("[plan::make_grid] widths are multiples of at least 1");
   const std::vector<int> layers = attention_layers(dense);
   const int count = static_cast<int>(layers.size());
-  Grid grid{{{}}, {{}}, {0}, {0}, {0}};
+  Grid grid{{{}}, {{}}, {0}, {0}, {0}, {false}};
+  if (options.quantize) grid.int8.push_back(true);
   const int most = std::min(options.most_removed < 0 ? (count + 1) / 2 : options.most_removed, count - 1);
   for (int k = 1; options.remove && k <= most; ++k)
     grid.sets.emplace_back(layers.begin(), layers.begin() + k);
@@ -83,8 +85,17 @@ ModelSpec candidate_spec(const ModelSpec& dense, const PlanRow& row) {
     narrow(model::ChannelGroup::kV, row.width, block.v_dim);
     narrow(model::ChannelGroup::kMlp, row.mlp, block.mlp_dim);
   }
-  if (row.pairs == 0 || !can_merge(spec)) return spec;
-  return merge::with_schedule(spec, merge::constant_schedule(spec, 0, row.pairs), /*quiet=*/true);
+  if (row.pairs > 0 && can_merge(spec))
+    spec = merge::with_schedule(spec, merge::constant_schedule(spec, 0, row.pairs), /*quiet=*/true);
+  return row.int8 ? in_int8(std::move(spec)) : spec;
+}
+
+ModelSpec in_int8(ModelSpec spec) {
+  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
+    for (const model::QuantizableLayer& layer : model::quantizable_layers(spec, i))
+      spec.blocks[static_cast<size_t>(i)].int8.*layer.member = true;
+  }
+  return spec;
 }
 
 std::vector<PlanRow> enumerate(const ModelSpec& dense, const Grid& grid) {
@@ -94,14 +105,17 @@ std::vector<PlanRow> enumerate(const ModelSpec& dense, const Grid& grid) {
     ModelSpec last;
     for (const int64_t pairs : grid.pairs) {
       row.pairs = pairs;
-      const ModelSpec spec = candidate_spec(dense, row);
-      if (spec == last) continue;  // clipped to the one before
-      last = spec;
-      if (spec == dense) continue;
-      const eval::ModelCost cost = eval::count_cost(spec);
+      row.int8 = false;
+      const ModelSpec plain = candidate_spec(dense, row);
+      if (plain == last) continue;  // clipped to the one before
+      last = plain;
+      const eval::ModelCost cost = eval::count_cost(plain);
       row.params = cost.params;
       row.macs = cost.macs;
-      rows.push_back(row);
+      for (const bool int8 : grid.int8) {
+        row.int8 = int8;
+        if (int8 || plain != dense) rows.push_back(row);
+      }
     }
   };
   const auto with_widths = [&] {
@@ -138,6 +152,7 @@ std::string describe(const PlanRow& row) {
   if (row.width > 0) add("width " + std::to_string(row.width));
   if (row.mlp > 0) add("MLPs of " + std::to_string(row.mlp));
   if (row.pairs > 0) add(std::to_string(row.pairs) + (row.pairs == 1 ? " pair" : " pairs"));
+  if (row.int8) add("int8");
   return text.empty() ? "dense" : text;
 }
 

@@ -44,6 +44,28 @@ TEST(Grid, KindsCanBeLeftOutAndLimited) {
   EXPECT_EQ(swin.fixed.size(), 1u);
 }
 
+// int8 doubles every candidate, and the dense model in int8 is one.
+TEST(Enumerate, Int8IsAMove) {
+  const ModelSpec dense = test::small_spec();
+  GridOptions options;
+  options.fix = options.prune = options.mlp = false;
+  const std::vector<PlanRow> floats = enumerate(dense, make_grid(dense, options));
+  options.quantize = true;
+  const std::vector<PlanRow> rows = enumerate(dense, make_grid(dense, options));
+  EXPECT_EQ(rows.size(), 2 * floats.size() + 1);
+  std::set<std::string> names;
+  for (const PlanRow& row : rows) {
+    names.insert(describe(row));
+    const ModelSpec spec = candidate_spec(dense, row);
+    EXPECT_EQ(spec.quantized(), row.int8);
+    EXPECT_EQ(spec.blocks.back().int8,
+              row.int8 ? (QuantizedLayers{true, true, true, true}) : QuantizedLayers{});
+  }
+  EXPECT_EQ(names.size(), rows.size());
+  EXPECT_TRUE(names.contains("int8"));
+  EXPECT_FALSE(names.contains("dense"));
+}
+
 // All combinations by hand, told apart by their text.
 TEST(Enumerate, EqualsBruteForce) {
   const ModelSpec dense = test::small_spec();

@@ -1,6 +1,6 @@
 #pragma once
 // What can be done to a model, and what it costs by count: every combination of removed attention, static
-// attention, narrower heads, narrower MLPs and merged tokens.
+// attention, narrower heads, narrower MLPs, merged tokens and int8.
 
 #include <cstdint>
 #include <string>
@@ -16,6 +16,7 @@ struct GridOptions {
   int most_removed = -1;  ///< attention layers; -1: half of them
   int64_t round = 8;      ///< widths of a head are multiples of it, or the full width
   bool remove = true, fix = true, prune = true, mlp = true, merge = true;
+  bool quantize = false;
 };
 
 /// The values that candidates combine. The first of each is "leave it".
@@ -28,6 +29,7 @@ struct Grid {
   std::vector<int64_t>
       mlps;  ///< hidden units that an MLP keeps at most: 0 (all), then 7, 6, 5 and 4 eighths of the widest
   std::vector<int64_t> pairs;  ///< merged in every block that keeps its attention: 0, then ascending
+  std::vector<bool> int8;      ///< false, and where int8 is a move true
 };
 
 /// Sets are the first k layers with attention until better are known; at least one layer keeps its attention.
@@ -37,6 +39,9 @@ Grid make_grid(const ModelSpec& dense, const GridOptions& options = {});
 /// `dense` with what the row does done to it (its other members say nothing here). Merging counts blocks that
 /// keep their attention; more pairs than there are tokens for are clipped.
 ModelSpec candidate_spec(const ModelSpec& dense, const PlanRow& row);
+
+/// The spec with all linear layers of its blocks in int8.
+ModelSpec in_int8(ModelSpec spec);
 
 /// Every combination of the grid but the dense model itself and those that come to the same architecture as
 /// one before (clipped pairs), with parameters and multiply-adds; the first index (removal) is slowest.

@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""What int8 costs the real ViT-Ti: the dense model, and models with attention absorbed, pruned and merged, each in float32, in plain int8 and in
+int8 calibrated on 200 calibration images; on val700 and dev500 together (docs/quantization.md).
+
+usage: benchmarks/int8_accuracy.py [--only NAME,...] [--calib-images N]; the data are in the folder that VITRIM_SHARED names, else ../shared.
+Writes benchmarks/results/int8/accuracy.json and the table in docs/quantization.md. No label and no image of val700 or dev500 is used to make a model.
+Needs PyTorch and Pillow, and python/vitrim on the path."""
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+
+import torch
+from PIL import Image
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(ROOT, "python"))
+import vitrim  # noqa: E402
+
+SHARED = os.path.join(os.environ.get("VITRIM_SHARED", os.path.join(ROOT, "..", "shared")), "data")
+VITRIM = os.environ.get("VITRIM_BINARY", os.path.join(ROOT, "build/release/vitrim"))
+MODELS = os.path.join(ROOT, "build/int8")
+RESULTS = os.path.join(ROOT, "benchmarks/results/int8/accuracy.json")
+PAGE = os.path.join(ROOT, "docs/quantization.md")
+BEGIN, END = "<!-- accuracy table: benchmarks/int8_accuracy.py -->", "<!-- end of the accuracy table -->"
+PREPARE = ["--mean", "0.5", "--std", "0.5", "--crop", "224"]
+CALIB = os.path.join(SHARED, "imagenet_calib1000")
+# What each base model is: arguments of vitrim, from the dense one. 300 calibration images each.
+BASES = {
+    "dense": None,
+    "4 attention layers absorbed": ["compress", "{dense}", "--remove", "4", "--calib", CALIB, "--images", "300"],
+    "attention pruned to 60 %": ["prune", "{dense}", "--few-shot", "--attention-macs", "60%", "--data", CALIB, "--images", "300"],
+    "8 pairs merged a block": ["merge", "{dense}", "--r", "8", "--pays-at", "0"],
+}
+
+
+def run(*arguments):
+    subprocess.run([VITRIM, *arguments, "--quiet"], check=True)
+
+
+def images(name, resize):
+    """Tensors [3, 224, 224] and labels of a folder of folders."""
+    with open(os.path.join(SHARED, "imagenet_synsets.txt")) as file:
+        number = {line.split()[0]: index for index, line in enumerate(file)}
+    for folder in sorted(os.listdir(os.path.join(SHARED, name))):
+        for file in sorted(os.listdir(os.path.join(SHARED, name, folder))):
+            picture = Image.open(os.path.join(SHARED, name, folder, file)).convert("RGB")
+            if resize:
+                scale = resize / min(picture.size)
+                picture = picture.resize([max(resize, round(side * scale)) for side in picture.size], Image.BICUBIC)
+            left, top = ((side - 224 + 1) // 2 for side in picture.size)
+            pixels = torch.frombuffer(bytearray(picture.crop((left, top, left + 224, top + 224)).tobytes()), dtype=torch.uint8)
+            yield pixels.reshape(224, 224, 3).permute(2, 0, 1).float() / 127.5 - 1, number[folder]
+
+
+def answers(path, batches):
+    model = vitrim.load(path)
+    with torch.no_grad():
+        return torch.cat([model(batch) for batch in batches])
+
+
+def paired(before, after, rounds=2000):
+    """The difference of two lists of hits in points, and its bootstrap interval of 95 %."""
+    differences = [int(b) - int(a) for a, b in zip(before, after)]
+    draw, n = random.Random(0), len(differences)
+    means = sorted(sum(draw.choices(differences, k=n)) / n for _ in range(rounds))
+    return 100 * sum(differences) / n, [100 * means[int(rounds * 0.025)], 100 * means[int(rounds * 0.975)]]
+
+
+def compare(reference, changed, labels, sets):
+    before, after = reference.argmax(1), changed.argmax(1)
+    difference, interval = paired((before == labels).tolist(), (after == labels).tolist())
+    p, q = reference.double().log_softmax(1), changed.double().log_softmax(1)
+    out = {"difference": difference, "interval": interval, "agreement": (before == after).double().mean().item(),
+           "kl": (p.exp() * (p - q)).sum(1).mean().item()}
+    for name, (begin, end) in sets.items():
+        out[name] = (after == labels)[begin:end].double().mean().item()
+    return out
+
+
+def table(rows, calib_images):
+    lines = [BEGIN, "", "| model | weights | val700 | dev500 | points to float | same prediction | KL |", "|---|---|---|---|---|---|---|"]
+    for row in rows:
+        start = f"| {row['base']} | {row['form']} | {100 * row['val700']:.1f} % | {100 * row['dev500']:.1f} % | "
+        if row["form"] == "float32":
+            lines.append(start + "| | |")
+        else:
+            low, high = row["interval"]
+            lines.append(start + f"{row['difference']:+.2f} ({low:+.2f} to {high:+.2f}) | {100 * row['agreement']:.2f} % | {row['kl']:.5f} |")
+    lines += ["", f"Points, agreement and KL are against the same model in float32, on the 1200 images together, with a paired bootstrap interval of 95 %. "
+              f"\"Calibrated\" is `--calib` with {calib_images} calibration images.", "", END]
+    return "\n".join(lines).replace("+-", "-")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", help="bases to measure, with commas between; the others' figures are kept")
+    parser.add_argument("--calib-images", type=int, default=200)
+    flags = parser.parse_args()
+    os.makedirs(MODELS, exist_ok=True)
+    batches, labels, sets = [], [], {}
+    for name, resize in (("val700", None), ("dev500", 248)):
+        begin, pictures = len(labels), []
+        for picture, label in images("imagenet_" + name, resize):
+            pictures.append(picture)
+            labels.append(label)
+        batches += list(torch.stack(pictures).split(50))
+        sets[name] = (begin, len(labels))
+    labels = torch.tensor(labels)
+    dense = os.path.join(MODELS, "dense.safetensors")
+    run("export", os.path.join(SHARED, "vit_tiny_imagenet1k/model.safetensors"), "--format", "safetensors", "--mean", "0.5", "--std", "0.5", "-o", dense)
+    old = []
+    if os.path.exists(RESULTS):
+        with open(RESULTS) as file:
+            old = json.load(file)["rows"]
+    rows, dense_answers = [], None
+    for base, how in BASES.items():
+        if flags.only and base not in flags.only.split(","):
+            rows += [row for row in old if row["base"] == base]
+            continue
+        start = os.path.join(MODELS, base.replace(" ", "_").replace("%", "percent"))
+        path = dense if how is None else start + ".safetensors"
+        if how is not None:
+            run(*[argument.replace("{dense}", dense) for argument in how], *([] if how[0] == "merge" else PREPARE + ["--resize", "248"]), "-o", path)
+        plain, calibrated = start + "_int8.safetensors", start + "_calibrated.safetensors"
+        run("quantize", path, "-o", plain)
+        run("quantize", path, "--calib", CALIB, "--images", str(flags.calib_images), *PREPARE, "--resize", "248", "-o", calibrated)
+        reference = answers(path, batches)
+        dense_answers = reference if how is None else dense_answers
+        for form, file in (("float32", path), ("int8", plain), ("int8, calibrated", calibrated)):
+            row = {"base": base, "form": form, **compare(reference, answers(file, batches), labels, sets)}
+            rows.append(row)
+            print(base, form, {key: value for key, value in row.items() if key not in ("base", "form")}, flush=True)
+    with open(RESULTS, "w") as file:
+        json.dump({"images": len(labels), "calibration_images": flags.calib_images, "rows": rows}, file, indent=1)
+        file.write("\n")
+    with open(PAGE) as file:
+        page = file.read()
+    if BEGIN in page:
+        begin, end = page.index(BEGIN), page.index(END) + len(END)
+        with open(PAGE, "w") as file:
+            file.write(page[:begin] + table(rows, flags.calib_images) + page[end:])
+
+
+if __name__ == "__main__":
+    main()
