@@ -1,15 +1,12 @@
 #pragma once
-// Decoding many images on all cores into one batch, prepared one by one as the caller wants.
+// decode_images() into a tensor.
 
-#include <functional>
 #include <string>
 
+#include "data/decode_images.h"
 #include "vitrim/data/loader.h"
 
 namespace vitrim::data {
-
-/// An image of data set index `index` as it goes into the batch, preprocess.crop x preprocess.crop.
-using Prepare = std::function<Image(const Image& image, int64_t index)>;
 
 /// load_images() with another preparation; `stage` names its progress, empty: none is told.
 ImageBatch decode_batch(const Dataset& dataset, const LoadOptions& options, const std::string& stage,

@@ -2,82 +2,16 @@
 
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
+#include <ATen/ops/from_blob.h>
 
-#include <numeric>
-#include <optional>
 #include <stdexcept>
-#include <thread>
+#include <utility>
 
 #include "data/decode_batch.h"
-#include "data/for_each_index.h"
 #include "data/normalization.h"
-#include "vitrim/core/error.h"
-#include "vitrim/core/log.h"
 #include "vitrim/data/transform.h"
 
 namespace vitrim::data {
-namespace {
-
-/// HWC to CHW, so that a batch is what a convolution reads. One channel: the first.
-void write_planes(const Image& image, int64_t channels, uint8_t* planes) {
-  const int64_t plane = image.height * image.width;
-  for (int64_t i = 0; i < plane; ++i) {
-    for (int64_t c = 0; c < channels; ++c) planes[c * plane + i] = image.pixels[i * 3 + c];
-  }
-}
-
-std::string join_first(const std::vector<std::string>& names, size_t limit) {
-  std::string text;
-  for (size_t i = 0; i < names.size() && i < limit; ++i) text += (i == 0 ? "" : ", ") + names[i];
-  return names.size() > limit ? text + ", ..." : text;
-}
-
-int thread_count(int requested, int64_t images) {
-  const int64_t all = requested > 0 ? requested : std::max<int64_t>(1, std::thread::hardware_concurrency());
-  return static_cast<int>(std::min<int64_t>(all, images));
-}
-
-/// An image as `options` wants it before it is resized.
-Image read_for(const Dataset& dataset, int64_t index, const LoadOptions& options) {
-  Image image = dataset.read(index);
-  ResizeLimit{dataset.max_pixels(), dataset.name(index)}.check(image, options.preprocess);
-  if (options.channels == 1) make_grey(image);
-  return image;
-}
-
-at::Tensor allocate(int64_t n, int64_t channels, int64_t side) {
-  try {
-    return at::empty({n, channels, side, side}, at::kByte);
-  } catch (const std::exception&) {
-    throw Error("[data::load_images] no memory for " + std::to_string(n) + " images of " +
-                std::to_string(side) + " x " + std::to_string(side) + " pixels; load fewer images");
-  }
-}
-
-/// Says which images are lost; throws where that is more than was allowed, or all.
-void judge_corrupt(const std::vector<std::string>& corrupt, int64_t total, const std::string& first_reason,
-                   int64_t allowed) {
-  if (corrupt.empty()) return;
-  const std::string text = std::to_string(corrupt.size()) + " of " + std::to_string(total) +
-                           " images are corrupt: " + join_first(corrupt, 10) +
-                           " (the first: " + first_reason + ")";
-  const int64_t count = static_cast<int64_t>(corrupt.size());
-  if (count > allowed) {
-    throw Error(text + "; replace or remove them, or allow them with --max-corrupt " + std::to_string(count));
-  }
-  if (count == total) throw Error(text + "; no image is left");
-  log_warning(text + "; they are skipped");
-}
-
-}  // namespace
-
-int64_t image_channels(const ModelSpec& spec, const std::string& source) {
-  if (spec.in_channels == 3 || spec.in_channels == 1) return spec.in_channels;
-  throw Error(
-      source + ": the model takes images of " + std::to_string(spec.in_channels) +
-      " channels, and images have 3, or 1 where they are read as grey; only models of 3 channels or 1 "
-      "can be run on image files");
-}
 
 ImageBatch load_images(const Dataset& dataset, const LoadOptions& options) {
   return decode_batch(dataset, options, "decode",
@@ -86,65 +20,19 @@ ImageBatch load_images(const Dataset& dataset, const LoadOptions& options) {
 
 ImageBatch decode_batch(const Dataset& dataset, const LoadOptions& options, const std::string& stage,
                         const Prepare& prepare) {
-  std::vector<int64_t> indices = options.indices;
-  if (indices.empty()) {
-    indices.resize(dataset.size());
-    std::iota(indices.begin(), indices.end(), 0);
-  }
-  for (const int64_t index : indices) {
-    if (index >= 0 && index < dataset.size()) continue;
-    throw std::invalid_argument("[data::load_images] image " + std::to_string(index) +
-                                " was asked for, but " + dataset.description() + " has 0 to " +
-                                std::to_string(dataset.size() - 1));
-  }
-  if (indices.empty()) throw Error(dataset.description() + ": no images to load");
-
-  const int64_t n = static_cast<int64_t>(indices.size()), side = options.preprocess.crop;
-  if (side < 1)
-    throw std::invalid_argument("[data::load_images] preprocess.crop must be at least 1, not " +
-                                std::to_string(side));
-  if (options.channels != 3 && options.channels != 1) {
-    throw std::invalid_argument("[data::load_images] images are read in 3 channels or 1, not in " +
-                                std::to_string(options.channels));
-  }
-  at::Tensor pixels = allocate(n, options.channels, side);
-  const int64_t image_bytes = options.channels * side * side;
-  auto* bytes = pixels.data_ptr<uint8_t>();
-  std::vector<std::string> problems(n);  // empty: the image is whole
-  {
-    std::optional<Progress> progress;
-    if (!stage.empty()) progress.emplace(stage, n, "images");
-    for_each_index(n, thread_count(options.threads, n), [&](int64_t i) {
-      try {
-        write_planes(prepare(read_for(dataset, indices[i], options), indices[i]), options.channels,
-                     bytes + i * image_bytes);
-      } catch (const FormatError& error) {
-        problems[i] = error.what();
-      }
-      check_cancelled();
-      if (progress) progress->advance();
-    });
-  }
-
+  PixelBatch read = decode_images(
+      dataset, {options.preprocess, options.threads, options.max_corrupt, options.indices, options.channels},
+      stage, prepare);
   ImageBatch batch;
-  std::string first_reason;
-  int64_t kept = 0;
-  for (int64_t i = 0; i < n; ++i) {
-    if (!problems[i].empty()) {
-      if (batch.corrupt.empty()) first_reason = problems[i];
-      batch.corrupt.push_back(dataset.name(indices[i]));
-      continue;
-    }
-    if (kept < i) std::copy_n(bytes + i * image_bytes, image_bytes, bytes + kept * image_bytes);
-    ++kept;
-    batch.labels.push_back(dataset.label(indices[i]));
-    batch.names.push_back(dataset.name(indices[i]));
-  }
-  judge_corrupt(batch.corrupt, n, first_reason, options.max_corrupt);
-  batch.pixels = pixels.narrow(0, 0, kept);
+  batch.pixels = at::from_blob(
+      read.pixels.get(), {read.size(), read.channels, read.side, read.side}, [held = read.pixels](void*) {},
+      at::kByte);
+  batch.labels = std::move(read.labels);
+  batch.names = std::move(read.names);
+  batch.corrupt = std::move(read.corrupt);
   batch.preprocess = options.preprocess;
-  batch.description = dataset.description();
-  batch.fingerprint = dataset.fingerprint();
+  batch.description = std::move(read.description);
+  batch.fingerprint = std::move(read.fingerprint);
   return batch;
 }
 
@@ -165,19 +53,15 @@ at::Tensor normalized(const ImageBatch& images, int64_t begin, int64_t end) {
     throw std::invalid_argument("[data::normalized] images " + std::to_string(begin) + " to " +
                                 std::to_string(end) + " of " + std::to_string(images.size()));
   }
-  const std::array<float, 256> table[3] = {normalization_table(images.preprocess, 0),
-                                           normalization_table(images.preprocess, 1),
-                                           normalization_table(images.preprocess, 2)};
   const int64_t side = images.pixels.size(2), plane = side * images.pixels.size(3);
   const int64_t channels = images.pixels.size(1);
   at::Tensor result = at::empty({end - begin, channels, side, images.pixels.size(3)}, at::kFloat);
   const uint8_t* in = images.pixels.const_data_ptr<uint8_t>() + begin * channels * plane;
   auto* out = result.data_ptr<float>();
   at::parallel_for(0, (end - begin) * channels, 1, [&](int64_t first, int64_t last) {
-    for (int64_t p = first; p < last; ++p) {
-      const std::array<float, 256>& row = table[p % channels];
-      for (int64_t i = p * plane; i < (p + 1) * plane; ++i) out[i] = row[in[i]];
-    }
+    for (int64_t p = first; p < last; ++p)
+      normalize_plane(in + p * plane, plane, images.preprocess, static_cast<size_t>(p % channels),
+                      out + p * plane);
   });
   return result;
 }

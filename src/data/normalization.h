@@ -17,4 +17,11 @@ inline std::array<float, 256> normalization_table(const PreprocessSpec& spec, si
   return table;
 }
 
+/// The same of a plane of `count` bytes.
+inline void normalize_plane(const uint8_t* plane, int64_t count, const PreprocessSpec& spec, size_t channel,
+                            float* out) {
+  const std::array<float, 256> table = normalization_table(spec, channel);
+  for (int64_t i = 0; i < count; ++i) out[i] = table[plane[i]];
+}
+
 }  // namespace vitrim::data

@@ -5,7 +5,7 @@ add_executable(export_references ${CMAKE_CURRENT_LIST_DIR}/write_references.cpp)
 target_compile_options(export_references PRIVATE ${VITRIM_WARNINGS} -Wno-conversion -Wno-shadow -fPIC)
 set_target_properties(export_references PROPERTIES POSITION_INDEPENDENT_CODE OFF)
 target_include_directories(export_references PRIVATE ${CMAKE_CURRENT_LIST_DIR}/..)
-target_link_libraries(export_references PRIVATE vitrim_export vitrim_surgery vitrim_quantize vitrim_data GTest::gtest)
+target_link_libraries(export_references PRIVATE vitrim_export vitrim_surgery vitrim_quantize vitrim_data_tensors GTest::gtest)
 target_precompile_headers(export_references REUSE_FROM vitrim_pch)
 
 # ONNX Runtime, in the python that VITRIM_PEERS_PYTHON names. Not under sanitizers: their runtime would have to be loaded before Python.

@@ -23,8 +23,12 @@ JSON_PARSERS = ("src/core/json.cpp", "src/checkpoint/safetensors_header.cpp")
 
 
 class Module:
-    def __init__(self, name, torch, deps):
-        self.name, self.torch, self.deps = name, torch, deps
+    def __init__(self, name, torch, deps, tensors=()):
+        self.name, self.torch, self.deps, self.tensors = name, torch, deps, set(tensors)
+
+    def sees_torch(self, path):
+        """Whether a file of this module may: all of a TORCH module, of another only those under TENSORS."""
+        return self.torch or os.path.splitext(os.path.basename(path))[0] in self.tensors
 
 
 def parse_modules(text):
@@ -33,14 +37,16 @@ def parse_modules(text):
     text = re.sub(r"#.*", "", text)
     for call in re.findall(r"\bvitrim_module\s*\(([^)]*)\)", text):
         words = call.split()
-        deps, torch, inside = [], False, None
+        deps, tensors, torch, inside = [], [], False, None
         for word in words[1:]:
-            if word in ("TORCH", "DEPS", "LIBRARIES"):
+            if word in ("TORCH", "TENSORS", "DEPS", "LIBRARIES"):
                 torch = torch or word == "TORCH"
                 inside = word
             elif inside == "DEPS":
                 deps.append(word)
-        modules[words[0]] = Module(words[0], torch, deps)
+            elif inside == "TENSORS":
+                tensors.append(word)
+        modules[words[0]] = Module(words[0], torch, deps, tensors)
     return modules
 
 
@@ -91,7 +97,7 @@ def check_modules(modules):
                 found.append(f"src/CMakeLists.txt: {module.name} is no TORCH module but depends on {dep}, which is one")
     if "model" in closure(modules, "checkpoint"):
         found.append("src/CMakeLists.txt: checkpoint must know no model")
-    for name in ("core", "architecture", "checkpoint", "weights", "runtime", "select", "report"):
+    for name in ("core", "architecture", "checkpoint", "weights", "data", "runtime", "select", "report"):
         if name in modules and modules[name].torch:
             found.append(f"src/CMakeLists.txt: {name} must not be a TORCH module")
     return found
@@ -146,8 +152,11 @@ def check_includes(path, text, modules):
         other = parts[1] if parts[0] == "vitrim" and len(parts) > 2 else parts[0] if quoted and len(parts) > 1 else None
         if other is not None and (other in modules or parts[0] == "vitrim") and other not in allowed:
             found.append(f"{path}: includes {included}, but {name} does not have {other} under DEPS")
-        if TORCH.match(included) and not modules[name].torch:
-            found.append(f"{path}: includes {included}, but {name} is no TORCH module")
+        if not modules[name].sees_torch(path):
+            if TORCH.match(included):
+                found.append(f"{path}: includes {included}, but {name} is no TORCH module")
+            elif other in modules and not modules[other].torch and modules[other].sees_torch(included):
+                found.append(f"{path}: includes {included}, which sees LibTorch (TENSORS of {other}), and this file does not")
         if public and PRIVATE_LIBRARIES.match(included):
             found.append(f"{path}: a public header includes {included}")
         if public and quoted and parts[0] != "vitrim":

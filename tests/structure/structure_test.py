@@ -117,6 +117,14 @@ vitrim_module(select DEPS core)
             with self.subTest(header):
                 self.breaks("src/select/s.cpp", f"#include {header}\n", "select is no TORCH module")
 
+    def test_tensors_of_a_module_without(self):
+        self.put("src/CMakeLists.txt", self.CMAKE + "vitrim_module(data TENSORS loader DEPS core)\n")
+        self.put("include/vitrim/data/loader.h", "#pragma once\n#include <ATen/core/Tensor.h>\n")
+        self.put("src/data/loader.cpp", '#include "vitrim/data/loader.h"\n')
+        self.assertEqual(rules.check(self.root), [])
+        self.breaks("src/data/resize.cpp", '#include "vitrim/data/loader.h"\n', "src/data/resize.cpp", "TENSORS of data")
+        self.breaks("src/data/resize.cpp", "#include <ATen/ATen.h>\n", "data is no TORCH module")
+
     def test_select_stays_without_torch(self):
         self.breaks("src/CMakeLists.txt", self.CMAKE.replace("select DEPS", "select TORCH DEPS"), "select must not be a TORCH module")
 
