@@ -3,8 +3,7 @@
 import ctypes
 import os
 import threading
-import warnings
-from typing import Any, Optional
+from typing import Any
 
 import numpy
 
@@ -20,11 +19,6 @@ class _Shape(ctypes.Structure):
                 ("mean", ctypes.c_float * 3), ("std", ctypes.c_float * 3)]
 
 
-class _Hints(ctypes.Structure):
-    _fields_ = [("num_heads", ctypes.c_int64), ("image_size", ctypes.c_int64), ("stream_gain", ctypes.c_double), ("norm_eps", ctypes.c_double),
-                ("activation", ctypes.c_char_p), ("pooling", ctypes.c_char_p), ("weights", ctypes.c_char_p)]
-
-
 _library = None
 
 
@@ -33,12 +27,11 @@ def _load_library():
     global _library
     if _library is None:
         library = ctypes.CDLL(os.environ.get("VITRIM_LIBRARY") or os.path.join(os.path.dirname(os.path.abspath(__file__)), "libvitrim.so"))
-        library.vitrim_load_as.restype = ctypes.c_void_p
-        library.vitrim_load_as.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.POINTER(_Hints)]
-        library.vitrim_warnings.argtypes = [ctypes.c_void_p]
-        library.vitrim_warnings.restype = ctypes.c_char_p
+        library.vitrim_load.restype = ctypes.c_void_p
+        library.vitrim_load.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p]
         library.vitrim_get_shape.argtypes = [ctypes.c_void_p, ctypes.POINTER(_Shape)]
         library.vitrim_run.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p]
+        library.vitrim_prepare.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64]
         library.vitrim_free.argtypes = [ctypes.c_void_p]
         library.vitrim_free.restype = None
         library.vitrim_error.restype = ctypes.c_char_p
@@ -51,31 +44,23 @@ class Engine:
 
     `path` is what vitrim reads: a .safetensors or .pth file, an index of several files, or a folder that holds either. `threads` 0 means
     one for every core that the process may use. `precision` is "f32", "bf16" or "auto" (bfloat16 where the CPU multiplies it). Raises
-    VitrimError where the file can't be read or the engine does not run its architecture. The other arguments state what a file of another
-    program may not say by itself; what is assumed is a warning.
+    VitrimError where the file can't be read or the engine does not run its architecture.
     """
 
-    def __init__(self, path: Any, threads: int = 0, precision: str = "auto", *, num_heads: Optional[int] = None, image_size: Optional[int] = None,
-                 stream_gain: Optional[float] = None, activation: Optional[str] = None, norm_eps: Optional[float] = None, pooling: Optional[str] = None,
-                 weights: Optional[str] = None):
+    def __init__(self, path: Any, threads: int = 0, precision: str = "auto"):
         if threads < 0:
             raise ValueError(f"{threads} threads")
         if precision not in ("auto", "f32", "bf16"):
             raise ValueError(f"there is no precision '{precision}'; say f32, bf16 or auto")
         self._path, self._threads, self._precision = os.fspath(path), threads, precision
-        given = dict(num_heads=num_heads, image_size=image_size, stream_gain=stream_gain, activation=activation, norm_eps=norm_eps, pooling=pooling, weights=weights)
-        self._hints = {name: value for name, value in given.items() if value is not None}
         self._lock = threading.Lock()
         self._handle = None
         self._open()
-        for sentence in filter(None, _load_library().vitrim_warnings(self._handle).decode(errors="replace").split("\n")):
-            warnings.warn(sentence, UserWarning, stacklevel=2)
 
     def _open(self) -> None:
         library = _load_library()
         threads = self._threads or len(os.sched_getaffinity(0))
-        hints = _Hints(**{name: value.encode() if isinstance(value, str) else value for name, value in self._hints.items()})
-        self._handle = library.vitrim_load_as(os.fsencode(self._path), threads, self._precision.encode(), ctypes.byref(hints))
+        self._handle = library.vitrim_load(os.fsencode(self._path), threads, self._precision.encode())
         if not self._handle:
             raise VitrimError(library.vitrim_error().decode(errors="replace"))
         self._process = os.getpid()
@@ -84,7 +69,6 @@ class Engine:
             raise VitrimError(library.vitrim_error().decode(errors="replace"))
         self._input = (shape.channels, shape.height, shape.width)
         self._outputs = shape.outputs
-        self._mean, self._std = numpy.array(shape.mean, numpy.float32), numpy.array(shape.std, numpy.float32)
 
     def _here(self):
         """The engine of this process: threads do not survive a fork, so a child makes its own."""
@@ -98,16 +82,20 @@ class Engine:
     outputs = property(lambda self: self._outputs, doc="Numbers a row of the result holds: logits, or features of a model without classifier.")
 
     def preprocess(self, images: Any) -> numpy.ndarray:
-        """uint8 images of the model's size, [n, height, width, 3] or one without n -> float32 [n, 3, height, width], normalised as the
-        checkpoint says: (x / 255 - mean) / std. ValueError for another size, dtype or number of channels."""
-        given = numpy.asarray(images)
-        if given.ndim == 3:
-            given = given[None]
-        channels, height, width = self._input
-        if given.dtype != numpy.uint8 or given.ndim != 4 or given.shape[1:] != (height, width, channels) or channels != 3:
-            raise ValueError(f"expected uint8 images of [n, {height}, {width}, 3], got {given.dtype} {list(given.shape)}; resize and crop them first")
-        planes = given.transpose(0, 3, 1, 2).astype(numpy.float32) / 255
-        return (planes - self._mean[:, None, None]) / self._std[:, None, None]
+        """uint8 RGB images -> float32 [n, channels, height, width], to the bit as `vitrim eval` prepares them: resized, cropped and
+        normalised as the checkpoint says, grey for a model of one channel. `images` is one array [height, width, 3], an array of several,
+        or a list of arrays, each of its own size. ValueError for another dtype or shape, VitrimError where the checkpoint does not say how
+        its images were prepared. Releases the interpreter's lock."""
+        given = [images] if getattr(images, "ndim", 0) == 3 else list(images)
+        out = numpy.empty((len(given), *self._input), numpy.float32)
+        library, handle = _load_library(), self._here()
+        for image, to in zip(given, out):
+            pixels = numpy.ascontiguousarray(image)
+            if pixels.dtype != numpy.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+                raise ValueError(f"expected uint8 images of [height, width, 3], got {pixels.dtype} {list(pixels.shape)}")
+            if library.vitrim_prepare(handle, pixels.ctypes.data, pixels.shape[0], pixels.shape[1], to.ctypes.data, to.size):
+                raise VitrimError(library.vitrim_error().decode(errors="replace"))
+        return out
 
     def run(self, images: Any) -> numpy.ndarray:
         """float32 [n, channels, height, width], normalised -> float32 [n, outputs]. Releases the interpreter's lock."""
@@ -124,16 +112,9 @@ class Engine:
     __call__ = run
 
     def __reduce__(self):
-        return _again, (self._path, self._threads, self._precision, self._hints)
+        return Engine, (self._path, self._threads, self._precision)
 
     def __del__(self):
         handle, self._handle = getattr(self, "_handle", None), None
         if handle and self._process == os.getpid() and _library is not None:
             _library.vitrim_free(handle)
-
-
-def _again(path, threads, precision, hints):
-    """An engine out of a pickle; what there is to know of its file was said when it was made."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return Engine(path, threads, precision, **hints)
