@@ -43,8 +43,7 @@ class Outputs(Case):
                 state = {key[8:]: file.get_tensor(key) for key in file.keys() if key.startswith("weights/")}
                 safetensors.torch.save_file(state, self.path("reference.safetensors"))
                 staged_model = isinstance(config["num_heads"], list)
-                hints = {"image_size": config["img_size"]} if staged_model else {"num_heads": config["num_heads"]}
-                opened, _ = native.open_model(self.path("reference.safetensors"), **hints)
+                opened, _ = native.open_model(self.path("reference.safetensors"), *((None, config["img_size"]) if staged_model else (config["num_heads"], None)))
                 spec = vitrim.ModelSpec.from_json(opened.spec)
                 if staged_model:
                     spec.norm_eps = 1e-5  # PyTorch's default, which the references were built with
@@ -189,6 +188,19 @@ class Files(Case):
                 self.assertEqual(again.spec, spec)
                 self.assertFalse(again.training)
 
+    def test_a_field_that_is_not_declared_is_refused(self):
+        from unittest import mock
+
+        from vitrim import spec as table
+        for change, key in ((lambda spec: setattr(spec, "gated_mlp", True), "gated_mlp"), (lambda spec: setattr(spec.blocks[0], "merge", 2), "blocks.merge")):
+            spec = vit()
+            change(spec)
+            self.assertEqual(table.why_not(spec), "")
+            with mock.patch.object(table, "FOLLOWED", table.FOLLOWED - {key}):
+                self.assertEqual(table.why_not(vit()), "")
+                with self.assertRaisesRegex(vitrim.FormatError, f'Python modules do not know what "{key}" does'):
+                    vitrim.ModelSpec.from_json(spec.to_json())
+
     def test_the_spec_is_the_programs_own_text(self):
         text = safetensors.safe_open(SMALL, "pt").metadata()["vitrim.spec"]
         self.assertEqual(vitrim.ModelSpec.from_json(text).to_json(), text)
@@ -240,7 +252,7 @@ class Files(Case):
             self.assertLess((engine(x) - vitrim.build(spec, taken)(x)).abs().max().item(), 1e-3)
         with self.assertRaisesRegex(vitrim.Error, "'teacher' names none of the sets of weights in this file; they are 'state_dict' and 'state_dict_ema'"):
             native.open_model(self.path("timm.pth"), num_heads=heads, weights="teacher")
-        with self.assertRaisesRegex(ValueError, "weights: these are for files"):
+        with self.assertRaisesRegex(ValueError, "weights are for files"):
             native.open_model(model, weights="ema")
         with self.assertRaisesRegex(vitrim.Error, "holds one only"):
             vitrim.load(SMALL, weights="ema")

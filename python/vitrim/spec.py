@@ -7,87 +7,19 @@ import json
 from typing import Any, List, Optional
 
 from .errors import FormatError
+from .spec_fields import ACTIVATIONS, ATTENTION_KINDS, COMMON, FAMILIES, POOLINGS, VERSION, BlockSpec, ModelFields, PreprocessSpec, StageSpec
 
 METADATA_KEY = "vitrim.spec"
-VERSION = 1
-
-ATTENTION_KINDS = ("none", "softmax", "window", "focused_linear", "cross_window", "cross_focused_linear", "static")
-ACTIVATIONS = ("gelu", "gelu_tanh", "quick_gelu", "relu", "silu")
-POOLINGS = ("token", "average", "token_and_average")
-FAMILIES = ("vit", "swin", "flatten_swin", "pvt", "pvt_v2", "cswin")
-
-
-def _sometimes(default):
-    """A field that is not written where it says nothing."""
-    return dataclasses.field(default=default, metadata={"unless": default})
+# What this package's modules follow beyond what every spec has. A field of the library's list that is not named here is refused where a
+# spec sets it, so a new one needs no change here to be safe.
+FOLLOWED = COMMON | {"activation", "gated_mlp", "focusing_factor", "filter_size", "blocks.window", "blocks.shift", "blocks.sr_ratio",
+                     "blocks.merge", "blocks.filter", "blocks.own_filters", "blocks.int8", "preprocess.mean", "preprocess.std", "preprocess.resize", "preprocess.crop",
+                     "preprocess.interpolation", "preprocess.squash"}
 
 
 @dataclasses.dataclass
-class BlockSpec:
-    """One block: y = stream_gain * x + A(LN1 x), z = y + M(LN2 y)."""
-    attention: str
-    embed_dim: int
-    num_heads: int
-    qk_dim: int
-    v_dim: int
-    mlp_dim: int
-    stream_gain: float = 1.0
-    window: int = _sometimes(0)
-    shift: int = _sometimes(0)
-    sr_ratio: int = _sometimes(1)
-    merge: int = _sometimes(0)
-    filter: int = _sometimes(0)
-    own_filters: bool = _sometimes(False)
-    int8: List[str] = dataclasses.field(default_factory=list, metadata={"unless": []})
-
-
-@dataclasses.dataclass
-class StageSpec:
-    depth: int
-    embed_dim: int
-
-
-@dataclasses.dataclass
-class PreprocessSpec:
-    """Resize the short side, crop the centre, (x / 255 - mean) / std."""
-    mean: List[float] = dataclasses.field(default_factory=lambda: [0.5, 0.5, 0.5])
-    std: List[float] = dataclasses.field(default_factory=lambda: [0.5, 0.5, 0.5])
-    resize: Optional[int] = None
-    crop: int = 224
-    interpolation: str = "bicubic"
-    squash: bool = _sometimes(False)
-
-
-@dataclasses.dataclass
-class ModelSpec:
+class ModelSpec(ModelFields):
     """A whole architecture. Defaults are those of timm's VisionTransformer."""
-    family: str = "vit"
-    name: str = ""
-    image_size: List[int] = dataclasses.field(default_factory=lambda: [224, 224])
-    patch_size: int = 16
-    in_channels: int = 3
-    num_classes: int = 1000
-    embed_dim: int = 0
-    class_token: bool = True
-    distillation_token: bool = False
-    register_tokens: int = 0
-    embed_prefix_tokens: bool = True
-    pooling: str = "token"
-    pre_norm: bool = False
-    final_norm: bool = True
-    fc_norm: bool = False
-    qkv_bias: bool = True
-    qk_norm: bool = False
-    layer_scale: bool = False
-    norm_eps: float = 1e-6
-    activation: str = _sometimes("gelu")
-    gated_mlp: bool = _sometimes(False)
-    focusing_factor: int = _sometimes(3)
-    filter_size: int = _sometimes(5)
-    stages: List[StageSpec] = dataclasses.field(default_factory=list, metadata={"unless": []})
-    blocks: List[BlockSpec] = dataclasses.field(default_factory=list)
-    preprocess: Optional[PreprocessSpec] = None
-    class_names: List[str] = dataclasses.field(default_factory=list, metadata={"unless": []})
 
     @property
     def prefix_tokens(self) -> int:
@@ -142,7 +74,24 @@ class ModelSpec:
             raise FormatError(f"{source}: version {version} of the model spec is not understood (newest {VERSION}): update vitrim")
         spec = _read(ModelSpec, document, source, "")
         _validate(spec, source)
+        reason = why_not(spec)
+        if reason:
+            raise FormatError(f"{source}: {reason}")
         return spec
+
+
+def why_not(spec: ModelSpec) -> str:
+    """Empty where this package's modules follow everything that the spec says, else a sentence that names what they do not know."""
+    def unknown(value, prefix: str) -> List[str]:
+        said = (field for field in dataclasses.fields(value) if "unless" not in field.metadata or getattr(value, field.name) != field.metadata["unless"])
+        return [prefix + field.name for field in said if prefix + field.name not in FOLLOWED]
+
+    found = unknown(spec, "")
+    for block in spec.blocks:
+        found += unknown(block, "blocks.")
+    if spec.preprocess is not None:
+        found += unknown(spec.preprocess, "preprocess.")
+    return f"vitrim's Python modules do not know what \"{found[0]}\" does to a model; use vitrim eval, or vitrim's C++ library" if found else ""
 
 
 _NESTED = {("ModelSpec", "blocks"): BlockSpec, ("ModelSpec", "stages"): StageSpec, ("ModelSpec", "preprocess"): PreprocessSpec}

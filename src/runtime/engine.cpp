@@ -7,12 +7,12 @@
 #include <new>
 #include <stdexcept>
 
+#include "runtime/executor.h"
 #include "runtime/fork_hook.h"
 #include "runtime/forward.h"
 #include "runtime/implementation.h"
 #include "runtime/layers.h"
 #include "runtime/vit_forward.h"
-#include "vitrim/architecture/executor.h"
 #include "vitrim/architecture/stages.h"
 #include "vitrim/core/error.h"
 
@@ -165,16 +165,9 @@ Precision resolve(Precision precision) {
 }
 
 std::string why_not(const ModelSpec& spec) {
-  static const architecture::Executor engine = {
-      "the native engine",
-      "use LibTorch's path",
-      {"vit", "swin", "flatten_swin", "pvt", "pvt_v2", "cswin"},
-      {AttentionKind::kSoftmax, AttentionKind::kWindow, AttentionKind::kFocusedLinear,
-       AttentionKind::kCrossWindow, AttentionKind::kCrossFocusedLinear, AttentionKind::kStatic},
-      {"activation", "gated_mlp", "focusing_factor", "filter_size", "blocks.window", "blocks.shift",
-       "blocks.sr_ratio", "blocks.merge", "blocks.filter", "blocks.own_filters", "blocks.int8"}};
   if (spec.segmentation) return "the native engine classifies images, not their pixels; use LibTorch's path";
-  if (const std::string reason = architecture::why_not(engine, spec); !reason.empty() || spec.family == "vit")
+  if (const std::string reason = architecture::why_not(executor(), spec);
+      !reason.empty() || spec.family == "vit")
     return reason;
   if (spec.qk_norm)
     return "the native engine norms queries and keys of ViTs only, not of family " + spec.family +

@@ -1,0 +1,17 @@
+#include "runtime/executor.h"
+
+namespace vitrim::runtime {
+
+const architecture::Executor& executor() {
+  static const architecture::Executor self = {
+      "the native engine",
+      "use LibTorch's path",
+      {"vit", "swin", "flatten_swin", "pvt", "pvt_v2", "cswin"},
+      {AttentionKind::kSoftmax, AttentionKind::kWindow, AttentionKind::kFocusedLinear,
+       AttentionKind::kCrossWindow, AttentionKind::kCrossFocusedLinear, AttentionKind::kStatic},
+      {"activation", "gated_mlp", "focusing_factor", "filter_size", "blocks.window", "blocks.shift",
+       "blocks.sr_ratio", "blocks.merge", "blocks.filter", "blocks.own_filters", "blocks.int8"}};
+  return self;
+}
+
+}  // namespace vitrim::runtime
