@@ -14,7 +14,6 @@
 #include "examples.h"
 #include "streams.h"
 #include "terminal_sink.h"
-#include "vitrim/architecture/hints.h"
 #include "vitrim/checkpoint/locate.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/log.h"
@@ -89,23 +88,6 @@ bool known(const std::string& word, const std::vector<std::string>& names) {
 }
 
 }  // namespace
-
-std::string given_options(const CLI::App& app) {
-  std::string out;
-  for (const CLI::App* command : app.get_subcommands()) {
-    out += command->get_name() + "\n";
-    for (const CLI::Option* option : command->get_options()) {
-      const std::string name = option->get_name();
-      const bool own = name == "--json" || name == "--report" || name == "--output" || name == "--state" ||
-                       name == "--quiet" || name == "--threads";
-      if (option->count() == 0 || own) continue;
-      out += name;
-      for (const std::string& value : option->results()) out += " " + value;
-      out += "\n";
-    }
-  }
-  return out;
-}
 
 std::string help_text(const CLI::App& app, const CLI::ParseError& error) {
   std::ostringstream text, nothing;
@@ -198,7 +180,7 @@ void UnsaidFlags::fill(model::LoadHints& hints) const {
   if (stream_gain > 0) hints.stream_gain = stream_gain;
   if (!activation.empty()) hints.activation = model::parse_activation(activation);
   if (norm_eps > 0) hints.norm_eps = norm_eps;
-  if (!pooling.empty()) hints.pooling = architecture::parse_pooling(pooling);
+  if (!pooling.empty()) hints.pooling = pooling == "token" ? Pooling::kToken : Pooling::kAverage;
 }
 
 void ModelFlags::add_to(CLI::App& command) {

@@ -25,7 +25,6 @@ class UsageError : public std::runtime_error {
 /// What the chosen subcommand will do, and facts about this call.
 struct Context {
   std::string command_line;
-  std::string options;  ///< given ones that steer the work, one a line: the same on all ranks
   std::function<void()> run;
 };
 
@@ -35,8 +34,6 @@ std::vector<std::string> expanded_arguments(int argc, char** argv);
 
 /// Adds every subcommand to `app`; the chosen one sets `context.run`.
 void add_commands(CLI::App& app, Context& context);
-/// Context::options of what was parsed: all but those that say where results go and how many threads work.
-std::string given_options(const CLI::App& app);
 /// What --help or --version print, for which the parser throws an `error` with exit code 0.
 std::string help_text(const CLI::App& app, const CLI::ParseError& error);
 /// Prints what was wrong with the command line, with the nearest valid name, and returns the exit code, 2.

@@ -32,7 +32,7 @@ void run(const Flags& flags, const Context& context, const CLI::App& command) {
   flags.absorb.refuse_idle(command);
   flags.prune.refuse_idle(command);
   flags.views.refuse_idle(command);
-  const auto group = join_ranks(context);
+  const auto group = join_ranks();
   flags.output.check(flags.common.json);
   OutputFlags output = flags.output;
   output.weights = flags.model.weights;

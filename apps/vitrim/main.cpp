@@ -79,7 +79,6 @@ int main(int argc, char** argv) {
     std::vector<std::string> words = vitrim::app::expanded_arguments(argc, argv);
     std::reverse(words.begin(), words.end());  // as CLI11 takes them
     app.parse(std::move(words));
-    context.options = vitrim::app::given_options(app);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() != 0) {
       std::cerr << vitrim::app::first_help(app, argc, argv);

@@ -32,10 +32,11 @@ bool all_finite(const TensorView& tensor) {
   std::vector<float> copied;
   const auto* p = reinterpret_cast<const float*>(real.data);
   if (real.dtype != DType::kF32) p = (copied = floats_of(real)).data();
-  // Without a branch: the loop is bound by memory.
-  int64_t wrong = 0;
-  for (int64_t i = 0; i < real.numel(); ++i)
-    wrong += (std::bit_cast<uint32_t>(p[i]) & 0x7F800000u) == 0x7F800000u;
+  // Without a branch and in words of one width, so that the loop is bound by memory.
+  const int64_t count = real.numel();
+  uint32_t wrong = 0;
+  for (int64_t i = 0; i < count; ++i)
+    wrong |= static_cast<uint32_t>((std::bit_cast<uint32_t>(p[i]) & 0x7F800000u) == 0x7F800000u);
   return wrong == 0;
 }
 
