@@ -103,7 +103,7 @@ class Folders(Case):
 
     def test_a_job_writes_a_folder(self):
         out = self.path("small") + "/"
-        result = vitrim.compress(SMALL, "synthetic:calib:32", remove_attention=[1], epochs=0, eval="synthetic:test:40", output=out, progress=False)
+        result = vitrim.compress(SMALL, "synthetic:calib:32", remove_attention=[1], epochs=0, save_dtype="f32", eval="synthetic:test:40", output=out, progress=False)
         self.assertEqual(result.output, out)
         self.assertEqual(sorted(os.listdir(out)), ["README.md", "config.json", "model.safetensors", "preprocessor_config.json"])
         with open(out + "config.json", encoding="utf-8") as file:

@@ -316,7 +316,8 @@ class BadInput(Case):
         for place in ("folder", "missing/out", "file/out", "/proc/out"):
             with self.subTest(place):
                 begun = time.monotonic()
-                self.refuse("compress", "model.safetensors", "--calib", "synthetic:calib:20000", "--remove", "1", "-o", place, says=place)
+                if place != "folder":  # an existing folder is filled
+                    self.refuse("compress", "model.safetensors", "--calib", "synthetic:calib:20000", "--remove", "1", "-o", place, says=place)
                 self.refuse("compress", "model.safetensors", "--calib", "synthetic:calib:20000", "--remove", "1", "-o", "out.safetensors",
                             "--report", place, says=place)
                 self.refuse("analyze", "model.safetensors", "--calib", "synthetic:calib:20000", "--json", place, says=place)
