@@ -65,14 +65,15 @@ class CompressedTensors(unittest.TestCase):
                     decompress_module(layer)
                     wanted = weight.float() * tensors[f"{name}.weight_scale"]
                     self.assertTrue(torch.equal(layer.weight.float(), wanted), name)
-                    # Inputs a token in steps of max |x| / 127.5 there, / 127 here: rounded either way by up to half of a step.
-                    x = torch.randn(5, weight.shape[1], generator=torch.Generator().manual_seed(1))
-                    bias = tensors.get(f"{name}.bias")
-                    exact = torch.nn.functional.linear(x, wanted, bias)
-                    step = x.abs().amax(1, keepdim=True) / 127
-                    bound = 10 * step * (wanted.square().sum(1) / 12).sqrt()  # ten standard deviations of a sum of roundings
+                    # What the package makes of inputs: steps of max |x| / 127.5 (here: / 127), the largest value cut off at 127 of them.
+                    x = torch.randn(1, 5, weight.shape[1], generator=torch.Generator().manual_seed(1))  # a token is a row of three dimensions there
+                    step = x.abs().amax(-1, keepdim=True) / 127.5
+                    read_as = (x / step).round().clamp(-128, 127) * step
+                    expected = torch.nn.functional.linear(read_as, wanted, tensors.get(f"{name}.bias"))
+                    # Its division may take a value at the edge of a step to the other side: up to two values a row, by a step each.
+                    bound = 2 * step * wanted.abs().max() + 1e-5
                     with torch.no_grad():
-                        self.assertTrue(((layer(x) - exact).abs() <= bound + 1e-5).all(), name)
+                        self.assertTrue(((layer(x) - expected).abs() <= bound).all(), name)
                     read += 1
                 self.assertEqual(read, layers)
 
