@@ -1,6 +1,9 @@
 # What `cmake --install` writes: the program, the static libraries and headers of all modules, and a package that other projects find with
 # find_package(vitrim). Its targets are vitrim::core, vitrim::model, ... and vitrim::vitrim, which stands for all of them.
 include(GNUInstallDirs)
+if(TARGET vitrim_run)
+  install(TARGETS vitrim_run RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
 install(TARGETS vitrim_c LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 # Only for the wheel of python/runtime: `cmake --install` of the whole leaves it out.

@@ -12,7 +12,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOLDER = os.path.join(ROOT, "docs", "commands")
-NOTE = "<!-- Made by scripts/command_pages.py from `vitrim %s--help-all`; changes belong into the program. -->"
+NOTE = "<!-- Made by scripts/command_pages.py from `%s`; changes belong into the program. -->"
 
 
 def help_of(binary, *command):
@@ -56,11 +56,12 @@ def table(first, lines):
     return "\n".join(rows)
 
 
-def page(binary, name):
-    parts = sections(help_of(binary, name))
+def page(title, text, flag="--help-all"):
+    """The page of what `title` calls a program or its command, from its help text."""
+    parts = sections(text)
     about = [line for line in parts[""] if line.strip()]
     usage = next(line for line in about if line.startswith("Usage: "))
-    text = [NOTE % (name + " "), f"# vitrim {name}", " ".join(line for line in about if line != usage).strip(), "```text\n" + usage[len("Usage: "):] + "\n```"]
+    text = [NOTE % f"{title} {flag}", f"# {title}", " ".join(line for line in about if line != usage).strip(), "```text\n" + usage[len("Usage: "):] + "\n```"]
     if parts.get("Positionals"):
         text += [table("argument", parts["Positionals"])]
     text += ["## Flags", table("flag", parts["Options"])]
@@ -72,9 +73,12 @@ def page(binary, name):
 
 def pages(binary):
     commands = entries(sections(help_of(binary))["Subcommands"])
-    made = {name + ".md": page(binary, name) for name, _ in commands}
-    lines = [NOTE % "", "", "# Commands", "", "| command | what it does |", "|---|---|"]
+    made = {name + ".md": page("vitrim " + name, help_of(binary, name)) for name, _ in commands}
+    alone = help_of(os.path.join(os.path.dirname(binary), "vitrim-run"))  # a program of its own
+    made["vitrim-run.md"] = page("vitrim-run", alone, "--help")
+    lines = [NOTE % "vitrim --help-all", "", "# Commands", "", "| command | what it does |", "|---|---|"]
     lines += [f"| [`vitrim {name}`]({name}.md) | {cell(meaning)} |" for name, meaning in commands]
+    lines += ["| [`vitrim-run`](vitrim-run.md) | " + cell(alone.partition("\n")[0]) + " |"]
     made["README.md"] = "\n".join(lines) + "\n"
     return made
 

@@ -8,9 +8,10 @@
 #include <chrono>
 #include <csignal>
 #include <ctime>
-#include <string_view>
+#include <string>
 #include <thread>
 
+#include "program.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/interrupt.h"
 #include "vitrim/core/log.h"
@@ -65,8 +66,8 @@ void watch_signals() {
 int say_stopped() {
   static std::atomic<bool> said{false};
   // Not through a stream, whose lock a thread that hangs may hold.
-  constexpr std::string_view kText = "vitrim: stopped\n";
-  if (!said.exchange(true)) (void)!::write(STDERR_FILENO, kText.data(), kText.size());
+  const std::string text = program_name() + ": stopped\n";
+  if (!said.exchange(true)) (void)!::write(STDERR_FILENO, text.data(), text.size());
   return kStatus;
 }
 

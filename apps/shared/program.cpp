@@ -1,0 +1,147 @@
+#include "program.h"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <iostream>
+#include <new>
+#include <sstream>
+
+#include "signals.h"
+#include "streams.h"
+#include "vitrim/checkpoint/locate.h"
+#include "vitrim/core/error.h"
+#include "vitrim/core/log.h"
+#include "vitrim/core/suggest.h"
+
+namespace vitrim::app {
+
+namespace {
+
+std::string& name_of_program() {
+  static std::string& name = *new std::string("vitrim");  // never destroyed: signals are told at exit too
+  return name;
+}
+
+// The first line of LibTorch's messages; the rest is its own stack. Of the library's own, without the
+// function that says it.
+std::string sentence(const std::string& text) {
+  const std::string line = text.substr(0, text.find('\n'));
+  const size_t end = line.find("] ");
+  const bool named = line.starts_with('[') && end != std::string::npos &&
+                     line.substr(0, end).find("::") != std::string::npos;
+  return named ? line.substr(end + 2) : line;
+}
+
+// Every flag and subcommand that would have been right in its place.
+std::vector<std::string> valid_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; }))
+    names.push_back(sub->get_name());
+  const auto parsed = app.get_subcommands();
+  const CLI::App& active = parsed.empty() ? app : *parsed.front();
+  for (const CLI::Option* option : active.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return names;
+}
+
+bool known(const std::string& word, const std::vector<std::string>& names) {
+  const std::string flag = word.substr(0, word.find('='));
+  return std::find(names.begin(), names.end(), flag) != names.end();
+}
+
+// What --help or --version print, for which the parser throws an `error` with exit code 0.
+std::string help_text(const CLI::App& app, const CLI::ParseError& error) {
+  std::ostringstream text, nothing;
+  app.exit(error, text, nothing);
+  return text.str();
+}
+
+// Prints what was wrong with the command line, with the nearest valid name; the exit code, 2.
+int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+  std::string message = error.what();
+  const std::vector<std::string> names = valid_names(app);
+  const bool commands = !app.get_subcommands([](const CLI::App*) { return true; }).empty();
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const bool flag = word.rfind("--", 0) == 0 && word.size() > 2;
+    if ((flag || (i == 1 && commands)) && !known(word, names)) {
+      message = (flag ? "unknown flag " : "unknown command ") + word + "; did you mean " +
+                nearest(word.substr(0, word.find('=')), names) + "?";
+      break;
+    }
+  }
+  std::cerr << program_name() << ": " << printable(message) << "\nRun with --help for the flags.\n";
+  return 2;
+}
+
+}  // namespace
+
+const std::string& program_name() { return name_of_program(); }
+
+void begin_program(const std::string& name) {
+  name_of_program() = name;
+  hold_standard_streams();
+  std::signal(SIGXFSZ, SIG_IGN);  // a file size limit then fails the write, with a sentence that says so
+}
+
+Context make_context(int argc, char** argv) {
+  Context context;
+  for (int i = 0; i < argc; ++i) {
+    const std::string word = i == 0 ? program_name() : argv[i];
+    const bool plain = !word.empty() && word.find_first_of(" \t\n'\"\\$`*?;&|<>()") == std::string::npos;
+    context.command_line += (i ? " " : "") + (plain ? word : "'" + word + "'");
+  }
+  return context;
+}
+
+std::vector<std::string> expanded_arguments(int argc, char** argv) {
+  std::vector<std::string> words;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const size_t value = word.starts_with("--") ? word.find('=') + 1 : 0;  // 0 where there is no =
+    words.push_back(word.substr(0, value) + checkpoint::expand_home(word.substr(value)));
+  }
+  return words;
+}
+
+int fail(const std::string& message) {
+  std::cerr << program_name() << ": " << printable(message) << '\n';
+  return 1;
+}
+
+int run_program(CLI::App& app, Context& context, int argc, char** argv, const HelpHooks& hooks) {
+  try {
+    std::vector<std::string> words = expanded_arguments(argc, argv);
+    std::reverse(words.begin(), words.end());  // as CLI11 takes them
+    app.parse(std::move(words));
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() != 0) {
+      if (hooks.before_mistake) std::cerr << hooks.before_mistake();
+      return report_usage(app, error, argc, argv);
+    }
+    if (hooks.before_help && error.get_name() == "CallForHelp") hooks.before_help();
+    // Printed where a failure to print is caught.
+    context.run = [text = help_text(app, error)] { write_standard_output(text); };
+  }
+  try {
+    context.run();
+    check_standard_output();
+    // Some file systems report a full disk or quota only here.
+    if (std::fclose(stdout) != 0) return fail("cannot write to standard output: the disk may be full");
+    return 0;
+  } catch (const UsageError& error) {
+    fail(sentence(error.what()));
+    return 2;
+  } catch (const Interrupted&) {
+    return say_stopped();
+  } catch (const std::bad_alloc&) {
+    return fail("out of memory; use fewer images (--images) or a smaller --batch-size");
+  } catch (const std::exception& error) {
+    return fail(sentence(error.what()));
+  }
+}
+
+}  // namespace vitrim::app
