@@ -178,11 +178,13 @@ vitrim_python() {
 }
 
 # build PRESET TARGET [-DNAME=VALUE...]: configures where that was never done, where other values are asked for, or where the LibTorch of then is gone
-# (ninja does it again by itself when a CMake file changes), and builds.
+# (ninja does it again by itself when a CMake file changes), and builds. A folder that is configured here compiles several sources at a time
+# (a unity build): LibTorch's headers cost two seconds in each translation unit. One that was configured by hand stays as it is.
 build() {
   local preset=$1 target=$2 folder=$VITRIM_ROOT/build/$1 torch
   shift 2
   torch=$(sed -n 's/^Torch_DIR:PATH=//p' "$folder/CMakeCache.txt" 2>/dev/null || true)
+  if [[ ! -f $folder/build.ninja ]]; then set -- -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=8 "$@"; fi
   if [[ -n $torch && ! -f $torch/TorchConfig.cmake ]]; then
     (cd "$VITRIM_ROOT" && cmake --fresh --preset "$preset" "$@")
   elif [[ ! -f $folder/build.ninja || $# -gt 0 ]]; then

@@ -29,7 +29,7 @@ class Alone(unittest.TestCase):
             # Hardly optimised but for the kernels: what is tested is that it compiles, links and runs.
             self.run_all(cmake, "-S", ROOT, "-B", build, "-G", os.environ.get("VITRIM_GENERATOR", "Ninja"),
                          "-DCMAKE_CXX_COMPILER=" + os.environ.get("VITRIM_CXX", "c++"), "-DCMAKE_BUILD_TYPE=None", "-DCMAKE_CXX_FLAGS=-O1",
-                         "-DVITRIM_TORCH=OFF", "-DVITRIM_IMAGE_FILES=OFF",
+                         "-DVITRIM_TORCH=OFF", "-DVITRIM_IMAGE_FILES=OFF", "-DCMAKE_UNITY_BUILD=ON",
                          "-DVITRIM_BUILD_REPORT=OFF", "-DVITRIM_BUILD_TESTS=OFF", "-DCMAKE_DISABLE_FIND_PACKAGE_Torch=ON")
             with open(os.path.join(build, "CMakeCache.txt"), encoding="utf-8") as file:
                 self.assertNotIn("Torch_DIR", file.read().replace("CMAKE_DISABLE_FIND_PACKAGE_Torch", ""))
