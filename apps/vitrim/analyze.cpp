@@ -11,7 +11,7 @@ namespace vitrim::app {
 
 namespace {
 
-struct Flags {
+struct AnalyzeCommandFlags {
   CommonFlags common;
   ModelFlags model;
   DataFlags data;
@@ -19,7 +19,7 @@ struct Flags {
   std::string output;
 };
 
-void run(const Flags& flags, const Context& context) {
+void run(const AnalyzeCommandFlags& flags, const Context& context) {
   flags.common.apply();
   const auto group = join_ranks();
   if (!flags.output.empty()) check_writable(flags.output);
@@ -44,7 +44,7 @@ void run(const Flags& flags, const Context& context) {
 }  // namespace
 
 void add_analyze(CLI::App& app, Context& context) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<AnalyzeCommandFlags>();
   CLI::App* command = app.add_subcommand(
       "analyze", "measure every attention layer's entropy and transfer entropy, and choose a set to remove");
   flags->model.add_to(*command);

@@ -16,7 +16,7 @@ namespace vitrim::app {
 
 namespace {
 
-struct Flags {
+struct BenchFlags {
   CommonFlags common;
   ModelFlags model;
   std::vector<std::string> against;
@@ -28,7 +28,7 @@ std::string short_name(const std::string& model) { return std::filesystem::path(
 
 // "dense", "native:FILE", "libtorch:dense", "FILE": a model, on the engine named before the colon or on
 // --engine's.
-bench::Contestant contestant(const Flags& flags, const std::string& text,
+bench::Contestant contestant(const BenchFlags& flags, const std::string& text,
                              const std::shared_ptr<model::Model>& own) {
   bench::Contestant out;
   std::string name = text;
@@ -78,7 +78,7 @@ void print(const BenchResult& r) {
        1e-6 * static_cast<double>(r.peak_memory));
 }
 
-void run(const Flags& flags, const Context& context) {
+void run(const BenchFlags& flags, const Context& context) {
   flags.common.apply();
   if (!flags.report.empty()) check_writable(flags.report);
   bench::BenchOptions options = flags.options;
@@ -112,7 +112,7 @@ void run(const Flags& flags, const Context& context) {
 }  // namespace
 
 void add_bench(CLI::App& app, Context& context) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<BenchFlags>();
   CLI::App* command =
       app.add_subcommand("bench", "measure a model's speed, against other models and engines, in turns");
   flags->model.add_to(*command);

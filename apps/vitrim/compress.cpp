@@ -16,7 +16,7 @@ namespace vitrim::app {
 
 namespace {
 
-struct Flags : CompressionFlags {
+struct CompressFlags : CompressionFlags {
   OutputFlags output;
   QuantizeFlag quantize;
   bool controls = false;
@@ -25,7 +25,7 @@ struct Flags : CompressionFlags {
   int random_controls = 5;
 };
 
-void run(const Flags& flags, const Context& context, const CLI::App& command) {
+void run(const CompressFlags& flags, const Context& context, const CLI::App& command) {
   flags.common.apply(flags.output.output);
   if (flags.static_layers.empty() || (!flags.analyze.remove.empty() && !flags.analyze.layers.empty()))
     flags.analyze.check_choice();
@@ -100,7 +100,7 @@ void run(const Flags& flags, const Context& context, const CLI::App& command) {
 }  // namespace
 
 void add_compress(CLI::App& app, Context& context) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<CompressFlags>();
   CLI::App* command = app.add_subcommand(
       "compress", "remove attention layers, fit the MLPs to replace them, and write a smaller checkpoint");
   flags->model.add_to(*command);

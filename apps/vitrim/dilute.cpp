@@ -10,14 +10,14 @@ namespace vitrim::app {
 
 namespace {
 
-struct Flags {
+struct DiluteFlags {
   TrainFlags train;
   ModelFlags model;
   AnalyzeFlags analyze;
 };
 
 // The layers that are named, or that analyze chooses on some of the training images (their labels unused).
-std::vector<int> choose(const Flags& flags, const model::Model& model, distributed::Group& group,
+std::vector<int> choose(const DiluteFlags& flags, const model::Model& model, distributed::Group& group,
                         std::string& reason) {
   if (const auto layers = flags.analyze.named_layers(model.num_blocks())) {
     reason = "named";
@@ -51,7 +51,7 @@ std::vector<int> choose(const Flags& flags, const model::Model& model, distribut
   return scores.chosen;
 }
 
-void run(const Flags& flags, const Context& context) {
+void run(const DiluteFlags& flags, const Context& context) {
   flags.analyze.check_choice();
   const auto group = flags.train.start();
   const auto model = flags.model.load(flags.train.common.precision);
@@ -73,7 +73,7 @@ void run(const Flags& flags, const Context& context) {
 }  // namespace
 
 void add_dilute(CLI::App& app, Context& context) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<DiluteFlags>();
   CLI::App* command =
       app.add_subcommand("dilute", "train a model while attention layers fade out of it, and cut them");
   flags->model.add_to(*command);

@@ -18,7 +18,7 @@ namespace vitrim::app {
 
 namespace {
 
-struct Flags {
+struct MergeFlags {
   CommonFlags common;
   ModelFlags model;
   DataFlags data;
@@ -30,7 +30,7 @@ struct Flags {
   int64_t images = 64, pays_at = 32;
 };
 
-pipeline::MergeOptions options_of(const Flags& flags) {
+pipeline::MergeOptions options_of(const MergeFlags& flags) {
   pipeline::MergeOptions options = flags.options;
   const int ways = !flags.pairs.empty() + !options.schedule.empty() + !options.target.empty();
   if (ways != 1)
@@ -48,7 +48,7 @@ pipeline::MergeOptions options_of(const Flags& flags) {
 }
 
 // Fewer multiply-adds are no gain by themselves: matching costs time too.
-void measure_speed(const Flags& flags, const model::Model& merged, CompressResult& result) {
+void measure_speed(const MergeFlags& flags, const model::Model& merged, CompressResult& result) {
   if (flags.pays_at == 0 || !merged.spec().merges()) return;
   bench::BenchOptions options;
   options.batches = {flags.pays_at};
@@ -74,7 +74,7 @@ void measure_speed(const Flags& flags, const model::Model& merged, CompressResul
   }
 }
 
-void run(const Flags& flags, const Context& context) {
+void run(const MergeFlags& flags, const Context& context) {
   flags.common.apply(flags.output.output);
   const pipeline::MergeOptions options = options_of(flags);
   flags.output.check(flags.common.json);
@@ -119,7 +119,7 @@ void run(const Flags& flags, const Context& context) {
 }  // namespace
 
 void add_merge(CLI::App& app, Context& context) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<MergeFlags>();
   CLI::App* command = app.add_subcommand(
       "merge", "merge the most similar tokens between attention and MLP (ToMe), block by block");
   flags->model.add_to(*command);

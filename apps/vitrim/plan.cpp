@@ -21,7 +21,7 @@ namespace vitrim::app {
 
 namespace {
 
-struct Flags {
+struct PlanFlags {
   CommonFlags common;
   ModelFlags model;
   DataFlags data;
@@ -57,7 +57,7 @@ void switch_off(const std::string& text, plan::GridOptions& grid) {
   }
 }
 
-pipeline::PlanOptions options_of(const Flags& flags) {
+pipeline::PlanOptions options_of(const PlanFlags& flags) {
   pipeline::PlanOptions options = flags.options;
   for (const std::string& text : flags.budgets) {
     try {
@@ -168,7 +168,7 @@ void print_plan(const PlanResult& r) {
   tell("wrote %s\n", r.output.c_str());
 }
 
-void run(const Flags& flags, const Context& context) {
+void run(const PlanFlags& flags, const Context& context) {
   flags.common.apply(flags.output.output);
   pipeline::PlanOptions options = options_of(flags);
   flags.output.check(flags.common.json);
@@ -226,7 +226,7 @@ void run(const Flags& flags, const Context& context) {
 }  // namespace
 
 void add_plan(CLI::App& app, Context& context) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<PlanFlags>();
   CLI::App* command = app.add_subcommand(
       "plan",
       "compare what a budget buys: removal, pruning and merging in every combination; build the best");

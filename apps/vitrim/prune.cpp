@@ -16,7 +16,7 @@ namespace vitrim::app {
 
 namespace {
 
-struct Flags {
+struct PruneCommandFlags {
   TrainFlags train;
   ModelFlags model;
   AbsorbFlags absorb;
@@ -28,7 +28,7 @@ struct Flags {
   QuantizeFlag quantize;
 };
 
-pipeline::CompressOptions options_of(const Flags& flags) {
+pipeline::CompressOptions options_of(const PruneCommandFlags& flags) {
   pipeline::CompressOptions options;
   options.remove_layers = false;
   options.prune = flags.prune.options(flags.train.common);
@@ -63,12 +63,13 @@ void refuse_impossible(const ModelSpec& spec, const pipeline::PruneOptions& opti
 }
 
 // Some of the images, their labels unused.
-data::ImageBatch load_some(const Flags& flags, const model::Model& model, const CommonFlags& common) {
+data::ImageBatch load_some(const PruneCommandFlags& flags, const model::Model& model,
+                           const CommonFlags& common) {
   return load_unlabelled(flags.train.source, flags.images, common, flags.train.data, model.spec(),
                          flags.model.model);
 }
 
-void few_shot(const Flags& flags, const Context& context, const std::string& dtype,
+void few_shot(const PruneCommandFlags& flags, const Context& context, const std::string& dtype,
               pipeline::CompressOptions options) {
   const CommonFlags& common = flags.train.common;
   const OutputFlags output{flags.train.output, flags.train.report, dtype, flags.model.weights};
@@ -104,7 +105,8 @@ void few_shot(const Flags& flags, const Context& context, const std::string& dty
   write_compressed(common, *pruned.model, result, output);
 }
 
-void prune_and_train(const Flags& flags, const Context& context, pipeline::CompressOptions options) {
+void prune_and_train(const PruneCommandFlags& flags, const Context& context,
+                     pipeline::CompressOptions options) {
   const auto group = flags.train.start();
   const auto dense = flags.model.load(flags.train.common.precision);
   require_float_weights(dense->spec(), "pruning");
@@ -133,9 +135,10 @@ void prune_and_train(const Flags& flags, const Context& context, pipeline::Compr
     result.reason = pruned.result.reason;
   }
   result.task = "prune";
-  result.init = flags.model.model + " pruned to " + pipeline::describe(options.prune) +
-                (flags.images == Flags().images ? "" : ", " + std::to_string(flags.images) + " images") +
-                (flags.absorb.none ? ", not refitted" : "");
+  result.init =
+      flags.model.model + " pruned to " + pipeline::describe(options.prune) +
+      (flags.images == PruneCommandFlags().images ? "" : ", " + std::to_string(flags.images) + " images") +
+      (flags.absorb.none ? ", not refitted" : "");
   prepare(*model, flags.train, inputs, *group);
   if (inputs.evaluation) {
     dense->set_device(model->device());
@@ -150,7 +153,7 @@ void prune_and_train(const Flags& flags, const Context& context, pipeline::Compr
   train_and_write(flags.train, context, *model, inputs, group, {}, std::move(result));
 }
 
-// Flags that say something only with, or only without, --few-shot.
+// PruneCommandFlags that say something only with, or only without, --few-shot.
 void refuse_idle_flags(const CLI::App& command, bool few_shot) {
   const std::vector<std::string> training = {
       "--recipe",          "--set",          "--epochs",        "--batch-size", "--learning-rate",
@@ -168,7 +171,7 @@ void refuse_idle_flags(const CLI::App& command, bool few_shot) {
   }
 }
 
-void run(const Flags& flags, const Context& context, const CLI::App& command) {
+void run(const PruneCommandFlags& flags, const Context& context, const CLI::App& command) {
   flags.absorb.refuse_idle(command);
   flags.prune.refuse_idle(command);
   refuse_idle_flags(command, flags.few_shot);
@@ -184,7 +187,7 @@ void run(const Flags& flags, const Context& context, const CLI::App& command) {
 }  // namespace
 
 void add_prune(CLI::App& app, Context& context) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<PruneCommandFlags>();
   CLI::App* command =
       app.add_subcommand("prune", "prune channels of attention (and MLPs), then refit and fine-tune");
   flags->model.add_to(*command);

@@ -12,7 +12,7 @@ namespace vitrim::app {
 
 namespace {
 
-struct Flags {
+struct QuantizeFlags {
   CommonFlags common;
   ModelFlags model;
   DataFlags data;
@@ -24,7 +24,7 @@ struct Flags {
   int64_t images = 200;
 };
 
-void run(const Flags& flags, const Context& context) {
+void run(const QuantizeFlags& flags, const Context& context) {
   flags.common.apply(flags.output.output);
   flags.output.check(flags.common.json);
   OutputFlags output = flags.output;
@@ -61,7 +61,7 @@ void run(const Flags& flags, const Context& context) {
 }  // namespace
 
 void add_quantize(CLI::App& app, Context& context) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<QuantizeFlags>();
   flags->common.precision = "f32";
   CLI::App* command = app.add_subcommand(
       "quantize",

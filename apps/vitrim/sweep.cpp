@@ -27,13 +27,13 @@ namespace vitrim::app {
 
 namespace {
 
-struct Flags : CompressionFlags {
+struct SweepFlags : CompressionFlags {
   std::vector<std::string> remove{"0"}, attention_macs, target_macs;
   std::string folder, dtype = "same";
   QuantizeFlag quantize;
 };
 
-std::vector<pipeline::SweepPoint> points_of(const Flags& flags, int blocks) {
+std::vector<pipeline::SweepPoint> points_of(const SweepFlags& flags, int blocks) {
   std::vector<int> removed;
   for (const std::string& text : flags.remove) {
     try {
@@ -64,7 +64,7 @@ std::string fingerprint_of(const model::Model& model) {
 
 // Everything that a model of the sweep depends on but its own two figures: what is in the folder belongs to
 // the sweep where this is the same.
-std::string settings_of(const CLI::App& command, const Flags& flags, const model::Model& model,
+std::string settings_of(const CLI::App& command, const SweepFlags& flags, const model::Model& model,
                         const data::ImageBatch& images, const data::Dataset* evaluation) {
   std::string out = "vitrim sweep " + flags.model.model + ", weights " + fingerprint_of(model) + "\n";
   const std::vector<std::string> free = {"MODEL",  "remove",  "attention-macs", "target-macs",
@@ -208,8 +208,9 @@ void print_front(const Folder& folder, const Results& results) {
   tell("wrote %s\n", folder.page().c_str());
 }
 
-// Flags that say nothing, as no layer is chosen or no channel pruned.
-void refuse_idle(const CLI::App& command, Flags& flags, const std::vector<pipeline::SweepPoint>& points) {
+// SweepFlags that say nothing, as no layer is chosen or no channel pruned.
+void refuse_idle(const CLI::App& command, SweepFlags& flags,
+                 const std::vector<pipeline::SweepPoint>& points) {
   const auto any = [&](auto&& holds) { return std::any_of(points.begin(), points.end(), holds); };
   if (!any([](const auto& point) { return point.removed > 0; })) {
     for (const char* flag : {"--search", "--beam-width", "--criterion", "--both-criteria"}) {
@@ -225,7 +226,7 @@ void refuse_idle(const CLI::App& command, Flags& flags, const std::vector<pipeli
   flags.prune.refuse_idle(command);
 }
 
-void run(Flags flags, const Context& context, const CLI::App& command) {
+void run(SweepFlags flags, const Context& context, const CLI::App& command) {
   const std::string& json = flags.common.json;
   if (!json.empty() && json != "-" &&
       std::filesystem::weakly_canonical(json).parent_path() ==
@@ -309,7 +310,7 @@ void run(Flags flags, const Context& context, const CLI::App& command) {
 }  // namespace
 
 void add_sweep(CLI::App& app, Context& context) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<SweepFlags>();
   CLI::App* command = app.add_subcommand(
       "sweep", "compress by several amounts and draw the front of accuracy against multiply-adds");
   flags->model.add_to(*command);

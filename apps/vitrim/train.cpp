@@ -8,7 +8,7 @@ namespace vitrim::app {
 
 namespace {
 
-struct Flags {
+struct TrainCommandFlags {
   TrainFlags train;
   std::string spec, init;
   int64_t image_size = 0;
@@ -30,7 +30,7 @@ ModelSpec read_spec(const std::string& source, const model::LoadHints& hints) {
   return spec;
 }
 
-void check_task(const Flags& flags, const ModelSpec& spec) {
+void check_task(const TrainCommandFlags& flags, const ModelSpec& spec) {
   const bool segments = spec.segmentation || !flags.head.empty();
   if (flags.task.empty() || flags.task == task_name(segments ? Task::kSegmentation : Task::kClassification))
     return;
@@ -44,15 +44,17 @@ void check_task(const Flags& flags, const ModelSpec& spec) {
 }
 
 // The width of what is asked for.
-int64_t head_channels(const Flags& flags) { return flags.head == "upernet" ? flags.head_width : 0; }
+int64_t head_channels(const TrainCommandFlags& flags) {
+  return flags.head == "upernet" ? flags.head_width : 0;
+}
 
 // What suits the beginning, where nobody says.
-std::string usual_recipe(const Flags& flags, const ModelSpec& spec) {
+std::string usual_recipe(const TrainCommandFlags& flags, const ModelSpec& spec) {
   if (spec.segmentation || !flags.head.empty()) return "ade20k";
   return flags.spec.empty() ? "finetune" : "deit";
 }
 
-void run(Flags flags, const Context& context) {
+void run(TrainCommandFlags flags, const Context& context) {
   if (flags.spec.empty() == flags.init.empty())
     throw UsageError("pass either --spec (from scratch) or --init (fine-tune)");
   if (flags.new_head && flags.init.empty())
@@ -113,7 +115,7 @@ void run(Flags flags, const Context& context) {
 }  // namespace
 
 void add_train(CLI::App& app, Context& context) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<TrainCommandFlags>();
   CLI::App* command =
       app.add_subcommand("train", "train a model from a ModelSpec, or fine-tune a checkpoint");
   command->add_option(

@@ -13,7 +13,7 @@
 namespace vitrim::data {
 namespace {
 
-constexpr int64_t kSide = 32, kPlane = kSide * kSide, kPixels = 3 * kPlane;
+constexpr int64_t kCifarSide = 32, kPlane = kCifarSide * kCifarSide, kPixels = 3 * kPlane;
 
 struct Layout {
   const char* name;
@@ -24,7 +24,7 @@ struct Layout {
 
 constexpr Layout kCifar10{"cifar10", 1, 10}, kCifar100{"cifar100", 2, 100};
 constexpr int64_t kCoarseClasses = 20;
-constexpr int64_t kMostBytes = int64_t{1} << 33;  // 2.8 million images; the published files have 50000
+constexpr int64_t kMostCifarBytes = int64_t{1} << 33;  // 2.8 million images; the published files have 50000
 
 /// Index of the first record whose labels are out of range, or -1; `bytes` is whole records.
 int64_t first_bad_label(const Layout& layout, const std::string& bytes) {
@@ -52,7 +52,7 @@ class Cifar final : public Dataset {
 
   Image read(int64_t index) const override {
     const uint8_t* planes = record(index) + layout_.label_bytes;
-    Image image{kSide, kSide, std::vector<uint8_t>(kPixels)};
+    Image image{kCifarSide, kCifarSide, std::vector<uint8_t>(kPixels)};
     for (int64_t i = 0; i < kPlane; ++i) {
       for (int64_t c = 0; c < 3; ++c) image.pixels[i * 3 + c] = planes[c * kPlane + i];
     }
@@ -88,7 +88,7 @@ class Cifar final : public Dataset {
 }  // namespace
 
 std::unique_ptr<Dataset> open_cifar(const std::string& file) {
-  std::string bytes = read_regular_file(file, kMostBytes, "CIFAR binary");
+  std::string bytes = read_regular_file(file, kMostCifarBytes, "CIFAR binary");
   const int64_t count = static_cast<int64_t>(bytes.size());
   if (count == 0) throw FormatError(file, "", "empty file; a CIFAR binary has 3073 or 3074 bytes an image");
   // Sizes that both records divide are rare but possible; there the labels decide.

@@ -9,7 +9,7 @@
 namespace vitrim::data {
 namespace {
 
-constexpr int64_t kMostBytes = int64_t{1} << 24;
+constexpr int64_t kMostListBytes = int64_t{1} << 24;
 
 std::string_view trimmed(std::string_view line) {
   constexpr const char* kBlank = " \t\v\f";
@@ -64,7 +64,7 @@ std::vector<std::string> parse_class_list(const std::string& text, const std::st
 }
 
 std::vector<std::string> read_class_list(const std::string& file) {
-  return parse_class_list(read_regular_file(file, kMostBytes, "class list"), file);
+  return parse_class_list(read_regular_file(file, kMostListBytes, "class list"), file);
 }
 
 }  // namespace vitrim::data

@@ -66,14 +66,14 @@ void set_rgb(png_structp png, png_byte color) {
 }
 
 /// What the pixels become.
-enum class Layout { kRgb, kAsStored };
+enum class PngLayout { kRgb, kAsStored };
 
 /// Reads all rows (all passes of an interlaced image), then on to the end chunk so that a file cut off late
 /// is found out.
-bool read_rows(PngDecoder& decoder, Layout layout, png_bytepp rows, size_t row_bytes) {
+bool read_rows(PngDecoder& decoder, PngLayout layout, png_bytepp rows, size_t row_bytes) {
   png_structp png = decoder.png;
   if (setjmp(png_jmpbuf(png))) return false;
-  if (layout == Layout::kAsStored) {
+  if (layout == PngLayout::kAsStored) {
     png_set_packing(png);
   } else {
     set_rgb(png, png_get_color_type(png, decoder.info));
@@ -100,11 +100,12 @@ FormatError corrupt(const PngDecoder& decoder, const Encoded& encoded, const std
 
 /// The pixels behind a header that was read; sets the picture's sides.
 template <typename Picture>
-std::vector<uint8_t> read_png(PngDecoder& decoder, const Encoded& encoded, Layout layout, Picture& picture) {
+std::vector<uint8_t> read_png(PngDecoder& decoder, const Encoded& encoded, PngLayout layout,
+                              Picture& picture) {
   picture.height = png_get_image_height(decoder.png, decoder.info);
   picture.width = png_get_image_width(decoder.png, decoder.info);
   check_image_size(picture.height, picture.width, encoded);
-  const int64_t row_bytes = picture.width * (layout == Layout::kRgb ? 3 : 1);
+  const int64_t row_bytes = picture.width * (layout == PngLayout::kRgb ? 3 : 1);
   std::vector<uint8_t> pixels(picture.height * row_bytes);
   std::vector<png_bytep> rows = row_pointers(pixels, picture.height);
   if (!read_rows(decoder, layout, rows.data(), row_bytes)) {
@@ -119,7 +120,7 @@ Image decode_png(const Encoded& encoded) {
   PngDecoder decoder(encoded.bytes, encoded.count);
   if (!read_header(decoder)) throw corrupt(decoder, encoded, "header");
   Image image;
-  image.pixels = read_png(decoder, encoded, Layout::kRgb, image);
+  image.pixels = read_png(decoder, encoded, PngLayout::kRgb, image);
   return image;
 }
 
@@ -133,7 +134,7 @@ Mask decode_png_mask(const Encoded& encoded) {
                       "a mask has one channel of at most 8 bits, grey or with a palette; convert the file");
   }
   Mask mask;
-  mask.classes = read_png(decoder, encoded, Layout::kAsStored, mask);
+  mask.classes = read_png(decoder, encoded, PngLayout::kAsStored, mask);
   return mask;
 }
 

@@ -34,20 +34,20 @@ struct JpegEncoder {
   }
 };
 
-[[noreturn]] void stop(j_common_ptr info) {
+[[noreturn]] void stop_encoding(j_common_ptr info) {
   auto* encoder = static_cast<JpegEncoder*>(info->client_data);
   info->err->format_message(info, encoder->message);
   std::longjmp(encoder->jump, 1);
 }
 
-void keep_silent(j_common_ptr) {}
+void keep_encoder_silent(j_common_ptr) {}
 
 /// `rows` holds height * width pixels of `channels` bytes; false where libjpeg refuses.
 bool encode(JpegEncoder& encoder, const uint8_t* rows, int channels) {
   jpeg_compress_struct& jpeg = encoder.info;
   jpeg.err = jpeg_std_error(&encoder.errors);
-  encoder.errors.error_exit = stop;
-  encoder.errors.output_message = keep_silent;
+  encoder.errors.error_exit = stop_encoding;
+  encoder.errors.output_message = keep_encoder_silent;
   jpeg.client_data = &encoder;
   if (setjmp(encoder.jump)) return false;
   const JDIMENSION width = jpeg.image_width, height = jpeg.image_height;

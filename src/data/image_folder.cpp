@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Entry {
+struct ImageEntry {
   std::string relative;  ///< path below the set's folder, with forward slashes
   int64_t label = -1;
 };
@@ -37,7 +37,8 @@ void collect(const fs::path& folder, int64_t depth, Listing& found) {
 
 class ImageFolder final : public Dataset {
  public:
-  ImageFolder(fs::path root, std::vector<Entry> entries, std::vector<std::string> names, int64_t max_pixels)
+  ImageFolder(fs::path root, std::vector<ImageEntry> entries, std::vector<std::string> names,
+              int64_t max_pixels)
       : Dataset(max_pixels), root_(std::move(root)), entries_(std::move(entries)), names_(std::move(names)) {}
 
   int64_t size() const override { return static_cast<int64_t>(entries_.size()); }
@@ -60,7 +61,7 @@ class ImageFolder final : public Dataset {
   std::string fingerprint() const override {
     std::vector<std::string> lines;
     lines.reserve(entries_.size());
-    for (const Entry& entry : entries_) {
+    for (const ImageEntry& entry : entries_) {
       lines.push_back(file_line(root_, entry.relative));
     }
     return vitrim::fingerprint(lines);
@@ -68,17 +69,18 @@ class ImageFolder final : public Dataset {
 
  private:
   fs::path root_;
-  std::vector<Entry> entries_;
+  std::vector<ImageEntry> entries_;
   std::vector<std::string> names_;  // none: no labels
 };
 
-std::vector<Entry> make_entries(const fs::path& root, const std::vector<fs::path>& images, int64_t label) {
-  std::vector<Entry> entries;
+std::vector<ImageEntry> make_entries(const fs::path& root, const std::vector<fs::path>& images,
+                                     int64_t label) {
+  std::vector<ImageEntry> entries;
   entries.reserve(images.size());
   for (const fs::path& path : images)
     entries.push_back({path.lexically_relative(root).generic_string(), label});
   std::sort(entries.begin(), entries.end(),
-            [](const Entry& a, const Entry& b) { return a.relative < b.relative; });
+            [](const ImageEntry& a, const ImageEntry& b) { return a.relative < b.relative; });
   return entries;
 }
 
@@ -182,9 +184,9 @@ std::unique_ptr<Dataset> scan(const fs::path& root, const DatasetOptions& option
   }
   std::erase_if(classes, [](const Class& c) { return c.found.images.empty(); });
   passed_over.warn(root);
-  std::vector<Entry> entries;
+  std::vector<ImageEntry> entries;
   for (size_t i = 0; i < classes.size(); ++i) {
-    const std::vector<Entry> more =
+    const std::vector<ImageEntry> more =
         make_entries(root, classes[i].found.images, options.labels ? indices.of_folder[i] : -1);
     entries.insert(entries.end(), more.begin(), more.end());
   }
