@@ -20,7 +20,7 @@ if(VITRIM_TORCH)
   target_link_libraries(vitrim_pch PRIVATE torch)
   # -Wpedantic changes predefined macros, and GCC takes a precompiled header only where they all agree.
   target_compile_options(vitrim_pch PRIVATE ${VITRIM_WARNINGS})
-  target_precompile_headers(vitrim_pch PRIVATE <ATen/ATen.h> <functional> <map> <memory> <optional> <string> <vector>)
+  target_precompile_headers(vitrim_pch PRIVATE <ATen/ATen.h> <ATen/core/grad_mode.h> <functional> <map> <memory> <optional> <string> <vector>)
 endif()
 
 function(vitrim_use_torch target visibility)
