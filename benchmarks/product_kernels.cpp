@@ -59,7 +59,7 @@ void compare(const char* what, int64_t rows, int64_t k, int64_t n, int rounds) {
     g.k = k;
     g.columns = g.valid = g.ldo = n;
     g.scratch = scratch.data();
-    g.edge = Edge::kFloat;
+    g.epilogue = Epilogue::kFloat;
     g.out = out.data();
     kernel(g);
   };

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """How much each runtime weighs and how soon it answers: installed size, time to import, time from the start of Python to the first answer of one image.
-Each round starts every runtime once in a fresh process, in turns; medians of all rounds are told.
+Each round starts every runtime once in a fresh process, interleaved; medians of all rounds are told.
 
 usage: startup.py ROUNDS MODEL.safetensors MODEL.onnx KIND=PYTHON...     KIND: vitrim-runtime, onnxruntime, openvino, torch; PYTHON has it installed
 """

@@ -1,4 +1,4 @@
-// vitrim bench: how fast a model really is, against another one, in turns.
+// vitrim bench: how fast a model really is, against another one, interleaved.
 
 #include "vitrim/bench/bench.h"
 
@@ -28,9 +28,9 @@ std::string short_name(const std::string& model) { return std::filesystem::path(
 
 // "dense", "native:FILE", "libtorch:dense", "FILE": a model, on the engine named before the colon or on
 // --engine's.
-bench::Contestant contestant(const BenchFlags& flags, const std::string& text,
-                             const std::shared_ptr<model::Model>& own) {
-  bench::Contestant out;
+bench::Entry entry(const BenchFlags& flags, const std::string& text,
+                   const std::shared_ptr<model::Model>& own) {
+  bench::Entry out;
   std::string name = text;
   std::string engine = flags.engine;
   for (const std::string known : {"native", "libtorch"}) {
@@ -74,7 +74,7 @@ void print(const BenchResult& r) {
     tell("  %s holds %.1f MB of weights and %.1f MB to work in\n", row.name.c_str(),
          1e-6 * static_cast<double>(row.weight_bytes), 1e-6 * static_cast<double>(row.work_bytes));
   }
-  tell("  peak memory of the whole process (all contestants) %.0f MB\n",
+  tell("  peak memory of the whole process (all entries) %.0f MB\n",
        1e-6 * static_cast<double>(r.peak_memory));
 }
 
@@ -89,16 +89,16 @@ void run(const BenchFlags& flags, const Context& context) {
     throw UsageError("the native engine runs on the CPU; pass --engine libtorch with --device cuda");
   const std::shared_ptr<model::Model> own = flags.model.load("f32");
   // What it is compared with comes first: speed-ups are over it.
-  std::vector<bench::Contestant> contestants;
-  for (const std::string& other : flags.against) contestants.push_back(contestant(flags, other, own));
-  contestants.push_back(contestant(flags, "self", own));
-  for (const bench::Contestant& one : contestants) {
+  std::vector<bench::Entry> entries;
+  for (const std::string& other : flags.against) entries.push_back(entry(flags, other, own));
+  entries.push_back(entry(flags, "self", own));
+  for (const bench::Entry& one : entries) {
     const std::string reason = one.native ? runtime::why_not(one.model->spec()) : "";
     if (!reason.empty()) throw Error(one.name + ": " + reason + " (--engine libtorch)");
     if (one.model->spec().image_size != own->spec().image_size)
       throw Error(one.name + " takes images of another size than " + flags.model.model);
   }
-  BenchResult result = bench::run(contestants, options);
+  BenchResult result = bench::run(entries, options);
   result.manifest = manifest_of(context, flags.common, "");
   result.manifest.threads = options.threads;
   const std::string json = to_json(result);
@@ -114,7 +114,7 @@ void run(const BenchFlags& flags, const Context& context) {
 void add_bench(CLI::App& app, Context& context) {
   auto flags = std::make_shared<BenchFlags>();
   CLI::App* command =
-      app.add_subcommand("bench", "measure a model's speed, against other models and engines, in turns");
+      app.add_subcommand("bench", "measure a model's speed, against other models and engines, interleaved");
   flags->model.add_to(*command);
   command
       ->add_option("--against", flags->against,
@@ -134,12 +134,11 @@ void add_bench(CLI::App& app, Context& context) {
   command->add_option("--device", flags->device, "device to run on: cpu or cuda")
       ->check(CLI::IsMember({"cpu", "cuda"}))
       ->capture_default_str();
-  command->add_option("--rounds", flags->options.rounds, "number of rounds; each calls every contestant once")
+  command->add_option("--rounds", flags->options.rounds, "number of rounds; each calls every entry once")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
   command
-      ->add_option("--warm-up", flags->options.warmup,
-                   "seconds for which each contestant runs before it is timed")
+      ->add_option("--warm-up", flags->options.warmup, "seconds for which each entry runs before it is timed")
       ->check(CLI::Range(0.0, 600.0))
       ->capture_default_str();
   command

@@ -155,7 +155,7 @@ void print_plan(const PlanResult& r) {
   tell("built *: %s parameters, %s MACs", millions(r.built->compressed_params).c_str(),
        billions(r.built->compressed_macs).c_str());
   if (r.built_latency)
-    tell(", %s (%.2f times as fast as dense, by turns)", milliseconds(r.built_latency).c_str(),
+    tell(", %s (%.2f times as fast as dense, interleaved)", milliseconds(r.built_latency).c_str(),
          r.built->speed->speedup);
   tell(", held-out KL %.4f\n", r.built_kl.value_or(0));
   if (r.built->compressed && r.built->paired) {
@@ -283,7 +283,7 @@ void add_plan(CLI::App& app, Context& context) {
       ->type_name("FILE");
   command
       ->add_option("--rounds", flags->options.rounds,
-                   "number of rounds in which everything is timed in turns")
+                   "number of rounds in which everything is timed interleaved")
       ->check(CLI::Range(3, 10000))
       ->capture_default_str();
   flags->evaluation.add_to(*command);

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""int8 of vitrim's engine against int8 of OpenVINO, ONNX Runtime and PyTorch on the same weights, in turns, in one process.
+"""int8 of vitrim's engine against int8 of OpenVINO, ONNX Runtime and PyTorch on the same weights, interleaved, in one process.
 
 usage: benchmarks/peers/int8.py MODEL --batch N --folder FOLDER [--weights CHECKPOINT] [--cut REMOVED[/SCHEDULE]] [--also LABEL=CHECKPOINT]... [--rounds 15] [--gate] [--out RESULTS.json]
 
 MODEL is a name that `vitrim inspect` knows (random weights) or, with --weights, what the results call that checkpoint. What is made on the way (checkpoints, graphs, quantised graphs)
 is kept in FOLDER and used again. Peers get `vitrim export`'s float32 graph, of a DeiT also PyTorch's own export, and quantise it with their own tools; they also run the int8 graphs that
 `vitrim export` writes. --cut adds the model less some attention, merged by a schedule, in int8; --also another model of vitrim's. Outputs are held against float32 before anything is timed.
-A contestant that takes more than 1.6 times as long as the fastest peer takes part in every third round only. With --gate timing starts when FOLDER/go is there, and FOLDER/done says that it
+A entry that takes more than 1.6 times as long as the fastest peer takes part in every third round only. With --gate timing starts when FOLDER/go is there, and FOLDER/done says that it
 has ended: the machine need be quiet in between alone. Install what it needs with: pip install -r benchmarks/peers/requirements.txt
 """
 
@@ -75,8 +75,8 @@ class Files:
         return self.vitrim("merge", source, "--schedule", schedule, out=self.path("-merged.safetensors"))
 
 
-def dense_contestants(args, files, images):
-    """Of the dense model: (name, contestant, whether it is a peer's int8)."""
+def dense_entries(args, files, images):
+    """Of the dense model: (name, entry, whether it is a peer's int8)."""
     graphs = {"": files.graph(files.dense(), "")}
     if args.model in SIZES:
         torch_model = ViT(args.model).eval()
@@ -101,13 +101,13 @@ def dense_contestants(args, files, images):
     yield "vitrim, int8", Vitrim(args.library, int8, images, args.threads), False
 
 
-def contestants_of(args, images):
-    """[name, contestant, whether it is a peer's int8, what its first outputs should be]."""
+def entries_of(args, images):
+    """[name, entry, whether it is a peer's int8, what its first outputs should be]."""
     files = Files(args)
     wanted = Vitrim(args.library, files.dense(), images[:4], args.threads, "f32").call()
     rows = []
-    for name, contestant, peer in dense_contestants(args, files, images):
-        rows.append([name, contestant, peer, wanted])
+    for name, entry, peer in dense_entries(args, files, images):
+        rows.append([name, entry, peer, wanted])
         print("made", name, file=sys.stderr)
     others = [(label, path) for label, _, path in (text.partition("=") for text in args.also)]
     if args.cut:
@@ -118,12 +118,12 @@ def contestants_of(args, images):
 
 
 def timed(rows, rounds, gate):
-    """Seconds of every contestant in the rounds in which it took part; None in the others."""
+    """Seconds of every entry in the rounds in which it took part; None in the others."""
     first = []
-    for _, contestant, _, _ in rows:
-        contestant.call()
+    for _, entry, _, _ in rows:
+        entry.call()
         start = time.perf_counter()
-        contestant.call()
+        entry.call()
         first.append(time.perf_counter() - start)
     fastest = min(seconds for seconds, row in zip(first, rows) if row[2])
     every = [1 if seconds <= 1.6 * fastest else 3 for seconds in first]
@@ -172,10 +172,10 @@ def main():
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     images = torch.randn(args.batch, 3, 224, 224)
-    rows = contestants_of(args, images)
+    rows = entries_of(args, images)
     differences = []
-    for name, contestant, _, wanted in rows:
-        differences.append(float(numpy.abs(contestant.call()[:4] - wanted).max() / numpy.abs(wanted).max()))
+    for name, entry, _, wanted in rows:
+        differences.append(float(numpy.abs(entry.call()[:4] - wanted).max() / numpy.abs(wanted).max()))
         if not differences[-1] <= LARGEST_DIFFERENCE:  # NaN too
             sys.exit(f"{name}: outputs are {differences[-1]:.3f} away; nothing is timed")
     seconds = timed(rows, args.rounds, args.folder if args.gate else None)

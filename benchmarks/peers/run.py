@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""vitrim's engine against PyTorch eager, torch.compile, ONNX Runtime and OpenVINO on the same weights, in turns, in one process.
+"""vitrim's engine against PyTorch eager, torch.compile, ONNX Runtime and OpenVINO on the same weights, interleaved, in one process.
 
 usage: benchmarks/peers/run.py [--size base] [--batch 32] [--rounds 15] [--variant REMOVED[/SCHEDULE]]... [--out RESULTS.json] [--without NAMES]
 
 --variant 0,1,3,4,6 is the model less that attention, 0,1,3,4,6,9/0:14 the same with tokens merged, /8:13 the whole model with tokens merged.
-Every contestant runs in every round; the table gives medians and the ratio to the best peer's dense model, round by round. Before timing, all outputs are held against PyTorch in
+Every entry runs in every round; the table gives medians and the ratio to the best peer's dense model, round by round. Before timing, all outputs are held against PyTorch in
 float32 (merged models against vitrim's own in float32). int8 is compared by int8.py. Install what it needs with: pip install -r benchmarks/peers/requirements.txt
 """
 
@@ -71,33 +71,33 @@ def main():
 
     with tempfile.TemporaryDirectory() as folder:
         plain = checkpoint(dense, name, folder, [], "", args.vitrim)
-        contestants, wanted = {}, {}
+        entries, wanted = {}, {}
         with torch.no_grad():
             dense_out = dense(images[:4]).numpy()
         half = ViT(name).eval()
         half.load_state_dict(dense.state_dict())
         half = half.bfloat16()
         if "eager" not in without:
-            contestants["PyTorch eager, bf16"] = Eager(half, images)
+            entries["PyTorch eager, bf16"] = Eager(half, images)
         if "compile" not in without:
-            contestants["torch.compile, bf16"] = Compiled(half, images)
+            entries["torch.compile, bf16"] = Compiled(half, images)
         onnx = None
         if not {"onnxruntime", "openvino"} <= without:
             onnx = export(dense, images, os.path.join(folder, f"{name}-{args.batch}.onnx"))
         if "onnxruntime" not in without:
-            contestants["ONNX Runtime, f32"] = OnnxRuntime(onnx, images, args.threads)
+            entries["ONNX Runtime, f32"] = OnnxRuntime(onnx, images, args.threads)
         if "openvino" not in without:
-            contestants["OpenVINO, bf16"] = OpenVino(onnx, images, args.threads, args.batch)
-        peers = list(contestants)
+            entries["OpenVINO, bf16"] = OpenVino(onnx, images, args.threads, args.batch)
+        peers = list(entries)
         wanted.update({peer: dense_out for peer in peers})
-        contestants["vitrim, dense"] = Vitrim(args.library, plain, images, args.threads)
+        entries["vitrim, dense"] = Vitrim(args.library, plain, images, args.threads)
         wanted["vitrim, dense"] = dense_out
         for variant in args.variant:
             layers, _, merge = variant.partition("/")
             removed = [int(i) for i in layers.split(",") if i]
             cut = checkpoint(dense, name, folder, removed, merge, args.vitrim)
             label = "vitrim" + (f", less {layers}" if removed else "") + (f", merged {merge}" if merge else "")
-            contestants[label] = Vitrim(args.library, cut, images, args.threads)
+            entries[label] = Vitrim(args.library, cut, images, args.threads)
             if merge:
                 wanted[label] = Vitrim(args.library, cut, images[:4], args.threads, "f32").call()
             else:
@@ -107,19 +107,19 @@ def main():
                     wanted[label] = model(images[:4]).numpy()
 
         differences = {}
-        for key, contestant in contestants.items():
-            got = contestant.call()[:4]
+        for key, entry in entries.items():
+            got = entry.call()[:4]
             differences[key] = float(numpy.abs(got - wanted[key]).max() / numpy.abs(wanted[key]).max())
             # bfloat16 through twelve blocks: sqrt(9 * 12) roundings of 2^-9, enlarged by some 5; another pairing of tokens moves more.
             if not differences[key] <= (0.3 if "merged" in key else 0.1):  # NaN too
                 sys.exit(f"{key}: outputs are {differences[key]:.3f} away; nothing is timed")
-        for contestant in contestants.values():
-            contestant.call()
-        seconds = {key: [] for key in contestants}
+        for entry in entries.values():
+            entry.call()
+        seconds = {key: [] for key in entries}
         for _ in range(args.rounds):
-            for key, contestant in contestants.items():
+            for key, entry in entries.items():
                 start = time.perf_counter()
-                contestant.call()
+                entry.call()
                 seconds[key].append(time.perf_counter() - start)
 
     medians = {key: float(numpy.median(s)) for key, s in seconds.items()}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The results of run.py as one table: a column for each file, each contestant's speed over the best peer's dense model in the same run.
+"""The results of run.py as one table: a column for each file, each entry's speed over the best peer's dense model in the same run.
 
 usage: benchmarks/peers/table.py RESULTS.json...; Markdown on standard output.
 """
@@ -14,7 +14,7 @@ for path in sys.argv[1:]:
 names = []
 for result in results:
     names += [row["name"] for row in result["rows"] if row["name"] not in names]
-print("| contestant | " + " | ".join(f"{r['model'].replace('_patch16_224', '').replace('_', '-')}, batch {r['batch']}" for r in results) + " |")
+print("| entry | " + " | ".join(f"{r['model'].replace('_patch16_224', '').replace('_', '-')}, batch {r['batch']}" for r in results) + " |")
 print("|---" * (len(results) + 1) + "|")
 for name in names:
     cells = []

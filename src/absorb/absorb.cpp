@@ -143,7 +143,7 @@ AbsorbReport absorb(model::Model& student, const model::Model& teacher, const da
   at::Tensor teacher_x = at::cat(parts);
   parts.clear();
   at::Tensor student_x = teacher_x;
-  model::Taps teacher_taps, student_taps;  // of the images kept out
+  model::Intermediates teacher_intermediates, student_intermediates;  // of the images kept out
   const int64_t fit = teacher_x.size(0) - held;
 
   AbsorbReport report;
@@ -167,15 +167,15 @@ AbsorbReport absorb(model::Model& student, const model::Model& teacher, const da
       if (options.epochs > 0) fit_block(student, i, input, target, options);
       student_x = advance(student, i, student_x, options.batch_size, group);
     }
-    teacher.tap(i, teacher_x.slice(0, fit), teacher_taps);
-    student.tap(i, student_x.slice(0, fit), student_taps);
+    teacher.keep_intermediate(i, teacher_x.slice(0, fit), teacher_intermediates);
+    student.keep_intermediate(i, student_x.slice(0, fit), student_intermediates);
     progress.advance();
   }
   const model::Output dense =
-      finish_all(teacher, teacher_x.slice(0, fit), teacher_taps, options.batch_size, group);
+      finish_all(teacher, teacher_x.slice(0, fit), teacher_intermediates, options.batch_size, group);
   const Closeness before = compare(dense, plain);
-  const Closeness after =
-      compare(dense, finish_all(student, student_x.slice(0, fit), student_taps, options.batch_size, group));
+  const Closeness after = compare(
+      dense, finish_all(student, student_x.slice(0, fit), student_intermediates, options.batch_size, group));
   report.plain_kl = before.kl;
   report.plain_agreement = before.agreement;
   after.tell(report);

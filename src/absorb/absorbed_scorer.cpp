@@ -44,15 +44,15 @@ struct AbsorbedScorer::Impl {
     embedded = embed_all(model, batch, options.batch_size, group)
                    .index_select(0, shuffled_order(images, options.seed));
     at::Tensor x = embedded;
-    model::Taps taps;
+    model::Intermediates intermediates;
     Progress progress("teacher streams", model.num_blocks(), "blocks");
     for (int i = 0; i < model.num_blocks(); ++i) {
       x = advance(model, i, x, options.batch_size, group);
       teacher.push_back(x.to(at::kBFloat16));
-      model.tap(i, x.slice(0, fit_images), taps);
+      model.keep_intermediate(i, x.slice(0, fit_images), intermediates);
       progress.advance();
     }
-    dense = finish_all(model, x.slice(0, fit_images), taps, options.batch_size, group);
+    dense = finish_all(model, x.slice(0, fit_images), intermediates, options.batch_size, group);
     resamples = analysis::make_resamples(images - fit_images, options.replicates, options.seed);
   }
 
@@ -77,7 +77,7 @@ struct AbsorbedScorer::Impl {
         w0.size(1), w0.size(0), images, options.batch_size, alone,
         [&](RidgeFit& part, int64_t begin, int64_t end) {
           model::BlockTrace trace;
-          model.run_block(layer, x.slice(0, begin, end), removed ? model::kDrop : model::kKeep, &trace);
+          model.run_block(layer, x.slice(0, begin, end), removed ? model::kSkip : model::kKeep, &trace);
           pass.y.slice(0, begin, end).copy_(trace.after_attention);
           pass.hidden.slice(0, begin, end).copy_(trace.hidden);
           const int64_t rows = std::min(end, fit_images) - begin;
@@ -128,21 +128,21 @@ struct AbsorbedScorer::Impl {
     return length > 0 ? std::clamp(along / length, 0.0, 1.0) : 0.0;
   }
 
-  // `taps` are those of the images kept out.
-  void walk(const select::PrefixTree& tree, int index, const at::Tensor& x, const model::Taps& taps,
-            bool changed, Progress& progress) {
+  // `intermediates` are those of the images kept out.
+  void walk(const select::PrefixTree& tree, int index, const at::Tensor& x,
+            const model::Intermediates& intermediates, bool changed, Progress& progress) {
     const select::PrefixNode& node = tree.nodes()[index];
-    for (int s : node.sets) known[sets[s]] = summarise(x.slice(0, fit_images), taps, sets[s]);
+    for (int s : node.sets) known[sets[s]] = summarise(x.slice(0, fit_images), intermediates, sets[s]);
     for (int child : node.children) {
       const select::PrefixNode& next = tree.nodes()[child];
       const bool now = changed || next.removed;
       // Below the first removed block the student is the teacher.
       const at::Tensor z =
           now ? absorb_block(next.layer, x, next.removed) : teacher[next.layer].to(at::kFloat);
-      model::Taps tapped = taps;
-      model.tap(next.layer, z.slice(0, fit_images), tapped);
+      model::Intermediates extended = intermediates;
+      model.keep_intermediate(next.layer, z.slice(0, fit_images), extended);
       progress.advance();
-      walk(tree, child, z, tapped, now, progress);
+      walk(tree, child, z, extended, now, progress);
     }
   }
 
@@ -189,8 +189,9 @@ struct AbsorbedScorer::Impl {
     return scored;
   }
 
-  ScoredSet summarise(const at::Tensor& x, const model::Taps& taps, const LayerSet& set) const {
-    const model::Output out = finish_all(model, x, taps, options.batch_size, alone);
+  ScoredSet summarise(const at::Tensor& x, const model::Intermediates& intermediates,
+                      const LayerSet& set) const {
+    const model::Output out = finish_all(model, x, intermediates, options.batch_size, alone);
     ScoredSet scored;
     scored.result.layers = set;
     scored.result.feature_error = analysis::relative_error(dense.features, out.features);

@@ -66,12 +66,12 @@ Closeness compare(const model::Output& dense, const model::Output& student) {
 
 model::Output run_all(const model::Model& model, at::Tensor x, int64_t batch_size,
                       distributed::Group& group) {
-  model::Taps taps;
+  model::Intermediates intermediates;
   for (int i = 0; i < model.num_blocks(); ++i) {
     x = advance(model, i, x, batch_size, group);
-    model.tap(i, x, taps);
+    model.keep_intermediate(i, x, intermediates);
   }
-  return finish_all(model, x, taps, batch_size, group);
+  return finish_all(model, x, intermediates, batch_size, group);
 }
 
 }  // namespace vitrim::absorb

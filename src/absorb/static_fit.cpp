@@ -85,7 +85,7 @@ void add_images(Fit& fit, const model::Model& student, const model::Model& teach
   at::Tensor x = input;
   if (student.spec().position(index).index == 0) {  // behind the step that begins the stage
     model::BlockTrace now;
-    student.run_block(index, input, model::kDrop, &now);
+    student.run_block(index, input, model::kSkip, &now);
     x = now.input;
   }
   model::BlockTrace wanted;

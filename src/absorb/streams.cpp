@@ -58,21 +58,22 @@ at::Tensor advance(const model::Model& model, int index, const at::Tensor& x, in
   return out;
 }
 
-model::Taps rows_of(const model::Taps& taps, int64_t begin, int64_t end) {
-  model::Taps out;
-  for (const at::Tensor& tap : taps) out.push_back(tap.slice(0, begin, end));
+model::Intermediates rows_of(const model::Intermediates& intermediates, int64_t begin, int64_t end) {
+  model::Intermediates out;
+  for (const at::Tensor& tap : intermediates) out.push_back(tap.slice(0, begin, end));
   return out;
 }
 
-model::Output finish_all(const model::Model& model, const at::Tensor& x, const model::Taps& taps,
-                         int64_t batch_size, distributed::Group& group) {
+model::Output finish_all(const model::Model& model, const at::Tensor& x,
+                         const model::Intermediates& intermediates, int64_t batch_size,
+                         distributed::Group& group) {
   const at::NoGradGuard no_grad;
   const bool classifies = model.spec().num_classes > 0;
   model::Output out;
   out.features = at::empty({x.size(0), model.spec().feature_dim()});
   if (classifies) out.logits = at::empty(model::answers_shape(model.spec(), x.size(0)));
   for_each_batch_of_ranks(x.size(0), batch_size, group, [&](int64_t begin, int64_t end) {
-    const model::Output part = model.finish(x.slice(0, begin, end), {}, rows_of(taps, begin, end));
+    const model::Output part = model.finish(x.slice(0, begin, end), {}, rows_of(intermediates, begin, end));
     out.features.slice(0, begin, end).copy_(part.features);
     if (classifies) out.logits.slice(0, begin, end).copy_(model::answers(model.spec(), part));
   });

@@ -24,12 +24,13 @@ std::vector<int64_t> order_of_pass(int64_t size, uint64_t seed, int64_t pass);
 /// The stream after block `index`, batch by batch.
 at::Tensor advance(const model::Model& model, int index, const at::Tensor& x, int64_t batch_size,
                    distributed::Group& group);
-/// Features of all images, and as `logits` what model::answers() makes of theirs. `taps` are those of x's
-/// rows.
-model::Output finish_all(const model::Model& model, const at::Tensor& x, const model::Taps& taps,
-                         int64_t batch_size, distributed::Group& group);
-/// Rows [begin, end) of every tapped stream.
-model::Taps rows_of(const model::Taps& taps, int64_t begin, int64_t end);
+/// Features of all images, and as `logits` what model::answers() makes of theirs. `intermediates` are those
+/// of x's rows.
+model::Output finish_all(const model::Model& model, const at::Tensor& x,
+                         const model::Intermediates& intermediates, int64_t batch_size,
+                         distributed::Group& group);
+/// Rows [begin, end) of every extended stream.
+model::Intermediates rows_of(const model::Intermediates& intermediates, int64_t begin, int64_t end);
 
 /// Token indices for a fit of block `index`: all prefix tokens, then `patches` random patch tokens,
 /// ascending; all tokens where `patches` is not smaller than their number. Behind the last block nobody reads

@@ -20,14 +20,14 @@ using select::LayerSet;
 using select::ScoredSet;
 
 Mask parse_mask(const std::string& name) {
-  if (name == "drop") return Mask::kDrop;
+  if (name == "drop") return Mask::kSkip;
   if (name == "identity") return Mask::kIdentity;
   throw std::invalid_argument("mask must be drop or identity, not '" + name + "'");
 }
 
-std::string to_string(Mask mask) { return mask == Mask::kDrop ? "drop" : "identity"; }
+std::string to_string(Mask mask) { return mask == Mask::kSkip ? "drop" : "identity"; }
 
-model::BlockGain mask_gain(Mask mask) { return mask == Mask::kDrop ? model::kDrop : model::kIdentity; }
+model::BlockGain mask_gain(Mask mask) { return mask == Mask::kSkip ? model::kSkip : model::kIdentity; }
 
 struct TransferEntropyScorer::Impl {
   // What is kept of a set: not its features, only what they were asked for.
@@ -91,12 +91,12 @@ struct TransferEntropyScorer::Impl {
       records[sets[s]] = summarise(features[s], logits[s], sets[s].empty());
   }
 
-  void walk(const select::PrefixTree& tree, int index, const at::Tensor& x, const model::Taps& taps,
-            int64_t begin, std::vector<at::Tensor>& features, std::vector<at::Tensor>& logits,
-            Progress& progress) {
+  void walk(const select::PrefixTree& tree, int index, const at::Tensor& x,
+            const model::Intermediates& intermediates, int64_t begin, std::vector<at::Tensor>& features,
+            std::vector<at::Tensor>& logits, Progress& progress) {
     const select::PrefixNode& node = tree.nodes()[index];
     for (int set : node.sets) {
-      const model::Output out = model.finish(x, {}, taps);
+      const model::Output out = model.finish(x, {}, intermediates);
       features[set].narrow(0, begin, x.size(0)).copy_(out.features);
       if (out.logits.defined())
         logits[set].narrow(0, begin, x.size(0)).copy_(model::answers(model.spec(), out));
@@ -105,10 +105,10 @@ struct TransferEntropyScorer::Impl {
       const select::PrefixNode& next = tree.nodes()[child];
       const at::Tensor z =
           model.run_block(next.layer, x, next.removed ? mask_gain(options.mask) : model::kKeep, nullptr);
-      model::Taps tapped = taps;
-      model.tap(next.layer, z, tapped);
+      model::Intermediates extended = intermediates;
+      model.keep_intermediate(next.layer, z, extended);
       progress.advance(x.size(0));
-      walk(tree, child, z, tapped, begin, features, logits, progress);
+      walk(tree, child, z, extended, begin, features, logits, progress);
     }
   }
 

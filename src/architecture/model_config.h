@@ -32,7 +32,7 @@ struct ModelConfig {
 ModelConfig read_model_config(const std::string& checkpoint);
 
 /// Takes an architecture's name of timm's, and what only the name tells (activation, norm epsilon).
-void take_timm_name(const std::string& name, ModelConfig& companion);
+void take_timm_name(const std::string& name, ModelConfig& model_config);
 
 /// `preprocess` for a model that takes images of `image_size`: the resize keeps its share of the crop.
 PreprocessSpec fitted(PreprocessSpec preprocess, int64_t image_size);

@@ -19,30 +19,30 @@ namespace fs = std::filesystem;
 std::string file_name(const std::string& path) { return fs::path(path).filename().string(); }
 
 // What --flags leave open and the files beside the checkpoint say.
-LoadHints completed(LoadHints hints, const ModelConfig& companion, const Translated& translated) {
-  if (hints.num_heads.empty()) hints.num_heads = companion.num_heads;
-  if (!hints.norm_eps) hints.norm_eps = companion.norm_eps;
-  if (!hints.activation) hints.activation = companion.activation;
-  if (!hints.pooling) hints.pooling = companion.pooling ? companion.pooling : translated.pooling;
-  if (translated.foreign && !companion.model_type.empty()) {  // what the library's class has
+LoadHints completed(LoadHints hints, const ModelConfig& model_config, const Translated& translated) {
+  if (hints.num_heads.empty()) hints.num_heads = model_config.num_heads;
+  if (!hints.norm_eps) hints.norm_eps = model_config.norm_eps;
+  if (!hints.activation) hints.activation = model_config.activation;
+  if (!hints.pooling) hints.pooling = model_config.pooling ? model_config.pooling : translated.pooling;
+  if (translated.foreign && !model_config.model_type.empty()) {  // what the library's class has
     hints.norm_eps = hints.norm_eps.value_or(translated.norm_eps);
     hints.activation = hints.activation.value_or(translated.activation);
   }
   if (hints.image_size) return hints;
   if (!translated.state.contains("pos_embed")) {
-    hints.image_size = companion.image_size;
-  } else if (companion.model_type.starts_with("dinov2") && companion.preprocess &&
-             companion.preprocess->crop > 0) {
+    hints.image_size = model_config.image_size;
+  } else if (model_config.model_type.starts_with("dinov2") && model_config.preprocess &&
+             model_config.preprocess->crop > 0) {
     // Pretrained on larger images than its processor makes; transformers resizes the positions as it runs.
-    const int64_t crop = companion.preprocess->crop, patch = companion.patch_size.value_or(1);
+    const int64_t crop = model_config.preprocess->crop, patch = model_config.patch_size.value_or(1);
     if (crop % patch == 0) hints.image_size = crop;
   }
   return hints;
 }
 
 // What models under these names compute most of the time, where neither a config.json nor a name says more.
-std::optional<UsualValues> usual_values(const ModelConfig& companion, const Translated& translated) {
-  if (!companion.architecture.empty()) return std::nullopt;
+std::optional<UsualValues> usual_values(const ModelConfig& model_config, const Translated& translated) {
+  if (!model_config.architecture.empty()) return std::nullopt;
   UsualValues usual;
   if (translated.foreign) {
     usual.norm_eps = translated.norm_eps;
@@ -58,35 +58,35 @@ std::optional<UsualValues> usual_values(const ModelConfig& companion, const Tran
   return usual;
 }
 
-Evidence evidence_of(const LoadHints& hints, const ModelConfig& companion, const Translated& translated) {
+Evidence evidence_of(const LoadHints& hints, const ModelConfig& model_config, const Translated& translated) {
   Evidence evidence;
-  evidence.hints = completed(hints, companion, translated);
+  evidence.hints = completed(hints, model_config, translated);
   if (!evidence.hints.activation) {  // the file's own metadata
     const std::string stated = metadata_value(translated.state, {"activation"});
     for (const std::string& name : activation_names()) {
       if (name == stated) evidence.hints.activation = parse_activation(name);
     }
   }
-  evidence.architecture = companion.architecture;
+  evidence.architecture = model_config.architecture;
   for (const auto& size :
-       {hints.image_size, companion.image_size, metadata_count(translated.state, {"image_size"})}) {
+       {hints.image_size, model_config.image_size, metadata_count(translated.state, {"image_size"})}) {
     if (size) evidence.image_sizes.push_back(*size);
   }
   evidence.bare_positions = translated.bare_positions;
-  evidence.usual = usual_values(companion, translated);
+  evidence.usual = usual_values(model_config, translated);
   return evidence;
 }
 
 // Training scripts note the architecture in their files: timm's as `arch`, DeiT's and MAE's as `args.model`.
-void read_noted_architecture(const TensorTable& state, const LoadHints& hints, ModelConfig& companion) {
-  if (!companion.config.empty()) return;
+void read_noted_architecture(const TensorTable& state, const LoadHints& hints, ModelConfig& model_config) {
+  if (!model_config.config.empty()) return;
   const std::string name = metadata_value(state, {"arch", "args.model", "args.arch"});
   const bool moco = metadata_value(state, {kPrefixKey}).find("base_encoder") != std::string::npos;
   // timm's names hold the patch size.
   if (moco) {
-    take_timm_name("moco_v3", companion);
+    take_timm_name("moco_v3", model_config);
   } else if (name.find("patch") != std::string::npos) {
-    take_timm_name(name, companion);
+    take_timm_name(name, model_config);
   } else if (metadata_value(state, {"arch"}) == "vit_small" && hints.num_heads.empty()) {
     refuse(state, "arch",
            "says vit_small, which has 6 heads with most and 12 with MoCo v3's authors; pass --num-heads 6 or "
@@ -94,38 +94,38 @@ void read_noted_architecture(const TensorTable& state, const LoadHints& hints, M
   }
 }
 
-[[noreturn]] void disagree(const ModelConfig& companion, const std::string& key, int64_t said,
+[[noreturn]] void disagree(const ModelConfig& model_config, const std::string& key, int64_t said,
                            int64_t found) {
-  throw FormatError(companion.config, key,
+  throw FormatError(model_config.config, key,
                     "says " + std::to_string(said) + ", but the tensors beside it say " +
                         std::to_string(found) +
                         "; it is the config.json of another model: put each into a folder of its own");
 }
 
-void check(const ModelSpec& spec, const ModelConfig& companion) {
-  if (companion.embed_dim && *companion.embed_dim != spec.embed_dim)
-    disagree(companion, "the width", *companion.embed_dim, spec.embed_dim);
+void check(const ModelSpec& spec, const ModelConfig& model_config) {
+  if (model_config.embed_dim && *model_config.embed_dim != spec.embed_dim)
+    disagree(model_config, "the width", *model_config.embed_dim, spec.embed_dim);
   const auto depth = static_cast<int64_t>(spec.blocks.size());
-  if (companion.depth && *companion.depth != depth)
-    disagree(companion, "num_hidden_layers", *companion.depth, depth);
-  if (companion.patch_size && *companion.patch_size != spec.patch_size)
-    disagree(companion, "patch_size", *companion.patch_size, spec.patch_size);
-  if (companion.num_classes && spec.num_classes > 0 && *companion.num_classes != spec.num_classes) {
-    disagree(companion, "num_classes", *companion.num_classes, spec.num_classes);
+  if (model_config.depth && *model_config.depth != depth)
+    disagree(model_config, "num_hidden_layers", *model_config.depth, depth);
+  if (model_config.patch_size && *model_config.patch_size != spec.patch_size)
+    disagree(model_config, "patch_size", *model_config.patch_size, spec.patch_size);
+  if (model_config.num_classes && spec.num_classes > 0 && *model_config.num_classes != spec.num_classes) {
+    disagree(model_config, "num_classes", *model_config.num_classes, spec.num_classes);
   }
 }
 
-void complete(ModelSpec& spec, const ModelConfig& companion) {
-  if (companion.preprocess) spec.preprocess = fitted(*companion.preprocess, spec.image_size[0]);
-  const auto labels = static_cast<int64_t>(companion.class_names.size());
+void complete(ModelSpec& spec, const ModelConfig& model_config) {
+  if (model_config.preprocess) spec.preprocess = fitted(*model_config.preprocess, spec.image_size[0]);
+  const auto labels = static_cast<int64_t>(model_config.class_names.size());
   if (labels == spec.num_classes) {
-    spec.class_names = companion.class_names;
+    spec.class_names = model_config.class_names;
   } else if (labels > 0 && spec.num_classes > 0) {
-    log_warning(companion.config + ": it names " + std::to_string(labels) +
+    log_warning(model_config.config + ": it names " + std::to_string(labels) +
                 " classes and the classifier has " + std::to_string(spec.num_classes) +
                 "; the model is read without class names");
   }
-  if (spec.name.empty()) spec.name = companion.architecture;
+  if (spec.name.empty()) spec.name = model_config.architecture;
 }
 
 // As transformers' DINOv2 does it: bicubic, not antialiased.
@@ -138,27 +138,27 @@ void resize_plainly(const ModelSpec& spec, TensorTable& state) {
   state.set("pos_embed", joined({sliced(table, 1, 0, 1), map}, 1));
 }
 
-std::vector<std::string> told(const ModelConfig& companion, const Translated& translated,
+std::vector<std::string> told(const ModelConfig& model_config, const Translated& translated,
                               const ModelSpec& spec) {
   std::vector<std::string> out{"names of tensors: " + translated.names};
-  if (!companion.config.empty()) {
+  if (!model_config.config.empty()) {
     std::string what;
     auto add = [&](bool said, const char* name) {
       if (said) what += (what.empty() ? "" : ", ") + std::string(name);
     };
-    add(!companion.architecture.empty(), "architecture");
-    add(!companion.num_heads.empty(), "heads");
-    add(companion.norm_eps.has_value(), "norm epsilon");
-    add(companion.activation.has_value() && !spec.gated_mlp, "activation");
-    add(companion.pooling.has_value(), "pooling");
+    add(!model_config.architecture.empty(), "architecture");
+    add(!model_config.num_heads.empty(), "heads");
+    add(model_config.norm_eps.has_value(), "norm epsilon");
+    add(model_config.activation.has_value() && !spec.gated_mlp, "activation");
+    add(model_config.pooling.has_value(), "pooling");
     add(!spec.class_names.empty(), "class names");
-    add(companion.preprocess && companion.processor.empty(), "preprocessing");
-    out.push_back(file_name(companion.config) + ": " +
+    add(model_config.preprocess && model_config.processor.empty(), "preprocessing");
+    out.push_back(file_name(model_config.config) + ": " +
                   (what.empty() ? "nothing that the tensors do not say" : what));
   }
-  if (companion.config.empty() && !companion.architecture.empty())
-    out.push_back("the file's training arguments: architecture " + companion.architecture);
-  if (!companion.processor.empty()) out.push_back(file_name(companion.processor) + ": preprocessing");
+  if (model_config.config.empty() && !model_config.architecture.empty())
+    out.push_back("the file's training arguments: architecture " + model_config.architecture);
+  if (!model_config.processor.empty()) out.push_back(file_name(model_config.processor) + ": preprocessing");
   if (!translated.dropped.empty()) {
     std::string names;
     const size_t shown = std::min<size_t>(translated.dropped.size(), 3);
@@ -180,10 +180,10 @@ Recognised recognise(const TensorTable& file, const LoadHints& hints) {
     out.said = {"architecture and preprocessing: the checkpoint's own metadata"};
     return out;
   }
-  ModelConfig companion = read_model_config(file.path);
-  read_noted_architecture(file, hints, companion);
-  Translated translated = translate(file, companion);
-  Evidence evidence = evidence_of(hints, companion, translated);
+  ModelConfig model_config = read_model_config(file.path);
+  read_noted_architecture(file, hints, model_config);
+  Translated translated = translate(file, model_config);
+  Evidence evidence = evidence_of(hints, model_config, translated);
   evidence.assumed = &out.assumed;
   const bool nose = read_nose_authors(translated.state);
   if (nose) evidence.stream_gain = 2;
@@ -191,13 +191,13 @@ Recognised recognise(const TensorTable& file, const LoadHints& hints) {
   if (hints.pooling == Pooling::kToken && !out.spec.class_token)
     throw std::invalid_argument(
         "[architecture::recognise] there is no class token to pool; pass --pooling average");
-  check(out.spec, companion);
-  complete(out.spec, companion);
+  check(out.spec, model_config);
+  complete(out.spec, model_config);
   const std::string warning = guesses_text(translated.state.path, out.assumed);
   if (!warning.empty()) log_warning(warning);
   if (translated.plain_positions) resize_plainly(out.spec, translated.state);
   validate(out.spec);
-  out.said = told(companion, translated, out.spec);
+  out.said = told(model_config, translated, out.spec);
   if (nose)
     out.said.push_back("the file's training arguments: blocks without attention double the stream (NOSE)");
   out.names = translated.names;

@@ -38,7 +38,7 @@ std::string head_part(const char* name, size_t index);
 std::string enlarging_step(size_t level, int64_t step);
 std::string tapped_norm(size_t level);
 
-/// The head's parameters, and the norms of what it taps.
+/// The head's parameters, and the norms of what it reads.
 void add_segmentation_head(const ModelSpec& spec, std::vector<ParameterInfo>& out);
 /// Multiply-adds of the head for one image.
 int64_t segmentation_macs(const ModelSpec& spec);

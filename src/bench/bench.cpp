@@ -10,8 +10,8 @@
 #include <functional>
 #include <stdexcept>
 
+#include "bench/interleaved.h"
 #include "bench/torch_path.h"
-#include "bench/turns.h"
 #include "vitrim/architecture/cost.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
@@ -34,7 +34,7 @@ bool is_bf16(Precision precision, bool cuda = false) {
   return (cuda && precision == Precision::kAuto) || runtime::resolve(precision) == Precision::kBf16;
 }
 
-// A contestant ready to run at one batch size.
+// A entry ready to run at one batch size.
 struct Ready {
   std::unique_ptr<runtime::Engine> engine;
   std::unique_ptr<TorchPath> torch;
@@ -51,37 +51,37 @@ struct Ready {
   at::Tensor outputs() const { return engine ? out : torch->outputs(); }
 };
 
-Ready make_ready(const Contestant& contestant, const at::Tensor& images, const BenchOptions& options) {
+Ready make_ready(const Entry& entry, const at::Tensor& images, const BenchOptions& options) {
   Ready ready;
   ready.images = images;
-  if (contestant.native) {
+  if (entry.native) {
     ready.engine =
-        std::make_unique<runtime::Engine>(contestant.model->spec(), contestant.model->parameters(),
-                                          runtime::EngineOptions{options.threads, contestant.precision});
+        std::make_unique<runtime::Engine>(entry.model->spec(), entry.model->parameters(),
+                                          runtime::EngineOptions{options.threads, entry.precision});
     ready.out = at::empty({images.size(0), ready.engine->outputs()});
   } else {
-    ready.torch = std::make_unique<TorchPath>(*contestant.model, is_bf16(contestant.precision, options.cuda),
-                                              images, options.cuda);
+    ready.torch = std::make_unique<TorchPath>(*entry.model, is_bf16(entry.precision, options.cuda), images,
+                                              options.cuda);
   }
   return ready;
 }
 
-// Before anything is timed: does every contestant say what its model says? ||got - wanted|| / ||wanted|| over
+// Before anything is timed: does every entry say what its model says? ||got - wanted|| / ||wanted|| over
 // some images.
-double check_outputs(const Contestant& contestant, Ready& ready, bool bf16) {
+double check_outputs(const Entry& entry, Ready& ready, bool bf16) {
   const at::NoGradGuard no_grad;
   ready.call();
-  const at::ScalarType old = contestant.model->compute_dtype();
-  contestant.model->set_compute_dtype(at::kFloat);
+  const at::ScalarType old = entry.model->compute_dtype();
+  entry.model->set_compute_dtype(at::kFloat);
   const int64_t some = std::min<int64_t>(ready.images.size(0), 4);
-  const model::Output plain = contestant.model->forward(ready.images.slice(0, 0, some));
-  contestant.model->set_compute_dtype(old);
+  const model::Output plain = entry.model->forward(ready.images.slice(0, 0, some));
+  entry.model->set_compute_dtype(old);
   const at::Tensor wanted = plain.logits.defined() ? plain.logits : plain.features;
   const at::Tensor got = ready.outputs().slice(0, 0, some).to(at::kCPU, at::kFloat);
   const double difference = (got - wanted).norm().item<double>() / wanted.norm().item<double>();
-  const double allowed = output_tolerance(contestant.model->spec(), bf16);
+  const double allowed = output_tolerance(entry.model->spec(), bf16);
   if (!(difference <= allowed)) {
-    throw Error(contestant.name + ": its outputs are " + std::to_string(difference) +
+    throw Error(entry.name + ": its outputs are " + std::to_string(difference) +
                 " away from the model's float32 outputs (at most " + std::to_string(allowed) +
                 " can be rounding); it is not timed");
   }
@@ -121,24 +121,24 @@ double library_peak(bool bf16, double seconds, bool cuda) {
   return best * 1e-12;
 }
 
-BenchRow row_of(const Contestant& contestant, const Ready& ready, const Ready& first,
-                const Contestant& first_contestant, bool bf16) {
+BenchRow row_of(const Entry& entry, const Ready& ready, const Ready& first, const Entry& first_entry,
+                bool bf16) {
   BenchRow row;
-  row.name = contestant.name;
-  row.model = contestant.model->spec().name;
-  row.engine = contestant.native ? "native" : "libtorch";
+  row.name = entry.name;
+  row.model = entry.model->spec().name;
+  row.engine = entry.native ? "native" : "libtorch";
   // Of a quantised model: what its other layers are in.
-  row.precision = std::string(contestant.model->spec().quantized() ? "int8, " : "") + (bf16 ? "bf16" : "f32");
+  row.precision = std::string(entry.model->spec().quantized() ? "int8, " : "") + (bf16 ? "bf16" : "f32");
   row.batch = ready.images.size(0);
-  for (const auto& [name, tensor] : contestant.model->parameters().entries())
+  for (const auto& [name, tensor] : entry.model->parameters().entries())
     row.params += name.ends_with(".weight_scale") ? 0 : tensor.numel();
-  row.macs = model::total_macs(contestant.model->spec());
+  row.macs = model::total_macs(entry.model->spec());
   row.rounds = static_cast<int64_t>(ready.seconds.size());
   row.latency = percentile(ready.seconds, 0.5);
   row.latency_p10 = percentile(ready.seconds, 0.1);
   row.latency_p90 = percentile(ready.seconds, 0.9);
   row.images_per_second = static_cast<double>(row.batch) / row.latency;
-  const int64_t executed = contestant.native ? architecture::live_macs(contestant.model->spec()) : row.macs;
+  const int64_t executed = entry.native ? architecture::live_macs(entry.model->spec()) : row.macs;
   row.tflops = 2e-12 * static_cast<double>(executed * row.batch) / row.latency;
   std::vector<double> ratios;
   for (size_t i = 0; i < ready.seconds.size(); ++i) ratios.push_back(first.seconds[i] / ready.seconds[i]);
@@ -146,7 +146,7 @@ BenchRow row_of(const Contestant& contestant, const Ready& ready, const Ready& f
   row.speedup_p10 = percentile(ratios, 0.1);
   row.speedup_p90 = percentile(ratios, 0.9);
   row.predicted =
-      static_cast<double>(model::total_macs(first_contestant.model->spec())) / static_cast<double>(row.macs);
+      static_cast<double>(model::total_macs(first_entry.model->spec())) / static_cast<double>(row.macs);
   if (ready.engine) {
     row.isa = runtime::to_string(ready.engine->isa());
     row.weight_bytes = ready.engine->weight_bytes();
@@ -169,8 +169,8 @@ double output_tolerance(const ModelSpec& spec, bool bf16) {
   return std::min(spec.merges() ? 4 * rounding + 0.1 : rounding, 0.5);
 }
 
-BenchResult run(const std::vector<Contestant>& contestants, const BenchOptions& options) {
-  if (contestants.empty()) throw std::invalid_argument("[bench::run] nothing to time");
+BenchResult run(const std::vector<Entry>& entries, const BenchOptions& options) {
+  if (entries.empty()) throw std::invalid_argument("[bench::run] nothing to time");
   if (options.thread_time && options.threads != 1)
     throw std::invalid_argument("[bench::run] processor time of one thread is no measure of several");
   if (options.rounds < 1) throw std::invalid_argument("[bench::run] no rounds");
@@ -178,53 +178,49 @@ BenchResult run(const std::vector<Contestant>& contestants, const BenchOptions& 
   result.device = options.cuda ? "cuda" : "cpu";
   result.threads = options.threads;
   at::set_num_threads(options.threads);
-  for (const Contestant& contestant : contestants) {
-    if (contestant.model->spec().image_size != contestants.front().model->spec().image_size)
+  for (const Entry& entry : entries) {
+    if (entry.model->spec().image_size != entries.front().model->spec().image_size)
       throw std::invalid_argument("[bench::run] images of different sizes");
   }
-  auto bf16 = [&](const Contestant& contestant) {
-    return is_bf16(contestant.precision, options.cuda && !contestant.native);
-  };
+  auto bf16 = [&](const Entry& entry) { return is_bf16(entry.precision, options.cuda && !entry.native); };
   Progress progress("benchmark",
-                    static_cast<int64_t>(options.batches.size() * contestants.size()) * options.rounds,
-                    "calls");
+                    static_cast<int64_t>(options.batches.size() * entries.size()) * options.rounds, "calls");
   at::Generator generator = at::detail::createCPUGenerator(options.seed);
   for (const int64_t batch : options.batches) {
     std::vector<Ready> ready;
-    for (const Contestant& contestant : contestants) {
-      const ModelSpec& spec = contestant.model->spec();
+    for (const Entry& entry : entries) {
+      const ModelSpec& spec = entry.model->spec();
       const at::Tensor images =
           at::randn({batch, spec.in_channels, spec.image_size[0], spec.image_size[1]}, generator);
-      ready.push_back(make_ready(contestant, images, options));
+      ready.push_back(make_ready(entry, images, options));
       result.output_difference =
-          std::max(result.output_difference, check_outputs(contestant, ready.back(), bf16(contestant)));
+          std::max(result.output_difference, check_outputs(entry, ready.back(), bf16(entry)));
       warm_up([&] { ready.back().call(); }, options.warmup);
     }
     std::vector<std::function<void()>> calls;
     for (Ready& one : ready) calls.emplace_back([&one] { one.call(); });
-    const std::vector<std::vector<double>> seconds =
-        time_in_turns(calls, options.rounds, &progress, options.thread_time ? Clock::kThread : Clock::kWall);
+    const std::vector<std::vector<double>> seconds = time_interleaved(
+        calls, options.rounds, &progress, options.thread_time ? Clock::kThread : Clock::kWall);
     for (size_t i = 0; i < ready.size(); ++i) ready[i].seconds = seconds[i];
     for (size_t i = 0; i < ready.size(); ++i)
-      result.rows.push_back(row_of(contestants[i], ready[i], ready[0], contestants[0], bf16(contestants[i])));
+      result.rows.push_back(row_of(entries[i], ready[i], ready[0], entries[0], bf16(entries[i])));
   }
   if (!options.cuda && options.peak_seconds > 0) {
     result.tile_peak =
-        runtime::measure_tile_peak(contestants.front().precision, options.threads, options.peak_seconds);
+        runtime::measure_tile_peak(entries.front().precision, options.threads, options.peak_seconds);
   }
   if (options.peak_seconds > 0)
-    result.library_peak = library_peak(bf16(contestants.front()), options.peak_seconds, options.cuda);
-  const bool int8 = std::any_of(contestants.begin(), contestants.end(), [](const Contestant& contestant) {
-    return contestant.native && contestant.model->spec().quantized();
+    result.library_peak = library_peak(bf16(entries.front()), options.peak_seconds, options.cuda);
+  const bool int8 = std::any_of(entries.begin(), entries.end(), [](const Entry& entry) {
+    return entry.native && entry.model->spec().quantized();
   });
   if (int8 && options.peak_seconds > 0)
     result.byte_peak = runtime::measure_byte_peak(options.threads, options.peak_seconds);
   const double float_peak = std::max(result.tile_peak, result.library_peak);
   for (size_t i = 0; i < result.rows.size(); ++i) {
     BenchRow& row = result.rows[i];
-    const Contestant& contestant = contestants[i % contestants.size()];
-    const double peak =
-        contestant.native && contestant.model->spec().quantized() ? result.byte_peak : float_peak;
+    const Entry& entry = entries[i % entries.size()];
+    const double peak = entry.native && entry.model->spec().quantized() ? result.byte_peak : float_peak;
     const bool measured =
         peak > 0 && !(options.cuda && row.engine == "native");  // the GPU's peak says nothing of the CPU
     row.share_of_peak = measured ? row.tflops / peak : 0;

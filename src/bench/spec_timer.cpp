@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "bench/turns.h"
+#include "bench/interleaved.h"
 #include "vitrim/model/floats.h"
 #include "vitrim/model/model.h"
 #include "vitrim/model/quantized.h"
@@ -86,12 +86,12 @@ std::vector<double> SpecTimer::measure(const std::vector<ModelSpec>& specs) {
   for (TimedSpec& one : ready) add(one);
   for (const auto& call : calls) warm_up(call, impl_->options.warmup);
   double round = 0;
-  for (const std::vector<double>& one : time_in_turns(calls, 1, nullptr)) round += one.front();
+  for (const std::vector<double>& one : time_interleaved(calls, 1, nullptr)) round += one.front();
   const int rounds = static_cast<int>(
       std::clamp(impl_->options.seconds / round, 1.0 * impl_->options.rounds, 10.0 * impl_->options.rounds));
   Progress progress("timing", static_cast<int64_t>(calls.size()) * rounds, "calls");
   const std::vector<std::vector<double>> seconds =
-      time_in_turns(calls, rounds, &progress, impl_->options.threads == 1 ? Clock::kThread : Clock::kWall);
+      time_interleaved(calls, rounds, &progress, impl_->options.threads == 1 ? Clock::kThread : Clock::kWall);
   if (impl_->seconds == 0) impl_->seconds = percentile(seconds[0], 0.5);
   std::vector<double> out;
   for (size_t i = 1; i < seconds.size(); ++i) {

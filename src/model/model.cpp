@@ -89,12 +89,12 @@ Output Model::forward(const at::Tensor& images, const std::vector<BlockGain>& ga
   }
   at::Tensor x = embed(images);
   MergedTokens merged;
-  Taps taps;
+  Intermediates intermediates;
   for (int i = 0; i < num_blocks(); ++i) {
     x = run_block(i, x, gains.empty() ? kKeep : gains[i], nullptr, {{}, &merged});
-    tap(i, x, taps);
+    keep_intermediate(i, x, intermediates);
   }
-  return finish(x, merged, taps);
+  return finish(x, merged, intermediates);
 }
 
 at::Tensor Model::embed(const at::Tensor& images) const {
@@ -231,16 +231,17 @@ at::Tensor Model::run_mlp(int index, const at::Tensor& y, BlockTrace* trace, con
   return at::add(y, drop.mlp.defined() ? branch * drop.mlp : branch);
 }
 
-void Model::tap(int index, const at::Tensor& x, Taps& taps) const {
+void Model::keep_intermediate(int index, const at::Tensor& x, Intermediates& intermediates) const {
   if (!spec_.segmentation || index + 1 == num_blocks()) return;
   // A shallow model may be read twice behind one block.
   for (const int64_t block : spec_.segmentation->blocks) {
-    if (block == index) taps.push_back(x);
+    if (block == index) intermediates.push_back(x);
   }
 }
 
-Output Model::finish(const at::Tensor& x, const MergedTokens& merged, const Taps& taps) const {
-  if (spec_.segmentation) return segment(*this, x, taps);
+Output Model::finish(const at::Tensor& x, const MergedTokens& merged,
+                     const Intermediates& intermediates) const {
+  if (spec_.segmentation) return segment(*this, x, intermediates);
   Output out = family_.finish(*this, x, merged);
   // Without any norm the features' scale would be the stream's, which masking changes: an affine-free
   // LayerNorm takes it out.

@@ -11,7 +11,7 @@
 
 // Deviations from the published UPerNet: GroupNorm where it has BatchNorm, because its figures are each
 // image's own, so that a batch's gradient is the sum of its images' however they are shared among cores and
-// ranks, and nothing differs between training and use; a LayerNorm on every stream that is tapped (Swin's
+// ranks, and nothing differs between training and use; a LayerNorm on every stream that is extended (Swin's
 // segmentation models have one, ViTs' do not), because removing attention changes a stream's scale and
 // folding must not be seen; no dropout before the last layer.
 
@@ -87,12 +87,12 @@ at::Tensor upernet(const Model& model, const std::vector<at::Tensor>& maps) {
 
 }  // namespace
 
-Output segment(const Model& model, const at::Tensor& x, const Taps& taps) {
+Output segment(const Model& model, const at::Tensor& x, const Intermediates& intermediates) {
   const ModelSpec& spec = model.spec();
   const SegmentationHead& head = *spec.segmentation;
-  if (taps.size() + 1 != head.blocks.size()) {
+  if (intermediates.size() + 1 != head.blocks.size()) {
     throw std::invalid_argument("[model::finish] the head reads " + std::to_string(head.blocks.size() - 1) +
-                                " streams below the last one, got " + std::to_string(taps.size()));
+                                " streams below the last one, got " + std::to_string(intermediates.size()));
   }
   const at::Tensor last = model.layer_norm(x, "norm");
   Output out;
@@ -101,12 +101,13 @@ Output segment(const Model& model, const at::Tensor& x, const Taps& taps) {
   if (head.kind == SegmentationHeadKind::kUperNet) {
     const std::vector<architecture::SegmentationLevel> levels = architecture::segmentation_levels(spec);
     std::vector<at::Tensor> maps;
-    for (size_t i = 0; i < taps.size(); ++i) {
+    for (size_t i = 0; i < intermediates.size(); ++i) {
       maps.push_back(rescaled(
-          model, planes_of(model, model.layer_norm(taps[i], architecture::tapped_norm(i)), levels[i].block),
+          model,
+          planes_of(model, model.layer_norm(intermediates[i], architecture::tapped_norm(i)), levels[i].block),
           i, levels[i]));
     }
-    maps.push_back(rescaled(model, map, taps.size(), levels.back()));
+    maps.push_back(rescaled(model, map, intermediates.size(), levels.back()));
     map = upernet(model, maps);
   }
   out.logits = model.convolution(map, architecture::kPixelClassifier, 1, 0).to(at::kFloat);

@@ -112,11 +112,11 @@ LayerScores analyze(const model::Model& model, const data::ImageBatch& images,
   scores.spectrum = trace.spectrum;
 
   analysis::TransferEntropyOptions drop_options = options.te, identity_options = options.te;
-  drop_options.mask = analysis::Mask::kDrop;
+  drop_options.mask = analysis::Mask::kSkip;
   identity_options.mask = analysis::Mask::kIdentity;
   analysis::TransferEntropyScorer drop(model, te_images, drop_options),
       identity(model, te_images, identity_options);
-  analysis::TransferEntropyScorer& te = options.te.mask == analysis::Mask::kDrop ? drop : identity;
+  analysis::TransferEntropyScorer& te = options.te.mask == analysis::Mask::kSkip ? drop : identity;
   scores.output_entropy = te.output_entropy();
   scores.floored_channels = te.floored_channels();
 

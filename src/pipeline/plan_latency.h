@@ -39,7 +39,7 @@ class PlanClock {
     double dense = 0;
     std::vector<double> seconds;
   };
-  /// Really timed, in turns with the dense model.
+  /// Really timed, interleaved with the dense model.
   Timed time(int64_t batch, const std::vector<ModelSpec>& specs);
 
  private:

@@ -10,19 +10,20 @@ namespace vitrim::quantize {
 
 namespace {
 
-// The float model's answers from `x`, the stream before block `from`; what was tapped below is the run's.
+// The float model's answers from `x`, the stream before block `from`; what was extended below is the run's.
 at::Tensor finish_from(const model::Model& teacher, const FloatRun& run, int from, at::Tensor x,
                        int64_t batch_size) {
   distributed::Group& alone = distributed::or_alone(nullptr);
-  model::Taps taps;
+  model::Intermediates intermediates;
   const int blocks = teacher.num_blocks();
-  for (int i = 0; i + 1 < from; ++i) teacher.tap(i, run.before[static_cast<size_t>(i) + 1], taps);
-  if (from > 0) teacher.tap(from - 1, x, taps);
+  for (int i = 0; i + 1 < from; ++i)
+    teacher.keep_intermediate(i, run.before[static_cast<size_t>(i) + 1], intermediates);
+  if (from > 0) teacher.keep_intermediate(from - 1, x, intermediates);
   for (int i = from; i < blocks; ++i) {
     x = absorb::advance(teacher, i, x, batch_size, alone);
-    teacher.tap(i, x, taps);
+    teacher.keep_intermediate(i, x, intermediates);
   }
-  return absorb::finish_all(teacher, x, taps, batch_size, alone).logits;
+  return absorb::finish_all(teacher, x, intermediates, batch_size, alone).logits;
 }
 
 }  // namespace

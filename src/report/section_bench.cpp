@@ -12,7 +12,7 @@ void bench_section(Page& page, const Inputs& inputs) {
     page.subheading(item.label);
     nlohmann::json rows = nlohmann::json::array();
     std::set<int64_t> batches;
-    Table table("Every contestant at every batch size, called in turns",
+    Table table("Every entry at every batch size, called interleaved",
                 {"Model and engine", num("Batch"), num("Images/s"), num("ms a call"),
                  num("10th\u201390th percentile"), num("TFLOP/s"), num("Share of peak"), num("Speed-up"),
                  num("10th\u201390th percentile"), num("By MACs"), num("Weights, MB"), num("Work, MB")});
@@ -38,15 +38,16 @@ void bench_section(Page& page, const Inputs& inputs) {
            num(row.work_bytes > 0 ? fixed(1e-6 * static_cast<double>(row.work_bytes), 1) : "\u2013")});
     }
     const std::string peak = fixed(std::max(result.tile_peak, result.library_peak), 2);
-    page.figure({"bench",
-                 "Measured against what arithmetic promises",
-                 "How many times as fast as the first row each model runs on " +
-                     (result.device == "cpu" ? std::to_string(result.threads) + " threads" : result.device) +
-                     ", beside what its multiply-adds alone would promise. All took turns in every round; "
-                     "the machine's matrix peak was measured in the same run: " +
-                     peak + " TFLOP/s.",
-                 {{"rows", rows}, {"batches", batches}},
-                 table.html()});
+    page.figure(
+        {"bench",
+         "Measured against what arithmetic promises",
+         "How many times as fast as the first row each model runs on " +
+             (result.device == "cpu" ? std::to_string(result.threads) + " threads" : result.device) +
+             ", beside what its multiply-adds alone would promise. All were interleaved, each once a round; "
+             "the machine's matrix peak was measured in the same run: " +
+             peak + " TFLOP/s.",
+         {{"rows", rows}, {"batches", batches}},
+         table.html()});
   }
 }
 

@@ -71,9 +71,9 @@ static inline Vf sigmoid(Vf x) {
 
 // T: what will hold it.
 template <typename T>
-static inline Vf activated(Edge edge, Vf x) {
-  switch (edge) {
-    case Edge::kGelu:
+static inline Vf activated(Epilogue epilogue, Vf x) {
+  switch (epilogue) {
+    case Epilogue::kGelu:
       if constexpr (sizeof(T) == 2) {
         Vf one[1] = {x};
         gelu_short(one);
@@ -81,15 +81,15 @@ static inline Vf activated(Edge edge, Vf x) {
       } else {
         return gelu(x);
       }
-    case Edge::kGeluTanh:
+    case Epilogue::kGeluTanh:
       return x * sigmoid(x * (1.59576912f +
                               0.07135482f * x *
                                   x));  // (1 + tanh y) / 2 = sigmoid(2 y), y = sqrt(2/pi) (x + 0.044715 x^3)
-    case Edge::kQuickGelu:
+    case Epilogue::kQuickGelu:
       return x * sigmoid(x * 1.702f);
-    case Edge::kRelu:
+    case Epilogue::kRelu:
       return x < 0.0f ? Vf{} : x;  // NaN stays NaN
-    case Edge::kSilu:
+    case Epilogue::kSilu:
       return x * sigmoid(x);
     default:
       return x;

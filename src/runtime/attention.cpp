@@ -6,7 +6,7 @@ namespace vitrim::runtime {
 
 namespace {
 
-// out += the filter of v, in the member's lines.
+// out += the filter of v, in the context's lines.
 template <typename T>
 void add_filtered(const AttentionCall<T>& call, const RegionBatch<T>& batch, T* out, int64_t ldo) {
   const FilterWeights& filter = batch.branch.filter;
@@ -46,11 +46,11 @@ void attend_batch(const AttentionCall<T>& call, const RegionBatch<T>& batch) {
   T* out = direct ? mixed + first * ldm : batch.memory.out.data();
   const int64_t ldo = direct ? ldm : width;
   project_batch(call, batch);
-  batch.member.wait();
+  batch.context.wait();
   if (block.linear()) {
-    mix_focused(call, batch, out, ldo);
+    focused_attention(call, batch, out, ldo);
   } else {
-    mix_softmax(call, batch, out, ldo);
+    softmax_attention(call, batch, out, ldo);
   }
   add_filtered(call, batch, out, ldo);
   if (direct) return;
@@ -65,11 +65,11 @@ void attend_batch(const AttentionCall<T>& call, const RegionBatch<T>& batch) {
 }
 
 template <typename T>
-void attend_static(const AttentionCall<T>& call, Member member) {
+void attend_static(const AttentionCall<T>& call, ThreadContext context) {
   const StageBlock<T>& block = call.block;
   const int64_t tokens = block.grid.size(), dim = block.dim, channels = block.fixed.channels();
   const Room<T> room{call.own.normed.data(), round_up(dim, 32), call.own.factors.data()};
-  for_tiles(call.group * tokens, kRowsTogether, member, [&](Rows rows) {
+  for_tiles(call.group * tokens, kRowsTogether, context, [&](Rows rows) {
     const Left<T> normed = normalize_for(call.kernels, block.fixed.v, block.fixed.norm, call.eps,
                                          call.shared.x.data() + rows.begin * dim, dim, rows.count(), room);
     Gemm<T> g = product(block.fixed.v, normed, rows.count(), call.own.scratch.data());
@@ -77,43 +77,43 @@ void attend_static(const AttentionCall<T>& call, Member member) {
     g.ldo = channels;
     call.kernels.gemm(g);
   });
-  member.wait();
-  mix_static<T>({block.fixed, call.kernels, call.group, tokens, call.shared.fixed_values.data(),
-                 call.shared.mixed.data(), block.mixed_width(), call.own.fixed_scratch.data()},
-                member);
-  member.wait();
+  context.wait();
+  static_attention<T>({block.fixed, call.kernels, call.group, tokens, call.shared.fixed_values.data(),
+                       call.shared.mixed.data(), block.mixed_width(), call.own.fixed_scratch.data()},
+                      context);
+  context.wait();
 }
 
 }  // namespace
 
 template <typename T>
-void attend(const AttentionCall<T>& call, Member member) {
+void attend(const AttentionCall<T>& call, ThreadContext context) {
   const StageBlock<T>& block = call.block;
-  if (block.fixed.any()) return attend_static(call, member);
+  if (block.fixed.any()) return attend_static(call, context);
   const int64_t width = block.heads * block.v_pad, ldm = block.mixed_width();
   if (ldm > width) {
-    const Rows mine = share(call.group * block.grid.size(), member);
+    const Rows mine = share(call.group * block.grid.size(), context);
     for (int64_t r = mine.begin; r < mine.end; ++r)
       std::fill(call.shared.mixed.data() + r * ldm + width, call.shared.mixed.data() + (r + 1) * ldm, T{});
   }
-  if (block.reduces()) reduce_map(call, member);
+  if (block.reduces()) reduce_map(call, context);
   for (const BranchWeights<T>& branch : block.branches) {
     const int64_t all = call.group * branch.regions.count, together = regions_together(branch.regions.size());
-    member.wait();
-    if (all >= member.size) {
-      for_tiles(all, together, member,
+    context.wait();
+    if (all >= context.size) {
+      for_tiles(all, together, context,
                 [&](Rows part) { attend_batch<T>(call, {branch, part.begin, part.count(), call.own, {}}); });
     } else {
       for (int64_t i = 0; i < all; ++i) {
-        attend_batch<T>(call, {branch, i, 1, call.shared, member});
-        member.wait();
+        attend_batch<T>(call, {branch, i, 1, call.shared, context});
+        context.wait();
       }
     }
   }
-  member.wait();
+  context.wait();
 }
 
-template void attend(const AttentionCall<float>&, Member);
-template void attend(const AttentionCall<Bf16>&, Member);
+template void attend(const AttentionCall<float>&, ThreadContext);
+template void attend(const AttentionCall<Bf16>&, ThreadContext);
 
 }  // namespace vitrim::runtime

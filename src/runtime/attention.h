@@ -21,7 +21,7 @@ struct AttentionCall {
 /// Reads shared.x, writes shared.mixed [tokens, mixed_width()], which the last projection reads. All members
 /// call it; it begins where all see the stream and ends where all see the result.
 template <typename T>
-void attend(const AttentionCall<T>& call, Member member);
+void attend(const AttentionCall<T>& call, ThreadContext context);
 
 // The steps of it.
 
@@ -32,24 +32,24 @@ struct RegionBatch {
   const BranchWeights<T>& branch;
   int64_t first, count;
   StageMemory<T>& memory;
-  Member member;
+  ThreadContext context;
   int64_t lines() const { return count * branch.regions.region.height; }
-  Rows own_lines() const { return share(lines(), member); }
+  Rows own_lines() const { return share(lines(), context); }
 };
 
 /// The smaller map that keys and values come from, of all images: shared.reduced [images * key_tokens(), C],
 /// normed.
 template <typename T>
-void reduce_map(const AttentionCall<T>& call, Member member);
-/// memory.q, k and v of the member's part of the batch; v into memory.few_v where it has yet to be spread
+void reduce_map(const AttentionCall<T>& call, ThreadContext context);
+/// memory.q, k and v of the context's part of the batch; v into memory.few_v where it has yet to be spread
 /// over the map.
 template <typename T>
 void project_batch(const AttentionCall<T>& call, const RegionBatch<T>& batch);
 /// Softmax of all regions; out: the place of the batch's first token.
 template <typename T>
-void mix_softmax(const AttentionCall<T>& call, const RegionBatch<T>& batch, T* out, int64_t ldo);
+void softmax_attention(const AttentionCall<T>& call, const RegionBatch<T>& batch, T* out, int64_t ldo);
 /// The same for focused linear attention.
 template <typename T>
-void mix_focused(const AttentionCall<T>& call, const RegionBatch<T>& batch, T* out, int64_t ldo);
+void focused_attention(const AttentionCall<T>& call, const RegionBatch<T>& batch, T* out, int64_t ldo);
 
 }  // namespace vitrim::runtime

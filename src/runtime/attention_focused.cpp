@@ -61,7 +61,7 @@ void summarize(const AttentionCall<T>& call, const RegionBatch<T>& batch, const 
   g.b = values;
   g.columns = g.valid = g.ldo = block.v_pad;
   g.scratch = call.own.scratch.data();
-  g.edge = Edge::kFloat;
+  g.epilogue = Epilogue::kFloat;
   g.out = call.own.summary.data();
   call.kernels.gemm(g);
   call.kernels.convert(call.own.summary.data(), block.v_pad, block.qk_pad, block.v_pad,
@@ -73,21 +73,21 @@ void summarize(const AttentionCall<T>& call, const RegionBatch<T>& batch, const 
 }  // namespace
 
 template <typename T>
-void mix_focused(const AttentionCall<T>& call, const RegionBatch<T>& batch, T* out, int64_t ldo) {
+void focused_attention(const AttentionCall<T>& call, const RegionBatch<T>& batch, T* out, int64_t ldo) {
   const StageBlock<T>& block = call.block;
   const BranchWeights<T>& branch = batch.branch;
   const int64_t n = branch.regions.size(), m = branch.keys, heads = branch.heads, ldq = heads * block.qk_pad,
                 across = branch.regions.region.width;
   StageMemory<T>& memory = batch.memory;
-  const Rows lines = batch.own_lines(), keys = share(batch.count * m, batch.member);
+  const Rows lines = batch.own_lines(), keys = share(batch.count * m, batch.context);
   focus_rows(call, branch, memory.q.data(), lines.begin * across, lines.end * across, false);
   focus_rows(call, branch, memory.k.data(), keys.begin, keys.end, true);
   if (block.reduces()) spread_values(call, batch);
-  batch.member.wait();
+  batch.context.wait();
   const T* v = block.reduces() ? memory.few_v.data() : memory.v.data();
-  for (int64_t i = batch.member.rank; i < batch.count * heads; i += batch.member.size)
+  for (int64_t i = batch.context.rank; i < batch.count * heads; i += batch.context.size)
     summarize(call, batch, v, i);
-  batch.member.wait();
+  batch.context.wait();
   // The means over keys and the 1e-6 of the reference, times the number of keys.
   const float offset = 1e-6f * static_cast<float>(m);
   for (int64_t region = 0; region < batch.count; ++region) {
@@ -107,7 +107,7 @@ void mix_focused(const AttentionCall<T>& call, const RegionBatch<T>& batch, T* o
         g.b = memory.summaries.data() + index * block.qk_pad * block.v_pad;
         g.columns = g.valid = block.v_pad;
         g.scratch = call.own.scratch.data();
-        g.edge = Edge::kScaled;
+        g.epilogue = Epilogue::kScaled;
         g.row_scale = call.own.inverse_sums.data();
         g.out = out + (region * n + a) * ldo + head * block.v_pad;
         g.ldo = ldo;
@@ -117,7 +117,7 @@ void mix_focused(const AttentionCall<T>& call, const RegionBatch<T>& batch, T* o
   }
 }
 
-template void mix_focused(const AttentionCall<float>&, const RegionBatch<float>&, float*, int64_t);
-template void mix_focused(const AttentionCall<Bf16>&, const RegionBatch<Bf16>&, Bf16*, int64_t);
+template void focused_attention(const AttentionCall<float>&, const RegionBatch<float>&, float*, int64_t);
+template void focused_attention(const AttentionCall<Bf16>&, const RegionBatch<Bf16>&, Bf16*, int64_t);
 
 }  // namespace vitrim::runtime

@@ -24,13 +24,13 @@ Room<T> reduced_room(const AttentionCall<T>& call) {
 }  // namespace
 
 template <typename T>
-void reduce_map(const AttentionCall<T>& call, Member member) {
+void reduce_map(const AttentionCall<T>& call, ThreadContext context) {
   const StageBlock<T>& block = call.block;
   const int64_t sr = block.sr_ratio, dim = block.dim, lda = block.reduce.k, tokens = block.grid.size();
   const int64_t across = block.grid.width / sr, keys = block.key_tokens();
   T* patches = call.own.patches.data();
   float* wide = call.own.wide.data();
-  for_tiles(call.group * keys, kPatchRows, member, [&](Rows rows) {
+  for_tiles(call.group * keys, kPatchRows, context, [&](Rows rows) {
     for (int64_t r = rows.begin; r < rows.end; ++r) {
       const int64_t image = r / keys, line = r % keys / across * sr, column = r % keys % across * sr;
       T* patch = patches + (r - rows.begin) * lda;
@@ -42,7 +42,7 @@ void reduce_map(const AttentionCall<T>& call, Member member) {
       std::fill(patch + sr * sr * dim, patch + lda, T{});
     }
     Gemm<T> g = product(block.reduce, Left<T>{patches, lda}, rows.count(), call.own.scratch.data());
-    g.edge = Edge::kFloat;
+    g.epilogue = Epilogue::kFloat;
     g.out = wide;
     g.ldo = dim;
     call.kernels.gemm(g);
@@ -77,7 +77,7 @@ void project_batch(const AttentionCall<T>& call, const RegionBatch<T>& batch) {
   // One region is one image's map.
   const Left<T> reduced = reduced_room(call).from(batch.first * branch.keys).as_left(branch.k);
   T* v = block.linear() ? batch.memory.few_v.data() : batch.memory.v.data();
-  const Rows keys = share(batch.count * branch.keys, batch.member);
+  const Rows keys = share(batch.count * branch.keys, batch.context);
   for (int64_t a = keys.begin; a < keys.end; a += kRowsTogether) {
     const int64_t rows = std::min(kRowsTogether, keys.end - a);
     store_product<T>(call, branch.k, reduced.from(a), rows, batch.memory.k.data() + a * branch.k.columns);
@@ -85,8 +85,8 @@ void project_batch(const AttentionCall<T>& call, const RegionBatch<T>& batch) {
   }
 }
 
-template void reduce_map(const AttentionCall<float>&, Member);
-template void reduce_map(const AttentionCall<Bf16>&, Member);
+template void reduce_map(const AttentionCall<float>&, ThreadContext);
+template void reduce_map(const AttentionCall<Bf16>&, ThreadContext);
 template void project_batch(const AttentionCall<float>&, const RegionBatch<float>&);
 template void project_batch(const AttentionCall<Bf16>&, const RegionBatch<Bf16>&);
 

@@ -20,8 +20,8 @@ struct HeadTask {
 };
 
 template <typename T>
-void mix_head(const AttentionCall<T>& call, const BranchWeights<T>& branch, const HeadTask<T>& task,
-              int64_t ldo) {
+void attend_head(const AttentionCall<T>& call, const BranchWeights<T>& branch, const HeadTask<T>& task,
+                 int64_t ldo) {
   const StageBlock<T>& block = call.block;
   const int64_t m = branch.keys, columns = round_up(m, kColumnStep), depth = round_up(m, kDepthStep<T>);
   float* scores = call.own.scores.data();
@@ -33,7 +33,7 @@ void mix_head(const AttentionCall<T>& call, const BranchWeights<T>& branch, cons
   meet.b = task.keys;
   meet.columns = meet.valid = meet.ldo = columns;
   meet.scratch = call.own.scratch.data();
-  meet.edge = Edge::kFloat;
+  meet.epilogue = Epilogue::kFloat;
   meet.out = scores;
   call.kernels.gemm(meet);
   for (int64_t i = 0; task.mask && i < task.rows * columns; ++i) scores[i] += task.mask[i];
@@ -46,7 +46,7 @@ void mix_head(const AttentionCall<T>& call, const BranchWeights<T>& branch, cons
   mix.b = task.values;
   mix.columns = mix.valid = block.v_pad;
   mix.scratch = call.own.scratch.data();
-  mix.edge = Edge::kScaled;
+  mix.epilogue = Epilogue::kScaled;
   mix.row_scale = call.own.inverse_sums.data();
   mix.out = task.out;
   mix.ldo = ldo;
@@ -56,7 +56,7 @@ void mix_head(const AttentionCall<T>& call, const BranchWeights<T>& branch, cons
 }  // namespace
 
 template <typename T>
-void mix_softmax(const AttentionCall<T>& call, const RegionBatch<T>& batch, T* out, int64_t ldo) {
+void softmax_attention(const AttentionCall<T>& call, const RegionBatch<T>& batch, T* out, int64_t ldo) {
   const StageBlock<T>& block = call.block;
   const BranchWeights<T>& branch = batch.branch;
   const int64_t n = branch.regions.size(), m = branch.keys, heads = branch.heads,
@@ -64,18 +64,18 @@ void mix_softmax(const AttentionCall<T>& call, const RegionBatch<T>& batch, T* o
   const int64_t ldq = heads * block.qk_pad, ldv = heads * block.v_pad, key_size = columns * block.qk_pad,
                 value_size = round_up(m, kDepthStep<T>) * block.v_pad;
   StageMemory<T>& memory = batch.memory;
-  for (int64_t i = batch.member.rank; i < batch.count * heads; i += batch.member.size) {
+  for (int64_t i = batch.context.rank; i < batch.count * heads; i += batch.context.size) {
     const int64_t region = i / heads, head = i % heads;
     call.kernels.pack_transposed(memory.k.data() + region * m * ldq + head * block.qk_pad, ldq, m,
                                  block.qk_pad, memory.keys.data() + i * key_size);
     call.kernels.pack(memory.v.data() + region * m * ldv + head * block.v_pad, ldv, m, block.v_pad,
                       memory.values.data() + i * value_size);
   }
-  batch.member.wait();
+  batch.context.wait();
   const Rows lines = batch.own_lines();
   const int64_t across = branch.regions.region.width;
   for (int64_t region = 0; region < batch.count; ++region) {
-    // The member's queries of this region, counted within it.
+    // The context's queries of this region, counted within it.
     const int64_t begin = std::clamp<int64_t>(lines.begin * across - region * n, 0, n),
                   end = std::clamp<int64_t>(lines.end * across - region * n, 0, n);
     if (begin == end) continue;
@@ -92,13 +92,13 @@ void mix_softmax(const AttentionCall<T>& call, const RegionBatch<T>& batch, T* o
         if (edge > 0) task.mask = branch.masks.data() + ((edge - 1) * n + a) * columns;
         task.out = out + (region * n + a) * ldo + head * block.v_pad;
         task.rows = std::min(each, end - a);
-        mix_head(call, branch, task, ldo);
+        attend_head(call, branch, task, ldo);
       }
     }
   }
 }
 
-template void mix_softmax(const AttentionCall<float>&, const RegionBatch<float>&, float*, int64_t);
-template void mix_softmax(const AttentionCall<Bf16>&, const RegionBatch<Bf16>&, Bf16*, int64_t);
+template void softmax_attention(const AttentionCall<float>&, const RegionBatch<float>&, float*, int64_t);
+template void softmax_attention(const AttentionCall<Bf16>&, const RegionBatch<Bf16>&, Bf16*, int64_t);
 
 }  // namespace vitrim::runtime

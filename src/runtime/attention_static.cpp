@@ -56,18 +56,18 @@ void take_shares(const StaticCall<T>& call, const T* values, float* sources, flo
 }  // namespace
 
 template <typename T>
-void mix_static(const StaticCall<T>& call, Member member) {
+void static_attention(const StaticCall<T>& call, ThreadContext context) {
   const StaticWeights<T>& w = call.weights;
   const int64_t channels = w.channels(), tokens = w.tokens();
   float* sources = call.scratch;
   float* taken = sources + w.groups() * channels;
   const bool whole = call.queries == tokens;
   // Whole images where there is one for everybody, else the lines of each are shared.
-  const bool alone = call.group >= member.size;
+  const bool alone = call.group >= context.size;
   for (int64_t image = 0; image < call.group; ++image) {
-    if (alone && image % member.size != member.rank) continue;
-    const Rows lines = alone ? Rows{0, w.grid.height} : share(w.grid.height, member);
-    const bool first = alone || member.first();
+    if (alone && image % context.size != context.rank) continue;
+    const Rows lines = alone ? Rows{0, w.grid.height} : share(w.grid.height, context);
+    const bool first = alone || context.first();
     if (!first && (!whole || lines.count() <= 0)) continue;
     const T* values = call.values + image * tokens * channels;
     T* mixed = call.mixed + image * call.queries * call.ldm;
@@ -101,7 +101,7 @@ void mix_static(const StaticCall<T>& call, Member member) {
 
 template struct StaticWeights<float>;
 template struct StaticWeights<Bf16>;
-template void mix_static(const StaticCall<float>&, Member);
-template void mix_static(const StaticCall<Bf16>&, Member);
+template void static_attention(const StaticCall<float>&, ThreadContext);
+template void static_attention(const StaticCall<Bf16>&, ThreadContext);
 
 }  // namespace vitrim::runtime

@@ -28,7 +28,7 @@ struct StaticWeights {
   int64_t groups() const { return 1 + prefix; }
   int64_t tokens() const { return prefix + grid.size(); }
   int64_t bytes() const { return v.bytes() + taps.bytes() + shares.bytes(); }
-  /// Floats that mix_static() needs of every thread.
+  /// Floats that static_attention() needs of every thread.
   int64_t scratch() const { return 2 * groups() * channels(); }
 };
 
@@ -47,6 +47,6 @@ struct StaticCall {
 
 /// All members call it once the values are there; the caller waits for the others.
 template <typename T>
-void mix_static(const StaticCall<T>& call, Member member);
+void static_attention(const StaticCall<T>& call, ThreadContext context);
 
 }  // namespace vitrim::runtime

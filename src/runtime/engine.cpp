@@ -46,10 +46,10 @@ class FamilyEngine : public Engine::Implementation {
         forward_->run(images_ + i * size, next - i, rank, {}, features_at(i));
         i = next;
       }
-      const Member member{rank, pool_.size(), &barrier_};
-      member.wait();
+      const ThreadContext context{rank, pool_.size(), &barrier_};
+      context.wait();
       for (int64_t i = whole_; i < count_; i += kGroup)
-        forward_->run(images_ + i * size, std::min(kGroup, count_ - i), rank, member, features_at(i));
+        forward_->run(images_ + i * size, std::min(kGroup, count_ - i), rank, context, features_at(i));
     };
   }
 
@@ -102,7 +102,7 @@ class FamilyEngine : public Engine::Implementation {
     const Matrix<T>& head = forward_->head();
     kernels.convert(features_.data(), width, count_, width, head_input_.data(), head.k);
     Gemm<T> g = product(head, Left<T>{head_input_.data(), head.k}, count_, head_scratch_.data());
-    g.edge = Edge::kFloat;
+    g.epilogue = Epilogue::kFloat;
     g.out = out;
     g.ldo = head.valid;
     kernels.gemm(g);

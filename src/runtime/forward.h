@@ -17,8 +17,8 @@ class Forward {
   virtual ~Forward() = default;
   virtual const ModelSpec& spec() const = 0;
   /// images [group, in_channels, H, W], at most kGroup -> features [group, feature_width()]. Called by thread
-  /// `rank` for itself (member {}), or by all threads together.
-  virtual void run(const float* images, int64_t group, int rank, Member member, float* features) = 0;
+  /// `rank` for itself (context {}), or by all threads together.
+  virtual void run(const float* images, int64_t group, int rank, ThreadContext context, float* features) = 0;
   /// Width of the classifier's input.
   virtual int64_t feature_width() const = 0;
   /// Features -> logits; empty where the model has no classifier.

@@ -41,7 +41,7 @@ static void multiply_tiles(const Gemm<Out>& g, const T* left, const T* right) {
           if (wide) Tiles::store11(c + 16 * kPanel + 16);
         }
       }
-      leave<sizeof(T) == 1>(g, g.scratch, r0, rows, j0, width);
+      write_product<sizeof(T) == 1>(g, g.scratch, r0, rows, j0, width);
     }
   }
   Tiles::release();
@@ -61,7 +61,7 @@ static void gemm_tiles(const Gemm<Out>& g) {
 
 // Four products of 16 x 16 x 32 a round, of bytes twice as deep.
 template <typename Tiles, typename T>
-static int64_t burn_tiles(int64_t repeats) {
+static int64_t peak_loop_tiles(int64_t repeats) {
   alignas(64) static const uint8_t zeros[16 * 64] = {};
   Tiles::configure();
   Tiles::zero();

@@ -57,7 +57,7 @@ static inline void set_float(Bf16* p, float x) {
 }
 
 /// What happens to a product where it leaves the kernel.
-enum class Edge {
+enum class Epilogue {
   kStore,   ///< out[T] = c + bias, padded columns included
   kFloat,   ///< out[float] = c + bias
   kAdd,     ///< out[float] += c + bias
@@ -70,7 +70,7 @@ enum class Edge {
   kSilu,
 };
 
-/// out = edge(a b). Cost: rows * k * columns multiply-adds.
+/// out = epilogue(a b). Cost: rows * k * columns multiply-adds.
 template <typename T>
 struct Gemm {
   const T* a = nullptr;  ///< [rows, >= k], `lda` apart
@@ -84,7 +84,7 @@ struct Gemm {
   const T* b = nullptr;              ///< packed [k, columns]
   int64_t k = 0, columns = 0;        ///< padded
   float* scratch = nullptr;          ///< [rows rounded up to 32, 64]
-  Edge edge = Edge::kStore;
+  Epilogue epilogue = Epilogue::kStore;
   bool gated = false;   ///< columns come as 16 gates, then the 16 units that they are for: out[j] = f(gate j)
                         ///< * unit j; `columns` is a multiple of 32
   void* out = nullptr;  ///< [rows, ..], `ldo` apart
@@ -118,12 +118,12 @@ template <typename T>
 struct Depthwise {
   const T* in = nullptr;  ///< the map's tokens [height * width, channels], `ldi` apart
   int64_t ldi = 0, height = 0, width = 0;
-  int64_t begin = 0, end = 0;      ///< lines of the map that are computed
-  const float* filter = nullptr;   ///< [side * side, channels]
-  const float* bias = nullptr;     ///< [channels]
-  int64_t side = 0, channels = 0;  ///< odd; a multiple of 16
-  Edge edge = Edge::kAdd;          ///< kAdd: out += c + bias; an activation: out = f(c + bias)
-  T* out = nullptr;                ///< tokens of the computed lines, `ldo` apart
+  int64_t begin = 0, end = 0;          ///< lines of the map that are computed
+  const float* filter = nullptr;       ///< [side * side, channels]
+  const float* bias = nullptr;         ///< [channels]
+  int64_t side = 0, channels = 0;      ///< odd; a multiple of 16
+  Epilogue epilogue = Epilogue::kAdd;  ///< kAdd: out += c + bias; an activation: out = f(c + bias)
+  T* out = nullptr;                    ///< tokens of the computed lines, `ldo` apart
   int64_t ldo = 0;
 };
 
@@ -162,14 +162,14 @@ struct KernelSet {
   void (*blend)(const T* a, const T* b, float t, int64_t width, T* out);
   /// `repeats` rounds of products on operands in registers (or tiles), nothing loaded or stored: the
   /// machine's peak. Returns the multiply-adds of one round.
-  int64_t (*burn)(int64_t repeats);
+  int64_t (*peak_loop)(int64_t repeats);
 };
 
 struct Kernels {
   KernelSet<float> f32;
   KernelSet<Bf16> bf16;
-  /// As KernelSet::burn, of bytes.
-  int64_t (*burn_bytes)(int64_t repeats);
+  /// As KernelSet::peak_loop, of bytes.
+  int64_t (*peak_loop_bytes)(int64_t repeats);
 };
 
 /// The functions for one element type.

@@ -89,8 +89,8 @@ static Kernels with_tiles() {
   Kernels out = kKernels;
   out.f32.gemm = gemm_by_rows<Tiles>;
   out.bf16.gemm = gemm_by_rows<Tiles>;
-  out.bf16.burn = burn_tiles<Tiles, Bf16>;
-  out.burn_bytes = burn_tiles<Tiles, Byte>;
+  out.bf16.peak_loop = peak_loop_tiles<Tiles, Bf16>;
+  out.peak_loop_bytes = peak_loop_tiles<Tiles, Byte>;
   return out;
 }
 

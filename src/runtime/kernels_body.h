@@ -180,8 +180,8 @@ static inline void strip(int64_t rows, const T* a, int64_t lda, const T* b, int6
   }
 }
 
-template <bool kBytes, Edge kEdge, typename T>
-static void leave_activated(const Gemm<T>& g, const float* c, int64_t r0, int64_t rows, int64_t j0,
+template <bool kBytes, Epilogue kEpilogue, typename T>
+static void write_activated(const Gemm<T>& g, const float* c, int64_t r0, int64_t rows, int64_t j0,
                             int64_t width) {
   for (int64_t r = 0; r < rows; ++r) {
     const Sums<kBytes, T> sums(g, c, r0, r, j0);
@@ -189,11 +189,11 @@ static void leave_activated(const Gemm<T>& g, const float* c, int64_t r0, int64_
     if (g.gated) {
       for (int64_t j = 0; j < width; j += 2 * kColumnStep) {
         for (int64_t i = j; i < j + kColumnStep; i += kLanes)
-          store_as(out + (j0 - j) / 2 + i, activated<T>(kEdge, sums.at(i)) * sums.at(i + kColumnStep));
+          store_as(out + (j0 - j) / 2 + i, activated<T>(kEpilogue, sums.at(i)) * sums.at(i + kColumnStep));
       }
     } else {
       int64_t j = 0;
-      if constexpr (kEdge == Edge::kGelu && sizeof(T) == 2) {
+      if constexpr (kEpilogue == Epilogue::kGelu && sizeof(T) == 2) {
         for (; j + 4 * kLanes <= width; j += 4 * kLanes) {
           Vf x[4];
 #pragma GCC unroll 4
@@ -203,7 +203,7 @@ static void leave_activated(const Gemm<T>& g, const float* c, int64_t r0, int64_
           for (int i = 0; i < 4; ++i) store_as(out + j0 + j + i * kLanes, x[i]);
         }
       }
-      for (; j < width; j += kLanes) store_as(out + j0 + j, activated<T>(kEdge, sums.at(j)));
+      for (; j < width; j += kLanes) store_as(out + j0 + j, activated<T>(kEpilogue, sums.at(j)));
     }
   }
 }
@@ -211,27 +211,28 @@ static void leave_activated(const Gemm<T>& g, const float* c, int64_t r0, int64_
 // What leaves the kernel: `rows` rows of a panel of `width` columns, which begins at row r0 and column j0 of
 // the result. kBytes: c holds sums of bytes.
 template <bool kBytes, typename T>
-static void leave(const Gemm<T>& g, const float* c, int64_t r0, int64_t rows, int64_t j0, int64_t width) {
-  switch (g.edge) {
-    case Edge::kStore:
-      return leave_activated<kBytes, Edge::kStore>(g, c, r0, rows, j0, width);
-    case Edge::kGelu:
-      return leave_activated<kBytes, Edge::kGelu>(g, c, r0, rows, j0, width);
-    case Edge::kGeluTanh:
-      return leave_activated<kBytes, Edge::kGeluTanh>(g, c, r0, rows, j0, width);
-    case Edge::kQuickGelu:
-      return leave_activated<kBytes, Edge::kQuickGelu>(g, c, r0, rows, j0, width);
-    case Edge::kRelu:
-      return leave_activated<kBytes, Edge::kRelu>(g, c, r0, rows, j0, width);
-    case Edge::kSilu:
-      return leave_activated<kBytes, Edge::kSilu>(g, c, r0, rows, j0, width);
+static void write_product(const Gemm<T>& g, const float* c, int64_t r0, int64_t rows, int64_t j0,
+                          int64_t width) {
+  switch (g.epilogue) {
+    case Epilogue::kStore:
+      return write_activated<kBytes, Epilogue::kStore>(g, c, r0, rows, j0, width);
+    case Epilogue::kGelu:
+      return write_activated<kBytes, Epilogue::kGelu>(g, c, r0, rows, j0, width);
+    case Epilogue::kGeluTanh:
+      return write_activated<kBytes, Epilogue::kGeluTanh>(g, c, r0, rows, j0, width);
+    case Epilogue::kQuickGelu:
+      return write_activated<kBytes, Epilogue::kQuickGelu>(g, c, r0, rows, j0, width);
+    case Epilogue::kRelu:
+      return write_activated<kBytes, Epilogue::kRelu>(g, c, r0, rows, j0, width);
+    case Epilogue::kSilu:
+      return write_activated<kBytes, Epilogue::kSilu>(g, c, r0, rows, j0, width);
     default:
       break;
   }
   const int64_t valid = g.valid - j0 < width ? g.valid - j0 : width, whole = valid / kLanes * kLanes;
   for (int64_t r = 0; r < rows; ++r) {
     const Sums<kBytes, T> sums(g, c, r0, r, j0);
-    if (g.edge == Edge::kScaled) {
+    if (g.epilogue == Epilogue::kScaled) {
       T* out = static_cast<T*>(g.out) + (r0 + r) * g.ldo + j0;
       const float scale = g.row_scale[r0 + r];
       for (int64_t j = 0; j < whole; j += kLanes) store_as(out + j, sums.at(j) * scale);
@@ -240,7 +241,7 @@ static void leave(const Gemm<T>& g, const float* c, int64_t r0, int64_t rows, in
       for (int64_t j = whole; j < valid; ++j) set_float(out + j, last[j - whole]);
     } else {
       float* out = static_cast<float*>(g.out) + (r0 + r) * g.ldo + j0;
-      const bool add = g.edge == Edge::kAdd;
+      const bool add = g.epilogue == Epilogue::kAdd;
       for (int64_t j = 0; j < whole; j += kLanes) {
         const Vf v = sums.at(j);
         store(out + j, add ? v + load(out + j) : v);
@@ -271,7 +272,7 @@ static void multiply(const Gemm<Out>& g, const T* left, const T* right) {
         for (int64_t i = r0 / kTileRows * part; i < (r0 / kTileRows + 1) * part && i < bytes; i += 64)
           __builtin_prefetch(next + i, 0, 2);
         strip(rows, left + r0 * g.lda + k0, g.lda, panel + k0 * width, width, depth, c, first);
-        if (last) leave<sizeof(T) == 1>(g, c, r0, rows, j0, width);
+        if (last) write_product<sizeof(T) == 1>(g, c, r0, rows, j0, width);
       }
     }
   }
@@ -441,7 +442,8 @@ static inline void filter_tokens(const Depthwise<T>& d, int64_t y, int64_t x, in
 #pragma GCC unroll 4
   for (int u = 0; u < N; ++u) {
     T* to = d.out + ((y - d.begin) * d.width + x + u) * d.ldo + c;
-    store_as(to, d.edge == Edge::kAdd ? sum[u] + load_as_float(to) : activated<T>(d.edge, sum[u]));
+    store_as(to,
+             d.epilogue == Epilogue::kAdd ? sum[u] + load_as_float(to) : activated<T>(d.epilogue, sum[u]));
   }
 }
 
@@ -559,15 +561,15 @@ static void blend(const T* a, const T* b, float t, int64_t width, T* out) {
   }
 }
 
-#include "runtime/burn_body.h"
+#include "runtime/peak_loop_body.h"
 
 // pack has an overload for either type, and only an argument can tell them apart.
 template <typename T>
 static constexpr KernelSet<T> all_kernels(void (*pack_rows)(const T*, int64_t, int64_t, int64_t, T*)) {
   return {gemm<T>,        normalize<T>,       quantize<float>, quantize<T>,  softmax<T>,
           convert<T>,     pack_transposed<T>, pack_rows,       depthwise<T>, focus<T>,
-          add_columns<T>, inverse_dots<T>,    transpose<T>,    blend<T>,     burn<T>};
+          add_columns<T>, inverse_dots<T>,    transpose<T>,    blend<T>,     peak_loop<T>};
 }
 
 // Known to the compiler: code that ran at start-up would be this instruction set's, on every machine.
-static constexpr Kernels kKernels = {all_kernels<float>(pack), all_kernels<Bf16>(pack), burn_bytes};
+static constexpr Kernels kKernels = {all_kernels<float>(pack), all_kernels<Bf16>(pack), peak_loop_bytes};

@@ -18,8 +18,8 @@ const Kernels& emulated_tile_kernels() {
     Kernels out = kKernels;
     out.f32.gemm = gemm_tiles<EmulatedTiles>;
     out.bf16.gemm = gemm_tiles<EmulatedTiles>;
-    out.bf16.burn = burn_tiles<EmulatedTiles, Bf16>;
-    out.burn_bytes = burn_tiles<EmulatedTiles, Byte>;
+    out.bf16.peak_loop = peak_loop_tiles<EmulatedTiles, Bf16>;
+    out.peak_loop_bytes = peak_loop_tiles<EmulatedTiles, Byte>;
     return out;
   }();
   return kernels;

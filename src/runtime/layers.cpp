@@ -97,20 +97,20 @@ Gemm<T> product(const Matrix<T>& matrix, const Left<T>& a, int64_t rows, float* 
 
 namespace {
 
-Edge edge_of(Activation activation) {
+Epilogue epilogue_of(Activation activation) {
   switch (activation) {
     case Activation::kGelu:
-      return Edge::kGelu;
+      return Epilogue::kGelu;
     case Activation::kGeluTanh:
-      return Edge::kGeluTanh;
+      return Epilogue::kGeluTanh;
     case Activation::kQuickGelu:
-      return Edge::kQuickGelu;
+      return Epilogue::kQuickGelu;
     case Activation::kRelu:
-      return Edge::kRelu;
+      return Epilogue::kRelu;
     case Activation::kSilu:
       break;
   }
-  return Edge::kSilu;
+  return Epilogue::kSilu;
 }
 
 // Rows [gates, units] in turns of kColumnStep, so that a gate and its unit leave the product together.
@@ -132,7 +132,7 @@ Linear interleaved(const Linear& layer) {
 template <typename T>
 MlpWeights<T>::MlpWeights(const WeightSource& source, const ModelSpec& spec, const BlockSpec& block,
                           const std::string& prefix)
-    : hidden(block.mlp_dim), activation(edge_of(spec.activation)), gated(spec.gated_mlp) {
+    : hidden(block.mlp_dim), activation(epilogue_of(spec.activation)), gated(spec.gated_mlp) {
   const int64_t dim = block.embed_dim;
   Linear up = source.linear(prefix + "mlp.fc1", (gated ? 2 : 1) * block.mlp_dim, dim);
   norm = source.norm_before(up, prefix + "norm2", dim);
@@ -144,11 +144,11 @@ MlpWeights<T>::MlpWeights(const WeightSource& source, const ModelSpec& spec, con
 
 template <typename T>
 void mlp_hidden(const KernelSet<T>& kernels, const MlpWeights<T>& mlp, float eps, const float* x,
-                int64_t width, int64_t rows, Edge edge, const TileMemory<T>& memory) {
+                int64_t width, int64_t rows, Epilogue epilogue, const TileMemory<T>& memory) {
   const int64_t ldh = memory.hidden.ld, columns = mlp.hidden_columns();
   const Left<T> normed = normalize_for(kernels, mlp.fc1, mlp.norm, eps, x, width, rows, memory.normed);
   Gemm<T> up = product(mlp.fc1, normed, rows, memory.scratch);
-  up.edge = edge;
+  up.epilogue = epilogue;
   up.gated = mlp.gated;
   up.out = memory.hidden.values;
   up.ldo = ldh;
@@ -161,7 +161,7 @@ template <typename T>
 void add_product(const KernelSet<T>& kernels, const Matrix<T>& matrix, const Left<T>& a, float* x,
                  int64_t width, int64_t rows, float* scratch) {
   Gemm<T> g = product(matrix, a, rows, scratch);
-  g.edge = Edge::kAdd;
+  g.epilogue = Epilogue::kAdd;
   g.out = x;
   g.ldo = width;
   kernels.gemm(g);
@@ -182,7 +182,7 @@ template Left<float> convert_for(const KernelSet<float>&, const Matrix<float>&, 
 template Gemm<float> product(const Matrix<float>&, const Left<float>&, int64_t, float*);
 template struct MlpWeights<float>;
 template void mlp_hidden(const KernelSet<float>&, const MlpWeights<float>&, float, const float*, int64_t,
-                         int64_t, Edge, const TileMemory<float>&);
+                         int64_t, Epilogue, const TileMemory<float>&);
 template void add_product(const KernelSet<float>&, const Matrix<float>&, const Left<float>&, float*, int64_t,
                           int64_t, float*);
 template void add_mlp(const KernelSet<float>&, const MlpWeights<float>&, float, float*, int64_t, int64_t,
@@ -194,7 +194,7 @@ template Left<Bf16> convert_for(const KernelSet<Bf16>&, const Matrix<Bf16>&, int
 template Gemm<Bf16> product(const Matrix<Bf16>&, const Left<Bf16>&, int64_t, float*);
 template struct MlpWeights<Bf16>;
 template void mlp_hidden(const KernelSet<Bf16>&, const MlpWeights<Bf16>&, float, const float*, int64_t,
-                         int64_t, Edge, const TileMemory<Bf16>&);
+                         int64_t, Epilogue, const TileMemory<Bf16>&);
 template void add_product(const KernelSet<Bf16>&, const Matrix<Bf16>&, const Left<Bf16>&, float*, int64_t,
                           int64_t, float*);
 template void add_mlp(const KernelSet<Bf16>&, const MlpWeights<Bf16>&, float, float*, int64_t, int64_t,

@@ -60,8 +60,8 @@ template <typename T>
 Left<T> convert_for(const KernelSet<T>& kernels, const Matrix<T>& matrix, int64_t width, int64_t rows,
                     const Room<T>& room);
 
-/// `rows` rows at `a` times the matrix, with its bias; the edge and where it goes are the caller's. scratch:
-/// [padded_rows(rows), kPanel].
+/// `rows` rows at `a` times the matrix, with its bias; the epilogue and where it goes are the caller's.
+/// scratch: [padded_rows(rows), kPanel].
 template <typename T>
 Gemm<T> product(const Matrix<T>& matrix, const Left<T>& a, int64_t rows, float* scratch);
 
@@ -78,7 +78,7 @@ struct MlpWeights {
   Matrix<T> fc1, fc2;  ///< of a gated MLP fc1's columns are gates and units in turns of 16
   NormWeights norm;    ///< where it isn't folded
   int64_t hidden = 0;  ///< units that fc2 reads
-  Edge activation = Edge::kGelu;
+  Epilogue activation = Epilogue::kGelu;
   bool gated = false;
 
   MlpWeights() = default;
@@ -103,10 +103,10 @@ struct TileMemory {
 template <typename T>
 void add_mlp(const KernelSet<T>& kernels, const MlpWeights<T>& mlp, float eps, float* x, int64_t width,
              int64_t rows, const TileMemory<T>& memory);
-/// The first layer alone, as values into memory.hidden; `edge` is kStore or the MLP's activation.
+/// The first layer alone, as values into memory.hidden; `epilogue` is kStore or the MLP's activation.
 template <typename T>
 void mlp_hidden(const KernelSet<T>& kernels, const MlpWeights<T>& mlp, float eps, const float* x,
-                int64_t width, int64_t rows, Edge edge, const TileMemory<T>& memory);
+                int64_t width, int64_t rows, Epilogue epilogue, const TileMemory<T>& memory);
 /// x += m a; x [rows, width].
 template <typename T>
 void add_product(const KernelSet<T>& kernels, const Matrix<T>& matrix, const Left<T>& a, float* x,

@@ -51,7 +51,7 @@ void RowMerger::merge(const KernelSet<float>& kernels, float* x, float* metric, 
   product.k = depth;
   product.columns = product.valid = product.ldo = columns;
   product.scratch = scratch_.data();
-  product.edge = Edge::kFloat;
+  product.epilogue = Epilogue::kFloat;
   product.out = scores_.data();
   kernels.gemm(product);
 

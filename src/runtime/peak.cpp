@@ -15,11 +15,11 @@ double since(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-double peak(int64_t (*burn)(int64_t), int threads, double seconds) {
+double peak(int64_t (*peak_loop)(int64_t), int threads, double seconds) {
   Pool pool(threads);
   int64_t repeats = 4096, round = 0;
   const std::function<void(int)> work = [&](int rank) {
-    const int64_t macs = burn(repeats);
+    const int64_t macs = peak_loop(repeats);
     if (rank == 0) round = macs;
   };
   double best = 0;
@@ -38,12 +38,12 @@ double peak(int64_t (*burn)(int64_t), int threads, double seconds) {
 
 double measure_tile_peak(Precision precision, int threads, double seconds) {
   const Kernels& kernels = kernels_of(chosen_isa());
-  return peak(resolve(precision) == Precision::kBf16 ? kernels.bf16.burn : kernels.f32.burn, threads,
-              seconds);
+  return peak(resolve(precision) == Precision::kBf16 ? kernels.bf16.peak_loop : kernels.f32.peak_loop,
+              threads, seconds);
 }
 
 double measure_byte_peak(int threads, double seconds) {
-  return peak(kernels_of(chosen_isa()).burn_bytes, threads, seconds);
+  return peak(kernels_of(chosen_isa()).peak_loop_bytes, threads, seconds);
 }
 
 }  // namespace vitrim::runtime

@@ -34,13 +34,13 @@ void StageForward<T>::begin_stage(int stage, const float* images, const Place& p
                 source = before.size() * step.channels;
   float* x = place.shared.x.data();
   if (step.before.any()) {
-    const Rows mine = share(place.group * before.size(), place.member);
+    const Rows mine = share(place.group * before.size(), place.context);
     layer_norm_rows(floats_, x + mine.begin * step.channels, mine.count(), step.channels, eps_, step.before);
-    place.member.wait();
+    place.context.wait();
   }
   T* patches = place.own.patches.data();
   float* next = place.shared.next.data();
-  for_tiles(place.group * tokens, kPatchRows, place.member, [&](Rows rows) {
+  for_tiles(place.group * tokens, kPatchRows, place.context, [&](Rows rows) {
     for (int64_t r = rows.begin; r < rows.end; ++r) {
       const int64_t image = r / tokens, line = r % tokens / grid.width, column = r % grid.width;
       T* patch = patches + (r - rows.begin) * lda;
@@ -52,7 +52,7 @@ void StageForward<T>::begin_stage(int stage, const float* images, const Place& p
       }
     }
     Gemm<T> g = product(step.matrix, Left<T>{patches, lda}, rows.count(), place.own.scratch.data());
-    g.edge = Edge::kFloat;
+    g.epilogue = Epilogue::kFloat;
     g.out = next + rows.begin * dim;
     g.ldo = dim;
     kernels_.gemm(g);
@@ -63,9 +63,9 @@ void StageForward<T>::begin_stage(int stage, const float* images, const Place& p
       for (int64_t c = 0; c < dim; ++c) next[r * dim + c] += position[c];
     }
   });
-  place.member.wait();
-  if (place.member.first()) std::swap(place.shared.x, place.shared.next);
-  place.member.wait();
+  place.context.wait();
+  if (place.context.first()) std::swap(place.shared.x, place.shared.next);
+  place.context.wait();
 }
 
 // Up to the MLP: the stream's gain and the attention's last projection.
@@ -83,18 +83,19 @@ void StageForward<T>::first_half(const StageBlock<T>& block, Rows rows, const Pl
 
 template <typename T>
 void StageForward<T>::run_block(const StageBlock<T>& block, const Place& place) const {
-  if (block.attends()) attend<T>({block, kernels_, eps_, place.group, place.shared, place.own}, place.member);
+  if (block.attends())
+    attend<T>({block, kernels_, eps_, place.group, place.shared, place.own}, place.context);
   if (block.mlp_filter.side > 0) return convolved_mlp(block, place);
   float* factors = place.own.factors.data();  // one product has left when the next one comes
   const TileMemory<T> tile{{place.own.normed.data(), round_up(block.dim, 32), factors},
                            {place.own.hidden.data(), block.mlp.hidden_width(), factors},
                            place.own.scratch.data()};
-  for_tiles(place.group * block.grid.size(), kRowsTogether, place.member, [&](Rows rows) {
+  for_tiles(place.group * block.grid.size(), kRowsTogether, place.context, [&](Rows rows) {
     first_half(block, rows, place);
     add_mlp(kernels_, block.mlp, eps_, place.shared.x.data() + rows.begin * block.dim, block.dim,
             rows.count(), tile);
   });
-  place.member.wait();
+  place.context.wait();
 }
 
 // PVTv2: a depthwise convolution sees the whole map between the layers, so all of a map's first half comes
@@ -109,15 +110,15 @@ void StageForward<T>::convolved_mlp(const StageBlock<T>& block, const Place& pla
   for (int64_t image = 0; image < place.group; image += images_together(tokens)) {
     const int64_t count = std::min(images_together(tokens), place.group - image);
     float* x = place.shared.x.data() + image * tokens * dim;
-    for_tiles(count * tokens, kRowsTogether, place.member, [&](Rows rows) {
+    for_tiles(count * tokens, kRowsTogether, place.context, [&](Rows rows) {
       first_half(block, {image * tokens + rows.begin, image * tokens + rows.end}, place);
-      mlp_hidden(kernels_, block.mlp, eps_, x + rows.begin * dim, dim, rows.count(), Edge::kStore,
+      mlp_hidden(kernels_, block.mlp, eps_, x + rows.begin * dim, dim, rows.count(), Epilogue::kStore,
                  {{place.own.normed.data(), ldn, place.own.factors.data()},
                   {whole + rows.begin * ldh, ldh, nullptr},
                   place.own.scratch.data()});
     });
-    place.member.wait();
-    for_tiles(count * grid.height, tile_lines, place.member, [&](Rows lines) {
+    place.context.wait();
+    for_tiles(count * grid.height, tile_lines, place.context, [&](Rows lines) {
       for (int64_t line = lines.begin; line < lines.end;) {  // of one map at a time
         const int64_t begin = line % grid.height, end = std::min(grid.height, begin + lines.end - line);
         Depthwise<T> d;
@@ -131,7 +132,7 @@ void StageForward<T>::convolved_mlp(const StageBlock<T>& block, const Place& pla
         d.bias = block.mlp_filter.bias.data();
         d.side = block.mlp_filter.side;
         d.channels = block.mlp_filter.channels;
-        d.edge = block.mlp.activation;
+        d.epilogue = block.mlp.activation;
         d.out = hidden + (line - lines.begin) * grid.width * ldh;
         kernels_.depthwise(d);
         line += end - begin;
@@ -144,7 +145,7 @@ void StageForward<T>::convolved_mlp(const StageBlock<T>& block, const Place& pla
       add_product(kernels_, block.mlp.fc2, left, x + lines.begin * grid.width * dim, dim, rows,
                   place.own.scratch.data());
     });
-    place.member.wait();
+    place.context.wait();
   }
 }
 
@@ -174,16 +175,17 @@ void StageForward<T>::finish(int64_t image, const Place& place, float* features)
 }
 
 template <typename T>
-void StageForward<T>::run(const float* images, int64_t group, int rank, Member member, float* features) {
+void StageForward<T>::run(const float* images, int64_t group, int rank, ThreadContext context,
+                          float* features) {
   StageMemory<T>& own = memories_[static_cast<size_t>(rank)];
-  const Place place{group, member, member.size > 1 ? memories_.front() : own, own};
+  const Place place{group, context, context.size > 1 ? memories_.front() : own, own};
   for (int i = 0, stage = -1; i < static_cast<int>(weights_.blocks.size()); ++i) {
     if (weights_.spec.position(i).stage > stage) begin_stage(++stage, images, place);
     run_block(weights_.blocks[static_cast<size_t>(i)], place);
   }
-  for (int64_t image = member.rank; image < group; image += member.size)
+  for (int64_t image = context.rank; image < group; image += context.size)
     finish(image, place, features + image * feature_width());
-  member.wait();
+  context.wait();
 }
 
 template <typename T>

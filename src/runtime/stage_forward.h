@@ -14,7 +14,7 @@ class StageForward : public Forward<T> {
                const Kernels& kernels);
 
   const ModelSpec& spec() const override { return weights_.spec; }
-  void run(const float* images, int64_t group, int rank, Member member, float* features) override;
+  void run(const float* images, int64_t group, int rank, ThreadContext context, float* features) override;
   int64_t feature_width() const override { return weights_.spec.feature_dim(); }
   const Matrix<T>& head() const override { return weights_.head; }
   int64_t weight_bytes() const override { return weights_.bytes; }
@@ -24,7 +24,7 @@ class StageForward : public Forward<T> {
   // Where a call works.
   struct Place {
     int64_t group;
-    Member member;
+    ThreadContext context;
     StageMemory<T>& shared;
     StageMemory<T>& own;
   };

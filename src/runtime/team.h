@@ -44,7 +44,7 @@ class Barrier {
 };
 
 /// One of the threads of a task: which one, of how many.
-struct Member {
+struct ThreadContext {
   int rank = 0, size = 1;
   Barrier* barrier = nullptr;
   void wait() const {
@@ -59,20 +59,20 @@ struct Rows {
   int64_t count() const { return end - begin; }
 };
 
-/// The member's part of `rows`: in order, as even as they go.
-inline Rows share(int64_t rows, Member member) {
-  const int64_t each = (rows + member.size - 1) / member.size;
-  const int64_t begin = std::min(rows, each * member.rank);
+/// The context's part of `rows`: in order, as even as they go.
+inline Rows share(int64_t rows, ThreadContext context) {
+  const int64_t each = (rows + context.size - 1) / context.size;
+  const int64_t begin = std::min(rows, each * context.rank);
   return {begin, std::min(rows, begin + each)};
 }
 
-/// Calls work(part) for the member's parts of `rows`, of at most `most` each.
+/// Calls work(part) for the context's parts of `rows`, of at most `most` each.
 template <typename Work>
-void for_tiles(int64_t rows, int64_t most, Member member, Work&& work) {
+void for_tiles(int64_t rows, int64_t most, ThreadContext context, Work&& work) {
   if (rows <= 0) return;
-  const int64_t tiles = ((rows + most - 1) / most + member.size - 1) / member.size * member.size;
+  const int64_t tiles = ((rows + most - 1) / most + context.size - 1) / context.size * context.size;
   const int64_t each = (rows + tiles - 1) / tiles;
-  for (int64_t i = member.rank; i < tiles; i += member.size) {
+  for (int64_t i = context.rank; i < tiles; i += context.size) {
     const Rows part{std::min(rows, i * each), std::min(rows, (i + 1) * each)};
     if (part.count() > 0) work(part);
   }

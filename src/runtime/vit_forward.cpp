@@ -27,7 +27,7 @@ int64_t VitForward<T>::work_bytes() const {
 }
 
 template <typename T>
-void VitForward<T>::embed(const float* image, int64_t index, Member member, Workspace<T>& shared,
+void VitForward<T>::embed(const float* image, int64_t index, ThreadContext context, Workspace<T>& shared,
                           Workspace<T>& own) const {
   const ModelSpec& spec = weights_.spec;
   const int64_t dim = spec.embed_dim, prefix = spec.prefix_tokens(), side = spec.patch_size;
@@ -35,9 +35,9 @@ void VitForward<T>::embed(const float* image, int64_t index, Member member, Work
   const int64_t height = spec.image_size[0], width = spec.image_size[1],
                 pixels = spec.in_channels * side * side, lda = weights_.patches.k;
   float* x = shared.x.data() + index * spec.num_tokens() * dim;
-  if (member.first())
+  if (context.first())
     std::memcpy(x, weights_.start.data(), static_cast<size_t>(prefix * dim) * sizeof(float));
-  const Rows lines = share(grid.height, member);
+  const Rows lines = share(grid.height, context);
   for (int64_t line = lines.begin; line < lines.end; ++line) {  // a row of patches at a time
     float* to = x + (prefix + line * grid.width) * dim;
     std::memcpy(to, weights_.start.data() + (prefix + line * grid.width) * dim,
@@ -57,7 +57,7 @@ void VitForward<T>::embed(const float* image, int64_t index, Member member, Work
   for (int64_t r = lines.begin * grid.width + prefix; r < lines.end * grid.width + prefix; ++r) {
     layer_norm(x + r * dim, dim, static_cast<float>(spec.norm_eps), weights_.norm_pre, x + r * dim);
   }
-  for (int64_t r = 0; member.first() && r < prefix; ++r)
+  for (int64_t r = 0; context.first() && r < prefix; ++r)
     layer_norm(x + r * dim, dim, static_cast<float>(spec.norm_eps), weights_.norm_pre, x + r * dim);
 }
 
@@ -77,12 +77,12 @@ void VitForward<T>::attend_head(int block, int64_t head, int64_t image, int64_t 
     g.ldo = ldo;
     if (!norm.any()) {
       g.out = out;
-      g.edge = Edge::kStore;
+      g.epilogue = Epilogue::kStore;
       kernels_.gemm(g);
       return;
     }
     g.out = own.wide.data();
-    g.edge = Edge::kFloat;
+    g.epilogue = Epilogue::kFloat;
     g.valid = matrix.columns;
     kernels_.gemm(g);
     const float eps = static_cast<float>(spec.norm_eps);
@@ -111,7 +111,7 @@ void VitForward<T>::attend_head(int block, int64_t head, int64_t image, int64_t 
     scores.b = own.keys.data();
     scores.columns = scores.valid = scores.ldo = columns;
     scores.scratch = own.scratch.data();
-    scores.edge = Edge::kFloat;
+    scores.epilogue = Epilogue::kFloat;
     scores.out = own.scores.data();
     kernels_.gemm(scores);
     kernels_.softmax(own.scores.data(), columns, rows, tokens, key_bias, 0, own.p.data(), depth,
@@ -124,7 +124,7 @@ void VitForward<T>::attend_head(int block, int64_t head, int64_t image, int64_t 
     mixed.columns = v;
     mixed.valid = shape.v_dim;
     mixed.scratch = own.scratch.data();
-    mixed.edge = Edge::kScaled;
+    mixed.epilogue = Epilogue::kScaled;
     mixed.row_scale = own.inverse_sums.data();
     mixed.out = shared.mixed.data() + (image * queries + r0) * ldm + head * shape.v_dim;
     mixed.ldo = ldm;
@@ -133,13 +133,13 @@ void VitForward<T>::attend_head(int block, int64_t head, int64_t image, int64_t 
 }
 
 template <typename T>
-void VitForward<T>::attend(int block, int64_t group, int64_t tokens, int64_t queries, Member member,
+void VitForward<T>::attend(int block, int64_t group, int64_t tokens, int64_t queries, ThreadContext context,
                            Workspace<T>& shared, Workspace<T>& own) const {
   const BlockSpec& shape = weights_.spec.blocks[static_cast<size_t>(block)];
   const BlockWeights<T>& layer = weights_.blocks[static_cast<size_t>(block)];
   const int64_t dim = weights_.spec.embed_dim, width = shape.num_heads * shape.v_dim,
                 ldm = round_up(width, 32);
-  const Rows mine = share(group * tokens, member);
+  const Rows mine = share(group * tokens, context);
   const Room<T> room{shared.normed.data(), round_up(dim, 32), shared.normed_factors.data()};
   const bool fixed = layer.fixed.any();
   const Matrix<T>& reads = fixed ? layer.fixed.v : layer.heads.front().q;
@@ -147,30 +147,30 @@ void VitForward<T>::attend(int block, int64_t group, int64_t tokens, int64_t que
                 static_cast<float>(weights_.spec.norm_eps), shared.x.data() + mine.begin * dim, dim,
                 mine.count(), room.from(mine.begin));
   const Left<T> normed = room.as_left(reads);
-  member.wait();
+  context.wait();
   if (fixed) {
     const int64_t channels = layer.fixed.channels();
-    for_tiles(group * tokens, kRowsTogether, member, [&](Rows rows) {
+    for_tiles(group * tokens, kRowsTogether, context, [&](Rows rows) {
       Gemm<T> g = product(layer.fixed.v, normed.from(rows.begin), rows.count(), own.scratch.data());
       g.out = shared.fixed_values.data() + rows.begin * channels;
       g.ldo = channels;
       kernels_.gemm(g);
     });
-    member.wait();
-    mix_static<T>({layer.fixed, kernels_, group, queries, shared.fixed_values.data(), shared.mixed.data(),
-                   ldm, own.fixed_scratch.data()},
-                  member);
-    member.wait();
+    context.wait();
+    static_attention<T>({layer.fixed, kernels_, group, queries, shared.fixed_values.data(),
+                         shared.mixed.data(), ldm, own.fixed_scratch.data()},
+                        context);
+    context.wait();
     return;
   }
   // A head of all images before the next head: its weights are read once.
-  for (int64_t i = member.rank; i < shape.num_heads * group; i += member.size)
+  for (int64_t i = context.rank; i < shape.num_heads * group; i += context.size)
     attend_head(block, i / group, i % group, tokens, queries, normed.from(i % group * tokens), shared, own);
-  if (member.first() && ldm > width) {
+  if (context.first() && ldm > width) {
     for (int64_t r = 0; r < group * queries; ++r)
       std::fill(shared.mixed.data() + r * ldm + width, shared.mixed.data() + (r + 1) * ldm, T{});
   }
-  member.wait();
+  context.wait();
 }
 
 template <typename T>
@@ -187,25 +187,25 @@ void VitForward<T>::project(int block, Rows rows, Workspace<T>& shared, Workspac
 
 // The first `kept` rows of every image, moved together.
 template <typename T>
-void VitForward<T>::keep_first(int64_t group, int64_t tokens, int64_t kept, Member member,
+void VitForward<T>::keep_first(int64_t group, int64_t tokens, int64_t kept, ThreadContext context,
                                Workspace<T>& shared) const {
   const int64_t dim = weights_.spec.embed_dim;
   float* x = shared.x.data();
-  for (int64_t image = 1; member.first() && image < group; ++image) {
+  for (int64_t image = 1; context.first() && image < group; ++image) {
     std::memmove(x + image * kept * dim, x + image * tokens * dim,
                  static_cast<size_t>(kept * dim) * sizeof(float));
   }
-  member.wait();
+  context.wait();
 }
 
 template <typename T>
-void VitForward<T>::merge(int block, int64_t group, int64_t tokens, Member member,
+void VitForward<T>::merge(int block, int64_t group, int64_t tokens, ThreadContext context,
                           Workspace<T>& shared) const {
   const ModelSpec& spec = weights_.spec;
   const BlockSpec& shape = spec.blocks[static_cast<size_t>(block)];
   const int64_t depth = padded_qk(shape), dim = spec.embed_dim, left = tokens - shape.merge;
   const float share_of_mean = 1.0f / static_cast<float>(shape.num_heads);
-  const Rows mine = share(group * tokens, member);
+  const Rows mine = share(group * tokens, context);
   for (int64_t r = mine.begin; r < mine.end; ++r) {
     // The mean over heads, in their order whoever computed them: the same for any number of threads.
     float* sum = shared.metric.data() + r * depth;
@@ -215,15 +215,15 @@ void VitForward<T>::merge(int block, int64_t group, int64_t tokens, Member membe
       for (int64_t c = 0; c < depth; ++c) sum[c] += share_of_mean * to_float(keys[c]);
     }
   }
-  member.wait();
-  for (int64_t image = member.rank; image < group; image += member.size) {
+  context.wait();
+  for (int64_t image = context.rank; image < group; image += context.size) {
     shared.mergers[static_cast<size_t>(image)].merge(
         float_kernels_, shared.x.data() + image * tokens * dim, shared.metric.data() + image * tokens * depth,
         depth, depth, tokens, spec.prefix_tokens(), shape.merge, shared.merged_x.data() + image * left * dim);
   }
-  member.wait();
-  if (member.first()) std::swap(shared.x, shared.merged_x);
-  member.wait();
+  context.wait();
+  if (context.first()) std::swap(shared.x, shared.merged_x);
+  context.wait();
 }
 
 template <typename T>
@@ -275,24 +275,25 @@ void VitForward<T>::finish(int64_t image, int64_t tokens, Workspace<T>& shared, 
 }
 
 template <typename T>
-void VitForward<T>::run(const float* images, int64_t group, int rank, Member member, float* features) {
+void VitForward<T>::run(const float* images, int64_t group, int rank, ThreadContext context,
+                        float* features) {
   Workspace<T>& own = workspaces_[static_cast<size_t>(rank)];
-  Workspace<T>& shared = member.size > 1 ? workspaces_.front() : own;
+  Workspace<T>& shared = context.size > 1 ? workspaces_.front() : own;
   const ModelSpec& spec = weights_.spec;
   int64_t tokens = spec.num_tokens();
   for (int64_t image = 0; image < group; ++image) {
-    embed(images + image * spec.in_channels * spec.image_size[0] * spec.image_size[1], image, member, shared,
+    embed(images + image * spec.in_channels * spec.image_size[0] * spec.image_size[1], image, context, shared,
           own);
-    if (spec.merges() && member.first()) shared.mergers[static_cast<size_t>(image)].reset(tokens);
+    if (spec.merges() && context.first()) shared.mergers[static_cast<size_t>(image)].reset(tokens);
   }
-  member.wait();
+  context.wait();
   for (int block = 0; block < static_cast<int>(spec.blocks.size()); ++block) {
     const BlockSpec& shape = spec.blocks[static_cast<size_t>(block)];
     const int64_t live = live_[static_cast<size_t>(block)];
     const int64_t after = live > 0 ? std::min(live, tokens) : tokens;
     const bool attends = shape.attention != AttentionKind::kNone;
-    if (attends) attend(block, group, tokens, after, member, shared, own);
-    if (after < tokens) keep_first(group, tokens, after, member, shared);
+    if (attends) attend(block, group, tokens, after, context, shared, own);
+    if (after < tokens) keep_first(group, tokens, after, context, shared);
     const bool merges = shape.merge > 0 && live == 0;  // tokens that nobody reads any more need no merging
     // The block's second half, tile by tile from the projection to the MLP's output.
     auto first_half = [&](Rows rows) {
@@ -302,23 +303,23 @@ void VitForward<T>::run(const float* images, int64_t group, int rank, Member mem
       if (attends) project(block, rows, shared, own);
     };
     if (merges) {
-      for_tiles(group * tokens, kRowsTogether, member, first_half);
-      member.wait();
-      merge(block, group, tokens, member, shared);
+      for_tiles(group * tokens, kRowsTogether, context, first_half);
+      context.wait();
+      merge(block, group, tokens, context, shared);
       tokens -= shape.merge;
-      for_tiles(group * tokens, kRowsTogether, member, [&](Rows rows) { mlp(block, rows, shared, own); });
+      for_tiles(group * tokens, kRowsTogether, context, [&](Rows rows) { mlp(block, rows, shared, own); });
     } else {
       tokens = after;
-      for_tiles(group * tokens, kRowsTogether, member, [&](Rows rows) {
+      for_tiles(group * tokens, kRowsTogether, context, [&](Rows rows) {
         first_half(rows);
         mlp(block, rows, shared, own);
       });
     }
-    member.wait();
+    context.wait();
   }
-  for (int64_t image = member.rank; image < group; image += member.size)
+  for (int64_t image = context.rank; image < group; image += context.size)
     finish(image, tokens, shared, own, features + image * feature_width());
-  member.wait();
+  context.wait();
 }
 
 template <typename T>

@@ -15,7 +15,7 @@ class VitForward : public Forward<T> {
              const Kernels& kernels);
 
   const ModelSpec& spec() const override { return weights_.spec; }
-  void run(const float* images, int64_t group, int rank, Member member, float* features) override;
+  void run(const float* images, int64_t group, int rank, ThreadContext context, float* features) override;
   /// Twice the stream's width with a distillation token, or where the classifier reads token and average.
   int64_t feature_width() const override {
     return (weights_.spec.distillation_token ? 2 : 1) * weights_.spec.feature_dim();
@@ -25,15 +25,17 @@ class VitForward : public Forward<T> {
   int64_t work_bytes() const override;
 
  private:
-  void embed(const float* image, int64_t index, Member member, Workspace<T>& shared, Workspace<T>& own) const;
+  void embed(const float* image, int64_t index, ThreadContext context, Workspace<T>& shared,
+             Workspace<T>& own) const;
   // tokens, queries: of one image.
-  void attend(int block, int64_t group, int64_t tokens, int64_t queries, Member member, Workspace<T>& shared,
-              Workspace<T>& own) const;
+  void attend(int block, int64_t group, int64_t tokens, int64_t queries, ThreadContext context,
+              Workspace<T>& shared, Workspace<T>& own) const;
   void attend_head(int block, int64_t head, int64_t image, int64_t tokens, int64_t queries,
                    const Left<T>& normed, Workspace<T>& shared, Workspace<T>& own) const;
-  void keep_first(int64_t group, int64_t tokens, int64_t kept, Member member, Workspace<T>& shared) const;
+  void keep_first(int64_t group, int64_t tokens, int64_t kept, ThreadContext context,
+                  Workspace<T>& shared) const;
   void project(int block, Rows rows, Workspace<T>& shared, Workspace<T>& own) const;
-  void merge(int block, int64_t group, int64_t tokens, Member member, Workspace<T>& shared) const;
+  void merge(int block, int64_t group, int64_t tokens, ThreadContext context, Workspace<T>& shared) const;
   void mlp(int block, Rows rows, Workspace<T>& shared, Workspace<T>& own) const;
   void finish(int64_t image, int64_t tokens, Workspace<T>& shared, Workspace<T>& own, float* features) const;
 

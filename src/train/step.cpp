@@ -79,14 +79,14 @@ at::Tensor GradientStep::loss(const Rows& rows, const std::vector<model::BlockGa
                               : at::Tensor();
   at::Tensor x = model_.embed(images);
   model::MergedTokens merged;
-  model::Taps taps;
+  model::Intermediates intermediates;
   for (int i = 0; i < model_.num_blocks(); ++i) {
     model::DropPath drop;
     if (keep.defined() && i > 0) drop = {keep[i][0], keep[i][1]};
     x = model_.run_block(i, x, gains[static_cast<size_t>(i)], nullptr, {drop, &merged});
-    model_.tap(i, x, taps);
+    model_.keep_intermediate(i, x, intermediates);
   }
-  const model::Output out = model_.finish(x, merged, taps);
+  const model::Output out = model_.finish(x, merged, intermediates);
   // A model with a distillation token learns labels with one head and the teacher with the other.
   const at::Tensor& labelled = out.head.defined() ? out.head : out.logits;
   const at::Tensor& taught = out.head_dist.defined() ? out.head_dist : out.logits;

@@ -65,16 +65,16 @@ double cubic(double x, double a) {
 }
 
 // Which inputs make an output along one direction, and how much of each.
-struct Taps {
+struct Intermediates {
   std::vector<int64_t> from;
   std::vector<double> share;
 };
 
 // As LibTorch does it: antialiased with a = -0.5 and a kernel that widens where the map shrinks, its shares
 // made to sum to 1; else with a = -0.75 and places beyond the edge read at the edge.
-Taps taps_of(int64_t to, int64_t from_size, int64_t to_size, bool antialias) {
+Intermediates taps_of(int64_t to, int64_t from_size, int64_t to_size, bool antialias) {
   const double scale = static_cast<double>(from_size) / static_cast<double>(to_size);
-  Taps out;
+  Intermediates out;
   if (!antialias) {
     const double place = scale * (static_cast<double>(to) + 0.5) - 0.5, floor = std::floor(place);
     for (int64_t i = -1; i <= 2; ++i) {
@@ -102,12 +102,12 @@ std::vector<float> stretched(const std::vector<float>& in, int64_t outer, int64_
   std::vector<float> out(at(outer * to_length * inner));
   std::vector<double> line(at(inner));
   for (int64_t to = 0; to < to_length; ++to) {
-    const Taps taps = taps_of(to, length, to_length, antialias);
+    const Intermediates intermediates = taps_of(to, length, to_length, antialias);
     for (int64_t o = 0; o < outer; ++o) {
       std::fill(line.begin(), line.end(), 0.0);
-      for (size_t t = 0; t < taps.from.size(); ++t) {
-        const float* from = in.data() + (o * length + taps.from[t]) * inner;
-        for (int64_t c = 0; c < inner; ++c) line[at(c)] += taps.share[t] * from[c];
+      for (size_t t = 0; t < intermediates.from.size(); ++t) {
+        const float* from = in.data() + (o * length + intermediates.from[t]) * inner;
+        for (int64_t c = 0; c < inner; ++c) line[at(c)] += intermediates.share[t] * from[c];
       }
       std::copy(line.begin(), line.end(), out.begin() + (o * to_length + to) * inner);
     }

@@ -44,7 +44,7 @@ constexpr double kFloatNats = 32 * 20 * 1e-5;
 TEST(TransferEntropy, EqualsOneForwardPassASet) {
   const auto model = test::lively_model(test::variant("layerscale_qknorm"));
   const data::ImageBatch images = test::colour_images(23);
-  for (Mask mask : {Mask::kDrop, Mask::kIdentity}) {
+  for (Mask mask : {Mask::kSkip, Mask::kIdentity}) {
     TransferEntropyOptions options;
     options.mask = mask;
     options.batch_size = 10;  // the last batch is a rest
@@ -126,12 +126,12 @@ TEST(TransferEntropy, ExactSearchIsBruteForce) {
   select::SearchOptions options;
   options.count = 2;
   const auto found = select::search(scorer, options);
-  const double dense = entropy_of(masked_output(*model, images, {}, Mask::kDrop).features);
+  const double dense = entropy_of(masked_output(*model, images, {}, Mask::kSkip).features);
   double best = std::numeric_limits<double>::infinity();
   LayerSet best_set;
   for (const LayerSet& set : all_sets(5)) {
     if (set.size() != 2) continue;
-    const double te = std::abs(entropy_of(masked_output(*model, images, set, Mask::kDrop).features) - dense);
+    const double te = std::abs(entropy_of(masked_output(*model, images, set, Mask::kSkip).features) - dense);
     if (te < best) best = te, best_set = set;
   }
   EXPECT_EQ(found.sets.front().result.layers, best_set);
@@ -148,9 +148,9 @@ TEST(TransferEntropy, InteractionsAreTheirDefinition) {
   EXPECT_EQ(scorer.candidates(), (std::vector<int>{0, 2, 3}));
   const auto w = interactions(scorer);
   ASSERT_EQ(w.size(), 4u);
-  const double dense = entropy_of(masked_output(*model, images, {}, Mask::kDrop).features);
+  const double dense = entropy_of(masked_output(*model, images, {}, Mask::kSkip).features);
   const auto difference = [&](const LayerSet& set) {
-    return entropy_of(masked_output(*model, images, set, Mask::kDrop).features) - dense;
+    return entropy_of(masked_output(*model, images, set, Mask::kSkip).features) - dense;
   };
   for (int i : {0, 2, 3}) {
     EXPECT_EQ(w[i][i], 0);

@@ -1,11 +1,10 @@
 // Who is called when, and what is made of the seconds; never how many they are.
-#include "bench/turns.h"
-
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include <string>
 
+#include "bench/interleaved.h"
 #include "core/expect_throw.h"
 #include "model/small_models.h"
 #include "vitrim/bench/bench.h"
@@ -18,11 +17,11 @@ TEST(Turns, GoToAndFro) {
   std::string order;
   Progress progress("test", 9, "calls");
   const auto seconds =
-      time_in_turns({[&] { order += 'a'; }, [&] { order += 'b'; }, [&] { order += 'c'; }}, 3, &progress);
+      time_interleaved({[&] { order += 'a'; }, [&] { order += 'b'; }, [&] { order += 'c'; }}, 3, &progress);
   EXPECT_EQ(order, "abccbaabc");
   ASSERT_EQ(seconds.size(), 3u);
   for (const auto& one : seconds) EXPECT_EQ(one.size(), 3u);
-  EXPECT_EQ(time_in_turns({[&] { order = "once"; }}, 1, nullptr).front().size(), 1u);
+  EXPECT_EQ(time_interleaved({[&] { order = "once"; }}, 1, nullptr).front().size(), 1u);
   EXPECT_EQ(order, "once");
 }
 

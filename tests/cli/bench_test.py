@@ -17,7 +17,7 @@ QUICK = ("--rounds", "3", "--warm-up", "0", "--peak-seconds", "0.05", "--batch",
 
 
 class Bench(Case):
-    def test_every_contestant_at_every_batch(self):
+    def test_every_entry_at_every_batch(self):
         self.run_vitrim("compress", "model.safetensors", *CALIB, "--remove-attention", "0,2", "--no-absorb", "-o", "cut.safetensors", "--quiet")
         result = self.json_of("bench", "cut.safetensors", "--against", "dense,libtorch:model.safetensors", "--threads", "1", *QUICK, "--report", "page.html")
         self.assertEqual(result["kind"], "bench")

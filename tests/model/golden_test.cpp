@@ -204,7 +204,7 @@ TEST_F(RealViT, DenseLogitsAndTokens) {
 }
 
 TEST_F(RealViT, RemovedAndDilutedAttention) {
-  EXPECT_LT(distance(at_0_2_4(model::kDrop), "logits_removed_0_2_4_dropped"), tolerance_);
+  EXPECT_LT(distance(at_0_2_4(model::kSkip), "logits_removed_0_2_4_dropped"), tolerance_);
   EXPECT_LT(distance(at_0_2_4(model::kIdentity), "logits_removed_0_2_4_identity2x"), tolerance_);
   EXPECT_LT(distance(at_0_2_4(model::diluted(0.4)), "logits_diluted_0_2_4_lambda0.4"), tolerance_);
 }

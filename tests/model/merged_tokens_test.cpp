@@ -144,7 +144,7 @@ TEST(MergedModel, DilutedAndMaskedBlocksDoNotMerge) {
   const at::NoGradGuard no_grad;
   const auto model = test::lively_model(test::small_spec());
   const at::Tensor images = test::colour_input(2);
-  for (const model::BlockGain gain : {model::kDrop, model::kIdentity, model::diluted(0.5)}) {
+  for (const model::BlockGain gain : {model::kSkip, model::kIdentity, model::diluted(0.5)}) {
     std::vector<model::BlockGain> gains(4, model::kKeep);
     gains[1] = gain;
     model->set_merging({0, 0, 0, 0});

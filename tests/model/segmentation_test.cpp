@@ -1,4 +1,4 @@
-// Heads for pixels: shapes, cost, size and what taps mean.
+// Heads for pixels: shapes, cost, size and what intermediates mean.
 
 #include <ATen/ATen.h>
 
@@ -36,23 +36,23 @@ TEST_P(EverySegmentation, AnswersOnItsMapAndBlockByBlock) {
   EXPECT_EQ(out.logits.sizes(), at::IntArrayRef({3, 5, map.height, map.width}));
   EXPECT_EQ(out.features.sizes(), at::IntArrayRef({3, spec.feature_dim()}));
   EXPECT_TRUE(out.logits.isfinite().all().item<bool>());
-  // Block by block, with taps.
+  // Block by block, with intermediates.
   at::Tensor x = model->embed(test::colour_input(3));
-  Taps taps;
+  Intermediates intermediates;
   for (int i = 0; i < model->num_blocks(); ++i) {
     x = model->run_block(i, x, kKeep, nullptr);
-    model->tap(i, x, taps);
+    model->keep_intermediate(i, x, intermediates);
   }
-  EXPECT_EQ(taps.size() + 1, spec.segmentation->blocks.size());
-  EXPECT_TRUE(at::equal(model->finish(x, {}, taps).logits, out.logits));
-  if (taps.empty()) return;
+  EXPECT_EQ(intermediates.size() + 1, spec.segmentation->blocks.size());
+  EXPECT_TRUE(at::equal(model->finish(x, {}, intermediates).logits, out.logits));
+  if (intermediates.empty()) return;
   EXPECT_TRUE(
       contains(message_of<std::invalid_argument>([&] { model->finish(x); }), "streams below the last one"));
-  // Every tapped stream counts.
-  for (at::Tensor& tap : taps) {
+  // Every extended stream counts.
+  for (at::Tensor& tap : intermediates) {
     const at::Tensor old = tap;
     tap = at::randn(old.sizes(), at::detail::createCPUGenerator(5));
-    EXPECT_GT(relative_difference(model->finish(x, {}, taps).logits, out.logits), 1e-3);
+    EXPECT_GT(relative_difference(model->finish(x, {}, intermediates).logits, out.logits), 1e-3);
     tap = old;
   }
 }
@@ -63,17 +63,18 @@ TEST_P(EverySegmentation, TapsAreNormalised) {
   const at::NoGradGuard no_grad;
   const auto model = test::lively_model(GetParam().spec);
   at::Tensor x = model->embed(test::colour_input(2));
-  Taps taps;
+  Intermediates intermediates;
   for (int i = 0; i < model->num_blocks(); ++i) {
     x = model->run_block(i, x, kKeep, nullptr);
-    model->tap(i, x, taps);
+    model->keep_intermediate(i, x, intermediates);
   }
-  Taps twice;
-  for (const at::Tensor& tap : taps) twice.push_back(tap * 2);
+  Intermediates twice;
+  for (const at::Tensor& tap : intermediates) twice.push_back(tap * 2);
   // LayerNorm sees the scale only through its eps, against a variance near 1: relative 1e-6 or less at a
   // norm; a head of ten normalised layers enlarges that little.
-  EXPECT_LT(relative_difference(model->finish(x * 2, {}, twice).logits, model->finish(x, {}, taps).logits),
-            1e-4);
+  EXPECT_LT(
+      relative_difference(model->finish(x * 2, {}, twice).logits, model->finish(x, {}, intermediates).logits),
+      1e-4);
 }
 
 TEST_P(EverySegmentation, EveryParameterLearns) {

@@ -28,17 +28,17 @@ float value_of(Bf16 x) {
   return out;
 }
 
-double activated(Edge edge, double x) {
-  switch (edge) {
-    case Edge::kGelu:
+double activated(Epilogue epilogue, double x) {
+  switch (epilogue) {
+    case Epilogue::kGelu:
       return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
-    case Edge::kGeluTanh:
+    case Epilogue::kGeluTanh:
       return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
-    case Edge::kQuickGelu:
+    case Epilogue::kQuickGelu:
       return x / (1 + std::exp(-1.702 * x));
-    case Edge::kRelu:
+    case Epilogue::kRelu:
       return std::max(x, 0.0);
-    case Edge::kSilu:
+    case Epilogue::kSilu:
       return x / (1 + std::exp(-x));
     default:
       return x;
@@ -90,9 +90,10 @@ TYPED_TEST(KernelsOf, ProductsAndEdges) {
                                factors = draw.many(shape.rows);
       const Buffer<T> a = left<T>(*table.kernels, x, shape.rows, shape.k, matrix.k);
       Buffer<float> scratch((round_up(shape.rows, 32) + 32) * kPanel);
-      for (const Edge edge : {Edge::kStore, Edge::kFloat, Edge::kAdd, Edge::kScaled, Edge::kGelu,
-                              Edge::kGeluTanh, Edge::kQuickGelu, Edge::kRelu, Edge::kSilu}) {
-        const bool is_float = edge == Edge::kFloat || edge == Edge::kAdd;
+      for (const Epilogue epilogue :
+           {Epilogue::kStore, Epilogue::kFloat, Epilogue::kAdd, Epilogue::kScaled, Epilogue::kGelu,
+            Epilogue::kGeluTanh, Epilogue::kQuickGelu, Epilogue::kRelu, Epilogue::kSilu}) {
+        const bool is_float = edge == Epilogue::kFloat || edge == Epilogue::kAdd;
         const int64_t ldo = matrix.columns + 5;
         std::vector<float> float_out(static_cast<size_t>(shape.rows * ldo), 77.0f);
         std::vector<T> out(static_cast<size_t>(shape.rows * ldo), T{});
@@ -106,15 +107,15 @@ TYPED_TEST(KernelsOf, ProductsAndEdges) {
         g.columns = matrix.columns;
         g.valid = shape.out;
         g.scratch = scratch.data();
-        g.edge = edge;
+        g.epilogue = epilogue;
         g.out = is_float ? static_cast<void*>(float_out.data()) : out.data();
         g.ldo = ldo;
-        g.bias = edge == Edge::kScaled ? nullptr : matrix.bias.data();
+        g.bias = edge == Epilogue::kScaled ? nullptr : matrix.bias.data();
         g.row_scale = factors.data();
         kernels.gemm(g);
         for (int64_t r = 0; r < shape.rows; ++r) {
           for (int64_t c = 0; c < shape.out; ++c) {
-            double sum = edge == Edge::kScaled ? 0 : layer.bias[static_cast<size_t>(c)], size = 1;
+            double sum = edge == Epilogue::kScaled ? 0 : layer.bias[static_cast<size_t>(c)], size = 1;
             for (int64_t i = 0; i < shape.k; ++i) {
               // Of the values as they were rounded.
               T w{};
@@ -133,8 +134,8 @@ TYPED_TEST(KernelsOf, ProductsAndEdges) {
             }
             double wanted = sum;
             wanted = activated(edge, wanted);
-            if (edge == Edge::kAdd) wanted += old[static_cast<size_t>(r * shape.out + c)];
-            if (edge == Edge::kScaled) wanted *= factors[static_cast<size_t>(r)];
+            if (edge == Epilogue::kAdd) wanted += old[static_cast<size_t>(r * shape.out + c)];
+            if (edge == Epilogue::kScaled) wanted *= factors[static_cast<size_t>(r)];
             const size_t at = static_cast<size_t>(r * ldo + c);
             const double got = is_float ? float_out[at] : value_of(out[at]);
             // Sums of float32: sqrt(k) 2^-24 of the products' size, times the factor; GELU's series 2e-7; a
@@ -147,7 +148,7 @@ TYPED_TEST(KernelsOf, ProductsAndEdges) {
                                                 << r << " column " << c << " of " << shape.out;
           }
           // What a neighbour owns stays as it is.
-          if (edge == Edge::kScaled) {
+          if (edge == Epilogue::kScaled) {
             EXPECT_EQ(value_of(out[static_cast<size_t>(r * ldo + shape.out)]), 0);
           }
           if (is_float) {
@@ -159,7 +160,7 @@ TYPED_TEST(KernelsOf, ProductsAndEdges) {
   }
 }
 
-// Gates and units in turns of 16 columns; 160 columns are two panels and a half.
+// Gates and units interleaved of 16 columns; 160 columns are two panels and a half.
 TYPED_TEST(KernelsOf, GatedProducts) {
   using T = TypeParam;
   const int64_t rows = 9, k = 64, units = 80;
@@ -178,13 +179,13 @@ TYPED_TEST(KernelsOf, GatedProducts) {
     g.scratch = scratch.data();
     g.bias = matrix.bias.data();
     std::vector<float> sums(static_cast<size_t>(rows * matrix.columns));
-    g.edge = Edge::kFloat;
+    g.epilogue = Epilogue::kFloat;
     g.out = sums.data();
     g.ldo = matrix.columns;
     kernels_for<T>(*table.kernels).gemm(g);
-    for (const Edge edge : {Edge::kSilu, Edge::kGelu}) {
+    for (const Epilogue epilogue : {Epilogue::kSilu, Epilogue::kGelu}) {
       std::vector<T> out(static_cast<size_t>(rows * (units + 1)), T{});
-      g.edge = edge;
+      g.epilogue = epilogue;
       g.gated = true;
       g.out = out.data();
       g.ldo = units + 1;
@@ -291,7 +292,7 @@ TYPED_TEST(KernelsOf, DepthwiseFilters) {
   for (const Table& table : tables()) {
     const KernelSet<T>& kernels = kernels_for<T>(*table.kernels);
     for (const auto& shape : shapes) {
-      for (const Edge edge : {Edge::kAdd, Edge::kGelu, Edge::kSilu}) {
+      for (const Epilogue epilogue : {Epilogue::kAdd, Epilogue::kGelu, Epilogue::kSilu}) {
         Draw draw;
         const int64_t tokens = shape.height * shape.width, ldi = shape.channels + 16,
                       ldo = shape.channels + 32, lines = shape.end - shape.begin, half = shape.side / 2;
@@ -313,7 +314,7 @@ TYPED_TEST(KernelsOf, DepthwiseFilters) {
         d.bias = bias.data();
         d.side = shape.side;
         d.channels = shape.channels;
-        d.edge = edge;
+        d.epilogue = epilogue;
         d.out = out.data();
         d.ldo = ldo;
         kernels.depthwise(d);
@@ -333,7 +334,7 @@ TYPED_TEST(KernelsOf, DepthwiseFilters) {
                 size += std::abs(product);
               }
             }
-            const double wanted = edge == Edge::kAdd ? sum + before : activated(edge, sum);
+            const double wanted = edge == Epilogue::kAdd ? sum + before : activated(edge, sum);
             // As for products above.
             double tolerance = static_cast<double>(shape.side) * std::ldexp(1.0, -23) * size + 1e-6;
             if (sizeof(T) == 2) tolerance += std::ldexp(1.0, -8) * std::abs(wanted) + 7.6e-5;

@@ -60,9 +60,9 @@ TYPED_TEST(QuantizedKernels, ProductsAreExact) {
           a.data()[r * matrix.k + i].bits = static_cast<uint8_t>(extreme(0, 255));
       }
       Buffer<float> scratch((round_up(shape.rows, 32) + 32) * kPanel);
-      for (const Edge edge : {Edge::kFloat, Edge::kAdd, Edge::kStore, Edge::kRelu}) {
+      for (const Epilogue epilogue : {Epilogue::kFloat, Epilogue::kAdd, Epilogue::kStore, Epilogue::kRelu}) {
         const int64_t ldo = matrix.columns + 3;
-        const bool is_float = edge == Edge::kFloat || edge == Edge::kAdd;
+        const bool is_float = edge == Epilogue::kFloat || edge == Epilogue::kAdd;
         std::vector<float> floats(static_cast<size_t>(shape.rows * ldo), 3.0f);
         std::vector<T> values(floats.size());
         Gemm<T> g;
@@ -77,7 +77,7 @@ TYPED_TEST(QuantizedKernels, ProductsAreExact) {
         g.valid = shape.out;
         g.scratch = scratch.data();
         g.bias = matrix.bias.data();
-        g.edge = edge;
+        g.epilogue = epilogue;
         g.out = is_float ? static_cast<void*>(floats.data()) : values.data();
         g.ldo = ldo;
         kernels.gemm(g);
@@ -91,8 +91,8 @@ TYPED_TEST(QuantizedKernels, ProductsAreExact) {
                                layer.factor[static_cast<size_t>(c)] +
                            layer.bias[static_cast<size_t>(c)];
             const size_t at = static_cast<size_t>(r * ldo + c);
-            if (edge == Edge::kAdd) wanted += 3.0f;
-            if (edge == Edge::kRelu) wanted = std::max(wanted, 0.0f);
+            if (edge == Epilogue::kAdd) wanted += 3.0f;
+            if (edge == Epilogue::kRelu) wanted = std::max(wanted, 0.0f);
             if (!is_float) wanted = rounded_to(wanted, static_cast<T*>(nullptr));
             ASSERT_EQ(is_float ? floats[at] : to_float(values[at]), wanted)
                 << table.name << " edge " << static_cast<int>(edge) << " row " << r << " column " << c

@@ -63,7 +63,7 @@ TEST_P(EveryVariant, CutIsMasked) {
   for (double gain : {1.0, 2.0}) {
     const auto masked = own_model(dense()), cut = own_model(remove_attention(dense(), kLayers, gain));
     std::vector<model::BlockGain> gains(4);
-    for (int layer : kLayers) gains[layer] = gain == 1 ? model::kDrop : model::kIdentity;
+    for (int layer : kLayers) gains[layer] = gain == 1 ? model::kSkip : model::kIdentity;
     const Outcome a = run(*masked, images, gains), b = run(*cut, images);
     EXPECT_LT(relative_difference(b.logits, a.logits), rounding());
     ASSERT_GT(relative_difference(run(*masked, images).logits, a.logits), 0.05)

@@ -16,7 +16,7 @@ class Group;
 namespace vitrim::analysis {
 
 enum class Mask {
-  kDrop,      ///< y = x
+  kSkip,      ///< y = x
   kIdentity,  ///< y = 2x, what a fully diluted layer does
 };
 Mask parse_mask(const std::string& name);  ///< "drop" | "identity"; throws std::invalid_argument
@@ -25,7 +25,7 @@ model::BlockGain mask_gain(Mask mask);
 
 struct TransferEntropyOptions {
   Estimator estimator = Estimator::kDiagonal;
-  Mask mask = Mask::kDrop;
+  Mask mask = Mask::kSkip;
   int64_t batch_size = 50;
   int64_t replicates = 200;  ///< bootstrap resamples
   uint64_t seed = 0;

@@ -32,7 +32,7 @@ class SpecTimer {
   ~SpecTimer();
   /// The reference's own median, of the first call of measure() or of one made now.
   double reference_seconds();
-  /// Seconds of a call of every architecture, all timed in turns. Architectures may differ in image size.
+  /// Seconds of a call of every architecture, all timed interleaved. Architectures may differ in image size.
   /// Throws Interrupted after request_cancel().
   std::vector<double> measure(const std::vector<ModelSpec>& specs);
 

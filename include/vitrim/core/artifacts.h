@@ -198,7 +198,7 @@ struct MergedPicture {
   bool operator==(const MergedPicture&) const = default;
 };
 
-/// How many times as fast the compressed model was on this machine, measured in turns.
+/// How many times as fast the compressed model was on this machine, measured interleaved.
 struct MeasuredSpeed {
   std::string engine;
   int64_t batch = 0, threads = 0;

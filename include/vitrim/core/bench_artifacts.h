@@ -10,7 +10,7 @@
 
 namespace vitrim {
 
-/// One contestant at one batch size.
+/// One entry at one batch size.
 struct BenchRow {
   std::string name;  ///< "native, compressed.safetensors"
   std::string model;
@@ -27,7 +27,7 @@ struct BenchRow {
                       ///< classifier does not read)
   double share_of_peak = 0;
   double speedup = 1, speedup_p10 = 1,
-         speedup_p90 = 1;  ///< of the first contestant's time at this batch over this one's, round by round:
+         speedup_p90 = 1;  ///< of the first entry's time at this batch over this one's, round by round:
                            ///< median, percentiles
   double predicted = 1;    ///< the same of MACs
   int64_t weight_bytes = 0,
@@ -39,9 +39,9 @@ struct BenchResult {
   std::string device;  ///< "cpu" or "cuda"
   int64_t threads = 0;
   double tile_peak = 0;          ///< TFLOP/s of the product loop on cached operands
-  double byte_peak = 0;          ///< the same of bytes; 0: no contestant has int8 layers
+  double byte_peak = 0;          ///< the same of bytes; 0: no entry has int8 layers
   double library_peak = 0;       ///< TFLOP/s of the best single matrix product of LibTorch's libraries
-  double output_difference = 0;  ///< of the contestant furthest from its model's float32 LibTorch outputs,
+  double output_difference = 0;  ///< of the entry furthest from its model's float32 LibTorch outputs,
                                  ///< ||got - wanted|| / ||wanted||
   int64_t peak_memory = 0;       ///< of the process, bytes
   std::vector<BenchRow> rows;

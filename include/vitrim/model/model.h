@@ -23,7 +23,7 @@ struct BlockGain {
   bool operator==(const BlockGain&) const = default;
 };
 inline constexpr BlockGain kKeep{1, 1};      ///< the model as it is
-inline constexpr BlockGain kDrop{1, 0};      ///< NOSE's `drop` mask: y = x
+inline constexpr BlockGain kSkip{1, 0};      ///< NOSE's `drop` mask: y = x
 inline constexpr BlockGain kIdentity{2, 0};  ///< NOSE's `identity` mask: y = 2x, a fully diluted layer
 /// Dilution at lambda in [0, 1]: y = (2 - lambda) x + lambda A(LN1 x) (NOSE, section on dilution learning).
 inline BlockGain diluted(double lambda) { return {2 - lambda, lambda}; }
@@ -64,8 +64,8 @@ struct Output {
 
 /// Streams that a head reads besides the last one, in order: those behind the blocks that
 /// ModelSpec::segmentation names, without the last. Whoever runs a model block by block collects them with
-/// Model::tap(); of a classifier there are none.
-using Taps = std::vector<at::Tensor>;
+/// Model::keep_intermediate(); of a classifier there are none.
+using Intermediates = std::vector<at::Tensor>;
 
 using architecture::parameter_layout;
 using architecture::ParameterInfo;
@@ -112,10 +112,11 @@ class Model {
   /// The block's MLP half alone, from y [B, N, C]: what `run_block` does after the attention.
   at::Tensor run_mlp(int index, const at::Tensor& y, BlockTrace* trace, const DropPath& drop = {}) const;
   /// Keeps the stream x behind block `index` where the head reads it there.
-  void tap(int index, const at::Tensor& x, Taps& taps) const;
-  /// Stream after the last block, and what was tapped below -> features and logits, float32. Throws
-  /// std::invalid_argument where taps are missing.
-  Output finish(const at::Tensor& x, const MergedTokens& merged = {}, const Taps& taps = {}) const;
+  void keep_intermediate(int index, const at::Tensor& x, Intermediates& intermediates) const;
+  /// Stream after the last block, and what was extended below -> features and logits, float32. Throws
+  /// std::invalid_argument where intermediates are missing.
+  Output finish(const at::Tensor& x, const MergedTokens& merged = {},
+                const Intermediates& intermediates = {}) const;
   /// The whole model, tokens merged as its spec says. `gains` has one entry per block, or none (all kKeep).
   Output forward(const at::Tensor& images, const std::vector<BlockGain>& gains = {}) const;
 

@@ -1,4 +1,4 @@
-// Speed of every contestant, batch by batch: a dot at the median, a line from the 10th to the 90th percentile, a ring at what multiply-adds promise.
+// Speed of every entry, batch by batch: a dot at the median, a line from the 10th to the 90th percentile, a ring at what multiply-adds promise.
 vitrim.chart("bench", (data) => {
   const {number, axisX, plot, tip} = vitrim;
   const clip = (text, most) => (text.length > most ? text.slice(0, most - 1) + "\u2026" : text);

@@ -22,7 +22,7 @@ enum class Clock {
 
 /// Seconds [call][round]: in each round every call is made once, to and fro, so that who comes after whom
 /// changes. `progress` (may be null) advances by one a call.
-std::vector<std::vector<double>> time_in_turns(const std::vector<std::function<void()>>& calls, int rounds,
-                                               Progress* progress, Clock clock = Clock::kWall);
+std::vector<std::vector<double>> time_interleaved(const std::vector<std::function<void()>>& calls, int rounds,
+                                                  Progress* progress, Clock clock = Clock::kWall);
 
 }  // namespace vitrim::bench

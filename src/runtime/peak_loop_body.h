@@ -5,7 +5,7 @@ static float volatile kOperand = 1.0f;
 static float volatile sink;
 
 template <typename T>
-static int64_t burn(int64_t repeats) {
+static int64_t peak_loop(int64_t repeats) {
   // Every sum begins with a value of its own to the compiler, or it would see that all rows compute the same
   // and do it once.
   Vf sum[kTileRows][kVectors];
@@ -45,7 +45,7 @@ static int64_t burn(int64_t repeats) {
   return kTileRows * kTileColumns * (kPairs ? 2 : 1);
 }
 
-static int64_t burn_bytes(int64_t repeats) {
+static int64_t peak_loop_bytes(int64_t repeats) {
   const auto operand = static_cast<uint32_t>(kOperand);
   Vi sum[kTileRows][kVectors];
   for (int r = 0; r < kTileRows; ++r) {

@@ -1,4 +1,4 @@
-#include "bench/turns.h"
+#include "bench/interleaved.h"
 
 #include <time.h>
 
@@ -28,8 +28,8 @@ void warm_up(const std::function<void()>& call, double seconds) {
   for (int calls = 0; calls < 2 || now(Clock::kWall) - begin < seconds; ++calls) call();
 }
 
-std::vector<std::vector<double>> time_in_turns(const std::vector<std::function<void()>>& calls, int rounds,
-                                               Progress* progress, Clock clock) {
+std::vector<std::vector<double>> time_interleaved(const std::vector<std::function<void()>>& calls, int rounds,
+                                                  Progress* progress, Clock clock) {
   std::vector<std::vector<double>> seconds(calls.size());
   for (int round = 0; round < rounds; ++round) {
     for (size_t i = 0; i < calls.size(); ++i) {
