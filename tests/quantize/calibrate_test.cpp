@@ -61,7 +61,7 @@ TEST(Calibrate, OutlierChannelsRuinThePlainFormAlone) {
   const auto dense = with_outliers(*calm, 300);
   const at::Tensor unseen = test::colour_input(40, /*seed=*/11);
   const auto plain = quantize(*dense).model;
-  const Quantized calibrated = calibrate(*dense, test::colour_images(40), {}, quick_options());
+  const Quantized calibrated = calibrate(*dense, test::colour_images(60), {}, quick_options());
   const double ruined = feature_error(*dense, *plain, unseen),
                saved = feature_error(*dense, *calibrated.model, unseen),
                usual = feature_error(*calm, *quantize(*calm).model, unseen);
