@@ -74,7 +74,7 @@ class KernelsOf : public testing::Test {};
 using KernelTypes = testing::Types<float, Bf16>;
 TYPED_TEST_SUITE(KernelsOf, KernelTypes);
 
-// Shapes with ragged rows, panels and depths; every edge.
+// Shapes with ragged rows, panels and depths; every epilogue.
 TYPED_TEST(KernelsOf, ProductsAndEdges) {
   using T = TypeParam;
   const struct {
@@ -93,7 +93,7 @@ TYPED_TEST(KernelsOf, ProductsAndEdges) {
       for (const Epilogue epilogue :
            {Epilogue::kStore, Epilogue::kFloat, Epilogue::kAdd, Epilogue::kScaled, Epilogue::kGelu,
             Epilogue::kGeluTanh, Epilogue::kQuickGelu, Epilogue::kRelu, Epilogue::kSilu}) {
-        const bool is_float = edge == Epilogue::kFloat || edge == Epilogue::kAdd;
+        const bool is_float = epilogue == Epilogue::kFloat || epilogue == Epilogue::kAdd;
         const int64_t ldo = matrix.columns + 5;
         std::vector<float> float_out(static_cast<size_t>(shape.rows * ldo), 77.0f);
         std::vector<T> out(static_cast<size_t>(shape.rows * ldo), T{});
@@ -110,12 +110,12 @@ TYPED_TEST(KernelsOf, ProductsAndEdges) {
         g.epilogue = epilogue;
         g.out = is_float ? static_cast<void*>(float_out.data()) : out.data();
         g.ldo = ldo;
-        g.bias = edge == Epilogue::kScaled ? nullptr : matrix.bias.data();
+        g.bias = epilogue == Epilogue::kScaled ? nullptr : matrix.bias.data();
         g.row_scale = factors.data();
         kernels.gemm(g);
         for (int64_t r = 0; r < shape.rows; ++r) {
           for (int64_t c = 0; c < shape.out; ++c) {
-            double sum = edge == Epilogue::kScaled ? 0 : layer.bias[static_cast<size_t>(c)], size = 1;
+            double sum = epilogue == Epilogue::kScaled ? 0 : layer.bias[static_cast<size_t>(c)], size = 1;
             for (int64_t i = 0; i < shape.k; ++i) {
               // Of the values as they were rounded.
               T w{};
@@ -133,9 +133,9 @@ TYPED_TEST(KernelsOf, ProductsAndEdges) {
               size += std::abs(product);
             }
             double wanted = sum;
-            wanted = activated(edge, wanted);
-            if (edge == Epilogue::kAdd) wanted += old[static_cast<size_t>(r * shape.out + c)];
-            if (edge == Epilogue::kScaled) wanted *= factors[static_cast<size_t>(r)];
+            wanted = activated(epilogue, wanted);
+            if (epilogue == Epilogue::kAdd) wanted += old[static_cast<size_t>(r * shape.out + c)];
+            if (epilogue == Epilogue::kScaled) wanted *= factors[static_cast<size_t>(r)];
             const size_t at = static_cast<size_t>(r * ldo + c);
             const double got = is_float ? float_out[at] : value_of(out[at]);
             // Sums of float32: sqrt(k) 2^-24 of the products' size, times the factor; GELU's series 2e-7; a
@@ -144,11 +144,11 @@ TYPED_TEST(KernelsOf, ProductsAndEdges) {
                                    (1 + std::abs(factors[static_cast<size_t>(r)])) +
                                1e-6;
             if (!is_float && sizeof(T) == 2) tolerance += std::ldexp(1.0, -8) * std::abs(wanted) + 7.6e-5;
-            ASSERT_NEAR(got, wanted, tolerance) << table.name << " edge " << static_cast<int>(edge) << " row "
+            ASSERT_NEAR(got, wanted, tolerance) << table.name << " epilogue " << static_cast<int>(epilogue) << " row "
                                                 << r << " column " << c << " of " << shape.out;
           }
           // What a neighbour owns stays as it is.
-          if (edge == Epilogue::kScaled) {
+          if (epilogue == Epilogue::kScaled) {
             EXPECT_EQ(value_of(out[static_cast<size_t>(r * ldo + shape.out)]), 0);
           }
           if (is_float) {
@@ -160,7 +160,7 @@ TYPED_TEST(KernelsOf, ProductsAndEdges) {
   }
 }
 
-// Gates and units interleaved of 16 columns; 160 columns are two panels and a half.
+// Gates and units interleaved, 16 columns of each; 160 columns are two panels and a half.
 TYPED_TEST(KernelsOf, GatedProducts) {
   using T = TypeParam;
   const int64_t rows = 9, k = 64, units = 80;
@@ -194,7 +194,7 @@ TYPED_TEST(KernelsOf, GatedProducts) {
       for (int64_t r = 0; r < rows; ++r) {
         for (int64_t j = 0; j < units; ++j) {
           const float* row = sums.data() + r * matrix.columns + j / 16 * 32 + j % 16;
-          const double wanted = activated(edge, row[0]) * row[16];
+          const double wanted = activated(epilogue, row[0]) * row[16];
           // The activation to 3e-7 of itself, GELU's series 2e-7; a bfloat16 result 2^-9, its GELU 7.6e-5.
           ASSERT_NEAR(value_of(out[static_cast<size_t>(r * (units + 1) + j)]), wanted,
                       (sizeof(T) == 2 ? std::ldexp(1.0, -8) : 1e-6) * (std::abs(wanted) + std::abs(row[16])))
@@ -334,7 +334,7 @@ TYPED_TEST(KernelsOf, DepthwiseFilters) {
                 size += std::abs(product);
               }
             }
-            const double wanted = edge == Epilogue::kAdd ? sum + before : activated(edge, sum);
+            const double wanted = epilogue == Epilogue::kAdd ? sum + before : activated(epilogue, sum);
             // As for products above.
             double tolerance = static_cast<double>(shape.side) * std::ldexp(1.0, -23) * size + 1e-6;
             if (sizeof(T) == 2) tolerance += std::ldexp(1.0, -8) * std::abs(wanted) + 7.6e-5;

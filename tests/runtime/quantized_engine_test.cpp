@@ -79,12 +79,12 @@ TEST(QuantizedEngine, LayersByThemselves) {
   for (const char* family : {"plain", "pvt_v2", "swin"}) {
     const auto dense = test::lively_model(test::variant(family));
     const at::Tensor before = reference(*dense, images);
-    for (bool QuantizedLayers::* context :
+    for (bool QuantizedLayers::* member :
          {&QuantizedLayers::qkv, &QuantizedLayers::proj, &QuantizedLayers::fc1, &QuantizedLayers::fc2}) {
       quantize::QuantizeOptions options;
       for (int i = 0; i < dense->num_blocks(); ++i) {
         for (const model::QuantizableLayer& layer : model::quantizable_layers(dense->spec(), i)) {
-          if (layer.context != context) options.keep.push_back(layer.name);
+          if (layer.member != member) options.keep.push_back(layer.name);
         }
       }
       const auto model = quantize::quantize(*dense, options).model;

@@ -62,7 +62,7 @@ TYPED_TEST(QuantizedKernels, ProductsAreExact) {
       Buffer<float> scratch((round_up(shape.rows, 32) + 32) * kPanel);
       for (const Epilogue epilogue : {Epilogue::kFloat, Epilogue::kAdd, Epilogue::kStore, Epilogue::kRelu}) {
         const int64_t ldo = matrix.columns + 3;
-        const bool is_float = edge == Epilogue::kFloat || edge == Epilogue::kAdd;
+        const bool is_float = epilogue == Epilogue::kFloat || epilogue == Epilogue::kAdd;
         std::vector<float> floats(static_cast<size_t>(shape.rows * ldo), 3.0f);
         std::vector<T> values(floats.size());
         Gemm<T> g;
@@ -91,11 +91,11 @@ TYPED_TEST(QuantizedKernels, ProductsAreExact) {
                                layer.factor[static_cast<size_t>(c)] +
                            layer.bias[static_cast<size_t>(c)];
             const size_t at = static_cast<size_t>(r * ldo + c);
-            if (edge == Epilogue::kAdd) wanted += 3.0f;
-            if (edge == Epilogue::kRelu) wanted = std::max(wanted, 0.0f);
+            if (epilogue == Epilogue::kAdd) wanted += 3.0f;
+            if (epilogue == Epilogue::kRelu) wanted = std::max(wanted, 0.0f);
             if (!is_float) wanted = rounded_to(wanted, static_cast<T*>(nullptr));
             ASSERT_EQ(is_float ? floats[at] : to_float(values[at]), wanted)
-                << table.name << " edge " << static_cast<int>(edge) << " row " << r << " column " << c
+                << table.name << " epilogue " << static_cast<int>(epilogue) << " row " << r << " column " << c
                 << " of " << shape.out << " depth " << shape.k;
           }
           if (is_float) {
@@ -173,7 +173,7 @@ TYPED_TEST(QuantizedKernels, RowsBecomeBytes) {
   }
 }
 
-// The LayerNorm's own rounding may move a value across a step's edge, so a byte may be one step off where the
+// The LayerNorm's own rounding may move a value across a step's epilogue, so a byte may be one step off where the
 // value is within 1e-4 steps of it.
 TYPED_TEST(QuantizedKernels, NormedRowsBecomeBytes) {
   using T = TypeParam;
