@@ -6,7 +6,7 @@ namespace vitrim::runtime {
 
 namespace {
 
-// out += the filter of v, in the context's lines.
+// out += the filter of v, in the thread's lines.
 template <typename T>
 void add_filtered(const AttentionCall<T>& call, const RegionBatch<T>& batch, T* out, int64_t ldo) {
   const FilterWeights& filter = batch.branch.filter;

@@ -75,7 +75,7 @@ void softmax_attention(const AttentionCall<T>& call, const RegionBatch<T>& batch
   const Rows lines = batch.own_lines();
   const int64_t across = branch.regions.region.width;
   for (int64_t region = 0; region < batch.count; ++region) {
-    // The context's queries of this region, counted within it.
+    // The thread's queries of this region, counted within it.
     const int64_t begin = std::clamp<int64_t>(lines.begin * across - region * n, 0, n),
                   end = std::clamp<int64_t>(lines.end * across - region * n, 0, n);
     if (begin == end) continue;
