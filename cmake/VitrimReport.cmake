@@ -79,5 +79,6 @@ while(_report_assets)
   endif()
 endwhile()
 file(CONFIGURE OUTPUT ${_source} CONTENT "${_text}" @ONLY)
-set_source_files_properties(${_source} PROPERTIES OBJECT_DEPENDS "${_depends}")
+# By itself in a unity build too: a test links the page with other assets, so that the linker must be able to leave this file out.
+set_source_files_properties(${_source} PROPERTIES OBJECT_DEPENDS "${_depends}" SKIP_UNITY_BUILD_INCLUSION ON)
 target_sources(vitrim_report PRIVATE ${_source})
