@@ -36,11 +36,11 @@ def documents():
     return sorted([os.path.join(ROOT, "README.md")] + glob.glob(os.path.join(ROOT, "docs", "**", "*.md"), recursive=True))
 
 
-def make_images(folder):
+def make_images(folder, each, seed):
     for rank in range(CLASSES):
         os.makedirs(f"{folder}/class{rank}")
-        for i in range(4):
-            write_png(f"{folder}/class{rank}/{i}.png", side=64, seed=10 * rank + i)
+        for i in range(each):
+            write_png(f"{folder}/class{rank}/{i}.png", side=64, seed=seed + 10 * rank + i)
 
 
 def make_files(folder):
@@ -49,8 +49,9 @@ def make_files(folder):
     for name in ("model", "vit"):
         shutil.copy(os.path.join(ROOT, "models", "synthetic_vit.safetensors"), f"{folder}/{name}.safetensors")
     write_png(f"{folder}/photo.png", side=80)
-    for name in ("calibration_images", "labelled_images", "train", "val"):
-        make_images(f"{folder}/{name}")
+    # Different images in every folder, and as many to train on as a batch of 64 needs.
+    for at, (name, each) in enumerate({"calibration_images": 4, "labelled_images": 4, "train": 7, "val": 4}.items()):
+        make_images(f"{folder}/{name}", each, seed=1000 * at)
     if FULL:
         data = os.path.join(SHARED, "data")
         os.symlink(os.path.join(data, "vit_tiny_imagenet1k", "model.safetensors"), f"{folder}/vit_tiny.safetensors")
@@ -68,7 +69,8 @@ class Documents(unittest.TestCase):
             return
         with tempfile.TemporaryDirectory() as folder:
             make_files(folder)
-            environment = dict(os.environ, PATH=os.path.dirname(PROGRAM) + os.pathsep + os.environ["PATH"])
+            built = os.path.dirname(PROGRAM)
+            environment = dict(os.environ, PATH=built + os.pathsep + os.environ["PATH"], PYTHONPATH=os.path.join(built, "python"))
             for number, info, body in chosen:
                 shell = ["bash", "-euo", "pipefail", "-c", body] if info.startswith("sh") else [PEERS, "-c", body]
                 done = subprocess.run(shell, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
