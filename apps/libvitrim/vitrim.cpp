@@ -14,6 +14,8 @@
 #include <string_view>
 #include <utility>
 
+#include "vitrim/architecture/hints.h"
+#include "vitrim/core/log_capture.h"
 #include "vitrim/data/pixels.h"
 #include "vitrim/data/transform.h"
 #include "vitrim/runtime/engine.h"
@@ -39,15 +41,20 @@ class Engines {
     return engines;
   }
 
-  vitrim_engine* add(std::shared_ptr<Engine> engine) {
+  struct Held {
+    std::shared_ptr<Engine> engine;
+    std::shared_ptr<const std::string> warnings;
+  };
+
+  vitrim_engine* add(Held held) {
     const std::lock_guard lock(mutex_);
     last_ += 16;  // as pointers are: some languages look at the lowest bits
     auto* handle = reinterpret_cast<vitrim_engine*>(last_);  // NOLINT(performance-no-int-to-ptr)
-    engines_.emplace(handle, std::move(engine));
+    engines_.emplace(handle, std::move(held));
     return handle;
   }
 
-  std::shared_ptr<Engine> get(const vitrim_engine* handle) {
+  Held get(const vitrim_engine* handle) {
     if (handle == nullptr) throw std::invalid_argument("engine is NULL");
     const std::lock_guard lock(mutex_);
     const auto found = engines_.find(handle);
@@ -58,17 +65,17 @@ class Engines {
 
   /// Waits for nobody: the last call that holds the engine ends it.
   void remove(const vitrim_engine* handle) {
-    std::shared_ptr<Engine> engine;  // ends outside the lock
+    Held held;  // ends outside the lock
     const std::lock_guard lock(mutex_);
     const auto found = engines_.find(handle);
     if (found == engines_.end()) return;
-    engine = std::move(found->second);
+    held = std::move(found->second);
     engines_.erase(found);
   }
 
  private:
   std::mutex mutex_;
-  std::map<const vitrim_engine*, std::shared_ptr<Engine>> engines_;
+  std::map<const vitrim_engine*, Held> engines_;
   uintptr_t last_ = 0;
 };
 
@@ -95,27 +102,65 @@ void need(Pointer* pointer, const char* name) {
   if (pointer == nullptr) throw std::invalid_argument(std::string(name) + " is NULL");
 }
 
+vitrim::weights::LoadHints hints_of(const vitrim_hints* given) {
+  vitrim::weights::LoadHints out;
+  if (given == nullptr) return out;
+  const auto number = [](const char* name, auto value, double low, double high) {
+    if (!(static_cast<double>(value) >= low && static_cast<double>(value) <= high))
+      throw std::invalid_argument(std::string("the hint ") + name + " is out of range");
+    return value;
+  };
+  if (given->num_heads != 0) out.num_heads = {number("num_heads", given->num_heads, 1, 65536)};
+  if (given->image_size != 0) out.image_size = number("image_size", given->image_size, 1, 65536);
+  if (given->stream_gain != 0) out.stream_gain = number("stream_gain", given->stream_gain, 1, 2);
+  if (given->norm_eps != 0) out.norm_eps = number("norm_eps", given->norm_eps, 0, 1);
+  if (given->activation != nullptr)
+    out.activation = vitrim::architecture::parse_activation(given->activation);
+  if (given->pooling != nullptr) out.pooling = vitrim::architecture::parse_pooling(given->pooling);
+  if (given->weights != nullptr) out.weights = given->weights;
+  return out;
+}
+
 }  // namespace
 
 extern "C" {
 
-vitrim_engine* vitrim_load(const char* path, int threads, const char* precision) {
+vitrim_engine* vitrim_load_as(const char* path, int threads, const char* precision,
+                              const vitrim_hints* hints) {
   vitrim_engine* out = nullptr;
   guarded([&] {
     need(path, "path");
     if (!std::filesystem::exists(path))
       throw std::invalid_argument(std::string(path) + ": there is no such file");
     const auto chosen = vitrim::runtime::parse_precision(precision ? precision : "auto");
-    const vitrim::weights::Opened model = vitrim::weights::open(path);
-    out = Engines::all().add(std::make_shared<Engine>(model.spec, vitrim::weights::parameters_of(model),
-                                                      vitrim::runtime::EngineOptions{threads, chosen}));
+    const vitrim::LogCapture said;
+    const vitrim::weights::Opened model = vitrim::weights::open(path, hints_of(hints));
+    auto engine = std::make_shared<Engine>(model.spec, vitrim::weights::parameters_of(model),
+                                           vitrim::runtime::EngineOptions{threads, chosen});
+    std::string warnings;
+    const auto add = [&](const std::string& text) { warnings += (warnings.empty() ? "" : "\n") + text; };
+    for (const std::string& text : said.warnings()) add(text);
+    if (!model.spec.preprocess)
+      add(std::string(path) +
+          " does not say how its images were normalised; assumed: mean 0.5 and standard deviation 0.5");
+    out = Engines::all().add({std::move(engine), std::make_shared<const std::string>(std::move(warnings))});
   });
+  return out;
+}
+
+vitrim_engine* vitrim_load(const char* path, int threads, const char* precision) {
+  return vitrim_load_as(path, threads, precision, nullptr);
+}
+
+const char* vitrim_warnings(const vitrim_engine* engine) {
+  const char* out = "";
+  guarded([&] { out = Engines::all().get(engine).warnings->c_str(); });  // the table holds it on
   return out;
 }
 
 int vitrim_get_shape(const vitrim_engine* engine, vitrim_shape* shape) {
   return !guarded([&] {
-    const auto held = Engines::all().get(engine);
+    const auto held = Engines::all().get(engine).engine;
     need(shape, "shape");
     const vitrim::ModelSpec& spec = held->spec();
     *shape = {spec.in_channels, spec.image_size[0], spec.image_size[1],
@@ -130,7 +175,7 @@ int vitrim_get_shape(const vitrim_engine* engine, vitrim_shape* shape) {
 int vitrim_run_sized(vitrim_engine* engine, const float* images, int64_t image_values, int64_t batch,
                      float* out, int64_t out_values) {
   return !guarded([&] {
-    const auto held = Engines::all().get(engine);
+    const auto held = Engines::all().get(engine).engine;
     if (image_values < 0 || out_values < 0) throw std::invalid_argument("a number of values is negative");
     if (image_values > 0) need(images, "images");
     if (out_values > 0) need(out, "out");
@@ -140,7 +185,7 @@ int vitrim_run_sized(vitrim_engine* engine, const float* images, int64_t image_v
 
 int vitrim_run(vitrim_engine* engine, const float* images, int64_t batch, float* out) {
   return !guarded([&] {
-    const auto held = Engines::all().get(engine);
+    const auto held = Engines::all().get(engine).engine;
     const vitrim::ModelSpec& spec = held->spec();
     const int64_t pixels = spec.in_channels * spec.image_size[0] * spec.image_size[1];
     if (batch < 0) throw std::invalid_argument("the batch is negative");
@@ -157,7 +202,7 @@ int vitrim_run(vitrim_engine* engine, const float* images, int64_t batch, float*
 int vitrim_prepare(const vitrim_engine* engine, const uint8_t* pixels, int64_t height, int64_t width,
                    float* out, int64_t out_values) {
   return !guarded([&] {
-    const auto held = Engines::all().get(engine);
+    const auto held = Engines::all().get(engine).engine;
     const vitrim::ModelSpec& spec = held->spec();
     const int64_t channels = vitrim::data::image_channels(spec, "this engine");
     if (!spec.preprocess)

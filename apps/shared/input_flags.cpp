@@ -5,6 +5,7 @@
 
 #include "program.h"
 #include "streams.h"
+#include "vitrim/architecture/hints.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/log.h"
 #include "vitrim/core/normalization.h"
@@ -79,7 +80,7 @@ void UnsaidFlags::fill(architecture::LoadHints& hints) const {
   if (stream_gain > 0) hints.stream_gain = stream_gain;
   if (!activation.empty()) hints.activation = architecture::parse_activation(activation);
   if (norm_eps > 0) hints.norm_eps = norm_eps;
-  if (!pooling.empty()) hints.pooling = pooling == "token" ? Pooling::kToken : Pooling::kAverage;
+  if (!pooling.empty()) hints.pooling = architecture::parse_pooling(pooling);
 }
 
 void ModelInput::add_to(CLI::App& command) {

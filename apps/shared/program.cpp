@@ -59,6 +59,24 @@ std::string help_text(const CLI::App& app, const CLI::ParseError& error) {
   return text.str();
 }
 
+// Context::options of what was parsed: all but those that say where results go and how many threads work.
+std::string given_options(const CLI::App& app) {
+  std::string out;
+  for (const CLI::App* command : app.get_subcommands()) {
+    out += command->get_name() + "\n";
+    for (const CLI::Option* option : command->get_options()) {
+      const std::string name = option->get_name();
+      const bool own = name == "--json" || name == "--report" || name == "--output" || name == "--state" ||
+                       name == "--quiet" || name == "--threads";
+      if (option->count() == 0 || own) continue;
+      out += name;
+      for (const std::string& value : option->results()) out += " " + value;
+      out += "\n";
+    }
+  }
+  return out;
+}
+
 // Prints what was wrong with the command line, with the nearest valid name; the exit code, 2.
 int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
   std::string message = error.what();
@@ -117,6 +135,7 @@ int run_program(CLI::App& app, Context& context, int argc, char** argv, const He
     std::vector<std::string> words = expanded_arguments(argc, argv);
     std::reverse(words.begin(), words.end());  // as CLI11 takes them
     app.parse(std::move(words));
+    context.options = given_options(app);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() != 0) {
       if (hooks.before_mistake) std::cerr << hooks.before_mistake();

@@ -18,6 +18,7 @@ class UsageError : public std::runtime_error {
 /// What the program will do, and facts about this call.
 struct Context {
   std::string command_line;
+  std::string options;  ///< given ones that steer the work, one a line: the same on all ranks
   std::function<void()> run;
 };
 

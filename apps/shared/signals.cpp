@@ -3,9 +3,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <csignal>
 #include <ctime>
 #include <string>
@@ -30,24 +28,14 @@ sigset_t stop_signals() {
   return set;
 }
 
-// True where another signal came within the grace. The grace may grow meanwhile (work that has something to
-// save begins), so it is asked for again and again.
-bool wait_for_second(const sigset_t& set) {
-  using Clock = std::chrono::steady_clock;
-  const auto begin = Clock::now();
-  while (std::chrono::duration<double>(Clock::now() - begin).count() < grace_seconds()) {
-    const timespec moment{0, 50'000'000};
-    if (sigtimedwait(&set, nullptr, &moment) > 0) return true;
-  }
-  return false;
-}
-
 void watch(const sigset_t set) {
   int signal = 0;
   while (sigwait(&set, &signal) != 0) {
   }
   request_cancel();
-  wait_for_second(set);
+  constexpr auto kWhole = static_cast<time_t>(kGraceSeconds);
+  const timespec grace{kWhole, static_cast<long>((kGraceSeconds - kWhole) * 1e9)};
+  sigtimedwait(&set, nullptr, &grace);
   // Nothing may run any more, destructors included: threads are in the middle of their work.
   abandon_outputs();
   _exit(say_stopped());

@@ -5,7 +5,8 @@ namespace vitrim::app {
 
 /// From here on a thread of its own receives both signals. Call before any other thread begins. The first
 /// signal asks the work to stop at its next step (core/log.h); where that does not come within
-/// vitrim::grace_seconds(), or at a second signal, unfinished outputs are removed and the program ends.
+/// kGraceSeconds (core/interrupt.h), or at a second signal, unfinished outputs are removed and the program
+/// ends.
 void watch_signals();
 
 /// Says "stopped", once in a process, and returns the exit status that goes with it.

@@ -21,7 +21,7 @@ struct AnalyzeCommandFlags {
 
 void run(const AnalyzeCommandFlags& flags, const Context& context) {
   flags.common.apply();
-  const auto group = join_ranks();
+  const auto group = join_ranks(context);
   if (!flags.output.empty()) check_writable(flags.output);
   const auto model = flags.model.load(flags.common.precision);
   pipeline::AnalyzeOptions options = flags.analyze.options(flags.common, model->num_blocks());

@@ -26,6 +26,22 @@ struct BenchFlags {
 
 std::string short_name(const std::string& model) { return std::filesystem::path(model).filename().string(); }
 
+// What was said about MODEL holds for the others too: they are forms of one model. Of several sets of weights
+// in a file only MODEL's are chosen.
+std::unique_ptr<model::Model> load_other(const BenchFlags& flags, const std::string& name) {
+  model::LoadHints hints = flags.model.hints();
+  hints.weights.clear();
+  hints.num_classes.reset();
+  try {
+    return model::load_model(name, hints);
+  } catch (const Error& error) {
+    const std::string text = error.what();
+    if (text.find("--weights") == std::string::npos) throw;
+    throw Error(text + "; in bench --weights is for MODEL alone, so choose one by vitrim export " + name +
+                " --format safetensors --weights NAME and name what it writes after --against");
+  }
+}
+
 // "dense", "native:FILE", "libtorch:dense", "FILE": a model, on the engine named before the colon or on
 // --engine's.
 bench::Entry entry(const BenchFlags& flags, const std::string& text,
@@ -48,7 +64,7 @@ bench::Entry entry(const BenchFlags& flags, const std::string& text,
     out.model = own;
     name = short_name(flags.model.model);
   } else {
-    out.model = model::load_model(name);
+    out.model = load_other(flags, name);
     name = short_name(name);
   }
   out.name = name + ", " + engine;
@@ -117,10 +133,12 @@ void add_bench(CLI::App& app, Context& context) {
       app.add_subcommand("bench", "measure a model's speed, against other models and engines, interleaved");
   flags->model.add_to(*command);
   command
-      ->add_option("--against", flags->against,
-                   "what to compare with: dense (the form it was compressed from, random weights), a "
-                   "checkpoint or a known name, self; native: or "
-                   "libtorch: before it chooses the engine; comma-separated")
+      ->add_option(
+          "--against", flags->against,
+          "what to compare with: dense (the form it was compressed from, random weights), a "
+          "checkpoint or a known name, self; native: or "
+          "libtorch: before it chooses the engine; comma-separated. Flags that say what MODEL's file "
+          "does not, and --image-size, hold for these too")
       ->delimiter(',');
   command->add_option("--batch", flags->options.batches, "batch sizes to time, such as 1,32")
       ->delimiter(',')

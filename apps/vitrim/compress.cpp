@@ -32,7 +32,7 @@ void run(const CompressFlags& flags, const Context& context, const CLI::App& com
   flags.absorb.refuse_idle(command);
   flags.prune.refuse_idle(command);
   flags.views.refuse_idle(command);
-  const auto group = join_ranks();
+  const auto group = join_ranks(context);
   flags.output.check(flags.common.json);
   OutputFlags output = flags.output;
   output.weights = flags.model.weights;

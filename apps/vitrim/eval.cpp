@@ -78,7 +78,7 @@ void check(const EvalFlags& flags, const CLI::App& command) {
 void run(const EvalFlags& flags, const Context& context, const CLI::App& command) {
   flags.common.apply();
   check(flags, command);
-  const auto group = join_ranks();
+  const auto group = join_ranks(context);
   const auto model = flags.model.load(flags.common.precision);
   const auto dataset = data::open_dataset(
       flags.source, flags.retrieval ? flags.data.unlabelled() : flags.data.dataset(model->spec()));

@@ -74,7 +74,7 @@ void few_shot(const PruneCommandFlags& flags, const Context& context, const std:
   const CommonFlags& common = flags.train.common;
   const OutputFlags output{flags.train.output, flags.train.report, dtype, flags.model.weights};
   output.check(common.json);
-  const auto group = flags.train.start();
+  const auto group = flags.train.start(context);
   if (group->size() > 1) throw Error("prune --few-shot runs in one process; start it without torchrun");
   const auto started = std::chrono::steady_clock::now();
   const auto model = flags.model.load(common.precision);
@@ -107,7 +107,7 @@ void few_shot(const PruneCommandFlags& flags, const Context& context, const std:
 
 void prune_and_train(const PruneCommandFlags& flags, const Context& context,
                      pipeline::CompressOptions options) {
-  const auto group = flags.train.start();
+  const auto group = flags.train.start(context);
   const auto dense = flags.model.load(flags.train.common.precision);
   require_float_weights(dense->spec(), "pruning");
   refuse_impossible(dense->spec(), options.prune);

@@ -235,7 +235,7 @@ void run(SweepFlags flags, const Context& context, const CLI::App& command) {
                      ": the folder of -o holds the sweep's own results; write the summary elsewhere");
   }
   flags.common.apply();
-  const auto group = join_ranks();
+  const auto group = join_ranks(context);
   const auto model = flags.model.load(flags.common.precision);
   require_float_weights(model->spec(), "compression");
   const std::vector<pipeline::SweepPoint> points = points_of(flags, model->num_blocks());

@@ -61,7 +61,7 @@ void run(TrainCommandFlags flags, const Context& context) {
     throw UsageError("--new-head replaces the classifier of --init; a --spec says its classes itself");
   if (flags.new_head && !flags.head.empty())
     throw UsageError("--new-head is for classifying images, --head for their pixels; pass one of the two");
-  const auto group = flags.train.start();
+  const auto group = flags.train.start(context);
   model::LoadHints hints;
   if (flags.image_size > 0) hints.image_size = flags.image_size;
   flags.unsaid.fill(hints);

@@ -104,13 +104,13 @@ void TrainFlags::add_to(CLI::App& command) {
   common.add_to(command);
 }
 
-std::shared_ptr<distributed::Group> TrainFlags::start() const {
+std::shared_ptr<distributed::Group> TrainFlags::start(const Context& context) const {
   common.apply(output);
   if (device == "cuda" && !at::hasCUDA())
     throw Error("--device cuda: this LibTorch sees no CUDA device; use --device cpu");
   distributed::Options options;
   options.cuda = device == "cuda";
-  return join_ranks(options);
+  return join_ranks(context, options);
 }
 
 train::Recipe TrainFlags::resolve() const {

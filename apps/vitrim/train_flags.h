@@ -29,7 +29,7 @@ struct TrainFlags {
   std::string state_path() const { return state.empty() ? hub::stem_of(output) + ".state" : state; }
   std::string log_path() const { return log.empty() ? hub::stem_of(output) + ".jsonl" : log; }
   /// Joins the other ranks, if there are any; sets threads and the log sink before that.
-  std::shared_ptr<distributed::Group> start() const;
+  std::shared_ptr<distributed::Group> start(const Context& context) const;
   /// The recipe with flags laid over it. UsageError where a key or value is wrong.
   train::Recipe resolve() const;
 };

@@ -134,8 +134,10 @@ class OpenVino:
     def __init__(self, path, images, threads, batch, precision="bf16"):
         import openvino
         core = openvino.Core()
+        graph = core.read_model(path)
+        graph.reshape(list(images.shape))
         hint = "LATENCY" if batch == 1 else "THROUGHPUT"
-        self.model = core.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": hint,
+        self.model = core.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": hint,
                                                       "NUM_STREAMS": 1})
         self.images = images.numpy()
 

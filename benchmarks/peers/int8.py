@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""int8 of vitrim's engine against int8 of OpenVINO, ONNX Runtime and PyTorch on the same weights, interleaved, in one process.
+"""int8 of vitrim's engine against int8 of OpenVINO, ONNX Runtime and PyTorch on the same weights, in turns, in one process.
 
-usage: benchmarks/peers/int8.py MODEL --batch N --folder FOLDER [--weights CHECKPOINT] [--cut REMOVED[/SCHEDULE]] [--also LABEL=CHECKPOINT]... [--rounds 15] [--gate] [--out RESULTS.json]
+usage: benchmarks/peers/int8.py MODEL --batch N --folder FOLDER [--without TEXT]... [--weights CHECKPOINT] [--cut REMOVED[/SCHEDULE]] [--also LABEL=CHECKPOINT]... [--rounds 15] [--gate FOLDER] [--out RESULTS.json]
 
 MODEL is a name that `vitrim inspect` knows (random weights) or, with --weights, what the results call that checkpoint. What is made on the way (checkpoints, graphs, quantised graphs)
-is kept in FOLDER and used again. Peers get `vitrim export`'s float32 graph, of a DeiT also PyTorch's own export, and quantise it with their own tools; they also run the int8 graphs that
-`vitrim export` writes. --cut adds the model less some attention, merged by a schedule, in int8; --also another model of vitrim's. Outputs are held against float32 before anything is timed.
-A entry that takes more than 1.6 times as long as the fastest peer takes part in every third round only. With --gate timing starts when FOLDER/go is there, and FOLDER/done says that it
-has ended: the machine need be quiet in between alone. Install what it needs with: pip install -r benchmarks/peers/requirements.txt
+is kept in FOLDER and used again. Peers get `vitrim export`'s float32 graph (--torch-graph: of a DeiT also PyTorch's own export) and quantise it with their own tools; they also run the int8
+graphs that `vitrim export` writes. --inductor adds PyTorch's compiler with its own int8, of a DeiT. --cut adds the model less some attention, merged by a schedule, in int8; --also another model of vitrim's. Outputs are held against float32 before anything is timed.
+An entry that takes more than 1.6 times as long as the fastest peer takes part in every third round only. With --gate a file `ready` in that folder says that all is made, timing starts when
+`go` is there, and `done` says that it has ended: the machine need be quiet in between alone. Install what it needs with: pip install -r benchmarks/peers/requirements.txt
 """
 
 import argparse
@@ -28,9 +28,9 @@ import safetensors.torch  # noqa: E402
 import torch  # noqa: E402
 from engines import Inductor, OnnxRuntime, OpenVino, Vitrim, export, onnxruntime_int8, openvino_int8  # noqa: E402
 from machine import cpu_facts  # noqa: E402
-from torch_vit import SIZES, ViT  # noqa: E402
+from torch_vit import ViT  # noqa: E402
 
-LARGEST_DIFFERENCE = 0.35  # relative to the largest logit: int8 of random weights, merged tokens; what is broken is off by more than 1
+LARGEST_DIFFERENCE = 0.5  # root mean square, relative: peers' fixed scales of random weights from one image; what is broken is off by 1 and more
 
 
 class Files:
@@ -55,7 +55,8 @@ class Files:
         return self.vitrim("quantize", source, out=out)
 
     def graph(self, source, ending, *arguments):
-        return self.vitrim("export", source, "--batch", str(self.args.batch), *arguments, out=self.path(f"-{self.args.batch}{ending}.onnx"))
+        """For any batch; OpenVINO fixes it when it compiles."""
+        return self.vitrim("export", source, "--dynamic-batch", *arguments, out=self.path(f"{ending}.onnx"))
 
     def cut(self):
         """The model less the attention that --cut names, merged by its schedule."""
@@ -76,29 +77,30 @@ class Files:
 
 
 def dense_entries(args, files, images):
-    """Of the dense model: (name, entry, whether it is a peer's int8)."""
+    """Of the dense model: (name, what makes the entry, whether it is a peer's int8)."""
     graphs = {"": files.graph(files.dense(), "")}
-    if args.model in SIZES:
+    if args.inductor or args.torch_graph:
         torch_model = ViT(args.model).eval()
         torch_model.load_state_dict(safetensors.torch.load_file(files.dense()))
+    if args.torch_graph:
         graphs[" of PyTorch's export"] = export(torch_model, images, files.path(f"-{args.batch}-torch.onnx"))
     int8 = files.int8(files.dense(), files.path("-int8.safetensors"))
     # Scales of inputs from these images: what they are worth is not the matter here.
     calibration = [*args.calib, "--images", "32"]
-    static = files.graph(int8, "-static", *calibration)
-    yield "OpenVINO, bf16", OpenVino(graphs[""], images, args.threads, args.batch), False
+    static = files.graph(int8, "-vitrim-static", *calibration)
+    yield "OpenVINO, bf16", lambda: OpenVino(graphs[""], images, args.threads, args.batch), False
     for of, graph in graphs.items():
         for rest in ("bf16", "f32"):
-            yield f"OpenVINO, int8 (NNCF) and {rest}{of}", OpenVino(openvino_int8(graph, images), images, args.threads, args.batch, rest), True
-        yield f"ONNX Runtime, int8 static{of}", OnnxRuntime(onnxruntime_int8(graph, images, True), images, args.threads), True
-        yield f"ONNX Runtime, int8 dynamic{of}", OnnxRuntime(onnxruntime_int8(graph, images, False), images, args.threads), True
-    if args.model in SIZES and "inductor" not in args.without:
-        yield "PyTorch inductor, int8 (X86InductorQuantizer)", Inductor(torch_model, images), True
-    yield "OpenVINO, vitrim's static int8 graph and bf16", OpenVino(static, images, args.threads, args.batch), False
-    yield "ONNX Runtime, vitrim's static int8 graph", OnnxRuntime(static, images, args.threads), False
-    yield "ONNX Runtime, vitrim's dynamic int8 graph", OnnxRuntime(files.graph(int8, "-dynamic"), images, args.threads), False
-    yield "vitrim, bf16", Vitrim(args.library, files.dense(), images, args.threads), False
-    yield "vitrim, int8", Vitrim(args.library, int8, images, args.threads), False
+            yield f"OpenVINO, int8 (NNCF) and {rest}{of}", lambda graph=graph, of=of, rest=rest: OpenVino(openvino_int8(graph, images[:1] if not of else images), images, args.threads, args.batch, rest), True
+        yield f"ONNX Runtime, int8 static{of}", lambda graph=graph, of=of: OnnxRuntime(onnxruntime_int8(graph, images[:1] if not of else images, True), images, args.threads), True
+        yield f"ONNX Runtime, int8 dynamic{of}", lambda graph=graph: OnnxRuntime(onnxruntime_int8(graph, images, False), images, args.threads), True
+    if args.inductor:
+        yield "PyTorch inductor, int8 (X86InductorQuantizer)", lambda: Inductor(torch_model, images), True
+    yield "OpenVINO, vitrim's static int8 graph and bf16", lambda: OpenVino(static, images, args.threads, args.batch), False
+    yield "ONNX Runtime, vitrim's static int8 graph", lambda: OnnxRuntime(static, images, args.threads), False
+    yield "ONNX Runtime, vitrim's dynamic int8 graph", lambda: OnnxRuntime(files.graph(int8, "-vitrim-dynamic"), images, args.threads), False
+    yield "vitrim, bf16", lambda: Vitrim(args.library, files.dense(), images, args.threads), False
+    yield "vitrim, int8", lambda: Vitrim(args.library, int8, images, args.threads), False
 
 
 def entries_of(args, images):
@@ -106,8 +108,10 @@ def entries_of(args, images):
     files = Files(args)
     wanted = Vitrim(args.library, files.dense(), images[:4], args.threads, "f32").call()
     rows = []
-    for name, entry, peer in dense_entries(args, files, images):
-        rows.append([name, entry, peer, wanted])
+    for name, make, peer in dense_entries(args, files, images):
+        if any(word in name for word in args.without):
+            continue
+        rows.append([name, make(), peer, wanted])
         print("made", name, file=sys.stderr)
     others = [(label, path) for label, _, path in (text.partition("=") for text in args.also)]
     if args.cut:
@@ -163,22 +167,25 @@ def main():
     parser.add_argument("--also", action="append", default=[])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--without", default="", help="inductor")
-    parser.add_argument("--gate", action="store_true")
+    parser.add_argument("--without", action="append", default=[], help="entries with this in their name are left out")
+    parser.add_argument("--torch-graph", action="store_true")
+    parser.add_argument("--inductor", action="store_true")
+    parser.add_argument("--gate")
     parser.add_argument("--out")
     parser.add_argument("--library", default=os.path.join(ROOT, "build/release/libvitrim.so"))
     parser.add_argument("--vitrim", default=os.path.join(ROOT, "build/release/vitrim"))
     args = parser.parse_args()
+    os.makedirs(args.folder, exist_ok=True)
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     images = torch.randn(args.batch, 3, 224, 224)
     rows = entries_of(args, images)
     differences = []
     for name, entry, _, wanted in rows:
-        differences.append(float(numpy.abs(entry.call()[:4] - wanted).max() / numpy.abs(wanted).max()))
+        differences.append(float(numpy.linalg.norm(entry.call()[:4] - wanted) / numpy.linalg.norm(wanted)))
         if not differences[-1] <= LARGEST_DIFFERENCE:  # NaN too
             sys.exit(f"{name}: outputs are {differences[-1]:.3f} away; nothing is timed")
-    seconds = timed(rows, args.rounds, args.folder if args.gate else None)
+    seconds = timed(rows, args.rounds, args.gate)
     medians = [float(numpy.median([s for s in each if s is not None])) for each in seconds]
     best = min((i for i, row in enumerate(rows) if row[2]), key=lambda i: medians[i])
     own = next(i for i, row in enumerate(rows) if row[0] == "vitrim, bf16")

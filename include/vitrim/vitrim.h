@@ -30,6 +30,25 @@ typedef struct vitrim_shape {
  * vitrim_error() says why. */
 vitrim_engine* vitrim_load(const char* path, int threads, const char* precision);
 
+/* What a checkpoint may not say by itself, as the program's flags of these names say it. 0 and NULL: not
+ * said. */
+typedef struct vitrim_hints {
+  int64_t num_heads, image_size;
+  double stream_gain, norm_eps;
+  const char* activation; /* "gelu", "gelu_tanh", "quick_gelu", "relu", "silu" */
+  const char* pooling;    /* "token", "average" */
+  const char* weights;    /* one of several sets of weights in the file */
+} vitrim_hints;
+
+/* vitrim_load() with hints; NULL for none. */
+vitrim_engine* vitrim_load_as(const char* path, int threads, const char* precision,
+                              const vitrim_hints* hints);
+
+/* What was assumed about the file, as neither it nor the hints say it, and what else to know of it:
+ * sentences, one a line; empty where there is nothing, or the engine is none. Valid until
+ * vitrim_free(engine). */
+const char* vitrim_warnings(const vitrim_engine* engine);
+
 /* 0, or 1 on failure. */
 int vitrim_get_shape(const vitrim_engine* engine, vitrim_shape* shape);
 

@@ -22,6 +22,7 @@
 #include "vitrim/core/artifact_json.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
+#include "vitrim/core/log_capture.h"
 #include "vitrim/core/manifest.h"
 #include "vitrim/hub/hub.h"
 #include "vitrim/model/floats.h"
@@ -51,14 +52,26 @@ data::DatasetOptions dataset_options(const py::dict& values) {
   return out;
 }
 
-ModelPointer open_model(const std::string& source, const std::vector<int64_t>& num_heads,
-                        std::optional<int64_t> image_size, const std::string& weights) {
-  const py::gil_scoped_release unlocked;
-  model::LoadHints hints;
-  hints.num_heads = num_heads;
-  hints.image_size = image_size;
-  hints.weights = weights;
-  return model::load_model(source, hints);
+// What `open` gives, called without the interpreter's lock; its warnings are appended to the list.
+template <typename Open>
+auto opened(py::list& warnings, const Open& open) {
+  std::vector<std::string> said;
+  auto out = [&] {
+    const py::gil_scoped_release unlocked;
+    const LogCapture capture;
+    auto made = open();
+    said = capture.warnings();
+    return made;
+  }();
+  for (const std::string& text : said) warnings.append(shown(in_python(text)));
+  return out;
+}
+
+ModelPointer open_model(const std::string& source, const py::dict& values, py::list& warnings) {
+  Options given(values);
+  const model::LoadHints hints = load_hints(given);
+  given.finish();
+  return opened(warnings, [&] { return ModelPointer(model::load_model(source, hints)); });
 }
 
 ModelPointer model_of(const std::string& spec, const py::list& state) {
@@ -255,7 +268,7 @@ void save_result(const model::Model& model, const std::string& output, const std
 
 void translate(std::exception_ptr pending) {
   const auto set = [](const py::handle& type, std::string_view text) {
-    PyErr_SetObject(type.ptr(), shown(text).ptr());
+    PyErr_SetObject(type.ptr(), shown(in_python(text)).ptr());
   };
   const auto raise = [&](const char* name, const std::exception& error) {
     set(py::module_::import("vitrim.errors").attr(name), error.what());
@@ -325,12 +338,10 @@ PYBIND11_MODULE(_library, m) {
                              [](const data::Dataset& self) { return shown(self.fingerprint()); })
       .def_property_readonly("description",
                              [](const data::Dataset& self) { return shown(self.description()); });
-  m.def("open_images",
-        [](const std::string& source, const py::dict& values) -> std::shared_ptr<data::Dataset> {
-          const data::DatasetOptions options = dataset_options(values);
-          const py::gil_scoped_release unlocked;
-          return data::open_dataset(source, options);
-        });
+  m.def("open_images", [](const std::string& source, const py::dict& values, py::list& warnings) -> Images {
+    const data::DatasetOptions options = dataset_options(values);
+    return opened(warnings, [&] { return Images(data::open_dataset(source, options)); });
+  });
   m.def("array_images",
         [](const py::capsule& pixels, const std::vector<int64_t>& labels) -> std::shared_ptr<data::Dataset> {
           return array_images(from_capsule(pixels), labels);

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <type_traits>
 #include <vector>
 
+#include "vitrim/architecture/hints.h"
 #include "vitrim/core/layer_list.h"
 #include "vitrim/core/normalization.h"
 
@@ -101,6 +103,26 @@ void prune_options(Options& options, const Common& common, pipeline::PruneOption
 void Options::finish() const {
   for (const auto& item : values_)
     throw std::invalid_argument("there is no option '" + py::str(item.first).cast<std::string>() + "' here");
+}
+
+model::LoadHints load_hints(Options& options) {
+  model::LoadHints out;
+  options.take("num_heads", out.num_heads);
+  for (const int64_t heads : out.num_heads) {
+    if (heads < 1) throw std::invalid_argument("num_heads is out of range: " + std::to_string(heads));
+  }
+  const auto number = [&](const char* name, auto& target, double low, double high) {
+    auto value = typename std::decay_t<decltype(target)>::value_type{};
+    if (options.take(name, value, low, high)) target = value;
+  };
+  number("image_size", out.image_size, 1, 65536);
+  number("stream_gain", out.stream_gain, 1, 2);
+  number("norm_eps", out.norm_eps, kTiny * kTiny, 1);
+  std::string name;
+  if (options.take("activation", name)) out.activation = model::parse_activation(name);
+  if (options.take("pooling", name)) out.pooling = architecture::parse_pooling(name);
+  options.take("weights", out.weights);
+  return out;
 }
 
 Common common_options(Options& options) {

@@ -3,6 +3,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include <string>
 #include <string_view>
 
 namespace vitrim::python {
@@ -14,5 +15,9 @@ inline pybind11::str shown(std::string_view text) {
   if (made == nullptr) throw pybind11::error_already_set();
   return pybind11::reinterpret_steal<pybind11::str>(made);
 }
+
+/// A sentence of the library with the program's flags as the package's arguments are called: --num-heads as
+/// num_heads. Flags that the package does not have stay, as those of a command to be typed.
+std::string in_python(std::string_view text);
 
 }  // namespace vitrim::python

@@ -43,7 +43,8 @@ class Outputs(Case):
                 state = {key[8:]: file.get_tensor(key) for key in file.keys() if key.startswith("weights/")}
                 safetensors.torch.save_file(state, self.path("reference.safetensors"))
                 staged_model = isinstance(config["num_heads"], list)
-                opened, _ = native.open_model(self.path("reference.safetensors"), *((None, config["img_size"]) if staged_model else (config["num_heads"], None)))
+                hints = {"image_size": config["img_size"]} if staged_model else {"num_heads": config["num_heads"]}
+                opened, _ = native.open_model(self.path("reference.safetensors"), **hints)
                 spec = vitrim.ModelSpec.from_json(opened.spec)
                 if staged_model:
                     spec.norm_eps = 1e-5  # PyTorch's default, which the references were built with
@@ -256,7 +257,7 @@ class Files(Case):
             self.assertLess((engine(x) - vitrim.build(spec, taken)(x)).abs().max().item(), 1e-3)
         with self.assertRaisesRegex(vitrim.Error, "'teacher' names none of the sets of weights in this file; they are 'state_dict' and 'state_dict_ema'"):
             native.open_model(self.path("timm.pth"), num_heads=heads, weights="teacher")
-        with self.assertRaisesRegex(ValueError, "weights are for files"):
+        with self.assertRaisesRegex(ValueError, "weights: these are for files"):
             native.open_model(model, weights="ema")
         with self.assertRaisesRegex(vitrim.Error, "holds one only"):
             vitrim.load(SMALL, weights="ema")

@@ -7,7 +7,7 @@ if(NOT CMAKE_CXX_FLAGS MATCHES "sanitize")
   if(TARGET spec_fields)  # the committed table is what the C++ list makes
     add_test(NAME python_spec_fields COMMAND ${CMAKE_COMMAND} -E compare_files ${CMAKE_BINARY_DIR}/python/vitrim/spec_fields.py ${CMAKE_SOURCE_DIR}/python/vitrim/spec_fields.py)
   endif()
-  foreach(name load library boundary hub features)
+  foreach(name load library boundary assumed hub features)
     add_test(NAME python_${name} COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/${name}_test.py)
     set_tests_properties(python_${name} PROPERTIES TIMEOUT 600 ENVIRONMENT "VITRIM_PYTHON_PACKAGE=${_package};VITRIM_BINARY=${CMAKE_BINARY_DIR}/vitrim;PYTHONDONTWRITEBYTECODE=1;OMP_WAIT_POLICY=passive")
   endforeach()

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from typing import Dict, Optional, Union
+from typing import Any, Dict, Optional, Sequence, Union
 
 import torch
 from torch import Tensor, nn
@@ -79,35 +79,41 @@ def _named(path: str):
         yield f"/proc/self/fd/{file.fileno()}"
 
 
-def load(path: PathLike, *, num_classes: Optional[int] = None, drop_path_rate: float = 0.0, weights: Optional[str] = None) -> Model:
+def load(path: PathLike, *, num_classes: Optional[int] = None, drop_path_rate: float = 0.0, num_heads: Union[None, int, Sequence[int]] = None,
+         image_size: Optional[int] = None, stream_gain: Optional[float] = None, activation: Optional[str] = None, norm_eps: Optional[float] = None,
+         pooling: Optional[str] = None, weights: Optional[str] = None) -> Model:
     """The module of a checkpoint that vitrim wrote (a file, or a folder with model.safetensors), in evaluation mode, float32, its outputs equal to vitrim's own.
 
     A known architecture's name, such as deit_tiny_patch16_224, gives it with random weights.
 
     `num_classes` other than the file's gives a new random classifier (0: none), to be trained; `drop_path_rate` is stochastic depth's, for
-    training; `weights` names one of several sets of weights in a file (docs/checkpoints.md). A checkpoint without vitrim's metadata is understood where the C++ library is there; otherwise ValueError says what to do.
+    training. A checkpoint without vitrim's metadata is understood where the C++ library is there; otherwise ValueError says what to do. The other
+    arguments state what such a file may not say, or say wrongly, as the program's flags do; values that are assumed are a warning. `weights` names
+    one of several sets of weights in a file (docs/checkpoints.md), `image_size` another size to run at.
     """
     path = os.path.expanduser(os.fsdecode(path))
     if os.path.isfile(os.path.join(path, "model.safetensors")):
         path = os.path.join(path, "model.safetensors")
+    values = (num_heads, image_size, stream_gain, activation, norm_eps, pooling, weights)
+    hints = {name: value for name, value in zip(native.HINTS, values) if value is not None}
     metadata, state = _read(path) if path.endswith(".safetensors") else ({}, {})
-    if METADATA_KEY in metadata:
-        if weights:
-            raise Error(f"{path}: '{weights}' names no set of weights in this file, which holds one only; load it without weights")
+    if METADATA_KEY in metadata and not hints:
         spec = ModelSpec.from_json(metadata[METADATA_KEY], path)
     else:
-        spec, state = _understood(path, weights)
+        spec, state = _understood(path, hints)
     model = build(spec, state, drop_path_rate=drop_path_rate, source=path)
     if num_classes is not None and num_classes != spec.num_classes:
         model.reset_classifier(num_classes)
     return model
 
 
-def _understood(path: str, weights: Optional[str]):
-    """A checkpoint of another program, read by the C++ library."""
+def _understood(path: str, hints: Dict[str, Any]):
+    """A checkpoint as the C++ library reads it: one of another program, or with what was said about it."""
     if not native.available():
+        if hints:
+            raise ValueError(f"{path}: {', '.join(hints)} need vitrim's C++ library, which is not installed; leave them out, or install vitrim with it")
         raise ValueError(f"{path}: the file holds no vitrim model; make one of it with `vitrim export {path} --format safetensors`, or install vitrim with its C++ library")
-    return native.read_model(path, weights)
+    return native.read_model(path, **hints)
 
 
 def unwrapped(module: nn.Module) -> Model:

@@ -16,15 +16,17 @@ class Engine:
         logits = engine(images)   # float32 [n, channels, H, W] normalised, or uint8 images of the model's size
 
     Images in a NumPy array give a NumPy array, in a tensor a tensor. Calls release the interpreter's lock; calls of one engine follow one
-    another. `precision` is f32, bf16 or auto; `weights` names one of several sets of weights in a file. ValueError where the engine does not know the architecture. A forked
-    process can use an engine of its parent, unless the parent was running it during the fork (vitrim.Error says so).
+    another. `precision` is f32, bf16 or auto; the other arguments are those of vitrim.load. ValueError where the engine does not know the
+    architecture. A forked process can use an engine of its parent, unless the parent was running it during the fork (vitrim.Error says so).
     """
 
     def __init__(self, model: Any, *, threads: int = 0, precision: str = "auto", num_heads: Union[None, int, Sequence[int]] = None,
-                 weights: Optional[str] = None):
+                 image_size: Optional[int] = None, stream_gain: Optional[float] = None, activation: Optional[str] = None,
+                 norm_eps: Optional[float] = None, pooling: Optional[str] = None, weights: Optional[str] = None):
         if threads < 0:
             raise ValueError(f"{threads} threads")
-        opened, self.name = native.open_model(model, num_heads, weights=weights)
+        opened, self.name = native.open_model(model, num_heads=num_heads, image_size=image_size, stream_gain=stream_gain, activation=activation,
+                                              norm_eps=norm_eps, pooling=pooling, weights=weights)
         self.spec = ModelSpec.from_json(opened.spec)
         reason = native.library().why_no_engine(opened)
         if reason:

@@ -60,6 +60,9 @@ def _preprocessing(spec: ModelSpec, name: str, size, settings: Dict[str, Any], r
            "interpolation": own.interpolation if own else "bicubic"}
     if size == (side, side):
         out["resize"] = None
+    elif own is None and resize is None:
+        native.warn([f"{native.printable(name)} does not say how its images were resized; assumed: short side to {out['resize']} pixels"
+                     f"{'' if settings['interpolation'] is not None else ', bicubic'}; resize and interpolation state other values"])
     if mean is not None:
         out["mean"] = _three(mean, "mean")
     if std is not None:
@@ -73,7 +76,7 @@ def _preprocessing(spec: ModelSpec, name: str, size, settings: Dict[str, Any], r
     return out
 
 
-_SETTINGS = ("mean", "std", "resize", "interpolation", "classes", "class_order", "max_pixels", "num_heads", "image_size", "weights", "precision", "seed", "threads", "batch_size", "max_corrupt", "progress")
+_SETTINGS = ("mean", "std", "resize", "interpolation", "classes", "class_order", "max_pixels", *native.HINTS, "precision", "seed", "threads", "batch_size", "max_corrupt", "progress")
 
 
 class _Call:
@@ -86,7 +89,7 @@ class _Call:
         self.settings = {name: settings.get(name) for name in _SETTINGS}
         self.job, self.from_file = job, not isinstance(model, nn.Module)
         self.notify = Notifier(self.settings["progress"])
-        self.model, self.name = native.open_model(model, self.settings["num_heads"], self.settings["image_size"], self.settings["weights"])
+        self.model, self.name = native.open_model(model, **{name: self.settings[name] for name in native.HINTS})
         self.spec = ModelSpec.from_json(self.model.spec)
 
     def _open(self, images: Any, labels: Any, labelled: bool):

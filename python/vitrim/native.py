@@ -3,8 +3,10 @@
 import importlib
 import operator
 import os
+import sys
 import threading
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+import warnings
+from typing import Any, Dict, Iterable, List, Optional, Tuple, Union
 
 import torch  # before the library: the LibTorch of this torch is the one that serves both
 from torch import Tensor, nn
@@ -72,20 +74,38 @@ def capsule(tensor: Tensor) -> Any:
     return to_dlpack(tensor.detach())
 
 
-def open_model(model: Union[str, "os.PathLike[str]", nn.Module], num_heads: Union[None, int, Sequence[int]] = None,
-               image_size: Optional[int] = None, weights: Optional[str] = None) -> Tuple[Any, str]:
-    """The library's model of a file, a known architecture's name or a module of vitrim's, and what to call it."""
+# What a file may not say by itself: arguments of whatever opens one, called as the program's flags.
+HINTS = ("num_heads", "image_size", "stream_gain", "activation", "norm_eps", "pooling", "weights")
+
+
+def warn(sentences: Iterable[str]) -> None:
+    """Each as a warning at the line that called the package: Python shows it once for a line and a text."""
+    folder, level, frame = os.path.dirname(os.path.abspath(__file__)), 1, sys._getframe()
+    while frame is not None and os.path.dirname(os.path.abspath(frame.f_code.co_filename)) == folder:
+        frame, level = frame.f_back, level + 1
+    for sentence in sentences:
+        warnings.warn(sentence, UserWarning, stacklevel=level)
+
+
+def open_model(model: Union[str, "os.PathLike[str]", nn.Module], **hints: Any) -> Tuple[Any, str]:
+    """The library's model of a file, a known architecture's name or a module of vitrim's, and what to call it. `hints` are of HINTS; what is
+    assumed about a file, as neither it nor they say it, is a warning."""
     from .checkpoint import unwrapped
 
+    given = {name: value for name, value in hints.items() if value is not None}
     if isinstance(model, nn.Module):
-        if num_heads is not None or image_size is not None or weights is not None:
-            raise ValueError("num_heads, image_size and weights are for files; a module says itself what it is")
+        if given:
+            raise ValueError(f"{', '.join(given)}: these are for files; a module says itself what it is")
         inner = unwrapped(model)
         state = [(name, capsule(tensor.detach().to("cpu", torch.float32).contiguous())) for name, tensor in inner.state_dict().items()]
         return library().model_of(inner.spec.to_json(), state), f"a module ({inner.spec.name or inner.spec.family})"
     name = os.path.expanduser(os.fsdecode(model))
-    heads = [] if num_heads is None else [num_heads] if isinstance(num_heads, int) else list(num_heads)
-    return library().open_model(os.fsencode(name), heads, image_size, weights or ""), name
+    if "num_heads" in given:
+        given["num_heads"] = [given["num_heads"]] if isinstance(given["num_heads"], int) else list(given["num_heads"])
+    told: List[str] = []
+    opened = library().open_model(os.fsencode(name), given, told)
+    warn(told)
+    return opened, name
 
 
 def taken(model: Any) -> Tuple[ModelSpec, Dict[str, Tensor]]:
@@ -93,9 +113,9 @@ def taken(model: Any) -> Tuple[ModelSpec, Dict[str, Tensor]]:
     return ModelSpec.from_json(model.spec), {name: from_dlpack(tensor) for name, tensor in model.state()}
 
 
-def read_model(path: str, weights: Optional[str] = None) -> Tuple[ModelSpec, Dict[str, Tensor]]:
-    """Spec and weights of a file that is not vitrim's own, as the program understands it."""
-    return taken(open_model(path, weights=weights)[0])
+def read_model(path: str, **hints: Any) -> Tuple[ModelSpec, Dict[str, Tensor]]:
+    """Spec and weights of a file as the program understands it."""
+    return taken(open_model(path, **hints)[0])
 
 
 def labels_of(labels: Any) -> List[int]:
@@ -138,7 +158,10 @@ def open_images(images: Any, labels: Any = None, classes: Optional[str] = None, 
     if isinstance(images, (str, bytes, os.PathLike)):
         if labels is not None:
             raise ValueError("labels come with the images where these are a folder, shards or a file; pass a list of files or an array to give others")
-        return library().open_images(os.fsencode(images), {"classes": None if classes is None else os.fsencode(classes), **options}), None
+        told: List[str] = []
+        opened = library().open_images(os.fsencode(images), {"classes": None if classes is None else os.fsencode(classes), **options}, told)
+        warn(told)
+        return opened, None
     if classes is not None or options.get("class_order") is not None:
         raise ValueError("classes and class_order are of the class folders of an image folder; an array or a list of files has labels")
     numbers = labels_of(labels)

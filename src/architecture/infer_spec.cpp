@@ -8,6 +8,7 @@
 
 #include "architecture/infer.h"
 #include "architecture/names.h"
+#include "vitrim/architecture/hints.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
 #include "vitrim/core/suggest.h"
@@ -224,20 +225,6 @@ void set_stream_gain(const TensorTable& state, const Evidence& evidence, ModelSp
     log_warning(state.path + ": every block has attention; --stream-gain is not needed and not used");
 }
 
-// What hints say beside the file's own spec is not used.
-void warn_of_idle_hints(const TensorTable& state, const LoadHints& hints) {
-  const auto warn = [&](bool given, const std::string& what, const std::string& flag) {
-    if (given)
-      log_warning(state.path + ": its own metadata says " + what + "; " + flag +
-                  " is not needed and not used");
-  };
-  warn(!hints.num_heads.empty(), "how many heads every block has", "--num-heads");
-  warn(hints.stream_gain.has_value(), "what every block does to the stream", "--stream-gain");
-  warn(hints.activation.has_value(), "which activation the MLPs have", "--activation");
-  warn(hints.norm_eps.has_value(), "the epsilon of the norms", "--norm-eps");
-  warn(hints.pooling.has_value(), "how tokens are pooled", "--pooling");
-}
-
 std::optional<ModelSpec> infer_foreign(const TensorTable& state, const Evidence& evidence) {
   std::optional<ModelSpec> spec = infer_vit(state, evidence);
   for (const bool variant : {false, true}) {
@@ -272,6 +259,24 @@ Activation parse_activation(const std::string& name) {
                               "'; the nearest name is '" + nearest(name, activation_names()) + "'");
 }
 
+void warn_of_idle_hints(const std::string& source, const std::string& whom, const LoadHints& hints) {
+  const auto warn = [&](bool given, const std::string& what, const std::string& flag) {
+    if (given) log_warning(source + ": " + whom + " " + what + "; " + flag + " is not needed and not used");
+  };
+  warn(!hints.num_heads.empty(), "how many heads every block has", "--num-heads");
+  warn(hints.stream_gain.has_value(), "what every block does to the stream", "--stream-gain");
+  warn(hints.activation.has_value(), "which activation the MLPs have", "--activation");
+  warn(hints.norm_eps.has_value(), "the epsilon of the norms", "--norm-eps");
+  warn(hints.pooling.has_value(), "how tokens are pooled", "--pooling");
+}
+
+Pooling parse_pooling(const std::string& name) {
+  if (name == "token") return Pooling::kToken;
+  if (name == "average") return Pooling::kAverage;
+  throw std::invalid_argument("[architecture::parse_pooling] pooling must be token or average, not '" + name +
+                              "'");
+}
+
 ModelSpec infer_spec(const TensorTable& state, const LoadHints& hints) {
   Evidence evidence;
   evidence.hints = hints;
@@ -285,7 +290,7 @@ ModelSpec infer_spec(const TensorTable& state, const Evidence& evidence) {
   if (own != state.metadata.end()) {
     spec = model_spec_from_json(own->second, state.path + ": metadata " + kSpecMetadataKey);
     if (hints.image_size) resize(spec, *hints.image_size);
-    warn_of_idle_hints(state, hints);
+    warn_of_idle_hints(state.path, "its own metadata says", hints);
   } else {
     std::optional<ModelSpec> inferred = infer_foreign(state, evidence);
     if (!inferred) {

@@ -152,9 +152,34 @@ class Collector {
         walk_dict(value, prefix + key + ".", of_training);
       else if (pickle_[value].kind == PickleKind::kObject)
         take_object(value, prefix + key, of_training, among_tensors);
+      else if (!of_training)
+        walk_list(value, prefix + key + ".");
     }
     path_.pop_back();
     if (state_.size() == before) barren_[dict] = true;
+  }
+
+  /// Tensors that bear numbers in the place of names: averages that a training script keeps beside its model,
+  /// say. Nobody can read them, but people are told of them.
+  void walk_list(PickleRef list, const std::string& prefix) {
+    const PickleValue& found = pickle_[list];
+    if ((found.kind != PickleKind::kList && found.kind != PickleKind::kTuple) || barren_[list] ||
+        path_.size() == kDeepestDict || std::find(path_.begin(), path_.end(), list) != path_.end())
+      return;
+    path_.push_back(list);
+    const size_t before = state_.size();
+    for (size_t i = 0; i < found.items.size(); ++i) {
+      const PickleRef item = found.items[i];
+      const PickleKind kind = pickle_[item].kind;
+      if (is_dict(pickle_, item))
+        walk_dict(item, prefix + std::to_string(i) + ".", false);
+      else if (tensor_kind(pickle_, item) == TensorKind::kTensor)
+        add(item, prefix + std::to_string(i));
+      else if (kind == PickleKind::kList || kind == PickleKind::kTuple)
+        walk_list(item, prefix + std::to_string(i) + ".");
+    }
+    path_.pop_back();
+    if (state_.size() == before) barren_[list] = true;
   }
 
   /// Numbers, words and lists of numbers beside the weights ("epoch", "arch"), and the script's arguments

@@ -115,15 +115,19 @@ void remove_temporary(const std::string& temporary) {
 }
 
 thread_local OutputSet* current_set = nullptr;
+std::atomic<uint64_t> counter{0};  // of names in use
+
+std::string unused_ending(const char* kind) {
+  return "." + std::to_string(::getpid()) + "." + std::to_string(counter++) + kind;
+}
 
 int open_temporary(const std::string& path, const std::string& target, std::string& temporary) {
-  static std::atomic<uint64_t> counter{0};
   // The name itself must do, or all the work is for nothing.
   struct stat unused{};
   if (::lstat(target.c_str(), &unused) != 0 && errno == ENAMETOOLONG) fail("write", path, errno);
   bool shorter = false;
   while (true) {
-    const std::string ending = "." + std::to_string(::getpid()) + "." + std::to_string(counter++) + ".tmp";
+    const std::string ending = unused_ending(".tmp");
     temporary = (shorter ? folder_of(target) + "/.vitrim" : target) + ending;
     const std::lock_guard lock(outputs_mutex);
     const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
@@ -153,6 +157,20 @@ void rename_temporary(const std::string& temporary, const std::string& target, c
   const std::lock_guard lock(outputs_mutex);
   if (::rename(temporary.c_str(), target.c_str()) != 0) fail("write", path, errno);
   temporaries().erase(temporary);
+}
+
+// Keeps the file that is about to be replaced under another name, which it returns; "" where there is none.
+std::string keep_old(const std::string& target, const std::string& path) {
+  while (true) {
+    const std::string kept = folder_of(target) + "/.vitrim" + unused_ending(".old");
+    if (::link(target.c_str(), kept.c_str()) == 0) return kept;
+    if (errno == ENOENT) return {};
+    if (errno == EEXIST) continue;  // of a killed process that had the same number
+    struct stat status{};
+    if (::lstat(target.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return {};  // the rename says why
+    if (::rename(target.c_str(), kept.c_str()) == 0) return kept;  // a file system without hard links
+    fail("write", path, errno);
+  }
 }
 
 }  // namespace
@@ -212,6 +230,10 @@ void AtomicFile::commit() {
   if (closed != 0 && errno != EINTR) fail("write", path_, errno);
   if (direct) return;
   if (current_set) {
+    for (const OutputSet::Pending& one : current_set->pending_) {
+      if (one.target == target_)
+        fail("write", path_, "another output of this run has the same name: choose another");
+    }
     current_set->pending_.push_back({path_, target_, std::exchange(temporary_, "")});
     return;
   }
@@ -235,12 +257,31 @@ void OutputSet::commit() {
     pending_.clear();
   }
   const std::lock_guard lock(outputs_mutex);
-  while (!pending_.empty()) {
-    const Pending& one = pending_.front();
-    rename_temporary(one.temporary, one.target, one.path);
-    sync_folder(folder_of(one.target));
-    pending_.erase(pending_.begin());
+  std::vector<std::string> kept;  // the files that were there, one an entry of pending_
+  try {
+    for (const Pending& one : pending_) {
+      kept.push_back(keep_old(one.target, one.path));
+      rename_temporary(one.temporary, one.target, one.path);
+    }
+  } catch (...) {
+    for (size_t i = kept.size(); i-- > 0;) {
+      const Pending& one = pending_[i];
+      const bool renamed = i + 1 < kept.size();
+      if (!kept[i].empty())
+        ::rename(kept[i].c_str(), one.target.c_str());
+      else if (renamed)
+        ::unlink(one.target.c_str());
+      ::unlink(kept[i].c_str());  // where it was the same file still, renaming left both names
+    }
+    throw;
   }
+  std::set<std::string> folders;
+  for (size_t i = 0; i < pending_.size(); ++i) {
+    if (!kept[i].empty()) ::unlink(kept[i].c_str());
+    folders.insert(folder_of(pending_[i].target));
+  }
+  for (const std::string& folder : folders) sync_folder(folder);
+  pending_.clear();
 }
 
 uint64_t OutputSet::bytes(const std::string& path) const {

@@ -6,6 +6,7 @@
 
 #include "vitrim/core/error.h"
 #include "vitrim/core/interrupt.h"
+#include "vitrim/core/log_capture.h"
 
 namespace vitrim {
 namespace {
@@ -24,11 +25,12 @@ std::shared_ptr<LogSink> current_sink() {
 }
 
 void send_message(LogLevel level, const std::string& text) {
+  if (captured(level, text)) return;
   if (const auto sink = current_sink()) sink->message(level, text);
 }
 
 std::atomic<bool> stop_asked{false};
-std::atomic<int> deferrals{0}, long_graces{0};
+std::atomic<int> deferrals{0};
 static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may only touch lock-free atomics");
 
 }  // namespace
@@ -54,9 +56,6 @@ void check_cancelled() {
 
 CancelDeferral::CancelDeferral() { ++deferrals; }
 CancelDeferral::~CancelDeferral() { --deferrals; }
-LongGrace::LongGrace() { ++long_graces; }
-LongGrace::~LongGrace() { --long_graces; }
-double grace_seconds() noexcept { return long_graces.load() > 0 ? kLongGraceSeconds : kGraceSeconds; }
 
 struct Progress::State {
   std::string stage;

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "model/open.h"
+#include "vitrim/architecture/hints.h"
 #include "vitrim/architecture/input_gain.h"
 #include "vitrim/architecture/quantization_config.h"
 #include "vitrim/checkpoint/checkpoint.h"
@@ -36,6 +37,7 @@ ModelSpec named_spec(const std::string& source, const LoadHints& hints) {
                 "' and no architecture of that name; the nearest architecture is '" +
                 nearest(source, known_names()) + "'");
   }
+  architecture::warn_of_idle_hints(source, "the architecture's name says", hints);
   ModelSpec spec = known_spec(source);
   if (hints.num_classes) spec.num_classes = *hints.num_classes;
   if (hints.image_size) architecture::resize(spec, *hints.image_size);

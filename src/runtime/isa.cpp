@@ -27,7 +27,9 @@ const std::vector<Known>& all() {
   static const std::vector<Known> known = {
       {Isa::kPlain, "plain", "SSE41", "SSE4_2", "default"},
       {Isa::kAvx2, "avx2", "AVX2", "AVX2", "avx2"},
-      {Isa::kAvx512, "avx512", "AVX512_CORE_VNNI", "AVX512", "avx512"},
+      {Isa::kAvxVnni, "avx_vnni", "AVX2_VNNI", "AVX2", "avx2"},
+      {Isa::kAvx512, "avx512", "AVX512_CORE", "AVX512", "avx512"},
+      {Isa::kAvx512Vnni, "avx512_vnni", "AVX512_CORE_VNNI", "AVX512", "avx512"},
       {Isa::kAvx512Bf16, "avx512_bf16", "AVX512_CORE_BF16", "AVX512", "avx512"},
       {Isa::kAmx, "amx", "AVX512_CORE_AMX", "AVX512_E4", "avx512"}};
   return known;
@@ -44,29 +46,36 @@ bool may_use_tiles() {
   return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
 
-// With the dot products of bytes that came before those of bfloat16.
-bool has_avx512_bf16() {
+// Features that the second list of extensions names, and GCC does not.
+bool has_extension(unsigned bit) {
   unsigned a = 0, b = 0, c = 0, d = 0;
-  if (!__builtin_cpu_supports("avx512vnni")) return false;
-  return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & (1u << 5)) != 0;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & (1u << bit)) != 0;
 }
+constexpr unsigned kAvxVnniBit = 4, kAvx512Bf16Bit = 5;
 
 bool has(Isa isa) {
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  const bool vnni = avx512 && __builtin_cpu_supports("avx512vnni");
+  // The dot products of bytes came before those of bfloat16.
+  const bool bf16 = vnni && has_extension(kAvx512Bf16Bit);
   switch (isa) {
     case Isa::kPlain:
       return true;
     case Isa::kAvx2:
       return avx2;
+    case Isa::kAvxVnni:
+      return avx2 && has_extension(kAvxVnniBit);
     case Isa::kAvx512:
       return avx512;
+    case Isa::kAvx512Vnni:
+      return vnni;
     case Isa::kAvx512Bf16:
-      return avx512 && has_avx512_bf16();
+      return bf16;
     case Isa::kAmx:
-      return avx512 && has_avx512_bf16() && may_use_tiles();
+      return bf16 && may_use_tiles();
   }
   return false;
 }

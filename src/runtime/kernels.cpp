@@ -13,8 +13,12 @@ const Kernels& kernels_of(Isa isa) {
 #if defined(__x86_64__)
     case Isa::kAvx2:
       return avx2_kernels();
+    case Isa::kAvxVnni:
+      return avx_vnni_kernels();
     case Isa::kAvx512:
       return avx512_kernels();
+    case Isa::kAvx512Vnni:
+      return avx512_vnni_kernels();
     case Isa::kAvx512Bf16:
       return avx512_bf16_kernels();
     case Isa::kAmx:

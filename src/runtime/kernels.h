@@ -187,7 +187,9 @@ const Kernels& kernels_of(Isa isa);
 
 const Kernels& plain_kernels();
 const Kernels& avx2_kernels();
+const Kernels& avx_vnni_kernels();
 const Kernels& avx512_kernels();
+const Kernels& avx512_vnni_kernels();
 const Kernels& avx512_bf16_kernels();
 const Kernels& amx_kernels();
 /// amx_kernels() with the tiles' arithmetic done by plain code: what a machine without tiles can test.

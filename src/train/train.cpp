@@ -10,15 +10,16 @@
 #include <fstream>
 #include <map>
 #include <optional>
-#include <sstream>
 
 #include "train/run_log.h"
 #include "train/run_state.h"
+#include "train/save_on_stop.h"
 #include "train/step.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/interrupt.h"
 #include "vitrim/core/log.h"
 #include "vitrim/data/loader.h"
+#include "vitrim/distributed/agree.h"
 #include "vitrim/train/adamw.h"
 #include "vitrim/train/dilution.h"
 #include "vitrim/train/schedule.h"
@@ -98,7 +99,6 @@ class Run {
 
   Trained finish() {
     const Recipe& recipe = options_.recipe;
-    const LongGrace grace;  // a stop waits for the step, so that its work is saved
     // A rank that left by itself would leave the others in a step without it: all agree() on a stop.
     std::optional<CancelDeferral> together;
     if (several()) together.emplace();
@@ -106,15 +106,21 @@ class Run {
     Progress progress(
         "train", (recipe.epochs * source_.steps_per_epoch() - steps_done()) * source_.batch_size(), "images");
     last_saved_ = Clock::now();
+    // A step may take longer than a stop waits for it, so what the last one left is saved beside it.
+    saver_.emplace([this] { save_progress(); });
     try {
       while (state_.epoch < recipe.epochs) {
         run_epoch(progress);
         end_epoch();
       }
     } catch (const Interrupted&) {
-      save();
+      save_progress();
+      throw;
+    } catch (const Error&) {  // another rank is gone, say; the weights are those of the last step
+      if (several() && sound_) save_progress();
       throw;
     }
+    saver_->finish();
     together.reset();
     return export_weights();
   }
@@ -166,13 +172,18 @@ class Run {
     }
   }
 
+  // What came since the last state, where a step was taken since.
+  void save_progress() {
+    if (steps_done() > std::max<int64_t>(saved_at_, 0)) save();
+  }
+
   void save() {
     last_saved_ = Clock::now();
     if (options_.state_path.empty() || !is_main()) return;
     if (optimiser_) remember();
     state_.weights = {};
     for (const auto& [name, tensor] : model_.parameters().entries())
-      state_.weights.add(name, tensor.detach());
+      state_.weights.add(name, own_ ? own_->at(name) : tensor.detach());
     state_.spec = to_json(model_.spec());
     state_.log_bytes = log_ ? log_->bytes() : 0;
     state_.finished = state_.epoch == options_.recipe.epochs;
@@ -198,8 +209,12 @@ class Run {
     while (state_.batch < source_.steps_per_epoch()) {
       const auto started = Clock::now();
       const double lambda_now = lambda();
-      BatchGradients batch = gradients_->run(state_.batch, gains());
-      const bool stop = agree(batch);
+      BatchGradients batch;
+      bool stop = false;
+      saver_->may_save([&] {
+        batch = gradients_->run(state_.batch, gains());
+        stop = agree(batch);
+      });
       if (stop) throw Interrupted();  // the step is not taken; a resumed run takes it
       const double norm = clip_gradients(batch.gradients, options_.recipe.clip_norm);
       if (!std::isfinite(norm)) not_finite("the gradient is");
@@ -263,20 +278,7 @@ class Run {
     add("teacher", options_.teacher != nullptr);
     for (const int layer : options_.dilute) add("diluted layer", layer);
     mine += options_.shared;
-    const std::vector<std::string> all = options_.group->all_gather(mine);
-    for (size_t rank = 1; rank < all.size(); ++rank) {
-      std::istringstream first(all[0]), other(all[rank]);
-      std::string a, b;
-      while (a == b) {
-        const bool more = static_cast<bool>(std::getline(first, a));
-        if (!more) a = "nothing more";
-        if (!std::getline(other, b)) b = more ? "nothing more" : a;
-        if (!more && a == b) break;
-      }
-      if (a != b)
-        throw Error("rank 0 was started with \"" + a + "\", rank " + std::to_string(rank) + " with \"" + b +
-                    "\"; start all ranks with the same command");
-    }
+    distributed::check_alike(*options_.group, mine);
   }
 
   // Whether anybody wants to stop, asked of all ranks so that all stop behind the same step; and whether the
@@ -293,7 +295,8 @@ class Run {
     return stop;
   }
 
-  [[noreturn]] void not_finite(const std::string& what) const {
+  [[noreturn]] void not_finite(const std::string& what) {
+    sound_ = false;
     throw Error(what + " not finite at epoch " + std::to_string(state_.epoch + 1) + ", batch " +
                 std::to_string(state_.batch) + "; use a lower learning rate, clip_norm or --precision f32");
   }
@@ -323,8 +326,6 @@ class Run {
     record.images_per_second = static_cast<double>(batches * source_.batch_size()) / state_.train_seconds;
     record.memory_gib = memory_gib();
     if (options_.measure) {
-      // Measuring is shared too, and can take longer than a stop waits.
-      if (several()) save();
       measure(record);
     }
     ++state_.epoch;
@@ -348,15 +349,19 @@ class Run {
   void measure(EpochRecord& record) {
     const at::NoGradGuard no_grad;
     model_.forget_casts();  // the optimiser changed the weights in place
-    options_.measure(model_, record.lambda, false, record);
+    saver_->may_save([&] { options_.measure(model_, record.lambda, false, record); });
     if (options_.recipe.ema_decay <= 0) return;
     // Whatever ends the measuring (a stop asked for, say), the weights that are trained come back.
     struct Restore {
       Run& run;
       model::StateDict own;
-      ~Restore() { run.load_weights(own); }
+      ~Restore() {
+        run.own_ = nullptr;
+        run.load_weights(own);
+      }
     } restore{*this, swap_weights(state_.ema)};
-    options_.measure(model_, record.lambda, true, record);
+    own_ = &restore.own;
+    saver_->may_save([&] { options_.measure(model_, record.lambda, true, record); });
   }
 
   // Copies weights into the model and returns what was there.
@@ -409,12 +414,15 @@ class Run {
   Dilution dilution_;
   RunState state_;
   bool resumed_ = false;
-  int64_t saved_at_ = -1;  ///< steps of the last state that was written
+  int64_t saved_at_ = -1;                  ///< steps of the last state that was written
+  bool sound_ = true;                      ///< false: the weights have diverged
+  const model::StateDict* own_ = nullptr;  ///< the trained weights, while the model holds their averages
   std::optional<RunLog> log_;
   Trainable trainable_;
   std::optional<AdamW> optimiser_;
   std::optional<GradientStep> gradients_;
   Clock::time_point last_saved_;
+  std::optional<SaveOnStop> saver_;  // last: it reads the others
 };
 
 }  // namespace

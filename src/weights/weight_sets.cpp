@@ -373,6 +373,12 @@ WeightChoice choose_weights(WeightSets& found, const std::vector<FileTensor>& te
     }
     choice.taken = *best;
   }
+  for (size_t i = 0; i < sets.size(); ++i) {  // what no script loads for inference is named all the same
+    if (i != choice.taken && sets.size() > 1 && is_of_optimiser(split(sets[i].name).front()) &&
+        std::find(candidates.begin(), candidates.end(), i) == candidates.end() &&
+        !are_equal(sets[choice.taken], sets[i], same))
+      choice.others.push_back(sets[i].name);
+  }
   bool projector = false;
   for (const size_t i : candidates) {
     if (i == choice.taken) continue;

@@ -17,7 +17,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "cli"))
 import cases  # noqa: E402
-from program_case import Case  # noqa: E402
+from program_case import Case, write_model  # noqa: E402
 
 LIBRARY = os.environ.get("VITRIM_LIBRARY", "build/release/libvitrim.so")
 
@@ -27,10 +27,19 @@ class Shape(ctypes.Structure):
                 ("mean", ctypes.c_float * 3), ("std", ctypes.c_float * 3)]
 
 
+class Hints(ctypes.Structure):
+    _fields_ = [("num_heads", ctypes.c_int64), ("image_size", ctypes.c_int64), ("stream_gain", ctypes.c_double), ("norm_eps", ctypes.c_double),
+                ("activation", ctypes.c_char_p), ("pooling", ctypes.c_char_p), ("weights", ctypes.c_char_p)]
+
+
 def library():
     lib = ctypes.CDLL(LIBRARY)
     lib.vitrim_load.restype = ctypes.c_void_p
     lib.vitrim_load.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p]
+    lib.vitrim_load_as.restype = ctypes.c_void_p
+    lib.vitrim_load_as.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.POINTER(Hints)]
+    lib.vitrim_warnings.restype = ctypes.c_char_p
+    lib.vitrim_warnings.argtypes = [ctypes.c_void_p]
     lib.vitrim_get_shape.argtypes = [ctypes.c_void_p, ctypes.POINTER(Shape)]
     lib.vitrim_run.argtypes = [ctypes.c_void_p, ctypes.POINTER(ctypes.c_float), ctypes.c_int64, ctypes.POINTER(ctypes.c_float)]
     lib.vitrim_run_sized.argtypes = [ctypes.c_void_p, ctypes.POINTER(ctypes.c_float), ctypes.c_int64, ctypes.c_int64, ctypes.POINTER(ctypes.c_float), ctypes.c_int64]
@@ -210,10 +219,41 @@ class Interface(Case):
         self.assertEqual((self.lib.vitrim_run(engine, pixels, 1, got), list(got)), (0, list(wanted)))
         self.lib.vitrim_free(engine)
 
-    def test_shows_its_six_functions_only(self):
+    def test_hints_and_warnings(self):
+        """A file that says nothing: refused with what to say, read as it is said, and what is assumed comes with it."""
+        write_model(self.path("bare.safetensors"), width=32, metadata={}, without=(1,))
+        path = self.path("bare.safetensors").encode()
+
+        def load(**said):
+            return self.lib.vitrim_load_as(path, 1, b"f32", ctypes.byref(Hints(**said)))
+
+        self.assertIsNone(self.lib.vitrim_load(path, 1, b"f32"))
+        self.assertIn("--num-heads", self.lib.vitrim_error().decode())
+        self.assertIsNone(load(num_heads=2))
+        self.assertIn("--stream-gain", self.lib.vitrim_error().decode())
+        guessed, stated, larger = load(num_heads=2, stream_gain=2), load(num_heads=2, image_size=32, stream_gain=2, norm_eps=1e-6, activation=b"gelu", pooling=b"token"), load(num_heads=2, stream_gain=1, image_size=64)
+        self.assertTrue(guessed and stated and larger, self.lib.vitrim_error())
+        self.assertRegex(self.lib.vitrim_warnings(guessed).decode(), r"bare\.safetensors: its files do not say everything.*norm_eps.*activation.*\n.*how its images were normalised; assumed: mean 0\.5")
+        self.assertRegex(self.lib.vitrim_warnings(stated).decode(), r"^[^\n]*how its images were normalised[^\n]*$")
+        shape = Shape()
+        self.assertEqual((self.lib.vitrim_get_shape(larger, ctypes.byref(shape)), shape.height), (0, 64))
+        for said, words in ((dict(num_heads=-1), "num_heads"), (dict(num_heads=2, stream_gain=float("nan")), "stream_gain"), (dict(num_heads=2, stream_gain=2, norm_eps=-1.0), "norm_eps"),
+                            (dict(num_heads=2, activation=b"swish"), "the nearest name"), (dict(num_heads=2, pooling=b"max"), "token or average"), (dict(num_heads=2, weights=b"ema"), "ema")):
+            with self.subTest(said):
+                self.assertIsNone(load(**said))
+                self.assertIn(words, self.lib.vitrim_error().decode())
+        own = self.load()
+        self.assertEqual(self.lib.vitrim_warnings(own), b"")
+        for handle in (None, 0xdead0):
+            self.assertEqual(self.lib.vitrim_warnings(handle), b"")
+        for engine in (guessed, stated, larger, own):
+            self.lib.vitrim_free(engine)
+
+    def test_shows_its_functions_only(self):
         symbols = subprocess.run(["nm", "-D", "--defined-only", LIBRARY], capture_output=True, text=True, check=True).stdout
         names = sorted(line.split()[-1] for line in symbols.splitlines() if line.strip())
-        self.assertEqual(names, ["vitrim_error", "vitrim_free", "vitrim_get_shape", "vitrim_load", "vitrim_prepare", "vitrim_run", "vitrim_run_sized"])
+        self.assertEqual(names, ["vitrim_error", "vitrim_free", "vitrim_get_shape", "vitrim_load", "vitrim_load_as", "vitrim_prepare", "vitrim_run", "vitrim_run_sized",
+                                 "vitrim_warnings"])
 
 
 if __name__ == "__main__":

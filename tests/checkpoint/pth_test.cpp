@@ -184,7 +184,10 @@ TEST_F(Pth, CyclesAndSharedDictsStayBounded) {
   }
   EXPECT_SAYS(refuse(pth_archive(laughs, {{"0", floats(6)}}).bytes()), "more entries than any model");
   EXPECT_SAYS(refuse(pth_archive(barren, {{"0", floats(6)}}).bytes()), "no tensors");
-  // Deep nesting: a tower of dicts, and of lists that are never walked.
+  // Tensors in lists bear their places as names.
+  const std::string listed = p_dict({{"w", good_}, {"ema", p_dict({{"shadow", "]" + good_ + "a"}})}});
+  EXPECT_TRUE(read(pth_archive(listed, {{"0", floats(6)}}).bytes()).contains("ema.shadow.0"));
+  // Deep nesting: a tower of dicts, and of lists.
   std::string deep = p_dict({{"w", good_}});
   for (int i = 0; i < 200; ++i) deep = "}" + p_text("d") + deep + "s";
   EXPECT_SAYS(refuse(pth_archive(deep, {{"0", floats(6)}}).bytes()), "nested");

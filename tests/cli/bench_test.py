@@ -6,12 +6,13 @@ usage: bench_test.py [CASES...], with the program in VITRIM_BINARY.
 
 import json
 import os
+import struct
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import cases  # noqa: E402
-from program_case import CALIB, PROGRAM, Case  # noqa: E402
+from program_case import CALIB, PROGRAM, Case, write_model  # noqa: E402
 
 QUICK = ("--rounds", "3", "--warm-up", "0", "--peak-seconds", "0.05", "--batch", "1,3")
 
@@ -61,6 +62,32 @@ class Bench(Case):
         self.refuse("bench", "model.safetensors", "--device", "cuda", *QUICK, says="--engine libtorch", expect=2)
         self.refuse("bench", "model.safetensors", "--against", "nothing.safetensors", *QUICK, says="nothing.safetensors")
         self.refuse("bench", "model.safetensors", "--against", "deit_tiny_patch16_224", *QUICK, says="another size")
+
+    def test_what_is_said_holds_for_all_entries(self):
+        """Heads, gain and image size reach the models of --against; a set of weights is chosen for MODEL alone."""
+        write_model(self.path("bare.safetensors"), width=32, metadata={}, without=(1,))
+        said = ("--num-heads", "2", "--stream-gain", "2", "--norm-eps", "1e-6", "--activation", "gelu")
+        self.refuse("bench", "bare.safetensors", "--against", "libtorch:bare.safetensors", *QUICK, says="bare.safetensors")
+        done = self.run_vitrim("bench", "bare.safetensors", "--against", "libtorch:bare.safetensors", *said, "--image-size", "64", "--threads", "1", "--json", "r.json", *QUICK)
+        self.assertNotIn("num_heads", done.stderr)
+        result = json.loads(self.read("r.json"))
+        self.assertLess(result["output_difference"], 0.05, "the same model on two engines")
+        write_model(self.path("base.safetensors"), image=64)
+        self.run_vitrim("bench", "base.safetensors", "--against", "model.safetensors", "--image-size", "64", "--threads", "1", *QUICK)
+        sets = self.path("sets.safetensors")
+        write_model(sets)
+        with open(sets, "rb") as file:
+            size, = struct.unpack("<Q", file.read(8))
+            header, body = json.loads(file.read(size)), file.read()
+        twice = {"__metadata__": header.pop("__metadata__")}
+        for prefix in ("encoder_a.", "encoder_b."):
+            twice.update({prefix + name: dict(entry, data_offsets=[at + (len(body) if prefix == "encoder_b." else 0) for at in entry["data_offsets"]]) for name, entry in header.items()})
+        text = json.dumps(twice).encode()
+        with open(sets, "wb") as file:
+            file.write(struct.pack("<Q", len(text)) + text + body + b"\1" + body[1:])
+        said = self.refuse("bench", "model.safetensors", "--against", "sets.safetensors", *QUICK, says=("--weights is for MODEL alone", "vitrim export sets.safetensors"))
+        self.assertIn("encoder_a", said)
+        self.run_vitrim("bench", "sets.safetensors", "--weights", "encoder_a", "--against", "model.safetensors", "--threads", "1", *QUICK)
 
     def test_native_evaluation_agrees(self):
         one = self.json_of("eval", "model.safetensors", "--data", "synthetic:test:100", "--precision", "f32")

@@ -119,6 +119,18 @@ class Checkpoints(Case):
         os.remove(self.path(folder, "preprocessor_config.json"))
         self.refuse(*evaluate, says=("--mean", "--std"), expect=2)
 
+    def test_units_of_a_processor(self):
+        """MMCV's and Caffe's numbers, of pixels from 0 to 255: the model is read, its preprocessing is asked for. Without rescaling they are right."""
+        folder = self.take("vit")
+        for mean, std in ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375]), ([0.5] * 3, [127.5] * 3):
+            self.write(os.path.join(folder, "preprocessor_config.json"), json.dumps({"image_mean": mean, "image_std": std}).encode())
+            said = self.run_vitrim("inspect", folder)
+            self.assertRegex(said.stderr, "preprocessor_config.json: image_mean: .*pixels from 0 to 255.*preprocessing is not taken from this file")
+            self.assertNotIn("mean 1", said.stdout)
+            self.refuse("eval", folder, "--data", "synthetic:test:5", says=("--mean", "--std"), expect=2)
+        self.write(os.path.join(folder, "preprocessor_config.json"), json.dumps({"do_rescale": False, "image_mean": [127.5] * 3, "image_std": [127.5] * 3}).encode())
+        self.assertIn("mean 0.5 0.5 0.5, std 0.5 0.5 0.5", self.run_vitrim("inspect", folder).stdout)
+
     def test_what_does_not_fit_is_said(self):
         folder = self.take("vit")
         config = json.loads(self.read(os.path.join(folder, "config.json")))

@@ -17,7 +17,7 @@ from program_case import CALIB, PROGRAM, Case  # noqa: E402
 
 SECONDS = 2.0
 TRAIN = ("--data", "synthetic:train:640", "--recipe", "plain", "--epochs", "1000", "--batch-size", "16")
-# Each would run for minutes; the words on standard error after which it is stopped ("": at once).
+# Each would run for minutes; the words on standard error after which it is stopped ("": at once), or the file that then lies there.
 LONG = {
     "analyze": (("model.safetensors", "--calib", "synthetic:calib:20000", "--remove", "2"), b"decode"),
     "bench": (("model.safetensors", "--rounds", "100000", "--batch", "8"), b""),
@@ -26,11 +26,12 @@ LONG = {
     "dilute": (("model.safetensors", *TRAIN, "--remove-attention", "0", "-o", "out.safetensors"), b"epoch"),
     "eval": (("model.safetensors", "--data", "synthetic:test:1000000"), b""),
     "merge": (("model.safetensors", "--target-macs", "60%", "--auto", "--step", "1", "--calib", "synthetic:calib:4000", "--images", "4000", "-o", "out.safetensors"), b"decode"),
-    "plan": (("model.safetensors", "--budget", "macs<=70%", "--calib", "synthetic:calib:2000", "--images", "2000"), b"decode"),
+    "plan": (("model.safetensors", "--budget", "macs<=70%", "--calib", "synthetic:calib:2000", "--images", "2000"), b"timing"),
     "prune": (("model.safetensors", "--data", "synthetic:train:640", "--attention-macs", "70%", "--indicator-epochs", "1000", *TRAIN[2:], "-o", "out.safetensors"), b"decode"),
     "quantize": (("model.safetensors", "--calib", "synthetic:calib:60000", "--images", "60000", "-o", "out.safetensors"), b""),
     "sweep": (("model.safetensors", *CALIB, "--remove", "1,2", "--epochs", "1000", "-o", "swept"), b"decode"),
     "train": (("--init", "model.safetensors", *TRAIN, "-o", "out.safetensors"), b"epoch"),
+    "train in a step": (("--spec", "deit_base_patch16_224", "--data", "synthetic:train:640", "--recipe", "plain", "--batch-size", "64", "-o", "out.safetensors"), "out.safetensors.jsonl"),  # a step takes minutes
     # Blocked in opening what nobody reads.
     "inspect": (("model.safetensors", "--quiet", "--json", "pipe"), b""),
     "export": (("model.safetensors", "-o", "pipe.onnx"), b""),
@@ -51,7 +52,7 @@ class Signals(Case):
         arguments, after = LONG[name]
         with subprocess.Popen([PROGRAM, name.split()[0], *arguments], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
             seen, deadline = b"", time.monotonic() + 120
-            while after not in seen or not self.is_watching(child):
+            while not (os.path.exists(self.path(after)) if isinstance(after, str) else after in seen) or not self.is_watching(child):
                 self.assertLess(time.monotonic(), deadline, f"{name}: {seen.decode()}")
                 if select.select([child.stderr], [], [], 0.1)[0]:
                     part = os.read(child.stderr.fileno(), 65536)
@@ -87,6 +88,24 @@ class Signals(Case):
                 self.assertEqual({n for n in new if not n.endswith((".state", ".jsonl", "settings.txt", ".json"))}, set())
                 for n in new:
                     os.remove(self.path(n))
+
+    def test_training_saves_beside_a_long_step(self):
+        """A step of seconds is dropped, and what the one before it left is saved."""
+        words = ("train", "--init", "model.safetensors", "--data", "synthetic:train:12288", "--recipe", "plain", "--epochs", "1000", "--batch-size", "4096", "--log-every", "1", "-o", "out.safetensors")
+        with subprocess.Popen([PROGRAM, *words], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+            deadline = time.monotonic() + 240
+            while not os.path.exists(self.path("out.safetensors.jsonl")) or b'"step"' not in self.read("out.safetensors.jsonl"):
+                self.assertLess(time.monotonic(), deadline)
+                self.assertIsNone(child.poll())
+                time.sleep(0.05)
+            time.sleep(0.3)
+            self.assertFalse(os.path.exists(self.path("out.safetensors.state")))
+            begun = time.monotonic()
+            child.send_signal(signal.SIGTERM)
+            _, words_said = child.communicate(timeout=60)
+            self.assertLess(time.monotonic() - begun, SECONDS, words_said)
+            self.assertEqual(child.returncode, 130, words_said)
+        self.assertRegex(self.refuse(*words, says="an unfinished run lies here"), r"\(after epoch 0, batch [1-9]|\(after epoch [1-9]")
 
     def test_a_second_signal_ends_at_once(self):
         os.mkfifo(self.path("pipe"))

@@ -314,6 +314,47 @@ TEST(OutputSet, AllOrNone) {
   EXPECT_THROW(files.commit(), std::logic_error);
 }
 
+TEST(OutputSet, ARenameThatFailsTakesTheEarlierOnesBack) {
+  const TempDir dir;
+  write_text_file(dir.file("old"), "old");
+  ASSERT_EQ(::chmod(dir.file("old").c_str(), 0640), 0);
+  OutputSet files;
+  write_text_file(dir.file("old"), "new");
+  write_text_file(dir.file("fresh"), "new");
+  write_text_file(dir.file("taken"), "new");
+  write_text_file(dir.file("last"), "new");
+  std::filesystem::create_directory(dir.file("taken"));  // since it was checked
+  EXPECT_TRUE(contains(message_of<Error>([&] { files.commit(); }), "taken: it is a folder"));
+  EXPECT_EQ(read_text_file(dir.file("old")), "old");
+  EXPECT_EQ(std::filesystem::status(dir.file("old")).permissions(), std::filesystem::perms(0640));
+  EXPECT_FALSE(std::filesystem::exists(dir.file("fresh")));
+  EXPECT_FALSE(std::filesystem::exists(dir.file("last")));
+}
+
+TEST(OutputSet, NothingIsLeftOfAFailedOne) {
+  const TempDir dir;
+  write_text_file(dir.file("old"), "old");
+  {
+    OutputSet files;
+    write_text_file(dir.file("old"), "new");
+    write_text_file(dir.file("taken"), "new");
+    std::filesystem::create_directory(dir.file("taken"));
+    EXPECT_THROW(files.commit(), Error);
+  }
+  EXPECT_EQ(dir.entries(), 2u) << "the old file and the folder";
+}
+
+TEST(OutputSet, TwoOutputsOfOneNameAreRefused) {
+  const TempDir dir;
+  std::filesystem::create_symlink("one", dir.file("link"));
+  const OutputSet files;
+  write_text_file(dir.file("one"), "first");
+  EXPECT_TRUE(contains(message_of<Error>([&] { write_text_file(dir.file("one"), "second"); }),
+                       "another output of this run"));
+  EXPECT_TRUE(contains(message_of<Error>([&] { write_text_file(dir.file("link"), "second"); }),
+                       "another output of this run"));
+}
+
 TEST(OutputSet, AnInnerSetWaitsForTheOuterOne) {
   const TempDir dir;
   {

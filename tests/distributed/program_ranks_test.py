@@ -94,6 +94,33 @@ class ProgramRanks(unittest.TestCase):
                            "--eval", "synthetic:test:100", "-o", "OUT")
         self.assertEqual(result["removed"], [0, 1])
 
+    def test_ranks_that_were_started_differently(self):
+        """Every command that runs on several ranks: another option of one of them is refused by both, before any work; where results go may differ."""
+        calib = ("--calib", "synthetic:calib:32")
+        train = ("--data", "synthetic:train:64", "--recipe", "plain", "--epochs", "1", "--batch-size", "16")
+        for command, words, one, two in (
+                ("eval", ("--data", "synthetic:test:40"), ("--batch-size", "8"), ("--batch-size", "9")),
+                ("eval", ("--data", "synthetic:test:40"), ("--num-classes", "10"), ()),
+                ("analyze", calib, ("--seed", "1"), ("--seed", "2")),
+                ("compress", (*calib, "--remove", "1", "-o", "OUT"), ("--epochs", "1"), ("--epochs", "2")),
+                ("sweep", (*calib, "-o", "OUT"), ("--remove", "1"), ("--remove", "1,2")),
+                ("prune", (*train, "--attention-macs", "70%", "-o", "OUT"), ("--round", "2"), ("--round", "4")),
+                ("dilute", (*train, "-o", "OUT"), ("--remove-attention", "0"), ("--remove-attention", "1"))):
+            with self.subTest(command), tempfile.TemporaryDirectory() as folder:
+                port = ranks.free_port()
+                words = [os.path.join(folder, "out.safetensors") if word == "OUT" else word for word in words]
+                started = [ranks.start_program([PROGRAM, command, MODEL, *words, *own], 2, ranks=[rank], port=port)[0] for rank, own in enumerate((one, two))]
+                for status, out, err in ranks.finish(started, 60):
+                    self.assertEqual((status, out), (1, ""), err)
+                    self.assertRegex(err, f'rank 0 was started with "{" ".join(one)}", rank 1 with ".*"; start all ranks with the same command')
+                self.assertEqual(os.listdir(folder), [])
+        with tempfile.TemporaryDirectory() as folder:
+            port = ranks.free_port()
+            started = [ranks.start_program([PROGRAM, "eval", MODEL, "--data", "synthetic:test:40", "--json", os.path.join(folder, f"{rank}.json"), "--threads", str(1 + rank)], 2,
+                                           ranks=[rank], port=port)[0] for rank in range(2)]
+            self.assertEqual([status for status, _, _ in ranks.finish(started, 60)], [0, 0])
+            self.assertEqual(os.listdir(folder), ["0.json"])
+
     def test_prune(self):
         documents = self.both("prune", MODEL, "--data", "synthetic:train:64", "--images", "32", "--attention-macs", "70%", "--round", "2", "--indicator-epochs", "1", "--recipe", "plain",
                               "--epochs", "2", "--batch-size", "16", "--learning-rate", "1e-4", "--eval", "synthetic:test:60", "--resume", "-o", "OUT")

@@ -8,10 +8,12 @@ that library; with VITRIM_WHEEL_FROM_SOURCE=1 it is compiled from the tree, whic
 import json
 import os
 import pickle
+import struct
 import subprocess
 import sys
 import threading
 import unittest
+import warnings
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.abspath(os.path.join(HERE, "..", ".."))
@@ -73,6 +75,34 @@ class Runtime(unittest.TestCase):
             vitrim_runtime.Engine("no/such.safetensors")
         with self.assertRaises(ValueError):
             vitrim_runtime.Engine(MODEL, precision="f16")
+
+    def test_what_is_assumed_is_a_warning(self):
+        """The model's tensors under no metadata: heads are asked for, and what is taken as usual is said at the line that asked."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "bare.safetensors")
+            with open(MODEL, "rb") as file:
+                size, = struct.unpack("<Q", file.read(8))
+                header, body = json.loads(file.read(size)), file.read()
+            spec = json.loads(header.pop("__metadata__")["vitrim.spec"])
+            text = json.dumps(header).encode()
+            with open(path, "wb") as file:
+                file.write(struct.pack("<Q", len(text)) + text + body)
+            said = dict(num_heads=spec["blocks"][0]["num_heads"], norm_eps=spec["norm_eps"], activation="gelu", pooling="token")
+            with warnings.catch_warnings(record=True) as seen:
+                warnings.simplefilter("always")
+                engine = vitrim_runtime.Engine(path, threads=2, precision="f32", num_heads=said["num_heads"])
+                again = pickle.loads(pickle.dumps(engine))
+            self.assertEqual({warning.filename for warning in seen}, {__file__})
+            self.assertRegex("\n".join(str(warning.message) for warning in seen), "bare.safetensors: its files do not say everything(.|\n)*how its images were normalised")
+            self.assertEqual(len({str(warning.message) for warning in seen}), len(seen), "once")
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", ".*normalised")
+                warnings.filterwarnings("error", ".*its files do not say")
+                stated = vitrim_runtime.Engine(path, threads=2, precision="f32", **said)
+            for one in (engine, again, stated):
+                numpy.testing.assert_allclose(one.run(self.images), self.engine.run(self.images), rtol=1e-4, atol=1e-4)
+            with self.assertRaisesRegex(vitrim_runtime.VitrimError, "activation"):
+                vitrim_runtime.Engine(path, activation="swish")
 
     def test_pickles_by_path(self):
         copy = pickle.loads(pickle.dumps(self.engine))

@@ -191,6 +191,8 @@ TEST(WeightSets, EqualSetsAndOptimisersAreNoChoice) {
   EXPECT_EQ(found.sets[choice.taken].name, "model");
   EXPECT_TRUE(choice.others.empty());
   EXPECT_EQ(taken_from(tensors, "average").set, "optimizer.average");
+  EXPECT_EQ(taken_from(models_under({"model.", "callbacks.EMA."})).others, Names{"callbacks.EMA"})
+      << "what a callback keeps is named";
 }
 
 // Kept checkpoints of other libraries, wrapped as training scripts do, give what they gave.

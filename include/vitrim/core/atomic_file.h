@@ -41,14 +41,15 @@ class AtomicFile {
 /// The files of one result, which come together or not at all. While one exists, the AtomicFiles that its
 /// thread commits (through whatever function writes them) are whole on the disk, but under their temporary
 /// names; commit() renames all. Without commit() none of them appears. Sets
-/// nest: commit() of an inner one leaves its files to the outer one.
+/// nest: commit() of an inner one leaves its files to the outer one. Two files of one name are an Error.
 class OutputSet {
  public:
   OutputSet();
   ~OutputSet();
   OutputSet(const OutputSet&) = delete;
   OutputSet& operator=(const OutputSet&) = delete;
-  /// Renames the files in the order in which they were written. The object is finished afterwards.
+  /// Renames the files in the order in which they were written. Where one can't be renamed, those before it
+  /// are what they were again, and Error says why. The object is finished afterwards.
   void commit();
   /// Bytes of the file that was written as `path`, which bears that name only after commit(); 0 for none.
   uint64_t bytes(const std::string& path) const;

@@ -17,18 +17,8 @@ class CancelDeferral {
   CancelDeferral& operator=(const CancelDeferral&) = delete;
 };
 
-/// While one exists, a program that was asked to stop waits `kLongGraceSeconds` for the work to end by
-/// itself, not `kGraceSeconds`: there is something worth saving.
-class LongGrace {
- public:
-  LongGrace();
-  ~LongGrace();
-  LongGrace(const LongGrace&) = delete;
-  LongGrace& operator=(const LongGrace&) = delete;
-};
-
-inline constexpr double kGraceSeconds = 1.2, kLongGraceSeconds = 20;
-/// How long a program that was asked to stop should wait for its work to end, as things are now.
-double grace_seconds() noexcept;
+/// How long a program that was asked to stop waits for its work to end by itself: it is gone within two
+/// seconds, with the time that the system needs for it.
+inline constexpr double kGraceSeconds = 1.2;
 
 }  // namespace vitrim

@@ -6,16 +6,18 @@
 
 namespace vitrim::runtime {
 
-/// Later ones are faster and need what the earlier ones need.
+/// Later ones are faster.
 enum class Isa {
   kPlain,       ///< what every x86-64 has (SSE2), or any other machine
   kAvx2,        ///< AVX2 and FMA
+  kAvxVnni,     ///< AVX2 and FMA with dot products of bytes (AVX-VNNI)
   kAvx512,      ///< AVX-512 F, BW, DQ, VL
-  kAvx512Bf16,  ///< with dot products of bfloat16 and of bytes (VNNI)
+  kAvx512Vnni,  ///< with dot products of bytes (VNNI)
+  kAvx512Bf16,  ///< with those of bfloat16 too
   kAmx,         ///< with tiles of bfloat16 and of bytes
 };
 
-/// "plain", "avx2", "avx512", "avx512_bf16", "amx".
+/// "plain", "avx2", "avx_vnni", "avx512", "avx512_vnni", "avx512_bf16", "amx".
 std::string to_string(Isa isa);
 /// All that this machine can run, slowest first.
 std::vector<Isa> available_isas();

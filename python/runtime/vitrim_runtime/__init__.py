@@ -3,7 +3,8 @@
 import ctypes
 import os
 import threading
-from typing import Any
+import warnings
+from typing import Any, Optional
 
 import numpy
 
@@ -19,6 +20,11 @@ class _Shape(ctypes.Structure):
                 ("mean", ctypes.c_float * 3), ("std", ctypes.c_float * 3)]
 
 
+class _Hints(ctypes.Structure):
+    _fields_ = [("num_heads", ctypes.c_int64), ("image_size", ctypes.c_int64), ("stream_gain", ctypes.c_double), ("norm_eps", ctypes.c_double),
+                ("activation", ctypes.c_char_p), ("pooling", ctypes.c_char_p), ("weights", ctypes.c_char_p)]
+
+
 _library = None
 
 
@@ -27,8 +33,10 @@ def _load_library():
     global _library
     if _library is None:
         library = ctypes.CDLL(os.environ.get("VITRIM_LIBRARY") or os.path.join(os.path.dirname(os.path.abspath(__file__)), "libvitrim.so"))
-        library.vitrim_load.restype = ctypes.c_void_p
-        library.vitrim_load.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p]
+        library.vitrim_load_as.restype = ctypes.c_void_p
+        library.vitrim_load_as.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.POINTER(_Hints)]
+        library.vitrim_warnings.argtypes = [ctypes.c_void_p]
+        library.vitrim_warnings.restype = ctypes.c_char_p
         library.vitrim_get_shape.argtypes = [ctypes.c_void_p, ctypes.POINTER(_Shape)]
         library.vitrim_run.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p]
         library.vitrim_prepare.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64]
@@ -44,23 +52,31 @@ class Engine:
 
     `path` is what vitrim reads: a .safetensors or .pth file, an index of several files, or a folder that holds either. `threads` 0 means
     one for every core that the process may use. `precision` is "f32", "bf16" or "auto" (bfloat16 where the CPU multiplies it). Raises
-    VitrimError where the file can't be read or the engine does not run its architecture.
+    VitrimError where the file can't be read or the engine does not run its architecture. The other arguments state what a file of another
+    program may not say by itself; what is assumed is a warning.
     """
 
-    def __init__(self, path: Any, threads: int = 0, precision: str = "auto"):
+    def __init__(self, path: Any, threads: int = 0, precision: str = "auto", *, num_heads: Optional[int] = None, image_size: Optional[int] = None,
+                 stream_gain: Optional[float] = None, activation: Optional[str] = None, norm_eps: Optional[float] = None, pooling: Optional[str] = None,
+                 weights: Optional[str] = None):
         if threads < 0:
             raise ValueError(f"{threads} threads")
         if precision not in ("auto", "f32", "bf16"):
             raise ValueError(f"there is no precision '{precision}'; say f32, bf16 or auto")
         self._path, self._threads, self._precision = os.fspath(path), threads, precision
+        given = dict(num_heads=num_heads, image_size=image_size, stream_gain=stream_gain, activation=activation, norm_eps=norm_eps, pooling=pooling, weights=weights)
+        self._hints = {name: value for name, value in given.items() if value is not None}
         self._lock = threading.Lock()
         self._handle = None
         self._open()
+        for sentence in filter(None, _load_library().vitrim_warnings(self._handle).decode(errors="replace").split("\n")):
+            warnings.warn(sentence, UserWarning, stacklevel=2)
 
     def _open(self) -> None:
         library = _load_library()
         threads = self._threads or len(os.sched_getaffinity(0))
-        self._handle = library.vitrim_load(os.fsencode(self._path), threads, self._precision.encode())
+        hints = _Hints(**{name: value.encode() if isinstance(value, str) else value for name, value in self._hints.items()})
+        self._handle = library.vitrim_load_as(os.fsencode(self._path), threads, self._precision.encode(), ctypes.byref(hints))
         if not self._handle:
             raise VitrimError(library.vitrim_error().decode(errors="replace"))
         self._process = os.getpid()
@@ -112,9 +128,16 @@ class Engine:
     __call__ = run
 
     def __reduce__(self):
-        return Engine, (self._path, self._threads, self._precision)
+        return _again, (self._path, self._threads, self._precision, self._hints)
 
     def __del__(self):
         handle, self._handle = getattr(self, "_handle", None), None
         if handle and self._process == os.getpid() and _library is not None:
             _library.vitrim_free(handle)
+
+
+def _again(path, threads, precision, hints):
+    """An engine out of a pickle; what there is to know of its file was said when it was made."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Engine(path, threads, precision, **hints)
