@@ -131,7 +131,6 @@ int run_program(std::vector<std::string> words) {
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   std::fflush(nullptr);
-  const LongGrace grace;
   const pid_t child = fork();
   if (child < 0) throw Error(std::string("cannot start the next step: ") + std::strerror(errno));
   if (child == 0) {
