@@ -11,6 +11,7 @@ import pickle
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import unittest
 import warnings
@@ -87,7 +88,7 @@ class Runtime(unittest.TestCase):
             text = json.dumps(header).encode()
             with open(path, "wb") as file:
                 file.write(struct.pack("<Q", len(text)) + text + body)
-            said = dict(num_heads=spec["blocks"][0]["num_heads"], norm_eps=spec["norm_eps"], activation="gelu", pooling="token")
+            said = dict(num_heads=spec["blocks"][0]["num_heads"], norm_eps=spec["norm_eps"], activation="gelu", pooling="token", image_size=spec["image_size"][0])
             with warnings.catch_warnings(record=True) as seen:
                 warnings.simplefilter("always")
                 engine = vitrim_runtime.Engine(path, threads=2, precision="f32", num_heads=said["num_heads"])
