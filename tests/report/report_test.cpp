@@ -364,7 +364,7 @@ TEST(Report, Int8IsTold) {
   const std::string page = one_line(body(render({{"int8.json", vitrim::to_json(result)}}, "t")));
   EXPECT_EQ(count(page, "data-chart=\"quantization\""), 1u);
   EXPECT_TRUE(contains(page, "47 of 48 linear layers are int8; 22.9 MB of parameters became 6.7 MB."));
-  EXPECT_TRUE(contains(page, "without calibration they would be 0.0021 nats and 95.0\u202f%"));
+  EXPECT_TRUE(contains(page, "without calibration they would be 0.00210 nats and 95.0\u202f%"));
   EXPECT_TRUE(contains(page, "\"cost\":0.00048"));
   EXPECT_TRUE(std::regex_search(page, std::regex("blocks.11.mlp.fc2</th><td[^>]*>float</td>")));
 }
