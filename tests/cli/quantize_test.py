@@ -125,7 +125,9 @@ class Quantize(Case):
         self.run_vitrim("merge", "model.safetensors", "--r", "2", "--pays-at", "0", "--quantize", "-o", "plain.safetensors", "--quiet")
         self.assertEqual(int8_of(self.path("plain.safetensors"))[0], ["qkv", "proj", "fc1", "fc2"])
         self.run_vitrim("sweep", "model.safetensors", *calib, "--remove", "1", "--epochs", "0", "--quantize", "-o", "front", "--quiet")
-        self.assertEqual(int8_of(self.path("front/removed_1.safetensors"))[3], ["qkv", "proj", "fc1", "fc2"])
+        swept = int8_of(self.path("front/removed_1.safetensors"))  # the search chooses which block loses its attention
+        self.assertEqual(swept.count(["fc1", "fc2"]), 1)
+        self.assertEqual(swept.count(["qkv", "proj", "fc1", "fc2"]), len(swept) - 1)
 
     def test_a_plan_with_int8(self):
         plan = self.json_of("plan", "model.safetensors", *CALIB, "--images", "40", "--budget", "macs<=100%", "--quantize", "--without", "static,pruning,mlp,removal", "--measure", "2", "--rounds", "3", "-o", "plan.safetensors")
