@@ -141,7 +141,7 @@ def _finished(call: _Call, made, path: Optional[str], dtype: str) -> CompressedR
         if dtype == "same":
             dtype = native.library().stored_dtype(os.fsencode(call.name), call.settings["weights"] or "") if call.from_file else "f32"
         result["output"] = path
-        model.save_result(os.fsencode(path), dtype, json.dumps(result))
+        model.save_result(os.fsencode(path), dtype, text)  # not `result`, whose words may be no UTF-8
     return result
 
 
