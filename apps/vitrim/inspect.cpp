@@ -71,7 +71,7 @@ ordered_json describe_layers(const std::vector<QuantizedLayer>& layers) {
   return out;
 }
 
-// "  qkv 1.2e-05  fc2 float", the KL that int8 costs behind the name where it was measured.
+// "  qkv 1.2e-05  fc2 float", the KL that int8 costs after the name where it was measured.
 std::string layers_text(const std::vector<QuantizedLayer>& layers) {
   std::string out;
   for (const QuantizedLayer& layer : layers) {

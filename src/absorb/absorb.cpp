@@ -64,7 +64,7 @@ void refit(model::Model& student, int index, const std::string& matrix, int64_t 
   student.set_parameter(matrix + ".bias", solution.bias);
 }
 
-// The last projection of a pruned attention: the stream behind it is to be the teacher's, from the student's
+// The last projection of a pruned attention: the stream after it is to be the teacher's, from the student's
 // own stream.
 void ridge_projection(model::Model& student, const model::Model& teacher, int index, const at::Tensor& input,
                       const at::Tensor& teacher_input, const AbsorbOptions& options) {

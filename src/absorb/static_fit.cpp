@@ -83,7 +83,7 @@ void add_images(Fit& fit, const model::Model& student, const model::Model& teach
   const Grid grid = student.spec().block_grid(index);
   const int64_t prefix = student.spec().prefix_tokens(), n = tokens.numel() - prefix;
   at::Tensor x = input;
-  if (student.spec().position(index).index == 0) {  // behind the step that begins the stage
+  if (student.spec().position(index).index == 0) {  // after the step that begins the stage
     model::BlockTrace now;
     student.run_block(index, input, model::kSkip, &now);
     x = now.input;

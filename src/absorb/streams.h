@@ -33,7 +33,7 @@ model::Output finish_all(const model::Model& model, const at::Tensor& x,
 model::Intermediates rows_of(const model::Intermediates& intermediates, int64_t begin, int64_t end);
 
 /// Token indices for a fit of block `index`: all prefix tokens, then `patches` random patch tokens,
-/// ascending; all tokens where `patches` is not smaller than their number. Behind the last block nobody reads
+/// ascending; all tokens where `patches` is not smaller than their number. After the last block nobody reads
 /// the patches of a model that pools by token: prefix tokens alone.
 at::Tensor sample_tokens(const ModelSpec& spec, int index, int64_t patches, uint64_t seed);
 /// Loss weights of such tokens, float32 [T]: cls_weight for prefix tokens, 1 for patches.

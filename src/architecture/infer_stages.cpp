@@ -35,7 +35,7 @@ class StageHeads {
     if (state_.contains(filters)) return width / std::max<int64_t>(1, rows(state_, filters, 4));
     return usual_[static_cast<size_t>(stage)] = usual;
   }
-  /// Call behind the last block: says which heads were taken as usual.
+  /// Call after the last block: says which heads were taken as usual.
   void tell(bool published) const {
     std::string text;
     for (const int64_t heads : usual_) text += (text.empty() ? "" : ",") + std::to_string(heads);

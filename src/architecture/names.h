@@ -26,7 +26,7 @@ struct NameRule {
 /// A tensor that says that a model has something that vitrim has not.
 struct Foreign {
   std::string_view name;  ///< as NameRule::from
-  std::string_view what;  ///< what that is, and what to do; behind "this model "
+  std::string_view what;  ///< what that is, and what to do; after "this model "
 };
 
 /// Whether `name` is one of `pattern` (as NameRule::from).
@@ -43,7 +43,7 @@ TensorTable rename(const TensorTable& state, std::span<const NameRule> rules,
 void refuse_foreign(const TensorTable& state, std::span<const Foreign> table);
 
 /// DINOv2 with registers, as its authors and transformers have it: the position table covers the class token
-/// and the patches, registers are put in behind it. The class token's position becomes part of the token.
+/// and the patches, registers are put in after it. The class token's position becomes part of the token.
 void fold_class_position(TensorTable& state);
 
 /// A checkpoint under vitrim's names.

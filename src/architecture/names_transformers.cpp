@@ -38,7 +38,7 @@ constexpr NameRule kVit[] = {
     {"classifier.*", "head.*"},
     {"cls_classifier.*", "head.*"},
     {"distillation_classifier.*", "head_dist.*"},
-    {"pooler.*", ""},   // a tanh layer behind the class token, for pretraining
+    {"pooler.*", ""},   // a tanh layer after the class token, for pretraining
     {"decoder.*", ""},  // of masked pretraining
 };
 
@@ -178,7 +178,7 @@ void adapt_vit(Translated& out) {
   state.add("reg_token", token);
 }
 
-// Registers are put in behind the positions: the class token's position becomes part of the token.
+// Registers are put in after the positions: the class token's position becomes part of the token.
 void adapt_dinov2(Translated& out) {
   TensorTable& state = out.state;
   out.plain_positions = !state.contains("reg_token");
@@ -221,7 +221,7 @@ void adapt_clip(Translated& out) {
     state.add("head.bias", zeros({need(state, "head.weight", 2).size(0)}));
 }
 
-// The step between stages belongs to the stage behind it.
+// The step between stages belongs to the stage after it.
 void adapt_swin(Translated& out) {
   TensorTable moved;
   moved.path = out.state.path;

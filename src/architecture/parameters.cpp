@@ -139,7 +139,7 @@ void add_classifier(const ModelSpec& spec, std::vector<ParameterInfo>& out) {
     add_linear(out, "head_dist", spec.num_classes, spec.embed_dim);
 }
 
-// Behind the weights of int8 layers stand their scales.
+// After the weights of int8 layers stand their scales.
 void add_scales(const ModelSpec& spec, std::vector<ParameterInfo>& out) {
   std::set<std::string> weights;
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {

@@ -28,7 +28,7 @@ struct SegmentationLayer {
   int64_t in = 0, out = 0, side = 1;
   Grid grid;                ///< of the map it reads
   bool transposed = false;  ///< 2 x 2, stride 2: doubles the map
-  std::string norm;         ///< GroupNorm behind it; empty: none, and the layer has a bias
+  std::string norm;         ///< GroupNorm after it; empty: none, and the layer has a bias
 };
 std::vector<SegmentationLayer> segmentation_layers(const ModelSpec& spec);
 

@@ -15,7 +15,7 @@ bool is_swin(const ModelSpec& spec) { return spec.family == "swin" || spec.famil
 bool is_pvt(const ModelSpec& spec) { return spec.family == "pvt" || spec.family == "pvt_v2"; }
 std::string numbered(const char* name, int stage) { return name + std::to_string(stage + 1); }
 
-// A norm right behind the patch embedding makes its bias useless; timm leaves it out there.
+// A norm right after the patch embedding makes its bias useless; timm leaves it out there.
 StepLayout vit_step(const ModelSpec& spec) {
   StepLayout out;
   out.projection = "patch_embed.proj";

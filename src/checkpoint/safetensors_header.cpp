@@ -113,7 +113,7 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
   bool boolean(bool) override { return wrong_value(); }
   bool binary(binary_t&) override { return wrong_value(); }
   bool parse_error(std::size_t position, const std::string&, const nlohmann::json::exception&) override {
-    // The parser counts from 1, and the header begins behind the 8 bytes of its length.
+    // The parser counts from 1, and the header begins after the 8 bytes of its length.
     fail("byte " + std::to_string(position + 7),
          "the header is not valid JSON; copy or download the file again");
   }

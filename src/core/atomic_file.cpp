@@ -22,7 +22,7 @@
 namespace vitrim {
 namespace {
 
-// The mend that goes with a system error; "" where the reason says it all.
+// The remedy that goes with a system error; "" where the reason says it all.
 std::string mend(int error) {
   switch (error) {
     case ENOSPC:

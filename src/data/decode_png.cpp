@@ -98,7 +98,7 @@ FormatError corrupt(const PngDecoder& decoder, const Encoded& encoded, const std
                      std::string("corrupt PNG (") + decoder.message + "); replace the file");
 }
 
-/// The pixels behind a header that was read; sets the picture's sides.
+/// The pixels after a header that was read; sets the picture's sides.
 template <typename Picture>
 std::vector<uint8_t> read_png(PngDecoder& decoder, const Encoded& encoded, PngLayout layout,
                               Picture& picture) {

@@ -18,7 +18,7 @@ struct Signature {
 constexpr Signature kSignatures[] = {
     {0, "\xFF\xD8\xFF"sv, "JPEG"},
     {0, "\x89PNG\r\n\x1A\n"sv, "PNG"},
-    {8, "WEBP"sv, "WebP"},  // behind "RIFF" and a size
+    {8, "WEBP"sv, "WebP"},  // after "RIFF" and a size
     {0, "GIF8"sv, "GIF"},
     {0, "II*\0"sv, "TIFF"},
     {0, "MM\0*"sv, "TIFF"},

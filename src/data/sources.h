@@ -15,7 +15,7 @@ std::unique_ptr<Dataset> open_synthetic(const std::string& source);
 
 /// `source` begins with "synthetic-masks:".
 std::unique_ptr<Dataset> open_synthetic_masks(const std::string& source);
-/// Whether `source` names an ADE20K folder, alone or with a split behind a colon.
+/// Whether `source` names an ADE20K folder, alone or with a split after a colon.
 bool is_ade20k(const std::string& source);
 std::unique_ptr<Dataset> open_ade20k(const std::string& source, const DatasetOptions& options);
 

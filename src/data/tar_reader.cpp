@@ -31,7 +31,7 @@ std::string_view field(std::string_view header, Span span) { return header.subst
 /// Up to the first NUL.
 std::string_view text_of(std::string_view bytes) { return bytes.substr(0, bytes.find('\0')); }
 
-/// Octal digits between spaces and NULs, or GNU's big-endian binary behind a set top bit; nothing where it is
+/// Octal digits between spaces and NULs, or GNU's big-endian binary after a set top bit; nothing where it is
 /// neither or too large.
 std::optional<int64_t> number_of(std::string_view bytes) {
   int64_t value = 0;

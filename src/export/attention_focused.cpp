@@ -1,6 +1,6 @@
 // FLatten: focused linear attention over the whole map (PVT: with a smaller map of keys and values) or inside
-// windows. All of it in float32: third powers and quotients of small sums leave float16 behind; only the
-// depthwise filter works in the compute type.
+// windows. All of it in float32: third powers and quotients of small sums exceed the range of float16; only
+// the depthwise filter works in the compute type.
 
 #include <ATen/ATen.h>
 

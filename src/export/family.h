@@ -28,7 +28,7 @@ const Family& pvt_family();
 const Family& pvt_v2_family();
 const Family& cswin_family();
 
-/// Average over all tokens, and the linear classifier `head`: what all families but ViT do behind their last
+/// Average over all tokens, and the linear classifier `head`: what all families but ViT do after their last
 /// norm.
 Value classify_average(Layers& layers, const Value& x, const std::string& head);
 /// The classifier of features [B, C], float32; without one the features, which a model without any norm

@@ -60,7 +60,7 @@ class Layers {
   Value reduce(const std::string& op, const std::string& label, const Value& x, int64_t axis, bool keep);
 
   /// x `prefix.weight`^T + `prefix.bias`, in the compute type, of an int8 layer with the arithmetic of
-  /// docs/quantization.md. What is behind the prefix's last dot names it.
+  /// docs/quantization.md. What is after the prefix's last dot names it.
   Value linear(const Value& x, const std::string& prefix);
   /// LayerNorm over the last axis, float32.
   Value layer_norm(const Value& x, const std::string& prefix);

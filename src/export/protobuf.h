@@ -20,7 +20,7 @@ class Message {
   Message& text(int field, std::string_view value);
   Message& message(int field, const Message& value) { return text(field, value.data_); }
   /// Only the beginning of a byte string of this length; who writes the message to a file writes the bytes
-  /// themselves behind it.
+  /// themselves after it.
   Message& announce(int field, uint64_t bytes);
 
   const std::string& data() const { return data_; }

@@ -27,7 +27,7 @@ at::Tensor filtered(const Model& model, const AttentionSite& site, const std::st
 
 Focused focus(const Model& model, const AttentionSite& site, const std::string& names, const at::Tensor& q,
               const at::Tensor& k, int64_t heads, const at::Tensor& gate) {
-  // Norms and powers in float32: third powers leave bfloat16's precision behind.
+  // Norms and powers in float32: third powers exceed bfloat16's precision.
   const at::Tensor scale = at::softplus(model.parameter(names + "scale"));
   auto phi = [&](const at::Tensor& t) {
     at::Tensor f = (at::relu(t.to(at::kFloat)) + 1e-6) / scale;

@@ -233,7 +233,7 @@ at::Tensor Model::run_mlp(int index, const at::Tensor& y, BlockTrace* trace, con
 
 void Model::keep_intermediate(int index, const at::Tensor& x, Intermediates& intermediates) const {
   if (!spec_.segmentation || index + 1 == num_blocks()) return;
-  // A shallow model may be read twice behind one block.
+  // A shallow model may be read twice after one block.
   for (const int64_t block : spec_.segmentation->blocks) {
     if (block == index) intermediates.push_back(x);
   }

@@ -7,7 +7,7 @@
 
 namespace vitrim::model {
 
-/// Last stream and extended ones -> features (mean of the last one's patches behind the final norm) and
+/// Last stream and extended ones -> features (mean of the last one's patches after the final norm) and
 /// logits [B, num_classes, h, w].
 Output segment(const Model& model, const at::Tensor& x, const Intermediates& intermediates);
 

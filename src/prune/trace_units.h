@@ -1,5 +1,5 @@
 #pragma once
-// What both scores and similarities are measured by: images through a model, looked at behind every block
+// What both scores and similarities are measured by: images through a model, looked at after every block
 // that has units.
 
 #include <ATen/ATen.h>

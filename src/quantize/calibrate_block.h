@@ -27,7 +27,7 @@ struct Notes {
 struct BlockStreams {
   at::Tensor teacher, student;
   int64_t fit = 0;     ///< images that fit
-  int64_t choose = 0;  ///< images behind those that choose; the others only come along
+  int64_t choose = 0;  ///< images after those that choose; the others only come along
 };
 
 /// Calibrates block `index` of `work` and returns the streams after it.

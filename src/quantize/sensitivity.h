@@ -10,7 +10,7 @@ namespace vitrim::quantize {
 
 /// The float model on a few images: its stream before each block, and what it says.
 struct FloatRun {
-  std::vector<at::Tensor> before;  ///< [num_blocks + 1], the last behind the last block; float32 [n, N, C]
+  std::vector<at::Tensor> before;  ///< [num_blocks + 1], the last after the last block; float32 [n, N, C]
   at::Tensor answers;
 };
 
@@ -19,7 +19,7 @@ struct FloatRun {
 std::vector<double> kl_of_units(const Work& work, const model::Model& teacher, const FloatRun& run,
                                 int64_t batch_size);
 
-/// What the float model says to the images of `run.before`, from the stream behind its last block.
+/// What the float model says to the images of `run.before`, from the stream after its last block.
 at::Tensor answers_of(const model::Model& teacher, const FloatRun& run, int64_t batch_size);
 
 }  // namespace vitrim::quantize

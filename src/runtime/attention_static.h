@@ -20,7 +20,7 @@ struct StaticWeights {
   Buffer<float> shares;  ///< [1 + prefix (to), 1 + prefix (from), channels]
 
   StaticWeights() = default;
-  /// Parameters behind `names` ("blocks.0.attn."), the norm `norm1`.
+  /// Parameters after `names` ("blocks.0.attn."), the norm `norm1`.
   StaticWeights(const WeightSource& source, const ModelSpec& spec, int block, const std::string& names,
                 const std::string& norm1);
   bool any() const { return side > 0; }

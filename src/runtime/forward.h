@@ -1,5 +1,5 @@
 #pragma once
-// What an engine asks of a family: images to the classifier's input. Behind it stand the family's packed
+// What an engine asks of a family: images to the classifier's input. It holds the family's packed
 // weights and the memory of every thread.
 
 #include <memory>

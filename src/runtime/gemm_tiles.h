@@ -1,4 +1,4 @@
-// Products of bfloat16 and of bytes on 16x16 tiles, included behind kernels_body.h by kernels_amx.cpp, with
+// Products of bfloat16 and of bytes on 16x16 tiles, included after kernels_body.h by kernels_amx.cpp, with
 // the hardware's tiles and with emulated ones, so that all but the six instructions themselves can be tested
 // anywhere.
 //

@@ -265,7 +265,7 @@ static void multiply(const Gemm<Out>& g, const T* left, const T* right) {
       for (int64_t r0 = 0; r0 < g.rows; r0 += kTileRows) {
         const int64_t rows = g.rows - r0 < kTileRows ? g.rows - r0 : kTileRows;
         float* c = g.scratch + (first && last ? 0 : r0 * kPanel);
-        // The block behind this one is on its way while this one is used: a strip fetches its share of it.
+        // The block after this one is on its way while this one is used: a strip fetches its share of it.
         const char* next = reinterpret_cast<const char*>(panel + k0 * width + depth * width);
         const int64_t bytes = depth * width * static_cast<int64_t>(sizeof(T)),
                       part = (bytes * kTileRows / g.rows + 63) / 64 * 64;

@@ -82,7 +82,7 @@ struct MlpWeights {
   bool gated = false;
 
   MlpWeights() = default;
-  /// `norm2`, `mlp.fc1`, `mlp.fc2` and `ls2` behind `prefix`.
+  /// `norm2`, `mlp.fc1`, `mlp.fc2` and `ls2` after `prefix`.
   MlpWeights(const WeightSource& source, const ModelSpec& spec, const BlockSpec& block,
              const std::string& prefix);
   /// Columns that come out of fc1 and its activation, padded.

@@ -5,7 +5,7 @@
 
 namespace vitrim::runtime {
 
-/// One output token's values as a row [step.matrix.k]; zeros where the kernel hangs over the edge and behind
+/// One output token's values as a row [step.matrix.k]; zeros where the kernel hangs over the edge and after
 /// the values. Of an image [channels, height, width]: [channels, down, across].
 template <typename T>
 void image_patch(const KernelSet<T>& kernels, const StepWeights<T>& step, const float* image, Grid pixels,

@@ -1,6 +1,6 @@
 #pragma once
 // The weights of a model with stages as the engine uses them. LayerNorm's gain and shift are folded into the
-// layer behind it where that layer sees nothing else and is not quantised, LayerScale into the layer before
+// layer after it where that layer sees nothing else and is not quantised, LayerScale into the layer before
 // it, the scale of softmax (and log2 e) into the queries. Heads stand side by side, each padded.
 
 #include <vector>

@@ -1,5 +1,5 @@
 #pragma once
-// A ViT's weights as the engine uses them. LayerNorm's gain and shift are folded into the layer behind it
+// A ViT's weights as the engine uses them. LayerNorm's gain and shift are folded into the layer after it
 // unless that is quantised, LayerScale into the layer before it, the attention's scale (and log2 e, so that
 // softmax is a power of two) into the queries.
 

@@ -281,7 +281,7 @@ class Run {
     distributed::check_alike(*options_.group, mine);
   }
 
-  // Whether anybody wants to stop, asked of all ranks so that all stop behind the same step; and whether the
+  // Whether anybody wants to stop, asked of all ranks so that all stop after the same step; and whether the
   // loss is a number.
   bool agree(BatchGradients& batch) {
     bool stop = cancel_requested();

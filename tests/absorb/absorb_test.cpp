@@ -38,7 +38,7 @@ std::vector<double> block_errors(const model::Model& teacher, const model::Model
   for (int i = 0; i < teacher.num_blocks(); ++i) {
     a = teacher.run_block(i, a, model::kKeep, nullptr);
     b = student.run_block(i, b, model::kKeep, nullptr);
-    // Behind the last block nobody reads the patches of a model that pools by token.
+    // After the last block nobody reads the patches of a model that pools by token.
     const bool token = i + 1 == teacher.num_blocks() && teacher.spec().pooling == Pooling::kToken;
     errors.push_back(analysis::relative_error(token ? a.select(1, 0) : a, token ? b.select(1, 0) : b));
   }
@@ -221,7 +221,7 @@ TEST_P(AbsorbedScores, SharePrefixes) {
   EXPECT_EQ(scorer.candidates(), (std::vector<int>{0, 1, 2, 3}));
   EXPECT_EQ(scorer.block_evaluations(), 0);
   const auto scored = scorer.score({{}, {2}, {3}, {2, 3}, {1, 3}});
-  // {2}: blocks 2, 3. {3}: block 3. {2, 3}: block 3 behind the shared block 2. {1, 3}: blocks 1, 2, 3. Below
+  // {2}: blocks 2, 3. {3}: block 3. {2, 3}: block 3 after the shared block 2. {1, 3}: blocks 1, 2, 3. Below
   // the first removed one: nothing.
   EXPECT_EQ(scorer.block_evaluations(), 2 + 1 + 1 + 3);
   scorer.score({{2}, {1, 3}});

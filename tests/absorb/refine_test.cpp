@@ -1,4 +1,4 @@
-// Fits chunk by chunk and the distillation behind them: nearer on images kept out, never worse, alike for any
+// Fits chunk by chunk and the distillation after them: nearer on images kept out, never worse, alike for any
 // chunk where that can't matter.
 
 #include "vitrim/absorb/refine.h"

@@ -38,7 +38,7 @@ inline std::string tar_octal(uint64_t size) {
   return digits;
 }
 
-/// GNU's size: big-endian behind a set top bit.
+/// GNU's size: big-endian after a set top bit.
 inline std::string tar_binary(uint64_t size) {
   std::string bytes(12, '\0');
   bytes[0] = static_cast<char>(0x80);

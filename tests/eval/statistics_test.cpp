@@ -98,7 +98,7 @@ TEST(CountCost, IsTheSumByHand) {
   EXPECT_EQ(count_cost(spec).params, cost.params + 6 + 6 + 7 * 6 + 7);  // token, its position, second head
 }
 
-// shared/golden/macs.json: PyTorch 2.13's FlopCounterMode / 2, rounded to three digits behind the point.
+// shared/golden/macs.json: PyTorch 2.13's FlopCounterMode / 2, rounded to three digits after the point.
 TEST(CountCost, IsThePublishedSizes) {
   const auto expect = [](const char* name, double gmacs, double mparams) {
     const ModelCost cost = count_cost(model::known_spec(name));

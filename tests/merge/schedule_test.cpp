@@ -63,7 +63,7 @@ TEST(Schedule, WindowedModelsAreRefused) {
   }
 }
 
-// Attention multiply-adds by hand: DeiT-S, 197 tokens, 100 merged behind block 0.
+// Attention multiply-adds by hand: DeiT-S, 197 tokens, 100 merged after block 0.
 TEST(Schedule, MultiplyAddsFollowTheTokens) {
   ModelSpec spec = model::known_spec("deit_small_patch16_224");
   Pairs pairs(12, 0);

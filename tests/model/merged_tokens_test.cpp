@@ -17,7 +17,7 @@ namespace {
 using test::relative_difference;
 
 TEST(MergeTokens, MergesTheMostAlikeAndKeepsTheirMean) {
-  // Six tokens behind one that stays; 2 and 3 look one way, the others each their own.
+  // Six tokens after one that stays; 2 and 3 look one way, the others each their own.
   const at::Tensor metric = at::zeros({1, 7, 4});
   const std::vector<std::vector<float>> directions = {
       {1, 0, 0, 0}, {0, 1, 0, 0}, {1, 0, 1, 0}, {2, 0, 2, 0}, {0, 0, 0, 1}, {0, 1, 0, -1}, {-1, -1, 0, 0}};
@@ -26,7 +26,7 @@ TEST(MergeTokens, MergesTheMostAlikeAndKeepsTheirMean) {
   model::MergedTokens merged;
   const at::Tensor left = model::merge_tokens(y, metric, 1, 1, merged);
   ASSERT_EQ(left.sizes(), at::IntArrayRef({1, 6, 1}));
-  // Token 2 of the first half joins token 3. Behind token 0: 4, 6, then 1, 3, 5.
+  // Token 2 of the first half joins token 3. After token 0: 4, 6, then 1, 3, 5.
   EXPECT_TRUE(at::allclose(left.flatten(), at::tensor({0.f, 4.f, 6.f, 1.f, 2.5f, 5.f})));
   EXPECT_TRUE(at::equal(merged.sizes.flatten(), at::tensor({1.f, 1.f, 1.f, 1.f, 2.f, 1.f})));
   EXPECT_TRUE(at::equal(merged.place.flatten(), at::tensor({0, 3, 4, 4, 1, 5, 2}, at::kLong)));

@@ -28,7 +28,7 @@ TEST(Units, AreWhatCanBePruned) {
   EXPECT_EQ(all[2].heads, 1);
   EXPECT_EQ(all[2].width, 64);
   EXPECT_EQ(all[3].block, 1);
-  // Behind a q/k norm only v can go; without attention nothing can.
+  // After a q/k norm only v can go; without attention nothing can.
   for (const Unit& unit : units_of(test::variant("layerscale_qknorm"), Scope::kAttention))
     EXPECT_EQ(unit.group, ChannelGroup::kV);
   ModelSpec none = spec;

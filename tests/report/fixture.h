@@ -407,8 +407,11 @@ inline PlanResult planned() {
   table.threads = 2;
   table.version = "0.1.0";
   table.spec = tiny_spec();
-  table.batches = {
-      {1, false, 0.005, {{"mlp", 0, 768, 197, 0.0002}}, {{"dense", 0.0051, 0.005}, {"6 removed", 0.0036, 0.0037}}}};
+  table.batches = {{1,
+                    false,
+                    0.005,
+                    {{"mlp", 0, 768, 197, 0.0002}},
+                    {{"dense", 0.0051, 0.005}, {"6 removed", 0.0036, 0.0037}}}};
   r.table = table;
   r.seconds = {{"choose sets", 20}, {"candidates", 40}};
   return r;

@@ -75,7 +75,7 @@ std::vector<test::Variant> vit_variants() {
     headless.spec.num_classes = 0;
     out.push_back(headless);
   }
-  // The last attention, behind which one token is read: static.
+  // The last attention, after which one token is read: static.
   out.push_back({"static_last", test::small_spec(3)});
   out.back().spec = test::with_static_blocks(out.back().spec, 3);
   test::Variant last_gone = out[0];

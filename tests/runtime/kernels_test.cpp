@@ -59,7 +59,7 @@ class Draw {
   std::normal_distribution<float> normal_;
 };
 
-// A left operand with its rows padded and room behind it, as the engine lays them out; beyond `k` NaN must
+// A left operand with its rows padded and room after it, as the engine lays them out; beyond `k` NaN must
 // not be read as numbers, so zeros stand there.
 template <typename T>
 Buffer<T> left(const Kernels& kernels, const std::vector<float>& values, int64_t rows, int64_t k,
@@ -144,8 +144,8 @@ TYPED_TEST(KernelsOf, ProductsAndEdges) {
                                    (1 + std::abs(factors[static_cast<size_t>(r)])) +
                                1e-6;
             if (!is_float && sizeof(T) == 2) tolerance += std::ldexp(1.0, -8) * std::abs(wanted) + 7.6e-5;
-            ASSERT_NEAR(got, wanted, tolerance) << table.name << " epilogue " << static_cast<int>(epilogue) << " row "
-                                                << r << " column " << c << " of " << shape.out;
+            ASSERT_NEAR(got, wanted, tolerance) << table.name << " epilogue " << static_cast<int>(epilogue)
+                                                << " row " << r << " column " << c << " of " << shape.out;
           }
           // What a neighbour owns stays as it is.
           if (epilogue == Epilogue::kScaled) {

@@ -173,8 +173,8 @@ TYPED_TEST(QuantizedKernels, RowsBecomeBytes) {
   }
 }
 
-// The LayerNorm's own rounding may move a value across a step's epilogue, so a byte may be one step off where the
-// value is within 1e-4 steps of it.
+// The LayerNorm's own rounding may move a value across a step's epilogue, so a byte may be one step off where
+// the value is within 1e-4 steps of it.
 TYPED_TEST(QuantizedKernels, NormedRowsBecomeBytes) {
   using T = TypeParam;
   for (const Table& table : tables()) {

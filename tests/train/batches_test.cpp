@@ -218,7 +218,7 @@ TEST(Loss, DistillationIsKullbackLeibler) {
 }
 
 TEST(Loss, FinePatternsHaveHighFrequencyContent) {
-  const ModelSpec spec = test::small_spec();  // 4 x 4 patches behind one class token
+  const ModelSpec spec = test::small_spec();  // 4 x 4 patches after one class token
   const at::Tensor noise = at::randn({1, 17, 32}, at::detail::createCPUGenerator(3)) * 0.01;
   at::Tensor smooth = noise.clone(), fine = noise.clone();
   for (int64_t p = 0; p < 16; ++p) fine[0][1 + p] += (p / 4 + p % 4) % 2 ? 1.0 : -1.0;

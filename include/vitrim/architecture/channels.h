@@ -34,7 +34,7 @@ struct ChannelSlice {
 enum class QkFold { kQueryRows, kScale };
 
 /// All slices of block `block`, the last projection's and the MLP's included, also of query-key channels that
-/// can't be cut (can_prune(): behind a q/k norm, whose weights all heads share).
+/// can't be cut (can_prune(): after a q/k norm, whose weights all heads share).
 std::vector<ChannelSlice> channel_slices(const ModelSpec& spec, int block);
 /// Throws std::invalid_argument where the block has no attention.
 QkFold qk_fold(const ModelSpec& spec, int block);

@@ -15,7 +15,7 @@ enum class Part {
   kEmbedding,  ///< patch embedding, tokens, position embedding, and what leads from stage to stage
   kAttention,  ///< norm1, attention and its layer scale
   kMlp,        ///< norm2, MLP and its layer scale
-  kNorm,       ///< norms behind the blocks
+  kNorm,       ///< norms after the blocks
   kClassifier,
 };
 

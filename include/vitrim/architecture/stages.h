@@ -10,13 +10,13 @@ namespace vitrim::architecture {
 
 /// How a stage begins: a convolution of the images or of the map before, and norms around it. Names are empty
 /// where there is no such part. A ViT's one stage has tokens before its map, and `pos_embed` covers them too
-/// where ModelSpec::embed_prefix_tokens says so; its norm behind both is ModelSpec::pre_norm's.
+/// where ModelSpec::embed_prefix_tokens says so; its norm after both is ModelSpec::pre_norm's.
 struct StepLayout {
   std::string norm_before;  ///< of the stream that the stage before leaves (PVTv2)
   std::string norm_patch;   ///< of all the values that one product takes in (Swin's patch merging)
   std::string projection;
   std::string norm_after;
-  std::string positions;  ///< added behind the norm, [1, tokens, C]
+  std::string positions;  ///< added after the norm, [1, tokens, C]
   int64_t kernel = 0, stride = 0, padding = 0;
   bool bias = true;
   bool linear = false;  ///< stored as a linear layer over [across, down, channels] instead of a convolution
@@ -42,7 +42,7 @@ bool separate_queries(const ModelSpec& spec);
 /// Whether MLPs hold a depthwise convolution of side kMlpFilter, so that tokens meet there too (PVTv2).
 bool has_mlp_convolution(const ModelSpec& spec);
 inline constexpr int64_t kMlpFilter = 3;
-/// The norm behind the last block; empty where features are not normed. PVT's is in the checkpoints, but
+/// The norm after the last block; empty where features are not normed. PVT's is in the checkpoints, but
 /// nothing reads it.
 std::string final_norm_name(const ModelSpec& spec);
 /// The linear classifier.

@@ -27,7 +27,7 @@ Checkpoint load_safetensors(const std::string& path);
 /// the pickle opcodes in which tensors, containers, numbers and strings are built, and every other object
 /// becomes an inert placeholder. Tensors are collected from nested dicts as dotted names. FormatError where a
 /// weight depends on a foreign object, where the archive is damaged, and for the legacy (non-zip) format,
-/// with the mend (re-save with a current torch).
+/// with the remedy (re-save with a current torch).
 Checkpoint load_pth(const std::string& path);
 
 /// Writes safetensors atomically (core/atomic_file.h): metadata, then tensors in order, 8-byte aligned.

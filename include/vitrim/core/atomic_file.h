@@ -14,7 +14,7 @@ namespace vitrim {
 /// link stays one: the file it points to is replaced, in its own folder. An existing file's permissions are
 /// kept, and a write-protected one is refused. What is no regular file (/dev/stdout, /dev/null, a pipe)
 /// cannot be replaced and is written directly, so there nothing is undone. Throws vitrim::Error with the
-/// path, the system's reason and the mend.
+/// path, the system's reason and the remedy.
 class AtomicFile {
  public:
   /// Opens the temporary file. Fails at once where the folder is missing or not writable, before any work is

@@ -1,8 +1,8 @@
 #pragma once
 // The exceptions that vitrim throws. The library never prints, exits or aborts: bad arguments are
 // std::invalid_argument, everything that a file or the machine did wrong is one of the types below. `what()`
-// is one sentence that names the place and the mend, in the form `[surgery::apply] block 7: num_heads 5 does
-// not divide embed_dim 384`.
+// is one sentence that names the place and the remedy, in the form `[surgery::apply] block 7: num_heads 5
+// does not divide embed_dim 384`.
 
 #include <stdexcept>
 #include <string>

@@ -33,7 +33,7 @@ enum class AttentionKind {
 enum class Pooling {
   kToken,            ///< the class token
   kAverage,          ///< the mean of the patch tokens
-  kTokenAndAverage,  ///< the class token and behind it that mean: twice as wide (the classifiers of
+  kTokenAndAverage,  ///< the class token and after it that mean: twice as wide (the classifiers of
                      ///< transformers' DINOv2)
 };
 
@@ -78,15 +78,15 @@ struct BlockSpec {
   int64_t num_heads = 0;  ///< 0 where there is no attention, as the next two
   int64_t qk_dim = 0;     ///< q and k channels per head; 0 in static attention, which has neither
   int64_t v_dim = 0;      ///< v channels per head
-  int64_t mlp_dim = 0;    ///< hidden width of the MLP; of a gated one behind the gate
+  int64_t mlp_dim = 0;    ///< hidden width of the MLP; of a gated one after the gate
   double stream_gain =
       1.0;  ///< factor on the stream; other than 1 only where a removed layer's 2 was not folded away
   int64_t window = 0;    ///< side of a window, or width of a stripe, in tokens; 0: the whole map
   int64_t shift = 0;     ///< by how many tokens the windows are shifted
   int64_t sr_ratio = 1;  ///< spatial reduction of the map that keys and values come from
-  int64_t merge = 0;   ///< token pairs merged behind the attention (ToMe); only where the attention is plain
-                       ///< softmax over one map
-  int64_t filter = 0;  ///< static attention: side of its filters in tokens, odd
+  int64_t merge = 0;     ///< token pairs merged after the attention (ToMe); only where the attention is plain
+                         ///< softmax over one map
+  int64_t filter = 0;    ///< static attention: side of its filters in tokens, odd
   bool own_filters =
       false;  ///< focused linear: a depthwise filter per head and channel, else one per channel for all heads
   QuantizedLayers int8;
@@ -119,7 +119,7 @@ struct SegmentationHead {
   SegmentationHeadKind kind = SegmentationHeadKind::kLinear;
   int64_t channels = 0;  ///< width of a UPerNet; 0 for a linear head
   std::vector<int64_t>
-      blocks;  ///< behind which blocks the head reads, ascending; the last one is the model's last
+      blocks;  ///< after which blocks the head reads, ascending; the last one is the model's last
   bool operator==(const SegmentationHead&) const = default;
 };
 

@@ -1,5 +1,5 @@
 #pragma once
-// What a training run leaves behind: one record per epoch, and the result of the whole run. The same records
+// What a training run leaves: one record per epoch, and the result of the whole run. The same records
 // are lines of the run's log.
 
 #include <cstdint>

@@ -64,7 +64,7 @@ class Group {
   void broadcast(at::Tensor tensor, int root = 0);
   /// The bytes of every rank, in rank order; lengths may differ.
   std::vector<std::string> all_gather(const std::string& bytes);
-  /// The lists of all ranks, one behind the other in rank order. T is plain data without pointers.
+  /// The lists of all ranks, one after the other in rank order. T is plain data without pointers.
   template <typename T>
   std::vector<T> concatenate(const std::vector<T>& mine) {
     static_assert(std::is_trivially_copyable_v<T> && !std::is_same_v<T, bool>);

@@ -22,7 +22,7 @@ using InputRanges = std::map<std::string, InputRange>;
 std::vector<std::string> int8_layers(const ModelSpec& spec);
 
 /// The ranges of what the int8 layers of `model` read on `images`, which are run through it in batches of
-/// `batch_size`. A layer behind merged tokens sees the range of the tokens before they are merged. Throws
+/// `batch_size`. A layer after merged tokens sees the range of the tokens before they are merged. Throws
 /// std::invalid_argument where no layer is int8 or there is no image, Error where a value is not finite.
 /// Cost: one pass over the images.
 InputRanges input_ranges(const model::Model& model, const data::ImageBatch& images, int64_t batch_size);

@@ -22,7 +22,7 @@ using architecture::qk_fold;
 using architecture::QkFold;
 
 /// Queries and keys as they meet, region by region (a window, a stripe, the whole map); of focused linear
-/// attention behind its kernel phi.
+/// attention after its kernel phi.
 struct QueryKeys {
   at::Tensor q;  ///< [regions, heads, n, qk_dim] float32
   at::Tensor k;  ///< [regions, heads, m, qk_dim]

@@ -18,7 +18,7 @@ struct MergedTokens {
 
 /// Merges `count` pairs of tokens by bipartite soft matching: tokens alternate between two halves, each of
 /// the first looks for the most alike of the second by the cosine of `metric`, the `count` best matches are
-/// averaged, weighted by their sizes. The first `prefix` tokens stay as they are, where they are; behind them
+/// averaged, weighted by their sizes. The first `prefix` tokens stay as they are, where they are; after them
 /// come the first half's tokens that were left, then the second half's. y float32 [B, N, C], metric [B, N, d]
 /// -> [B, N - count, C]; `merged` is brought up to date. `count` is at most (N - prefix) / 2, else
 /// std::invalid_argument. Gradients flow through the averages, not through the matching. Cost: B N^2 d / 4

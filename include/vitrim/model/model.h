@@ -43,7 +43,7 @@ struct BlockContext {
 
 /// What a block computed on its way, for those who ask. Undefined tensors where a part did not run.
 struct BlockTrace {
-  at::Tensor input;  ///< [B, N, C] x as the block sees it: behind the stage's beginning, where it has one
+  at::Tensor input;  ///< [B, N, C] x as the block sees it: after the stage's beginning, where it has one
   at::Tensor
       mixed;  ///< [B, N, num_heads * v_dim] input of the attention's last projection, in the compute dtype
   at::Tensor attention;        ///< [B, N, C] attention branch, before the residual sum
@@ -62,7 +62,7 @@ struct Output {
       head_dist;  ///< of a model with a distillation token: what either head says; `logits` is their mean
 };
 
-/// Streams that a head reads besides the last one, in order: those behind the blocks that
+/// Streams that a head reads besides the last one, in order: those after the blocks that
 /// ModelSpec::segmentation names, without the last. Whoever runs a model block by block collects them with
 /// Model::keep_intermediate(); of a classifier there are none.
 using Intermediates = std::vector<at::Tensor>;
@@ -111,7 +111,7 @@ class Model {
   at::Tensor run_block_at(int index, const at::Tensor& x, const at::Tensor& tokens, BlockTrace* trace) const;
   /// The block's MLP half alone, from y [B, N, C]: what `run_block` does after the attention.
   at::Tensor run_mlp(int index, const at::Tensor& y, BlockTrace* trace, const DropPath& drop = {}) const;
-  /// Keeps the stream x behind block `index` where the head reads it there.
+  /// Keeps the stream x after block `index` where the head reads it there.
   void keep_intermediate(int index, const at::Tensor& x, Intermediates& intermediates) const;
   /// Stream after the last block, and what was extended below -> features and logits, float32. Throws
   /// std::invalid_argument where intermediates are missing.

@@ -23,11 +23,11 @@ struct CompressOptions {
   int64_t static_filter = 3;  ///< side of their filters
   AnalyzeOptions analyze;
   absorb::AbsorbOptions absorb;
-  absorb::RefineOptions refine;    ///< passes over `more` behind the absorption
-  absorb::DistillOptions distill;  ///< epochs over `more` behind that
+  absorb::RefineOptions refine;    ///< passes over `more` after the absorption
+  absorb::DistillOptions distill;  ///< epochs over `more` after that
   absorb::ImageSource more;   ///< views of images that no report is about; needed where one of the two is on
   bool remove_layers = true;  ///< false: only channels are pruned
-  PruneOptions prune;         ///< channels to prune in what stays, behind the removal
+  PruneOptions prune;         ///< channels to prune in what stays, after the removal
   bool absorb_layers = true;  ///< false: cut only
   bool controls =
       false;  ///< also treat random sets, first-k, last-k, least-norm and the other criterion's set alike
@@ -42,7 +42,7 @@ struct Compressed {
   CompressResult result;  ///< manifest, model and output names are left to the caller
 };
 
-/// Refuses what pruning can't do behind the removal, before any work: std::invalid_argument where no layers
+/// Refuses what pruning can't do after the removal, before any work: std::invalid_argument where no layers
 /// that `options` may remove leave a model that meets the target. Layers that only the analysis will choose
 /// can still turn out to leave another one.
 void check_compress(const ModelSpec& spec, const CompressOptions& options);

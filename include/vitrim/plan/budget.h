@@ -17,7 +17,7 @@ struct Budget {
   int64_t batch = 0;   ///< of a latency, else 0
 };
 
-/// "QUANTITY<=AMOUNT", of latency "@batchN" behind it (batch 1 where it is missing); spaces may stand
+/// "QUANTITY<=AMOUNT", of latency "@batchN" after it (batch 1 where it is missing); spaces may stand
 /// anywhere. Amounts are a share of the dense model, "60%"; of a latency also "12ms", "0.5s" or "800us" of
 /// one call, of a count "2.1G", "350M", "900K" or a plain number. Throws std::invalid_argument that says what
 /// is wrong and how it is right; an unknown quantity or unit names the nearest.

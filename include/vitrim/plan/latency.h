@@ -25,8 +25,8 @@ struct Piece {
 };
 
 /// The pieces of a ViT, as the engine runs it: "ends" (patch embedding, classifier), for each block its
-/// attention ("last attention" where only the class token's row is read behind it), "static" and "last
-/// static" where that is static, its MLP at the tokens that are left (1 or 2 behind the last attention), and
+/// attention ("last attention" where only the class token's row is read after it), "static" and "last
+/// static" where that is static, its MLP at the tokens that are left (1 or 2 after the last attention), and
 /// the matching where it merges.
 std::vector<Piece> pieces_of(const ModelSpec& spec);
 

@@ -35,7 +35,7 @@ struct EngineOptions {
 std::string why_not(const ModelSpec& spec);
 
 /// A model ready to run. It copies what it needs of the weights, and computes architecture::live_macs() an
-/// image: behind the last attention only what the classifier reads.
+/// image: after the last attention only what the classifier reads.
 class Engine {
  public:
   /// Throws std::invalid_argument for what why_not() names, and FormatError for missing weights.

@@ -15,7 +15,7 @@ namespace vitrim::surgery {
 /// all), since the spec's 1 / sqrt(qk_dim) changes. A focused block whose heads keep different v channels
 /// gets filters of its own for every head (BlockSpec::own_filters). Every head of a layer must keep the same
 /// number of channels, at least one; else std::invalid_argument, as for gates of a wrong shape or on q and k
-/// behind a q/k norm. Cut and gated model agree up to rounding: each output is the same sum with the zeros
+/// after a q/k norm. Cut and gated model agree up to rounding: each output is the same sum with the zeros
 /// left out.
 SpecAndWeights cut_channels(const SpecAndWeights& model, const std::vector<model::ChannelGates>& gates);
 

@@ -53,7 +53,7 @@ struct Trained {
 
 /// Trains `model` in place and leaves the chosen weights in it (the averaged ones where recipe.ema_decay >
 /// 0). Layers in `dilute` are at lambda 0 then, but still there: cut and fold them (surgery). Throws Error
-/// with epoch and batch where the loss is not finite, with file and mend where a state does not belong to
+/// with epoch and batch where the loss is not finite, with file and remedy where a state does not belong to
 /// this run, or (without `resume`) holds an unfinished one; Interrupted after the state was written where a
 /// stop was asked for. A state that can't be written is a warning: the last one is whole, and training goes
 /// on.
