@@ -154,9 +154,11 @@ class Features(Case):
         result = self.vitrim("quantize", "dense.safetensors", "--calib", "test", *judged, "-o", "q.safetensors")
         before, after = self.features(self.dense, pixels), self.features(vitrim.load(self.path("q.safetensors")), pixels)
         cosines = np.sort((unit(before) * unit(after)).sum(1))
-        self.assertEqual(result["features"]["images"], len(pixels))
-        self.assertAlmostEqual(result["features"]["cosine"], cosines.mean(), delta=1e-4)
-        self.assertAlmostEqual(result["features"]["cosine_p05"], cosines[len(cosines) // 20], delta=1e-3)
+        # Of the calibration images that the fit did not see: a fifth of these, so between the extremes of all.
+        self.assertEqual(result["features"]["images"], len(pixels) // 5)
+        for name in ("cosine", "cosine_p05"):
+            self.assertTrue(cosines[0] - 1e-4 <= result["features"][name] <= cosines[-1] + 1e-4, (name, result["features"], cosines))
+        self.assertGreater(cosines[0], 0.9)
         self.assertEqual(result["compressed"]["protocol"], "3 nearest neighbours")
         self.assertIn("difference", result["paired"])
         result = self.vitrim("compress", "dense.safetensors", "--calib", "train", "--remove", "1", "--epochs", "0", "--te-images", "16", *judged, "-o", "c.safetensors")

@@ -6,6 +6,7 @@
 
 from importlib import metadata
 
+from . import native
 from .blocks import Model
 from .checkpoint import build, load, save
 from .engine import Engine
@@ -17,6 +18,9 @@ from .spec import BlockSpec, ModelSpec, PreprocessSpec, StageSpec
 try:
     __version__ = metadata.version("vitrim")
 except metadata.PackageNotFoundError:  # a build tree
-    __version__ = "unknown"
+    try:
+        __version__ = native.library().VERSION
+    except ImportError:  # the parts that need no C++ work on
+        __version__ = "unknown"
 __all__ = ["BlockSpec", "Engine", "Error", "FormatError", "Model", "ModelSpec", "PreprocessSpec", "StageSpec", "analyze", "build", "compress", "evaluate", "from_pretrained", "load", "merge",
            "prune", "save"]
