@@ -8,6 +8,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   # GCC 12 sees overflows in std::string's own concatenation that are not there (GCC bug 105651).
   list(APPEND VITRIM_WARNINGS -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds)
 endif()
+if(CMAKE_UNITY_BUILD)
+  # GCC knows a source by being the file that it was given, and takes the sources of a unity build for headers.
+  list(APPEND VITRIM_WARNINGS -Wno-subobject-linkage)
+endif()
 if(VITRIM_WERROR)
   list(APPEND VITRIM_WARNINGS -Werror)
 endif()
