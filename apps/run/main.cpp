@@ -140,7 +140,7 @@ void classify(const Flags& flags, const Context& context, runtime::Engine& engin
                 ": the model has no classifier, so images can't be classified; name a model with one");
   const std::vector<std::string> names = class_names(flags, spec);
   const auto dataset = data::open_images(flags.images, flags.data.unlabelled());
-  data::DecodeOptions load;
+  data::LoadOptions load;
   load.preprocess = flags.data.preprocess(spec, flags.model.model);
   load.threads = flags.common.threads;
   load.max_corrupt = flags.data.max_corrupt;

@@ -12,7 +12,7 @@ namespace vitrim::data {
 using Prepare = std::function<Image(const Image& image, int64_t index)>;
 
 /// decode_images() with another preparation; `stage` names its progress, empty: none is told.
-PixelBatch decode_images(const Dataset& dataset, const DecodeOptions& options, const std::string& stage,
+PixelBatch decode_images(const Dataset& dataset, const LoadOptions& options, const std::string& stage,
                          const Prepare& prepare);
 
 }  // namespace vitrim::data

@@ -20,9 +20,7 @@ ImageBatch load_images(const Dataset& dataset, const LoadOptions& options) {
 
 ImageBatch decode_batch(const Dataset& dataset, const LoadOptions& options, const std::string& stage,
                         const Prepare& prepare) {
-  PixelBatch read = decode_images(
-      dataset, {options.preprocess, options.threads, options.max_corrupt, options.indices, options.channels},
-      stage, prepare);
+  PixelBatch read = decode_images(dataset, options, stage, prepare);
   ImageBatch batch;
   batch.pixels = at::from_blob(
       read.pixels.get(), {read.size(), read.channels, read.side, read.side}, [held = read.pixels](void*) {},

@@ -36,7 +36,7 @@ int thread_count(int requested, int64_t images) {
 }
 
 /// An image as `options` wants it before it is resized.
-Image read_for(const Dataset& dataset, int64_t index, const DecodeOptions& options) {
+Image read_for(const Dataset& dataset, int64_t index, const LoadOptions& options) {
   Image image = dataset.read(index);
   ResizeLimit{dataset.max_pixels(), dataset.name(index)}.check(image, options.preprocess);
   if (options.channels == 1) make_grey(image);
@@ -81,12 +81,12 @@ int64_t image_channels(const ModelSpec& spec, const std::string& source) {
       "can be run on image files");
 }
 
-PixelBatch decode_images(const Dataset& dataset, const DecodeOptions& options) {
+PixelBatch decode_images(const Dataset& dataset, const LoadOptions& options) {
   return decode_images(dataset, options, "decode",
                        [&](const Image& image, int64_t) { return preprocess(image, options.preprocess); });
 }
 
-PixelBatch decode_images(const Dataset& dataset, const DecodeOptions& options, const std::string& stage,
+PixelBatch decode_images(const Dataset& dataset, const LoadOptions& options, const std::string& stage,
                          const Prepare& prepare) {
   std::vector<int64_t> indices = options.indices;
   if (indices.empty()) {

@@ -1,29 +1,14 @@
 #pragma once
-// Whole sets of images in memory, decoded on all cores.
+// Whole sets of images as tensors, decoded on all cores; which images, and how, is said as in pixels.h.
 
 #include <ATen/core/Tensor.h>
 
 #include <string>
 #include <vector>
 
-#include "vitrim/core/model_spec.h"
-#include "vitrim/data/dataset.h"
+#include "vitrim/data/pixels.h"
 
 namespace vitrim::data {
-
-struct LoadOptions {
-  PreprocessSpec preprocess;
-  int threads = 0;  ///< 0: all cores
-  int64_t max_corrupt =
-      0;  ///< corrupt images that are skipped (named in a warning, counted) before the load fails
-  std::vector<int64_t> indices;  ///< which images, in this order; empty: all
-  int64_t channels = 3;          ///< 1: images are made grey before anything else; see image_channels()
-};
-
-/// The channels in which images are read for a model: 3, or 1 where its first layer takes one, which means
-/// grey images. Throws vitrim::Error naming `source` and both numbers where the model takes others, which
-/// images don't have; call it before images are decoded.
-int64_t image_channels(const ModelSpec& spec, const std::string& source);
 
 /// Images ready for a model, kept as 8-bit (a quarter of the memory of floats, and exact).
 struct ImageBatch {

@@ -12,7 +12,7 @@
 
 namespace vitrim::data {
 
-struct DecodeOptions {
+struct LoadOptions {
   PreprocessSpec preprocess;
   int threads = 0;          ///< 0: all cores
   int64_t max_corrupt = 0;  ///< corrupt images that are skipped (named in a warning, counted) before it fails
@@ -41,7 +41,7 @@ int64_t image_channels(const ModelSpec& spec, const std::string& source);
 /// Decodes and transforms. An image that resizing would make larger than dataset.max_pixels() counts as
 /// corrupt. Throws vitrim::Error naming the corrupt images (the first ten) where there are more than
 /// max_corrupt, and where none is left.
-PixelBatch decode_images(const Dataset& dataset, const DecodeOptions& options);
+PixelBatch decode_images(const Dataset& dataset, const LoadOptions& options);
 
 /// Normalises images [begin, end) to float32 [end - begin, channels, side, side] at `out`:
 /// (x / 255 - mean) / std. Throws std::invalid_argument where the batch has no such images.
