@@ -3,8 +3,8 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <numeric>
 
+#include "eval/chunks.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
 #include "vitrim/distributed/group.h"
@@ -136,19 +136,9 @@ EvalResult evaluate(const model::Model& model, const data::Dataset& dataset, con
   const distributed::Share share = group.share(dataset.size());
   Counter counter;
   Progress progress("evaluate", share.size(), "images");
-  int64_t corrupt = 0;
-  for (int64_t begin = share.begin; begin < share.end; begin += options.chunk) {
-    data::LoadOptions load;
-    load.preprocess = options.preprocess;
-    load.channels = data::image_channels(model.spec(), "the model");
-    load.threads = options.threads;
-    load.max_corrupt = options.max_corrupt - corrupt;
-    load.indices.resize(static_cast<size_t>(std::min(options.chunk, share.end - begin)));
-    std::iota(load.indices.begin(), load.indices.end(), begin);
-    const data::ImageBatch images = data::load_images(dataset, load);
-    corrupt += static_cast<int64_t>(images.corrupt.size());
+  const int64_t corrupt = for_each_chunk(model, dataset, options, share, [&](const data::ImageBatch& images) {
     run(model, images, options, counter, progress);
-  }
+  });
   add_ranks(group, counter, corrupt, options.max_corrupt, dataset.description());
   return finish(model, std::move(counter), dataset.description());
 }

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <stdexcept>
 
+#include "eval/chunks.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
 #include "vitrim/core/random.h"
@@ -88,17 +88,7 @@ LabelledFeatures features_of(const model::Model& model, const data::Dataset& dat
   LabelledFeatures out;
   std::vector<at::Tensor> parts;
   Progress progress("features", dataset.size(), "images");
-  int64_t corrupt = 0;
-  for (int64_t begin = 0; begin < dataset.size(); begin += options.chunk) {
-    data::LoadOptions load;
-    load.preprocess = options.preprocess;
-    load.channels = data::image_channels(spec, "the model");
-    load.threads = options.threads;
-    load.max_corrupt = options.max_corrupt - corrupt;
-    load.indices.resize(static_cast<size_t>(std::min(options.chunk, dataset.size() - begin)));
-    std::iota(load.indices.begin(), load.indices.end(), begin);
-    const data::ImageBatch images = data::load_images(dataset, load);
-    corrupt += static_cast<int64_t>(images.corrupt.size());
+  for_each_chunk(model, dataset, options, {0, dataset.size()}, [&](const data::ImageBatch& images) {
     at::Tensor features = at::empty({images.size(), spec.feature_dim()});
     const auto run = [&](int64_t first, int64_t last) {
       const at::Tensor pixels = normalized(images, first, last);
@@ -115,7 +105,7 @@ LabelledFeatures features_of(const model::Model& model, const data::Dataset& dat
     }
     parts.push_back(std::move(features));
     out.labels.insert(out.labels.end(), images.labels.begin(), images.labels.end());
-  }
+  });
   out.features = at::cat(parts);
   return out;
 }
