@@ -6,6 +6,7 @@
 #include "architecture/infer.h"
 #include "architecture/layout.h"
 #include "architecture/segmentation.h"
+#include "core/join.h"
 #include "vitrim/architecture/attention.h"
 #include "vitrim/architecture/input_gain.h"
 #include "vitrim/core/error.h"
@@ -173,12 +174,6 @@ std::string shape_text(const std::vector<int64_t>& shape) {
   std::string text = "[";
   for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
   return text + "]";
-}
-
-std::string join(const std::vector<std::string>& names, const char* separator = ", ") {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : separator) + name;
-  return text;
 }
 
 // A position table [1, n, C] of a square map.

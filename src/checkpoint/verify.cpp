@@ -4,17 +4,12 @@
 #include <bit>
 #include <cmath>
 
+#include "core/join.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
 
 namespace vitrim::checkpoint {
 namespace {
-
-std::string join(const std::vector<std::string>& names, const char* separator = ", ") {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : separator) + name;
-  return text;
-}
 
 // Complex numbers are pairs of real ones.
 bool all_finite(const TensorView& tensor) {

@@ -1,0 +1,16 @@
+#pragma once
+// Lists in sentences.
+
+#include <string>
+#include <vector>
+
+namespace vitrim {
+
+/// The words in a row: "a, b, c".
+inline std::string join(const std::vector<std::string>& words, const char* separator = ", ") {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : separator) + word;
+  return text;
+}
+
+}  // namespace vitrim
