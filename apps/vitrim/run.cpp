@@ -125,7 +125,7 @@ void parse_step(const Chain& chain, const ChainStep& step, std::vector<std::stri
 }
 
 // The program with these arguments; its exit status. A stop is handed on.
-int run_program(std::vector<std::string> words) {
+int run_call(std::vector<std::string> words) {
   words.insert(words.begin(), "vitrim");
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
@@ -159,7 +159,7 @@ void run_step(const Chain& chain, size_t number, const std::vector<std::string>&
   std::vector<std::string> call = words;
   if (quiet) call.emplace_back("--quiet");
   const auto began = std::chrono::steady_clock::now();
-  const int status = run_program(std::move(call));
+  const int status = run_call(std::move(call));
   check_cancelled();
   if (status == 130) throw Interrupted();
   if (status != 0) {
