@@ -23,7 +23,7 @@ namespace vitrim {
 namespace {
 
 // The remedy that goes with a system error; "" where the reason says it all.
-std::string mend(int error) {
+std::string remedy(int error) {
   switch (error) {
     case ENOSPC:
       return "no space left on the device: free some and run again";
@@ -54,7 +54,7 @@ std::string mend(int error) {
 }
 
 [[noreturn]] void fail(const std::string& action, const std::string& path, int error) {
-  fail(action, path, mend(error));
+  fail(action, path, remedy(error));
 }
 
 std::string folder_of(const std::string& path) {
@@ -96,7 +96,7 @@ int open_direct(const std::string& path) {
   const int inherited = inherited_descriptor(path);
   const int descriptor =
       inherited >= 0 ? ::fcntl(inherited, F_DUPFD_CLOEXEC, 0) : ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  if (descriptor < 0) fail("open", path, errno == ENXIO ? "nothing reads from it" : mend(errno));
+  if (descriptor < 0) fail("open", path, errno == ENXIO ? "nothing reads from it" : remedy(errno));
   return descriptor;
 }
 
@@ -140,7 +140,7 @@ int open_temporary(const std::string& path, const std::string& target, std::stri
     if (errno == ENAMETOOLONG && !std::exchange(shorter, true)) continue;
     const int error = errno;
     temporary.clear();
-    fail("write", path, mend(error) + " (folder " + folder_of(target) + ")");
+    fail("write", path, remedy(error) + " (folder " + folder_of(target) + ")");
   }
 }
 

@@ -236,17 +236,17 @@ void check_run_state(const RunState& state, const std::string& path, const RunSh
 
 void check_same_run(const RunState& state, const std::string& path, const std::string& recipe,
                     const std::string& identity) {
-  const std::string mend = "; repeat the command as it was, or start again without --resume";
+  const std::string remedy = "; repeat the command as it was, or start again without --resume";
   const std::vector<std::string> then = lines(state.recipe), now = lines(recipe);
   for (size_t i = 0; i < std::max(then.size(), now.size()); ++i) {
     const std::string a = i < then.size() ? then[i] : "nothing", b = i < now.size() ? now[i] : "nothing";
     if (a != b)
       throw Error(path + ": this run had the recipe's \"" + a + "\" where the command now says \"" + b +
-                  "\"" + mend);
+                  "\"" + remedy);
   }
   if (state.identity != identity) {
     throw Error(path + ": this run was about other data, weights or layers (then " + state.identity +
-                "; now " + identity + ")" + mend);
+                "; now " + identity + ")" + remedy);
   }
 }
 
