@@ -20,6 +20,22 @@ std::string said(const QuantizationFigures& figures) {
   return std::to_string(int8) + " of " + std::to_string(figures.layers.size()) + " linear layers in int8";
 }
 
+// Sets the model and what the fit says of it; nothing is measured here.
+void make(const model::Model& model, const data::ImageBatch* calibration,
+          const quantize::QuantizeOptions& options, const quantize::CalibrateOptions& calibrate,
+          QuantizedModel& out) {
+  CompressResult& result = out.result;
+  quantize::Quantized quantized = calibration ? quantize::calibrate(model, *calibration, options, calibrate)
+                                              : quantize::quantize(model, options);
+  out.model = std::move(quantized.model);
+  result.quantization = std::move(quantized.figures);
+  if (calibration) {
+    result.held_out_kl = result.quantization->kl;
+    result.held_out_agreement = result.quantization->agreement;
+  }
+  result.reason = said(*result.quantization);
+}
+
 }  // namespace
 
 QuantizedModel quantize(const model::Model& model, const data::ImageBatch* calibration,
@@ -29,18 +45,7 @@ QuantizedModel quantize(const model::Model& model, const data::ImageBatch* calib
   QuantizedModel out;
   CompressResult& result = out.result;
   Stopwatch watch(result.seconds);
-  if (calibration) {
-    quantize::Quantized calibrated = quantize::calibrate(model, *calibration, options, calibrate);
-    out.model = std::move(calibrated.model);
-    result.quantization = std::move(calibrated.figures);
-    result.held_out_kl = result.quantization->kl;
-    result.held_out_agreement = result.quantization->agreement;
-  } else {
-    quantize::Quantized quantized = quantize::quantize(model, options);
-    out.model = std::move(quantized.model);
-    result.quantization = std::move(quantized.figures);
-  }
-  result.reason = said(*result.quantization);
+  make(model, calibration, options, calibrate, out);
   describe_models(model.spec(), out.model->spec(), result);
   watch.lap("quantize");
   if (calibration && !model.spec().segmentation) {
@@ -67,7 +72,8 @@ void quantize_last(const model::Model& dense, std::unique_ptr<model::Model>& mod
   Stopwatch watch(result.seconds);
   std::optional<data::ImageBatch> some;
   if (images) some = data::select_images(*images, data::spread_indices(images->size(), kQuantizingImages));
-  QuantizedModel made = quantize(*model, some ? &*some : nullptr, nullptr, accuracy, {}, calibrate);
+  QuantizedModel made;
+  make(*model, some ? &*some : nullptr, {}, calibrate, made);
   model = std::move(made.model);
   result.quantization = std::move(made.result.quantization);
   result.reason += "; " + made.result.reason;
