@@ -120,8 +120,8 @@ bench::SpecTimer& PlanClock::timer(int64_t batch) {
   return *timer;
 }
 
-PlanClock::Timed PlanClock::time(int64_t batch, const std::vector<ModelSpec>& specs) {
-  Timed out;
+plan::TimedModels PlanClock::time(int64_t batch, const std::vector<ModelSpec>& specs) {
+  plan::TimedModels out;
   out.seconds = timer(batch).measure(specs);
   out.dense = timer(batch).reference_seconds();
   return out;

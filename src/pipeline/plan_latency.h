@@ -11,6 +11,7 @@
 #include "vitrim/core/plan_artifacts.h"
 #include "vitrim/plan/candidates.h"
 #include "vitrim/plan/latency.h"
+#include "vitrim/plan/measurement.h"
 
 namespace vitrim::pipeline {
 
@@ -35,12 +36,8 @@ class PlanClock {
   /// The pieces are those in int8 where the spec has int8 layers.
   double predict(int64_t batch, const ModelSpec& spec) const;
 
-  struct Timed {
-    double dense = 0;
-    std::vector<double> seconds;
-  };
   /// Really timed, interleaved with the dense model.
-  Timed time(int64_t batch, const std::vector<ModelSpec>& specs);
+  plan::TimedModels time(int64_t batch, const std::vector<ModelSpec>& specs);
 
  private:
   const LatencyPieces& pieces(int64_t batch, bool int8 = false) const;
