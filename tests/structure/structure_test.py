@@ -10,6 +10,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..")]
 import cases  # noqa: E402
+import places  # noqa: E402
 import rules  # noqa: E402
 
 ROOT = os.path.abspath(os.path.join(HERE, "..", ".."))
@@ -30,6 +31,35 @@ class Repository(unittest.TestCase):
         self.assertIn("checkpoint", modules["model"].deps)
         self.assertNotIn("TORCH", modules["model"].deps)
         self.assertEqual(modules["core"].deps, [])
+
+
+class Places(unittest.TestCase):
+    """What a new field and a new kind of attention touch stands in the documents."""
+
+    def piece(self, document, begin, end):
+        with open(os.path.join(ROOT, document), encoding="utf-8") as file:
+            text = file.read()
+        self.assertIn(begin, text)
+        return text[text.index(begin):].split(end)[0]
+
+    def check(self, document, begin, end, wanted, beside=()):
+        text = self.piece(document, begin, end)
+        wanted = wanted | set(beside)
+        self.assertEqual(places.differences(document, text, ROOT, wanted), [])
+        # What is missing is found, and what is too much.
+        for name in sorted(wanted):
+            self.assertEqual(places.differences(document, text.replace(f"`{name}`", ""), ROOT, wanted), [f"{document} does not name {name}"])
+        self.assertEqual(len(places.differences(document, text + "`src/core/log.cpp`", ROOT, wanted)), 1)
+
+    def test_of_a_kind_of_attention(self):
+        found = places.places_of_a_kind(ROOT)
+        self.assertGreater(len(found), 10)
+        self.check("docs/attention.md", "Every file that names a kind", "\n\nA new field", found)
+
+    def test_of_a_field(self):
+        found = places.places_of_a_field(ROOT)
+        self.assertGreater(len(found), 5)
+        self.check("ARCHITECTURE.md", "- **A field of the ModelSpec**", "- **A criterion**", found, beside=["tests/full/new_field.sh"])
 
 
 class Rules(unittest.TestCase):

@@ -1,0 +1,49 @@
+"""Documents that list every place which a new field or kind touches, held against the tree."""
+
+import os
+import re
+
+# Kinds of attention that a family of models has and nothing makes of another: whoever names them is a place for a new kind.
+KINDS = ("focused_linear", "cross_window", "cross_focused_linear")
+# Fields of a spec that executors declare: whoever names them in quotes is a place for a new field.
+FIELDS = ("gated_mlp", "blocks.shift", "blocks.sr_ratio")
+FOLDERS = ("include", "src", "apps", os.path.join("python", "vitrim"), os.path.join("python", "src"))
+
+
+def enumerator(kind):
+    return "AttentionKind::k" + "".join(word.capitalize() for word in kind.split("_"))
+
+
+def naming(root, patterns):
+    """Files of the folders that hold one of the patterns."""
+    found = set()
+    expression = re.compile("|".join(patterns), re.MULTILINE)
+    for folder in FOLDERS:
+        for place, _, names in os.walk(os.path.join(root, folder)):
+            for name in names:
+                path = os.path.join(place, name)
+                if name.endswith((".h", ".cpp", ".py")):
+                    with open(path, encoding="utf-8") as file:
+                        if expression.search(file.read()):
+                            found.add(os.path.relpath(path, root))
+    return found
+
+
+def places_of_a_kind(root):
+    return naming(root, [rf"{enumerator(kind)}\b|\"{kind}\"" for kind in KINDS] + [r"^enum class AttentionKind\b"])
+
+
+def places_of_a_field(root):
+    return naming(root, [rf"\"{field}\"" for field in FIELDS]) | {"include/vitrim/core/model_spec.h", "python/vitrim/spec_fields.py"}
+
+
+def named_in(text, root):
+    """Files that stand in backticks in a piece of a document."""
+    return {name for name in re.findall(r"`([\w./-]+)`", text) if os.path.isfile(os.path.join(root, name))}
+
+
+def differences(document, text, root, wanted):
+    """A sentence for each file that the document does not name, or names in vain."""
+    named = named_in(text, root)
+    return [f"{document} does not name {name}" for name in sorted(wanted - named)] + [
+        f"{document} names {name}, which is no such place" for name in sorted(named - wanted)]
