@@ -71,7 +71,7 @@ pipeline::AnalyzeOptions AnalyzeFlags::options(const CommonFlags& common, int bl
       throw Error(std::string("--remove: ") + error.what());
     }
   }
-  out.criterion = pipeline::parse_criterion(criterion);
+  out.criterion = pipeline::parse_layer_criterion(criterion);
   out.search.strategy = select::parse_strategy(search);
   if (beam_width > 0) out.search.beam_width = beam_width;
   out.te.estimator = analysis::parse_estimator(estimator);

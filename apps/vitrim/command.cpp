@@ -59,7 +59,7 @@ void CommonFlags::apply(const std::string& output) const {
 std::unique_ptr<model::Model> ModelFlags::load(const std::string& precision) const {
   auto loaded = model::load_model(model, hints());
   check_task(loaded->spec());
-  loaded->set_compute_dtype(model::parse_precision(precision));
+  loaded->set_compute_dtype(model::parse_compute_dtype(precision));
   return loaded;
 }
 

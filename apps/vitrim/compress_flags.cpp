@@ -139,7 +139,7 @@ void PruneFlags::refuse_idle(const CLI::App& command) const {
         throw UsageError(flag +
                          " belongs to pruning channels, which needs --target-macs or --attention-macs");
       if (flags == &of_apma && values.criterion != "apma") {
-        prune::parse_criterion(values.criterion);  // a wrong name is the greater mistake
+        prune::parse_channel_criterion(values.criterion);  // a wrong name is the greater mistake
         throw UsageError(flag + " belongs to apma; --channels-by " + values.criterion + " has no such part");
       }
     }
@@ -169,7 +169,7 @@ pipeline::PruneOptions PruneFlags::options(const CommonFlags& common) const {
     throw UsageError("--attention-macs does not cover the MLP; use --target-macs with --scope " + scope);
   out.indicators.seed = common.seed;
   out.indicators.similarity = prune::parse_similarity(similarity);
-  out.indicators.begin_with = prune::parse_criterion(begin_with);
+  out.indicators.begin_with = prune::parse_channel_criterion(begin_with);
   if (!out.per_head && out.criterion == "apma") out.indicators.equal_proportions = false;
   try {
     prune::leave_out(out.indicators, without);

@@ -59,7 +59,7 @@ void print_features(const std::string& model, const EvalResult& r) {
 EvalResult retrieval(const EvalFlags& flags, const model::Model& model, const data::Dataset& dataset,
                      const eval::AccuracyOptions& options) {
   const auto reference = model::load_model(flags.against, {});
-  reference->set_compute_dtype(model::parse_precision(flags.common.precision));
+  reference->set_compute_dtype(model::parse_compute_dtype(flags.common.precision));
   return eval::evaluate_retrieval(model, *reference, dataset, options,
                                   flags.data.preprocess(reference->spec(), flags.against), flags.neighbours,
                                   flags.against);

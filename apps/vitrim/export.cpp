@@ -10,9 +10,9 @@
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
 #include "vitrim/data/class_list.h"
-#include "vitrim/export/checkpoints.h"
-#include "vitrim/export/input_ranges.h"
-#include "vitrim/export/onnx.h"
+#include "vitrim/exporter/checkpoints.h"
+#include "vitrim/exporter/input_ranges.h"
+#include "vitrim/exporter/onnx.h"
 
 namespace vitrim::app {
 

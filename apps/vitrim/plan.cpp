@@ -79,7 +79,7 @@ pipeline::PlanOptions options_of(const PlanFlags& flags) {
   options.prune.indicators.seed = flags.common.seed;
   if (flags.channels_by != "apma") {
     try {
-      prune::parse_criterion(flags.channels_by);
+      prune::parse_channel_criterion(flags.channels_by);
     } catch (const std::invalid_argument& error) {
       throw UsageError(std::string("--channels-by: ") + error.what());
     }
@@ -130,7 +130,8 @@ void print_plan(const PlanResult& r) {
   print_quality("latency added up from pieces against whole models", r.latency_quality);
   print_quality("loss added up from single moves against combinations", r.kl_quality);
   tell(
-      "%lld of %lld candidates are within the budget by prediction; the front and what was measured beside "
+      "%lld of %lld candidates are within the budget by prediction; the Pareto front and what was measured "
+      "beside "
       "it, on %lld images that no fit saw:\n",
       static_cast<long long>(r.within), static_cast<long long>(r.candidates),
       static_cast<long long>(r.held_out_images));
@@ -144,7 +145,7 @@ void print_plan(const PlanResult& r) {
                         row.pairs == r.chosen->pairs && row.int8 == r.chosen->int8;
     if (row.measured_kl || unmeasured++ < 5) print_row(row, chosen ? "*" : "");
   }
-  if (unmeasured > 5) tell("  and %d of the front that were not measured\n", unmeasured - 5);
+  if (unmeasured > 5) tell("  and %d of the Pareto front that were not measured\n", unmeasured - 5);
   if (r.dense_eval) {
     tell("dense: top-1 %s (%s to %s) on %lld images\n", percent(r.dense_eval->top1).c_str(),
          percent(r.dense_eval->top1_ci95.first).c_str(), percent(r.dense_eval->top1_ci95.second).c_str(),
@@ -253,7 +254,7 @@ void add_plan(CLI::App& app, Context& context) {
       ->capture_default_str();
   command
       ->add_option("--measure", flags->options.measured,
-                   "number of candidates on the front that are built and measured")
+                   "number of candidates on the Pareto front that are built and measured")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   command->add_option("--without", flags->without,

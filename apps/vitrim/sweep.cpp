@@ -1,5 +1,5 @@
 // vitrim sweep: compress for every number of removed layers and every target of channel pruning, and the
-// front of accuracy against multiply-adds.
+// Pareto front of accuracy against multiply-adds.
 
 #include "vitrim/pipeline/sweep.h"
 
@@ -312,7 +312,7 @@ void run(SweepFlags flags, const Context& context, const CLI::App& command) {
 void add_sweep(CLI::App& app, Context& context) {
   auto flags = std::make_shared<SweepFlags>();
   CLI::App* command = app.add_subcommand(
-      "sweep", "compress by several amounts and draw the front of accuracy against multiply-adds");
+      "sweep", "compress by several amounts and draw the Pareto front of accuracy against multiply-adds");
   flags->model.add_to(*command);
   flags->analyze.add_to(*command);
   command

@@ -218,7 +218,7 @@ void check_inputs(const TrainFlags& flags, const TrainInputs& inputs, const Mode
 
 void prepare(model::Model& model, const TrainFlags& flags, const TrainInputs& inputs,
              const distributed::Group& group) {
-  model.set_compute_dtype(model::parse_precision(flags.common.precision));
+  model.set_compute_dtype(model::parse_compute_dtype(flags.common.precision));
   if (flags.device == "cuda")
     model.set_device(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(group.local_rank())));
   // What it was trained on is what it wants to see.

@@ -71,8 +71,8 @@ class Class {
     }
   }
   template <typename T>
-  void unless(const std::string& name, const T&, const T& usual) {
-    sometimes(name, shown(usual));
+  void unless(const std::string& name, const T&, const T& usual, const std::string& formerly = "") {
+    sometimes(name, shown(usual), formerly);
   }
   template <typename T>
   void when(bool, const std::string& name, const T& value) {
@@ -86,8 +86,9 @@ class Class {
   void line(const std::string& name, const Shown& field, const std::string& value) {
     text_ += "    " + name + ": " + field.type + " = " + value + "\n";
   }
-  void sometimes(const std::string& name, const Shown& field) {
-    line(name, field, field.shared ? "_sometimes_list()" : "_sometimes(" + field.value + ")");
+  void sometimes(const std::string& name, const Shown& field, const std::string& formerly = "") {
+    const std::string old = formerly.empty() ? "" : ", " + quoted(formerly);
+    line(name, field, field.shared ? "_sometimes_list()" : "_sometimes(" + field.value + old + ")");
   }
   std::string text_;
 };
@@ -126,9 +127,11 @@ void write_all() {
   for (const std::string& key : architecture::common_fields()) common += "    " + quoted(key) + ",\n";
   std::printf("# What every spec has: whoever runs models follows it.\nCOMMON = {\n%s}\n", common.c_str());
   std::printf(
-      "\n\ndef _sometimes(default):\n"
-      "    \"\"\"A field that is not written where it says nothing.\"\"\"\n"
-      "    return dataclasses.field(default=default, metadata={\"unless\": default})\n"
+      "\n\ndef _sometimes(default, formerly=\"\"):\n"
+      "    \"\"\"A field that is not written where it says nothing; `formerly`: its name in older "
+      "files.\"\"\"\n"
+      "    return dataclasses.field(default=default, metadata={\"unless\": default, \"formerly\": "
+      "formerly})\n"
       "\n\ndef _sometimes_list():\n"
       "    return dataclasses.field(default_factory=list, metadata={\"unless\": []})\n");
   write_class<BlockSpec>("BlockSpec", "One block: y = stream_gain * x + A(LN1 x), z = y + M(LN2 y).");

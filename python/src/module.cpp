@@ -132,7 +132,7 @@ std::string analyze(const ModelPointer& model, const Images& images, const py::d
   given.finish();
   std::string json;
   run_job(notify, common.threads, [&] {
-    model->set_compute_dtype(model::parse_precision(common.precision));
+    model->set_compute_dtype(model::parse_compute_dtype(common.precision));
     const data::ImageBatch batch = load(*model, *images, common);
     LayerScores scores = pipeline::analyze(*model, batch, options);
     scores.manifest = manifest_of(common, batch.fingerprint);
@@ -149,7 +149,7 @@ std::string evaluate(const ModelPointer& model, const Images& images, const py::
   given.finish();
   std::string json;
   run_job(notify, common.threads, [&] {
-    model->set_compute_dtype(model::parse_precision(common.precision));
+    model->set_compute_dtype(model::parse_compute_dtype(common.precision));
     EvalResult result = eval::evaluate(*model, *images, accuracy_options(common, common.preprocess));
     result.manifest = manifest_of(common, images->fingerprint());
     result.model = common.model;
@@ -180,7 +180,7 @@ py::tuple compress(const ModelPointer& model, const Images& images, const Images
   std::string json;
   run_job(notify, common.threads, [&] {
     const Clock::time_point started = Clock::now();
-    model->set_compute_dtype(model::parse_precision(common.precision));
+    model->set_compute_dtype(model::parse_compute_dtype(common.precision));
     if (evaluation) eval::check_evaluable(*model, *evaluation);
     const data::ImageBatch batch = load(*model, *images, common);
     const double loading = seconds_since(started);
@@ -205,7 +205,7 @@ py::tuple merge(const ModelPointer& model, const Images& images, const Images& e
   std::string json;
   run_job(notify, common.threads, [&] {
     const Clock::time_point started = Clock::now();
-    model->set_compute_dtype(model::parse_precision(common.precision));
+    model->set_compute_dtype(model::parse_compute_dtype(common.precision));
     if (evaluation) eval::check_evaluable(*model, *evaluation);
     std::optional<data::ImageBatch> batch;
     if (images) batch = load(*model, *images, common);
@@ -311,7 +311,7 @@ PYBIND11_MODULE(_library, m) {
       .def("run", run_model)
       .def("set_precision",
            [](model::Model& self, const std::string& name) {
-             self.set_compute_dtype(model::parse_precision(name));
+             self.set_compute_dtype(model::parse_compute_dtype(name));
            })
       .def("save",
            [](const model::Model& self, const std::string& path, const std::string& dtype) {

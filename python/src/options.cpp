@@ -86,7 +86,7 @@ void prune_options(Options& options, const Common& common, pipeline::PruneOption
   word("similarity",
        [&](const std::string& name) { out.indicators.similarity = prune::parse_similarity(name); });
   word("begin_with",
-       [&](const std::string& name) { out.indicators.begin_with = prune::parse_criterion(name); });
+       [&](const std::string& name) { out.indicators.begin_with = prune::parse_channel_criterion(name); });
   word("without", [&](const std::string& name) { prune::leave_out(out.indicators, name); });
   if (out.target.empty() && (told || of_apma || !scope.empty()))
     throw std::invalid_argument("channels are pruned to target_macs or attention_macs, and neither is given");
@@ -147,7 +147,7 @@ pipeline::AnalyzeOptions analyze_options(Options& options, const Common& common,
   pipeline::AnalyzeOptions out;
   std::string remove, name;
   if (options.take("remove", remove)) out.count = parse_layer_count(remove, blocks);
-  if (options.take("criterion", name)) out.criterion = pipeline::parse_criterion(name);
+  if (options.take("criterion", name)) out.criterion = pipeline::parse_layer_criterion(name);
   out.search.strategy = select::Strategy::kBeam;
   if (options.take("search", name)) out.search.strategy = select::parse_strategy(name);
   options.take("beam_width", out.search.beam_width, 1, 1000);

@@ -210,6 +210,14 @@ class Files(Case):
         text = safetensors.safe_open(SMALL, "pt").metadata()["vitrim.spec"]
         self.assertEqual(vitrim.ModelSpec.from_json(text).to_json(), text)
 
+    def test_former_names_of_fields_are_read(self):
+        spec = staged("flatten_swin")
+        spec.blocks[0].per_head_filters = True
+        text = spec.to_json()
+        older = text.replace('"per_head_filters"', '"own_filters"')
+        self.assertNotEqual(older, text)
+        self.assertEqual(vitrim.ModelSpec.from_json(older).to_json(), text)
+
     def test_program_loads_what_was_saved(self):
         """After a new classifier too, and from what torch.compile wraps."""
         self.needs_library()

@@ -95,7 +95,7 @@ def staged(family):
 def removed(spec, *layers):
     """The spec with these layers' attention gone."""
     for i in layers:
-        spec.blocks[i] = dataclasses.replace(spec.blocks[i], attention="none", num_heads=0, qk_dim=0, v_dim=0, merge=0, window=0, shift=0, sr_ratio=1, own_filters=False)
+        spec.blocks[i] = dataclasses.replace(spec.blocks[i], attention="none", num_heads=0, qk_dim=0, v_dim=0, merge=0, window=0, shift=0, sr_ratio=1, per_head_filters=False)
     return spec
 
 
@@ -108,7 +108,7 @@ def narrowed(spec):
         if not spec.qk_norm:
             block.qk_dim -= 4 - 2 * (i % 2)
         block.mlp_dim -= 8 * i
-        block.own_filters = "linear" in block.attention
+        block.per_head_filters = "linear" in block.attention
     return spec
 
 
@@ -121,7 +121,7 @@ def merged(spec, *pairs):
 def fixed(spec, *layers, side=3):
     """The spec with static attention in these layers."""
     for i in layers:
-        spec.blocks[i] = dataclasses.replace(spec.blocks[i], attention="static", qk_dim=0, window=0, shift=0, sr_ratio=1, filter=side, own_filters=False)
+        spec.blocks[i] = dataclasses.replace(spec.blocks[i], attention="static", qk_dim=0, window=0, shift=0, sr_ratio=1, filter=side, per_head_filters=False)
     return spec
 
 

@@ -44,7 +44,7 @@ def roll_map(t: Tensor, grid: Grid, shift: int) -> Tensor:
     return t.unflatten(1, grid).roll((shift, shift), (1, 2)).flatten(1, 2)
 
 
-def softmax_mix(q: Tensor, k: Tensor, v: Tensor, bias: Optional[Tensor] = None) -> Tensor:
+def softmax_attend(q: Tensor, k: Tensor, v: Tensor, bias: Optional[Tensor] = None) -> Tensor:
     """softmax(q k^T / sqrt(width) + bias) v for [.., heads, T, width]; v may have another width."""
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
 
@@ -91,16 +91,16 @@ class Softmax(Projections):
         norm = (lambda: nn.LayerNorm(block.qk_dim, eps=spec.norm_eps)) if spec.qk_norm else nn.Identity
         self.q_norm, self.k_norm = norm(), norm()
 
-    def mix(self, x: Tensor, log_sizes: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
+    def attend(self, x: Tensor, log_sizes: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
         """The branch, and the keys [B, heads, N, qk_dim] that merging compares; log_sizes [B, N] is added to the scores of every key."""
         q, k, v = self.project(x)
         keys = self.k_norm(split_heads(k, self.heads))
         bias = None if log_sizes is None else log_sizes.to(keys.dtype)[:, None, None, :]
-        mixed = softmax_mix(self.q_norm(split_heads(q, self.heads)), keys, split_heads(v, self.heads), bias)
+        mixed = softmax_attend(self.q_norm(split_heads(q, self.heads)), keys, split_heads(v, self.heads), bias)
         return self.proj(join_heads(mixed)), keys
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.mix(x)[0]
+        return self.attend(x)[0]
 
 
 def _relative_positions(side: int) -> Tensor:
@@ -139,7 +139,7 @@ class Window(Projections):
         bias = self.relative_position_bias_table[self.relative_position_index].reshape(n, n, self.heads).permute(2, 0, 1).unsqueeze(0)
         if self.attn_mask is not None:
             bias = bias + self.attn_mask
-        mixed = join_heads(softmax_mix(q, k, v, bias.to(q.dtype))).flatten(0, 1)
+        mixed = join_heads(softmax_attend(q, k, v, bias.to(q.dtype))).flatten(0, 1)
         return self.proj(roll_map(from_windows(mixed, self.grid, window), self.grid, self.shift))
 
 
@@ -150,10 +150,10 @@ class Focusing:
     def add_focusing(self, spec: ModelSpec, block: BlockSpec, heads: int, keys: int) -> None:
         """To be called after nn.Module's own construction; `keys` are the tokens that keys come from."""
         qk = heads * block.qk_dim
-        self.focused_heads, self.power, self.own_filters = heads, spec.focusing_factor, block.own_filters
+        self.focused_heads, self.power, self.per_head_filters = heads, spec.focusing_factor, block.per_head_filters
         self.scale = nn.Parameter(torch.zeros(1, 1, qk))
         self.positional_encoding = nn.Parameter(torch.zeros(1, keys, qk))
-        filters = heads * block.v_dim if block.own_filters else block.v_dim
+        filters = heads * block.v_dim if block.per_head_filters else block.v_dim
         self.dwc = nn.Conv2d(filters, filters, spec.filter_size, padding=spec.filter_size // 2, groups=filters)
 
     def _phi(self, t: Tensor, scale: Tensor) -> Tensor:
@@ -178,7 +178,7 @@ class Focusing:
         if v.shape[1] != n:  # a smaller map: interpolated over the flattened tokens, as the reference does
             planes = F.interpolate(planes, size=n, mode="linear")
         channels = planes.shape[1]
-        if not self.own_filters:  # one filter a channel, for all heads
+        if not self.per_head_filters:  # one filter a channel, for all heads
             planes = planes.reshape(-1, channels // self.focused_heads, n)
         out = self.dwc(planes.unflatten(2, grid))
         return out.reshape(-1, channels, n).transpose(1, 2)
@@ -215,7 +215,7 @@ class Fixed:
         self.shares = nn.Parameter(torch.zeros(width, kinds, kinds))
         self.proj = nn.Linear(width, block.embed_dim)
 
-    def mix_fixed(self, x: Tensor) -> Tensor:
+    def attend_fixed(self, x: Tensor) -> Tensor:
         """The branch."""
         prefix, patches = self.v(x).tensor_split([self.fixed_prefix], dim=1)
         filtered = self.filter(planes_of(patches, self.fixed_grid)).flatten(2).transpose(1, 2)
@@ -225,18 +225,18 @@ class Fixed:
 
 
 class Static(nn.Module, Fixed):
-    """The same mix for every image."""
+    """The same weights for every image."""
 
     def __init__(self, spec: ModelSpec, block: BlockSpec, grid: Grid, separate_q: bool):
         super().__init__()
         self.add_fixed(spec, block, grid)
 
-    def mix(self, x: Tensor, log_sizes: Optional[Tensor] = None) -> Tuple[Tensor, None]:
+    def attend(self, x: Tensor, log_sizes: Optional[Tensor] = None) -> Tuple[Tensor, None]:
         """The branch; there are no keys, and nothing may be merged below."""
-        return self.mix_fixed(x), None
+        return self.attend_fixed(x), None
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.mix_fixed(x)
+        return self.attend_fixed(x)
 
 
 KINDS = {"softmax": Softmax, "window": Window, "focused_linear": FocusedLinear, "static": Static}

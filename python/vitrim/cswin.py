@@ -1,10 +1,10 @@
 """CSwin with FLatten-Transformer's names (those of the original CSwin). Half of the heads work in stripes that go down the map, half in
-stripes across; without stripes all heads see the whole map. What mixes inside a stripe is softmax, or focused linear attention."""
+stripes across; without stripes all heads see the whole map. Inside a stripe attention is softmax, or focused linear attention."""
 
 import torch
 from torch import Tensor, nn
 
-from .attention import Fixed, Focusing, Grid, from_windows, join_heads, planes_of, softmax_mix, split_heads, to_windows
+from .attention import Fixed, Focusing, Grid, from_windows, join_heads, planes_of, softmax_attend, split_heads, to_windows
 from .blocks import Block, StagedModel, drop_rates
 from .spec import BlockSpec, ModelSpec
 
@@ -26,7 +26,7 @@ class _Stripes(nn.Module, Focusing):
         if self.linear:
             mixed = self.focus(q, k, v, self.stripe)
         else:
-            mixed = join_heads(softmax_mix(*(split_heads(t, self.heads) for t in (q, k, v))))
+            mixed = join_heads(softmax_attend(*(split_heads(t, self.heads) for t in (q, k, v))))
         positions = self.get_v(planes_of(v, self.stripe)).flatten(2).transpose(1, 2)
         return from_windows(mixed + positions, self.grid, self.stripe)
 
@@ -49,7 +49,7 @@ class CswinBlock(Block, Fixed):
 
     def attend(self, x: Tensor) -> Tensor:
         if self.fixed:
-            return self.mix_fixed(x)
+            return self.attend_fixed(x)
         parts = [t.chunk(len(self.attns), dim=2) for t in self.qkv(x).split(self.widths, dim=2)]
         mixed = [attn(*part) for attn, part in zip(self.attns, zip(*parts))]
         return self.proj(torch.cat(mixed, 2) if len(mixed) > 1 else mixed[0])

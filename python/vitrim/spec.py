@@ -13,7 +13,7 @@ METADATA_KEY = "vitrim.spec"
 # What this package's modules follow beyond what every spec has. A field of the library's list that is not named here is refused where a
 # spec sets it, so a new one needs no change here to be safe.
 FOLLOWED = COMMON | {"activation", "gated_mlp", "focusing_factor", "filter_size", "blocks.window", "blocks.shift", "blocks.sr_ratio",
-                     "blocks.merge", "blocks.filter", "blocks.own_filters", "blocks.int8", "preprocess.mean", "preprocess.std", "preprocess.resize", "preprocess.crop",
+                     "blocks.merge", "blocks.filter", "blocks.per_head_filters", "blocks.int8", "preprocess.mean", "preprocess.std", "preprocess.resize", "preprocess.crop",
                      "preprocess.interpolation", "preprocess.squash"}
 
 
@@ -115,6 +115,8 @@ def _read(kind, document, source: str, place: str):
     if not isinstance(document, dict):
         raise FormatError(f"{source}: {place or 'the model spec'}: expected an object")
     fields = {field.name: field for field in dataclasses.fields(kind)}
+    renamed = {field.metadata["formerly"]: name for name, field in fields.items() if field.metadata.get("formerly")}
+    document = {renamed.get(key, key): value for key, value in document.items()}
     if kind is ModelSpec and "segmentation" in document:
         raise FormatError(f"{source}: a model for segmentation; this package loads classifiers: use vitrim eval, or vitrim's C++ library")
     for key in document:

@@ -45,9 +45,9 @@ COMMON = {
 }
 
 
-def _sometimes(default):
-    """A field that is not written where it says nothing."""
-    return dataclasses.field(default=default, metadata={"unless": default})
+def _sometimes(default, formerly=""):
+    """A field that is not written where it says nothing; `formerly`: its name in older files."""
+    return dataclasses.field(default=default, metadata={"unless": default, "formerly": formerly})
 
 
 def _sometimes_list():
@@ -69,7 +69,7 @@ class BlockSpec:
     sr_ratio: int = _sometimes(1)
     merge: int = _sometimes(0)
     filter: int = _sometimes(0)
-    own_filters: bool = _sometimes(False)
+    per_head_filters: bool = _sometimes(False, "own_filters")
     int8: List[str] = _sometimes_list()
 
 

@@ -18,7 +18,7 @@ class VitBlock(Block):
     def forward(self, x: Tensor, sizes: Optional[Tensor] = None, place: Optional[Tensor] = None, places: bool = False) -> Tuple[Tensor, Optional[Tensor], Optional[Tensor]]:
         y = x if self.gain == 1 else x * self.gain
         if self.has_attention:
-            branch, keys = self.attn.mix(self.norm1(x), None if sizes is None else sizes.log())
+            branch, keys = self.attn.attend(self.norm1(x), None if sizes is None else sizes.log())
             y = y + self.drop_path1(self.ls1(branch))
             if self.merge > 0:
                 y, (sizes, place) = merge_tokens(y, keys.float().mean(1), self.prefix, self.merge, Merged(sizes, place), places)

@@ -17,7 +17,7 @@ namespace {
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 // The two estimators of one branch of one block.
-struct Branch {
+struct BranchEntropy {
   std::unique_ptr<FeatureEntropy> main, other;
 
   void add(const at::Tensor& features, int64_t first_image, const LayerTraceOptions& options,
@@ -57,7 +57,7 @@ LayerTrace trace_layers(const model::Model& model, const data::ImageBatch& image
   }
   const distributed::Share share = group.share(images.size());
   const int blocks = model.num_blocks();
-  std::vector<Branch> attention(blocks), mlp(blocks);
+  std::vector<BranchEntropy> attention(blocks), mlp(blocks);
   std::vector<double> norm(blocks, 0);
   SpectrumAccumulator spectrum(model.spec());
   Progress progress("layer entropies", share.size(), "images");

@@ -21,7 +21,7 @@ int64_t num_keys(const AttentionSite& site) {
 }
 
 bool has_position_filter(AttentionKind kind) {
-  return kind == AttentionKind::kCrossWindow || kind == AttentionKind::kCrossFocusedLinear;
+  return kind == AttentionKind::kCrossShapedWindow || kind == AttentionKind::kCrossFocusedLinear;
 }
 
 bool has_relative_positions(AttentionKind kind) { return kind == AttentionKind::kWindow; }

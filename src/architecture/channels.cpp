@@ -27,7 +27,8 @@ void add_branch(const AttentionSite& site, const AttentionBranch& branch, std::v
     for (const char* name : {"scale", "positional_encoding"})
       out.push_back({branch.names + name, 2, 0, ChannelGroup::kQk, first, heads});
     for (const char* name : {"dwc.weight", "dwc.bias"})
-      out.push_back({branch.names + name, 0, 0, ChannelGroup::kV, first, heads, !site.block.own_filters});
+      out.push_back(
+          {branch.names + name, 0, 0, ChannelGroup::kV, first, heads, !site.block.per_head_filters});
   }
   if (!has_position_filter(site.block.attention)) return;
   for (const char* name : {"get_v.weight", "get_v.bias"})

@@ -151,7 +151,7 @@ void follow_image_size(ModelSpec& spec, int64_t before) {
       const bool shifts = block.attention != AttentionKind::kNone && at.index % 2 == 1 &&
                           std::min(grid.height, grid.width) > block.window;
       block.shift = shifts ? block.window / 2 : 0;
-    } else if (block.attention == AttentionKind::kCrossWindow && at.stage >= 2 && block.window > 0 &&
+    } else if (block.attention == AttentionKind::kCrossShapedWindow && at.stage >= 2 && block.window > 0 &&
                block.window == before / 32) {
       block.window =
           spec.image_size[0] / 32;  // as the published models have it at 224 and 384; other stripes stay
@@ -302,7 +302,7 @@ std::optional<ModelSpec> infer_cswin(const TensorTable& state, const Evidence& e
         const bool linear = state.contains(first + "scale"),
                    stripes = state.contains(prefix + "attns.1.get_v.weight");
         const int64_t values = rows(state, prefix + "proj.weight", 2, 1);
-        block.attention = linear ? AttentionKind::kCrossFocusedLinear : AttentionKind::kCrossWindow;
+        block.attention = linear ? AttentionKind::kCrossFocusedLinear : AttentionKind::kCrossShapedWindow;
         block.num_heads = heads_of(s, first + "dwc.weight", stripes ? values / 2 : values,
                                    published_cswin_heads(spec.embed_dim, s));
         // A filter's rows are one head's, its branch has half of the heads.

@@ -48,7 +48,7 @@ void set_region(BlockSpec& block, const std::string& family, bool linear, int64_
     block.attention = linear ? AttentionKind::kFocusedLinear : AttentionKind::kSoftmax;
     block.sr_ratio = region;
   } else if (family == "cswin") {
-    block.attention = linear ? AttentionKind::kCrossFocusedLinear : AttentionKind::kCrossWindow;
+    block.attention = linear ? AttentionKind::kCrossFocusedLinear : AttentionKind::kCrossShapedWindow;
     block.window = last || region >= map ? 0 : region;
   } else {
     block.attention = linear ? AttentionKind::kFocusedLinear : AttentionKind::kWindow;

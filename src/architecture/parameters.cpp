@@ -61,7 +61,7 @@ void add_projections(const AttentionSite& site, std::vector<ParameterInfo>& out)
 void add_focused(const AttentionSite& site, const AttentionBranch& branch, std::vector<ParameterInfo>& out) {
   const int64_t width = branch.heads * site.block.qk_dim,
                 keys = site.block.sr_ratio > 1 ? key_grid(site).size() : branch.region.size(),
-                filters = site.block.own_filters ? branch.heads * site.block.v_dim : site.block.v_dim;
+                filters = site.block.per_head_filters ? branch.heads * site.block.v_dim : site.block.v_dim;
   out.push_back({branch.names + "scale", {1, 1, width}});
   out.push_back({branch.names + "positional_encoding", {1, keys, width}});
   add_convolution(out, branch.names + "dwc", filters, 1, site.spec.filter_size);

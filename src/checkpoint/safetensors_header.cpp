@@ -18,10 +18,10 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
   SafetensorsHeader header;
 
   bool start_object(std::size_t) override {
-    if (place_ == Place::kStart) {
-      place_ = Place::kTop;
-    } else if (place_ == Place::kTop) {
-      place_ = name_ == kMetadataName ? Place::kMetadata : Place::kTensor;
+    if (position_ == Position::kStart) {
+      position_ = Position::kTop;
+    } else if (position_ == Position::kTop) {
+      position_ = name_ == kMetadataName ? Position::kMetadata : Position::kTensor;
       seen_dtype_ = seen_shape_ = seen_offsets_ = false;
       record_ = TensorRecord{};
       record_.name = name_;
@@ -32,34 +32,34 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
   }
 
   bool key(string_t& text) override {
-    if (place_ == Place::kTop) {
+    if (position_ == Position::kTop) {
       name_ = text;
       if (!names_.insert(text).second) fail(name_, "the name occurs twice in the header");
     } else {
       key_ = text;
-      if (place_ == Place::kMetadata && header.metadata.count(text))
+      if (position_ == Position::kMetadata && header.metadata.count(text))
         fail(kMetadataName, "the key " + key_ + " occurs twice");
-      if (place_ == Place::kTensor && key_ != "dtype" && key_ != "shape" && key_ != "data_offsets")
+      if (position_ == Position::kTensor && key_ != "dtype" && key_ != "shape" && key_ != "data_offsets")
         fail(name_, "the header's key " + key_ + " is none of dtype, shape and data_offsets");
     }
     return true;
   }
 
   bool end_object() override {
-    if (place_ == Place::kTensor) {
+    if (position_ == Position::kTensor) {
       if (!seen_dtype_) fail(name_, "the header gives no dtype");
       if (!seen_shape_) fail(name_, "the header gives no shape");
       if (!seen_offsets_) fail(name_, "the header gives no data_offsets");
       header.tensors.push_back(std::move(record_));
     }
-    place_ = place_ == Place::kTop ? Place::kEnd : Place::kTop;
+    position_ = position_ == Position::kTop ? Position::kEnd : Position::kTop;
     return true;
   }
 
   bool string(string_t& text) override {
-    if (place_ == Place::kMetadata) {
+    if (position_ == Position::kMetadata) {
       header.metadata.emplace(key_, text);
-    } else if (place_ == Place::kTensor && key_ == "dtype") {
+    } else if (position_ == Position::kTensor && key_ == "dtype") {
       once(seen_dtype_);
       const auto dtype = dtype_from_safetensors(text);
       if (!dtype)
@@ -72,21 +72,21 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
   }
 
   bool start_array(std::size_t) override {
-    if (place_ != Place::kTensor || key_ == "dtype") wrong_value();
+    if (position_ != Position::kTensor || key_ == "dtype") wrong_value();
     once(key_ == "shape" ? seen_shape_ : seen_offsets_);
-    place_ = key_ == "shape" ? Place::kShape : Place::kOffsets;
+    position_ = key_ == "shape" ? Position::kShape : Position::kOffsets;
     offsets_ = 0;
     return true;
   }
 
   bool number_unsigned(number_unsigned_t value) override {
-    if (place_ == Place::kShape) {
+    if (position_ == Position::kShape) {
       if (value > static_cast<uint64_t>(INT64_MAX))
         fail(name_, "size " + std::to_string(value) + " in the shape is too large");
       if (record_.shape.size() == kMostDimensions)
         fail(name_, "the shape has more than " + std::to_string(kMostDimensions) + " dimensions");
       record_.shape.push_back(static_cast<int64_t>(value));
-    } else if (place_ == Place::kOffsets) {
+    } else if (position_ == Position::kOffsets) {
       if (offsets_ == 2) fail(name_, "data_offsets must be two numbers, begin and end");
       (offsets_++ == 0 ? record_.begin : record_.end) = value;
     } else {
@@ -96,15 +96,16 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
   }
 
   bool end_array() override {
-    if (place_ == Place::kOffsets && offsets_ != 2)
+    if (position_ == Position::kOffsets && offsets_ != 2)
       fail(name_, "data_offsets must be two numbers, begin and end");
-    place_ = Place::kTensor;
+    position_ = Position::kTensor;
     return true;
   }
 
   bool number_integer(number_integer_t value) override {
-    if (place_ == Place::kShape) fail(name_, "the shape holds a negative size, " + std::to_string(value));
-    if (place_ == Place::kOffsets)
+    if (position_ == Position::kShape)
+      fail(name_, "the shape holds a negative size, " + std::to_string(value));
+    if (position_ == Position::kOffsets)
       fail(name_, "data_offsets holds a negative number, " + std::to_string(value));
     return wrong_value();
   }
@@ -119,7 +120,7 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
   }
 
  private:
-  enum class Place { kStart, kTop, kMetadata, kTensor, kShape, kOffsets, kEnd };
+  enum class Position { kStart, kTop, kMetadata, kTensor, kShape, kOffsets, kEnd };
 
   [[noreturn]] void fail(const std::string& where, const std::string& what) const {
     throw FormatError(file_, where, what);
@@ -132,25 +133,25 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
 
   /// A value of a kind that the header has no use for at this place.
   [[noreturn]] bool wrong_value() const {
-    switch (place_) {
-      case Place::kStart:
-      case Place::kEnd:
+    switch (position_) {
+      case Position::kStart:
+      case Position::kEnd:
         fail("byte 8", "the header is not a JSON object");
-      case Place::kTop:
+      case Position::kTop:
         fail(name_, "the header's entry is not a JSON object");
-      case Place::kMetadata:
+      case Position::kMetadata:
         fail(kMetadataName, "the value of " + key_ + " is not text");
-      case Place::kTensor:
+      case Position::kTensor:
         fail(name_, key_ + (key_ == "dtype" ? " is not text" : " is not an array of numbers"));
-      case Place::kShape:
-      case Place::kOffsets:
+      case Position::kShape:
+      case Position::kOffsets:
         break;
     }
     fail(name_, key_ + " holds something that is no whole number below 2^64");
   }
 
   const std::string& file_;
-  Place place_ = Place::kStart;
+  Position position_ = Position::kStart;
   std::string name_, key_;
   std::unordered_set<std::string> names_;
   TensorRecord record_;

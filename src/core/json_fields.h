@@ -56,9 +56,9 @@ class Writer {
   void if_any(const std::string& name, const std::optional<T>& value) {
     if (value) (*this)(name, *value);
   }
-  /// A field that is not there where it has this value.
+  /// A field that is not there where it has this value. `formerly`: its name in older documents.
   template <typename T>
-  void unless(const std::string& name, const T& value, const T& usual) {
+  void unless(const std::string& name, const T& value, const T& usual, const char* /*formerly*/ = "") {
     if (!(value == usual)) (*this)(name, value);
   }
   /// A field that is not there where `said` is false; its value is then the member's own default.
@@ -95,9 +95,13 @@ class Reader : public Object {
     if (has(name)) get(name, value.emplace());
   }
   template <typename T>
-  void unless(const std::string& name, T& value, const T& usual) {
+  void unless(const std::string& name, T& value, const T& usual, const std::string& formerly = "") {
     value = usual;
-    if (has(name)) get(name, value);
+    if (has(name)) {
+      get(name, value);
+    } else if (!formerly.empty() && has(formerly)) {
+      get(formerly, value);
+    }
   }
   template <typename T>
   void when(bool, const std::string& name, T&& value) {

@@ -30,7 +30,7 @@ bool takes_sr_ratio(AttentionKind kind) {
   return kind == AttentionKind::kSoftmax || kind == AttentionKind::kFocusedLinear;
 }
 bool is_cross(AttentionKind kind) {
-  return kind == AttentionKind::kCrossWindow || kind == AttentionKind::kCrossFocusedLinear;
+  return kind == AttentionKind::kCrossShapedWindow || kind == AttentionKind::kCrossFocusedLinear;
 }
 
 // Windows, stripes and reductions must divide the map.
@@ -56,8 +56,8 @@ void validate_region(const BlockSpec& block, const std::string& where, Grid grid
   if (is_cross(block.attention) && block.window > 0 && block.num_heads % 2 != 0)
     fail(where + "stripes need an even number of heads");
   check_range(where, "merge", block.merge, 0);
-  if (block.own_filters && !is_linear_attention(block.attention))
-    fail(where + "own_filters belongs to focused linear attention");
+  if (block.per_head_filters && !is_linear_attention(block.attention))
+    fail(where + "per_head_filters belongs to focused linear attention");
 }
 
 void validate_static(const BlockSpec& block, const std::string& where) {

@@ -15,7 +15,7 @@ inline const Names<AttentionKind> kAttentionNames = {
     {"softmax", AttentionKind::kSoftmax},
     {"window", AttentionKind::kWindow},
     {"focused_linear", AttentionKind::kFocusedLinear},
-    {"cross_window", AttentionKind::kCrossWindow},
+    {"cross_window", AttentionKind::kCrossShapedWindow},
     {"cross_focused_linear", AttentionKind::kCrossFocusedLinear},
     {"static", AttentionKind::kStatic}};
 inline const Names<Pooling> kPoolingNames = {{"token", Pooling::kToken},
@@ -89,7 +89,7 @@ void fields(auto& f, json::Is<BlockSpec> auto& block) {
   f.unless("sr_ratio", block.sr_ratio, int64_t{1});
   f.unless("merge", block.merge, int64_t{0});
   f.unless("filter", block.filter, int64_t{0});
-  f.unless("own_filters", block.own_filters, false);
+  f.unless("per_head_filters", block.per_head_filters, false, "own_filters");
   f.unless("int8", block.int8, QuantizedLayers{});
 }
 

@@ -15,7 +15,7 @@ double pairs_seen(const BlockSpec& block, double tokens, Grid grid) {
       return 0;
     case AttentionKind::kWindow:
       return tokens * real(block.window) * real(block.window);
-    case AttentionKind::kCrossWindow:
+    case AttentionKind::kCrossShapedWindow:
       return tokens *
              (block.window > 0 ? real(block.window) * real(std::max(grid.height, grid.width)) : tokens);
     case AttentionKind::kFocusedLinear:

@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 constexpr int64_t kUsualClasses = 150;
 constexpr const char* kNamesFile = "objectInfo150.txt";
 
-struct Place {
+struct Ade20kFolder {
   fs::path root;
   std::string split;  ///< empty: the files lie in `images` and `annotations` themselves
 };
@@ -35,11 +35,11 @@ bool holds_both(const fs::path& folder) {
   return fs::is_directory(folder / "images", error) && fs::is_directory(folder / "annotations", error);
 }
 
-std::optional<Place> place_of(const std::string& source) {
-  if (holds_both(source)) return Place{source, ""};
+std::optional<Ade20kFolder> ade20k_folder(const std::string& source) {
+  if (holds_both(source)) return Ade20kFolder{source, ""};
   const size_t colon = source.rfind(':');
   if (colon == std::string::npos || colon == 0 || !holds_both(source.substr(0, colon))) return std::nullopt;
-  return Place{source.substr(0, colon), source.substr(colon + 1)};
+  return Ade20kFolder{source.substr(0, colon), source.substr(colon + 1)};
 }
 
 std::string first_ten(const std::vector<std::string>& names) {
@@ -58,7 +58,7 @@ std::vector<std::string> names_in_table(const std::string& file) {
 
 class Ade20k final : public Dataset {
  public:
-  Ade20k(Place place, std::vector<std::string> stems, std::vector<std::string> files,
+  Ade20k(Ade20kFolder place, std::vector<std::string> stems, std::vector<std::string> files,
          std::vector<std::string> names, int64_t classes, int64_t max_pixels)
       : Dataset(max_pixels),
         place_(std::move(place)),
@@ -119,12 +119,12 @@ class Ade20k final : public Dataset {
     return below("annotations", stems_.at(static_cast<size_t>(index)) + ".png");
   }
 
-  Place place_;
+  Ade20kFolder place_;
   std::vector<std::string> stems_, files_, names_;
   int64_t classes_;
 };
 
-Listing listing_of(const Place& place) {
+Listing listing_of(const Ade20kFolder& place) {
   const fs::path folder = place.root / "images" / place.split;
   std::vector<std::string> parts;
   for (const fs::path& part : list(place.root / "images").folders) parts.push_back(part.filename().string());
@@ -143,7 +143,7 @@ Listing listing_of(const Place& place) {
               (place.split.empty() && !choices.empty() ? "; name a part of the set, " + choices : ""));
 }
 
-std::unique_ptr<Dataset> scan(const Place& place, const DatasetOptions& options) {
+std::unique_ptr<Dataset> scan(const Ade20kFolder& place, const DatasetOptions& options) {
   const Listing listing = listing_of(place);
   listing.passed_over.warn(place.root / "images" / place.split);
   std::vector<fs::path> images = listing.images;
@@ -182,10 +182,10 @@ std::unique_ptr<Dataset> scan(const Place& place, const DatasetOptions& options)
 
 }  // namespace
 
-bool is_ade20k(const std::string& source) { return place_of(source).has_value(); }
+bool is_ade20k(const std::string& source) { return ade20k_folder(source).has_value(); }
 
 std::unique_ptr<Dataset> open_ade20k(const std::string& source, const DatasetOptions& options) {
-  Place place = place_of(source).value();
+  Ade20kFolder place = ade20k_folder(source).value();
   place.root = place.root.lexically_normal();
   if (!place.root.has_filename()) place.root = place.root.parent_path();
   try {

@@ -27,30 +27,30 @@ void check_rank(const char* rank_name, int rank, const char* size_name, int size
   }
 }
 
-Place from_torchrun(const GetVariable& get) {
+Rendezvous from_torchrun(const GetVariable& get) {
   std::string missing;
   for (const char* name : {"RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"}) {
     if (!get(name)) missing += (missing.empty() ? "" : ", ") + std::string(name);
   }
-  Place place;
-  if (const auto size = get("WORLD_SIZE")) place.size = parse_number("WORLD_SIZE", *size, 1, kMany);
-  if (const auto rank = get("RANK")) place.rank = parse_number("RANK", *rank, 0, kMany);
-  if (!get("RANK") || (!missing.empty() && place.size > 1)) {
+  Rendezvous rendezvous;
+  if (const auto size = get("WORLD_SIZE")) rendezvous.size = parse_number("WORLD_SIZE", *size, 1, kMany);
+  if (const auto rank = get("RANK")) rendezvous.rank = parse_number("RANK", *rank, 0, kMany);
+  if (!get("RANK") || (!missing.empty() && rendezvous.size > 1)) {
     throw Error("the environment names only some of torchrun's variables: " + missing +
                 " missing; start with torchrun, set all of them, or unset RANK and WORLD_SIZE");
   }
   if (!get("WORLD_SIZE")) throw Error("the environment has RANK but no WORLD_SIZE; set or unset both");
-  check_rank("RANK", place.rank, "WORLD_SIZE", place.size);
-  if (place.size == 1) return place;
-  place.local_rank = parse_number("LOCAL_RANK", *get("LOCAL_RANK"), 0, kMany);
-  check_rank("LOCAL_RANK", place.local_rank, "WORLD_SIZE", place.size);
-  place.host = *get("MASTER_ADDR");
-  place.port = parse_number("MASTER_PORT", *get("MASTER_PORT"), 1, 65535);
+  check_rank("RANK", rendezvous.rank, "WORLD_SIZE", rendezvous.size);
+  if (rendezvous.size == 1) return rendezvous;
+  rendezvous.local_rank = parse_number("LOCAL_RANK", *get("LOCAL_RANK"), 0, kMany);
+  check_rank("LOCAL_RANK", rendezvous.local_rank, "WORLD_SIZE", rendezvous.size);
+  rendezvous.host = *get("MASTER_ADDR");
+  rendezvous.port = parse_number("MASTER_PORT", *get("MASTER_PORT"), 1, 65535);
   if (get("TORCHELASTIC_USE_AGENT_STORE").value_or("") == "True") {
-    place.store_is_up = true;
-    place.store_prefix = "/worker/attempt_" + get("TORCHELASTIC_RESTART_COUNT").value_or("0");
+    rendezvous.store_is_up = true;
+    rendezvous.store_prefix = "/worker/attempt_" + get("TORCHELASTIC_RESTART_COUNT").value_or("0");
   }
-  return place;
+  return rendezvous;
 }
 
 // The steps that Slurm makes by itself (batch, interactive, extern) have the highest numbers there are.
@@ -62,42 +62,42 @@ bool in_slurm_step(const GetVariable& get) {
   return number < 0xfffffff0;
 }
 
-Place from_slurm(const GetVariable& get, const char* size_name) {
-  Place place;
-  place.size = parse_number(size_name, *get(size_name), 1, kMany);
-  if (place.size == 1) return place;
-  place.rank = parse_number("SLURM_PROCID", *get("SLURM_PROCID"), 0, kMany);
-  check_rank("SLURM_PROCID", place.rank, size_name, place.size);
+Rendezvous from_slurm(const GetVariable& get, const char* size_name) {
+  Rendezvous rendezvous;
+  rendezvous.size = parse_number(size_name, *get(size_name), 1, kMany);
+  if (rendezvous.size == 1) return rendezvous;
+  rendezvous.rank = parse_number("SLURM_PROCID", *get("SLURM_PROCID"), 0, kMany);
+  check_rank("SLURM_PROCID", rendezvous.rank, size_name, rendezvous.size);
   const auto local = get("SLURM_LOCALID"), job = get("SLURM_JOB_ID");
   auto nodes = get("SLURM_STEP_NODELIST");
   if (!nodes) nodes = get("SLURM_JOB_NODELIST");
   if (!local) throw Error("the environment has Slurm's SLURM_PROCID but no SLURM_LOCALID; start with srun");
-  place.local_rank = parse_number("SLURM_LOCALID", *local, 0, kMany);
+  rendezvous.local_rank = parse_number("SLURM_LOCALID", *local, 0, kMany);
   if (const auto host = get("MASTER_ADDR")) {
-    place.host = *host;
+    rendezvous.host = *host;
   } else if (nodes) {
-    place.host = first_slurm_host(*nodes);
+    rendezvous.host = first_slurm_host(*nodes);
   } else {
     throw Error(
         "the environment has Slurm's SLURM_PROCID but no SLURM_STEP_NODELIST; start with srun, or set "
         "MASTER_ADDR");
   }
   if (const auto port = get("MASTER_PORT")) {
-    place.port = parse_number("MASTER_PORT", *port, 1, 65535);
+    rendezvous.port = parse_number("MASTER_PORT", *port, 1, 65535);
   } else if (job) {
     // Jobs that share a node get different ports, below those that systems hand out by themselves (32768 and
     // up).
-    place.port = 15000 + parse_number("SLURM_JOB_ID", *job, 0, 2147483647) % 15000;
+    rendezvous.port = 15000 + parse_number("SLURM_JOB_ID", *job, 0, 2147483647) % 15000;
   } else {
     throw Error(
         "the environment has Slurm's SLURM_PROCID but no SLURM_JOB_ID; start with srun, or set MASTER_PORT");
   }
-  return place;
+  return rendezvous;
 }
 
 }  // namespace
 
-Place place_from_environment(const GetVariable& get) {
+Rendezvous rendezvous_from_environment(const GetVariable& get) {
   if (get("RANK") || get("WORLD_SIZE")) return from_torchrun(get);
   const char* size_name = get("SLURM_STEP_NUM_TASKS") ? "SLURM_STEP_NUM_TASKS" : "SLURM_NTASKS";
   if (in_slurm_step(get) && get(size_name)) return from_slurm(get, size_name);

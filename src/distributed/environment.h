@@ -8,7 +8,7 @@
 
 namespace vitrim::distributed {
 
-struct Place {
+struct Rendezvous {
   int rank = 0, size = 1, local_rank = 0;
   std::string host;  ///< where rank 0 listens
   int port = 0;
@@ -19,7 +19,7 @@ struct Place {
 using GetVariable = std::function<std::optional<std::string>(const char* name)>;
 
 /// See start(). Throws vitrim::Error.
-Place place_from_environment(const GetVariable& get);
+Rendezvous rendezvous_from_environment(const GetVariable& get);
 
 /// The first host of a Slurm node list: "gpu[03-05,9],login" is "gpu03". Throws vitrim::Error.
 std::string first_slurm_host(const std::string& list);

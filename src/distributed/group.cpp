@@ -75,9 +75,9 @@ Group::Group() : Group(std::make_unique<Impl>()) {}
 Group::Group(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Group::~Group() = default;
 
-int Group::rank() const { return impl_->place.rank; }
-int Group::size() const { return impl_->place.size; }
-int Group::local_rank() const { return impl_->place.local_rank; }
+int Group::rank() const { return impl_->rendezvous.rank; }
+int Group::size() const { return impl_->rendezvous.size; }
+int Group::local_rank() const { return impl_->rendezvous.local_rank; }
 
 void Group::checked(const std::string& doing, const std::function<void()>& work) const {
   const std::string me = "rank " + std::to_string(rank()) + " of " + std::to_string(size()) + ": ";

@@ -13,7 +13,7 @@
 namespace vitrim::distributed {
 
 struct Group::Impl {
-  Place place;
+  Rendezvous rendezvous;
   c10::intrusive_ptr<c10d::Store> store;
   c10::intrusive_ptr<c10d::ProcessGroup> group;  ///< null in a group of one
   std::unique_ptr<Watch> watch;                  ///< null in a group of one
@@ -30,7 +30,7 @@ inline constexpr std::chrono::milliseconds kNoLimit = std::chrono::hours(24 * 36
 
 struct BackendOptions {
   c10::intrusive_ptr<c10d::Store> store;
-  Place place;
+  Rendezvous rendezvous;
   std::chrono::milliseconds timeout{};
 };
 

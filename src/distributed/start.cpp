@@ -54,29 +54,30 @@ int listen_on_loopback(int port) {
   throw Error("rank 0 can't listen on port " + std::to_string(port) + ": " + std::strerror(code));
 }
 
-c10::intrusive_ptr<c10d::Store> open_store(const Place& place, std::chrono::milliseconds timeout) {
+c10::intrusive_ptr<c10d::Store> open_store(const Rendezvous& rendezvous, std::chrono::milliseconds timeout) {
   c10d::TCPStoreOptions options;
-  options.port = static_cast<uint16_t>(place.port);
-  options.isServer = place.rank == 0 && !place.store_is_up;
-  options.numWorkers = static_cast<size_t>(place.size);
+  options.port = static_cast<uint16_t>(rendezvous.port);
+  options.isServer = rendezvous.rank == 0 && !rendezvous.store_is_up;
+  options.numWorkers = static_cast<size_t>(rendezvous.size);
   options.timeout = timeout;
-  std::string host = place.host;
-  if (is_loopback(host) && !place.store_is_up) {
+  std::string host = rendezvous.host;
+  if (is_loopback(host) && !rendezvous.store_is_up) {
     host = "127.0.0.1";
-    if (options.isServer) options.masterListenFd = listen_on_loopback(place.port);
+    if (options.isServer) options.masterListenFd = listen_on_loopback(rendezvous.port);
   }
   c10::intrusive_ptr<c10d::Store> store = c10::make_intrusive<c10d::TCPStore>(host, options);
-  if (!place.store_prefix.empty()) store = c10::make_intrusive<c10d::PrefixStore>(place.store_prefix, store);
+  if (!rendezvous.store_prefix.empty())
+    store = c10::make_intrusive<c10d::PrefixStore>(rendezvous.store_prefix, store);
   return store;
 }
 
-std::unique_ptr<Group::Impl> join(const Place& place, const Options& options) {
+std::unique_ptr<Group::Impl> join(const Rendezvous& rendezvous, const Options& options) {
   const std::chrono::milliseconds timeout = std::chrono::seconds(options.timeout_seconds);
   auto impl = std::make_unique<Group::Impl>();
-  impl->place = place;
-  impl->store = open_store(place, timeout);
-  impl->group = c10::make_intrusive<c10d::ProcessGroup>(impl->store, place.rank, place.size);
-  BackendOptions backend{c10::make_intrusive<c10d::PrefixStore>("gloo", impl->store), place, timeout};
+  impl->rendezvous = rendezvous;
+  impl->store = open_store(rendezvous, timeout);
+  impl->group = c10::make_intrusive<c10d::ProcessGroup>(impl->store, rendezvous.rank, rendezvous.size);
+  BackendOptions backend{c10::make_intrusive<c10d::PrefixStore>("gloo", impl->store), rendezvous, timeout};
   impl->group->setBackend(at::kCPU, c10d::ProcessGroup::GLOO, make_gloo_backend(backend));
   if (options.cuda) {
     backend.store = c10::make_intrusive<c10d::PrefixStore>("nccl", impl->store);
@@ -87,8 +88,8 @@ std::unique_ptr<Group::Impl> join(const Place& place, const Options& options) {
   const c10::intrusive_ptr<c10d::Store> own =
       impl->store->clone();  // a connection of the watching thread's own
   own->setTimeout(timeout);
-  impl->watch = std::make_unique<Watch>(c10::make_intrusive<c10d::PrefixStore>("watch", own), place.rank,
-                                        place.size, timeout);
+  impl->watch = std::make_unique<Watch>(c10::make_intrusive<c10d::PrefixStore>("watch", own), rendezvous.rank,
+                                        rendezvous.size, timeout);
   return impl;
 }
 
@@ -97,19 +98,19 @@ std::unique_ptr<Group::Impl> join(const Place& place, const Options& options) {
 std::shared_ptr<Group> start(const Options& options) {
   if (options.timeout_seconds < 1)
     throw std::invalid_argument("[distributed::start] timeout_seconds must be at least 1");
-  const Place place = place_from_environment(get_variable);
-  if (place.size == 1) return std::make_shared<Group>();
+  const Rendezvous rendezvous = rendezvous_from_environment(get_variable);
+  if (rendezvous.size == 1) return std::make_shared<Group>();
   silence_c10d();
   try {
-    return std::make_shared<Group>(join(place, options));
+    return std::make_shared<Group>(join(rendezvous, options));
   } catch (const Error&) {
     throw;
   } catch (const std::exception& error) {
     check_cancelled();
     const std::string what = error.what();
-    if (what.find("EADDRINUSE") != std::string::npos) throw Error(in_use(place.port));
-    throw Error("rank " + std::to_string(place.rank) + " of " + std::to_string(place.size) +
-                " could not join the others at " + place.host + ":" + std::to_string(place.port) +
+    if (what.find("EADDRINUSE") != std::string::npos) throw Error(in_use(rendezvous.port));
+    throw Error("rank " + std::to_string(rendezvous.rank) + " of " + std::to_string(rendezvous.size) +
+                " could not join the others at " + rendezvous.host + ":" + std::to_string(rendezvous.port) +
                 " within " + std::to_string(options.timeout_seconds) + " s (" +
                 what.substr(0, what.find('\n')) +
                 "); were all ranks started, with the same MASTER_ADDR and MASTER_PORT?");

@@ -14,8 +14,8 @@ const Attention& attention_of(AttentionKind kind) {
       return window_attention();
     case AttentionKind::kFocusedLinear:
       return focused_linear_attention();
-    case AttentionKind::kCrossWindow:
-      return cross_window_attention();
+    case AttentionKind::kCrossShapedWindow:
+      return cross_shaped_window_attention();
     case AttentionKind::kCrossFocusedLinear:
       return cross_focused_linear_attention();
     case AttentionKind::kStatic:

@@ -16,8 +16,8 @@ using architecture::attention_site;
 using architecture::AttentionBranch;
 using architecture::AttentionSite;
 
-/// What one call of mix() is asked for beyond all tokens' answer.
-struct MixRequest {
+/// What one call of attend() is asked for beyond all tokens' answer.
+struct AttendRequest {
   at::Tensor tokens;     ///< int64 [T]: these queries only; undefined: all
   at::Tensor qk_gate;    ///< [num_heads, qk_dim]: factors on query-key channels; undefined: none
   at::Tensor log_sizes;  ///< [B, N]: added to the scores of every key (proportional attention); undefined:
@@ -31,9 +31,9 @@ class Attention {
   virtual ~Attention() = default;
   /// x [B, N, C], the norm's output in the compute dtype -> what the last projection reads, [B, N, v_width],
   /// or [B, T, v_width] at T tokens. The gate on v is the caller's.
-  virtual at::Tensor mix(const Model& model, const AttentionSite& site, const at::Tensor& x,
-                         const MixRequest& request) const = 0;
-  /// Queries and keys as they meet (channels.h), for those who measure; x as in mix().
+  virtual at::Tensor attend(const Model& model, const AttentionSite& site, const at::Tensor& x,
+                            const AttendRequest& request) const = 0;
+  /// Queries and keys as they meet (channels.h), for those who measure; x as in attend().
   virtual std::vector<QueryKeys> query_keys(const Model& model, const AttentionSite& site,
                                             const at::Tensor& x) const = 0;
 };
@@ -45,7 +45,7 @@ const Attention& attention_of(AttentionKind kind);
 const Attention& softmax_attention();
 const Attention& window_attention();
 const Attention& focused_linear_attention();
-const Attention& cross_window_attention();
+const Attention& cross_shaped_window_attention();
 const Attention& cross_focused_linear_attention();
 const Attention& static_attention();
 

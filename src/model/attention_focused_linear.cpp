@@ -12,12 +12,13 @@ namespace {
 
 class FocusedLinear : public Attention {
  public:
-  at::Tensor mix(const Model& model, const AttentionSite& site, const at::Tensor& x,
-                 const MixRequest& request) const override {
+  at::Tensor attend(const Model& model, const AttentionSite& site, const at::Tensor& x,
+                    const AttendRequest& request) const override {
     const Projected p = project(model, site, x, {});
     const Grid window = region(site);
-    const at::Tensor mixed = focused_mix(model, site, site.names, windows(site, p.q), windows(site, p.k),
-                                         windows(site, p.v), site.block.num_heads, window, request.qk_gate);
+    const at::Tensor mixed =
+        focused_attend(model, site, site.names, windows(site, p.q), windows(site, p.k), windows(site, p.v),
+                       site.block.num_heads, window, request.qk_gate);
     const at::Tensor map = roll_map(from_windows(mixed, site.grid, window), site.grid, site.block.shift);
     return request.tokens.defined() ? map.index_select(1, request.tokens) : map;
   }

@@ -10,8 +10,8 @@ namespace {
 
 class Softmax : public Attention {
  public:
-  at::Tensor mix(const Model& model, const AttentionSite& site, const at::Tensor& x,
-                 const MixRequest& request) const override {
+  at::Tensor attend(const Model& model, const AttentionSite& site, const at::Tensor& x,
+                    const AttendRequest& request) const override {
     Projected p = project(model, site, x, request.tokens);
     if (request.qk_gate.defined()) p.q = p.q * flat_gate(request.qk_gate, p.q);
     const at::Tensor keys = heads_of(model, site, p.k, "k_norm");
@@ -19,8 +19,8 @@ class Softmax : public Attention {
     at::Tensor bias;
     if (request.log_sizes.defined())
       bias = request.log_sizes.to(keys.scalar_type()).unsqueeze(1).unsqueeze(1);
-    return join_heads(softmax_mix(heads_of(model, site, p.q, "q_norm"), keys,
-                                  split_heads(p.v, site.block.num_heads), bias));
+    return join_heads(softmax_attend(heads_of(model, site, p.q, "q_norm"), keys,
+                                     split_heads(p.v, site.block.num_heads), bias));
   }
 
   std::vector<QueryKeys> query_keys(const Model& model, const AttentionSite& site,

@@ -1,4 +1,4 @@
-// Static attention: what a layer mixes, the same for every image. v as before, then a depthwise filter per
+// Static attention: weights that are the same for every image. v as before, then a depthwise filter per
 // channel over the map and shares of the map's mean and of the prefix tokens.
 
 #include <ATen/ATen.h>
@@ -16,8 +16,8 @@ namespace {
 
 class Static : public Attention {
  public:
-  at::Tensor mix(const Model& model, const AttentionSite& site, const at::Tensor& x,
-                 const MixRequest& request) const override {
+  at::Tensor attend(const Model& model, const AttentionSite& site, const at::Tensor& x,
+                    const AttendRequest& request) const override {
     const at::Tensor v = model.linear(x, site.names + "v");  // [B, N, W]
     const at::Tensor map = to_planes(v.slice(1, site.prefix), site.grid);
     const at::Tensor filtered =

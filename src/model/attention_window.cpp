@@ -32,8 +32,8 @@ at::Tensor edge_mask(Grid map, int64_t side, int64_t shift) {
 
 class Window : public Attention {
  public:
-  at::Tensor mix(const Model& model, const AttentionSite& site, const at::Tensor& x,
-                 const MixRequest& request) const override {
+  at::Tensor attend(const Model& model, const AttentionSite& site, const at::Tensor& x,
+                    const AttendRequest& request) const override {
     const int64_t heads = site.block.num_heads, side = site.block.window, shift = site.block.shift;
     Projected p = project(model, site, x, {});
     if (request.qk_gate.defined()) p.q = p.q * flat_gate(request.qk_gate, p.q);
@@ -48,7 +48,7 @@ class Window : public Attention {
                           .permute({2, 0, 1})
                           .unsqueeze(0);
     if (shift > 0) bias = bias + edge_mask(site.grid, side, shift).to(x.device());
-    const at::Tensor mixed = join_heads(softmax_mix(q, k, v, bias.to(q.scalar_type()))).flatten(0, 1);
+    const at::Tensor mixed = join_heads(softmax_attend(q, k, v, bias.to(q.scalar_type()))).flatten(0, 1);
     const at::Tensor map = roll_map(from_windows(mixed, site.grid, {side, side}), site.grid, shift);
     return request.tokens.defined() ? map.index_select(1, request.tokens) : map;
   }

@@ -8,9 +8,9 @@ const architecture::Executor& executor() {
       "",
       {"vit", "swin", "flatten_swin", "pvt", "pvt_v2", "cswin"},
       {AttentionKind::kSoftmax, AttentionKind::kWindow, AttentionKind::kFocusedLinear,
-       AttentionKind::kCrossWindow, AttentionKind::kCrossFocusedLinear, AttentionKind::kStatic},
+       AttentionKind::kCrossShapedWindow, AttentionKind::kCrossFocusedLinear, AttentionKind::kStatic},
       {"activation", "gated_mlp", "focusing_factor", "filter_size", "segmentation", "blocks.window",
-       "blocks.shift", "blocks.sr_ratio", "blocks.merge", "blocks.filter", "blocks.own_filters",
+       "blocks.shift", "blocks.sr_ratio", "blocks.merge", "blocks.filter", "blocks.per_head_filters",
        "blocks.int8"}};
   return self;
 }

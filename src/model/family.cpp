@@ -7,7 +7,7 @@
 
 namespace vitrim::model {
 
-const Family& family_of(const ModelSpec& spec) {
+const FamilyForward& family_of(const ModelSpec& spec) {
   architecture::check_family(spec);
   return spec.family == "vit" ? vit_family() : stages_family();
 }

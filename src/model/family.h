@@ -10,9 +10,9 @@
 
 namespace vitrim::model {
 
-class Family {
+class FamilyForward {
  public:
-  virtual ~Family() = default;
+  virtual ~FamilyForward() = default;
   virtual at::Tensor embed(const Model& model, const at::Tensor& images) const = 0;
   /// From the end of stage - 1 to the stream before the first block of `stage`.
   virtual at::Tensor transition(const Model& model, int stage, const at::Tensor& x) const = 0;
@@ -20,11 +20,11 @@ class Family {
 };
 
 /// Throws std::invalid_argument on an unknown family.
-const Family& family_of(const ModelSpec& spec);
+const FamilyForward& family_of(const ModelSpec& spec);
 
 // One a file.
-const Family& vit_family();
-const Family& stages_family();  ///< Swin, PVT, CSwin and FLatten's forms of them
+const FamilyForward& vit_family();
+const FamilyForward& stages_family();  ///< Swin, PVT, CSwin and FLatten's forms of them
 
 /// Convolution whose kernel is its stride, planes [B, C, H, W] -> [B, H / side * W / side, out], as one
 /// matrix product, float32.

@@ -16,8 +16,8 @@ at::Tensor filtered(const Model& model, const AttentionSite& site, const std::st
   const int64_t regions = v.size(0), channels = v.size(2), width = channels / heads;
   at::Tensor planes = v.transpose(1, 2);  // [R, heads * width, m]
   if (v.size(1) != map.size()) planes = at::upsample_linear1d(planes, {map.size()}, /*align_corners=*/false);
-  planes = site.block.own_filters ? planes.reshape({regions, channels, map.height, map.width})
-                                  : planes.reshape({regions * heads, width, map.height, map.width});
+  planes = site.block.per_head_filters ? planes.reshape({regions, channels, map.height, map.width})
+                                       : planes.reshape({regions * heads, width, map.height, map.width});
   const at::Tensor out =
       model.convolution(planes, names + "dwc", 1, site.spec.filter_size / 2, planes.size(1));
   return out.reshape({regions, channels, map.size()}).transpose(1, 2);
@@ -43,9 +43,9 @@ Focused focus(const Model& model, const AttentionSite& site, const std::string& 
   return {phi(q), phi(k + model.compute_weight(names + "positional_encoding"))};
 }
 
-at::Tensor focused_mix(const Model& model, const AttentionSite& site, const std::string& names,
-                       const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t heads, Grid map,
-                       const at::Tensor& gate) {
+at::Tensor focused_attend(const Model& model, const AttentionSite& site, const std::string& names,
+                          const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t heads,
+                          Grid map, const at::Tensor& gate) {
   const Focused focused = focus(model, site, names, q, k, heads, gate);
   const at::Tensor query = focused.q.to(v.scalar_type()), key = focused.k.to(v.scalar_type()),
                    value = split_heads(v, heads);

@@ -9,9 +9,9 @@ namespace vitrim::model {
 /// q [R, n, heads * qk], k [R, m, heads * qk], v [R, m, heads * v] -> [R, n, heads * v], the depthwise filter
 /// of v included, which sees v as a map of `map`'s size (n tokens; interpolated over the flattened tokens
 /// where m < n). `gate` [heads, qk] or undefined.
-at::Tensor focused_mix(const Model& model, const AttentionSite& site, const std::string& names,
-                       const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t heads, Grid map,
-                       const at::Tensor& gate);
+at::Tensor focused_attend(const Model& model, const AttentionSite& site, const std::string& names,
+                          const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t heads,
+                          Grid map, const at::Tensor& gate);
 /// phi(q) and phi(k), split into heads: [R, heads, n, qk], [R, heads, m, qk].
 struct Focused {
   at::Tensor q, k;

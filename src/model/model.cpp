@@ -114,16 +114,16 @@ at::Tensor Model::enter(int index, const at::Tensor& x) const {
 }
 
 // The attention branch; keys and values come from all of x. The gate on q and k is set here.
-at::Tensor Model::attention(int index, const at::Tensor& x, const MixRequest& request,
+at::Tensor Model::attention(int index, const at::Tensor& x, const AttendRequest& request,
                             BlockTrace* trace) const {
   const BlockSpec& block = spec_.blocks[static_cast<size_t>(index)];
   const std::string& prefix = prefixes_[static_cast<size_t>(index)];
   const ChannelGates& gate = gates(index);
   const AttentionSite site = attention_site(spec_, index);
   const at::Tensor normed = layer_norm(x, prefix + "norm1").to(compute_dtype_);
-  MixRequest gated = request;
+  AttendRequest gated = request;
   gated.qk_gate = gate.qk;
-  at::Tensor mixed = attention_of(block.attention).mix(*this, site, normed, gated);
+  at::Tensor mixed = attention_of(block.attention).attend(*this, site, normed, gated);
   if (gate.v.defined())
     mixed = mixed *
             flat_gate(gate.v,
@@ -144,7 +144,7 @@ at::Tensor Model::run_block(int index, const at::Tensor& input, BlockGain gain, 
   MergedTokens* const merged = block.merge > 0 && gain.branch == 1 ? context.merged : nullptr;
   at::Tensor keys;
   if (gain.branch != 0 && block.attention != AttentionKind::kNone) {
-    MixRequest request;
+    AttendRequest request;
     if (context.merged && context.merged->any()) request.log_sizes = context.merged->sizes.log();
     if (merged) request.mean_keys = &keys;
     const at::Tensor branch = attention(index, x, request, trace);
@@ -174,7 +174,7 @@ at::Tensor Model::run_block_at(int index, const at::Tensor& input, const at::Ten
   if (trace) trace->input = y;
   if (block.stream_gain != 1) y = y * block.stream_gain;
   if (block.attention != AttentionKind::kNone) {
-    MixRequest request;
+    AttendRequest request;
     request.tokens = tokens;
     const at::Tensor branch = attention(index, x, request, trace);
     if (trace) trace->attention = branch;

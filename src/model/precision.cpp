@@ -15,7 +15,7 @@ at::ScalarType fast_dtype() {
   return at::kFloat;
 }
 
-at::ScalarType parse_precision(const std::string& name) {
+at::ScalarType parse_compute_dtype(const std::string& name) {
   if (name == "f32") return at::kFloat;
   if (name == "bf16") return at::kBFloat16;
   if (name == "auto") return fast_dtype();

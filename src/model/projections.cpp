@@ -46,8 +46,8 @@ at::Tensor flat_gate(const at::Tensor& gate, const at::Tensor& like) {
 
 // In bfloat16 the plain form is about three times as fast on a CPU as the fused kernel, which converts tile
 // by tile (docs/performance.md).
-at::Tensor softmax_mix(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                       const at::Tensor& bias) {
+at::Tensor softmax_attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                          const at::Tensor& bias) {
   if (!bias.defined() && (q.scalar_type() != at::kBFloat16 || !q.is_cpu()))
     return at::scaled_dot_product_attention(q, k, v);
   if (!q.is_cpu() && q.dim() == 4) return at::scaled_dot_product_attention(q, k, v, bias);

@@ -21,7 +21,8 @@ at::Tensor join_heads(const at::Tensor& t);
 at::Tensor flat_gate(const at::Tensor& gate, const at::Tensor& like);
 
 /// softmax(q k^T / sqrt(width) + bias) v for [.., heads, T, width]; `bias` may be undefined.
-at::Tensor softmax_mix(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& bias);
+at::Tensor softmax_attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                          const at::Tensor& bias);
 
 /// [B, N, C] of a map -> [B * windows, height * width, C], windows row by row; and back.
 at::Tensor to_windows(const at::Tensor& t, Grid map, Grid window);

@@ -10,7 +10,7 @@ namespace {
 
 using architecture::StepLayout;
 
-class Stages : public Family {
+class Stages : public FamilyForward {
  public:
   at::Tensor embed(const Model& model, const at::Tensor& images) const override {
     return begin_stage(model, 0, images.to(model.device()));
@@ -59,7 +59,7 @@ class Stages : public Family {
 
 }  // namespace
 
-const Family& stages_family() {
+const FamilyForward& stages_family() {
   static const Stages family;
   return family;
 }

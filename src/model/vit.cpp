@@ -8,7 +8,7 @@ namespace vitrim::model {
 
 namespace {
 
-class Vit : public Family {
+class Vit : public FamilyForward {
  public:
   at::Tensor embed(const Model& model, const at::Tensor& images) const override {
     const ModelSpec& spec = model.spec();
@@ -54,7 +54,7 @@ class Vit : public Family {
 
 }  // namespace
 
-const Family& vit_family() {
+const FamilyForward& vit_family() {
   static const Vit family;
   return family;
 }

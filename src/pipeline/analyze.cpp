@@ -13,13 +13,15 @@ namespace vitrim::pipeline {
 
 using select::LayerSet;
 
-Criterion parse_criterion(const std::string& name) {
-  if (name == "te") return Criterion::kTransferEntropy;
-  if (name == "absorbed") return Criterion::kAbsorbed;
+LayerCriterion parse_layer_criterion(const std::string& name) {
+  if (name == "te") return LayerCriterion::kTransferEntropy;
+  if (name == "absorbed") return LayerCriterion::kAbsorbed;
   throw std::invalid_argument("criterion must be te or absorbed, not '" + name + "'");
 }
 
-std::string to_string(Criterion criterion) { return criterion == Criterion::kAbsorbed ? "absorbed" : "te"; }
+std::string to_string(LayerCriterion criterion) {
+  return criterion == LayerCriterion::kAbsorbed ? "absorbed" : "te";
+}
 
 namespace {
 
@@ -142,13 +144,13 @@ LayerScores analyze(const model::Model& model, const data::ImageBatch& images,
     narrowed.beam_candidates =
         std::max(options.count + 1, static_cast<int>(std::ceil(options.absorbed_candidates * candidates)));
     std::vector<SetResult> found = results_of(select::search(of_absorbed, narrowed));
-    if (options.criterion == Criterion::kAbsorbed) scores.block_evaluations = scorer.block_evaluations();
+    if (options.criterion == LayerCriterion::kAbsorbed) scores.block_evaluations = scorer.block_evaluations();
     return found;
   };
   if (options.count > 0) {
     // The search comes before all else that shares the scorer's cache, so that its own cost is what is
     // counted.
-    if (options.criterion == Criterion::kTransferEntropy) {
+    if (options.criterion == LayerCriterion::kTransferEntropy) {
       const int64_t before = te.block_evaluations();
       scores.sets = search_te();
       scores.block_evaluations = te.block_evaluations() - before;
@@ -157,7 +159,7 @@ LayerScores analyze(const model::Model& model, const data::ImageBatch& images,
       scores.sets = search_absorbed();
       if (options.both_criteria) scores.other_criterion = search_te();
     }
-    add_te(te, options.criterion == Criterion::kAbsorbed ? scores.sets : scores.other_criterion);
+    add_te(te, options.criterion == LayerCriterion::kAbsorbed ? scores.sets : scores.other_criterion);
     scores.chosen = scores.sets.front().layers;
   }
   single_layer_figures(drop, identity, scores);

@@ -9,7 +9,7 @@
 #include "pipeline/subset.h"
 #include "vitrim/core/log.h"
 #include "vitrim/model/channels.h"
-#include "vitrim/prune/budget.h"
+#include "vitrim/prune/channel_budget.h"
 #include "vitrim/surgery/cut_channels.h"
 
 namespace vitrim::pipeline {
@@ -35,7 +35,7 @@ std::vector<int64_t> narrowed(const std::vector<prune::Unit>& units, const Prune
   return out;
 }
 
-prune::Budget make_budget(const ModelSpec& spec, const PruneOptions& options) {
+prune::ChannelBudget make_budget(const ModelSpec& spec, const PruneOptions& options) {
   if (named_widths(options)) {
     const std::vector<prune::Unit> units = narrowed_units(spec, options);
     const ModelSpec narrow = prune::with_widths(spec, units, narrowed(units, options));
@@ -50,13 +50,13 @@ prune::Budget make_budget(const ModelSpec& spec, const PruneOptions& options) {
 }
 
 // The same share in every unit.
-std::vector<int64_t> even_widths(const prune::Budget& budget) {
+std::vector<int64_t> even_widths(const prune::ChannelBudget& budget) {
   return budget.fit(
       [&](double share) { return std::vector<double>(budget.units().size(), std::clamp(share, 0.0, 1.0)); },
       1);
 }
 
-std::vector<at::Tensor> choose(const model::Model& dense, const prune::Budget& budget,
+std::vector<at::Tensor> choose(const model::Model& dense, const prune::ChannelBudget& budget,
                                const data::ImageBatch& images, const PruneOptions& options) {
   if (options.criterion == "apma") {
     prune::IndicatorOptions indicators = options.indicators;
@@ -66,8 +66,8 @@ std::vector<at::Tensor> choose(const model::Model& dense, const prune::Budget& b
     return learned.gates;
   }
   const std::vector<at::Tensor> scores = prune::score_channels(
-      dense, budget.units(), prune::parse_criterion(options.criterion), subset(images, options.score_images),
-      {options.indicators.batch_size, options.indicators.seed});
+      dense, budget.units(), prune::parse_channel_criterion(options.criterion),
+      subset(images, options.score_images), {options.indicators.batch_size, options.indicators.seed});
   const std::vector<int64_t> widths =
       named_widths(options) ? narrowed(budget.units(), options) : even_widths(budget);
   return prune::best_channels(budget.units(), scores, widths, options.per_head);
@@ -86,16 +86,17 @@ std::unique_ptr<model::Model> with_all_tokens(const model::Model& model) {
 void check_prune(const ModelSpec& spec, const PruneOptions& options) {
   make_budget(spec, options);
   if (options.criterion == "apma" && !options.indicators.initialise) return;
-  const prune::Criterion criterion =
-      options.criterion == "apma" ? options.indicators.begin_with : prune::parse_criterion(options.criterion);
-  if (criterion == prune::Criterion::kTaylor && spec.num_classes == 0) {
+  const prune::ChannelCriterion criterion = options.criterion == "apma"
+                                                ? options.indicators.begin_with
+                                                : prune::parse_channel_criterion(options.criterion);
+  if (criterion == prune::ChannelCriterion::kTaylor && spec.num_classes == 0) {
     throw std::invalid_argument("taylor needs a classifier, and the model has none; use another criterion");
   }
 }
 
 std::unique_ptr<model::Model> prune_channels(const model::Model& dense, const data::ImageBatch& images,
                                              const PruneOptions& options) {
-  const prune::Budget budget = make_budget(dense.spec(), options);
+  const prune::ChannelBudget budget = make_budget(dense.spec(), options);
   const std::vector<at::Tensor> factors = choose(*with_all_tokens(dense), budget, images, options);
   // Rounding is a step function: an ulp between two machines could make two models.
   for (const at::Tensor& factor : factors) distributed::or_alone(options.group).broadcast(factor);

@@ -48,7 +48,8 @@ std::vector<SweepPoint> sweep_points(const std::vector<int>& removed,
     }
   }
   if (out.empty())
-    throw std::invalid_argument("nothing is removed and nothing pruned; the front is the dense model alone");
+    throw std::invalid_argument(
+        "nothing is removed and nothing pruned; the Pareto front is the dense model alone");
   return out;
 }
 

@@ -61,7 +61,7 @@ double offset_for(const at::Tensor& effective, double share, double temperature)
 
 class Fit {
  public:
-  Fit(const model::Model& dense, const Budget& budget, const data::ImageBatch& images,
+  Fit(const model::Model& dense, const ChannelBudget& budget, const data::ImageBatch& images,
       const IndicatorOptions& options)
       : dense_(dense), budget_(budget), images_(images), options_(options), student_(dense.clone()) {
     student_->set_compute_dtype(dense.compute_dtype());
@@ -121,9 +121,9 @@ class Fit {
       // What spans orders of magnitude would leave a few channels far from all others. Differences are of
       // attention; an MLP's channels begin with energies under them.
       for (size_t u = 0; u < first.size(); ++u) {
-        const bool difference = options_.begin_with == Criterion::kDifference &&
+        const bool difference = options_.begin_with == ChannelCriterion::kDifference &&
                                 budget_.units()[u].group != model::ChannelGroup::kMlp;
-        if (!difference && options_.begin_with != Criterion::kRandom)
+        if (!difference && options_.begin_with != ChannelCriterion::kRandom)
           first[u] = first[u].clamp_min(1e-30).log();
       }
     }
@@ -248,7 +248,7 @@ class Fit {
   }
 
   const model::Model& dense_;
-  const Budget& budget_;
+  const ChannelBudget& budget_;
   const data::ImageBatch& images_;
   const IndicatorOptions& options_;
   std::unique_ptr<model::Model> student_;
@@ -272,8 +272,8 @@ void leave_out(IndicatorOptions& options, const std::string& parts) {
   }
 }
 
-Indicators learn_indicators(const model::Model& model, const Budget& budget, const data::ImageBatch& images,
-                            const IndicatorOptions& options) {
+Indicators learn_indicators(const model::Model& model, const ChannelBudget& budget,
+                            const data::ImageBatch& images, const IndicatorOptions& options) {
   if (images.size() < kFewestImages)
     throw Error("[prune::learn_indicators] needs at least " + std::to_string(kFewestImages) +
                 " images, got " + std::to_string(images.size()));

@@ -21,20 +21,23 @@ using model::ChannelSlice;
 
 namespace {
 
-const std::vector<std::string> kCriterionNames = {
-    "magnitude", "taylor",     "energy", "energy_centred",
-    "random",    "difference", "absence"};  // in the order of the enum
+const std::vector<std::string> kChannelCriterionNames = {"magnitude",      "taylor", "energy",
+                                                         "energy_centred", "random", "difference",
+                                                         "absence"};  // in the order of the enum
 
 }  // namespace
 
-Criterion parse_criterion(const std::string& name) {
-  const auto found = std::find(kCriterionNames.begin(), kCriterionNames.end(), name);
-  if (found != kCriterionNames.end()) return static_cast<Criterion>(found - kCriterionNames.begin());
+ChannelCriterion parse_channel_criterion(const std::string& name) {
+  const auto found = std::find(kChannelCriterionNames.begin(), kChannelCriterionNames.end(), name);
+  if (found != kChannelCriterionNames.end())
+    return static_cast<ChannelCriterion>(found - kChannelCriterionNames.begin());
   throw std::invalid_argument("unknown criterion '" + name + "'; did you mean '" +
-                              nearest(name, kCriterionNames) + "'?");
+                              nearest(name, kChannelCriterionNames) + "'?");
 }
 
-std::string to_string(Criterion criterion) { return kCriterionNames[static_cast<size_t>(criterion)]; }
+std::string to_string(ChannelCriterion criterion) {
+  return kChannelCriterionNames[static_cast<size_t>(criterion)];
+}
 
 namespace {
 
@@ -69,7 +72,7 @@ at::Tensor column_energy(const model::Model& model, const Unit& unit) {
 // Sums over images of what a unit's score is made of.
 class Measure {
  public:
-  Measure(const Unit& unit, Criterion criterion) : unit_(unit), criterion_(criterion) {}
+  Measure(const Unit& unit, ChannelCriterion criterion) : unit_(unit), criterion_(criterion) {}
 
   // x: the block's input; mixed and hidden as in BlockTrace.
   void add(const model::Model& model, const at::Tensor& x, const model::BlockTrace& trace) {
@@ -80,7 +83,7 @@ class Measure {
     }
     const at::Tensor& read = unit_.group == ChannelGroup::kV ? trace.mixed : trace.hidden;
     at::Tensor t = read.to(at::kFloat);
-    if (criterion_ == Criterion::kEnergyCentred) t = t - t.mean(1, true);
+    if (criterion_ == ChannelCriterion::kEnergyCentred) t = t - t.mean(1, true);
     accumulate(first_, t.square().sum(at::IntArrayRef{0, 1}).reshape({unit_.heads, unit_.width}), 0);
   }
 
@@ -90,12 +93,12 @@ class Measure {
     // Of v, in the head's own channels: its output less channel i's alone, sqrt(1 - share of the energy); or
     // channel i's.
     const at::Tensor share = first_ / first_.sum(1, true).clamp_min(1e-30);
-    return criterion_ == Criterion::kAbsence ? share.sqrt() : -(1 - share).clamp_min(0).sqrt();
+    return criterion_ == ChannelCriterion::kAbsence ? share.sqrt() : -(1 - share).clamp_min(0).sqrt();
   }
 
  private:
   bool of_attention() const {
-    return criterion_ == Criterion::kDifference || criterion_ == Criterion::kAbsence;
+    return criterion_ == ChannelCriterion::kDifference || criterion_ == ChannelCriterion::kAbsence;
   }
   AttentionKind kind(const model::Model& model) const {
     return model.spec().blocks[static_cast<size_t>(unit_.block)].attention;
@@ -112,7 +115,8 @@ class Measure {
       accumulate(first_, linear ? linear_difference(part) : softmax_difference(part), part.head_begin);
       return;
     }
-    const at::Tensor k = criterion_ == Criterion::kEnergyCentred ? part.k - part.k.mean(2, true) : part.k;
+    const at::Tensor k =
+        criterion_ == ChannelCriterion::kEnergyCentred ? part.k - part.k.mean(2, true) : part.k;
     accumulate(first_, part.q.square().sum(over), part.head_begin);
     accumulate(second_, k.square().sum(over), part.head_begin);
   }
@@ -124,7 +128,7 @@ class Measure {
                             at::matmul(part.k.transpose(2, 3), part.k);  // [R, heads, d, d]: <a_i, a_j>
     const at::Tensor whole = gram.sum(at::IntArrayRef{2, 3}).unsqueeze(2).clamp_min(1e-30);
     const at::Tensor own = gram.diagonal(0, 2, 3), with_all = gram.sum(3);
-    if (criterion_ == Criterion::kAbsence) return (own / whole).sqrt().sum(0);
+    if (criterion_ == ChannelCriterion::kAbsence) return (own / whole).sqrt().sum(0);
     return -((whole - 2 * with_all + own).clamp_min(0) / whole).sqrt().sum(0);
   }
 
@@ -136,20 +140,22 @@ class Measure {
     std::vector<at::Tensor> channels;
     for (int64_t i = 0; i < part.q.size(3); ++i) {
       const at::Tensor term = part.q.slice(3, i, i + 1) * scale * part.k.slice(3, i, i + 1).transpose(2, 3);
-      const at::Tensor other = at::softmax(criterion_ == Criterion::kAbsence ? scores - term : term, -1);
+      const at::Tensor other =
+          at::softmax(criterion_ == ChannelCriterion::kAbsence ? scores - term : term, -1);
       const at::Tensor distance = ((whole - other).square().sum(at::IntArrayRef{2, 3}).sqrt() / norm).sum(0);
-      channels.push_back(criterion_ == Criterion::kAbsence ? distance : -distance);
+      channels.push_back(criterion_ == ChannelCriterion::kAbsence ? distance : -distance);
     }
     return at::stack(channels, 1);
   }
 
   Unit unit_;
-  Criterion criterion_;
+  ChannelCriterion criterion_;
   at::Tensor first_, second_;
 };
 
 std::vector<at::Tensor> measured(const model::Model& model, const std::vector<Unit>& units,
-                                 Criterion criterion, const data::ImageBatch& images, int64_t batch_size) {
+                                 ChannelCriterion criterion, const data::ImageBatch& images,
+                                 int64_t batch_size) {
   const at::NoGradGuard no_grad;
   std::vector<Measure> measures;
   for (const Unit& unit : units) measures.emplace_back(unit, criterion);
@@ -189,14 +195,14 @@ std::vector<at::Tensor> slopes(const model::Model& model, const std::vector<Unit
 }  // namespace
 
 std::vector<at::Tensor> score_channels(const model::Model& model, const std::vector<Unit>& units,
-                                       Criterion criterion, const data::ImageBatch& images,
+                                       ChannelCriterion criterion, const data::ImageBatch& images,
                                        const ScoreOptions& options) {
   switch (criterion) {
-    case Criterion::kMagnitude:
+    case ChannelCriterion::kMagnitude:
       return magnitudes(model, units);
-    case Criterion::kTaylor:
+    case ChannelCriterion::kTaylor:
       return slopes(model, units, images, options.batch_size);
-    case Criterion::kRandom: {
+    case ChannelCriterion::kRandom: {
       Random random(options.seed, /*stream=*/0x70726e);
       std::vector<at::Tensor> out;
       for (const Unit& unit : units) {
@@ -206,10 +212,10 @@ std::vector<at::Tensor> score_channels(const model::Model& model, const std::vec
       }
       return out;
     }
-    case Criterion::kEnergy:
-    case Criterion::kEnergyCentred:
-    case Criterion::kDifference:
-    case Criterion::kAbsence:
+    case ChannelCriterion::kEnergy:
+    case ChannelCriterion::kEnergyCentred:
+    case ChannelCriterion::kDifference:
+    case ChannelCriterion::kAbsence:
       break;
   }
   return measured(model, units, criterion, images, options.batch_size);

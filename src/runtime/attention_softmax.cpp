@@ -39,18 +39,18 @@ void attend_head(const AttentionCall<T>& call, const BranchWeights<T>& branch, c
   for (int64_t i = 0; task.mask && i < task.rows * columns; ++i) scores[i] += task.mask[i];
   call.kernels.softmax(scores, columns, task.rows, m, task.bias, columns, call.own.p.data(), depth,
                        call.own.inverse_sums.data());
-  Gemm<T> mix;
-  mix.a = call.own.p.data();
-  mix.lda = mix.k = depth;
-  mix.rows = task.rows;
-  mix.b = task.values;
-  mix.columns = mix.valid = block.v_pad;
-  mix.scratch = call.own.scratch.data();
-  mix.epilogue = Epilogue::kScaled;
-  mix.row_scale = call.own.inverse_sums.data();
-  mix.out = task.out;
-  mix.ldo = ldo;
-  call.kernels.gemm(mix);
+  Gemm<T> weighted;
+  weighted.a = call.own.p.data();
+  weighted.lda = weighted.k = depth;
+  weighted.rows = task.rows;
+  weighted.b = task.values;
+  weighted.columns = weighted.valid = block.v_pad;
+  weighted.scratch = call.own.scratch.data();
+  weighted.epilogue = Epilogue::kScaled;
+  weighted.row_scale = call.own.inverse_sums.data();
+  weighted.out = task.out;
+  weighted.ldo = ldo;
+  call.kernels.gemm(weighted);
 }
 
 }  // namespace

@@ -25,33 +25,33 @@ int64_t StageForward<T>::work_bytes() const {
 }
 
 template <typename T>
-void StageForward<T>::begin_stage(int stage, const float* images, const Place& place) const {
+void StageForward<T>::begin_stage(int stage, const float* images, const CallContext& call) const {
   const ModelSpec& spec = weights_.spec;
   const StepWeights<T>& step = weights_.steps[static_cast<size_t>(stage)];
   const Grid grid = spec.stage_grid(stage),
              before = stage > 0 ? spec.stage_grid(stage - 1) : Grid{spec.image_size[0], spec.image_size[1]};
   const int64_t tokens = grid.size(), dim = spec.stage_dim(stage), lda = step.matrix.k,
                 source = before.size() * step.channels;
-  float* x = place.shared.x.data();
+  float* x = call.shared.x.data();
   if (step.before.any()) {
-    const Rows mine = share(place.group * before.size(), place.context);
+    const Rows mine = share(call.group * before.size(), call.context);
     layer_norm_rows(floats_, x + mine.begin * step.channels, mine.count(), step.channels, eps_, step.before);
-    place.context.wait();
+    call.context.wait();
   }
-  T* patches = place.own.patches.data();
-  float* next = place.shared.next.data();
-  for_tiles(place.group * tokens, kPatchRows, place.context, [&](Rows rows) {
+  T* patches = call.own.patches.data();
+  float* next = call.shared.next.data();
+  for_tiles(call.group * tokens, kPatchRows, call.context, [&](Rows rows) {
     for (int64_t r = rows.begin; r < rows.end; ++r) {
       const int64_t image = r / tokens, line = r % tokens / grid.width, column = r % grid.width;
       T* patch = patches + (r - rows.begin) * lda;
       if (stage == 0) {
         image_patch(kernels_, step, images + image * source, before, line, column, patch);
       } else {
-        token_patch(kernels_, step, eps_, x + image * source, before, line, column, place.own.wide.data(),
+        token_patch(kernels_, step, eps_, x + image * source, before, line, column, call.own.wide.data(),
                     patch);
       }
     }
-    Gemm<T> g = product(step.matrix, Left<T>{patches, lda}, rows.count(), place.own.scratch.data());
+    Gemm<T> g = product(step.matrix, Left<T>{patches, lda}, rows.count(), call.own.scratch.data());
     g.epilogue = Epilogue::kFloat;
     g.out = next + rows.begin * dim;
     g.ldo = dim;
@@ -63,62 +63,61 @@ void StageForward<T>::begin_stage(int stage, const float* images, const Place& p
       for (int64_t c = 0; c < dim; ++c) next[r * dim + c] += position[c];
     }
   });
-  place.context.wait();
-  if (place.context.first()) std::swap(place.shared.x, place.shared.next);
-  place.context.wait();
+  call.context.wait();
+  if (call.context.first()) std::swap(call.shared.x, call.shared.next);
+  call.context.wait();
 }
 
 // Up to the MLP: the stream's gain and the attention's last projection.
 template <typename T>
-void StageForward<T>::first_half(const StageBlock<T>& block, Rows rows, const Place& place) const {
-  float* x = place.shared.x.data() + rows.begin * block.dim;
+void StageForward<T>::first_half(const StageBlock<T>& block, Rows rows, const CallContext& call) const {
+  float* x = call.shared.x.data() + rows.begin * block.dim;
   for (int64_t i = 0; block.stream_gain != 1 && i < rows.count() * block.dim; ++i) x[i] *= block.stream_gain;
   if (!block.attends()) return;
   const int64_t ldm = block.mixed_width();
   const Left<T> mixed =
       convert_for(kernels_, block.proj, block.heads * block.v_pad, rows.count(),
-                  Room<T>{place.shared.mixed.data() + rows.begin * ldm, ldm, place.own.factors.data()});
-  add_product(kernels_, block.proj, mixed, x, block.dim, rows.count(), place.own.scratch.data());
+                  Room<T>{call.shared.mixed.data() + rows.begin * ldm, ldm, call.own.factors.data()});
+  add_product(kernels_, block.proj, mixed, x, block.dim, rows.count(), call.own.scratch.data());
 }
 
 template <typename T>
-void StageForward<T>::run_block(const StageBlock<T>& block, const Place& place) const {
-  if (block.attends())
-    attend<T>({block, kernels_, eps_, place.group, place.shared, place.own}, place.context);
-  if (block.mlp_filter.side > 0) return convolved_mlp(block, place);
-  float* factors = place.own.factors.data();  // one product has left when the next one comes
-  const TileMemory<T> tile{{place.own.normed.data(), round_up(block.dim, 32), factors},
-                           {place.own.hidden.data(), block.mlp.hidden_width(), factors},
-                           place.own.scratch.data()};
-  for_tiles(place.group * block.grid.size(), kRowsTogether, place.context, [&](Rows rows) {
-    first_half(block, rows, place);
-    add_mlp(kernels_, block.mlp, eps_, place.shared.x.data() + rows.begin * block.dim, block.dim,
-            rows.count(), tile);
+void StageForward<T>::run_block(const StageBlock<T>& block, const CallContext& call) const {
+  if (block.attends()) attend<T>({block, kernels_, eps_, call.group, call.shared, call.own}, call.context);
+  if (block.mlp_filter.side > 0) return convolved_mlp(block, call);
+  float* factors = call.own.factors.data();  // one product has left when the next one comes
+  const TileMemory<T> tile{{call.own.normed.data(), round_up(block.dim, 32), factors},
+                           {call.own.hidden.data(), block.mlp.hidden_width(), factors},
+                           call.own.scratch.data()};
+  for_tiles(call.group * block.grid.size(), kRowsTogether, call.context, [&](Rows rows) {
+    first_half(block, rows, call);
+    add_mlp(kernels_, block.mlp, eps_, call.shared.x.data() + rows.begin * block.dim, block.dim, rows.count(),
+            tile);
   });
-  place.context.wait();
+  call.context.wait();
 }
 
 // PVTv2: a depthwise convolution sees the whole map between the layers, so all of a map's first half comes
 // before its second.
 template <typename T>
-void StageForward<T>::convolved_mlp(const StageBlock<T>& block, const Place& place) const {
+void StageForward<T>::convolved_mlp(const StageBlock<T>& block, const CallContext& call) const {
   const Grid grid = block.grid;
   const int64_t tokens = grid.size(), dim = block.dim, ldh = block.mlp.hidden_width(),
                 ldn = round_up(dim, 32), tile_lines = std::max<int64_t>(1, kRowsTogether / grid.width);
-  T* whole = place.shared.map_hidden.data();
-  T* hidden = place.own.hidden.data();
-  for (int64_t image = 0; image < place.group; image += images_together(tokens)) {
-    const int64_t count = std::min(images_together(tokens), place.group - image);
-    float* x = place.shared.x.data() + image * tokens * dim;
-    for_tiles(count * tokens, kRowsTogether, place.context, [&](Rows rows) {
-      first_half(block, {image * tokens + rows.begin, image * tokens + rows.end}, place);
+  T* whole = call.shared.map_hidden.data();
+  T* hidden = call.own.hidden.data();
+  for (int64_t image = 0; image < call.group; image += images_together(tokens)) {
+    const int64_t count = std::min(images_together(tokens), call.group - image);
+    float* x = call.shared.x.data() + image * tokens * dim;
+    for_tiles(count * tokens, kRowsTogether, call.context, [&](Rows rows) {
+      first_half(block, {image * tokens + rows.begin, image * tokens + rows.end}, call);
       mlp_hidden(kernels_, block.mlp, eps_, x + rows.begin * dim, dim, rows.count(), Epilogue::kStore,
-                 {{place.own.normed.data(), ldn, place.own.factors.data()},
+                 {{call.own.normed.data(), ldn, call.own.factors.data()},
                   {whole + rows.begin * ldh, ldh, nullptr},
-                  place.own.scratch.data()});
+                  call.own.scratch.data()});
     });
-    place.context.wait();
-    for_tiles(count * grid.height, tile_lines, place.context, [&](Rows lines) {
+    call.context.wait();
+    for_tiles(count * grid.height, tile_lines, call.context, [&](Rows lines) {
       for (int64_t line = lines.begin; line < lines.end;) {  // of one map at a time
         const int64_t begin = line % grid.height, end = std::min(grid.height, begin + lines.end - line);
         Depthwise<T> d;
@@ -141,20 +140,20 @@ void StageForward<T>::convolved_mlp(const StageBlock<T>& block, const Place& pla
       for (int64_t r = 0; block.mlp_filter.channels < ldh && r < rows; ++r)
         std::fill(hidden + r * ldh + block.mlp_filter.channels, hidden + (r + 1) * ldh, T{});
       const Left<T> left = convert_for(kernels_, block.mlp.fc2, block.mlp.hidden, rows,
-                                       Room<T>{hidden, ldh, place.own.factors.data()});
+                                       Room<T>{hidden, ldh, call.own.factors.data()});
       add_product(kernels_, block.mlp.fc2, left, x + lines.begin * grid.width * dim, dim, rows,
-                  place.own.scratch.data());
+                  call.own.scratch.data());
     });
-    place.context.wait();
+    call.context.wait();
   }
 }
 
 template <typename T>
-void StageForward<T>::finish(int64_t image, const Place& place, float* features) const {
+void StageForward<T>::finish(int64_t image, const CallContext& call, float* features) const {
   const ModelSpec& spec = weights_.spec;
   const int64_t dim = spec.feature_dim(), tokens = spec.stage_grid(spec.num_stages() - 1).size();
-  const float* x = place.shared.x.data() + image * tokens * dim;
-  float* row = place.own.wide.data();
+  const float* x = call.shared.x.data() + image * tokens * dim;
+  float* row = call.own.wide.data();
   std::fill_n(features, dim, 0.0f);
   for (int64_t token = 0; token < tokens; ++token) {
     const float* from = x + token * dim;
@@ -178,13 +177,13 @@ template <typename T>
 void StageForward<T>::run(const float* images, int64_t group, int rank, ThreadContext context,
                           float* features) {
   StageMemory<T>& own = memories_[static_cast<size_t>(rank)];
-  const Place place{group, context, context.size > 1 ? memories_.front() : own, own};
+  const CallContext call{group, context, context.size > 1 ? memories_.front() : own, own};
   for (int i = 0, stage = -1; i < static_cast<int>(weights_.blocks.size()); ++i) {
-    if (weights_.spec.position(i).stage > stage) begin_stage(++stage, images, place);
-    run_block(weights_.blocks[static_cast<size_t>(i)], place);
+    if (weights_.spec.position(i).stage > stage) begin_stage(++stage, images, call);
+    run_block(weights_.blocks[static_cast<size_t>(i)], call);
   }
   for (int64_t image = context.rank; image < group; image += context.size)
-    finish(image, place, features + image * feature_width());
+    finish(image, call, features + image * feature_width());
   context.wait();
 }
 

@@ -22,7 +22,7 @@ class StageForward : public Forward<T> {
 
  private:
   // Where a call works.
-  struct Place {
+  struct CallContext {
     int64_t group;
     ThreadContext context;
     StageMemory<T>& shared;
@@ -30,11 +30,11 @@ class StageForward : public Forward<T> {
   };
   // From images (stage 0) or from the stream at the end of the stage before to the stream before the first
   // block.
-  void begin_stage(int stage, const float* images, const Place& place) const;
-  void run_block(const StageBlock<T>& block, const Place& place) const;
-  void first_half(const StageBlock<T>& block, Rows rows, const Place& place) const;
-  void convolved_mlp(const StageBlock<T>& block, const Place& place) const;
-  void finish(int64_t image, const Place& place, float* features) const;
+  void begin_stage(int stage, const float* images, const CallContext& call) const;
+  void run_block(const StageBlock<T>& block, const CallContext& call) const;
+  void first_half(const StageBlock<T>& block, Rows rows, const CallContext& call) const;
+  void convolved_mlp(const StageBlock<T>& block, const CallContext& call) const;
+  void finish(int64_t image, const CallContext& call, float* features) const;
 
   StageWeights<T> weights_;
   const KernelSet<T>& kernels_;

@@ -77,9 +77,9 @@ Linear padded_heads(const Linear& layer, int64_t first, int64_t heads, int64_t w
 
 // Adds filters [channels, side * side] to `out`, which may be larger. padded(channel) is where a channel
 // stands.
-template <typename Place>
+template <typename PaddedIndex>
 void add_filter(FilterWeights& out, const std::vector<float>& weight, const std::vector<float>& bias,
-                int64_t side, Place&& padded) {
+                int64_t side, PaddedIndex&& padded) {
   const int64_t rim = (out.side - side) / 2;
   for (size_t c = 0; c < bias.size(); ++c) {
     const int64_t to = padded(static_cast<int64_t>(c));
@@ -102,16 +102,17 @@ FilterWeights empty_filter(int64_t side, int64_t channels) {
 }
 
 // One attention's parameters on their way into a StageBlock.
-struct Layers {
+struct AttentionLinears {
   Linear q, k, v;
   NormWeights norm1, key_norm;
 };
 
-Layers projections(const WeightSource& source, const ModelSpec& spec, int index, const std::string& names) {
+AttentionLinears projections(const WeightSource& source, const ModelSpec& spec, int index,
+                             const std::string& names) {
   const BlockSpec& block = spec.blocks[at(index)];
   const int64_t dim = block.embed_dim, qk = block.num_heads * block.qk_dim, v = block.num_heads * block.v_dim;
   const std::string norm1 = block_prefix(spec, index) + "norm1";
-  Layers out;
+  AttentionLinears out;
   if (architecture::separate_queries(spec)) {
     out.q = source.linear(names + "q", qk, dim, spec.qkv_bias);
     out.norm1 = source.norm_before(out.q, norm1, dim);
@@ -174,18 +175,19 @@ void add_focused(const WeightSource& source, const ModelSpec& spec, const BlockS
       branch.offset.data()[i * padded + place(c)] = positions[at(i * width + c)];
   }
   const int64_t side = spec.filter_size,
-                filters = block.own_filters ? branch.heads * block.v_dim : block.v_dim;
+                filters = block.per_head_filters ? branch.heads * block.v_dim : block.v_dim;
   const std::vector<float> weight = source.values(names + "dwc.weight", filters * side * side),
                            bias = source.values(names + "dwc.bias", filters);
-  for (int64_t h = 0; h < (block.own_filters ? 1 : branch.heads); ++h) {
+  for (int64_t h = 0; h < (block.per_head_filters ? 1 : branch.heads); ++h) {
     add_filter(branch.filter, weight, bias, side,
                [&](int64_t c) { return (h + c / block.v_dim) * out.v_pad + c % block.v_dim; });
   }
 }
 
 template <typename T>
-BranchWeights<T> branch_weights(const StageBlock<T>& out, const BlockSpec& block, const Layers& layers,
-                                int64_t first, int64_t heads, const Regions& regions) {
+BranchWeights<T> branch_weights(const StageBlock<T>& out, const BlockSpec& block,
+                                const AttentionLinears& layers, int64_t first, int64_t heads,
+                                const Regions& regions) {
   BranchWeights<T> branch;
   branch.first_head = first;
   branch.heads = heads;
@@ -204,7 +206,7 @@ void add_attention(const WeightSource& source, const ModelSpec& spec, int index,
   const BlockSpec& block = spec.blocks[at(index)];
   const AttentionSite site = architecture::attention_site(spec, index);
   const std::string& names = site.names;
-  const Layers layers = projections(source, spec, index, names);
+  const AttentionLinears layers = projections(source, spec, index, names);
   out.norm1 = layers.norm1;
   out.key_norm = layers.key_norm;
   const bool positioned = architecture::has_position_filter(block.attention);

@@ -46,7 +46,7 @@ class BlockCut {
     if (const Group* g = group(ChannelGroup::kMlp)) block.mlp_dim = static_cast<int64_t>(g->kept[0].size());
     if (const Group* g = group(ChannelGroup::kV)) {
       block.v_dim = static_cast<int64_t>(g->kept[0].size());
-      block.own_filters = block.own_filters || (is_linear_attention(block.attention) && !alike(*g));
+      block.per_head_filters = block.per_head_filters || (is_linear_attention(block.attention) && !alike(*g));
     }
   }
 

@@ -30,7 +30,7 @@ Prefetch::~Prefetch() {
   if (ready_.valid()) ready_.wait();  // it reads the source
 }
 
-Rows Prefetch::take(const Place& now, const Place& next) {
+Rows Prefetch::take(const StepRows& now, const StepRows& next) {
   Rows rows;
   if (ready_.valid() && begun_ == now) {
     rows = ready_.get();

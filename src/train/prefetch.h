@@ -19,18 +19,18 @@ class Prefetch {
   Prefetch(const Prefetch&) = delete;
   Prefetch& operator=(const Prefetch&) = delete;
 
-  struct Place {
+  struct StepRows {
     int64_t step = 0, begin = 0, end = 0;
-    bool operator==(const Place&) const = default;
+    bool operator==(const StepRows&) const = default;
   };
   /// The rows at `now`; those at `next` are begun with (next.begin == next.end: nothing comes next in this
   /// epoch).
-  Rows take(const Place& now, const Place& next);
+  Rows take(const StepRows& now, const StepRows& next);
 
  private:
   const BatchSource& source_;
   int threads_;
-  Place begun_;
+  StepRows begun_;
   std::future<Rows> ready_;
 };
 

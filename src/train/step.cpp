@@ -130,12 +130,12 @@ BatchGradients GradientStep::run(int64_t step, const std::vector<model::BlockGai
   const int64_t most = model_.device().is_cpu() ? micro_rows(model_.spec(), options_.preprocess.crop) : share;
   const int64_t parts = std::max(options_.recipe.accumulate, (share + most - 1) / most);
   auto place = [&](int64_t at, int64_t part) {
-    return Prefetch::Place{at, first + share * part / parts, first + share * (part + 1) / parts};
+    return Prefetch::StepRows{at, first + share * part / parts, first + share * (part + 1) / parts};
   };
   BatchGradients out;
   for (int64_t part = 0; part < parts; ++part) {
-    const Prefetch::Place now = place(step, part);
-    Prefetch::Place next = part + 1 < parts ? place(step, part + 1) : place(step + 1, 0);
+    const Prefetch::StepRows now = place(step, part);
+    Prefetch::StepRows next = part + 1 < parts ? place(step, part + 1) : place(step + 1, 0);
     if (next.step >= source_.steps_per_epoch()) next = {};
     const Rows rows = prefetch_ ? prefetch_->take(now, next) : source_.rows(now.step, now.begin, now.end);
     const at::Tensor value = loss(rows, gains);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`vitrim export` from outside: what it writes, and what it refuses. Whether others can run it is for tests/export."""
+"""`vitrim export` from outside: what it writes, and what it refuses. Whether others can run it is for tests/exporter."""
 
 import json
 import os

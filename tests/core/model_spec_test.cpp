@@ -84,6 +84,22 @@ TEST(ModelSpecJson, WhatFewModelsHaveIsWrittenWhereItIs) {
   EXPECT_THROW(validate(spec), std::invalid_argument);
 }
 
+TEST(ModelSpecJson, FormerNamesAreRead) {
+  ModelSpec spec = vit_tiny();
+  spec.family = "other";
+  spec.blocks[2].attention = AttentionKind::kFocusedLinear;
+  spec.blocks[2].per_head_filters = true;
+  const std::string text = to_json(spec);
+  const std::string older = replaced(text, "\"per_head_filters\"", "\"own_filters\"");
+  ASSERT_NE(older, text);
+  EXPECT_EQ(model_spec_from_json(older, "x"), spec);
+  EXPECT_EQ(to_json(model_spec_from_json(older, "x")), text);
+  const std::string both =
+      replaced(text, "\"per_head_filters\":true", "\"per_head_filters\":true,\"own_filters\":true");
+  ASSERT_NE(both, text);
+  EXPECT_TRUE(contains(rejection(both), "own_filters"));
+}
+
 TEST(ModelSpec, NormalisationsOfOtherUnitsAreRefused) {
   ModelSpec spec = unusual();
   EXPECT_EQ(wrong_units(*spec.preprocess), "");

@@ -14,8 +14,8 @@ namespace {
 
 using Table = std::map<std::string, std::string>;
 
-Place place(const Table& table) {
-  return place_from_environment([&](const char* name) -> std::optional<std::string> {
+Rendezvous rendezvous(const Table& table) {
+  return rendezvous_from_environment([&](const char* name) -> std::optional<std::string> {
     const auto found = table.find(name);
     if (found == table.end()) return std::nullopt;
     return found->second;
@@ -23,7 +23,7 @@ Place place(const Table& table) {
 }
 
 std::string refusal(const Table& table) {
-  return message_of<Error>([&] { place(table); });
+  return message_of<Error>([&] { rendezvous(table); });
 }
 
 const Table kTorchrun = {{"RANK", "3"},
@@ -50,20 +50,20 @@ Table without(Table table, const std::string& name) {
 }
 
 TEST(Environment, NothingIsAGroupOfOne) {
-  EXPECT_EQ(place({}).size, 1);
-  EXPECT_EQ(place({{"MASTER_ADDR", "node1"}, {"MASTER_PORT", "1"}}).size, 1);
+  EXPECT_EQ(rendezvous({}).size, 1);
+  EXPECT_EQ(rendezvous({{"MASTER_ADDR", "node1"}, {"MASTER_PORT", "1"}}).size, 1);
 }
 
 TEST(Environment, Torchrun) {
-  const Place found = place(kTorchrun);
+  const Rendezvous found = rendezvous(kTorchrun);
   EXPECT_EQ(found.rank, 3);
   EXPECT_EQ(found.size, 8);
   EXPECT_EQ(found.local_rank, 1);
   EXPECT_EQ(found.host, "node1");
   EXPECT_EQ(found.port, 29500);
   EXPECT_FALSE(found.store_is_up);
-  const Place agent =
-      place(with(with(kTorchrun, "TORCHELASTIC_USE_AGENT_STORE", "True"), "TORCHELASTIC_RESTART_COUNT", "2"));
+  const Rendezvous agent = rendezvous(
+      with(with(kTorchrun, "TORCHELASTIC_USE_AGENT_STORE", "True"), "TORCHELASTIC_RESTART_COUNT", "2"));
   EXPECT_TRUE(agent.store_is_up);
   EXPECT_EQ(agent.store_prefix, "/worker/attempt_2");
 }
@@ -71,7 +71,7 @@ TEST(Environment, Torchrun) {
 TEST(Environment, TorchrunGoesBeforeSlurm) {
   Table both = kSlurm;
   both.insert(kTorchrun.begin(), kTorchrun.end());
-  EXPECT_EQ(place(both).rank, 3);
+  EXPECT_EQ(rendezvous(both).rank, 3);
 }
 
 TEST(Environment, HalfSetOrContradictory) {
@@ -89,27 +89,29 @@ TEST(Environment, HalfSetOrContradictory) {
 }
 
 TEST(Environment, OneRankNeedsNoAddress) {
-  EXPECT_EQ(place({{"RANK", "0"}, {"WORLD_SIZE", "1"}}).size, 1);
+  EXPECT_EQ(rendezvous({{"RANK", "0"}, {"WORLD_SIZE", "1"}}).size, 1);
   EXPECT_TRUE(contains(refusal({{"RANK", "1"}, {"WORLD_SIZE", "1"}}), "contradicts"));
 }
 
 TEST(Environment, Slurm) {
-  const Place found = place(kSlurm);
+  const Rendezvous found = rendezvous(kSlurm);
   EXPECT_EQ(found.rank, 5);
   EXPECT_EQ(found.size, 8);
   EXPECT_EQ(found.local_rank, 1);
   EXPECT_EQ(found.host, "gpu03");
   EXPECT_EQ(found.port, 15000 + 40123 % 15000);
-  const Place named = place(with(with(kSlurm, "MASTER_ADDR", "other"), "MASTER_PORT", "7777"));
+  const Rendezvous named = rendezvous(with(with(kSlurm, "MASTER_ADDR", "other"), "MASTER_PORT", "7777"));
   EXPECT_EQ(named.host, "other");
   EXPECT_EQ(named.port, 7777);
 }
 
 TEST(Environment, SlurmWithoutAStepOfSeveralTasksIsOneProcess) {
-  EXPECT_EQ(place(without(kSlurm, "SLURM_STEP_ID")).size, 1);             // a batch script
-  EXPECT_EQ(place(with(kSlurm, "SLURM_STEP_ID", "4294967290")).size, 1);  // salloc's own interactive step
-  EXPECT_EQ(place(with(kSlurm, "SLURM_STEP_NUM_TASKS", "1")).size, 1);    // one task of a larger allocation
-  EXPECT_EQ(place(without(kSlurm, "SLURM_STEP_NUM_TASKS")).size, 8);      // Slurm versions without it
+  EXPECT_EQ(rendezvous(without(kSlurm, "SLURM_STEP_ID")).size, 1);  // a batch script
+  EXPECT_EQ(rendezvous(with(kSlurm, "SLURM_STEP_ID", "4294967290")).size,
+            1);  // salloc's own interactive step
+  EXPECT_EQ(rendezvous(with(kSlurm, "SLURM_STEP_NUM_TASKS", "1")).size,
+            1);                                                            // one task of a larger allocation
+  EXPECT_EQ(rendezvous(without(kSlurm, "SLURM_STEP_NUM_TASKS")).size, 8);  // Slurm versions without it
 }
 
 TEST(Environment, HalfSetSlurm) {

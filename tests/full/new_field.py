@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MAIN = r"""
 #include <cstdio>
-#include "export/executor.h"
+#include "exporter/executor.h"
 #include "model/executor.h"
 #include "runtime/executor.h"
 int main() {

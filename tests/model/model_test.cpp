@@ -423,9 +423,9 @@ TEST(LoadModel, NamesTheNearestArchitecture) {
     EXPECT_EQ(known_spec(name).name, name);
     EXPECT_NO_THROW(validate(known_spec(name)));
   }
-  EXPECT_EQ(parse_precision("bf16"), at::kBFloat16);
-  EXPECT_EQ(parse_precision("auto"), fast_dtype());
-  EXPECT_THROW(parse_precision("fp16"), std::invalid_argument);
+  EXPECT_EQ(parse_compute_dtype("bf16"), at::kBFloat16);
+  EXPECT_EQ(parse_compute_dtype("auto"), fast_dtype());
+  EXPECT_THROW(parse_compute_dtype("fp16"), std::invalid_argument);
 }
 
 TEST(RandomModel, IsSeededAndXavier) {

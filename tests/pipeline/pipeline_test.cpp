@@ -48,7 +48,7 @@ bool is_set_of(const std::vector<int>& layers, size_t count, int num_layers) {
 TEST(Analyze, EveryCriterionSearchAndEstimator) {
   const auto model = small_model();
   const data::ImageBatch images = calibration(40);
-  for (Criterion criterion : {Criterion::kTransferEntropy, Criterion::kAbsorbed}) {
+  for (LayerCriterion criterion : {LayerCriterion::kTransferEntropy, LayerCriterion::kAbsorbed}) {
     for (auto strategy : {select::Strategy::kExact, select::Strategy::kBeam, select::Strategy::kGreedy}) {
       for (auto estimator : {analysis::Estimator::kDiagonal, analysis::Estimator::kFull}) {
         AnalyzeOptions options = quick_options(2);
@@ -101,7 +101,7 @@ TEST(Analyze, EveryCriterionSearchAndEstimator) {
 TEST(Analyze, CountsWhatTheSearchCost) {
   const auto model = small_model(6);
   AnalyzeOptions options = quick_options(2);
-  options.criterion = Criterion::kTransferEntropy;
+  options.criterion = LayerCriterion::kTransferEntropy;
   options.interactions = false;
   const LayerScores scores = analyze(*model, calibration(20), options);
   std::vector<select::LayerSet> pairs;
@@ -141,7 +141,7 @@ TEST(Analyze, RefusesMoreLayersThanThereAre) {
   EXPECT_THROW(compress(*model, images, nullptr, {}, options), std::invalid_argument);
   options.layers = {0, 2};
   EXPECT_THROW(compress(*model, images, nullptr, {}, options), std::invalid_argument);
-  EXPECT_THROW(parse_criterion("entropy"), std::invalid_argument);
+  EXPECT_THROW(parse_layer_criterion("entropy"), std::invalid_argument);
 }
 
 TEST(Compress, EndToEnd) {

@@ -3,12 +3,12 @@
 #include <vector>
 
 #include "vitrim/core/random.h"
-#include "vitrim/prune/budget.h"
+#include "vitrim/prune/channel_budget.h"
 
 namespace vitrim::test {
 
 /// Widths that meet the budget, every unit's liking drawn.
-inline std::vector<int64_t> draw_widths(const prune::Budget& budget, Random& random) {
+inline std::vector<int64_t> draw_widths(const prune::ChannelBudget& budget, Random& random) {
   std::vector<double> liking;
   for (size_t u = 0; u < budget.units().size(); ++u) liking.push_back(4 * random.uniform() - 2);
   return budget.fit(

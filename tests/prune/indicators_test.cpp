@@ -18,7 +18,7 @@ IndicatorOptions quick() {
   return options;
 }
 
-Budget budget_of(const ModelSpec& spec, const std::string& target, int64_t round) {
+ChannelBudget budget_of(const ModelSpec& spec, const std::string& target, int64_t round) {
   return {spec, units_of(spec, Scope::kAttention), parse_target(target, true, spec), round};
 }
 
@@ -29,7 +29,7 @@ INSTANTIATE_TEST_SUITE_P(Prune, EveryVariantIndicators, testing::ValuesIn(test::
 TEST_P(EveryVariantIndicators, MeetTheTargetAndCanBeCut) {
   const ModelSpec& spec = GetParam().spec;
   const auto model = test::lively_model(spec);
-  const Budget budget = budget_of(spec, spec.qk_norm ? "85%" : "70%", 2);
+  const ChannelBudget budget = budget_of(spec, spec.qk_norm ? "85%" : "70%", 2);
   const Indicators learned = learn_indicators(*model, budget, test::colour_images(32), quick());
   const double error = std::abs(
       static_cast<double>(budget.macs(learned.widths)) / static_cast<double>(budget.target().macs) - 1);
@@ -97,7 +97,8 @@ TEST(Indicators, MlpsBeginWithLogarithms) {
   const auto model = model::make_model(spec, weights);
   IndicatorOptions options = quick();
   options.learning_rate = 1e-6;  // what they begin with decides
-  const Budget budget(spec, units_of(spec, Scope::kAttentionAndMlp), parse_target("60%", false, spec), 1);
+  const ChannelBudget budget(spec, units_of(spec, Scope::kAttentionAndMlp), parse_target("60%", false, spec),
+                             1);
   const Indicators learned = learn_indicators(*model, budget, test::colour_images(32), options);
   double mlp = 0, others = 0;
   for (size_t u = 0; u < budget.units().size(); ++u)
@@ -109,7 +110,7 @@ TEST(Indicators, SameSeedSameResultAndEveryPartCounts) {
   const ModelSpec spec = test::small_spec();
   const auto model = test::lively_model(spec);
   const data::ImageBatch images = test::colour_images(32);
-  const Budget budget = budget_of(spec, "60%", 1);
+  const ChannelBudget budget = budget_of(spec, "60%", 1);
   const Indicators first = learn_indicators(*model, budget, images, quick()),
                    again = learn_indicators(*model, budget, images, quick());
   const auto same = [&](const Indicators& a, const Indicators& b) {

@@ -34,10 +34,10 @@ TEST_P(EveryVariantScore, DifferenceIsThatOfTheAttentionMatrices) {
     GTEST_SKIP() << "query-key channels before a q/k norm are not pruned, and static attention has none";
   const auto model = test::lively_model(spec);
   const data::ImageBatch images = test::colour_images(3);
-  const at::Tensor got =
-      score_channels(*model, unit_of(spec, ChannelGroup::kQk), Criterion::kDifference, images, {2, 0})[0];
+  const at::Tensor got = score_channels(*model, unit_of(spec, ChannelGroup::kQk),
+                                        ChannelCriterion::kDifference, images, {2, 0})[0];
   const at::Tensor absence =
-      score_channels(*model, unit_of(spec, ChannelGroup::kQk), Criterion::kAbsence, images, {2, 0})[0];
+      score_channels(*model, unit_of(spec, ChannelGroup::kQk), ChannelCriterion::kAbsence, images, {2, 0})[0];
   model::BlockTrace trace;
   at::Tensor x = model->embed(data::normalized(images, 0, 3));
   for (int i = 0; i <= 1; ++i) x = model->run_block(i, x, model::kKeep, &trace);
@@ -76,8 +76,9 @@ TEST_P(EveryVariantScore, EnergyOfValuesIsOfWhatTheProjectionReads) {
   const data::ImageBatch images = test::colour_images(3);
   for (bool centred : {false, true}) {
     const std::vector<Unit> unit = unit_of(spec, ChannelGroup::kV);
-    const at::Tensor got = score_channels(
-        *model, unit, centred ? Criterion::kEnergyCentred : Criterion::kEnergy, images, {2, 0})[0];
+    const at::Tensor got =
+        score_channels(*model, unit, centred ? ChannelCriterion::kEnergyCentred : ChannelCriterion::kEnergy,
+                       images, {2, 0})[0];
     // Taking a channel out changes the branch, without layer scale, by exactly its part: sum over tokens of
     // (mixed_i column_i)^2.
     model::BlockTrace trace, without;
@@ -106,7 +107,7 @@ TEST_P(EveryVariantScore, EveryCriterionGivesFiniteNumbersOfTheRightShape) {
   const data::ImageBatch images = test::colour_images(4);
   const std::vector<Unit> units = units_of(spec, Scope::kAttentionAndMlp);
   for (const char* name : {"magnitude", "taylor", "energy", "energy_centred", "random", "difference"}) {
-    const auto scores = score_channels(*model, units, parse_criterion(name), images);
+    const auto scores = score_channels(*model, units, parse_channel_criterion(name), images);
     ASSERT_EQ(scores.size(), units.size());
     for (size_t u = 0; u < units.size(); ++u) {
       ASSERT_EQ(scores[u].sizes(), at::IntArrayRef({units[u].heads, units[u].width})) << name;
@@ -114,7 +115,7 @@ TEST_P(EveryVariantScore, EveryCriterionGivesFiniteNumbersOfTheRightShape) {
       EXPECT_GT(scores[u].std().item<double>(), 0) << name << " tells nothing apart";
     }
   }
-  EXPECT_THROW(parse_criterion("enrgy"), std::invalid_argument);
+  EXPECT_THROW(parse_channel_criterion("enrgy"), std::invalid_argument);
 }
 
 TEST(SimilarityWeights, RedundantChannelsWeighLess) {

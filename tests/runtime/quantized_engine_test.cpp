@@ -36,7 +36,7 @@ std::vector<test::Variant> runnable() {
     pruned.qk_dim = pruned.attention == AttentionKind::kStatic ? 0 : cut.spec.qk_norm ? 8 : 5;
     pruned.v_dim = 11;
     pruned.mlp_dim = 37;
-    pruned.own_filters = is_linear_attention(pruned.attention);
+    pruned.per_head_filters = is_linear_attention(pruned.attention);
     out.push_back(cut);
   }
   return out;

@@ -44,7 +44,7 @@ std::vector<test::Variant> stage_variants() {
       if (pruned.attention != AttentionKind::kStatic) pruned.qk_dim = 5;
       pruned.v_dim = index == 0 ? 11 : 19;
       pruned.mlp_dim = 37;
-      pruned.own_filters = is_linear_attention(pruned.attention);
+      pruned.per_head_filters = is_linear_attention(pruned.attention);
     }
     out.push_back(cut);
   }
@@ -55,7 +55,7 @@ std::vector<test::Variant> stage_variants() {
       BlockSpec& block = other.spec.blocks[i];
       // The other kind of attention.
       if (family == std::string("cswin")) {
-        block.attention = i < 2 ? AttentionKind::kCrossWindow : AttentionKind::kCrossFocusedLinear;
+        block.attention = i < 2 ? AttentionKind::kCrossShapedWindow : AttentionKind::kCrossFocusedLinear;
         if (i == 3) block.window = 0;
       } else if (pvt) {
         block.attention = i < 2 ? AttentionKind::kSoftmax : AttentionKind::kFocusedLinear;

@@ -16,7 +16,7 @@
 #include "vitrim/core/random.h"
 #include "vitrim/model/channels.h"
 #include "vitrim/model/parameter_names.h"
-#include "vitrim/prune/budget.h"
+#include "vitrim/prune/channel_budget.h"
 
 namespace vitrim::surgery {
 namespace {
@@ -33,9 +33,9 @@ std::vector<ChannelGates> draw_gates(const ModelSpec& spec, uint64_t seed) {
   Random random(seed, /*stream=*/1);
   const std::vector<prune::Unit> units = prune::units_of(spec, prune::Scope::kAttentionAndMlp);
   const prune::Target whole = prune::parse_target("100%", /*attention_only=*/false, spec);
-  const auto floor = static_cast<double>(prune::Budget(spec, units, whole, 1).floor());
+  const auto floor = static_cast<double>(prune::ChannelBudget(spec, units, whole, 1).floor());
   const double target = floor + random.uniform() * (0.95 * static_cast<double>(whole.macs) - floor);
-  const prune::Budget budget(spec, units, {std::llround(target), false}, 1);
+  const prune::ChannelBudget budget(spec, units, {std::llround(target), false}, 1);
   const std::vector<int64_t> widths = test::draw_widths(budget, random);
   std::vector<at::Tensor> factors;
   for (size_t u = 0; u < units.size(); ++u)

@@ -105,11 +105,11 @@ TEST(Prefetch, HandsOutTheSameRowsInAnyOrder) {
   BatchSource source(images, test::lively_recipe(), source_options());
   source.begin_epoch(0);
   Prefetch prefetch(source, 3);
-  const std::vector<Prefetch::Place> places{{0, 0, 8}, {0, 8, 16}, {1, 0, 8}, {3, 0, 8}};
+  const std::vector<Prefetch::StepRows> places{{0, 0, 8}, {0, 8, 16}, {1, 0, 8}, {3, 0, 8}};
   for (size_t i = 0; i < places.size(); ++i) {
     // The third place is not the one that was announced.
-    const Rows rows =
-        prefetch.take(places[i], i + 1 < places.size() && i != 1 ? places[i + 1] : Prefetch::Place{2, 0, 8});
+    const Rows rows = prefetch.take(
+        places[i], i + 1 < places.size() && i != 1 ? places[i + 1] : Prefetch::StepRows{2, 0, 8});
     const Rows expected = source.rows(places[i].step, places[i].begin, places[i].end);
     EXPECT_TRUE(at::equal(rows.images, expected.images));
     EXPECT_TRUE(at::equal(rows.targets, expected.targets));

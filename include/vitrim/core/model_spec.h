@@ -23,7 +23,7 @@ enum class AttentionKind {
   kSoftmax,             ///< all tokens see all tokens; sr_ratio > 1: keys and values from a smaller map (PVT)
   kWindow,              ///< softmax inside (shifted) windows with a relative position bias (Swin)
   kFocusedLinear,       ///< focused linear attention, over the whole map, a smaller map or windows (FLatten)
-  kCrossWindow,         ///< softmax inside stripes, half of the heads across, half down (CSwin)
+  kCrossShapedWindow,   ///< softmax inside stripes, half of the heads across, half down (CSwin)
   kCrossFocusedLinear,  ///< focused linear attention inside such stripes (FLatten-CSwin)
   kStatic,  ///< fixed depthwise filters over the map of values, and fixed shares of their mean and of the
             ///< prefix tokens' (docs/static.md)
@@ -87,7 +87,7 @@ struct BlockSpec {
   int64_t merge = 0;     ///< token pairs merged after the attention (ToMe); only where the attention is plain
                          ///< softmax over one map
   int64_t filter = 0;    ///< static attention: side of its filters in tokens, odd
-  bool own_filters =
+  bool per_head_filters =
       false;  ///< focused linear: a depthwise filter per head and channel, else one per channel for all heads
   QuantizedLayers int8;
   bool operator==(const BlockSpec&) const = default;

@@ -109,8 +109,8 @@ struct PlanResult {
   std::vector<PlanMove> moves;
   std::vector<PlanCombination> combinations;
   int64_t candidates = 0, within = 0;  ///< of the grid; of these within the budget by prediction
-  std::vector<PlanRow> rows;           ///< the front, and what was measured beside it, least loss first
-  std::vector<PlanRow> dominated;      ///< other candidates within the budget
+  std::vector<PlanRow> rows;       ///< the Pareto front, and what was measured beside it, least loss first
+  std::vector<PlanRow> dominated;  ///< other candidates within the budget
   std::optional<PlanRow> chosen;
   std::vector<std::string> notes;       ///< what was tried and missed
   std::optional<double> built_latency;  ///< of the written model, seconds

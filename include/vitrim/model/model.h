@@ -80,8 +80,8 @@ struct ChannelGates {
   at::Tensor mlp;  ///< [mlp_dim]
 };
 
-class Family;
-struct MixRequest;
+class FamilyForward;
+struct AttendRequest;
 
 /// A model. Parameters are float32, the weights of int8 layers int8 (those layers compute exact integers
 /// times scales, quantized.h); `set_compute_dtype` chooses the dtype of the matrix products, the stream
@@ -172,11 +172,11 @@ class Model {
  private:
   explicit Model(ModelSpec spec);
   at::Tensor enter(int index, const at::Tensor& x) const;
-  at::Tensor attention(int index, const at::Tensor& x, const MixRequest& request, BlockTrace* trace) const;
+  at::Tensor attention(int index, const at::Tensor& x, const AttendRequest& request, BlockTrace* trace) const;
 
   friend std::unique_ptr<Model> make_model(const ModelSpec&, const StateDict&);
   ModelSpec spec_;
-  const Family& family_;
+  const FamilyForward& family_;
   std::vector<std::string> prefixes_;  // "blocks.0." ...
   std::vector<ChannelGates> gates_;
   StateDict parameters_;
@@ -204,6 +204,6 @@ std::unique_ptr<Model> make_random_model(const ModelSpec& spec, uint64_t seed);
 /// bfloat16 where the CPU multiplies it in hardware (AVX-512 BF16 or AMX), else float32.
 at::ScalarType fast_dtype();
 /// "f32", "bf16" or "auto" (fast_dtype()); throws std::invalid_argument.
-at::ScalarType parse_precision(const std::string& name);
+at::ScalarType parse_compute_dtype(const std::string& name);
 
 }  // namespace vitrim::model

@@ -12,7 +12,7 @@
 
 namespace vitrim::model {
 
-/// The values v that static attention mixes, for a stream x [B, N, C] as the block sees it
+/// The values v that static attention weighs, for a stream x [B, N, C] as the block sees it
 /// (BlockTrace::input): float32 [B, N, num_heads * v_dim]. Throws std::invalid_argument where the block's
 /// attention is another kind.
 at::Tensor static_values(const Model& model, int block, const at::Tensor& x);

@@ -14,16 +14,17 @@
 
 namespace vitrim::pipeline {
 
-enum class Criterion {
+enum class LayerCriterion {
   kTransferEntropy,  ///< the paper's: TE of the masked model
   kAbsorbed,         ///< distortion after closed-form absorption
 };
-Criterion parse_criterion(const std::string& name);  ///< "te" | "absorbed"; throws std::invalid_argument
-std::string to_string(Criterion criterion);
+LayerCriterion parse_layer_criterion(
+    const std::string& name);  ///< "te" | "absorbed"; throws std::invalid_argument
+std::string to_string(LayerCriterion criterion);
 
 struct AnalyzeOptions {
   int count = 0;  ///< layers to choose; 0: measure only
-  Criterion criterion = Criterion::kAbsorbed;
+  LayerCriterion criterion = LayerCriterion::kAbsorbed;
   select::SearchOptions search;  ///< its count is taken from above
   std::vector<int> kept;         ///< layers that no set holds
   double absorbed_candidates =

@@ -32,8 +32,8 @@ struct PlanOptions {
   int rounds = 15;            ///< of all that is timed
   int64_t plan_images = 256;  ///< of the calibration images, for everything but the final fit; a quarter of
                               ///< them judges, and no fit sees it
-  int measured = 5;   ///< candidates of the front that are made and measured; what one kind of move alone and
-                      ///< spread combinations buy comes on top
+  int measured = 5;   ///< candidates of the Pareto front that are made and measured; what one kind of move
+                      ///< alone and spread combinations buy comes on top
   int spread = 3;     ///< such combinations, for the test of additivity
   bool build = true;  ///< make the chosen one, with all images
   int tries = 3;      ///< candidates built at most, where one misses

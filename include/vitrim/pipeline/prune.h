@@ -39,8 +39,8 @@ struct PruneOptions {
 /// reached, nothing to prune.
 void check_prune(const ModelSpec& spec, const PruneOptions& options);
 
-/// The pruned model; `dense` is not changed. Its MACs meet the target as Budget::fit says. Gains are folded
-/// in.
+/// The pruned model; `dense` is not changed. Its MACs meet the target as ChannelBudget::fit says. Gains are
+/// folded in.
 std::unique_ptr<model::Model> prune_channels(const model::Model& dense, const data::ImageBatch& images,
                                              const PruneOptions& options);
 

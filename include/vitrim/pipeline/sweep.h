@@ -1,6 +1,6 @@
 #pragma once
-// `vitrim sweep` as a function: the front of accuracy against multiply-adds that removing attention, pruning
-// channels and both draw.
+// `vitrim sweep` as a function: the Pareto front of accuracy against multiply-adds that removing attention,
+// pruning channels and both draw.
 
 #include <functional>
 #include <string>

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "vitrim/data/loader.h"
-#include "vitrim/prune/budget.h"
+#include "vitrim/prune/channel_budget.h"
 #include "vitrim/prune/scores.h"
 #include "vitrim/prune/similarity.h"
 
@@ -20,7 +20,7 @@ struct IndicatorOptions {
   bool reweight = true;           ///< 3. a learned gain per kept channel
   bool initialise = true;  ///< 4. m begins as scores of `begin_with`, standardised per unit (energies and
                            ///< slopes: their logarithms); else at 0
-  Criterion begin_with = Criterion::kDifference;
+  ChannelCriterion begin_with = ChannelCriterion::kDifference;
   double temperature = 0.5;     ///< of the sigmoid that makes indicators proportions
   double learning_rate = 0.05;  ///< of m and the offsets; gains learn at a fifth of it
   double budget_weight = 20;    ///< b in: distillation + b (MACs / target - 1)^2
@@ -51,7 +51,7 @@ struct Indicators {
 /// MACs to the budget's over the first six tenths of the steps. Deterministic for a seed and a number of
 /// threads. Cost: `epochs` forward and backward passes over the images, and one forward pass of the dense
 /// model. Error where the loss is not finite.
-Indicators learn_indicators(const model::Model& model, const Budget& budget, const data::ImageBatch& images,
-                            const IndicatorOptions& options = {});
+Indicators learn_indicators(const model::Model& model, const ChannelBudget& budget,
+                            const data::ImageBatch& images, const IndicatorOptions& options = {});
 
 }  // namespace vitrim::prune

@@ -9,7 +9,7 @@
 
 namespace vitrim::prune {
 
-enum class Criterion {
+enum class ChannelCriterion {
   kMagnitude,      ///< L1 norm of the channel's weights
   kTaylor,         ///< squared slope of the loss (cross-entropy to the dense model's own predictions) in the
                    ///< channel's gate
@@ -24,8 +24,8 @@ enum class Criterion {
 };
 /// "magnitude", "taylor", "energy", "energy_centred", "random", "difference", "absence"; throws
 /// std::invalid_argument.
-Criterion parse_criterion(const std::string& name);
-std::string to_string(Criterion criterion);
+ChannelCriterion parse_channel_criterion(const std::string& name);
+std::string to_string(ChannelCriterion criterion);
 
 struct ScoreOptions {
   int64_t batch_size = 16;
@@ -36,7 +36,7 @@ struct ScoreOptions {
 /// random do not look at them. Cost: one forward pass (Taylor: and backward); kDifference of softmax
 /// attention also n^2 exponentials a channel.
 std::vector<at::Tensor> score_channels(const model::Model& model, const std::vector<Unit>& units,
-                                       Criterion criterion, const data::ImageBatch& images,
+                                       ChannelCriterion criterion, const data::ImageBatch& images,
                                        const ScoreOptions& options = {});
 
 /// The `widths[u]` best channels of every head as gates of 0 and 1. With `per_head` false the best of the

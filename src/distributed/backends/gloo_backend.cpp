@@ -13,12 +13,12 @@ c10::intrusive_ptr<c10d::Backend> make_gloo_backend(const BackendOptions& option
   const char* interface = std::getenv("GLOO_SOCKET_IFNAME");
   if (interface != nullptr && *interface != '\0') {
     gloo->devices.push_back(Gloo::createDeviceForInterface(interface));
-  } else if (is_loopback(options.place.host)) {
+  } else if (is_loopback(options.rendezvous.host)) {
     gloo->devices.push_back(Gloo::createDeviceForHostname("127.0.0.1"));
   } else {
     gloo->devices.push_back(Gloo::createDefaultDevice());
   }
-  return c10::make_intrusive<Gloo>(options.store, options.place.rank, options.place.size, gloo);
+  return c10::make_intrusive<Gloo>(options.store, options.rendezvous.rank, options.rendezvous.size, gloo);
 }
 
 }  // namespace vitrim::distributed

@@ -46,7 +46,7 @@ def models():
         "vit_merged": spec_of("vit", [block("softmax", 16, merge=3), block("softmax", 16, merge=2), block("softmax", 16)], pooling="token_and_average"),
         "swin": spec_of("swin", [block("window", 8, window=4), block("window", 8, window=4, shift=2), block("window", 16, 4, window=4), block("window", 16, 4, window=2, shift=1)], two),
         "flatten_swin": spec_of("flatten_swin", [block("focused_linear", 8, window=4), block("focused_linear", 8, window=4, shift=2),
-                                                 block("window", 16, 4, window=4), block("focused_linear", 16, 4, window=2, own_filters=True)], two, filter_size=3),
+                                                 block("window", 16, 4, window=4), block("focused_linear", 16, 4, window=2, per_head_filters=True)], two, filter_size=3),
         "pvt": spec_of("pvt", [block("softmax", 8, sr_ratio=4), block("focused_linear", 8, sr_ratio=2), block("softmax", 16, 4), block("focused_linear", 16, 4)], two),
         "pvt_v2": spec_of("pvt_v2", [block("softmax", 8, sr_ratio=4), block("focused_linear", 8, sr_ratio=2), block("softmax", 16, 4), block("focused_linear", 16, 4)], two, focusing_factor=2),
         "cswin": spec_of("cswin", [block("cross_window", 8, window=1), block("cross_focused_linear", 8, window=2), block("cross_window", 16, 4, window=2),
@@ -145,7 +145,7 @@ class Weights:
         self.linear("head", CLASSES, last)
 
     def focusing(self, prefix, one, heads, keys):
-        width = heads * one["v_dim"] if one.get("own_filters") else one["v_dim"]
+        width = heads * one["v_dim"] if one.get("per_head_filters") else one["v_dim"]
         self.put(prefix + "scale", 1, 1, heads * one["qk_dim"])
         self.put(prefix + "positional_encoding", 1, keys, heads * one["qk_dim"])
         self.convolution(prefix + "dwc", width, 1, self.spec.get("filter_size", 5))

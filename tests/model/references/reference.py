@@ -103,7 +103,7 @@ class Reference:
         power = x ** self.spec.get("focusing_factor", 3)
         return power * np.linalg.norm(x, axis=1, keepdims=True) / np.linalg.norm(power, axis=1, keepdims=True)
 
-    def focused(self, q, k, v, prefix, heads, grid, own_filters):
+    def focused(self, q, k, v, prefix, heads, grid, per_head_filters):
         scale = np.log1p(np.exp(self.weights[prefix + "scale"].reshape(-1)))
         q = self.sharpen(q, scale)
         k = self.sharpen(k + self.weights[prefix + "positional_encoding"][0], scale)
@@ -120,7 +120,7 @@ class Reference:
         side = self.weights[prefix + "dwc.weight"].shape[2]
         for h in range(heads):
             name = self.weights[prefix + "dwc.weight"], self.weights[prefix + "dwc.bias"]
-            if own_filters:
+            if per_head_filters:
                 name = tuple(part[h * width:(h + 1) * width] for part in name)
             planes = v[:, h * width:(h + 1) * width].T.reshape(width, *grid)
             out[h] = out[h] + convolve(planes, *name, 1, side // 2).reshape(width, -1).T
@@ -153,7 +153,7 @@ class Reference:
         if kind == "static":
             return self.static(x, prefix, grid, before), None
         q, k, v = self.projections(x, block, prefix, grid)
-        own, keys = block.get("own_filters", False), None
+        own, keys = block.get("per_head_filters", False), None
         if kind == "softmax":
             bias = None if sizes is None else np.broadcast_to(np.log(sizes), (heads, len(x), len(x)))
             mixed, keys = self.heads_softmax(q, k, v, block, heads, bias, prefix if self.spec.get("qk_norm") else None)
@@ -187,7 +187,7 @@ class Reference:
             for tokens, _ in regions(grid, shape):
                 part = [t[tokens][:, i * w:(i + 1) * w] for t, w in ((q, qk), (k, qk), (v, wide))]
                 if block["attention"] == "cross_focused_linear":
-                    got = self.focused(*part, own, heads, shape, block.get("own_filters", False))
+                    got = self.focused(*part, own, heads, shape, block.get("per_head_filters", False))
                 else:
                     got = self.heads_softmax(*part, block, heads)[0]
                 near = self.convolution(part[2].T.reshape(wide, *shape), own + "get_v", 1, 1).reshape(wide, -1).T
