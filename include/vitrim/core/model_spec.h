@@ -89,7 +89,7 @@ struct BlockSpec {
   int64_t filter = 0;    ///< static attention: side of its filters in tokens, odd
   bool per_head_filters =
       false;  ///< focused linear: a depthwise filter per head and channel, else one per channel for all heads
-  QuantizedLayers int8;
+  QuantizedLayers int8 = {};
   bool operator==(const BlockSpec&) const = default;
 };
 
