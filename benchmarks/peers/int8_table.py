@@ -1,17 +1,63 @@
 #!/usr/bin/env python3
-"""The results of int8.py as one table.
+"""The results of int8.py as tables: a row a model and batch, then every entry.
 
-usage: benchmarks/peers/int8_table.py RESULTS.json...; Markdown on standard output.
+usage: benchmarks/peers/int8_table.py RESULTS.json... [--write docs/quantization.md]
+
+Without --write, Markdown on standard output; with it, what stands between the page's markers is replaced.
 """
 
+import argparse
 import json
-import sys
+import re
 
-print("| model, batch | contestant | images/s | over the best peer's int8 (p10 to p90) | over vitrim's bfloat16 |\n|---|---|---|---|---|")
-for path in sys.argv[1:]:
-    with open(path, encoding="utf-8") as file:
-        result = json.load(file)
-    for row in result["rows"]:
-        middle, low, high = row["over_best_peer_int8"]
-        print(f"| {result['model'].replace('_patch16_224', '')}, {result['batch']} | {row['name']} | {row['images_per_second']:.1f} | {middle:.2f} ({low:.2f} to {high:.2f}) | "
-              f"{row['over_own_bf16'][0]:.2f} |")
+BEGIN, END = "<!-- peers table: benchmarks/peers/int8_table.py -->", "<!-- end of the peers table -->"
+
+
+def spread(values):
+    return f"{values[0]:.2f} ({values[1]:.2f} to {values[2]:.2f})"
+
+
+def title(result):
+    return f"{result['model'].replace('_patch16_224', '').replace('_patch4_window7_224', '')}, {result['batch']}"
+
+
+def own(row):
+    return row["name"].startswith("vitrim, ") and row["name"] != "vitrim, bf16"
+
+
+def tables(results):
+    lines = ["| model, batch | best peer's int8 | images/s | vitrim | images/s | over the best peer (p10 to p90) | over vitrim's bfloat16 |", "|---|---|---|---|---|---|---|"]
+    for result in results:
+        rows = {row["name"]: row for row in result["rows"]}
+        peer = rows[result["best_peer_int8"]]
+        for row in filter(own, result["rows"]):
+            lines.append(f"| {title(result)} | {peer['name'].replace(', int8', '')} | {peer['images_per_second']:.1f} | {row['name'].replace('vitrim, ', '')} | {row['images_per_second']:.1f} | "
+                         f"{spread(row['over_best_peer_int8'])} | {row['over_own_bf16'][0]:.2f} |")
+    lines += ["", "Every entry:", "", "| model, batch | entry | images/s | over the best peer's int8 (p10 to p90) | over vitrim's bfloat16 |", "|---|---|---|---|---|"]
+    for result in results:
+        for row in result["rows"]:
+            lines.append(f"| {title(result)} | {row['name']} | {row['images_per_second']:.1f} | {spread(row['over_best_peer_int8'])} | {row['over_own_bf16'][0]:.2f} |")
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", nargs="+")
+    parser.add_argument("--write", metavar="PAGE")
+    args = parser.parse_args()
+    results = []
+    for path in args.results:
+        with open(path, encoding="utf-8") as file:
+            results.append(json.load(file))
+    text = tables(results)
+    if not args.write:
+        print(text)
+        return
+    with open(args.write, encoding="utf-8") as file:
+        page = file.read()
+    with open(args.write, "w", encoding="utf-8") as file:
+        file.write(re.sub(re.escape(BEGIN) + ".*?" + re.escape(END), lambda _: f"{BEGIN}\n\n{text}\n\n{END}", page, flags=re.DOTALL))
+
+
+if __name__ == "__main__":
+    main()
