@@ -19,10 +19,11 @@ CandidateTable with_front(CandidateTable table, const std::vector<double>& most)
 /// Those within `most` (a budget each) by prediction, least predicted loss first.
 Candidates within_by_loss(const CandidateTable& table, const std::vector<double>& most);
 
-/// Of `ordered`, what is to be made and measured: the first `wanted` of the front that are not measured yet.
+/// Of `ordered`, what is to be made and measured: the first `wanted` of the Pareto front that are not
+/// measured yet.
 Candidates next_of_front(const CandidateTable& table, const Candidates& ordered, int wanted);
 
-/// Of `ordered`, what is measured beside the front: the best of each kind of move alone, and `spread`
+/// Of `ordered`, what is measured beside the Pareto front: the best of each kind of move alone, and `spread`
 /// combinations of moves spread over the rest. May name what is measured already.
 Candidates beside_front(const CandidateTable& table, const Candidates& ordered, int spread);
 
@@ -37,7 +38,7 @@ Candidates measured_by_loss(const CandidateTable& table);
 
 /// Rows within `most` as a result lists them.
 struct ListedRows {
-  std::vector<PlanRow> shown;      ///< the front and what was measured, least predicted loss first
+  std::vector<PlanRow> shown;      ///< the Pareto front and what was measured, least predicted loss first
   std::vector<PlanRow> dominated;  ///< the others
 };
 ListedRows list_rows(CandidateTable table, const std::vector<double>& most);

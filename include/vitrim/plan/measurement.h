@@ -58,12 +58,12 @@ Measured measure(CandidateTable table, const Candidates& chosen, const std::vect
                  const std::vector<int64_t>& batches, const Instruments& instruments);
 
 struct MeasureOptions {
-  int wanted = 5;  ///< candidates of the front
+  int wanted = 5;  ///< candidates of the Pareto front
   int spread = 3;  ///< combinations beside it, for the test of additivity
 };
 
-/// Measures until as many of the front as were asked for hold: where some are timed as too slow, predictions
-/// are corrected by what the measured ones have in common, and others are looked at. Throws
+/// Measures until as many of the Pareto front as were asked for hold: where some are timed as too slow,
+/// predictions are corrected by what the measured ones have in common, and others are looked at. Throws
 /// std::invalid_argument where none holds.
 Measured measure_until_held(CandidateTable table, const std::vector<Budget>& budgets,
                             const std::vector<int64_t>& batches, const Instruments& instruments,
