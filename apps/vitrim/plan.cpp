@@ -99,12 +99,13 @@ void print_row(const PlanRow& row, const std::string& mark) {
   if (row.eval)
     top1 = "  " + percent(row.eval->top1) + " (" + percent(row.eval->top1_ci95.first) + " to " +
            percent(row.eval->top1_ci95.second) + ")";
+  const std::string start = row.merge_start > 0 ? std::to_string(row.merge_start) + ":" : "";
+  const std::string merged = row.pairs > 0 ? start + std::to_string(row.pairs) : "0";
   tell("%1s %-16s %-16s %5s %5s %5s %4s %11s %11s %11s %11s %9.4f %9s%s%s\n", mark.c_str(),
        row.removed.empty() ? "none" : format_layer_list(row.removed).c_str(),
        row.fixed.empty() ? "none" : format_layer_list(row.fixed).c_str(),
        row.width > 0 ? std::to_string(row.width).c_str() : "all",
-       row.mlp > 0 ? std::to_string(row.mlp).c_str() : "all",
-       row.pairs > 0 ? std::to_string(row.pairs).c_str() : "0", row.int8 ? "int8" : "",
+       row.mlp > 0 ? std::to_string(row.mlp).c_str() : "all", merged.c_str(), row.int8 ? "int8" : "",
        millions(row.params).c_str(), billions(row.macs).c_str(), milliseconds(row.latency).c_str(),
        milliseconds(row.measured_latency).c_str(), row.kl, kl, top1.c_str(),
        row.holds ? "" : "  over the budget as measured");
@@ -142,7 +143,8 @@ void print_plan(const PlanResult& r) {
   for (const PlanRow& row : r.rows) {
     const bool chosen = r.chosen && row.removed == r.chosen->removed && row.fixed == r.chosen->fixed &&
                         row.width == r.chosen->width && row.mlp == r.chosen->mlp &&
-                        row.pairs == r.chosen->pairs && row.int8 == r.chosen->int8;
+                        row.pairs == r.chosen->pairs && row.merge_start == r.chosen->merge_start &&
+                        row.int8 == r.chosen->int8;
     if (row.measured_kl || unmeasured++ < 5) print_row(row, chosen ? "*" : "");
   }
   if (unmeasured > 5) tell("  and %d of the Pareto front that were not measured\n", unmeasured - 5);

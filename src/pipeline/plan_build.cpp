@@ -57,8 +57,8 @@ Built build(const model::Model& dense, const data::ImageBatch& images, const Pla
   }
   if (row.pairs > 0) {
     const ModelSpec& spec = out.model->spec();
-    out.model->set_merging(merge::schedule_of(
-        merge::with_schedule(spec, merge::constant_schedule(spec, 0, row.pairs), /*quiet=*/true)));
+    out.model->set_merging(
+        merge::schedule_of(merge::with_schedule(spec, plan::merging_schedule(spec, row), /*quiet=*/true)));
   }
   out.result.removed = row.removed;
   out.result.reason = "plan: " + plan::describe(row);

@@ -13,29 +13,32 @@ std::vector<std::pair<std::string, ModelSpec>> latency_checks(const ModelSpec& d
                                                               const plan::Grid& grid) {
   const auto middle = [](const auto& values) { return values[values.size() / 2]; };
   std::vector<PlanRow> rows;
-  const auto add = [&](const std::vector<int>& removed, int64_t width, int64_t pairs, int64_t mlp = 0) {
+  const auto add = [&](const std::vector<int>& removed, int64_t width, const plan::Merging& merging,
+                       int64_t mlp = 0) {
     PlanRow row;
     row.removed = removed;
     row.width = width;
     row.mlp = mlp;
-    row.pairs = pairs;
+    row.merge_start = merging.start;
+    row.pairs = merging.pairs;
     rows.push_back(std::move(row));
   };
-  add(grid.sets.back(), 0, 0);
-  add({}, grid.widths.back(), 0);
-  add({}, 0, 0, grid.mlps.back());
-  add({}, 0, middle(grid.pairs));
-  add({}, 0, grid.pairs.back());
-  add(middle(grid.sets), middle(grid.widths), 0);
-  add(middle(grid.sets), 0, middle(grid.pairs));
-  add({}, middle(grid.widths), middle(grid.pairs));
-  add(middle(grid.sets), middle(grid.widths), middle(grid.pairs));
-  add(grid.sets.back(), grid.widths.back(), grid.pairs.back(), grid.mlps.back());
+  add(grid.sets.back(), 0, {});
+  add({}, grid.widths.back(), {});
+  add({}, 0, {}, grid.mlps.back());
+  add({}, 0, middle(grid.mergings));
+  add({}, 0, grid.mergings.back());
+  add(middle(grid.sets), middle(grid.widths), {});
+  add(middle(grid.sets), 0, middle(grid.mergings));
+  add({}, middle(grid.widths), middle(grid.mergings));
+  add(middle(grid.sets), middle(grid.widths), middle(grid.mergings));
+  add(grid.sets.back(), grid.widths.back(), grid.mergings.back(), grid.mlps.back());
   rows.emplace_back();
   rows.back().fixed = grid.fixed.back();
   rows.emplace_back();
   rows.back().fixed = grid.fixed[grid.fixed.size() / 2];
-  rows.back().pairs = middle(grid.pairs);
+  rows.back().merge_start = middle(grid.mergings).start;
+  rows.back().pairs = middle(grid.mergings).pairs;
   std::vector<std::pair<std::string, ModelSpec>> out;
   std::vector<ModelSpec> seen = {dense};
   for (const PlanRow& row : rows) {

@@ -38,7 +38,7 @@ Grid make_grid(const ModelSpec& dense, const GridOptions& options) {
   if (options.round < 1) throw std::invalid_argument("[plan::make_grid] widths are multiples of at least 1");
   const std::vector<int> layers = attention_layers(dense);
   const int count = static_cast<int>(layers.size());
-  Grid grid{{{}}, {{}}, {0}, {0}, {0}, {false}};
+  Grid grid{{{}}, {{}}, {0}, {0}, {{}}, {false}};
   if (options.quantize) grid.int8.push_back(true);
   const int most = std::min(options.most_removed < 0 ? (count + 1) / 2 : options.most_removed, count - 1);
   for (int k = 1; options.remove && k <= most; ++k)
@@ -63,14 +63,24 @@ Grid make_grid(const ModelSpec& dense, const GridOptions& options) {
     if (width > 0 && width < (grid.mlps.size() > 1 ? grid.mlps.back() : hidden)) grid.mlps.push_back(width);
   }
   if (options.merge && can_merge(dense)) {
-    // As many pairs in every block as leave next to nothing at the top, and shares of that.
-    const double each = static_cast<double>(dense.num_tokens() - dense.prefix_tokens()) / count;
-    for (const double share : {0.25, 0.5, 0.75, 1.0, 1.25}) {
-      const int64_t pairs = std::llround(share * each);
-      if (pairs > grid.pairs.back()) grid.pairs.push_back(pairs);
+    // As many pairs in every block that merges as leave next to nothing at the top, and shares of that.
+    for (const int start : count > 2 ? std::vector<int>{0, count / 3} : std::vector<int>{0}) {
+      const double each = static_cast<double>(dense.num_tokens() - dense.prefix_tokens()) / (count - start);
+      int64_t last = 0;
+      for (const double share : {0.25, 0.5, 0.75, 1.0, 1.25}) {
+        const int64_t pairs = std::llround(share * each);
+        if (pairs > last) grid.mergings.push_back({start, pairs});
+        last = std::max(last, pairs);
+      }
     }
   }
   return grid;
+}
+
+std::vector<int64_t> merging_schedule(const ModelSpec& spec, const PlanRow& row) {
+  if (row.merge_start >= static_cast<int>(merge::merging_blocks(spec).size()))
+    return std::vector<int64_t>(spec.blocks.size(), 0);
+  return merge::constant_schedule(spec, row.merge_start, row.pairs);
 }
 
 ModelSpec candidate_spec(const ModelSpec& dense, const PlanRow& row) {
@@ -86,7 +96,7 @@ ModelSpec candidate_spec(const ModelSpec& dense, const PlanRow& row) {
     narrow(model::ChannelGroup::kMlp, row.mlp, block.mlp_dim);
   }
   if (row.pairs > 0 && can_merge(spec))
-    spec = merge::with_schedule(spec, merge::constant_schedule(spec, 0, row.pairs), /*quiet=*/true);
+    spec = merge::with_schedule(spec, merging_schedule(spec, row), /*quiet=*/true);
   return row.int8 ? in_int8(std::move(spec)) : spec;
 }
 
@@ -101,14 +111,15 @@ ModelSpec in_int8(ModelSpec spec) {
 std::vector<PlanRow> enumerate(const ModelSpec& dense, const Grid& grid) {
   std::vector<PlanRow> rows;
   PlanRow row;
-  const auto with_pairs = [&] {
-    ModelSpec last;
-    for (const int64_t pairs : grid.pairs) {
-      row.pairs = pairs;
+  const auto with_mergings = [&] {
+    std::vector<ModelSpec> seen;
+    for (const Merging& merging : grid.mergings) {
+      row.merge_start = merging.start;
+      row.pairs = merging.pairs;
       row.int8 = false;
       const ModelSpec plain = candidate_spec(dense, row);
-      if (plain == last) continue;  // clipped to the one before
-      last = plain;
+      if (std::find(seen.begin(), seen.end(), plain) != seen.end()) continue;  // clipped to another
+      seen.push_back(plain);
       const eval::ModelCost cost = eval::count_cost(plain);
       row.params = cost.params;
       row.macs = cost.macs;
@@ -123,7 +134,7 @@ std::vector<PlanRow> enumerate(const ModelSpec& dense, const Grid& grid) {
       row.width = width;
       for (const int64_t mlp : grid.mlps) {
         row.mlp = mlp;
-        with_pairs();
+        with_mergings();
       }
     }
   };
@@ -151,7 +162,10 @@ std::string describe(const PlanRow& row) {
   if (!row.fixed.empty()) add(std::to_string(row.fixed.size()) + " static");
   if (row.width > 0) add("width " + std::to_string(row.width));
   if (row.mlp > 0) add("MLPs of " + std::to_string(row.mlp));
-  if (row.pairs > 0) add(std::to_string(row.pairs) + (row.pairs == 1 ? " pair" : " pairs"));
+  if (row.pairs > 0) {
+    add(std::to_string(row.pairs) + (row.pairs == 1 ? " pair" : " pairs") +
+        (row.merge_start > 0 ? " from layer " + std::to_string(row.merge_start) : ""));
+  }
   if (row.int8) add("int8");
   return text.empty() ? "dense" : text;
 }

@@ -18,6 +18,13 @@ double loss_of(const std::map<Key, double>& losses, const Key& key) {
   return found == losses.end() ? 0 : found->second;
 }
 
+template <typename T>
+PlanRow only(T PlanRow::* move, const T& value) {
+  PlanRow row;
+  row.*move = value;
+  return row;
+}
+
 }  // namespace
 
 double MoveLosses::of(const PlanRow& row) const {
@@ -29,18 +36,16 @@ double MoveLosses::of(const PlanRow& row) const {
     fixed = fixing.at(all) * static_cast<double>(row.fixed.size()) / static_cast<double>(all.size());
   }
   return loss_of(removal, row.removed) + fixed + loss_of(width, row.width) + loss_of(mlp, row.mlp) +
-         loss_of(pairs, row.pairs) + (row.int8 ? int8 : 0);
+         loss_of(merging, {row.merge_start, row.pairs}) + (row.int8 ? int8 : 0);
 }
 
 MeasuredMoves measure_moves(const Grid& grid, const Instruments& instruments) {
   MeasuredMoves out;
   const int64_t count = static_cast<int64_t>(grid.sets.size() + grid.fixed.size() + grid.widths.size() +
-                                             grid.mlps.size() + grid.pairs.size() + grid.int8.size()) -
+                                             grid.mlps.size() + grid.mergings.size() + grid.int8.size()) -
                         6;
   Progress progress("single moves", count, "moves");
-  const auto alone = [&](const char* move, auto member, const auto& value) {
-    PlanRow row;
-    row.*member = value;
+  const auto alone = [&](const char* move, PlanRow row) {
     row.kl = instruments.loss(row);
     row.measured_kl = row.kl;
     out.moves.push_back({move, row});
@@ -48,16 +53,19 @@ MeasuredMoves measure_moves(const Grid& grid, const Instruments& instruments) {
     return row.kl;
   };
   for (size_t k = 1; k < grid.sets.size(); ++k)
-    out.losses.removal[grid.sets[k]] = alone("removal", &PlanRow::removed, grid.sets[k]);
+    out.losses.removal[grid.sets[k]] = alone("removal", only(&PlanRow::removed, grid.sets[k]));
   for (size_t k = 1; k < grid.fixed.size(); ++k)
-    out.losses.fixing[grid.fixed[k]] = alone("static", &PlanRow::fixed, grid.fixed[k]);
+    out.losses.fixing[grid.fixed[k]] = alone("static", only(&PlanRow::fixed, grid.fixed[k]));
   for (size_t i = 1; i < grid.widths.size(); ++i)
-    out.losses.width[grid.widths[i]] = alone("pruning", &PlanRow::width, grid.widths[i]);
+    out.losses.width[grid.widths[i]] = alone("pruning", only(&PlanRow::width, grid.widths[i]));
   for (size_t i = 1; i < grid.mlps.size(); ++i)
-    out.losses.mlp[grid.mlps[i]] = alone("mlp", &PlanRow::mlp, grid.mlps[i]);
-  for (size_t i = 1; i < grid.pairs.size(); ++i)
-    out.losses.pairs[grid.pairs[i]] = alone("merging", &PlanRow::pairs, grid.pairs[i]);
-  if (grid.int8.size() > 1) out.losses.int8 = alone("int8", &PlanRow::int8, true);
+    out.losses.mlp[grid.mlps[i]] = alone("mlp", only(&PlanRow::mlp, grid.mlps[i]));
+  for (size_t i = 1; i < grid.mergings.size(); ++i) {
+    PlanRow row = only(&PlanRow::pairs, grid.mergings[i].pairs);
+    row.merge_start = grid.mergings[i].start;
+    out.losses.merging[grid.mergings[i]] = alone("merging", row);
+  }
+  if (grid.int8.size() > 1) out.losses.int8 = alone("int8", only(&PlanRow::int8, true));
   return out;
 }
 

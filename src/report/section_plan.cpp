@@ -10,14 +10,15 @@ std::string moves(const PlanRow& row) {
   if (row.width > 0) text += std::string(text.empty() ? "" : "; ") + "heads of " + std::to_string(row.width);
   if (row.mlp > 0) text += std::string(text.empty() ? "" : "; ") + "MLPs of " + std::to_string(row.mlp);
   if (row.pairs > 0)
-    text += std::string(text.empty() ? "" : "; ") + std::to_string(row.pairs) + " pairs a block";
+    text += std::string(text.empty() ? "" : "; ") + std::to_string(row.pairs) + " pairs a block" +
+            (row.merge_start > 0 ? " from layer " + std::to_string(row.merge_start) : "");
   if (row.int8) text += std::string(text.empty() ? "" : "; ") + "int8";
   return text;
 }
 
 bool same(const PlanRow& a, const PlanRow& b) {
   return a.removed == b.removed && a.fixed == b.fixed && a.width == b.width && a.mlp == b.mlp &&
-         a.pairs == b.pairs && a.int8 == b.int8;
+         a.pairs == b.pairs && a.merge_start == b.merge_start && a.int8 == b.int8;
 }
 
 std::string milliseconds(const std::optional<double>& seconds) {

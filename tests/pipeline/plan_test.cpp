@@ -139,10 +139,11 @@ TEST(Plan, WhatIsBuiltKeepsToEveryCount) {
       double sum = 0;
       for (const PlanMove& move : result.moves) {
         const PlanRow &part = move.row, &row = combination.row;
-        const bool in = (move.move == "removal" && part.removed == row.removed) ||
-                        (move.move == "pruning" && part.width == row.width) ||
-                        (move.move == "mlp" && part.mlp == row.mlp) ||
-                        (move.move == "merging" && part.pairs == row.pairs);
+        const bool in =
+            (move.move == "removal" && part.removed == row.removed) ||
+            (move.move == "pruning" && part.width == row.width) ||
+            (move.move == "mlp" && part.mlp == row.mlp) ||
+            (move.move == "merging" && part.pairs == row.pairs && part.merge_start == row.merge_start);
         if (in) sum += *part.measured_kl;
       }
       // Static layers are a set less what is removed of it, and lose their share of what the set loses.

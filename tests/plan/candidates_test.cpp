@@ -22,7 +22,12 @@ TEST(Grid, OfAViT) {
   EXPECT_EQ(grid.fixed, grid.sets);
   EXPECT_EQ(grid.widths, (std::vector<int64_t>{0, 56, 48, 40, 32, 24}));
   EXPECT_EQ(grid.mlps, (std::vector<int64_t>{0, 672, 576, 480, 384}));
-  EXPECT_EQ(grid.pairs, (std::vector<int64_t>{0, 4, 8, 12, 16, 20}));
+  // From the first layer and from a third of them on; 196 patches over 12 and over 8 layers, in shares of a
+  // quarter.
+  EXPECT_EQ(
+      grid.mergings,
+      (std::vector<Merging>{
+          {0, 0}, {0, 4}, {0, 8}, {0, 12}, {0, 16}, {0, 20}, {4, 6}, {4, 12}, {4, 18}, {4, 25}, {4, 31}}));
 }
 
 TEST(Grid, KindsCanBeLeftOutAndLimited) {
@@ -33,14 +38,14 @@ TEST(Grid, KindsCanBeLeftOutAndLimited) {
   const Grid grid = make_grid(dense, options);
   EXPECT_EQ(grid.sets.size(), 1u);
   EXPECT_EQ(grid.fixed.size(), 1u);
-  EXPECT_EQ(grid.pairs.size(), 1u);
+  EXPECT_EQ(grid.mergings.size(), 1u);
   EXPECT_EQ(grid.mlps, std::vector<int64_t>{0});
   EXPECT_EQ(grid.widths, (std::vector<int64_t>{0, 48, 32}));
   options = {};
   options.most_removed = 99;
   EXPECT_EQ(make_grid(dense, options).sets.size(), 12u);  // one keeps its attention
   const Grid swin = make_grid(model::known_spec("swin_tiny_patch4_window7_224"));
-  EXPECT_EQ(swin.pairs, std::vector<int64_t>{0});
+  EXPECT_EQ(swin.mergings, std::vector<Merging>{{}});
   EXPECT_EQ(swin.fixed.size(), 1u);
 }
 
@@ -70,12 +75,14 @@ TEST(Enumerate, Int8IsAMove) {
 TEST(Enumerate, EqualsBruteForce) {
   const ModelSpec dense = test::small_spec();
   const Grid grid = make_grid(dense);
-  ASSERT_GT(grid.pairs.size(), 3u);
+  ASSERT_GT(grid.mergings.size(), 6u);
+  ASSERT_EQ(grid.mergings.back().start, 1);
   std::set<std::string> wanted;
   // The first `removed` layers gone, those up to `fixed` static.
-  const auto add = [&](int removed, int fixed, int64_t width, int64_t mlp, int64_t pairs) {
+  const auto add = [&](int removed, int fixed, int64_t width, int64_t mlp, const Merging& merging) {
     ModelSpec spec = dense;
     int64_t tokens = 16;
+    int merging_block = 0;
     for (int i = 0; i < 4; ++i) {
       BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
       if (mlp > 0) block.mlp_dim = mlp;
@@ -91,7 +98,8 @@ TEST(Enumerate, EqualsBruteForce) {
         block.filter = 3;
         continue;
       }
-      block.merge = std::min(pairs, tokens / 2);
+      if (merging_block++ < merging.start) continue;
+      block.merge = std::min(merging.pairs, tokens / 2);
       tokens -= block.merge;
     }
     wanted.insert(to_json(spec));
@@ -100,7 +108,7 @@ TEST(Enumerate, EqualsBruteForce) {
     for (int fixed = 0; fixed <= 2; ++fixed) {
       for (const int64_t width : grid.widths) {
         for (const int64_t mlp : {0, 56, 48, 40, 32}) {
-          for (const int64_t pairs : grid.pairs) add(removed, fixed, width, mlp, pairs);
+          for (const Merging& merging : grid.mergings) add(removed, fixed, width, mlp, merging);
         }
       }
     }
@@ -137,6 +145,8 @@ TEST(Describe, Rows) {
   row.mlp = 576;
   row.fixed = {1};
   EXPECT_EQ(describe(row), "2 removed, 1 static, width 40, MLPs of 576, 8 pairs");
+  row.merge_start = 4;
+  EXPECT_EQ(describe(row), "2 removed, 1 static, width 40, MLPs of 576, 8 pairs from layer 4");
 }
 
 // In two coordinates the front is a staircase: from left to right, what is lower than all before.

@@ -17,7 +17,7 @@ double loss(const PlanRow& row) {
   for (const int layer : row.fixed) out += 0.25 * (1 << layer);
   if (row.width > 0) out += 1.0 / static_cast<double>(row.width);
   if (row.mlp > 0) out += 1.0 / static_cast<double>(row.mlp);
-  return out + 0.125 * static_cast<double>(row.pairs);
+  return out + 0.125 * static_cast<double>(row.pairs) / (1 + row.merge_start);
 }
 
 TEST(MeasureMoves, SumsPredictCombinations) {
@@ -26,7 +26,7 @@ TEST(MeasureMoves, SumsPredictCombinations) {
   const Grid grid = make_grid(test::small_spec(), options);
   const MeasuredMoves measured = measure_moves(grid, {loss, {}});
   size_t moves = grid.sets.size() + grid.fixed.size() + grid.widths.size() + grid.mlps.size();
-  moves += grid.pairs.size() + grid.int8.size() - 6;
+  moves += grid.mergings.size() + grid.int8.size() - 6;
   ASSERT_EQ(measured.moves.size(), moves);
   for (const auto& [move, row] : measured.moves) {
     EXPECT_EQ(measured.losses.of(row), loss(row)) << move;
@@ -35,7 +35,8 @@ TEST(MeasureMoves, SumsPredictCombinations) {
   PlanRow row;
   EXPECT_EQ(measured.losses.of(row), 0);
   row.width = grid.widths.back();
-  row.pairs = grid.pairs.back();
+  row.merge_start = grid.mergings.back().start;
+  row.pairs = grid.mergings.back().pairs;
   row.int8 = true;
   EXPECT_EQ(measured.losses.of(row), loss(row));
   // Layer 0 is removed of the static set {0, 1}, whose loss 0.75 is shared by number of layers.

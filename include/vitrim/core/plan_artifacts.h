@@ -62,8 +62,10 @@ struct PlanRow {
   std::vector<int> fixed;  ///< layers whose attention becomes static
   int64_t width = 0;       ///< channels that a head keeps at most; 0: all
   int64_t mlp = 0;         ///< hidden units that an MLP keeps at most; 0: all
-  int64_t pairs = 0;       ///< token pairs merged in every block that keeps its attention
-  bool int8 = false;       ///< linear layers of the blocks in int8, after all else
+  /// Token pairs merged in every block that keeps its attention, but for the first `merge_start` of these.
+  int64_t pairs = 0;
+  int merge_start = 0;
+  bool int8 = false;  ///< linear layers of the blocks in int8, after all else
   int64_t params = 0, macs = 0;
   std::optional<double>
       latency;  ///< predicted, seconds, at the first batch; none where the engine can't run the model

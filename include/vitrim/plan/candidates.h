@@ -2,6 +2,7 @@
 // What can be done to a model, and what it costs by count: every combination of removed attention, static
 // attention, narrower heads, narrower MLPs, merged tokens and int8.
 
+#include <compare>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -19,6 +20,13 @@ struct GridOptions {
   bool quantize = false;
 };
 
+/// Pairs merged in every block that keeps its attention from the `start`th such block on.
+struct Merging {
+  int start = 0;
+  int64_t pairs = 0;
+  auto operator<=>(const Merging&) const = default;
+};
+
 /// The values that candidates combine. The first of each is "leave it".
 struct Grid {
   std::vector<std::vector<int>> sets;  ///< [k] the set of k layers to remove
@@ -28,17 +36,22 @@ struct Grid {
       widths;  ///< channels that a head keeps at most: 0 (all), then descending to three eighths
   std::vector<int64_t>
       mlps;  ///< hidden units that an MLP keeps at most: 0 (all), then 7, 6, 5 and 4 eighths of the widest
-  std::vector<int64_t> pairs;  ///< merged in every block that keeps its attention: 0, then ascending
-  std::vector<bool> int8;      ///< false, and where int8 is a move true
+  std::vector<Merging> mergings;  ///< none, then by start, ascending in pairs
+  std::vector<bool> int8;         ///< false, and where int8 is a move true
 };
 
 /// Sets are the first k layers with attention until better are known; at least one layer keeps its attention.
-/// Families that can't merge have pairs {0}.
+/// Families that can't merge have the merging of no pairs alone. Starts are 0 and a third of the layers:
+/// early blocks lose most by merging.
 Grid make_grid(const ModelSpec& dense, const GridOptions& options = {});
 
 /// `dense` with what the row does done to it (its other members say nothing here). Merging counts blocks that
-/// keep their attention; more pairs than there are tokens for are clipped.
+/// keep their attention; more pairs than there are tokens for are clipped, and a start beyond the last such
+/// block merges nothing.
 ModelSpec candidate_spec(const ModelSpec& dense, const PlanRow& row);
+
+/// Pairs that each block of `spec`, a candidate's, merges for the row. [num_blocks]
+std::vector<int64_t> merging_schedule(const ModelSpec& spec, const PlanRow& row);
 
 /// The spec with all linear layers of its blocks in int8.
 ModelSpec in_int8(ModelSpec spec);
@@ -47,7 +60,7 @@ ModelSpec in_int8(ModelSpec spec);
 /// one before (clipped pairs), with parameters and multiply-adds; the first index (removal) is slowest.
 std::vector<PlanRow> enumerate(const ModelSpec& dense, const Grid& grid);
 
-/// "6 removed, width 40, MLPs of 576, 8 pairs"; "dense" where nothing is done.
+/// "6 removed, width 40, MLPs of 576, 8 pairs from layer 4"; "dense" where nothing is done.
 std::string describe(const PlanRow& row);
 
 /// Which points no other point beats: in no coordinate higher and in one lower. points [n][coordinates]; of
