@@ -91,9 +91,9 @@ class OnnxRuntime:
         return self.session.run(None, self.inputs)[0]
 
 
-def onnxruntime_int8(path, images, static):
+def onnxruntime_int8(path, batches, static):
     """The graph quantised by ONNX Runtime's own tool: every product in int8, activations by one scale a tensor, as they come or from calibration
-    on `images`."""
+    on `batches`, tensors of images."""
     import onnxruntime.quantization as quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
     prepared, out = path.replace(".onnx", "-prepared.onnx"), path.replace(".onnx", "-static.onnx" if static else "-dynamic.onnx")
@@ -107,7 +107,7 @@ def onnxruntime_int8(path, images, static):
 
         class Batches(quantization.CalibrationDataReader):
             def __init__(self):
-                self.left = iter([{name: images.numpy()}])
+                self.left = iter([{name: batch.numpy()} for batch in batches])
 
             def get_next(self):
                 return next(self.left, None)
@@ -118,14 +118,14 @@ def onnxruntime_int8(path, images, static):
     return out
 
 
-def openvino_int8(path, images):
-    """The graph quantised by NNCF for transformers (SmoothQuant included), calibrated on `images` one by one."""
+def openvino_int8(path, batches):
+    """The graph quantised by NNCF for transformers (SmoothQuant included), calibrated on `batches`, tensors of images."""
     import nncf
     import openvino
     out = path.replace(".onnx", "-int8.xml")
     if not os.path.exists(out):
-        data = nncf.Dataset([images.numpy()])
-        model = nncf.quantize(openvino.Core().read_model(path), data, model_type=nncf.ModelType.TRANSFORMER, preset=nncf.QuantizationPreset.MIXED, subset_size=1)
+        data = nncf.Dataset([batch.numpy() for batch in batches])
+        model = nncf.quantize(openvino.Core().read_model(path), data, model_type=nncf.ModelType.TRANSFORMER, preset=nncf.QuantizationPreset.MIXED, subset_size=len(batches))
         openvino.save_model(model, out, compress_to_fp16=False)
     return out
 

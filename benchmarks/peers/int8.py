@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""int8 of vitrim's engine against int8 of OpenVINO, ONNX Runtime and PyTorch on the same weights, in turns, in one process.
+"""int8 of vitrim's engine against int8 of OpenVINO, ONNX Runtime and PyTorch on the same weights, interleaved, in one process.
 
-usage: benchmarks/peers/int8.py MODEL --batch N --folder FOLDER [--without TEXT]... [--weights CHECKPOINT] [--cut REMOVED[/SCHEDULE]] [--also LABEL=CHECKPOINT]... [--rounds 15] [--gate FOLDER] [--out RESULTS.json]
+usage: benchmarks/peers/int8.py MODEL --batch N --folder FOLDER [--without TEXT]... [--weights CHECKPOINT] [--pictures FOLDER] [--cut REMOVED[/SCHEDULE]] [--also LABEL=CHECKPOINT]... [--rounds 15] [--gate FOLDER] [--out RESULTS.json]
 
 MODEL is a name that `vitrim inspect` knows (random weights) or, with --weights, what the results call that checkpoint. What is made on the way (checkpoints, graphs, quantised graphs)
 is kept in FOLDER and used again. Peers get `vitrim export`'s float32 graph (--torch-graph: of a DeiT also PyTorch's own export) and quantise it with their own tools; they also run the int8
@@ -24,6 +24,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 import numpy  # noqa: E402
+import PIL.Image  # noqa: E402
 import safetensors.torch  # noqa: E402
 import torch  # noqa: E402
 from engines import Inductor, OnnxRuntime, OpenVino, Vitrim, export, onnxruntime_int8, openvino_int8  # noqa: E402
@@ -88,12 +89,17 @@ def dense_entries(args, files, images):
     # Scales of inputs from these images: what they are worth is not the matter here.
     calibration = [*args.calib, "--images", "32"]
     static = files.graph(int8, "-vitrim-static", *calibration)
+    if args.pictures:
+        single = pictures(args.pictures, 64, 1).split(1)
+    else:
+        single = images[:1].split(1)
     yield "OpenVINO, bf16", lambda: OpenVino(graphs[""], images, args.threads, args.batch), False
     for of, graph in graphs.items():
+        fit = [images] if of else single  # PyTorch's export has a fixed batch
         for rest in ("bf16", "f32"):
-            yield f"OpenVINO, int8 (NNCF) and {rest}{of}", lambda graph=graph, of=of, rest=rest: OpenVino(openvino_int8(graph, images[:1] if not of else images), images, args.threads, args.batch, rest), True
-        yield f"ONNX Runtime, int8 static{of}", lambda graph=graph, of=of: OnnxRuntime(onnxruntime_int8(graph, images[:1] if not of else images, True), images, args.threads), True
-        yield f"ONNX Runtime, int8 dynamic{of}", lambda graph=graph: OnnxRuntime(onnxruntime_int8(graph, images, False), images, args.threads), True
+            yield f"OpenVINO, int8 (NNCF) and {rest}{of}", lambda graph=graph, fit=fit, rest=rest: OpenVino(openvino_int8(graph, fit), images, args.threads, args.batch, rest), True
+        yield f"ONNX Runtime, int8 static{of}", lambda graph=graph, fit=fit: OnnxRuntime(onnxruntime_int8(graph, fit, True), images, args.threads), True
+        yield f"ONNX Runtime, int8 dynamic{of}", lambda graph=graph: OnnxRuntime(onnxruntime_int8(graph, [], False), images, args.threads), True
     if args.inductor:
         yield "PyTorch inductor, int8 (X86InductorQuantizer)", lambda: Inductor(torch_model, images), True
     yield "OpenVINO, vitrim's static int8 graph and bf16", lambda: OpenVino(static, images, args.threads, args.batch), False
@@ -156,6 +162,19 @@ def ratios(of, to):
     return numpy.array([b / a for a, b in zip(of, to) if a is not None and b is not None])
 
 
+def pictures(folder, count, odd=0):
+    """[count, 3, 224, 224], pictures spread over every second one of the folder, normalised by 0.5: what is timed, or with `odd` what peers calibrate on."""
+    paths = sorted(os.path.join(at, name) for at, _, names in os.walk(folder) for name in names if name.lower().endswith((".jpg", ".jpeg", ".png")))[odd::2]
+    if len(paths) < count:
+        sys.exit(f"{folder} holds {len(paths)} pictures, fewer than {count} for each half")
+    out = []
+    for path in paths[:: len(paths) // count][:count]:
+        with PIL.Image.open(path) as picture:
+            pixels = numpy.asarray(picture.convert("RGB").resize((224, 224), PIL.Image.Resampling.BICUBIC), dtype=numpy.float32)
+        out.append(torch.from_numpy(pixels / 127.5 - 1).permute(2, 0, 1))
+    return torch.stack(out).contiguous()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
@@ -163,6 +182,8 @@ def main():
     parser.add_argument("--folder", required=True)
     parser.add_argument("--weights")
     parser.add_argument("--calib", nargs="+", default=["--calib", "synthetic:calib:32", "--mean", "0.5", "--std", "0.25", "--resize", "224"])
+    parser.add_argument("--pictures", metavar="FOLDER", help="time and calibrate peers on these pictures instead of noise, which trained weights are not made for")
+    parser.add_argument("--largest-difference", type=float, default=LARGEST_DIFFERENCE, help="outputs further from float32 than this stop the run")
     parser.add_argument("--cut", default="")
     parser.add_argument("--also", action="append", default=[])
     parser.add_argument("--rounds", type=int, default=15)
@@ -178,12 +199,12 @@ def main():
     os.makedirs(args.folder, exist_ok=True)
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    images = torch.randn(args.batch, 3, 224, 224)
+    images = pictures(args.pictures, args.batch) if args.pictures else torch.randn(args.batch, 3, 224, 224)
     rows = entries_of(args, images)
     differences = []
     for name, entry, _, wanted in rows:
         differences.append(float(numpy.linalg.norm(entry.call()[:4] - wanted) / numpy.linalg.norm(wanted)))
-        if not differences[-1] <= LARGEST_DIFFERENCE:  # NaN too
+        if not differences[-1] <= args.largest_difference:  # NaN too
             sys.exit(f"{name}: outputs are {differences[-1]:.3f} away; nothing is timed")
     seconds = timed(rows, args.rounds, args.gate)
     medians = [float(numpy.median([s for s in each if s is not None])) for each in seconds]
