@@ -48,7 +48,8 @@ inline surgery::SpecAndWeights quantised(const surgery::SpecAndWeights& parts) {
 }
 
 /// Every variant dense; removed in block 1 with its gain folded or kept; pruned; on a map wider than high;
-/// and ViTs pruned, removed and merged in blocks 0 and 2.
+/// and ViTs pruned, removed and merged in blocks 0 and 2. Focused linear attention also with high powers of
+/// small features.
 inline std::vector<NamedModel> export_models() {
   std::vector<NamedModel> out;
   for (const Variant& variant : variants()) {
@@ -66,6 +67,10 @@ inline std::vector<NamedModel> export_models() {
     merged.spec.blocks[0].merge = 3;
     merged.spec.blocks[2].merge = 4;
     out.push_back({variant.name + "_merged", merged});
+  }
+  for (const char* family : {"flatten_swin", "pvt_v2", "cswin"}) {
+    const ModelSpec sharp = sharp_spec(family);
+    out.push_back({std::string(family) + "_sharp", {sharp, sharp_weights(sharp, 5)}});
   }
   surgery::SpecAndWeights headless = out.front().parts;
   headless.spec.num_classes = 0;

@@ -55,7 +55,7 @@ class EveryModel(unittest.TestCase):
         return os.path.join(self.folder, name)
 
     def test_all_kinds_are_there(self):
-        self.assertEqual(len(self.names), 19 * 5 + 10 + 1 + len(self.int8))
+        self.assertEqual(len(self.names), 19 * 5 + 10 + 3 + 1 + len(self.int8))
         self.assertEqual(len(self.int8), 19 + 10 + 1)
         self.assertTrue(all(os.path.exists(self.path(name + ".static.onnx")) for name in self.int8))
 

@@ -176,6 +176,23 @@ inline model::StateDict lively_weights(const ModelSpec& spec, uint64_t seed) {
   return weights;
 }
 
+/// A staged spec of focused linear attention with its features' ninth powers.
+inline ModelSpec sharp_spec(const std::string& family) {
+  ModelSpec spec = staged_spec(family);
+  spec.focusing_factor = 9;
+  return spec;
+}
+
+/// Lively weights, but features a thousandth as large: their ninth powers, squared for a norm, are 0 in
+/// float32.
+inline model::StateDict sharp_weights(const ModelSpec& spec, uint64_t seed) {
+  model::StateDict weights;
+  const model::StateDict lively = lively_weights(spec, seed);
+  for (const auto& [name, tensor] : lively.entries())
+    weights.add(name, name.ends_with(".scale") ? at::full_like(tensor, 1000) : tensor);
+  return weights;
+}
+
 inline std::unique_ptr<model::Model> lively_model(const ModelSpec& spec, uint64_t seed = 1) {
   return model::make_model(spec, lively_weights(spec, seed));
 }

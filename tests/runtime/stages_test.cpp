@@ -114,6 +114,26 @@ TEST(Stages, EveryVariantOnEveryInstructionSet) {
   }
 }
 
+// Ninth powers of small features leave float32's range, and 0 / 0 is no number.
+TEST(Stages, HighPowersOfSmallFeatures) {
+  const at::Tensor images = test::colour_input(4);
+  for (const char* family : {"flatten_swin", "pvt", "pvt_v2", "cswin"}) {
+    const ModelSpec spec = test::sharp_spec(family);
+    const auto model = model::make_model(spec, test::sharp_weights(spec, 5));
+    const at::Tensor wanted = reference(*model, images);
+    EXPECT_TRUE(wanted.isfinite().all().item<bool>()) << family;
+    for (const Isa isa : runtime::available_isas()) {
+      const auto difference = [&](Precision precision) {
+        return relative_difference(
+            run(*engine_of(*model, 2, precision, runtime::kernels_of(isa)), images, wanted.size(1)), wanted);
+      };
+      // A ninth power multiplies what its base was off by nine.
+      EXPECT_LT(difference(Precision::kF32), 9 * exact(spec)) << family << ", " << runtime::to_string(isa);
+      EXPECT_LT(difference(Precision::kBf16), 9 * near(spec)) << family << ", " << runtime::to_string(isa);
+    }
+  }
+}
+
 // PVTv2's second half takes whole lines, and these are longer than a tile of rows.
 TEST(Stages, LinesLongerThanATile) {
   ModelSpec spec = test::staged_spec("pvt_v2");
