@@ -28,6 +28,11 @@ sigset_t stop_signals() {
   return set;
 }
 
+std::atomic<bool>& is_said() {
+  static std::atomic<bool> said{false};
+  return said;
+}
+
 void watch(const sigset_t set) {
   int signal = 0;
   while (sigwait(&set, &signal) != 0) {
@@ -52,11 +57,12 @@ void watch_signals() {
 }
 
 int say_stopped() {
-  static std::atomic<bool> said{false};
   // Not through a stream, whose lock a thread that hangs may hold.
   const std::string text = program_name() + ": stopped\n";
-  if (!said.exchange(true)) (void)!::write(STDERR_FILENO, text.data(), text.size());
+  if (!is_said().exchange(true)) (void)!::write(STDERR_FILENO, text.data(), text.size());
   return kStatus;
 }
+
+void leave_saying_to_child(bool yes) { is_said() = yes; }
 
 }  // namespace vitrim::app

@@ -9,7 +9,10 @@ namespace vitrim::app {
 /// ends.
 void watch_signals();
 
-/// Says "stopped", once in a process, and returns the exit status that goes with it.
+/// Says "stopped", once in a process, and returns the exit status that goes with it, 130.
 int say_stopped();
+
+/// While `yes`, a program that this one started and that it hands signals on to says so in its place.
+void leave_saying_to_child(bool yes);
 
 }  // namespace vitrim::app

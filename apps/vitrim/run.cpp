@@ -16,6 +16,7 @@
 #include "chain.h"
 #include "command.h"
 #include "core/json.h"
+#include "signals.h"
 #include "vitrim/checkpoint/locate.h"
 #include "vitrim/core/artifact_json.h"
 #include "vitrim/core/atomic_file.h"
@@ -137,10 +138,15 @@ int run_call(std::vector<std::string> words) {
     execv("/proc/self/exe", arguments.data());
     _exit(127);
   }
+  leave_saying_to_child(true);
   bool told = false;
   for (int status = 0;;) {
     const pid_t ended = waitpid(child, &status, WNOHANG);
-    if (ended == child) return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    if (ended == child) {
+      const int result = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+      leave_saying_to_child(result == 130);
+      return result;
+    }
     if (ended < 0 && errno != EINTR)
       throw Error(std::string("cannot wait for the step: ") + std::strerror(errno));
     if (cancel_requested() && !told) {
