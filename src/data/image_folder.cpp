@@ -22,17 +22,63 @@ struct ImageEntry {
   int64_t label = -1;
 };
 
-/// All images below `folder`, at any depth.
-void collect(const fs::path& folder, int64_t depth, Listing& found) {
+/// Names of parts of a set, never of things that are photographed all at once.
+bool is_split(const std::string& name) {
+  static constexpr std::string_view kSplits[] = {"train", "training",  "val",    "valid", "validation",
+                                                 "test",  "testing",   "dev",    "eval",  "evaluation",
+                                                 "calib", "unlabeled", "holdout"};
+  const std::string word = lower_case(name);
+  return std::find(std::begin(kSplits), std::end(kSplits), word) != std::end(kSplits);
+}
+
+/// Folders beside each other that hold images.
+struct Parts {
+  std::vector<std::string> splits;
+  size_t with_images = 0, nested = 0;
+
+  void add(const std::string& name, bool holds_folders) {
+    ++with_images;
+    if (!is_split(name)) return;
+    splits.push_back(name);
+    nested += holds_folders ? 1 : 0;
+  }
+  /// A class may well be called train or test, but hardly two, and not all.
+  bool are_of_a_set() const { return !splits.empty() && (splits.size() == with_images || nested >= 2); }
+  [[noreturn]] void fail(const fs::path& folder) const {
+    std::string text;
+    for (const std::string& name : splits) text += (text.empty() ? "" : ", ") + name;
+    throw Error(folder.string() + ": holds parts of a data set (" + text +
+                "), not classes; name one of them, " + (folder / splits.front()).string());
+  }
+};
+
+/// Whether some of these images lie in folders inside `folder`.
+template <typename Iterator>
+bool are_nested(Iterator begin, Iterator end, const fs::path& folder) {
+  return std::any_of(begin, end, [&](const fs::path& image) { return image.parent_path() != folder; });
+}
+
+/// All images below `folder`, at any depth. Images of several parts of a set are not mixed, unless
+/// `parts_too`.
+void collect(const fs::path& folder, int64_t depth, bool parts_too, Listing& found) {
   constexpr int64_t kMaxDepth = 32;  // a link to a folder above it would never end
   if (depth > kMaxDepth) {
     throw Error(folder.string() + ": folders nest deeper than " + std::to_string(kMaxDepth) +
                 "; remove links that lead in circles");
   }
-  const Listing listing = list(folder);
+  Listing listing = list(folder);
   found.images.insert(found.images.end(), listing.images.begin(), listing.images.end());
   found.passed_over.merge(listing.passed_over);
-  for (const fs::path& inner : listing.folders) collect(inner, depth + 1, found);
+  std::sort(listing.folders.begin(), listing.folders.end());
+  Parts parts;
+  for (const fs::path& inner : listing.folders) {
+    const size_t before = found.images.size();
+    collect(inner, depth + 1, parts_too, found);
+    const auto begin = found.images.begin() + static_cast<std::ptrdiff_t>(before);
+    if (begin != found.images.end())
+      parts.add(inner.filename().string(), are_nested(begin, found.images.end(), inner));
+  }
+  if (!parts_too && parts.splits.size() > 1 && parts.are_of_a_set()) parts.fail(folder);
 }
 
 class ImageFolder final : public Dataset {
@@ -91,40 +137,21 @@ struct Class {
   bool nested = false;  ///< it holds folders
 };
 
-/// Names of parts of a set, never of things that are photographed all at once.
-bool is_split(const std::string& name) {
-  static constexpr std::string_view kSplits[] = {"train", "training",  "val",    "valid", "validation",
-                                                 "test",  "testing",   "dev",    "eval",  "evaluation",
-                                                 "calib", "unlabeled", "holdout"};
-  const std::string word = lower_case(name);
-  return std::find(std::begin(kSplits), std::end(kSplits), word) != std::end(kSplits);
-}
-
 /// A folder of splits would make "train" and "val" classes, or mix images that judge with images that teach.
 void refuse_splits(const fs::path& root, const std::vector<Class>& classes) {
-  std::vector<std::string> splits;
-  size_t with_images = 0, nested = 0;
+  Parts parts;
   for (const Class& one : classes) {
-    with_images += one.found.images.empty() ? 0 : 1;
-    if (!is_split(one.name) || one.found.images.empty()) continue;
-    splits.push_back(one.name);
-    nested += one.nested ? 1 : 0;
+    if (!one.found.images.empty()) parts.add(one.name, one.nested);
   }
-  // A class may well be called train or test, but hardly two, and not all.
-  if (splits.empty() || (splits.size() < with_images && nested < 2)) return;
-  std::string text;
-  for (const std::string& name : splits) text += (text.empty() ? "" : ", ") + name;
-  throw Error(root.string() + ": holds parts of a data set (" + text + "), not classes; name one of them, " +
-              (root / splits.front()).string());
+  if (parts.are_of_a_set()) parts.fail(root);
 }
 
-std::vector<Class> collect_classes(const std::vector<fs::path>& folders) {
+std::vector<Class> collect_classes(const std::vector<fs::path>& folders, bool parts_too) {
   std::vector<Class> out;
   for (const fs::path& folder : folders) {
     Class one{folder.filename().string(), {}, false};
-    collect(folder, 1, one.found);
-    one.nested = std::any_of(one.found.images.begin(), one.found.images.end(),
-                             [&](const fs::path& image) { return image.parent_path() != folder; });
+    collect(folder, 1, parts_too, one.found);
+    one.nested = are_nested(one.found.images.begin(), one.found.images.end(), folder);
     out.push_back(std::move(one));
   }
   return out;
@@ -153,7 +180,7 @@ void refuse_without_images(const fs::path& root, const std::vector<Class>& class
 std::unique_ptr<Dataset> scan(const fs::path& root, const DatasetOptions& options) {
   Listing top = list(root);
   std::sort(top.folders.begin(), top.folders.end());
-  std::vector<Class> classes = collect_classes(top.folders);
+  std::vector<Class> classes = collect_classes(top.folders, !options.classes_file.empty());
   PassedOver passed_over = top.passed_over;
   bool none = true;
   for (const Class& one : classes) {

@@ -106,6 +106,12 @@ TEST_F(PassedOver, AFolderOfSplitsIsRefused) {
   EXPECT_THROW(open_dataset(root(), unlabelled), Error);
   add("meta/1.png", "rgb.png");
   EXPECT_TRUE(contains(error(), "(train, val)"));
+  // And below another folder, where the parts would be one class, or calibration images.
+  for (const bool labels : {true, false}) {
+    unlabelled.labels = labels;
+    EXPECT_TRUE(contains(message_of<Error>([&] { open_dataset(folder_.file(""), unlabelled); }),
+                         root() + ": holds parts of a data set (train, val)"));
+  }
   std::filesystem::remove_all(root() + "/val");
   std::filesystem::remove_all(root() + "/meta");
   EXPECT_TRUE(contains(error(), "(train)"));
