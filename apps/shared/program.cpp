@@ -8,6 +8,7 @@
 #include <new>
 #include <sstream>
 
+#include "given_values.h"
 #include "signals.h"
 #include "streams.h"
 #include "vitrim/checkpoint/locate.h"
@@ -79,7 +80,7 @@ std::string given_options(const CLI::App& app) {
 
 // Prints what was wrong with the command line, with the nearest valid name; the exit code, 2.
 int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
-  std::string message = error.what();
+  std::string message = without_type_bounds(error.what());
   const std::vector<std::string> names = valid_names(app);
   const bool commands = !app.get_subcommands([](const CLI::App*) { return true; }).empty();
   for (int i = 1; i < argc; ++i) {
@@ -136,6 +137,7 @@ int run_program(CLI::App& app, Context& context, int argc, char** argv, const He
     std::reverse(words.begin(), words.end());  // as CLI11 takes them
     app.parse(std::move(words));
     context.options = given_options(app);
+    if (const std::string wrong = wrong_value(app); !wrong.empty()) throw CLI::ValidationError(wrong);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() != 0) {
       if (hooks.before_mistake) std::cerr << hooks.before_mistake();

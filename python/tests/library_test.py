@@ -228,6 +228,8 @@ class Errors(Library):
     def test_units_and_channels(self):
         labels = [i % 10 for i in range(10)]
         self.refused(ValueError, "divide by 255", vitrim.evaluate, self.saved(vit()), colours(10), labels, mean=123.675)
+        for value in (float("nan"), (0.5, float("inf"), 0.5)):
+            self.refused(ValueError, "mean must be finite", vitrim.evaluate, self.saved(vit()), colours(10), labels, mean=value)
         spec = vit()
         spec.in_channels = 4
         self.refused(vitrim.Error, "4 channels", vitrim.evaluate, self.saved(spec), colours(10), labels)

@@ -2,6 +2,7 @@
 module that vitrim.load gave) and images, and gives the program's result document as a dict."""
 
 import json
+import math
 import os
 from typing import Any, Callable, Dict, Optional, Sequence, Union
 
@@ -42,6 +43,8 @@ def _three(value: Any, name: str):
     values = [value] * 3 if isinstance(value, (int, float)) else [float(v) for v in value]
     if len(values) != 3:
         raise ValueError(f"{name} takes one number or three")
+    if not all(math.isfinite(v) for v in values):
+        raise ValueError(f"{name} must be finite")
     if name == "std" and not all(v > 0 for v in values):
         raise ValueError("std must be positive")
     return [float(v) for v in values]

@@ -12,7 +12,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import cases  # noqa: E402
-from program_case import CALIB, PROGRAM, Case  # noqa: E402
+from program_case import CALIB, PROGRAM, Case, write_png  # noqa: E402
 
 COMPRESS = ("compress", "model.safetensors", *CALIB, "--remove-attention", "0", "--no-absorb", "-o", "out.safetensors")
 EVAL = ("eval", "model.safetensors", "--data", "synthetic:test:10")
@@ -91,6 +91,36 @@ class StandardOutput(Case):
         self.run_vitrim("export", "model.safetensors", "-o", "f.safetensors", "--json", "f.json")
         entry, = json.loads(self.read("f.json"))["files"]
         self.assertEqual(os.path.getsize(self.path("f.safetensors")), entry["bytes"])
+
+
+class Values(Case):
+    """What the parser takes for a value and nobody means."""
+
+    def test_empty(self):
+        """A shell's variable that is not set."""
+        for words in (("quantize", "model.safetensors", "-o", ""), (*EVAL, "--json", ""), (*EVAL, "--mean", ""), ("eval", "model.safetensors", "--data", ""), ("inspect", "")):
+            with self.subTest(words):
+                self.refuse(*words, says="the value is empty", expect=2)
+
+    def test_numbers(self):
+        for flag, value, says in (("--mean", "nan", "--mean: nan is no finite number"), ("--mean", "0.5,inf,0.5", "inf is no finite number"), ("--norm-eps", "nan", "no finite number"),
+                                  ("--norm-eps", "1e400", "no finite number"), ("--num-heads", "0", "--num-heads: 0 is not positive"), ("--max-corrupt", "-1", "--max-corrupt: -1 is negative"),
+                                  ("--image-size", "-5", "--image-size: -5 is ")):
+            with self.subTest((flag, value)):
+                self.refuse(*EVAL, flag, value, says=says, expect=2)
+
+    def test_a_result_replaces_nothing_that_is_read(self):
+        os.mkdir(self.path("images"))
+        write_png(self.path("images", "a.png"))
+        os.symlink("model.safetensors", self.path("link"))
+        for flag, result, name in (("--json", "model.safetensors", "MODEL"), ("--json", "link", "MODEL"), ("--json", "images/a.png", "--calib"), ("--report", "model.safetensors", "MODEL")):
+            with self.subTest((flag, result)):
+                before = self.read("model.safetensors"), self.read("images/a.png")
+                self.refuse("compress", "model.safetensors", "--calib", "images", "--remove-attention", "0", "--no-absorb", "-o", "out.safetensors", flag, result,
+                            says=(f"{flag} would replace {result}, which the command reads ({name})"), expect=2)
+                self.assertEqual((self.read("model.safetensors"), self.read("images/a.png")), before)
+        self.write("images/r.json", b"{}")  # an older result beside the images
+        self.run_vitrim("inspect", "model.safetensors", "--json", "images/r.json", "--quiet")
 
 
 class Names(Case):

@@ -1,0 +1,87 @@
+#include "given_values.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <vector>
+
+namespace vitrim::app {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_result(const CLI::Option& option) {
+  const std::string name = option.get_name();
+  return name == "--json" || name == "--report";
+}
+
+bool is_output(const CLI::Option& option) {
+  const std::string name = option.get_name();
+  return is_result(option) || name == "--output" || name == "--state" || name == "--write-spec";
+}
+
+// Whether writing the file `path` would replace `input`, or a file in that folder that is no result.
+bool replaces(const fs::path& path, const fs::path& input) {
+  std::error_code failed;
+  if (!fs::is_regular_file(path, failed)) return false;
+  if (fs::is_regular_file(input, failed)) return fs::equivalent(path, input, failed);
+  if (!fs::is_directory(input, failed) || path.extension() == ".json" || path.extension() == ".html")
+    return false;
+  const fs::path whole = fs::weakly_canonical(path, failed), folder = fs::weakly_canonical(input, failed);
+  return std::mismatch(folder.begin(), folder.end(), whole.begin(), whole.end()).first == folder.end();
+}
+
+std::string replaced_input(const CLI::App& command) {
+  for (const CLI::Option* result : command.get_options()) {
+    if (!is_result(*result)) continue;
+    for (const CLI::Option* option : command.get_options()) {
+      if (is_output(*option)) continue;
+      for (const std::string& path : result->results()) {
+        for (const std::string& input : option->results()) {
+          if (replaces(path, input))
+            return result->get_name() + " would replace " + path + ", which the command reads (" +
+                   option->get_name() + "); name another file";
+        }
+      }
+    }
+  }
+  return {};
+}
+
+std::string wrong_value_of(const CLI::Option& option) {
+  const bool is_number = option.get_type_name().find("FLOAT") != std::string::npos;
+  for (const std::string& value : option.results()) {
+    if (value.empty()) return option.get_name() + ": the value is empty; pass one, or leave it out";
+    if (is_number && !std::isfinite(std::strtod(value.c_str(), nullptr)))
+      return option.get_name() + ": " + value + " is no finite number";
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string wrong_value(const CLI::App& app) {
+  std::vector<const CLI::App*> commands{&app};
+  for (const CLI::App* command : app.get_subcommands()) commands.push_back(command);
+  for (const CLI::App* command : commands) {
+    for (const CLI::Option* option : command->get_options()) {
+      if (std::string wrong = wrong_value_of(*option); !wrong.empty()) return wrong;
+    }
+    if (std::string wrong = replaced_input(*command); !wrong.empty()) return wrong;
+  }
+  return {};
+}
+
+std::string without_type_bounds(const std::string& message) {
+  const size_t range = message.find(" not in range 0.0"), value = message.rfind("Value ", range);
+  constexpr size_t kShown = 60;  // the largest double has 309 digits
+  if (range == std::string::npos || value == std::string::npos || message.size() - range < kShown)
+    return message;
+  const std::string given = message.substr(value + 6, range - value - 6);
+  const bool zero = std::strtod(given.c_str(), nullptr) == 0;
+  return message.substr(0, value) + given + (zero ? " is not positive" : " is negative");
+}
+
+}  // namespace vitrim::app
