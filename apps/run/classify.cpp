@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
 
 namespace vitrim::app {
@@ -35,6 +36,12 @@ std::vector<float> answers(runtime::Engine& engine, const data::PixelBatch& imag
     engine.run(
         input, count,
         std::span(out).subspan(static_cast<size_t>(begin * outputs), static_cast<size_t>(count * outputs)));
+    for (int64_t i = begin * outputs; i < (begin + count) * outputs; ++i) {
+      if (std::isfinite(out[static_cast<size_t>(i)])) continue;
+      throw Error(images.names[static_cast<size_t>(i / outputs)] +
+                  ": the model's outputs for this image are not finite; correct --mean and --std, pass "
+                  "--precision f32, or take another checkpoint");
+    }
     check_cancelled();
     progress.advance(count);
   }

@@ -21,16 +21,24 @@ namespace {
 struct Counter {
   int64_t top1 = 0, top5 = 0;
   std::vector<uint8_t> correct;
+  int64_t broken = 0;  // of these images some output is no number; they count as wrong
+  std::string first_broken{};
 
-  void add(const at::Tensor& logits, const std::vector<int64_t>& labels, int64_t begin) {
+  void add(const at::Tensor& logits, const data::ImageBatch& images) {
+    const std::vector<int64_t>& labels = images.labels;
     const int64_t k = std::min<int64_t>(5, logits.size(1));
+    const at::Tensor finite = logits.isfinite().all(1);
+    const auto whole = finite.accessor<bool, 1>();
     const at::Tensor best = std::get<1>(logits.topk(k, 1));
     const auto rows = best.accessor<int64_t, 2>();
     for (int64_t i = 0; i < logits.size(0); ++i) {
-      const int64_t label = labels[static_cast<size_t>(begin + i)];
-      const bool first = rows[i][0] == label;
+      const int64_t label = labels[static_cast<size_t>(i)];
+      const bool first = whole[i] && rows[i][0] == label;
       bool any = false;
-      for (int64_t j = 0; j < k; ++j) any = any || rows[i][j] == label;
+      for (int64_t j = 0; j < k; ++j) any = any || (whole[i] && rows[i][j] == label);
+      if (!whole[i] && broken++ == 0)
+        first_broken =
+            images.names.empty() ? "image " + std::to_string(i) : images.names[static_cast<size_t>(i)];
       top1 += first;
       top5 += any;
       correct.push_back(first);
@@ -72,7 +80,7 @@ void run(const model::Model& model, const data::ImageBatch& images, const Accura
       progress.advance(end - begin);
     });
   }
-  counter.add(logits, images.labels, 0);
+  counter.add(logits, images);
 }
 
 // The counts of all ranks on every rank; shares are in rank order, so `correct` is in image order.
@@ -92,7 +100,19 @@ void add_ranks(distributed::Group& group, Counter& counter, int64_t corrupt, int
   if (all > corrupt) log_warning(text + " on all ranks together; they are skipped");
 }
 
+// Outputs that overflowed are no predictions.
+void check_broken(const Counter& counter, const std::string& description) {
+  if (counter.broken == 0) return;
+  const std::string text = description + ": the model's outputs are not finite for " +
+                           std::to_string(counter.broken) + " of " + std::to_string(counter.correct.size()) +
+                           " images (the first: " + counter.first_broken + ")";
+  const std::string remedy = "correct --mean and --std, pass --precision f32, or take another checkpoint";
+  if (counter.broken == static_cast<int64_t>(counter.correct.size())) throw Error(text + "; " + remedy);
+  log_warning(text + ", which count as wrong; " + remedy);
+}
+
 EvalResult finish(const model::Model& model, Counter counter, const std::string& description) {
+  check_broken(counter, description);
   EvalResult result;
   result.data = description;
   result.images = static_cast<int64_t>(counter.correct.size());

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/expect_throw.h"
+#include "core/recorded_warnings.h"
 #include "model/small_models.h"
 #include "vitrim/core/error.h"
 #include "vitrim/eval/statistics.h"
@@ -58,6 +59,23 @@ TEST(Accuracy, IsTheDirectCount) {
     EXPECT_GT(result->params, 0);
     EXPECT_GT(result->macs, 0);
   }
+}
+
+TEST(Accuracy, OutputsThatAreNoNumbersAreNoPredictions) {
+  const auto model = model_for_synthetic(10);
+  const auto dataset = data::open_dataset("synthetic:val:8");
+  AccuracyOptions options = synthetic_options();
+  options.logits = [](const at::Tensor& images) {
+    at::Tensor logits = at::eye(10).slice(0, 0, images.size(0)).clone();
+    logits[2][5] = std::nanf("");
+    return logits;
+  };
+  const RecordedWarnings warnings;
+  EXPECT_EQ(evaluate(*model, *dataset, options).correct[2], 0);
+  EXPECT_TRUE(contains(warnings.text(), "not finite for 1 of 8 images")) << warnings.text();
+  options.logits = [](const at::Tensor& images) { return at::full({images.size(0), 10}, INFINITY); };
+  EXPECT_TRUE(contains(message_of<Error>([&] { evaluate(*model, *dataset, options); }),
+                       "not finite for 8 of 8 images (the first: "));
 }
 
 TEST(Accuracy, FewerThanFiveClasses) {
