@@ -138,6 +138,14 @@ bool is_widened(std::string_view name, std::string_view other) {
               " in its place: the layer was changed after it was built; save the plain model's state_dict()");
     }
   }
+  const size_t attention = name.find(".attn.qkv.");
+  for (const auto& [other, tensor] : state.entries()) {
+    if (attention != std::string::npos && other.starts_with(name.substr(0, attention + 6)))
+      refuse(state, name,
+             "this tensor is missing, but the file holds " + other +
+                 ": queries, keys and values are read from attn.qkv, or from attn.q_proj, attn.k_proj and "
+                 "attn.v_proj; rename the tensors in Python and save them again");
+  }
   refuse(state, name,
          "this tensor is missing: the file is incomplete, or of another architecture than its other tensors "
          "say");

@@ -79,14 +79,20 @@ BlockSpec infer_block(const TensorTable& state, const std::string& prefix, int64
   BlockSpec block;
   block.embed_dim = embed_dim;
   block.mlp_dim = need(state, prefix + ".mlp.fc2.weight", 2).size(1);
-  if (!state.contains(prefix + ".attn.qkv.weight")) {
+  const std::string qkv = prefix + ".attn.qkv.weight";
+  if (!state.contains(qkv)) {
+    const auto& tensors = state.entries();
+    const bool other_names = std::any_of(tensors.begin(), tensors.end(), [&](const auto& entry) {
+      return entry.first.starts_with(prefix + ".attn.");
+    });
+    if (other_names) need(state, qkv, 2);  // which is refused
     block.attention = AttentionKind::kNone;
     return block;
   }
-  const int64_t rows = need(state, prefix + ".attn.qkv.weight", 2).size(0);
+  const int64_t rows = need(state, qkv, 2).size(0);
   const int64_t values = need(state, prefix + ".attn.proj.weight", 2).size(1);
   if (heads <= 0 || values % heads != 0 || (rows - values) % (2 * heads) != 0 || rows <= values) {
-    refuse(state, prefix + ".attn.qkv.weight",
+    refuse(state, qkv,
            "num_heads " + std::to_string(heads) +
                " does not divide the attention's channels; pass another --num-heads");
   }

@@ -13,6 +13,7 @@ namespace {
 constexpr NameRule kRules[] = {
     {"register_tokens", "reg_token"},  // DINOv2's authors, as the next lines
     {"mask_token", ""},
+    {"masked_embed", ""},  // iBOT's student
     {"blocks.#.mlp.w12.*", "blocks.#.mlp.fc1.*"},
     {"blocks.#.mlp.w3.*", "blocks.#.mlp.fc2.*"},
     {"blocks.#.mlp.fc1_g.*", "blocks.#.mlp.fc1.*", 0, 2},  // timm's SwiGLU in two matrices

@@ -81,6 +81,18 @@ constexpr const char* kFlat =
     "(StateDictType.FULL_STATE_DICT)";
 constexpr const char* kOptimiserTensor =
     "is an optimiser's state, and the file holds no model; name the model's own file, which lies beside it";
+constexpr const char* kOpenClip =
+    "is named as in the files of OpenAI's CLIP and of OpenCLIP; take the same model under transformers' or "
+    "timm's "
+    "names, or rename the tensors in Python with "
+    "timm.models.vision_transformer.checkpoint_filter_fn(tensors, "
+    "model)";
+constexpr const char* kOtherNames =
+    "is named as in torchvision's or OpenMMLab's ViTs, which vitrim does not read; take the same model under "
+    "timm's names, or rename the tensors in Python (docs/checkpoints.md has the names)";
+constexpr const char* kJaxNames =
+    "is named as in Google's own files (JAX); load it in Python (timm reads such archives) and save "
+    "model.state_dict() with torch.save";
 constexpr const char* kSequential =
     "belongs to a classifier of several layers (nn.Sequential), and the layers without weights between them "
     "are not "
@@ -189,6 +201,10 @@ constexpr Mistake kMistakes[] = {
     {Sign::kTensor, "*state.*.exp_avg*", kOptimiserTensor},
     {Sign::kTensor, "*state.*.momentum_buffer", kOptimiserTensor},
     {Sign::kTensor, "*state.*.square_avg", kOptimiserTensor},
+    {Sign::kTensor, "*transformer.resblocks.*", kOpenClip},
+    {Sign::kTensor, "*encoder_layer_[0-9]*.self_attention.*", kOtherNames},
+    {Sign::kTensor, "*patch_embed.projection.*", kOtherNames},
+    {Sign::kTensor, "*Transformer/encoderblock_*", kJaxNames},
     {Sign::kTensor, "pre_logits.*", kPreLogits, true},
     {Sign::kTensor, "head.[0-9]*.*", kSequential, true},
     {Sign::kTensor, "head.fc.[0-9]*.*", kSequential, true},

@@ -114,6 +114,13 @@ bool is_bookkeeping(const Words& words) {
   });
 }
 
+/// Heads that training without labels adds to a model and that nobody evaluates: MSN, SwAV, DINO, iBOT, BYOL.
+bool is_training_head(const Words& words) {
+  constexpr std::array<std::string_view, 6> kHeads = {"prototypes", "projection_head", "projector",
+                                                      "predictor",  "dino_head",       "ibot_head"};
+  return std::find(kHeads.begin(), kHeads.end(), words.front()) != kHeads.end();
+}
+
 /// Whether a file keeps an optimiser's or a callback's state under this name: averages that are not what a
 /// script loads for inference.
 bool is_of_optimiser(std::string_view word) {
@@ -204,10 +211,8 @@ constexpr Preference kPreferences[] = {
 /// Whether a tensor of a model that was trained without labels is of its projector: "head.0.weight",
 /// "fc.fc1.bias", but not "head.weight" or Swin's "head.fc.weight".
 bool is_projector(const std::string& name) {
-  constexpr std::array<std::string_view, 6> kHeads = {"head",      "fc",        "projector",
-                                                      "predictor", "dino_head", "ibot_head"};
   const Words words = split(name);
-  return words.size() > 2 && std::find(kHeads.begin(), kHeads.end(), words[0]) != kHeads.end() &&
+  return words.size() > 2 && (words[0] == "head" || words[0] == "fc") &&
          !(words[0] == "head" && words[1] == "fc");
 }
 
@@ -322,7 +327,7 @@ WeightSets find_weight_sets(const std::vector<FileTensor>& tensors) {
       const bool belongs =
           inner.empty() || rest.front() == inner ||
           std::find(kBesideInner.begin(), kBesideInner.end(), rest.front()) != kBesideInner.end();
-      if (belongs && is_bookkeeping(rest)) {
+      if (belongs && (is_bookkeeping(rest) || is_training_head(rest))) {
         found.sets[best].left_out.push_back(i);
         continue;
       }

@@ -331,6 +331,21 @@ TEST_F(Assumed, BlocksWithoutAttentionAskForTheirGain) {
   EXPECT_TRUE(contains(recorder_->warnings.at(0), "--stream-gain is not needed"));
 }
 
+// It has attention, but not under a name that is read.
+TEST_F(Assumed, AnAttentionUnderOtherNamesIsNoBlockWithoutAttention) {
+  for (const auto& [name, says] :
+       {std::pair("attn.to_q.weight", "read from attn.qkv, or from attn.q_proj"),
+        std::pair("attn.qkv.lin.weight", "another module stands around the layer")}) {
+    model::StateDict state = tensors({.depth = 2}, {1});
+    state.add(std::string("blocks.1.") + name, at::zeros({64, 64}));
+    write(state);
+    const std::string message = refusal(heads(1));
+    EXPECT_TRUE(contains(message, "blocks.1.attn.qkv.weight: this tensor is missing")) << message;
+    EXPECT_TRUE(contains(message, std::string("the file holds blocks.1.") + name)) << message;
+    EXPECT_TRUE(contains(message, says)) << message;
+  }
+}
+
 // github.com/sihaoevery/lambda_vit keeps the arguments of its script; files of its diluted models hold the
 // attention that they no longer compute.
 TEST_F(Assumed, FilesOfNosesAuthors) {

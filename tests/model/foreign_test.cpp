@@ -443,7 +443,10 @@ TEST_F(Authors, RegistersBehindThePositions) {
         if (name == "pos_embed") return out.add(name, at::cat({place, t}, 1));
         out.add(changed(name, "reg_token", "register_tokens"), t);
       },
-      [](model::StateDict& out) { out.add("mask_token", at::ones({1, 32})); });
+      [](model::StateDict& out) {
+        out.add("mask_token", at::ones({1, 32}));
+        out.add("masked_embed", at::ones({1, 32}));  // iBOT's
+      });
 }
 
 TEST_F(Authors, LayerScaleOfDeit3) {

@@ -162,6 +162,17 @@ TEST(WeightSets, AProjectorOfMocoIsNoClassifier) {
   EXPECT_EQ(taken.left_out, (Names{"module.base_encoder.head.0.weight", "module.predictor.0.weight"}));
 }
 
+TEST(WeightSets, HeadsOfTrainingWithoutLabelsAreLeftOut) {
+  const Names heads = {"prototypes.weight", "projection_head.0.weight", "dino_head.mlp.0.weight"};
+  for (const char* prefix : {"", "module.", "backbone."}) {
+    Names more;
+    for (const std::string& head : heads) more.push_back(prefix + head);
+    const Taken taken = taken_from(models_under({prefix}, more));
+    EXPECT_EQ(taken.names.size(), 3u) << prefix;
+    EXPECT_EQ(taken.left_out, more);
+  }
+}
+
 TEST(WeightSets, WhatCannotBeKnownIsAskedFor) {
   const Names file = models_under({"image_encoder.", "sketch_encoder."});
   const std::string message = message_of<Error>([&] { taken_from(file); });
@@ -278,6 +289,11 @@ TEST_F(Changed, FilesThatNeedALastStepAreRefusedWithIt) {
         Case{"blocks.0.mlp.fc1.weight", "blocks.0.mlp.fc1.parametrizations.weight.original",
              "remove_parametrizations"},
         Case{"blocks.0.attn.qkv.weight", "blocks.0.attn.qkv.base_layer.weight", "merge_and_unload"},
+        Case{"patch_embed.proj.weight", "patch_embed.projection.weight", "torchvision's or OpenMMLab's"},
+        Case{"blocks.0.attn.qkv.weight", "encoder.layers.encoder_layer_0.self_attention.in_proj_weight",
+             "docs/checkpoints.md has the names"},
+        Case{"blocks.0.attn.qkv.weight", "visual.transformer.resblocks.0.attn.in_proj_weight",
+             "checkpoint_filter_fn"},
         Case{"head.weight", "head.1.weight", "vitrim train --new-head"}}) {
     change([&](model::StateDict& state) { rename(state, one.from, one.to); });
     EXPECT_TRUE(contains(refusal(), one.to));
