@@ -66,7 +66,8 @@ class DeepJson(Case):
 
 class Corpus(Case):
     def test_every_file_is_refused_by_name(self):
-        for kind, arguments in (("checkpoint", ("inspect",)), ("recipe", ("train", "--init", "model.safetensors", "--data", "synthetic:train:32", "--batch-size", "16", "-o", "t.safetensors", "--recipe"))):
+        for kind, arguments in (("checkpoint", ("inspect",)), ("recipe", ("train", "--init", "model.safetensors", "--data", "synthetic:train:32", "--batch-size", "16", "-o", "t.safetensors", "--recipe")),
+                                ("json", ("train", "--data", "synthetic:train:32", "--batch-size", "16", "-o", "t.safetensors", "--spec")), ("archive", ("eval", "model.safetensors", "--data"))):
             names = sorted(os.listdir(os.path.join(CORPUS, kind)))
             self.assertTrue(names)
             for name in names:

@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <filesystem>
 #include <functional>
 
 #include "fuzzing.h"
+#include "resource_limits.h"
 #include "vitrim/core/artifact_json.h"
+#include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/model_spec.h"
 #include "vitrim/core/random.h"
@@ -68,6 +71,18 @@ TEST(Fuzz, Json) {
   RecordProperty("runs", static_cast<int>(runs));
   EXPECT_GT(read, 0) << "mutations so wild that nothing is read test little";
   EXPECT_LT(read, runs);
+}
+
+// Documents that are made to break a reader.
+TEST(Corpus, EveryDocumentIsRefusedWithinTheLimits) {
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(VITRIM_SOURCE_DIR "/tests/corpus/json")) {
+    const std::string path = entry.path().string(), text = read_text_file(path);
+    const std::string message = test::refused_within_limits([&] { model_spec_from_json(text, path); });
+    EXPECT_NE(message.find(path), std::string::npos) << path << ": " << message;
+    ++files;
+  }
+  EXPECT_GT(files, 4);
 }
 
 }  // namespace
