@@ -111,6 +111,9 @@ std::string locate(const std::string& source) {
   }
   if (source.starts_with('~')) return expand_home(source);
   const HubName name = hub_name(source);
+  if (name.id.empty() && source.find("://") != std::string::npos)
+    throw Error("'" + source +
+                "' is an address, and vitrim downloads nothing; download the file and name it here");
   if (name.id.empty()) return source;
   std::string folder = "models--" + name.id;
   folder.replace(folder.find('/'), 1, "--");

@@ -120,6 +120,10 @@ std::string checkpoint_in(const std::string& folder) {
     const fs::path file = fs::path(folder) / name;
     std::error_code failed;
     if (fs::exists(file, failed)) return file.string();
+    if (fs::is_symlink(file, failed))
+      throw Error(file.string() +
+                  ": this link leads nowhere, as after a download that was stopped; download "
+                  "the model again");
   }
   std::vector<std::string> others, names, inside;
   std::error_code failed;

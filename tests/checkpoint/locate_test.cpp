@@ -88,6 +88,10 @@ TEST_F(Cache, AModelsFolderInTheCacheIsItsSnapshot) {
   EXPECT_EQ(locate(model), model);
   fs::remove(model + "/snapshots/older");
   EXPECT_EQ(locate(model), model + "/snapshots/0a1b");
+  // What a stopped download leaves.
+  fs::remove(model + "/snapshots/0a1b/model.safetensors");
+  fs::create_symlink("../../blobs/gone", model + "/snapshots/0a1b/model.safetensors");
+  EXPECT_SAYS(message_of<Error>([&] { load(model); }), "0a1b/model.safetensors: this link leads nowhere");
 }
 
 TEST_F(Cache, PathsStayPaths) {
@@ -96,6 +100,9 @@ TEST_F(Cache, PathsStayPaths) {
   for (const char* source :
        {"missing.safetensors", "a/b/c", "facebook/dinov2.pth", "../x/y", "./x", "deit_tiny", ""})
     EXPECT_EQ(locate(source), source);
+  for (const char* address :
+       {"https://huggingface.co/a/b/resolve/main/model.safetensors", "s3://bucket/model.pth"})
+    EXPECT_SAYS(message_of<Error>([&] { locate(address); }), "is an address, and vitrim downloads nothing");
   // The first part is a folder here: a path that was mistyped.
   const std::string before = fs::current_path().string();
   fs::current_path(folder_ / "home");
