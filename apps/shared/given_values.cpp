@@ -12,14 +12,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_result(const CLI::Option& option) {
-  const std::string name = option.get_name();
-  return name == "--json" || name == "--report";
-}
-
 bool is_output(const CLI::Option& option) {
   const std::string name = option.get_name();
-  return is_result(option) || name == "--output" || name == "--state" || name == "--write-spec";
+  return name == "--output" || name == "--json" || name == "--report" || name == "--write-spec" ||
+         name == "--state";
+}
+
+// Outputs that are documents. A model may well be written in place of the one that was read.
+bool is_result(const CLI::Option& option, const CLI::App& command) {
+  const std::string name = option.get_name(), of = command.get_name();
+  if (name == "--output") return of == "report" || of == "analyze";
+  return is_output(option) && name != "--state";
 }
 
 // Whether writing the file `path` would replace `input`, or a file in that folder that is no result.
@@ -35,7 +38,7 @@ bool replaces(const fs::path& path, const fs::path& input) {
 
 std::string replaced_input(const CLI::App& command) {
   for (const CLI::Option* result : command.get_options()) {
-    if (!is_result(*result)) continue;
+    if (!is_result(*result, command)) continue;
     for (const CLI::Option* option : command.get_options()) {
       if (is_output(*option)) continue;
       for (const std::string& path : result->results()) {
@@ -80,8 +83,12 @@ std::string without_type_bounds(const std::string& message) {
   if (range == std::string::npos || value == std::string::npos || message.size() - range < kShown)
     return message;
   const std::string given = message.substr(value + 6, range - value - 6);
-  const bool zero = std::strtod(given.c_str(), nullptr) == 0;
-  return message.substr(0, value) + given + (zero ? " is not positive" : " is negative");
+  const double number = std::strtod(given.c_str(), nullptr);
+  return message.substr(0, value) + given +
+         (!std::isfinite(number) ? " is no finite number"
+          : number == 0          ? " is not positive"
+          : number < 0           ? " is negative"
+                                 : " is too large");
 }
 
 }  // namespace vitrim::app

@@ -119,6 +119,10 @@ class Values(Case):
                 self.refuse("compress", "model.safetensors", "--calib", "images", "--remove-attention", "0", "--no-absorb", "-o", "out.safetensors", flag, result,
                             says=(f"{flag} would replace {result}, which the command reads ({name})"), expect=2)
                 self.assertEqual((self.read("model.safetensors"), self.read("images/a.png")), before)
+        self.refuse("analyze", "model.safetensors", *CALIB, "--remove", "1", "-o", "model.safetensors", says="--output would replace model.safetensors", expect=2)
+        self.refuse("inspect", "model.safetensors", "--write-spec", "model.safetensors", says="--write-spec would replace model.safetensors", expect=2)
+        self.write("r.json", b"{}")
+        self.refuse("report", "r.json", "-o", "r.json", says="--output would replace r.json", expect=2)
         self.write("images/r.json", b"{}")  # an older result beside the images
         self.run_vitrim("inspect", "model.safetensors", "--json", "images/r.json", "--quiet")
 
