@@ -46,7 +46,12 @@ std::optional<int64_t> metadata_count(const TensorTable& state, std::initializer
 
 double infer_norm_eps(const TensorTable& state, const Evidence& evidence, double usual, bool guess) {
   if (evidence.hints.norm_eps) return *evidence.hints.norm_eps;
-  if (const auto stated = as_number(metadata_value(state, {"norm_eps", "eps"}))) return *stated;
+  if (const std::string text = metadata_value(state, {"norm_eps"}); !text.empty()) {
+    const auto stated = as_number(text);
+    if (!stated || !(*stated > 0 && *stated <= 1))
+      refuse(state, "metadata norm_eps", text + " is no number above 0, at most 1; pass --norm-eps");
+    return *stated;
+  }
   if (evidence.usual) usual = evidence.usual->norm_eps;
   if (!evidence.architecture.empty()) return usual;  // timm's value, or the named architecture's own
   char text[32];
@@ -214,7 +219,11 @@ void set_stream_gain(const TensorTable& state, const Evidence& evidence, ModelSp
   std::optional<double> gain = evidence.hints.stream_gain;
   if (gain && *gain != 1 && *gain != 2)
     throw std::invalid_argument("[architecture::infer_spec] a stream gain is 1 or 2");
-  if (!gain) gain = as_number(metadata_value(state, {"stream_gain"}));
+  if (const std::string text = metadata_value(state, {"stream_gain"}); !gain && !text.empty()) {
+    gain = as_number(text);
+    if (gain != 1.0 && gain != 2.0)
+      refuse(state, "metadata stream_gain", text + " is neither 1 nor 2; pass --stream-gain");
+  }
   if (!gain) gain = evidence.stream_gain;
   std::string without;
   for (size_t i = 0; i < spec.blocks.size(); ++i) {
@@ -327,8 +336,10 @@ ModelSpec infer_spec(const TensorTable& state, const Evidence& evidence) {
     validate(spec);
   } catch (const std::invalid_argument& error) {
     if (hints.image_size) throw;  // the size asked for may be at fault
-    refuse(state, "",
-           std::string(error.what()) + "; pass --image-size if the model was trained at another size");
+    std::string what = error.what();
+    if (what.starts_with('[')) what.erase(0, what.find("] ") + 2);
+    const bool of_size = what.find("image") != std::string::npos || what.find("window") != std::string::npos;
+    refuse(state, "", what + (of_size ? "; pass --image-size if the model was trained at another size" : ""));
   }
   return spec;
 }

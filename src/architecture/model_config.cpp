@@ -112,6 +112,9 @@ std::array<double, 3> triple(const Json& value, const Place& place) {
 }
 
 void check_units(const PreprocessSpec& preprocess, const Place& place) {
+  for (const double s : preprocess.std) {
+    if (!(s > 0)) place.fail("a standard deviation is not positive");
+  }
   if (const std::string problem = wrong_units(preprocess); !problem.empty()) place.fail(problem);
 }
 

@@ -63,9 +63,14 @@ Evidence evidence_of(const LoadHints& hints, const ModelConfig& model_config, co
   evidence.hints = completed(hints, model_config, translated);
   if (!evidence.hints.activation) {  // the file's own metadata
     const std::string stated = metadata_value(translated.state, {"activation"});
+    std::string known;
     for (const std::string& name : activation_names()) {
       if (name == stated) evidence.hints.activation = parse_activation(name);
+      known += (known.empty() ? "" : ", ") + name;
     }
+    if (!stated.empty() && !evidence.hints.activation)
+      refuse(translated.state, "metadata activation",
+             "'" + stated + "' is none that vitrim computes (" + known + "); pass --activation");
   }
   evidence.architecture = model_config.architecture;
   for (const auto& size :

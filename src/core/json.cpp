@@ -50,7 +50,8 @@ class TreeBuilder : public nlohmann::json_sax<Json> {
 
   bool parse_error(size_t, const std::string&, const nlohmann::json::exception& error) override {
     if (const auto* syntax = dynamic_cast<const nlohmann::json::parse_error*>(&error))
-      throw FormatError(source_, "byte " + std::to_string(syntax->byte), "no valid JSON");
+      throw FormatError(source_, "byte " + std::to_string(syntax->byte),
+                        "no valid JSON; correct the file, or create it again");
     throw FormatError(source_, "", "no valid JSON: a number is out of range");
   }
 

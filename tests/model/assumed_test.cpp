@@ -241,6 +241,23 @@ TEST_F(Assumed, NumbersInMetadataThatAreNone) {
     write(state);
     EXPECT_TRUE(contains(refusal(), "no whole number from 1 to 1048576")) << text;
   }
+  const std::tuple<const char*, const char*, const char*> stated[] = {
+      {"norm_eps", "nan", "is no number above 0"},
+      {"norm_eps", "-1", "pass --norm-eps"},
+      {"norm_eps", "small", "small is no number"},
+      {"activation", "mish", "'mish' is none that vitrim computes (gelu,"},
+      {"std", "0", "a std is not positive"}};
+  for (const auto& [key, text, says] : stated) {
+    model::StateDict state = tensors({});
+    state.metadata = {{"num_heads", "1"}, {"mean", "0.5"}, {key, text}};
+    write(state);
+    EXPECT_TRUE(contains(refusal(), says)) << key;
+    EXPECT_FALSE(contains(refusal(), "validate")) << "a sentence for people names no function";
+  }
+  model::StateDict without = tensors({.depth = 2}, {1});
+  without.metadata = {{"num_heads", "1"}, {"stream_gain", "7"}};
+  write(without);
+  EXPECT_TRUE(contains(refusal(), "metadata stream_gain: 7 is neither 1 nor 2"));
   model::StateDict state = tensors({});
   state.metadata = {{"mean", "0.5"}, {"std", "0.5"}, {"resize", "1e30"}, {"num_heads", "1"}};
   write(state);

@@ -240,9 +240,9 @@ TEST_F(Broken, FieldsForPeopleNeverKeepAModelOut) {
 }
 
 TEST_F(Broken, ProcessorsThatCannotBeReadLeaveTheModel) {
-  for (const char* text :
-       {R"({"size": "large"})", R"({"size": [32, 24]})", R"({"image_mean": "0.5"})",
-        R"({"do_resize": "yes"})", R"({"image_std": [1, 2]})", "{", R"({"rescale_factor": 0})"}) {
+  for (const char* text : {R"({"size": "large"})", R"({"size": [32, 24]})", R"({"image_mean": "0.5"})",
+                           R"({"do_resize": "yes"})", R"({"image_std": [1, 2]})", R"({"image_std": 0})", "{",
+                           R"({"rescale_factor": 0})"}) {
     take("vit");
     write(temp_.file("preprocessor_config.json"), text);
     const RecordedWarnings warnings;
