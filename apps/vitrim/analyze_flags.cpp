@@ -48,11 +48,6 @@ void AnalyzeFlags::add_choice_to(CLI::App& command) {
   command.add_option("--remove-attention", layers, "remove these layers instead, such as 0,2,4");
 }
 
-void AnalyzeFlags::check_choice() const {
-  if (remove.empty() == layers.empty())
-    throw UsageError("pass either --remove (how many) or --remove-attention (which)");
-}
-
 std::optional<std::vector<int>> AnalyzeFlags::named_layers(int blocks) const {
   if (layers.empty()) return std::nullopt;
   try {

@@ -26,8 +26,6 @@ struct AnalyzeFlags {
   void add_to(CLI::App& command, bool needs_calib = true);
   /// --remove and --remove-attention, for commands that need one of them.
   void add_choice_to(CLI::App& command);
-  /// UsageError unless exactly one of the two was passed.
-  void check_choice() const;
   /// The layers that --remove-attention names for a model of `blocks` blocks; nothing where it was not
   /// passed.
   std::optional<std::vector<int>> named_layers(int blocks) const;

@@ -101,8 +101,6 @@ void run(const BenchFlags& flags, const Context& context) {
   options.cuda = flags.device == "cuda";
   options.threads = flags.common.threads > 0 ? flags.common.threads : at::get_num_threads();
   options.seed = flags.common.seed;
-  if (options.cuda && flags.engine == "native")
-    throw UsageError("the native engine runs on the CPU; pass --engine libtorch with --device cuda");
   const std::shared_ptr<model::Model> own = flags.model.load("f32");
   // What it is compared with comes first: speed-ups are over it.
   std::vector<bench::Entry> entries;

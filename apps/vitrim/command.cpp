@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "examples.h"
+#include "flag_rules.h"
 #include "streams.h"
 #include "terminal_sink.h"
 #include "vitrim/core/atomic_file.h"
@@ -40,6 +41,13 @@ void add_commands(CLI::App& app, Context& context) {
   add_run(app, context);
   add_completion(app, context);
   add_examples(app);
+  // What the flags say together is checked before any work.
+  app.callback([&app, &context] {
+    context.run = [command = app.get_subcommands().front(), run = std::move(context.run)] {
+      check_flags(*command);
+      run();
+    };
+  });
 }
 
 void CommonFlags::add_to(CLI::App& command, bool computes) {
@@ -79,10 +87,6 @@ void FeatureFlags::add_to(CLI::App& command) {
 void FeatureFlags::apply(const DataFlags& data, const ModelSpec& spec,
                          eval::AccuracyOptions& accuracy) const {
   if (!any()) return;
-  if (neighbours > 0 && probe) throw UsageError("--knn and --probe are two ways to judge features; pass one");
-  if (train.empty())
-    throw UsageError(std::string(probe ? "--probe" : "--knn") +
-                     " needs labelled images to answer from: --train DIR");
   accuracy.gallery = data::open_dataset(train, data.dataset(spec));
   accuracy.probe = probe;
   if (neighbours > 0) accuracy.neighbours = neighbours;

@@ -25,13 +25,8 @@ struct CompressFlags : CompressionFlags {
   int random_controls = 5;
 };
 
-void run(const CompressFlags& flags, const Context& context, const CLI::App& command) {
+void run(const CompressFlags& flags, const Context& context) {
   flags.common.apply(flags.output.output);
-  if (flags.static_layers.empty() || (!flags.analyze.remove.empty() && !flags.analyze.layers.empty()))
-    flags.analyze.check_choice();
-  flags.absorb.refuse_idle(command);
-  flags.prune.refuse_idle(command);
-  flags.views.refuse_idle(command);
   const auto group = join_ranks(context);
   flags.output.check(flags.common.json);
   OutputFlags output = flags.output;
@@ -53,18 +48,12 @@ void run(const CompressFlags& flags, const Context& context, const CLI::App& com
                     " is named by --static and by --remove-attention; name it once");
     }
     options.remove_layers = !flags.analyze.remove.empty() || !flags.analyze.layers.empty();
-    if (flags.controls && !options.remove_layers)
-      throw UsageError("--controls compares sets of removed layers; pass --remove or --remove-attention too");
   }
   if (options.layers.empty() && options.analyze.count == 0 && flags.static_layers.empty() &&
       flags.prune.target_macs.empty() && flags.prune.attention_macs.empty()) {
     throw Error("--remove " + flags.analyze.remove + " is no layer of " +
                 std::to_string(model->num_blocks()) + "; nothing would be removed");
   }
-  if (options.prune.masked())
-    throw UsageError(
-        "compress writes a model that was cut; heads of unequal widths can only be compared, by prune "
-        "--few-shot");
   pipeline::check_compress(model->spec(), options);
   options.controls = flags.controls;
   options.analyze.both_criteria = options.analyze.both_criteria || flags.controls;
@@ -124,9 +113,7 @@ void add_compress(CLI::App& app, Context& context) {
   flags->prune.add_to(*command);
   flags->data.add_to(*command);
   flags->common.add_to(*command);
-  command->callback([flags, &context, command] {
-    context.run = [flags, &context, command] { run(*flags, context, *command); };
-  });
+  command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });
 }
 
 }  // namespace vitrim::app

@@ -48,19 +48,6 @@ void AbsorbFlags::add_to(CLI::App& command, bool beside_training) {
   command.add_flag("--no-flip", no_flip, "do not fit on the mirrored images too");
 }
 
-void AbsorbFlags::refuse_idle(const CLI::App& command) const {
-  if (!none) return;
-  std::vector<std::string> of_fit = {"--block-epochs", "--block-rate", "--ridge",    "--cls-weight",
-                                     "--fit-patches",  "--fit-batch",  "--held-out", "--no-flip"};
-  if (command.get_option_no_throw("--block-epochs") == nullptr)
-    of_fit.insert(of_fit.end(), {"--epochs", "--learning-rate"});
-  for (const std::string& flag : of_fit) {
-    const CLI::Option* option = command.get_option_no_throw(flag);
-    if (option != nullptr && option->count() > 0)
-      throw UsageError(flag + " belongs to the fit, which --no-absorb leaves out");
-  }
-}
-
 absorb::AbsorbOptions AbsorbFlags::options(const CommonFlags& common) const {
   absorb::AbsorbOptions out = values;
   out.flip = !no_flip;
@@ -126,38 +113,6 @@ void PruneFlags::add_to(CLI::App& command, bool swept) {
       ->capture_default_str();
 }
 
-void PruneFlags::refuse_idle(const CLI::App& command) const {
-  const std::vector<std::string> of_pruning = {"--scope", "--round", "--channels-by", "--unequal-heads",
-                                               "--score-images"};
-  const std::vector<std::string> of_apma = {"--without",          "--similarity",     "--begin-with",
-                                            "--indicator-epochs", "--indicator-rate", "--temperature"};
-  const bool target = !target_macs.empty() || !attention_macs.empty();
-  for (const auto* flags : {&of_pruning, &of_apma}) {
-    for (const std::string& flag : *flags) {
-      if (command.count(flag) == 0) continue;
-      if (!target)
-        throw UsageError(flag +
-                         " belongs to pruning channels, which needs --target-macs or --attention-macs");
-      if (flags == &of_apma && values.criterion != "apma") {
-        prune::parse_channel_criterion(values.criterion);  // a wrong name is the greater mistake
-        throw UsageError(flag + " belongs to apma; --channels-by " + values.criterion + " has no such part");
-      }
-    }
-  }
-  if (command.count("--score-images") > 0 &&
-      (values.criterion == "magnitude" || values.criterion == "random")) {
-    throw UsageError("--score-images has no effect: " + values.criterion + " looks at no images");
-  }
-  const bool begins = without.find("initialisation") == std::string::npos && begin_with != "random" &&
-                      begin_with != "magnitude";
-  if (command.count("--score-images") > 0 && values.criterion == "apma" && !begins &&
-      (similarity == "none" || similarity == "weights")) {
-    throw UsageError("--score-images has no effect: with these parts of apma nothing is scored on images");
-  }
-  if (command.count("--begin-with") > 0 && without.find("initialisation") != std::string::npos)
-    throw UsageError("--begin-with has no effect with --without initialisation");
-}
-
 pipeline::PruneOptions PruneFlags::options(const CommonFlags& common) const {
   pipeline::PruneOptions out = values;
   out.attention_only = !attention_macs.empty();
@@ -165,8 +120,6 @@ pipeline::PruneOptions PruneFlags::options(const CommonFlags& common) const {
   out.scope = scope == "attention" ? prune::Scope::kAttention
               : scope == "mlp"     ? prune::Scope::kMlp
                                    : prune::Scope::kAttentionAndMlp;
-  if (out.attention_only && out.scope != prune::Scope::kAttention)
-    throw UsageError("--attention-macs does not cover the MLP; use --target-macs with --scope " + scope);
   out.indicators.seed = common.seed;
   out.indicators.similarity = prune::parse_similarity(similarity);
   out.indicators.begin_with = prune::parse_channel_criterion(begin_with);
@@ -199,11 +152,6 @@ void EvaluationFlags::add_to(CLI::App& command) {
 std::unique_ptr<data::Dataset> EvaluationFlags::open(const CommonFlags& common, const DataFlags& data,
                                                      const model::Model& model, const std::string& name,
                                                      eval::AccuracyOptions& accuracy) const {
-  if (eval.empty() && !resize.empty())
-    throw UsageError("--eval-resize applies to the images of --eval; pass --eval too");
-  if (eval.empty() && features.any())
-    throw UsageError(
-        "--train, --knn and --probe say how the images of --eval are judged, which is not given");
   if (eval.empty()) return nullptr;
   DataFlags eval_data = data;
   if (!resize.empty()) eval_data.resize = resize;

@@ -18,8 +18,6 @@ struct AbsorbFlags {
   /// `beside_training`: --block-epochs and --block-rate, where --epochs and --learning-rate are those of
   /// training.
   void add_to(CLI::App& command, bool beside_training = false);
-  /// UsageError on a flag of the fit beside --no-absorb.
-  void refuse_idle(const CLI::App& command) const;
   absorb::AbsorbOptions options(const CommonFlags& common) const;
 };
 
@@ -30,9 +28,6 @@ struct PruneFlags {
   pipeline::PruneOptions values;
   /// `swept`: the command has lists of targets of its own.
   void add_to(CLI::App& command, bool swept = false);
-  /// UsageError on a flag that would say nothing: without a target, or of parts that the criterion does not
-  /// have.
-  void refuse_idle(const CLI::App& command) const;
   /// Target empty where no flag asked for pruning.
   pipeline::PruneOptions options(const CommonFlags& common) const;
 };

@@ -52,7 +52,6 @@ std::vector<int> choose(const DiluteFlags& flags, const model::Model& model, dis
 }
 
 void run(const DiluteFlags& flags, const Context& context) {
-  flags.analyze.check_choice();
   const auto group = flags.train.start(context);
   const auto model = flags.model.load(flags.train.common.precision);
   require_float_weights(model->spec(), "dilution");

@@ -65,19 +65,8 @@ EvalResult retrieval(const EvalFlags& flags, const model::Model& model, const da
                                   flags.against);
 }
 
-void check(const EvalFlags& flags, const CLI::App& command) {
-  if (flags.retrieval && flags.features.any())
-    throw UsageError("--retrieval compares with another model, --knn and --probe with labels; pass one");
-  if (flags.retrieval && flags.against.empty())
-    throw UsageError(
-        "--retrieval needs the model whose neighbours are right, usually the dense one: --against MODEL");
-  if (!flags.retrieval && (!flags.against.empty() || command.count("--neighbours") > 0))
-    throw UsageError("--against and --neighbours belong to --retrieval");
-}
-
-void run(const EvalFlags& flags, const Context& context, const CLI::App& command) {
+void run(const EvalFlags& flags, const Context& context) {
   flags.common.apply();
-  check(flags, command);
   const auto group = join_ranks(context);
   const auto model = flags.model.load(flags.common.precision);
   const auto dataset = data::open_dataset(
@@ -149,9 +138,7 @@ void add_eval(CLI::App& app, Context& context) {
   flags->segmentation.add_to(*command);
   flags->data.add_to(*command);
   flags->common.add_to(*command);
-  command->callback([flags, &context, command] {
-    context.run = [flags, &context, command] { run(*flags, context, *command); };
-  });
+  command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });
 }
 
 }  // namespace vitrim::app

@@ -61,23 +61,6 @@ std::string format_of(const ExportFlags& flags) {
   return format;
 }
 
-void check(const ExportFlags& flags, const std::string& format) {
-  if (format != "onnx") {
-    const char* only = flags.dynamic_batch      ? "--dynamic-batch"
-                       : flags.batch > 0        ? "--batch"
-                       : !flags.classes.empty() ? "--classes"
-                       : !flags.calib.empty()   ? "--calib"
-                                                : nullptr;
-    if (only)
-      throw UsageError(std::string(only) +
-                       " is for --format onnx; a checkpoint takes any batch and has no class names and no "
-                       "ranges of inputs");
-  }
-  if (format == "timm" && flags.precision != "f32")
-    throw UsageError(
-        "--format timm writes float32, which timm's class is built in; cast it there (model.half())");
-}
-
 void check_output(const std::string& output, const std::string& json) {
   check_writable(output);
   if (!json.empty() && json != "-" && json != "/dev/null" &&
@@ -167,7 +150,6 @@ void describe(const ordered_json& result, const std::string& format) {
 void run(const ExportFlags& flags) {
   flags.common.apply();
   const std::string format = format_of(flags);
-  check(flags, format);
   if (!names_folder(flags.output)) check_output(flags.output, flags.common.json);
   const auto model = flags.model.load("f32");
   const bool int8 = model->spec().quantized();

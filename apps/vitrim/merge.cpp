@@ -32,16 +32,6 @@ struct MergeFlags {
 
 pipeline::MergeOptions options_of(const MergeFlags& flags) {
   pipeline::MergeOptions options = flags.options;
-  const int ways = !flags.pairs.empty() + !options.schedule.empty() + !options.target.empty();
-  if (ways != 1)
-    throw UsageError(
-        "say how much to merge, in one of these ways: --r 13, --schedule 1:24 or --target-macs 60%");
-  if (options.choose && options.target.empty())
-    throw UsageError("--auto needs to know how far to go: --target-macs 60%");
-  if (options.choose && flags.calib.empty()) throw UsageError("--auto chooses on images: --calib DIR");
-  if (options.choose && options.start != 0) throw UsageError("--auto chooses where to start; omit --start");
-  if (options.start != 0 && !options.schedule.empty())
-    throw UsageError("--schedule states where it starts; omit --start");
   if (!flags.pairs.empty()) options.schedule = std::to_string(options.start) + ":" + flags.pairs;
   options.choosing.batch_size = std::min<int64_t>(flags.common.batch_size, 16);
   return options;

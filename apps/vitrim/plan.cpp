@@ -66,8 +66,6 @@ pipeline::PlanOptions options_of(const PlanFlags& flags) {
       throw UsageError(std::string("--budget: ") + error.what());
     }
   }
-  if (flags.absorb.none)
-    throw UsageError("--no-absorb: a plan's losses are those of refitted models; leave it out");
   switch_off(flags.without, options.grid);
   options.threads = at::get_num_threads();
   options.precision = runtime::parse_precision(flags.common.precision);

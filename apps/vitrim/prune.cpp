@@ -32,24 +32,6 @@ pipeline::CompressOptions options_of(const PruneCommandFlags& flags) {
   pipeline::CompressOptions options;
   options.remove_layers = false;
   options.prune = flags.prune.options(flags.train.common);
-  if (options.prune.target.empty())
-    throw UsageError(
-        "say how far: --target-macs 70% (of the whole model) or --attention-macs 60% (of its attention "
-        "layers)");
-  if (flags.quantize.wanted && !flags.few_shot)
-    throw UsageError(
-        "--quantize belongs to --few-shot: training changes weights, so run vitrim quantize on what it "
-        "wrote");
-  if (flags.quantize.wanted && options.prune.masked())
-    throw UsageError("heads of unequal widths can be compared, not written; leave --quantize out");
-  if (options.prune.masked() && !flags.few_shot)
-    throw UsageError("heads of unequal widths can't be cut, only compared: add --few-shot");
-  if (options.prune.masked() && !flags.train.output.empty())
-    throw UsageError("heads of unequal widths can be compared (leave -o out), not cut and written");
-  if (!options.prune.masked() && flags.train.output.empty()) throw UsageError("--output is required");
-  if (!flags.eval_resize.empty() && !flags.few_shot)
-    throw UsageError(
-        "--eval-resize belongs to --few-shot; training evaluates on images as it trains on them");
   options.absorb_layers = !flags.absorb.none;
   return options;
 }
@@ -153,28 +135,7 @@ void prune_and_train(const PruneCommandFlags& flags, const Context& context,
   train_and_write(flags.train, context, *model, inputs, group, {}, std::move(result));
 }
 
-// PruneCommandFlags that say something only with, or only without, --few-shot.
-void refuse_idle_flags(const CLI::App& command, bool few_shot) {
-  const std::vector<std::string> training = {
-      "--recipe",          "--set",          "--epochs",        "--batch-size", "--learning-rate",
-      "--warm-up-epochs",  "--weight-decay", "--teacher",       "--resume",     "--state",
-      "--validate",        "--keep-best",    "--track-entropy", "--eval-every", "--device",
-      "--state-minutes",   "--log",          "--log-every",     "--clip-norm",  "--accumulate",
-      "--label-smoothing", "--drop-path",    "--mixup",         "--cutmix",     "--ema-decay",
-      "--dilution-epochs", "--schedule"};
-  const std::vector<std::string> refit = {"--knn",        "--train",       "--probe",    "--block-epochs",
-                                          "--block-rate", "--fit-patches", "--fit-batch"};
-  for (const std::string& flag : few_shot ? training : refit) {
-    if (command.count(flag) > 0)
-      throw UsageError(flag + (few_shot ? " belongs to training, which --few-shot leaves out"
-                                        : " belongs to --few-shot, not to training"));
-  }
-}
-
 void run(const PruneCommandFlags& flags, const Context& context, const CLI::App& command) {
-  flags.absorb.refuse_idle(command);
-  flags.prune.refuse_idle(command);
-  refuse_idle_flags(command, flags.few_shot);
   pipeline::CompressOptions options = options_of(flags);
   if (flags.few_shot) {
     few_shot(flags, context, command.count("--save-dtype") > 0 ? flags.train.dtype : OutputFlags().dtype,

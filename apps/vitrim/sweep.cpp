@@ -14,6 +14,7 @@
 
 #include "compress_flags.h"
 #include "core/json.h"
+#include "flag_rules.h"
 #include "ranks.h"
 #include "vitrim/core/artifact_json.h"
 #include "vitrim/core/atomic_file.h"
@@ -208,25 +209,16 @@ void print_front(const Folder& folder, const Results& results) {
   tell("wrote %s\n", folder.page().c_str());
 }
 
-// SweepFlags that say nothing, as no layer is chosen or no channel pruned.
-void refuse_idle(const CLI::App& command, SweepFlags& flags,
-                 const std::vector<pipeline::SweepPoint>& points) {
+// The rules again, now that it is known what is removed and pruned.
+void check_points(const CLI::App& command, const std::vector<pipeline::SweepPoint>& points) {
   const auto any = [&](auto&& holds) { return std::any_of(points.begin(), points.end(), holds); };
-  if (!any([](const auto& point) { return point.removed > 0; })) {
-    for (const char* flag : {"--search", "--beam-width", "--criterion", "--both-criteria"}) {
-      if (command.count(flag) > 0)
-        throw UsageError(std::string(flag) + " has no effect: --remove asks for no layers");
-    }
-  }
-  // The targets are the sweep's own lists; PruneFlags asks whether there are any.
-  const bool prunes = any([](const auto& point) { return !point.target.empty(); });
-  flags.prune.attention_macs = prunes && !flags.attention_macs.empty() ? "100%" : "";
-  flags.prune.target_macs = prunes && !flags.target_macs.empty() ? "100%" : "";
-  flags.absorb.refuse_idle(command);
-  flags.prune.refuse_idle(command);
+  Asked asked(command);
+  asked.removes = any([](const auto& point) { return point.removed > 0; });
+  asked.prunes = any([](const auto& point) { return !point.target.empty(); });
+  check_flags(command, asked);
 }
 
-void run(SweepFlags flags, const Context& context, const CLI::App& command) {
+void run(const SweepFlags& flags, const Context& context, const CLI::App& command) {
   const std::string& json = flags.common.json;
   if (!json.empty() && json != "-" &&
       std::filesystem::weakly_canonical(json).parent_path() ==
@@ -239,13 +231,9 @@ void run(SweepFlags flags, const Context& context, const CLI::App& command) {
   const auto model = flags.model.load(flags.common.precision);
   require_float_weights(model->spec(), "compression");
   const std::vector<pipeline::SweepPoint> points = points_of(flags, model->num_blocks());
-  refuse_idle(command, flags, points);
+  check_points(command, points);
   pipeline::CompressOptions options = flags.options(model->num_blocks(), *group);
   options.prune.attention_only = !flags.attention_macs.empty();
-  if (options.prune.masked())
-    throw UsageError(
-        "sweep writes models that were cut; heads of unequal widths can only be compared, by prune "
-        "--few-shot");
   pipeline::check_sweep(model->spec(), options, points);
 
   eval::AccuracyOptions accuracy;

@@ -55,12 +55,6 @@ std::string usual_recipe(const TrainCommandFlags& flags, const ModelSpec& spec) 
 }
 
 void run(TrainCommandFlags flags, const Context& context) {
-  if (flags.spec.empty() == flags.init.empty())
-    throw UsageError("pass either --spec (from scratch) or --init (fine-tune)");
-  if (flags.new_head && flags.init.empty())
-    throw UsageError("--new-head replaces the classifier of --init; a --spec says its classes itself");
-  if (flags.new_head && !flags.head.empty())
-    throw UsageError("--new-head is for classifying images, --head for their pixels; pass one of the two");
   const auto group = flags.train.start(context);
   model::LoadHints hints;
   if (flags.image_size > 0) hints.image_size = flags.image_size;

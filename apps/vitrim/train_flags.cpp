@@ -131,8 +131,6 @@ train::Recipe TrainFlags::resolve() const {
 }
 
 TrainInputs open_inputs(const TrainFlags& flags, const ModelSpec& spec, const std::string& model_source) {
-  if (flags.keep_best && flags.validate.empty())
-    throw UsageError("--keep-best needs --validate: images that choose must not be those that judge");
   for (const std::string& path : hub::files_of(flags.output)) hub::check_writable(path, flags.output);
   for (const std::string& path : {flags.state_path(), flags.log_path()}) check_writable(path);
   if (!flags.report.empty()) hub::check_writable(flags.report, flags.output);

@@ -47,22 +47,6 @@ void ViewFlags::add_to(CLI::App& command) {
       ->capture_default_str();
 }
 
-void ViewFlags::refuse_idle(const CLI::App& command) const {
-  const bool absorbs = command.count("--no-absorb") == 0;
-  for (const char* flag : {"--views", "--distill-epochs"}) {
-    if (!absorbs && command.count(flag) > 0)
-      throw UsageError(std::string(flag) + " belongs to the fit, which --no-absorb leaves out");
-  }
-  if (passes == 0 && command.count("--view-rate") > 0)
-    throw UsageError("--view-rate belongs to --views, which is 0");
-  if (distill_epochs == 0 && command.count("--distill-rate") > 0)
-    throw UsageError("--distill-rate belongs to --distill-epochs, which is 0");
-  for (const char* flag : {"--view-scale", "--view-colour"}) {
-    if (passes == 0 && distill_epochs == 0 && command.count(flag) > 0)
-      throw UsageError(std::string(flag) + " belongs to --views or --distill-epochs, which are 0");
-  }
-}
-
 data::ImageBatch ViewFlags::load(const AnalyzeFlags& analyze, const CommonFlags& common,
                                  const DataFlags& data, const model::Model& model, const std::string& name,
                                  pipeline::CompressOptions& options) const {

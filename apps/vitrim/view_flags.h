@@ -14,8 +14,6 @@ struct ViewFlags {
   double rate = 1e-3, distill_rate = 2e-5, scale = 0.35, colour = 0, memory_gib = 3;
 
   void add_to(CLI::App& command);
-  /// UsageError on a flag that would say nothing.
-  void refuse_idle(const CLI::App& command) const;
 
   /// The calibration images: as many as fit into the memory are loaded, all others are seen in views. Sets
   /// what `options` needs for those; its absorb options must be set. Throws as load_unlabelled().

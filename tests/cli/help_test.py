@@ -32,6 +32,17 @@ class Help(Case):
         self.assertNotIn("--ridge", short)
         self.assertIn("--ridge", whole)
 
+    def test_prune_shows_what_people_need(self):
+        """Its own flags; those that every command has come with them."""
+        def flags(flag):
+            return [line.split()[0].split(",")[-1] for line in self.run_vitrim("prune", flag).stdout.splitlines() if line.startswith("  -")]
+
+        common = {"--help", "--output", "--data", "--eval", "--classes", "--report", "--json", "--quiet"}
+        own = set(flags("--help")) - common
+        self.assertLessEqual(len(own), 10, own)
+        self.assertIn("--few-shot", own)
+        self.assertGreater(len(flags("--help-all")), 70)
+
     def test_too_little_was_typed(self):
         done = self.run_vitrim(expect=2)
         self.assertEqual(done.stdout, "")

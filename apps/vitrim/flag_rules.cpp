@@ -1,0 +1,344 @@
+#include "flag_rules.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <stdexcept>
+
+#include "command.h"
+#include "vitrim/prune/scores.h"
+
+namespace vitrim::app {
+
+namespace {
+
+const CLI::Option& option_of(const CLI::App& command, const std::string& flag) {
+  const CLI::Option* option = command.get_option_no_throw(flag);
+  if (option == nullptr)
+    throw std::logic_error("vitrim " + command.get_name() + " has no " + flag + ", which a rule names");
+  return *option;
+}
+
+bool has(const CLI::App& command, const std::string& flag) {
+  return command.get_option_no_throw(flag) != nullptr;
+}
+
+bool is_channel_criterion(const std::string& name) {
+  try {
+    prune::parse_channel_criterion(name);
+    return true;
+  } catch (const std::invalid_argument&) {
+    return false;
+  }
+}
+
+bool few_shot(const Asked& asked) { return asked.is("--few-shot"); }
+bool by_apma(const Asked& asked) { return asked.value("--channels-by") == "apma"; }
+
+// Heads may end unequal, so that the model is masked and can't be written.
+bool masked(const Asked& asked) {
+  return (asked("--unequal-heads") && !asked.is("--unequal-heads")) ||
+         (by_apma(asked) && asked.lists("--without", "proportions"));
+}
+
+// Whether apma, as it was asked for, scores channels on images.
+bool apma_looks(const Asked& asked) {
+  const std::string first = asked.value("--begin-with"), similarity = asked.value("--similarity");
+  const bool begins =
+      !asked.lists("--without", "initialisation") && first != "random" && first != "magnitude";
+  return begins || (similarity != "none" && similarity != "weights");
+}
+
+bool chooses_layers(const Asked& asked) {
+  const bool many = asked("--remove"), named = asked("--remove-attention");
+  return asked("--static") ? !(many && named) : many != named;
+}
+
+int ways_to_merge(const Asked& asked) {
+  return !asked.value("--r").empty() + !asked.value("--schedule").empty() +
+         !asked.value("--target-macs").empty();
+}
+
+bool writes_onnx(const Asked& asked) {
+  const std::string format = asked.value("--format");
+  return format.empty() ? !asked.value("--output").ends_with(".safetensors") : format == "onnx";
+}
+
+const std::string kNoFit = "{} belongs to the fit, which --no-absorb leaves out";
+const std::string kNoTarget = "{} belongs to pruning channels, which needs --target-macs or --attention-macs";
+const std::string kNoChoice = "pass either --remove (how many) or --remove-attention (which)";
+const std::string kOnnxOnly =
+    "{} is for --format onnx; a checkpoint takes any batch and has no class names and no ranges of inputs";
+
+}  // namespace
+
+const std::vector<FlagRule>& flag_rules() {
+  static const std::vector<std::string> kCompressing = {"compress", "sweep"};
+  static const std::vector<std::string> kPruning = {"prune", "compress", "sweep"};
+  static const std::vector<std::string> kTraining = {"prune", "train", "dilute"};
+  // Which flags belong together.
+  static const std::vector<std::string> kFit = {"--ridge",     "--cls-weight", "--fit-patches",
+                                                "--fit-batch", "--held-out",   "--no-flip"};
+  static const std::vector<std::string> kChannels = {"--scope", "--round", "--channels-by", "--unequal-heads",
+                                                     "--score-images"};
+  static const std::vector<std::string> kApma = {"--without",          "--similarity",     "--begin-with",
+                                                 "--indicator-epochs", "--indicator-rate", "--temperature"};
+  static const std::vector<std::string> kOfTraining = {
+      "--recipe",          "--set",          "--epochs",        "--batch-size", "--learning-rate",
+      "--warm-up-epochs",  "--weight-decay", "--teacher",       "--resume",     "--state",
+      "--validate",        "--keep-best",    "--track-entropy", "--eval-every", "--device",
+      "--state-minutes",   "--log",          "--log-every",     "--clip-norm",  "--accumulate",
+      "--label-smoothing", "--drop-path",    "--mixup",         "--cutmix",     "--ema-decay",
+      "--dilution-epochs", "--schedule"};
+  static const std::vector<std::string> kFewShot = {
+      "--knn", "--train", "--probe", "--block-epochs", "--block-rate", "--fit-patches", "--fit-batch"};
+  static const std::vector<FlagRule> kRules = {
+      // Which layers.
+      {{"dilute"}, {}, [](const Asked& a) { return a("--remove") != a("--remove-attention"); }, kNoChoice},
+      {{"compress"}, {}, chooses_layers, kNoChoice},
+      {{"sweep"},
+       {"--search", "--beam-width", "--criterion", "--both-criteria"},
+       [](const Asked& a) { return a.removes; },
+       "{} has no effect: --remove asks for no layers"},
+      {{"compress"},
+       {"--controls"},
+       [](const Asked& a) { return a("--remove") || a("--remove-attention"); },
+       "{} compares sets of removed layers; pass --remove or --remove-attention too"},
+
+      // The fit.
+      {kPruning, kFit, [](const Asked& a) { return !a.is("--no-absorb"); }, kNoFit},
+      {kCompressing,
+       {"--epochs", "--learning-rate"},
+       [](const Asked& a) { return !a.is("--no-absorb"); },
+       kNoFit},
+      {{"prune"},
+       {"--block-epochs", "--block-rate"},
+       [](const Asked& a) { return !a.is("--no-absorb"); },
+       kNoFit},
+      {{"compress"},
+       {"--views", "--distill-epochs"},
+       [](const Asked& a) { return !a.is("--no-absorb"); },
+       kNoFit},
+      {{"compress"},
+       {"--view-rate"},
+       [](const Asked& a) { return !a.zero("--views"); },
+       "{} belongs to --views, which is 0"},
+      {{"compress"},
+       {"--distill-rate"},
+       [](const Asked& a) { return !a.zero("--distill-epochs"); },
+       "{} belongs to --distill-epochs, which is 0"},
+      {{"compress"},
+       {"--view-scale", "--view-colour"},
+       [](const Asked& a) { return !a.zero("--views") || !a.zero("--distill-epochs"); },
+       "{} belongs to --views or --distill-epochs, which are 0"},
+      {{"plan"},
+       {"--no-absorb"},
+       [](const Asked& a) { return !a.is("--no-absorb"); },
+       "{}: a plan's losses are those of refitted models; leave it out"},
+
+      // Channels. A wrong name of a criterion is the greater mistake, and refused where the name is read.
+      {kPruning, kChannels, [](const Asked& a) { return a.prunes; }, kNoTarget},
+      {kPruning, kApma, [](const Asked& a) { return a.prunes; }, kNoTarget},
+      {kPruning, kApma,
+       [](const Asked& a) { return by_apma(a) || !is_channel_criterion(a.value("--channels-by")); },
+       "{} belongs to apma; --channels-by {--channels-by} has no such part"},
+      {kPruning,
+       {"--score-images"},
+       [](const Asked& a) {
+         return a.value("--channels-by") != "magnitude" && a.value("--channels-by") != "random";
+       },
+       "{} has no effect: {--channels-by} looks at no images"},
+      {kPruning,
+       {"--score-images"},
+       [](const Asked& a) { return !by_apma(a) || apma_looks(a); },
+       "{} has no effect: with these parts of apma nothing is scored on images"},
+      {kPruning,
+       {"--begin-with"},
+       [](const Asked& a) { return !a.lists("--without", "initialisation"); },
+       "{} has no effect with --without initialisation"},
+      {kPruning,
+       {"--attention-macs"},
+       [](const Asked& a) { return !a.prunes || a.value("--scope") == "attention"; },
+       "{} does not cover the MLP; use --target-macs with --scope {--scope}"},
+      {{"compress"},
+       {},
+       [](const Asked& a) { return !masked(a); },
+       "compress writes a model that was cut; heads of unequal widths can only be compared, by prune "
+       "--few-shot"},
+      {{"sweep"},
+       {},
+       [](const Asked& a) { return !masked(a); },
+       "sweep writes models that were cut; heads of unequal widths can only be compared, by prune "
+       "--few-shot"},
+
+      // prune is two programs: with --few-shot it refits, without it trains.
+      {{"prune"},
+       kOfTraining,
+       [](const Asked& a) { return !few_shot(a); },
+       "{} belongs to training, which --few-shot leaves out"},
+      {{"prune"}, kFewShot, few_shot, "{} belongs to --few-shot, not to training"},
+      {{"prune"},
+       {},
+       [](const Asked& a) { return a.prunes; },
+       "say how far: --target-macs 70% (of the whole model) or --attention-macs 60% (of its attention "
+       "layers)"},
+      {{"prune"},
+       {"--quantize"},
+       few_shot,
+       "{} belongs to --few-shot: training changes weights, so run vitrim quantize on what it wrote"},
+      {{"prune"},
+       {"--quantize"},
+       [](const Asked& a) { return !masked(a); },
+       "heads of unequal widths can be compared, not written; leave {} out"},
+      {{"prune"},
+       {},
+       [](const Asked& a) { return few_shot(a) || !masked(a); },
+       "heads of unequal widths can't be cut, only compared: add --few-shot"},
+      {{"prune"},
+       {"--output"},
+       [](const Asked& a) { return !masked(a); },
+       "heads of unequal widths can be compared (leave -o out), not cut and written"},
+      {{"prune"}, {}, [](const Asked& a) { return masked(a) || a("--output"); }, "--output is required"},
+      {{"prune"},
+       {"--eval-resize"},
+       few_shot,
+       "{} belongs to --few-shot; training evaluates on images as it trains on them"},
+
+      // Training.
+      {{"train"},
+       {},
+       [](const Asked& a) { return a("--spec") != a("--init"); },
+       "pass either --spec (from scratch) or --init (fine-tune)"},
+      {{"train"},
+       {"--new-head"},
+       [](const Asked& a) { return a("--init"); },
+       "{} replaces the classifier of --init; a --spec says its classes itself"},
+      {{"train"},
+       {"--new-head"},
+       [](const Asked& a) { return !a("--head"); },
+       "{} is for classifying images, --head for their pixels; pass one of the two"},
+      {kTraining,
+       {"--keep-best"},
+       [](const Asked& a) { return a("--validate"); },
+       "{} needs --validate: images that choose must not be those that judge"},
+
+      // Merging.
+      {{"merge"},
+       {},
+       [](const Asked& a) { return ways_to_merge(a) == 1; },
+       "say how much to merge, in one of these ways: --r 13, --schedule 1:24 or --target-macs 60%"},
+      {{"merge"},
+       {"--auto"},
+       [](const Asked& a) { return a("--target-macs"); },
+       "{} needs to know how far to go: --target-macs 60%"},
+      {{"merge"},
+       {"--auto"},
+       [](const Asked& a) { return a("--calib"); },
+       "{} chooses on images: --calib DIR"},
+      {{"merge"},
+       {"--auto"},
+       [](const Asked& a) { return a.zero("--start"); },
+       "{} chooses where to start; omit --start"},
+      {{"merge"},
+       {"--schedule"},
+       [](const Asked& a) { return a.zero("--start"); },
+       "{} states where it starts; omit --start"},
+
+      // Judging and timing.
+      {{"prune", "compress", "sweep", "merge", "quantize", "plan"},
+       {"--eval-resize"},
+       [](const Asked& a) { return a("--eval"); },
+       "{} applies to the images of --eval; pass --eval too"},
+      {{"prune", "compress", "sweep", "merge", "quantize", "plan"},
+       {"--knn", "--train", "--probe"},
+       [](const Asked& a) { return a("--eval"); },
+       "--train, --knn and --probe say how the images of --eval are judged, which is not given"},
+      {{"eval"},
+       {"--knn", "--train", "--probe"},
+       [](const Asked& a) { return !a.is("--retrieval"); },
+       "--retrieval compares with another model, --knn and --probe with labels; pass one"},
+      {{"eval"},
+       {"--retrieval"},
+       [](const Asked& a) { return a("--against"); },
+       "{} needs the model whose neighbours are right, usually the dense one: --against MODEL"},
+      {{"eval"},
+       {"--against", "--neighbours"},
+       [](const Asked& a) { return a.is("--retrieval"); },
+       "--against and --neighbours belong to --retrieval"},
+      {{"prune", "compress", "sweep", "merge", "quantize", "plan", "eval"},
+       {"--knn"},
+       [](const Asked& a) { return !a.is("--probe"); },
+       "--knn and --probe are two ways to judge features; pass one"},
+      {{"prune", "compress", "sweep", "merge", "quantize", "plan", "eval"},
+       {"--knn", "--probe"},
+       [](const Asked& a) { return a("--train"); },
+       "{} needs labelled images to answer from: --train DIR"},
+      {{"bench"},
+       {"--device"},
+       [](const Asked& a) { return a.value("--device") != "cuda" || a.value("--engine") != "native"; },
+       "the native engine runs on the CPU; pass --engine libtorch with --device cuda"},
+
+      // Export.
+      {{"export"}, {"--dynamic-batch", "--batch", "--classes", "--calib"}, writes_onnx, kOnnxOnly},
+      {{"export"},
+       {"--precision"},
+       [](const Asked& a) { return a.value("--format") != "timm" || a.value("--precision") == "f32"; },
+       "--format timm writes float32, which timm's class is built in; cast it there (model.half())"},
+  };
+  return kRules;
+}
+
+Asked::Asked(const CLI::App& command)
+    : prunes(has(command, "--target-macs") && has(command, "--attention-macs") &&
+             command.count("--target-macs") + command.count("--attention-macs") > 0),
+      command_(command) {}
+
+bool Asked::operator()(const std::string& flag) const {
+  return option_of(command_, flag).count() > 0 && !value(flag).empty();
+}
+
+bool Asked::is(const std::string& flag) const {
+  const CLI::Option& option = option_of(command_, flag);
+  return option.count() > 0 && option.as<bool>();
+}
+
+bool Asked::zero(const std::string& flag) const { return std::strtod(value(flag).c_str(), nullptr) == 0; }
+
+std::string Asked::value(const std::string& flag) const {
+  const CLI::Option& option = option_of(command_, flag);
+  if (option.count() == 0) return option.get_default_str();
+  std::string text;
+  for (const std::string& part : option.results()) text += (text.empty() ? "" : ",") + part;
+  return text;
+}
+
+bool Asked::lists(const std::string& flag, const std::string& part) const {
+  return ("," + value(flag) + ",").find("," + part + ",") != std::string::npos;
+}
+
+namespace {
+
+std::string filled(std::string sentence, const std::string& flag, const Asked& asked) {
+  for (size_t from = sentence.find('{'); from != std::string::npos; from = sentence.find('{', from)) {
+    const size_t to = sentence.find('}', from);
+    const std::string name = sentence.substr(from + 1, to - from - 1);
+    const std::string text = name.empty() ? flag : asked.value(name);
+    sentence.replace(from, to + 1 - from, text);
+    from += text.size();
+  }
+  return sentence;
+}
+
+}  // namespace
+
+void check_flags(const CLI::App& command, const Asked& asked) {
+  for (const FlagRule& rule : flag_rules()) {
+    if (std::find(rule.commands.begin(), rule.commands.end(), command.get_name()) == rule.commands.end())
+      continue;
+    const auto passed = std::find_if(rule.flags.begin(), rule.flags.end(),
+                                     [&](const std::string& flag) { return asked(flag); });
+    if (!rule.flags.empty() && passed == rule.flags.end()) continue;
+    if (!rule.valid(asked)) throw UsageError(filled(rule.sentence, rule.flags.empty() ? "" : *passed, asked));
+  }
+}
+
+}  // namespace vitrim::app
