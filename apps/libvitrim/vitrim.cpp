@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "vitrim/architecture/hints.h"
+#include "vitrim/architecture/infer.h"
 #include "vitrim/core/log_capture.h"
 #include "vitrim/data/pixels.h"
 #include "vitrim/data/transform.h"
@@ -102,8 +103,8 @@ void need(Pointer* pointer, const char* name) {
   if (pointer == nullptr) throw std::invalid_argument(std::string(name) + " is NULL");
 }
 
-vitrim::weights::LoadHints hints_of(const vitrim_hints* given) {
-  vitrim::weights::LoadHints out;
+vitrim::architecture::LoadHints hints_of(const vitrim_hints* given) {
+  vitrim::architecture::LoadHints out;
   if (given == nullptr) return out;
   const auto number = [](const char* name, auto value, double low, double high) {
     if (!(static_cast<double>(value) >= low && static_cast<double>(value) <= high))

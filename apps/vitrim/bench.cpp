@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "command.h"
+#include "vitrim/architecture/infer.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
 
@@ -29,7 +30,7 @@ std::string short_name(const std::string& model) { return std::filesystem::path(
 // What was said about MODEL holds for the others too: they are forms of one model. Of several sets of weights
 // in a file only MODEL's are chosen.
 std::unique_ptr<model::Model> load_other(const BenchFlags& flags, const std::string& name) {
-  model::LoadHints hints = flags.model.hints();
+  architecture::LoadHints hints = flags.model.hints();
   hints.weights.clear();
   hints.num_classes.reset();
   try {

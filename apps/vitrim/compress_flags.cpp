@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <set>
 
+#include "vitrim/architecture/infer.h"
 #include "vitrim/core/artifact_json.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
@@ -282,7 +283,7 @@ at::ScalarType dtype_of(const OutputFlags& flags, const std::string& source) {
   if (flags.dtype == "f16") return at::kHalf;
   if (flags.dtype == "bf16") return at::kBFloat16;
   if (flags.dtype != "same") return at::kFloat;
-  model::LoadHints hints;
+  architecture::LoadHints hints;
   hints.weights = flags.weights;
   return model::stored_dtype(source, hints);
 }

@@ -6,12 +6,13 @@
 
 #include "command.h"
 #include "core/json.h"
+#include "vitrim/architecture/known.h"
+#include "vitrim/architecture/parameters.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/artifact_json.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/layer_list.h"
 #include "vitrim/eval/cost.h"
-#include "vitrim/model/quantized.h"
 #include "vitrim/surgery/remove_attention.h"
 
 namespace vitrim::app {
@@ -36,7 +37,8 @@ std::vector<QuantizedLayer> layers_of(const ModelSpec& spec, const std::string& 
     return quantization_figures_from_json(found->second, file.path).layers;
   std::vector<QuantizedLayer> out;
   for (size_t i = 0; i < spec.blocks.size(); ++i) {
-    for (const model::QuantizableLayer& layer : model::quantizable_layers(spec, static_cast<int>(i))) {
+    for (const architecture::QuantizableLayer& layer :
+         architecture::quantizable_layers(spec, static_cast<int>(i))) {
       QuantizedLayer entry;
       entry.name = layer.name;
       entry.int8 = spec.blocks[i].int8.*layer.member;
@@ -50,7 +52,7 @@ std::vector<QuantizedLayer> layers_of(const ModelSpec& spec, const std::string& 
 std::vector<QuantizedLayer> of_block(const ModelSpec& spec, int block,
                                      const std::vector<QuantizedLayer>& layers) {
   std::vector<QuantizedLayer> out;
-  for (const model::QuantizableLayer& named : model::quantizable_layers(spec, block)) {
+  for (const architecture::QuantizableLayer& named : architecture::quantizable_layers(spec, block)) {
     for (const QuantizedLayer& layer : layers) {
       if (layer.name == named.name) out.push_back(layer);
     }
@@ -192,7 +194,7 @@ void print(const ModelSpec& spec, const std::string& title, const std::vector<Qu
 
 void list_known(const CommonFlags& common) {
   ordered_json list = ordered_json::array();
-  for (const std::string& name : model::known_names()) {
+  for (const std::string& name : architecture::known_names()) {
     const eval::ModelCost cost = eval::count_cost(model::load_spec(name, {}));
     list.push_back({{"name", name}, {"params", cost.params}, {"macs", cost.macs}});
     if (common.speaks())

@@ -1,6 +1,9 @@
 // vitrim train: train a model from a ModelSpec or fine-tune a checkpoint.
 
 #include "train_flags.h"
+#include "vitrim/architecture/infer.h"
+#include "vitrim/architecture/known.h"
+#include "vitrim/architecture/segmentation.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
 
@@ -21,8 +24,8 @@ struct TrainCommandFlags {
 
 // An architecture's name, or a file. A name says nothing about classes: those of the training images are
 // taken.
-ModelSpec read_spec(const std::string& source, const model::LoadHints& hints) {
-  if (model::is_known_name(source)) return model::load_spec(source, hints);
+ModelSpec read_spec(const std::string& source, const architecture::LoadHints& hints) {
+  if (architecture::is_known_name(source)) return model::load_spec(source, hints);
   ModelSpec spec = model_spec_from_json(read_text_file(source), source);
   if (hints.image_size)
     throw UsageError(
@@ -56,7 +59,7 @@ std::string usual_recipe(const TrainCommandFlags& flags, const ModelSpec& spec) 
 
 void run(TrainCommandFlags flags, const Context& context) {
   const auto group = flags.train.start(context);
-  model::LoadHints hints;
+  architecture::LoadHints hints;
   if (flags.image_size > 0) hints.image_size = flags.image_size;
   flags.unsaid.fill(hints);
   hints.weights = flags.weights;
@@ -69,8 +72,8 @@ void run(TrainCommandFlags flags, const Context& context) {
   const bool new_segmentation = !flags.head.empty();
   // The classes come from the data, which is opened as the spec says; two stand in for them until then.
   if (new_segmentation)
-    spec = model::with_segmentation_head(spec, model::parse_segmentation_head(flags.head),
-                                         head_channels(flags), 2);
+    spec = architecture::with_segmentation_head(spec, architecture::parse_segmentation_head(flags.head),
+                                                head_channels(flags), 2);
   if (flags.new_head) spec.class_names.clear();  // the new classifier answers for other classes
   const TrainInputs inputs = open_inputs(flags.train, spec, result.init);
   if (new_segmentation && !inputs.dataset->has_masks()) {
@@ -80,7 +83,7 @@ void run(TrainCommandFlags flags, const Context& context) {
   const uint64_t seed = flags.train.common.seed;
   std::unique_ptr<model::Model> model;
   if (!flags.spec.empty()) {
-    if (new_segmentation || model::is_known_name(flags.spec))
+    if (new_segmentation || architecture::is_known_name(flags.spec))
       spec.num_classes = inputs.dataset->num_classes();
     model = model::make_random_model(spec, seed);
   } else if (new_segmentation) {
@@ -95,7 +98,7 @@ void run(TrainCommandFlags flags, const Context& context) {
   // Where the classes are those of the training folders, their names go along, so that nobody has to say the
   // folders' order again.
   ModelSpec named = model->spec();
-  if (flags.new_head || (!flags.spec.empty() && model::is_known_name(flags.spec)))
+  if (flags.new_head || (!flags.spec.empty() && architecture::is_known_name(flags.spec)))
     named.class_names = inputs.dataset->class_names();
   if (static_cast<int64_t>(named.class_names.size()) == named.num_classes && named != model->spec())
     model = model::make_model(named, model->parameters());

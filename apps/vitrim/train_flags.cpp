@@ -6,6 +6,8 @@
 #include <filesystem>
 
 #include "ranks.h"
+#include "vitrim/architecture/infer.h"
+#include "vitrim/architecture/known.h"
 #include "vitrim/core/artifact_json.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
@@ -183,8 +185,8 @@ void check_classes(const data::Dataset& dataset, const ModelSpec& spec) {
               " train with --new-head");
 }
 
-model::LoadHints teacher_hints(const ModelSpec& spec) {
-  model::LoadHints hints;
+architecture::LoadHints teacher_hints(const ModelSpec& spec) {
+  architecture::LoadHints hints;
   hints.image_size = spec.image_size[0];
   return hints;
 }
@@ -201,7 +203,7 @@ void check_inputs(const TrainFlags& flags, const TrainInputs& inputs, const Mode
   }
   const std::string& teacher = inputs.recipe.teacher;
   if (teacher.empty()) return;
-  if (model::is_known_name(teacher))
+  if (architecture::is_known_name(teacher))
     throw Error("the teacher '" + teacher + "' is an architecture without weights; name its checkpoint");
   const ModelSpec taught = model::load_spec(teacher, teacher_hints(spec));
   if (taught.task() != spec.task())

@@ -19,6 +19,7 @@
 #include "options.h"
 #include "tensors.h"
 #include "text.h"
+#include "vitrim/architecture/infer.h"
 #include "vitrim/core/artifact_json.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
@@ -69,7 +70,7 @@ auto opened(py::list& warnings, const Open& open) {
 
 ModelPointer open_model(const std::string& source, const py::dict& values, py::list& warnings) {
   Options given(values);
-  const model::LoadHints hints = load_hints(given);
+  const architecture::LoadHints hints = load_hints(given);
   given.finish();
   return opened(warnings, [&] { return ModelPointer(model::load_model(source, hints)); });
 }
@@ -323,7 +324,7 @@ PYBIND11_MODULE(_library, m) {
   m.def("open_model", open_model);
   m.def("model_of", model_of);
   m.def("stored_dtype", [](const std::string& source, const std::string& weights) {
-    model::LoadHints hints;
+    vitrim::architecture::LoadHints hints;
     hints.weights = weights;
     const auto dtype = model::stored_dtype(source, hints);
     return dtype == at::kHalf ? "f16" : dtype == at::kBFloat16 ? "bf16" : "f32";

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "vitrim/architecture/hints.h"
+#include "vitrim/architecture/infer.h"
 #include "vitrim/core/layer_list.h"
 #include "vitrim/core/normalization.h"
 
@@ -105,8 +106,8 @@ void Options::finish() const {
     throw std::invalid_argument("there is no option '" + py::str(item.first).cast<std::string>() + "' here");
 }
 
-model::LoadHints load_hints(Options& options) {
-  model::LoadHints out;
+architecture::LoadHints load_hints(Options& options) {
+  architecture::LoadHints out;
   options.take("num_heads", out.num_heads);
   for (const int64_t heads : out.num_heads) {
     if (heads < 1) throw std::invalid_argument("num_heads is out of range: " + std::to_string(heads));
@@ -119,7 +120,7 @@ model::LoadHints load_hints(Options& options) {
   number("stream_gain", out.stream_gain, 1, 2);
   number("norm_eps", out.norm_eps, kTiny * kTiny, 1);
   std::string name;
-  if (options.take("activation", name)) out.activation = model::parse_activation(name);
+  if (options.take("activation", name)) out.activation = architecture::parse_activation(name);
   if (options.take("pooling", name)) out.pooling = architecture::parse_pooling(name);
   options.take("weights", out.weights);
   return out;

@@ -7,9 +7,9 @@
 #include <optional>
 #include <string>
 
+#include "vitrim/architecture/infer.h"
 #include "vitrim/core/model_spec.h"
 #include "vitrim/eval/accuracy.h"
-#include "vitrim/model/loading.h"
 #include "vitrim/pipeline/compress.h"
 #include "vitrim/pipeline/merge.h"
 
@@ -69,7 +69,7 @@ class Options {
 
 /// What a checkpoint may not say by itself: num_heads, image_size, stream_gain, activation, norm_eps,
 /// pooling, weights.
-model::LoadHints load_hints(Options& options);
+architecture::LoadHints load_hints(Options& options);
 Common common_options(Options& options);
 /// `blocks` is the model's depth: "25%" is a share of it.
 pipeline::AnalyzeOptions analyze_options(Options& options, const Common& common, int blocks);

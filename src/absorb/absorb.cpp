@@ -14,9 +14,9 @@
 #include "absorb/static_fit.h"
 #include "absorb/streams.h"
 #include "vitrim/analysis/distortion.h"
+#include "vitrim/architecture/stages.h"
 #include "vitrim/core/log.h"
 #include "vitrim/distributed/group.h"
-#include "vitrim/model/parameter_names.h"
 
 namespace vitrim::absorb {
 
@@ -69,8 +69,8 @@ void refit(model::Model& student, int index, const std::string& matrix, int64_t 
 void ridge_projection(model::Model& student, const model::Model& teacher, int index, const at::Tensor& input,
                       const at::Tensor& teacher_input, const AbsorbOptions& options) {
   const at::NoGradGuard no_grad;
-  const std::string matrix = model::projection_name(student.spec(), index);
-  fold_layer_scale(student, matrix, model::block_prefix(student.spec(), index) + "ls1.gamma");
+  const std::string matrix = architecture::projection_name(student.spec(), index);
+  fold_layer_scale(student, matrix, architecture::block_prefix(student.spec(), index) + "ls1.gamma");
   const double gain = student.spec().blocks[static_cast<size_t>(index)].stream_gain;
   refit(student, index, matrix, input.size(0), options,
         [&](int64_t begin, int64_t end, const at::Tensor& tokens) {
@@ -84,7 +84,7 @@ void ridge_projection(model::Model& student, const model::Model& teacher, int in
 void ridge_block(model::Model& student, int index, const at::Tensor& input, const at::Tensor& target,
                  const AbsorbOptions& options) {
   const at::NoGradGuard no_grad;
-  const std::string prefix = model::block_prefix(student.spec(), index), matrix = prefix + "mlp.fc2";
+  const std::string prefix = architecture::block_prefix(student.spec(), index), matrix = prefix + "mlp.fc2";
   fold_layer_scale(student, matrix, prefix + "ls2.gamma");
   refit(student, index, matrix, input.size(0), options,
         [&](int64_t begin, int64_t end, const at::Tensor& tokens) {

@@ -12,10 +12,10 @@
 #include "vitrim/absorb/ridge.h"
 #include "vitrim/analysis/distortion.h"
 #include "vitrim/analysis/resample.h"
+#include "vitrim/architecture/stages.h"
 #include "vitrim/core/log.h"
 #include "vitrim/distributed/group.h"
 #include "vitrim/model/batches.h"
-#include "vitrim/model/parameter_names.h"
 #include "vitrim/select/prefix_tree.h"
 
 namespace vitrim::absorb {
@@ -64,7 +64,7 @@ struct AbsorbedScorer::Impl {
 
   // Block `layer` of the student whose stream is x: ridge refit on the fit images, output for all.
   at::Tensor absorb_block(int layer, const at::Tensor& x, bool removed) const {
-    const std::string prefix = model::block_prefix(model.spec(), layer);
+    const std::string prefix = architecture::block_prefix(model.spec(), layer);
     const ModelSpec& spec = model.spec();
     const at::Tensor& w0 = model.parameter(prefix + "mlp.fc2.weight");
     const at::Tensor& b0 = model.parameter(prefix + "mlp.fc2.bias");

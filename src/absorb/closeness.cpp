@@ -7,6 +7,7 @@
 
 #include "absorb/streams.h"
 #include "vitrim/analysis/distortion.h"
+#include "vitrim/architecture/parameters.h"
 
 namespace vitrim::absorb {
 
@@ -20,9 +21,9 @@ bool gated(const model::ChannelGates& gates) {
 
 bool parameters_differ(const model::Model& student, const model::Model& teacher, int index,
                        bool attention_alone) {
-  const std::vector<model::ParameterInfo> layout = model::parameter_layout(student.spec());
-  return std::any_of(layout.begin(), layout.end(), [&](const model::ParameterInfo& info) {
-    if (info.block != index || (attention_alone && info.part != model::Part::kAttention)) return false;
+  const std::vector<architecture::ParameterInfo> layout = architecture::parameter_layout(student.spec());
+  return std::any_of(layout.begin(), layout.end(), [&](const architecture::ParameterInfo& info) {
+    if (info.block != index || (attention_alone && info.part != architecture::Part::kAttention)) return false;
     return !teacher.has_parameter(info.name) ||
            !at::equal(student.parameter(info.name), teacher.parameter(info.name));
   });

@@ -13,11 +13,11 @@
 #include "bench/interleaved.h"
 #include "bench/torch_path.h"
 #include "vitrim/architecture/cost.h"
+#include "vitrim/architecture/known.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
-#include "vitrim/model/channels.h"
 #include "vitrim/model/floats.h"
-#include "vitrim/model/loading.h"
+#include "vitrim/model/model.h"
 #include "vitrim/runtime/peak.h"
 
 namespace vitrim::bench {
@@ -132,7 +132,7 @@ BenchRow row_of(const Entry& entry, const Ready& ready, const Ready& first, cons
   row.batch = ready.images.size(0);
   for (const auto& [name, tensor] : entry.model->parameters().entries())
     row.params += name.ends_with(".weight_scale") ? 0 : tensor.numel();
-  row.macs = model::total_macs(entry.model->spec());
+  row.macs = architecture::total_macs(entry.model->spec());
   row.rounds = static_cast<int64_t>(ready.seconds.size());
   row.latency = percentile(ready.seconds, 0.5);
   row.latency_p10 = percentile(ready.seconds, 0.1);
@@ -145,8 +145,8 @@ BenchRow row_of(const Entry& entry, const Ready& ready, const Ready& first, cons
   row.speedup = percentile(ratios, 0.5);
   row.speedup_p10 = percentile(ratios, 0.1);
   row.speedup_p90 = percentile(ratios, 0.9);
-  row.predicted =
-      static_cast<double>(model::total_macs(first_entry.model->spec())) / static_cast<double>(row.macs);
+  row.predicted = static_cast<double>(architecture::total_macs(first_entry.model->spec())) /
+                  static_cast<double>(row.macs);
   if (ready.engine) {
     row.isa = runtime::to_string(ready.engine->isa());
     row.weight_bytes = ready.engine->weight_bytes();
@@ -246,8 +246,8 @@ Compared compare(const model::Model& before, const model::Model& after, const Be
 
 ModelSpec dense_like(const ModelSpec& spec) {
   ModelSpec out = spec;
-  if (model::is_known_name(spec.name)) {
-    const ModelSpec known = model::known_spec(spec.name);
+  if (architecture::is_known_name(spec.name)) {
+    const ModelSpec known = architecture::known_spec(spec.name);
     if (known.blocks.size() == spec.blocks.size() && known.image_size == spec.image_size) {
       out.blocks = known.blocks;
       return out;

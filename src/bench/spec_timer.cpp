@@ -5,9 +5,9 @@
 #include <algorithm>
 
 #include "bench/interleaved.h"
+#include "vitrim/architecture/parameters.h"
 #include "vitrim/model/floats.h"
 #include "vitrim/model/model.h"
-#include "vitrim/model/quantized.h"
 #include "vitrim/quantize/quantize.h"
 
 namespace vitrim::bench {
@@ -29,7 +29,7 @@ ModelSpec without_int8(ModelSpec spec) {
 std::vector<std::string> float_layers(const ModelSpec& spec) {
   std::vector<std::string> out;
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
-    for (const model::QuantizableLayer& layer : model::quantizable_layers(spec, i)) {
+    for (const architecture::QuantizableLayer& layer : architecture::quantizable_layers(spec, i)) {
       if (!(spec.blocks[static_cast<size_t>(i)].int8.*layer.member)) out.push_back(layer.name);
     }
   }

@@ -1,6 +1,7 @@
 #include "vitrim/eval/cost.h"
 
-#include "vitrim/model/channels.h"
+#include "vitrim/architecture/cost.h"
+#include "vitrim/architecture/parameters.h"
 #include "vitrim/model/model.h"
 
 namespace vitrim::eval {
@@ -8,34 +9,34 @@ namespace vitrim::eval {
 ModelCost count_cost(const ModelSpec& spec) {
   ModelCost cost;
   cost.blocks.resize(spec.blocks.size());
-  for (const model::ParameterInfo& info : model::parameter_layout(spec)) {
+  for (const architecture::ParameterInfo& info : architecture::parameter_layout(spec)) {
     if (info.scale) continue;
     int64_t count = 1;
     for (int64_t size : info.shape) count *= size;
     cost.params += count;
     switch (info.part) {
-      case model::Part::kEmbedding:
+      case architecture::Part::kEmbedding:
         cost.embed_params += count;
         break;
-      case model::Part::kAttention:
+      case architecture::Part::kAttention:
         cost.blocks[static_cast<size_t>(info.block)].attention_params += count;
         [[fallthrough]];
-      case model::Part::kMlp:
+      case architecture::Part::kMlp:
         cost.blocks[static_cast<size_t>(info.block)].params += count;
         break;
-      case model::Part::kNorm:
-      case model::Part::kClassifier:
+      case architecture::Part::kNorm:
+      case architecture::Part::kClassifier:
         cost.head_params += count;
         break;
     }
   }
-  cost.embed_macs = model::embedding_macs(spec);
-  cost.head_macs = model::classifier_macs(spec);
+  cost.embed_macs = architecture::embedding_macs(spec);
+  cost.head_macs = architecture::classifier_macs(spec);
   cost.macs = cost.embed_macs + cost.head_macs;
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     BlockCost& block = cost.blocks[static_cast<size_t>(i)];
-    block.attention_macs = model::attention_macs(spec, i);
-    block.macs = block.attention_macs + model::mlp_macs(spec, i);
+    block.attention_macs = architecture::attention_macs(spec, i);
+    block.macs = block.attention_macs + architecture::mlp_macs(spec, i);
     cost.macs += block.macs;
   }
   return cost;

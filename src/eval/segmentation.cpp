@@ -8,6 +8,7 @@
 #include <mutex>
 #include <stdexcept>
 
+#include "vitrim/architecture/stages.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
 #include "vitrim/data/augment_segmented.h"
@@ -95,7 +96,7 @@ struct PixelPredictor::Impl {
 PixelPredictor::PixelPredictor(const model::Model& model, int64_t window, int64_t stride) {
   if (!model.spec().segmentation)
     throw std::invalid_argument("[eval::PixelPredictor] the model classifies images, not their pixels");
-  const int64_t unit = model::size_unit(model.spec());
+  const int64_t unit = architecture::size_unit(model.spec());
   if (window < 0 || (window > 0 && window % unit != 0)) {
     throw std::invalid_argument("[eval::PixelPredictor] a window of " + std::to_string(window) +
                                 " pixels is no multiple of the " + std::to_string(unit) +

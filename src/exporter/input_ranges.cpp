@@ -8,9 +8,10 @@
 
 #include "vitrim/architecture/attention.h"
 #include "vitrim/architecture/input_gain.h"
+#include "vitrim/architecture/parameters.h"
+#include "vitrim/architecture/stages.h"
 #include "vitrim/core/error.h"
 #include "vitrim/model/batches.h"
-#include "vitrim/model/parameter_names.h"
 
 namespace vitrim::exporter {
 
@@ -20,7 +21,7 @@ namespace {
 at::Tensor input_of(const model::Model& model, int index, const std::string& name,
                     const model::BlockTrace& trace) {
   const ModelSpec& spec = model.spec();
-  const std::string prefix = model::block_prefix(spec, index);
+  const std::string prefix = architecture::block_prefix(spec, index);
   if (name == prefix + "mlp.fc1") return model.layer_norm(trace.after_attention, prefix + "norm2");
   if (name == prefix + "mlp.fc2") return trace.hidden;
   const architecture::AttentionSite site = architecture::attention_site(spec, index);

@@ -6,6 +6,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "vitrim/architecture/parameters.h"
 #include "vitrim/core/error.h"
 
 namespace vitrim::exporter {
@@ -29,7 +30,7 @@ const at::Tensor& LayerBuilder::take(const std::string& parameter) {
 
 void LayerBuilder::check_all_taken() const {
   std::string left;
-  for (const model::ParameterInfo& info : model::parameter_layout(spec())) {
+  for (const architecture::ParameterInfo& info : architecture::parameter_layout(spec())) {
     if (info.used && !taken_.contains(info.name)) left += (left.empty() ? "" : ", ") + info.name;
   }
   if (!left.empty())

@@ -9,7 +9,7 @@
 #include "exporter/family.h"
 #include "exporter/known_fields.h"
 #include "exporter/onnx_file.h"
-#include "vitrim/model/parameter_names.h"
+#include "vitrim/architecture/stages.h"
 
 namespace vitrim::exporter {
 
@@ -48,10 +48,10 @@ void check(const model::Model& model, const OnnxOptions& options) {
 Value mlp(LayerBuilder& layers, int index, const Value& normed) {
   const ModelSpec& spec = layers.spec();
   const BlockSpec& block = spec.blocks[static_cast<size_t>(index)];
-  const std::string names = model::block_prefix(spec, index) + "mlp.";
+  const std::string names = architecture::block_prefix(spec, index) + "mlp.";
   const Graph::Scope scope(layers.graph(), "mlp");
   Value hidden = layers.linear(normed, names + "fc1");
-  if (model::has_mlp_convolution(spec)) {
+  if (architecture::has_mlp_convolution(spec)) {
     const Graph::Scope inner(layers.graph(), "dwconv");
     const Grid grid = spec.block_grid(index);
     const Value planes = layers.to_planes(hidden, grid, block.mlp_dim);
@@ -78,7 +78,7 @@ Value branch(LayerBuilder& layers, const Value& out, const std::string& gamma) {
 Value run_block(LayerBuilder& layers, int index, const Value& x, MergedStream& merged) {
   const ModelSpec& spec = layers.spec();
   const BlockSpec& block = spec.blocks[static_cast<size_t>(index)];
-  const std::string prefix = model::block_prefix(spec, index);
+  const std::string prefix = architecture::block_prefix(spec, index);
   const Graph::Scope scope(layers.graph(), prefix.substr(0, prefix.size() - 1));
   Value y = block.stream_gain == 1 ? x : layers.scaled("gain", x, block.stream_gain);
   if (block.attention != AttentionKind::kNone) {

@@ -8,8 +8,8 @@
 #include <stdexcept>
 
 #include "exporter/known_fields.h"
+#include "vitrim/architecture/parameters.h"
 #include "vitrim/exporter/checkpoints.h"
-#include "vitrim/model/parameter_names.h"
 
 namespace vitrim::exporter {
 
@@ -191,13 +191,13 @@ ModelSpec dense_spec(const ModelSpec& spec) {
 
 // What a parameter of an attention that does nothing holds: norms as they begin, all else zero, so that
 // nothing reaches the stream.
-at::Tensor idle(const model::ParameterInfo& info) {
+at::Tensor idle(const architecture::ParameterInfo& info) {
   const bool one =
       (info.shape.size() == 1 && info.name.ends_with(".weight")) || info.name.ends_with(".gamma");
   return one ? at::ones(info.shape) : at::zeros(info.shape);
 }
 
-at::Tensor filled(const model::ParameterInfo& info, const at::Tensor& old, const BlockSpec& block) {
+at::Tensor filled(const architecture::ParameterInfo& info, const at::Tensor& old, const BlockSpec& block) {
   const int64_t heads = block.num_heads, width = heads > 0 ? block.embed_dim / heads : 0;
   const std::string& name = info.name;
   if (name.ends_with("attn.qkv.weight") || name.ends_with("attn.qkv.bias")) {
@@ -287,9 +287,9 @@ TimmModel timm_model(const model::Model& model) {
   TimmModel out;
   out.dense.spec = dense_spec(parts.spec);
   const ModelSpec& spec = out.dense.spec;
-  for (const model::ParameterInfo& info : model::parameter_layout(spec)) {
+  for (const architecture::ParameterInfo& info : architecture::parameter_layout(spec)) {
     const bool kept = parts.weights.contains(info.name);
-    if (!kept && (info.part != model::Part::kAttention ||
+    if (!kept && (info.part != architecture::Part::kAttention ||
                   parts.spec.blocks[static_cast<size_t>(info.block)].attention != AttentionKind::kNone)) {
       throw std::logic_error(kTimmPlace + info.name + " has no weights to come from");
     }

@@ -7,10 +7,10 @@
 #include <stdexcept>
 
 #include "vitrim/analysis/distortion.h"
+#include "vitrim/architecture/cost.h"
 #include "vitrim/core/log.h"
 #include "vitrim/core/macs_target.h"
 #include "vitrim/merge/schedule.h"
-#include "vitrim/model/channels.h"
 
 namespace vitrim::merge {
 
@@ -58,7 +58,7 @@ Chosen choose_schedule(const model::Model& model, const data::ImageBatch& images
   within_macs(plain, 0, macs);  // refuses what can't be reached
   const std::vector<int> blocks = merging_blocks(plain);
   Chosen out{schedule_of(plain), 0};
-  const int64_t dense = model::total_macs(plain);
+  const int64_t dense = architecture::total_macs(plain);
   Progress progress("merging schedule", dense - macs, "MACs");
   for (int64_t now = dense; now > macs;) {
     Chosen best;
@@ -69,7 +69,7 @@ Chosen choose_schedule(const model::Model& model, const data::ImageBatch& images
       wanted[static_cast<size_t>(block)] += options.step;
       const ModelSpec spec =
           with_schedule(plain, wanted, /*quiet=*/true);  // a block above may be left with fewer
-      const int64_t saved = now - model::total_macs(spec);
+      const int64_t saved = now - architecture::total_macs(spec);
       if (saved <= 0) continue;
       check_cancelled();
       const double kl = trials.kl(schedule_of(spec)), price = (kl - out.kl) / static_cast<double>(saved);

@@ -4,9 +4,9 @@
 #include <charconv>
 #include <stdexcept>
 
+#include "vitrim/architecture/cost.h"
 #include "vitrim/core/log.h"
 #include "vitrim/core/macs_target.h"
-#include "vitrim/model/channels.h"
 
 namespace vitrim::merge {
 
@@ -110,9 +110,9 @@ ModelSpec with_schedule(ModelSpec spec, const std::vector<int64_t>& pairs, bool 
 ModelSpec within_macs(const ModelSpec& spec, int start, int64_t macs) {
   for (int64_t pairs = 0; pairs <= spec.num_tokens() / 2; ++pairs) {
     ModelSpec merged = with_schedule(spec, constant_schedule(spec, start, pairs), /*quiet=*/true);
-    if (model::total_macs(merged) <= macs) return merged;
+    if (architecture::total_macs(merged) <= macs) return merged;
   }
-  const int64_t least = model::total_macs(
+  const int64_t least = architecture::total_macs(
       with_schedule(spec, constant_schedule(spec, start, spec.num_tokens()), /*quiet=*/true));
   throw std::invalid_argument("merging can't bring the model below " + giga(least) + " MACs; " + giga(macs) +
                               " were asked for");

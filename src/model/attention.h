@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "vitrim/architecture/attention.h"
-#include "vitrim/model/channels.h"
 #include "vitrim/model/model.h"
+#include "vitrim/model/query_keys.h"
 
 namespace vitrim::model {
 

@@ -7,7 +7,7 @@
 
 #include "model/family.h"
 #include "model/projections.h"
-#include "vitrim/model/parameter_names.h"
+#include "vitrim/architecture/stages.h"
 #include "vitrim/model/static_attention.h"
 
 namespace vitrim::model {
@@ -67,7 +67,7 @@ void set_static_weights(Model& model, int block, const at::Tensor& filter, const
 
 at::Tensor static_values(const Model& model, int block, const at::Tensor& x) {
   const AttentionSite site = static_site(model, block);
-  const at::Tensor normed = model.layer_norm(x, block_prefix(model.spec(), block) + "norm1");
+  const at::Tensor normed = model.layer_norm(x, architecture::block_prefix(model.spec(), block) + "norm1");
   return model.linear(normed, site.names + "v").to(at::kFloat);
 }
 

@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "model/attention.h"
-#include "vitrim/model/channels.h"
+#include "vitrim/model/query_keys.h"
 
 namespace vitrim::model {
 

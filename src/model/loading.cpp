@@ -9,8 +9,12 @@
 
 #include "model/open.h"
 #include "vitrim/architecture/hints.h"
+#include "vitrim/architecture/infer.h"
 #include "vitrim/architecture/input_gain.h"
+#include "vitrim/architecture/known.h"
+#include "vitrim/architecture/parameters.h"
 #include "vitrim/architecture/quantization_config.h"
+#include "vitrim/architecture/segmentation.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
@@ -27,18 +31,18 @@ bool means_architecture(const std::string& source) {
          source.find('.') == std::string::npos;
 }
 
-ModelSpec named_spec(const std::string& source, const LoadHints& hints) {
+ModelSpec named_spec(const std::string& source, const architecture::LoadHints& hints) {
   if (!hints.weights.empty())
     throw Error("'" + source +
                 "' names an architecture, no file, so there are no sets of weights to choose from; "
                 "load it without --weights");
-  if (!is_known_name(source)) {
+  if (!architecture::is_known_name(source)) {
     throw Error("there is no file '" + source +
                 "' and no architecture of that name; the nearest architecture is '" +
-                nearest(source, known_names()) + "'");
+                nearest(source, architecture::known_names()) + "'");
   }
   architecture::warn_of_idle_hints(source, "the architecture's name says", hints);
-  ModelSpec spec = known_spec(source);
+  ModelSpec spec = architecture::known_spec(source);
   if (hints.num_classes) spec.num_classes = *hints.num_classes;
   if (hints.image_size) architecture::resize(spec, *hints.image_size);
   validate(spec);
@@ -61,7 +65,7 @@ void warn_of_random_weights(const std::string& source) {
 
 }  // namespace
 
-std::unique_ptr<Model> load_model(const std::string& source, const LoadHints& hints) {
+std::unique_ptr<Model> load_model(const std::string& source, const architecture::LoadHints& hints) {
   if (means_architecture(source)) {
     const ModelSpec spec = named_spec(source, hints);
     warn_of_random_weights(source);
@@ -74,7 +78,8 @@ namespace {
 
 // A checkpoint's backbone in a model with another head: its weights are random, and those of norms that the
 // backbone lacks.
-std::unique_ptr<Model> load_under_head(const std::string& source, uint64_t seed, const LoadHints& hints,
+std::unique_ptr<Model> load_under_head(const std::string& source, uint64_t seed,
+                                       const architecture::LoadHints& hints,
                                        const std::function<ModelSpec(const ModelSpec&)>& change) {
   OpenedCheckpoint opened;
   if (means_architecture(source)) {
@@ -88,17 +93,18 @@ std::unique_ptr<Model> load_under_head(const std::string& source, uint64_t seed,
   opened.spec.class_names.clear();
   auto random = make_random_model(opened.spec, seed);
   if (opened.weights.size() == 0) return random;
-  const auto is_head = [](const ParameterInfo& info) {
-    return info.part == Part::kClassifier || info.part == Part::kNorm;
+  const auto is_head = [](const architecture::ParameterInfo& info) {
+    return info.part == architecture::Part::kClassifier || info.part == architecture::Part::kNorm;
   };
   std::set<std::string> gone;  // the old head's, where the new one has no such parameter
-  for (const ParameterInfo& info : parameter_layout(before)) {
+  for (const architecture::ParameterInfo& info : architecture::parameter_layout(before)) {
     if (is_head(info)) gone.insert(info.name);
   }
   StateDict weights;
-  for (const ParameterInfo& info : parameter_layout(opened.spec)) {
+  for (const architecture::ParameterInfo& info : architecture::parameter_layout(opened.spec)) {
     gone.erase(info.name);
-    if (info.part == Part::kClassifier || (info.part == Part::kNorm && !opened.weights.contains(info.name)))
+    if (info.part == architecture::Part::kClassifier ||
+        (info.part == architecture::Part::kNorm && !opened.weights.contains(info.name)))
       weights.set(info.name, random->parameter(info.name));
   }
   for (const auto& [name, tensor] : opened.weights.entries()) {
@@ -112,7 +118,7 @@ std::unique_ptr<Model> load_under_head(const std::string& source, uint64_t seed,
 }  // namespace
 
 std::unique_ptr<Model> load_model_with_new_head(const std::string& source, int64_t classes, uint64_t seed,
-                                                const LoadHints& hints) {
+                                                const architecture::LoadHints& hints) {
   return load_under_head(source, seed, hints, [&](ModelSpec spec) {
     spec.num_classes = classes;
     return spec;
@@ -121,20 +127,20 @@ std::unique_ptr<Model> load_model_with_new_head(const std::string& source, int64
 
 std::unique_ptr<Model> load_model_for_segmentation(const std::string& source, SegmentationHeadKind kind,
                                                    int64_t channels, int64_t classes, uint64_t seed,
-                                                   const LoadHints& hints) {
+                                                   const architecture::LoadHints& hints) {
   return load_under_head(source, seed, hints, [&](const ModelSpec& spec) {
-    return with_segmentation_head(spec, kind, channels, classes);
+    return architecture::with_segmentation_head(spec, kind, channels, classes);
   });
 }
 
-ModelSpec load_spec(const std::string& source, const LoadHints& hints, SpecSources* sources) {
+ModelSpec load_spec(const std::string& source, const architecture::LoadHints& hints, SpecSources* sources) {
   if (means_architecture(source)) return named_spec(source, hints);
   OpenedCheckpoint opened = open_checkpoint(source, hints);
   if (sources) *sources = std::move(opened.sources);
   return opened.spec;
 }
 
-at::ScalarType stored_dtype(const std::string& source, const LoadHints& hints) {
+at::ScalarType stored_dtype(const std::string& source, const architecture::LoadHints& hints) {
   if (means_architecture(source)) return at::kFloat;
   std::optional<at::ScalarType> found;
   const StateDict state = weights::read_weights(source, hints, nullptr);

@@ -14,6 +14,8 @@
 #include "model/projections.h"
 #include "model/segmentation.h"
 #include "vitrim/architecture/input_gain.h"
+#include "vitrim/architecture/parameters.h"
+#include "vitrim/architecture/stages.h"
 #include "vitrim/model/after_fork.h"
 #include "vitrim/model/quantized.h"
 
@@ -360,7 +362,7 @@ std::unique_ptr<Model> make_random_model(const ModelSpec& spec, uint64_t seed) {
   require_float_weights(spec, "drawing random weights");
   at::Generator generator = at::detail::createCPUGenerator(seed);
   StateDict weights;
-  for (const ParameterInfo& info : parameter_layout(spec)) {
+  for (const architecture::ParameterInfo& info : architecture::parameter_layout(spec)) {
     const std::string& name = info.name;
     const bool bias = name.ends_with(".bias");
     const bool norm = info.shape.size() == 1 && name.ends_with(".weight");
@@ -369,7 +371,8 @@ std::unique_ptr<Model> make_random_model(const ModelSpec& spec, uint64_t seed) {
       value.fill_(1e-5);
     } else if (norm && !bias) {
       value.fill_(1);
-    } else if (info.shape.size() == 2 && info.part != Part::kClassifier && name.ends_with(".weight")) {
+    } else if (info.shape.size() == 2 && info.part != architecture::Part::kClassifier &&
+               name.ends_with(".weight")) {
       // Xavier: small widths learn far sooner than from a fixed 0.02.
       const double limit = std::sqrt(6.0 / static_cast<double>(info.shape[0] + info.shape[1]));
       value.uniform_(-limit, limit, generator);

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "vitrim/architecture/infer.h"
 #include "vitrim/model/loading.h"
 #include "vitrim/model/state_dict.h"
 
@@ -20,6 +21,7 @@ struct OpenedCheckpoint {
 /// Reads a checkpoint and the files beside it; warns once of what had to be guessed. With `new_head` a
 /// classifier that vitrim can't read is left out. Tensors are not checked against the spec yet (make_model
 /// does).
-OpenedCheckpoint open_checkpoint(const std::string& source, const LoadHints& hints, bool new_head = false);
+OpenedCheckpoint open_checkpoint(const std::string& source, const architecture::LoadHints& hints,
+                                 bool new_head = false);
 
 }  // namespace vitrim::model

@@ -1,10 +1,12 @@
 #include "model/derive.h"
 #include "model/open.h"
+#include "vitrim/architecture/infer.h"
 #include "vitrim/weights/open.h"
 
 namespace vitrim::model {
 
-OpenedCheckpoint open_checkpoint(const std::string& source, const LoadHints& hints, bool new_head) {
+OpenedCheckpoint open_checkpoint(const std::string& source, const architecture::LoadHints& hints,
+                                 bool new_head) {
   weights::Opened found = weights::open(source, hints, new_head);
   OpenedCheckpoint out;
   out.spec = std::move(found.spec);
@@ -16,7 +18,7 @@ OpenedCheckpoint open_checkpoint(const std::string& source, const LoadHints& hin
   return out;
 }
 
-ModelSpec infer_spec(const StateDict& state, const LoadHints& hints) {
+ModelSpec infer_spec(const StateDict& state, const architecture::LoadHints& hints) {
   return architecture::infer_spec(describe(state), hints);
 }
 

@@ -12,10 +12,10 @@
 #include "pipeline/subset.h"
 #include "vitrim/analysis/layer_trace.h"
 #include "vitrim/analysis/spectrum.h"
+#include "vitrim/architecture/cost.h"
 #include "vitrim/core/layer_list.h"
 #include "vitrim/core/log.h"
 #include "vitrim/eval/statistics.h"
-#include "vitrim/model/channels.h"
 #include "vitrim/surgery/make_static.h"
 #include "vitrim/surgery/remove_attention.h"
 
@@ -154,7 +154,7 @@ void check_compress(const ModelSpec& spec, const CompressOptions& options) {
   if (!options.layers.empty() || !options.remove_layers || count == 0) return check(options.layers);
   // The layers are not chosen yet: without the cheapest most is left, without the dearest least.
   std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
-    return model::attention_macs(spec, a) < model::attention_macs(spec, b);
+    return architecture::attention_macs(spec, a) < architecture::attention_macs(spec, b);
   });
   try {
     check({order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count)});

@@ -6,18 +6,18 @@
 #include "pipeline/stopwatch.h"
 #include "pipeline/subset.h"
 #include "vitrim/analysis/distortion.h"
+#include "vitrim/architecture/cost.h"
 #include "vitrim/core/log.h"
 #include "vitrim/core/macs_target.h"
 #include "vitrim/data/encode.h"
 #include "vitrim/merge/schedule.h"
-#include "vitrim/model/channels.h"
 
 namespace vitrim::pipeline {
 
 namespace {
 
 int64_t target_macs(const ModelSpec& plain, const MergeOptions& options) {
-  return parse_macs(options.target, model::total_macs(plain));
+  return parse_macs(options.target, architecture::total_macs(plain));
 }
 
 // Half of the images: those at even or at odd places.

@@ -7,8 +7,9 @@
 
 #include "pipeline/own_model.h"
 #include "pipeline/subset.h"
+#include "vitrim/architecture/channels.h"
+#include "vitrim/architecture/cost.h"
 #include "vitrim/core/log.h"
-#include "vitrim/model/channels.h"
 #include "vitrim/prune/channel_budget.h"
 #include "vitrim/surgery/cut_channels.h"
 
@@ -29,7 +30,7 @@ std::vector<prune::Unit> narrowed_units(const ModelSpec& spec, const PruneOption
 std::vector<int64_t> narrowed(const std::vector<prune::Unit>& units, const PruneOptions& options) {
   std::vector<int64_t> out;
   for (const prune::Unit& unit : units) {
-    const bool mlp = unit.group == model::ChannelGroup::kMlp;
+    const bool mlp = unit.group == architecture::ChannelGroup::kMlp;
     out.push_back(std::min(unit.width, mlp ? options.mlp_width : options.width));
   }
   return out;
@@ -41,8 +42,8 @@ prune::ChannelBudget make_budget(const ModelSpec& spec, const PruneOptions& opti
     const ModelSpec narrow = prune::with_widths(spec, units, narrowed(units, options));
     prune::Target target{0, options.mlp_width == 0};
     for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i)
-      target.macs += model::attention_macs(narrow, i);
-    if (options.mlp_width > 0) target.macs = model::total_macs(narrow);
+      target.macs += architecture::attention_macs(narrow, i);
+    if (options.mlp_width > 0) target.macs = architecture::total_macs(narrow);
     return {spec, units, target, options.round};
   }
   const prune::Target target = prune::parse_target(options.target, options.attention_only, spec);

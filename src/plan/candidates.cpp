@@ -5,10 +5,10 @@
 #include <iterator>
 #include <stdexcept>
 
+#include "vitrim/architecture/channels.h"
+#include "vitrim/architecture/parameters.h"
 #include "vitrim/eval/cost.h"
 #include "vitrim/merge/schedule.h"
-#include "vitrim/model/channels.h"
-#include "vitrim/model/quantized.h"
 #include "vitrim/surgery/make_static.h"
 #include "vitrim/surgery/remove_attention.h"
 
@@ -88,12 +88,12 @@ ModelSpec candidate_spec(const ModelSpec& dense, const PlanRow& row) {
   if (!row.removed.empty()) spec = surgery::remove_attention(spec, row.removed);
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
-    const auto narrow = [&](model::ChannelGroup group, int64_t most, int64_t& width) {
-      if (most > 0 && model::can_prune(spec, i, group)) width = std::min(width, most);
+    const auto narrow = [&](architecture::ChannelGroup group, int64_t most, int64_t& width) {
+      if (most > 0 && architecture::can_prune(spec, i, group)) width = std::min(width, most);
     };
-    narrow(model::ChannelGroup::kQk, row.width, block.qk_dim);
-    narrow(model::ChannelGroup::kV, row.width, block.v_dim);
-    narrow(model::ChannelGroup::kMlp, row.mlp, block.mlp_dim);
+    narrow(architecture::ChannelGroup::kQk, row.width, block.qk_dim);
+    narrow(architecture::ChannelGroup::kV, row.width, block.v_dim);
+    narrow(architecture::ChannelGroup::kMlp, row.mlp, block.mlp_dim);
   }
   if (row.pairs > 0 && can_merge(spec))
     spec = merge::with_schedule(spec, merging_schedule(spec, row), /*quiet=*/true);
@@ -102,7 +102,7 @@ ModelSpec candidate_spec(const ModelSpec& dense, const PlanRow& row) {
 
 ModelSpec in_int8(ModelSpec spec) {
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
-    for (const model::QuantizableLayer& layer : model::quantizable_layers(spec, i))
+    for (const architecture::QuantizableLayer& layer : architecture::quantizable_layers(spec, i))
       spec.blocks[static_cast<size_t>(i)].int8.*layer.member = true;
   }
   return spec;

@@ -8,18 +8,21 @@
 #include <map>
 #include <stdexcept>
 
+#include "vitrim/architecture/channels.h"
+#include "vitrim/architecture/cost.h"
 #include "vitrim/core/macs_target.h"
 
 namespace vitrim::prune {
 
-using model::ChannelGroup;
+using architecture::ChannelGroup;
 
 namespace {
 
 int64_t counted(const ModelSpec& spec, bool attention_only) {
-  if (!attention_only) return model::total_macs(spec);
+  if (!attention_only) return architecture::total_macs(spec);
   int64_t total = 0;
-  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) total += model::attention_macs(spec, i);
+  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i)
+    total += architecture::attention_macs(spec, i);
   return total;
 }
 
@@ -74,8 +77,8 @@ ChannelBudget::ChannelBudget(const ModelSpec& spec, std::vector<Unit> units, Tar
       if (block.qk >= 0) b.qk_dim = qk;
       if (block.v >= 0) b.v_dim = v;
       if (block.mlp >= 0) b.mlp_dim = mlp;
-      const int64_t m = target_.attention_only ? 0 : model::mlp_macs(changed, index);
-      return static_cast<double>(model::attention_macs(changed, index) + m);
+      const int64_t m = target_.attention_only ? 0 : architecture::mlp_macs(changed, index);
+      return static_cast<double>(architecture::attention_macs(changed, index) + m);
     };
     const double base = at(1, 1, 1);
     block.per_both = at(2, 2, 1) - at(2, 1, 1) - at(1, 2, 1) + base;

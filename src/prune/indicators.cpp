@@ -8,6 +8,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "vitrim/architecture/channels.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
 #include "vitrim/core/random.h"
@@ -122,7 +123,7 @@ class Fit {
       // attention; an MLP's channels begin with energies under them.
       for (size_t u = 0; u < first.size(); ++u) {
         const bool difference = options_.begin_with == ChannelCriterion::kDifference &&
-                                budget_.units()[u].group != model::ChannelGroup::kMlp;
+                                budget_.units()[u].group != architecture::ChannelGroup::kMlp;
         if (!difference && options_.begin_with != ChannelCriterion::kRandom)
           first[u] = first[u].clamp_min(1e-30).log();
       }
@@ -156,7 +157,7 @@ class Fit {
   // Focused attention raises q and k to a power: at a gate of 0 its slope is 0 as well, and a channel once
   // out would never be asked back.
   bool cubed(const Unit& unit) const {
-    return unit.group == model::ChannelGroup::kQk &&
+    return unit.group == architecture::ChannelGroup::kQk &&
            is_linear_attention(dense_.spec().blocks[static_cast<size_t>(unit.block)].attention);
   }
 

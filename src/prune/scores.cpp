@@ -9,15 +9,17 @@
 
 #include "prune/trace_units.h"
 #include "prune/weight_rows.h"
+#include "vitrim/architecture/channels.h"
+#include "vitrim/architecture/stages.h"
 #include "vitrim/core/log.h"
 #include "vitrim/core/random.h"
 #include "vitrim/core/suggest.h"
-#include "vitrim/model/parameter_names.h"
+#include "vitrim/model/query_keys.h"
 
 namespace vitrim::prune {
 
-using model::ChannelGroup;
-using model::ChannelSlice;
+using architecture::ChannelGroup;
+using architecture::ChannelSlice;
 
 namespace {
 
@@ -45,7 +47,7 @@ std::vector<at::Tensor> magnitudes(const model::Model& model, const std::vector<
   std::vector<at::Tensor> out;
   for (const Unit& unit : units) {
     at::Tensor sum = at::zeros({unit.heads, unit.width}, at::kDouble);
-    for (const ChannelSlice& slice : model::channel_slices(model.spec(), unit.block)) {
+    for (const ChannelSlice& slice : architecture::channel_slices(model.spec(), unit.block)) {
       if (slice.group != unit.group) continue;
       const at::Tensor rows = weight_rows(model, slice, unit.width);
       if (rows.defined()) sum.narrow(0, slice.head_begin, slice.heads).add_(rows.abs().sum(2));
@@ -58,8 +60,8 @@ std::vector<at::Tensor> magnitudes(const model::Model& model, const std::vector<
 // |column|^2 of the matrix that reads the channels: the last projection, or fc2.
 at::Tensor column_energy(const model::Model& model, const Unit& unit) {
   const std::string name = unit.group == ChannelGroup::kMlp
-                               ? model::block_prefix(model.spec(), unit.block) + "mlp.fc2.weight"
-                               : model::projection_name(model.spec(), unit.block) + ".weight";
+                               ? architecture::block_prefix(model.spec(), unit.block) + "mlp.fc2.weight"
+                               : architecture::projection_name(model.spec(), unit.block) + ".weight";
   return model.parameter(name)
       .detach()
       .to(at::kDouble)

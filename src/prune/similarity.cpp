@@ -6,12 +6,13 @@
 
 #include "prune/trace_units.h"
 #include "prune/weight_rows.h"
+#include "vitrim/architecture/channels.h"
 #include "vitrim/core/suggest.h"
-#include "vitrim/model/channels.h"
+#include "vitrim/model/query_keys.h"
 
 namespace vitrim::prune {
 
-using model::ChannelGroup;
+using architecture::ChannelGroup;
 
 namespace {
 
@@ -41,7 +42,7 @@ at::Tensor apart_by_residual(const at::Tensor& gram) {
 // q's and k's, or v's, rows of the projections.
 at::Tensor weight_gram(const model::Model& model, const Unit& unit) {
   std::vector<at::Tensor> rows;
-  for (const model::ChannelSlice& slice : model::channel_slices(model.spec(), unit.block)) {
+  for (const architecture::ChannelSlice& slice : architecture::channel_slices(model.spec(), unit.block)) {
     if (slice.group == unit.group && slice.dim == 0 && slice.heads == unit.heads &&
         model.parameter(slice.parameter).dim() == 2) {
       rows.push_back(weight_rows(model, slice, unit.width));

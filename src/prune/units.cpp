@@ -4,9 +4,11 @@
 
 #include <stdexcept>
 
+#include "vitrim/architecture/channels.h"
+
 namespace vitrim::prune {
 
-using model::ChannelGroup;
+using architecture::ChannelGroup;
 
 namespace {
 
@@ -30,7 +32,7 @@ std::vector<Unit> units_of(const ModelSpec& spec, Scope scope) {
     for (ChannelGroup group : {ChannelGroup::kQk, ChannelGroup::kV, ChannelGroup::kMlp}) {
       const bool mlp = group == ChannelGroup::kMlp;
       if (mlp ? scope == Scope::kAttention : scope == Scope::kMlp) continue;
-      if (!model::can_prune(spec, i, group)) continue;
+      if (!architecture::can_prune(spec, i, group)) continue;
       BlockSpec block = spec.blocks[static_cast<size_t>(i)];
       units.push_back({i, group, group == ChannelGroup::kMlp ? 1 : block.num_heads, width_of(block, group)});
     }

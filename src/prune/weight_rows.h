@@ -3,13 +3,14 @@
 
 #include <ATen/ATen.h>
 
-#include "vitrim/model/channels.h"
+#include "vitrim/architecture/channels.h"
 
 namespace vitrim::prune {
 
 /// A slice's weights as rows, [heads, width, rest] float64; undefined where the parameter has only one
 /// dimension or is shared by all heads.
-inline at::Tensor weight_rows(const model::Model& model, const model::ChannelSlice& slice, int64_t width) {
+inline at::Tensor weight_rows(const model::Model& model, const architecture::ChannelSlice& slice,
+                              int64_t width) {
   const at::Tensor& parameter = model.parameter(slice.parameter);
   if (parameter.dim() < 2 || slice.shared) return {};
   const at::Tensor part =

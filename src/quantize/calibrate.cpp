@@ -11,9 +11,9 @@
 #include "quantize/sensitivity.h"
 #include "vitrim/absorb/absorb.h"
 #include "vitrim/analysis/distortion.h"
+#include "vitrim/architecture/cost.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
-#include "vitrim/model/channels.h"
 
 namespace vitrim::quantize {
 
@@ -118,7 +118,7 @@ Quantized calibrate(const model::Model& model, const data::ImageBatch& images, c
   out.figures.plain_agreement = plain_distance.agreement;
   out.figures.budget_kl = calibrate.budget_kl;
 
-  const double macs = static_cast<double>(model::total_macs(spec));
+  const double macs = static_cast<double>(architecture::total_macs(spec));
   Work work(model, units_to_quantize(spec, options.keep));
   distributed::Group& alone = distributed::or_alone(nullptr);
   BlockStreams streams;

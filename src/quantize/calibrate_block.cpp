@@ -11,8 +11,8 @@
 #include "absorb/streams.h"
 #include "quantize/equalise.h"
 #include "vitrim/architecture/input_gain.h"
+#include "vitrim/architecture/stages.h"
 #include "vitrim/model/batches.h"
-#include "vitrim/model/parameter_names.h"
 
 namespace vitrim::quantize {
 
@@ -32,7 +32,7 @@ class BlockCalibration {
         options_(options),
         notes_(notes),
         spec_(student_.spec()),
-        prefix_(model::block_prefix(spec_, index)),
+        prefix_(architecture::block_prefix(spec_, index)),
         fit_tokens_(absorb::sample_tokens(spec_, index, options.patches,
                                           options.seed + static_cast<uint64_t>(index))),
         all_tokens_(absorb::sample_tokens(spec_, index, spec_.block_grid(index).size(), 0)) {}
@@ -248,7 +248,8 @@ class BlockCalibration {
   at::Tensor after_attention_of_student(int64_t begin, int64_t end) const {
     const at::Tensor x = input_.slice(0, begin, end) * spec_.blocks[static_cast<size_t>(index_)].stream_gain;
     if (!mixed_.defined()) return x;
-    at::Tensor branch = student_.linear(mixed_.slice(0, begin, end), model::projection_name(spec_, index_));
+    at::Tensor branch =
+        student_.linear(mixed_.slice(0, begin, end), architecture::projection_name(spec_, index_));
     if (spec_.layer_scale) branch = branch * student_.parameter(prefix_ + "ls1.gamma");
     return x + branch;
   }
@@ -272,7 +273,7 @@ class BlockCalibration {
           at::Tensor read, wanted;
           if (second) {
             model::BlockTrace trace;
-            if (model::has_mlp_convolution(spec_)) {  // it needs all tokens
+            if (architecture::has_mlp_convolution(spec_)) {  // it needs all tokens
               student_.run_block_at(index_, streams_.student.slice(0, begin, end), fit_tokens_, &trace);
             } else {
               student_.run_mlp(index_, after_attention_of_student(begin, end), &trace);

@@ -4,7 +4,7 @@
 
 #include "vitrim/architecture/channels.h"
 #include "vitrim/architecture/input_gain.h"
-#include "vitrim/model/parameter_names.h"
+#include "vitrim/architecture/stages.h"
 
 namespace vitrim::quantize {
 
@@ -66,7 +66,7 @@ at::Tensor equalising_factors(const Work& work, const Unit& unit, const at::Tens
 }
 
 void equalise(Work& work, const Unit& unit, const at::Tensor& factors) {
-  const std::string prefix = model::block_prefix(work.student().spec(), unit.block);
+  const std::string prefix = architecture::block_prefix(work.student().spec(), unit.block);
   for (const std::string& layer : unit.layers) work.set_weight(layer, work.weight(layer) * factors);
   if (unit.member == &QuantizedLayers::fc2) {
     divide(work, unit.layers.front() + architecture::kInputGain, factors);

@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 
+#include "vitrim/architecture/parameters.h"
 #include "vitrim/core/suggest.h"
 
 namespace vitrim::quantize {
@@ -16,7 +17,7 @@ std::string last_part(const std::string& name) { return name.substr(name.rfind('
 std::set<std::string> kept_layers(const ModelSpec& spec, const std::vector<std::string>& keep) {
   std::set<std::string> all, short_names, out;
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
-    for (const model::QuantizableLayer& layer : model::quantizable_layers(spec, i)) {
+    for (const architecture::QuantizableLayer& layer : architecture::quantizable_layers(spec, i)) {
       all.insert(layer.name);
       short_names.insert(last_part(layer.name));
     }
@@ -45,7 +46,7 @@ std::vector<Unit> units_to_quantize(const ModelSpec& spec, const std::vector<std
   std::vector<Unit> out;
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     std::vector<Unit> units;
-    for (const model::QuantizableLayer& layer : model::quantizable_layers(spec, i)) {
+    for (const architecture::QuantizableLayer& layer : architecture::quantizable_layers(spec, i)) {
       if (units.empty() || units.back().member != layer.member) units.push_back({i, layer.member, {}});
       units.back().layers.push_back(layer.name);
     }
@@ -78,7 +79,7 @@ int64_t bytes_of(const model::StateDict& state) {
 std::vector<QuantizedLayer> list_layers(const model::Model& model) {
   std::vector<QuantizedLayer> out;
   for (int i = 0; i < model.num_blocks(); ++i) {
-    for (const model::QuantizableLayer& layer : model::quantizable_layers(model.spec(), i)) {
+    for (const architecture::QuantizableLayer& layer : architecture::quantizable_layers(model.spec(), i)) {
       QuantizedLayer entry;
       entry.name = layer.name;
       entry.int8 = model.spec().blocks[static_cast<size_t>(i)].int8.*layer.member;

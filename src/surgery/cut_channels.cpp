@@ -9,13 +9,13 @@
 #include <set>
 #include <stdexcept>
 
-#include "vitrim/model/channels.h"
-#include "vitrim/model/parameter_names.h"
+#include "vitrim/architecture/channels.h"
+#include "vitrim/architecture/stages.h"
 
 namespace vitrim::surgery {
 
-using model::ChannelGroup;
-using model::ChannelSlice;
+using architecture::ChannelGroup;
+using architecture::ChannelSlice;
 
 namespace {
 
@@ -91,15 +91,15 @@ class BlockCut {
   }
 
   void fold(const BlockSpec& block, model::StateDict& weights) const {
-    const std::string readers[] = {model::projection_name(spec_, index_) + ".weight",
-                                   model::block_prefix(spec_, index_) + "mlp.fc2.weight"};
-    for (const ChannelSlice& slice : model::channel_slices(spec_, index_)) {
+    const std::string readers[] = {architecture::projection_name(spec_, index_) + ".weight",
+                                   architecture::block_prefix(spec_, index_) + "mlp.fc2.weight"};
+    for (const ChannelSlice& slice : architecture::channel_slices(spec_, index_)) {
       const Group* g = group(slice.group);
       if (!g) continue;
       if (slice.group != ChannelGroup::kQk) {
         if (slice.parameter == readers[0] || slice.parameter == readers[1])
           multiply(weights, slice, factors(*g, slice));
-      } else if (model::qk_fold(spec_, index_) == model::QkFold::kQueryRows) {
+      } else if (architecture::qk_fold(spec_, index_) == architecture::QkFold::kQueryRows) {
         const double root =
             std::sqrt(static_cast<double>(g->kept[0].size()) / static_cast<double>(block.qk_dim));
         if (slice.query) multiply(weights, slice, factors(*g, slice) * root);
@@ -124,7 +124,7 @@ class BlockCut {
 
   void cut(model::StateDict& weights) const {
     std::map<std::pair<std::string, int64_t>, std::vector<ChannelSlice>> by_place;
-    for (const ChannelSlice& slice : model::channel_slices(spec_, index_))
+    for (const ChannelSlice& slice : architecture::channel_slices(spec_, index_))
       by_place[{slice.parameter, slice.dim}].push_back(slice);
     for (auto& [place, slices] : by_place) {
       if (std::none_of(slices.begin(), slices.end(), [&](const ChannelSlice& s) { return group(s.group); }))

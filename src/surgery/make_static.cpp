@@ -6,9 +6,9 @@
 #include <set>
 #include <stdexcept>
 
-#include "vitrim/model/channels.h"
+#include "vitrim/architecture/channels.h"
+#include "vitrim/architecture/parameters.h"
 #include "vitrim/model/model.h"
-#include "vitrim/model/parameter_names.h"
 
 namespace vitrim::surgery {
 
@@ -50,8 +50,9 @@ namespace {
 
 // The rows of a block's projection that make its values.
 at::Tensor value_rows(const SpecAndWeights& model, int block, const std::string& kind) {
-  for (const model::ChannelSlice& slice : model::channel_slices(model.spec, block)) {
-    if (slice.group != model::ChannelGroup::kV || slice.dim != 0 || !slice.parameter.ends_with("kv." + kind))
+  for (const architecture::ChannelSlice& slice : architecture::channel_slices(model.spec, block)) {
+    if (slice.group != architecture::ChannelGroup::kV || slice.dim != 0 ||
+        !slice.parameter.ends_with("kv." + kind))
       continue;
     const int64_t width = slice.heads * model.spec.blocks[static_cast<size_t>(block)].v_dim;
     return model.weights.at(slice.parameter).slice(0, slice.offset, slice.offset + width).clone();
@@ -68,14 +69,16 @@ SpecAndWeights make_static(const SpecAndWeights& model, const std::vector<int>& 
   out.weights.path = model.weights.path;
   out.weights.metadata = model.weights.metadata;
   std::set<std::string> wanted;
-  for (const model::ParameterInfo& info : model::parameter_layout(out.spec)) wanted.insert(info.name);
+  for (const architecture::ParameterInfo& info : architecture::parameter_layout(out.spec))
+    wanted.insert(info.name);
   std::set<std::string> dense;
-  for (const model::ParameterInfo& info : model::parameter_layout(model.spec)) dense.insert(info.name);
+  for (const architecture::ParameterInfo& info : architecture::parameter_layout(model.spec))
+    dense.insert(info.name);
   for (const auto& [name, tensor] : model.weights.entries()) {
     if (wanted.contains(name) || !dense.contains(name)) out.weights.add(name, tensor);
   }
-  for (const model::ParameterInfo& info : model::parameter_layout(out.spec)) {
-    if (info.part != model::Part::kAttention || dense.contains(info.name)) continue;
+  for (const architecture::ParameterInfo& info : architecture::parameter_layout(out.spec)) {
+    if (info.part != architecture::Part::kAttention || dense.contains(info.name)) continue;
     if (std::count(layers.begin(), layers.end(), info.block) == 0) continue;
     at::Tensor value = at::zeros(info.shape);
     if (info.name.ends_with("v.weight") || info.name.ends_with("v.bias")) {

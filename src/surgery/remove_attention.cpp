@@ -6,8 +6,9 @@
 #include <set>
 #include <stdexcept>
 
+#include "vitrim/architecture/parameters.h"
+#include "vitrim/architecture/stages.h"
 #include "vitrim/model/model.h"
-#include "vitrim/model/parameter_names.h"
 
 namespace vitrim::surgery {
 
@@ -30,15 +31,16 @@ void scale_branch(const ModelSpec& spec, model::StateDict& weights, const std::s
 
 void scale_attention(const ModelSpec& spec, model::StateDict& weights, int block, double factor) {
   if (spec.blocks[static_cast<size_t>(block)].attention == AttentionKind::kNone) return;
-  scale_branch(spec, weights, model::projection_name(spec, block),
-               model::block_prefix(spec, block) + "ls1.gamma", factor);
+  scale_branch(spec, weights, architecture::projection_name(spec, block),
+               architecture::block_prefix(spec, block) + "ls1.gamma", factor);
 }
 
 // The parameters of the attention of `layers`.
 std::set<std::string> attention_parameters(const ModelSpec& spec, const std::vector<int>& layers) {
   std::set<std::string> names;
-  for (const model::ParameterInfo& info : model::parameter_layout(spec)) {
-    if (info.part == model::Part::kAttention && std::count(layers.begin(), layers.end(), info.block) > 0)
+  for (const architecture::ParameterInfo& info : architecture::parameter_layout(spec)) {
+    if (info.part == architecture::Part::kAttention &&
+        std::count(layers.begin(), layers.end(), info.block) > 0)
       names.insert(info.name);
   }
   return names;
@@ -91,9 +93,10 @@ SpecAndWeights fold_stream_gains(const SpecAndWeights& model) {
     if (gain == 1) continue;
     require_float_weights(out.spec, "folding a removed layer's gain into the weights before it");
     const ModelSpec::Position at = out.spec.position(i);
-    for (const std::string& name : model::stream_writers(out.spec, at.stage)) scale(out.weights, name, gain);
+    for (const std::string& name : architecture::stream_writers(out.spec, at.stage))
+      scale(out.weights, name, gain);
     for (int j = i - at.index; j < i; ++j) {  // the stage's blocks below
-      const std::string prefix = model::block_prefix(out.spec, j);
+      const std::string prefix = architecture::block_prefix(out.spec, j);
       scale_attention(out.spec, out.weights, j, gain);
       scale_branch(out.spec, out.weights, prefix + "mlp.fc2", prefix + "ls2.gamma", gain);
     }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "vitrim/architecture/parameters.h"
 #include "vitrim/model/batches.h"
 #include "vitrim/train/loss.h"
 
@@ -50,9 +51,9 @@ bool is_position(const std::string& name) {
 
 Trainable trainable_parameters(const model::Model& model, const std::vector<model::BlockGain>& gains) {
   Trainable out;
-  for (const model::ParameterInfo& info : model::parameter_layout(model.spec())) {
+  for (const architecture::ParameterInfo& info : architecture::parameter_layout(model.spec())) {
     if (!info.used) continue;
-    if (info.part == model::Part::kAttention && !gains.empty() &&
+    if (info.part == architecture::Part::kAttention && !gains.empty() &&
         gains[static_cast<size_t>(info.block)].branch == 0)
       continue;
     out.names.push_back(info.name);

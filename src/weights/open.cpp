@@ -3,6 +3,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "vitrim/architecture/infer.h"
 #include "vitrim/architecture/known.h"
 #include "vitrim/architecture/parameters.h"
 #include "vitrim/architecture/recognise.h"
@@ -70,7 +71,8 @@ void refuse_tag(const std::string& source) {
 
 }  // namespace
 
-Checkpoint read_weights(const std::string& source, const LoadHints& hints, std::vector<std::string>* said) {
+Checkpoint read_weights(const std::string& source, const architecture::LoadHints& hints,
+                        std::vector<std::string>* said) {
   refuse_tag(source);
   const Checkpoint file = checkpoint::load(source);
   std::vector<FileTensor> tensors;
@@ -113,7 +115,7 @@ Checkpoint read_weights(const std::string& source, const LoadHints& hints, std::
   return taken;
 }
 
-Opened open(const std::string& source, const LoadHints& hints, bool new_head) {
+Opened open(const std::string& source, const architecture::LoadHints& hints, bool new_head) {
   Opened out;
   Checkpoint file = read_weights(source, hints, &out.said);
   if (!file.metadata.contains(kSpecMetadataKey)) {

@@ -7,8 +7,8 @@
 #include "model/small_models.h"
 #include "vitrim/absorb/absorbed_scorer.h"
 #include "vitrim/analysis/distortion.h"
+#include "vitrim/architecture/stages.h"
 #include "vitrim/core/error.h"
-#include "vitrim/model/parameter_names.h"
 #include "vitrim/select/search.h"
 #include "vitrim/surgery/cut_channels.h"
 #include "vitrim/surgery/remove_attention.h"
@@ -109,8 +109,8 @@ TEST_P(AbsorbGains, BlocksOfFullWidthWithOtherWeightsAreRefitted) {
   const surgery::SpecAndWeights parts = surgery::cut_channels({spec, dense->parameters()}, gates);
   ASSERT_EQ(parts.spec, spec);
   const auto student = model::make_model(parts.spec, parts.weights);
-  const std::string name = model::projection_name(spec, block) + ".weight",
-                    below = model::block_prefix(spec, block - 1) + "mlp.fc2.weight";
+  const std::string name = architecture::projection_name(spec, block) + ".weight",
+                    below = architecture::block_prefix(spec, block - 1) + "mlp.fc2.weight";
   const at::Tensor projection = student->parameter(name).clone();
   const AbsorbReport report = absorb(*student, *dense, test::colour_images(80), quick_options());
   EXPECT_GT(report.plain_kl, 1e-5);

@@ -124,12 +124,12 @@ void mutate(std::string& bytes, Random& random) {
 }
 
 /// Reads every number of small tensors, so that a view beyond its memory is noticed.
-void touch(const StateDict& state) {
+void touch(const model::StateDict& state) {
   for (const auto& [name, tensor] : state.entries())
     if (tensor.nbytes() <= (size_t{1} << 20)) (void)tensor.clone(at::MemoryFormat::Contiguous).nbytes();
 }
 
-using Reader = std::function<StateDict(const std::string&)>;
+using Reader = std::function<model::StateDict(const std::string&)>;
 
 /// Feeds `next()`'s bytes to the reader until the time is up.
 void fuzz(const std::string& label, const Reader& reader, const std::function<std::string(Random&)>& next) {
@@ -164,7 +164,7 @@ void fuzz(const std::string& label, const Reader& reader, const std::function<st
 
 TEST(Fuzz, Safetensors) {
   const TemporaryFolder folder;
-  StateDict state;
+  model::StateDict state;
   state.metadata = {{"format", "pt"}, {"note", "text"}};
   for (const auto dtype : {at::kFloat, at::kHalf, at::kLong, at::kBool, at::kByte})
     state.add(std::string("blocks.0.") + c10::toString(dtype), at::ones({2, 3}, dtype));

@@ -6,9 +6,9 @@
 
 #include <cmath>
 
+#include "vitrim/architecture/known.h"
 #include "vitrim/core/model_spec.h"
 #include "vitrim/eval/cost.h"
-#include "vitrim/model/loading.h"
 #include "vitrim/surgery/remove_attention.h"
 
 namespace vitrim::eval {
@@ -68,7 +68,7 @@ TEST(ComparePaired, IntervalIsNumpys) {
 TEST(CountCost, IsTheSumByHand) {
   // 16 x 16 pixels in patches of 8: 4 patches, with CLS 5 tokens; 6 channels, 2 heads of 3, MLP 10, 7
   // classes, layer scale, q/k norm.
-  ModelSpec spec = model::vit_spec(16, 8, 6, 2, 2, 10, 7);
+  ModelSpec spec = architecture::vit_spec(16, 8, 6, 2, 2, 10, 7);
   spec.layer_scale = spec.qk_norm = true;
   spec.blocks[1].attention = AttentionKind::kNone;
   spec.blocks[1].num_heads = spec.blocks[1].qk_dim = spec.blocks[1].v_dim = 0;
@@ -101,7 +101,7 @@ TEST(CountCost, IsTheSumByHand) {
 // shared/golden/macs.json: PyTorch 2.13's FlopCounterMode / 2, rounded to three digits after the point.
 TEST(CountCost, IsThePublishedSizes) {
   const auto expect = [](const char* name, double gmacs, double mparams) {
-    const ModelCost cost = count_cost(model::known_spec(name));
+    const ModelCost cost = count_cost(architecture::known_spec(name));
     EXPECT_NEAR(static_cast<double>(cost.macs) * 1e-9, gmacs, 0.00051) << name;
     EXPECT_NEAR(static_cast<double>(cost.params) * 1e-6, mparams, 0.00051) << name;
   };
@@ -114,10 +114,10 @@ TEST(CountCost, IsThePublishedSizes) {
   expect("flatten_pvt_v2_b0", 0.552, 3.725);
   expect("flatten_swin_tiny_patch4_224", 4.483, 29.192);
   expect("flatten_cswin_tiny", 4.324, 21.202);
-  EXPECT_EQ(count_cost(model::known_spec("vit_tiny_patch16_224")).params, 5717416);
+  EXPECT_EQ(count_cost(architecture::known_spec("vit_tiny_patch16_224")).params, 5717416);
   // attn_type LLSS, la_sr_ratios 1111: focused attention over whole maps in two stages, PVT's own in the
   // others.
-  ModelSpec mixed = model::known_spec("flatten_pvt_tiny");
+  ModelSpec mixed = architecture::known_spec("flatten_pvt_tiny");
   for (size_t i = 0; i < mixed.blocks.size(); ++i) {
     const bool early = i < static_cast<size_t>(mixed.stages[0].depth + mixed.stages[1].depth);
     mixed.blocks[i].sr_ratio =
@@ -129,7 +129,7 @@ TEST(CountCost, IsThePublishedSizes) {
 }
 
 TEST(CountCost, DeitBaseLessFiveLayers) {
-  const ModelSpec dense = model::known_spec("deit_base_patch16_224");
+  const ModelSpec dense = architecture::known_spec("deit_base_patch16_224");
   const auto before = static_cast<double>(count_cost(dense).params);
   const auto after =
       static_cast<double>(count_cost(surgery::remove_attention(dense, {0, 1, 3, 4, 6})).params);

@@ -8,8 +8,8 @@
 
 #include "model/small_models.h"
 #include "surgery/draw_gate.h"
-#include "vitrim/model/channels.h"
-#include "vitrim/model/quantized.h"
+#include "vitrim/architecture/channels.h"
+#include "vitrim/architecture/parameters.h"
 #include "vitrim/quantize/quantize.h"
 #include "vitrim/surgery/cut_channels.h"
 
@@ -28,9 +28,9 @@ inline surgery::SpecAndWeights pruned(const surgery::SpecAndWeights& model) {
     const BlockSpec& block = model.spec.blocks[static_cast<size_t>(i)];
     model::ChannelGates& gate = gates[static_cast<size_t>(i)];
     const auto kept = [&](int64_t width, int64_t less) { return std::max<int64_t>(1, width - less - i); };
-    if (model::can_prune(model.spec, i, model::ChannelGroup::kQk))
+    if (architecture::can_prune(model.spec, i, architecture::ChannelGroup::kQk))
       gate.qk = draw_gate(block.num_heads, block.qk_dim, kept(block.qk_dim, 3), random);
-    if (model::can_prune(model.spec, i, model::ChannelGroup::kV))
+    if (architecture::can_prune(model.spec, i, architecture::ChannelGroup::kV))
       gate.v = draw_gate(block.num_heads, block.v_dim, kept(block.v_dim, 1), random);
     gate.mlp = draw_gate(1, block.mlp_dim, kept(block.mlp_dim, 5), random).flatten();
   }
@@ -91,7 +91,7 @@ inline std::vector<NamedModel> int8_models() {
   quantize::QuantizeOptions options;
   const auto plain = make(export_models().front().parts);
   for (int i = 0; i < plain->num_blocks(); ++i) {
-    for (const model::QuantizableLayer& layer : model::quantizable_layers(plain->spec(), i)) {
+    for (const architecture::QuantizableLayer& layer : architecture::quantizable_layers(plain->spec(), i)) {
       if (i > 0 || layer.member != &QuantizedLayers::qkv) options.keep.push_back(layer.name);
     }
   }

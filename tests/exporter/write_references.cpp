@@ -19,6 +19,7 @@
 #include "vitrim/exporter/checkpoints.h"
 #include "vitrim/exporter/input_ranges.h"
 #include "vitrim/exporter/onnx.h"
+#include "vitrim/model/loading.h"
 
 namespace {
 

@@ -8,9 +8,11 @@
 #include "core/expect_throw.h"
 #include "core/temp_dir.h"
 #include "model/small_models.h"
+#include "vitrim/architecture/infer.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
+#include "vitrim/model/loading.h"
 
 namespace vitrim::model {
 namespace {
@@ -77,12 +79,12 @@ class Assumed : public testing::Test {
     checkpoint::save_safetensors(state, folder_.file("model.safetensors"));
   }
   void write_config(const std::string& text) { std::ofstream(folder_.file("config.json")) << text; }
-  ModelSpec load(const LoadHints& hints = {}) {
+  ModelSpec load(const architecture::LoadHints& hints = {}) {
     sources_ = {};
     recorder_->warnings.clear();
     return load_spec(folder_.file("model.safetensors"), hints, &sources_);
   }
-  std::string refusal(const LoadHints& hints = {}) {
+  std::string refusal(const architecture::LoadHints& hints = {}) {
     return message_of<FormatError>([&] { load(hints); });
   }
   // Null where nothing was assumed about `field`.
@@ -92,8 +94,8 @@ class Assumed : public testing::Test {
     }
     return nullptr;
   }
-  static LoadHints heads(int64_t count) {
-    LoadHints hints;
+  static architecture::LoadHints heads(int64_t count) {
+    architecture::LoadHints hints;
     hints.num_heads = {count};
     return hints;
   }
@@ -138,7 +140,7 @@ TEST(PublishedHeads, OfTwoModelsOfOneShapeAreAskedFor) {
   const std::string message = message_of<FormatError>([&] { infer_spec(tensors(gap)); });
   EXPECT_TRUE(contains(message, "12 or 16 heads"));
   EXPECT_TRUE(contains(message, "--num-heads"));
-  LoadHints hints;
+  architecture::LoadHints hints;
   hints.num_heads = {16};
   EXPECT_EQ(infer_spec(tensors(gap), hints).blocks[11].num_heads, 16);
 }
@@ -218,7 +220,7 @@ TEST_F(Assumed, TransformersClassesHaveTwelveHeads) {
 
 TEST_F(Assumed, FlagsSayWhatFilesDoNot) {
   write(tensors({}));
-  LoadHints hints = heads(1);
+  architecture::LoadHints hints = heads(1);
   hints.activation = Activation::kQuickGelu;
   hints.norm_eps = 1e-5;
   hints.pooling = Pooling::kAverage;
@@ -294,11 +296,11 @@ TEST_F(Assumed, RectanglesAreRefused) {
 }
 
 TEST_F(Assumed, WhatSaysThatPositionsLeaveTheClassTokenOut) {
-  const auto bare = [&](const LoadHints& hints) {
+  const auto bare = [&](const architecture::LoadHints& hints) {
     const ModelSpec spec = load(hints);
     return !spec.embed_prefix_tokens && spec.grid_width() * spec.patch_size == spec.image_size[0];
   };
-  LoadHints hints = heads(1);
+  architecture::LoadHints hints = heads(1);
   write(tensors({.patch = 16, .positions = 225}));
   hints.image_size = 240;
   EXPECT_TRUE(bare(hints)) << "the flag, of a FlexiViT";
@@ -331,7 +333,7 @@ TEST_F(Assumed, BlocksWithoutAttentionAskForTheirGain) {
   const std::string message = refusal(heads(1));
   EXPECT_TRUE(contains(message, "its blocks without attention (0, 2)"));
   EXPECT_TRUE(contains(message, "--stream-gain 1 or --stream-gain 2"));
-  LoadHints hints = heads(1);
+  architecture::LoadHints hints = heads(1);
   for (const double gain : {1.0, 2.0}) {
     hints.stream_gain = gain;
     const ModelSpec spec = load(hints);

@@ -9,9 +9,11 @@
 #include "core/recorded_warnings.h"
 #include "core/temp_dir.h"
 #include "model/small_models.h"
+#include "vitrim/architecture/cost.h"
+#include "vitrim/architecture/infer.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
-#include "vitrim/model/channels.h"
+#include "vitrim/model/loading.h"
 
 namespace vitrim::model {
 namespace {
@@ -122,7 +124,7 @@ TEST(Foreign, WhatTensorsDoNotTellComesFromTheFilesBeside) {
 }
 
 TEST(Foreign, FlagsGoBeforeFiles) {
-  LoadHints hints;
+  architecture::LoadHints hints;
   hints.num_heads = {4};
   hints.image_size = 48;
   const ModelSpec spec = load_spec((fixtures() / "vit").string(), hints);
@@ -314,7 +316,7 @@ TEST_F(Broken, WithoutConfigTheUsualIsTaken) {
   take("vit");
   fs::remove(temp_.file("config.json"));
   EXPECT_TRUE(contains(refusal(), "pass --num-heads")) << "16 channels are no number of heads of 64";
-  LoadHints hints;
+  architecture::LoadHints hints;
   hints.num_heads = {2};
   const ModelSpec spec = load_spec(temp_.file("model.safetensors"), hints);
   EXPECT_EQ(spec.norm_eps, 1e-12);
@@ -393,7 +395,7 @@ class Authors : public testing::Test {
     if (more) more(theirs);
     const TempDir temp;
     checkpoint::save_safetensors(theirs, temp.file("theirs.safetensors"));
-    LoadHints hints;
+    architecture::LoadHints hints;
     hints.num_heads = {2};
     const auto model = load_model(temp.file("theirs.safetensors"), hints);
     ModelSpec wanted = spec;
@@ -477,8 +479,8 @@ TEST(Foreign, GatedMlpsCostThreeMatrices) {
   ModelSpec plain = test::small_spec(), gated = plain;
   gated.gated_mlp = true;
   const auto& block = plain.blocks[0];
-  EXPECT_EQ(mlp_macs(plain, 0), 17 * 2 * block.embed_dim * block.mlp_dim);
-  EXPECT_EQ(mlp_macs(gated, 0), 17 * 3 * block.embed_dim * block.mlp_dim);
+  EXPECT_EQ(architecture::mlp_macs(plain, 0), 17 * 2 * block.embed_dim * block.mlp_dim);
+  EXPECT_EQ(architecture::mlp_macs(gated, 0), 17 * 3 * block.embed_dim * block.mlp_dim);
 }
 
 }  // namespace

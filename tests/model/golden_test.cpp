@@ -7,7 +7,9 @@
 
 #include "model/small_models.h"
 #include "shared_data.h"
+#include "vitrim/architecture/infer.h"
 #include "vitrim/checkpoint/checkpoint.h"
+#include "vitrim/model/loading.h"
 
 namespace vitrim {
 namespace {
@@ -23,7 +25,7 @@ class GoldenModel : public testing::TestWithParam<const char*> {
   void SetUp() override {
     VITRIM_NEEDS_SHARED("golden/models");
     read(GetParam());
-    model::LoadHints hints;
+    architecture::LoadHints hints;
     hints.num_heads = {
         config_["num_heads"].get<int64_t>()};  // 48 channels in 3 heads can't be told from shapes
     spec_ = model::infer_spec(weights_, hints);
@@ -104,7 +106,7 @@ class GoldenStages : public GoldenModel {
   void SetUp() override {
     VITRIM_NEEDS_SHARED("golden/models");
     read(GetParam());
-    model::LoadHints hints;
+    architecture::LoadHints hints;
     hints.image_size = config_["img_size"].get<int64_t>();
     spec_ = model::infer_spec(weights_, hints);
     spec_.norm_eps =

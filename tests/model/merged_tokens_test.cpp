@@ -8,8 +8,9 @@
 
 #include "model/small_models.h"
 #include "shared_data.h"
+#include "vitrim/architecture/cost.h"
 #include "vitrim/checkpoint/checkpoint.h"
-#include "vitrim/model/channels.h"
+#include "vitrim/model/loading.h"
 
 namespace vitrim {
 namespace {
@@ -134,9 +135,9 @@ TEST(MergedModel, EveryVariant) {
       ASSERT_TRUE(tensor.grad().defined()) << variant.name << ": " << name;
       EXPECT_GT(tensor.grad().abs().max().item<float>(), 0) << variant.name << ": " << name;
     }
-    const int64_t macs = model::total_macs(model->spec());
+    const int64_t macs = architecture::total_macs(model->spec());
     model->set_merging({0, 0, 0, 0});
-    EXPECT_LT(macs, model::total_macs(model->spec()));
+    EXPECT_LT(macs, architecture::total_macs(model->spec()));
   }
 }
 

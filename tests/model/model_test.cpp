@@ -7,8 +7,12 @@
 #include "core/expect_throw.h"
 #include "core/temp_dir.h"
 #include "model/small_models.h"
+#include "vitrim/architecture/infer.h"
+#include "vitrim/architecture/known.h"
+#include "vitrim/architecture/parameters.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
+#include "vitrim/model/loading.h"
 
 namespace vitrim::model {
 namespace {
@@ -59,7 +63,7 @@ TEST_P(EveryVariant, RunBlockAtEqualsRunBlock) {
 TEST_P(EveryVariant, SpecIsInferredFromTheWeights) {
   // Static attention is vitrim's own: files that hold it carry their spec.
   if (test::has_static_blocks(GetParam().spec)) return;
-  LoadHints hints;
+  architecture::LoadHints hints;
   hints.num_heads = {2};
   if (GetParam().spec.num_stages() > 1) {
     hints.num_heads = {2, 4};
@@ -207,8 +211,8 @@ TEST(MakeModel, RefusesNaNAndInfinity) {
 // pos[i, c] = sin(i (c + 1)) on a 4 x 4 grid, resized as timm's resample_abs_pos_embed does:
 // F.interpolate(grid, size=(s, s), mode="bicubic", antialias=True) in PyTorch 2.13.
 TEST(PositionEmbedding, IsResizedAsTimmDoes) {
-  ModelSpec spec = vit_spec(/*image_size=*/32, /*patch_size=*/8, /*embed_dim=*/4, /*depth=*/1,
-                            /*num_heads=*/2, /*mlp_dim=*/8, 3);
+  ModelSpec spec = architecture::vit_spec(/*image_size=*/32, /*patch_size=*/8, /*embed_dim=*/4, /*depth=*/1,
+                                          /*num_heads=*/2, /*mlp_dim=*/8, 3);
   model::StateDict weights = test::lively_weights(spec, 1);
   at::Tensor position = at::empty({1, 17, 4});
   position.select(1, 0).fill_(9);
@@ -248,7 +252,7 @@ TEST(PositionEmbedding, IsResizedAsTimmDoes) {
 TEST(RandomModel, NormsBeginAtOne) {
   for (const test::Variant& variant : test::variants()) {
     const auto model = make_random_model(variant.spec, 1);
-    for (const ParameterInfo& info : parameter_layout(variant.spec)) {
+    for (const architecture::ParameterInfo& info : architecture::parameter_layout(variant.spec)) {
       if (info.shape.size() != 1) continue;
       const double wanted = info.name.ends_with(".weight") ? 1 : info.name.ends_with(".gamma") ? 1e-5 : 0;
       EXPECT_TRUE((model->parameter(info.name) == static_cast<float>(wanted)).all().item<bool>())
@@ -290,7 +294,7 @@ TEST(InferSpec, ShiftsFollowTheImageSize) {
   }
   const TempDir folder;
   save_model(*test::lively_model(spec), folder.file("model.safetensors"));
-  LoadHints hints;
+  architecture::LoadHints hints;
   hints.image_size = 64;
   EXPECT_EQ(load_spec(folder.file("model.safetensors"), hints).blocks[3].shift, 2);
 }
@@ -324,7 +328,7 @@ TEST(InferSpec, HeadsOfTheCswins) {
 // follows the rule.
 TEST(InferSpec, StripesOfTheCswins) {
   const auto window_at = [](int64_t window, int64_t side) {
-    StagesOptions o;
+    architecture::StagesOptions o;
     o.image_size = 64;
     o.num_classes = 10;
     o.embed_dims = {16, 32, 64};
@@ -333,11 +337,11 @@ TEST(InferSpec, StripesOfTheCswins) {
     o.mlp_ratios = {2, 2, 2};
     o.attention = "SSS";
     o.regions = {1, 2, 2};
-    ModelSpec spec = stages_spec("cswin", o);
+    ModelSpec spec = architecture::stages_spec("cswin", o);
     for (size_t i = 2; i < 4; ++i) spec.blocks[i].window = window;
     const TempDir folder;
     save_model(*test::lively_model(spec), folder.file("model.safetensors"));
-    LoadHints hints;
+    architecture::LoadHints hints;
     hints.image_size = side;
     return load_spec(folder.file("model.safetensors"), hints).blocks[3].window;
   };
@@ -350,7 +354,7 @@ TEST(InferSpec, RefusesWhatCannotBe) {
   const model::StateDict weights = test::lively_weights(test::small_spec(), 1);
   // 32 channels are no multiple of 64.
   EXPECT_TRUE(contains(message_of<FormatError>([&] { infer_spec(weights); }), "--num-heads"));
-  LoadHints hints;
+  architecture::LoadHints hints;
   hints.num_heads = {5};
   EXPECT_TRUE(contains(message_of<FormatError>([&] { infer_spec(weights, hints); }), "num_heads 5"));
   EXPECT_TRUE(contains(message_of<FormatError>([&] { infer_spec(weights, hints); }), "--num-heads"));
@@ -372,7 +376,7 @@ TEST(InferSpec, RefusesWhatCannotBe) {
 TEST(LoadModel, AtAnotherImageSize) {
   const TempDir folder;
   save_model(*test::lively_model(test::small_spec()), folder.file("model.safetensors"));
-  LoadHints hints;
+  architecture::LoadHints hints;
   hints.image_size = 48;
   const auto model = load_model(folder.file("model.safetensors"), hints);
   EXPECT_EQ(model->spec().num_tokens(), 37);
@@ -388,7 +392,7 @@ TEST(LoadModel, WholeMapsAtAnotherImageSize) {
   }
   const TempDir folder;
   save_model(*test::lively_model(spec), folder.file("model.safetensors"));
-  LoadHints hints;
+  architecture::LoadHints hints;
   hints.image_size = 64;
   const auto model = load_model(folder.file("model.safetensors"), hints);
   EXPECT_EQ(model->parameter("stage1.0.attns.0.positional_encoding").size(1), 256);
@@ -416,12 +420,12 @@ TEST(LoadModel, WithAClassifierForOtherClasses) {
 TEST(LoadModel, NamesTheNearestArchitecture) {
   EXPECT_TRUE(
       contains(message_of<Error>([] { load_model("deit_tiny_patch16_244"); }), "deit_tiny_patch16_224"));
-  EXPECT_THROW(known_spec("vit"), std::invalid_argument);
-  EXPECT_FALSE(known_names().empty());
-  for (const std::string& name : known_names()) {
-    EXPECT_TRUE(is_known_name(name));
-    EXPECT_EQ(known_spec(name).name, name);
-    EXPECT_NO_THROW(validate(known_spec(name)));
+  EXPECT_THROW(architecture::known_spec("vit"), std::invalid_argument);
+  EXPECT_FALSE(architecture::known_names().empty());
+  for (const std::string& name : architecture::known_names()) {
+    EXPECT_TRUE(architecture::is_known_name(name));
+    EXPECT_EQ(architecture::known_spec(name).name, name);
+    EXPECT_NO_THROW(validate(architecture::known_spec(name)));
   }
   EXPECT_EQ(parse_compute_dtype("bf16"), at::kBFloat16);
   EXPECT_EQ(parse_compute_dtype("auto"), fast_dtype());

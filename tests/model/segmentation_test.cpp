@@ -1,5 +1,7 @@
 // Heads for pixels: shapes, cost, size and what intermediates mean.
 
+#include "vitrim/architecture/segmentation.h"
+
 #include <ATen/ATen.h>
 
 #include <numeric>
@@ -7,9 +9,11 @@
 #include "core/expect_throw.h"
 #include "core/temp_dir.h"
 #include "model/small_models.h"
+#include "vitrim/architecture/cost.h"
+#include "vitrim/architecture/parameters.h"
+#include "vitrim/architecture/stages.h"
 #include "vitrim/core/error.h"
 #include "vitrim/model/batches.h"
-#include "vitrim/model/channels.h"
 #include "vitrim/model/loading.h"
 
 namespace vitrim::model {
@@ -82,7 +86,7 @@ TEST_P(EverySegmentation, EveryParameterLearns) {
   model->set_requires_grad(true);
   const at::Tensor logits = model->forward(test::colour_input(2)).logits;
   (logits * at::randn(logits.sizes(), at::detail::createCPUGenerator(2))).sum().backward();
-  for (const ParameterInfo& info : parameter_layout(GetParam().spec)) {
+  for (const architecture::ParameterInfo& info : architecture::parameter_layout(GetParam().spec)) {
     const at::Tensor grad = model->parameter(info.name).grad();
     ASSERT_TRUE(grad.defined()) << info.name;
     EXPECT_GT(grad.abs().max().item<float>(), 0) << info.name;
@@ -108,7 +112,7 @@ TEST_P(EverySegmentation, SurvivesAFile) {
 // maps they are used on.
 TEST(SegmentationCost, LinearIsOneProductAPatch) {
   const ModelSpec spec = test::variant("segment_linear");
-  EXPECT_EQ(classifier_macs(spec), 16 * 32 * 5);
+  EXPECT_EQ(architecture::classifier_macs(spec), 16 * 32 * 5);
 }
 
 TEST(SegmentationCost, UperNetByHand) {
@@ -119,7 +123,7 @@ TEST(SegmentationCost, UperNetByHand) {
   const int64_t pyramid = (1 + 4 + 9 + 36) * c * w + 1 * (c + 4 * w) * w * 9;
   const int64_t laterals = (64 + 16 + 4) * (c * w + w * w * 9);
   const int64_t end = 64 * (4 * w * w * 9 + w * k);
-  EXPECT_EQ(classifier_macs(spec), deconvolution + pyramid + laterals + end);
+  EXPECT_EQ(architecture::classifier_macs(spec), deconvolution + pyramid + laterals + end);
 }
 
 TEST_P(EverySegmentation, AtItsOwnSizeIsItselfAndSharesWeights) {
@@ -128,7 +132,7 @@ TEST_P(EverySegmentation, AtItsOwnSizeIsItselfAndSharesWeights) {
   const auto same = model->at_size(32, 32);
   EXPECT_TRUE(
       at::equal(same->forward(test::colour_input(2)).logits, model->forward(test::colour_input(2)).logits));
-  const int64_t unit = size_unit(GetParam().spec);
+  const int64_t unit = architecture::size_unit(GetParam().spec);
   const auto wide = model->at_size(unit, 3 * unit);
   const at::Tensor logits =
       wide->forward(at::randn({1, 3, unit, 3 * unit}, at::detail::createCPUGenerator(1))).logits;
@@ -226,17 +230,19 @@ TEST(NewSegmentationHead, KeepsTheBackbone) {
 
 TEST(NewSegmentationHead, RefusesWhatCannotCarryOne) {
   EXPECT_TRUE(contains(message_of<std::invalid_argument>([] {
-                         with_segmentation_head(test::staged_spec("pvt"), SegmentationHeadKind::kLinear, 0,
-                                                5);
+                         architecture::with_segmentation_head(test::staged_spec("pvt"),
+                                                              SegmentationHeadKind::kLinear, 0, 5);
                        }),
                        "family pvt"));
   ModelSpec merging = test::small_spec();
   merging.blocks[0].merge = 2;
-  EXPECT_TRUE(contains(message_of<std::invalid_argument>(
-                           [&] { with_segmentation_head(merging, SegmentationHeadKind::kLinear, 0, 5); }),
+  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] {
+                         architecture::with_segmentation_head(merging, SegmentationHeadKind::kLinear, 0, 5);
+                       }),
                        "not merged"));
-  EXPECT_TRUE(contains(message_of<std::invalid_argument>([] { parse_segmentation_head("upnet"); }),
-                       "did you mean 'upernet'"));
+  EXPECT_TRUE(
+      contains(message_of<std::invalid_argument>([] { architecture::parse_segmentation_head("upnet"); }),
+               "did you mean 'upernet'"));
   ModelSpec wrong = test::variant("segment_upernet");
   wrong.segmentation->blocks = {0, 1, 2};
   EXPECT_TRUE(

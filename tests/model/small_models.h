@@ -13,8 +13,10 @@
 #include <string>
 #include <vector>
 
+#include "vitrim/architecture/known.h"
+#include "vitrim/architecture/parameters.h"
+#include "vitrim/architecture/segmentation.h"
 #include "vitrim/data/loader.h"
-#include "vitrim/model/loading.h"
 #include "vitrim/model/model.h"
 
 namespace vitrim::test {
@@ -27,8 +29,8 @@ inline void PrintTo(const Variant& variant, std::ostream* out) { *out << variant
 
 /// 32 x 32 images in patches of 8: 16 patch tokens, 32 channels, 2 heads, 10 classes.
 inline ModelSpec small_spec(int64_t depth = 4) {
-  ModelSpec spec = model::vit_spec(/*image_size=*/32, /*patch_size=*/8, /*embed_dim=*/32, depth,
-                                   /*num_heads=*/2, /*mlp_dim=*/64, 10);
+  ModelSpec spec = architecture::vit_spec(/*image_size=*/32, /*patch_size=*/8, /*embed_dim=*/32, depth,
+                                          /*num_heads=*/2, /*mlp_dim=*/64, 10);
   spec.preprocess = PreprocessSpec{};
   spec.preprocess->crop = 32;
   return spec;
@@ -37,7 +39,7 @@ inline ModelSpec small_spec(int64_t depth = 4) {
 /// Maps of 8 x 8 and 4 x 4 tokens, 16 and 32 channels, heads of 8, `depth` blocks in all; a stage of focused
 /// linear attention and one of softmax, but for Swin, which is softmax in shifted windows.
 inline ModelSpec staged_spec(const std::string& family, int64_t depth = 4) {
-  model::StagesOptions o;
+  architecture::StagesOptions o;
   o.image_size = 32;
   o.num_classes = 10;
   o.embed_dims = {16, 32};
@@ -52,7 +54,7 @@ inline ModelSpec staged_spec(const std::string& family, int64_t depth = 4) {
   o.linear_regions = pvt                 ? std::vector<int64_t>{2, 1}
                      : family == "cswin" ? std::vector<int64_t>{2, 4}
                                          : std::vector<int64_t>{4, 4};
-  ModelSpec spec = model::stages_spec(family, o);
+  ModelSpec spec = architecture::stages_spec(family, o);
   if (family == "cswin") {  // stripes in the last stage too, which the published models do not have
     for (int64_t i = depth / 2; i < depth; ++i) spec.blocks[static_cast<size_t>(i)].window = 2;
   }
@@ -134,11 +136,12 @@ inline std::vector<Variant> variants(int64_t depth = 4) {
 inline std::vector<Variant> segmentation_variants(int64_t depth = 4) {
   ModelSpec distilled = small_spec(depth);
   distilled.distillation_token = true;
-  return {{"segment_linear", model::with_segmentation_head(distilled, SegmentationHeadKind::kLinear, 0, 5)},
+  return {{"segment_linear",
+           architecture::with_segmentation_head(distilled, SegmentationHeadKind::kLinear, 0, 5)},
           {"segment_upernet",
-           model::with_segmentation_head(small_spec(depth), SegmentationHeadKind::kUperNet, 16, 5)},
-          {"segment_upernet_swin",
-           model::with_segmentation_head(staged_spec("swin", depth), SegmentationHeadKind::kUperNet, 16, 5)}};
+           architecture::with_segmentation_head(small_spec(depth), SegmentationHeadKind::kUperNet, 16, 5)},
+          {"segment_upernet_swin", architecture::with_segmentation_head(
+                                       staged_spec("swin", depth), SegmentationHeadKind::kUperNet, 16, 5)}};
 }
 
 /// Both.
@@ -160,7 +163,7 @@ inline ModelSpec variant(const std::string& name, int64_t depth = 4) {
 inline model::StateDict lively_weights(const ModelSpec& spec, uint64_t seed) {
   at::Generator generator = at::detail::createCPUGenerator(seed);
   model::StateDict weights;
-  for (const model::ParameterInfo& info : model::parameter_layout(spec)) {
+  for (const architecture::ParameterInfo& info : architecture::parameter_layout(spec)) {
     at::Tensor value = at::randn(info.shape, generator);
     if (info.name.ends_with(".gamma")) {
       value = 0.6 + 0.1 * value;

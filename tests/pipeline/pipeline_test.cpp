@@ -5,9 +5,10 @@
 #include "core/expect_throw.h"
 #include "core/temp_dir.h"
 #include "model/small_models.h"
+#include "vitrim/architecture/cost.h"
 #include "vitrim/core/artifact_json.h"
 #include "vitrim/core/layer_list.h"
-#include "vitrim/model/channels.h"
+#include "vitrim/model/loading.h"
 #include "vitrim/pipeline/analyze.h"
 #include "vitrim/pipeline/compress.h"
 #include "vitrim/select/prefix_tree.h"
@@ -219,8 +220,8 @@ TEST(CheckCompress, RefusesWhatNoLayersLeave) {
     check_compress(spec, options);
   };
   int64_t whole = 0;
-  for (int i = 0; i < 4; ++i) whole += model::attention_macs(spec, i);
-  const int64_t cheap = model::attention_macs(spec, 0), dear = model::attention_macs(spec, 1);
+  for (int i = 0; i < 4; ++i) whole += architecture::attention_macs(spec, i);
+  const int64_t cheap = architecture::attention_macs(spec, 0), dear = architecture::attention_macs(spec, 1);
   ASSERT_LT(cheap, dear);
   check(std::to_string(whole - cheap));
   check("50%");

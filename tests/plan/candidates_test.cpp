@@ -6,17 +6,17 @@
 #include <set>
 
 #include "model/small_models.h"
+#include "vitrim/architecture/cost.h"
+#include "vitrim/architecture/known.h"
 #include "vitrim/core/random.h"
 #include "vitrim/eval/cost.h"
 #include "vitrim/merge/schedule.h"
-#include "vitrim/model/channels.h"
-#include "vitrim/model/loading.h"
 
 namespace vitrim::plan {
 namespace {
 
 TEST(Grid, OfAViT) {
-  const Grid grid = make_grid(model::known_spec("deit_tiny_patch16_224"));
+  const Grid grid = make_grid(architecture::known_spec("deit_tiny_patch16_224"));
   ASSERT_EQ(grid.sets.size(), 7u);
   EXPECT_EQ(grid.sets[3], (std::vector<int>{0, 1, 2}));
   EXPECT_EQ(grid.fixed, grid.sets);
@@ -31,7 +31,7 @@ TEST(Grid, OfAViT) {
 }
 
 TEST(Grid, KindsCanBeLeftOutAndLimited) {
-  const ModelSpec dense = model::known_spec("deit_tiny_patch16_224");
+  const ModelSpec dense = architecture::known_spec("deit_tiny_patch16_224");
   GridOptions options;
   options.remove = options.fix = options.merge = options.mlp = false;
   options.round = 16;
@@ -44,7 +44,7 @@ TEST(Grid, KindsCanBeLeftOutAndLimited) {
   options = {};
   options.most_removed = 99;
   EXPECT_EQ(make_grid(dense, options).sets.size(), 12u);  // one keeps its attention
-  const Grid swin = make_grid(model::known_spec("swin_tiny_patch4_window7_224"));
+  const Grid swin = make_grid(architecture::known_spec("swin_tiny_patch4_window7_224"));
   EXPECT_EQ(swin.mergings, std::vector<Merging>{{}});
   EXPECT_EQ(swin.fixed.size(), 1u);
 }
@@ -120,7 +120,7 @@ TEST(Enumerate, EqualsBruteForce) {
     EXPECT_TRUE(got.insert(to_json(spec)).second) << describe(row) << " comes twice";
     const eval::ModelCost cost = eval::count_cost(spec);
     EXPECT_EQ(row.params, cost.params);
-    EXPECT_EQ(row.macs, model::total_macs(spec));
+    EXPECT_EQ(row.macs, architecture::total_macs(spec));
   }
   EXPECT_EQ(got, wanted);
 }

@@ -7,8 +7,8 @@
 
 #include "core/expect_message.h"
 #include "model/small_models.h"
+#include "vitrim/architecture/known.h"
 #include "vitrim/core/error.h"
-#include "vitrim/model/loading.h"
 #include "vitrim/plan/candidates.h"
 
 namespace vitrim::plan {
@@ -104,7 +104,7 @@ TEST(Latency, LinearPiecesAreRecoveredWhateverIsDone) {
   expect_recovered(wide_heads(test::small_spec(6)));
   expect_recovered(wide_heads(test::variant("average_pooled", 6)));
   expect_recovered(wide_heads(test::variant("distilled", 6)));
-  expect_recovered(model::known_spec("deit_tiny_patch16_224"));
+  expect_recovered(architecture::known_spec("deit_tiny_patch16_224"));
 }
 
 TEST(Latency, BlocksOfSeveralShapesAreToldApart) {
@@ -117,7 +117,7 @@ TEST(Latency, BlocksOfSeveralShapesAreToldApart) {
 }
 
 TEST(Latency, ChecksSeeWhatDoesNotAddUp) {
-  const ModelSpec dense = model::known_spec("deit_tiny_patch16_224");
+  const ModelSpec dense = architecture::known_spec("deit_tiny_patch16_224");
   LatencyOptions options;
   options.widths = {24, 32, 40, 48, 56};
   const Grid grid = make_grid(dense);
@@ -150,7 +150,8 @@ TEST(Latency, ChecksSeeWhatDoesNotAddUp) {
 
 TEST(Latency, RefusesWhatTheEngineDoesNotRun) {
   expect_message<std::invalid_argument>(
-      [] { measure_pieces(model::known_spec("swin_tiny_patch4_window7_224"), {}, fake_timer()); }, "swin");
+      [] { measure_pieces(architecture::known_spec("swin_tiny_patch4_window7_224"), {}, fake_timer()); },
+      "swin");
   ModelSpec none = test::small_spec(2);
   for (BlockSpec& block : none.blocks) {
     block.attention = AttentionKind::kNone;

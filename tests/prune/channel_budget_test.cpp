@@ -9,13 +9,14 @@
 #include "core/expect_throw.h"
 #include "model/small_models.h"
 #include "prune/draw_widths.h"
+#include "vitrim/architecture/channels.h"
 #include "vitrim/core/random.h"
 #include "vitrim/eval/cost.h"
 
 namespace vitrim::prune {
 namespace {
 
-using model::ChannelGroup;
+using architecture::ChannelGroup;
 
 TEST(Units, AreWhatCanBePruned) {
   const ModelSpec spec = test::small_spec();

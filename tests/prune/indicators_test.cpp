@@ -5,6 +5,7 @@
 
 #include "core/expect_throw.h"
 #include "model/small_models.h"
+#include "vitrim/architecture/channels.h"
 #include "vitrim/surgery/cut_channels.h"
 
 namespace vitrim::prune {
@@ -102,7 +103,7 @@ TEST(Indicators, MlpsBeginWithLogarithms) {
   const Indicators learned = learn_indicators(*model, budget, test::colour_images(32), options);
   double mlp = 0, others = 0;
   for (size_t u = 0; u < budget.units().size(); ++u)
-    (budget.units()[u].group == model::ChannelGroup::kMlp ? mlp : others) += learned.shares[u] / 4;
+    (budget.units()[u].group == architecture::ChannelGroup::kMlp ? mlp : others) += learned.shares[u] / 4;
   EXPECT_NEAR(mlp, others / 2, 0.1);  // eight units of attention
 }
 

@@ -6,12 +6,14 @@
 
 #include "core/expect_throw.h"
 #include "model/small_models.h"
+#include "vitrim/architecture/channels.h"
+#include "vitrim/model/query_keys.h"
 #include "vitrim/prune/similarity.h"
 
 namespace vitrim::prune {
 namespace {
 
-using model::ChannelGroup;
+using architecture::ChannelGroup;
 using test::relative_difference;
 
 // One unit of block 1.
@@ -30,7 +32,7 @@ INSTANTIATE_TEST_SUITE_P(Prune, EveryVariantScore, testing::ValuesIn(test::all_v
 TEST_P(EveryVariantScore, DifferenceIsThatOfTheAttentionMatrices) {
   const at::NoGradGuard no_grad;
   const ModelSpec& spec = GetParam().spec;
-  if (!model::can_prune(spec, 1, ChannelGroup::kQk))
+  if (!architecture::can_prune(spec, 1, ChannelGroup::kQk))
     GTEST_SKIP() << "query-key channels before a q/k norm are not pruned, and static attention has none";
   const auto model = test::lively_model(spec);
   const data::ImageBatch images = test::colour_images(3);

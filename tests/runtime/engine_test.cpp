@@ -12,8 +12,10 @@
 
 #include "runtime/engine_runs.h"
 #include "shared_data.h"
+#include "vitrim/architecture/known.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
+#include "vitrim/model/loading.h"
 
 namespace vitrim::test {
 std::atomic<long> allocations{0};
@@ -159,8 +161,8 @@ TEST(Engine, ThreadsAndNeighboursChangeNothing) {
 // ties, as LibTorch decides them.
 TEST(Engine, TiesAreLibTorchs) {
   // As many patches as a picture of 224 pixels has: products end in tiles of every height.
-  ModelSpec spec = model::vit_spec(/*image_size=*/112, /*patch_size=*/8, /*embed_dim=*/64, /*depth=*/6,
-                                   /*num_heads=*/1, /*mlp_dim=*/128, 10);
+  ModelSpec spec = architecture::vit_spec(/*image_size=*/112, /*patch_size=*/8, /*embed_dim=*/64, /*depth=*/6,
+                                          /*num_heads=*/1, /*mlp_dim=*/128, 10);
   for (BlockSpec& block : spec.blocks) block.merge = 16;
   model::StateDict weights = test::lively_weights(spec, 4);
   weights.set("pos_embed", at::zeros_like(weights.at("pos_embed")));
@@ -285,7 +287,7 @@ TEST(Engine, SaysWhatItHoldsAndWhatItCanNot) {
 
 // DeiT-B at batch 1: weights and 64 MB, no more.
 TEST(Engine, MemoryOfDeitBase) {
-  const ModelSpec spec = model::known_spec("deit_base_patch16_224");
+  const ModelSpec spec = architecture::known_spec("deit_base_patch16_224");
   const auto model = model::make_random_model(spec, 0);
   Engine engine(spec, model->parameters(), {2, Precision::kBf16});
   EXPECT_LT(engine.weight_bytes(),

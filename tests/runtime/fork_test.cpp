@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "runtime/engine_runs.h"
+#include "vitrim/architecture/known.h"
 #include "vitrim/core/error.h"
 
 namespace vitrim {
@@ -60,7 +61,8 @@ TEST(Fork, EnginesOfBeforeAndAfterWork) {
             0)
       << "made after";
   EXPECT_EQ(in_child([&] {  // a model that needs LibTorch's loops, and a child of the child
-              const auto wide = model::make_random_model(model::known_spec("deit_tiny_patch16_224"), 0);
+              const auto wide =
+                  model::make_random_model(architecture::known_spec("deit_tiny_patch16_224"), 0);
               const at::Tensor out = test::reference(*wide, at::randn({2, 3, 224, 224}));
               return out.size(1) == 1000 && in_child([&] { return same(engine); }) == 0;
             }),

@@ -6,7 +6,8 @@
 #include <cmath>
 
 #include "runtime/engine_runs.h"
-#include "vitrim/model/quantized.h"
+#include "vitrim/architecture/known.h"
+#include "vitrim/architecture/parameters.h"
 #include "vitrim/quantize/quantize.h"
 
 namespace vitrim {
@@ -83,7 +84,8 @@ TEST(QuantizedEngine, LayersByThemselves) {
          {&QuantizedLayers::qkv, &QuantizedLayers::proj, &QuantizedLayers::fc1, &QuantizedLayers::fc2}) {
       quantize::QuantizeOptions options;
       for (int i = 0; i < dense->num_blocks(); ++i) {
-        for (const model::QuantizableLayer& layer : model::quantizable_layers(dense->spec(), i)) {
+        for (const architecture::QuantizableLayer& layer :
+             architecture::quantizable_layers(dense->spec(), i)) {
           if (layer.member != member) options.keep.push_back(layer.name);
         }
       }
@@ -127,8 +129,8 @@ TEST(QuantizedEngine, InputGains) {
 }
 
 TEST(QuantizedEngine, HoldsAQuarterOfTheWeights) {
-  ModelSpec spec = model::vit_spec(/*image_size=*/32, /*patch_size=*/8, /*embed_dim=*/192, /*depth=*/3,
-                                   /*num_heads=*/3, /*mlp_dim=*/768, 10);
+  ModelSpec spec = architecture::vit_spec(/*image_size=*/32, /*patch_size=*/8, /*embed_dim=*/192, /*depth=*/3,
+                                          /*num_heads=*/3, /*mlp_dim=*/768, 10);
   const auto dense = test::lively_model(spec);
   const auto model = quantize::quantize(*dense).model;
   const runtime::Engine f32(dense->spec(), dense->parameters(), {1, Precision::kF32}),

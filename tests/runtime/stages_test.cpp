@@ -7,9 +7,11 @@
 
 #include "runtime/engine_runs.h"
 #include "shared_data.h"
+#include "vitrim/architecture/infer.h"
+#include "vitrim/architecture/parameters.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
-#include "vitrim/model/channels.h"
+#include "vitrim/model/loading.h"
 
 namespace vitrim {
 namespace {
@@ -208,7 +210,7 @@ TEST(Stages, ABrokenImageHarmsNoOther) {
 TEST(Stages, MissingWeightsAreNamed) {
   for (const test::Variant& variant : stage_variants()) {
     const auto model = test::lively_model(variant.spec);
-    for (const model::ParameterInfo& info : model::parameter_layout(variant.spec)) {
+    for (const architecture::ParameterInfo& info : architecture::parameter_layout(variant.spec)) {
       if (!info.used) continue;  // PVT's last norm
       model::StateDict rest;
       for (const auto& [name, tensor] : model->parameters().entries()) {
@@ -230,7 +232,7 @@ TEST_P(GoldenStagesOnTheEngine, OutputOfTheReference) {
   for (const auto& [key, tensor] : file.entries()) {
     if (key.starts_with("weights/")) weights.add(key.substr(8), tensor);
   }
-  model::LoadHints hints;
+  architecture::LoadHints hints;
   hints.image_size = file.at("input").size(2);
   ModelSpec spec = model::infer_spec(weights, hints);
   spec.norm_eps = 1e-5;  // as golden_test.cpp says

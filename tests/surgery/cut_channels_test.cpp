@@ -13,16 +13,16 @@
 #include "prune/draw_widths.h"
 #include "surgery/draw_gate.h"
 #include "surgery/own_model.h"
+#include "vitrim/architecture/channels.h"
+#include "vitrim/architecture/parameters.h"
 #include "vitrim/core/random.h"
-#include "vitrim/model/channels.h"
-#include "vitrim/model/parameter_names.h"
 #include "vitrim/prune/channel_budget.h"
 
 namespace vitrim::surgery {
 namespace {
 
+using architecture::ChannelGroup;
 using model::ChannelGates;
-using model::ChannelGroup;
 using test::draw_gate;
 using test::own_model;
 using test::relative_difference;
@@ -124,10 +124,10 @@ TEST_P(EveryVariantCut, CutIsGated) {
       logits[which] = model->forward(which == 2 ? nudged : images).logits;
       const at::Tensor r = at::randn(logits[which].sizes(), at::detail::createCPUGenerator(11));
       std::vector<at::Tensor> same;
-      for (const model::ParameterInfo& info : model::parameter_layout(model->spec())) {
+      for (const architecture::ParameterInfo& info : architecture::parameter_layout(model->spec())) {
         const bool norm =
             info.block >= 0 && (info.name.ends_with("norm1.weight") || info.name.ends_with("norm2.bias"));
-        if (info.part == model::Part::kEmbedding || norm) same.push_back(model->parameter(info.name));
+        if (info.part == architecture::Part::kEmbedding || norm) same.push_back(model->parameter(info.name));
       }
       gradients[which++] = torch::autograd::grad({(logits[which] * r).sum()}, same);
     }
@@ -163,17 +163,17 @@ TEST_P(EveryVariantCut, EveryParameterOfTheAttentionHasItsChannels) {
   ModelSpec narrow = spec;
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     BlockSpec& block = narrow.blocks[static_cast<size_t>(i)];
-    if (model::can_prune(spec, i, model::ChannelGroup::kQk)) block.qk_dim -= 3;
+    if (architecture::can_prune(spec, i, architecture::ChannelGroup::kQk)) block.qk_dim -= 3;
     block.v_dim -= 2;
     block.mlp_dim -= 5;
   }
-  const std::vector<model::ParameterInfo> wide = model::parameter_layout(spec),
-                                          small = model::parameter_layout(narrow);
+  const std::vector<architecture::ParameterInfo> wide = architecture::parameter_layout(spec),
+                                                 small = architecture::parameter_layout(narrow);
   ASSERT_EQ(wide.size(), small.size());
   for (size_t i = 0; i < wide.size(); ++i) {
     bool named = false;
     for (int b = 0; b < static_cast<int>(spec.blocks.size()); ++b) {
-      for (const model::ChannelSlice& slice : model::channel_slices(spec, b))
+      for (const architecture::ChannelSlice& slice : architecture::channel_slices(spec, b))
         named = named || slice.parameter == wide[i].name;
     }
     if (wide[i].shape != small[i].shape) {

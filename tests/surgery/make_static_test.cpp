@@ -5,8 +5,9 @@
 #include "core/expect_message.h"
 #include "core/expect_throw.h"
 #include "model/small_models.h"
-#include "vitrim/model/channels.h"
-#include "vitrim/model/parameter_names.h"
+#include "vitrim/architecture/channels.h"
+#include "vitrim/architecture/cost.h"
+#include "vitrim/architecture/stages.h"
 #include "vitrim/model/static_attention.h"
 
 namespace vitrim::surgery {
@@ -24,7 +25,7 @@ TEST_P(MakeStatic, ComputesItsDefinition) {
   const auto dense = test::lively_model(test::variant(GetParam()));
   SpecAndWeights parts = make_static({dense->spec(), dense->parameters()}, {1});
   at::Generator generator = at::detail::createCPUGenerator(9);
-  const std::string names = model::projection_name(parts.spec, 1),
+  const std::string names = architecture::projection_name(parts.spec, 1),
                     at_names = names.substr(0, names.size() - 4);
   const at::Tensor filter = at::randn(parts.weights.at(at_names + "filter.weight").sizes(), generator),
                    shares = at::randn(parts.weights.at(at_names + "shares").sizes(), generator);
@@ -71,9 +72,9 @@ TEST_P(MakeStatic, KeepsValuesAndDropsQueriesAndKeys) {
   EXPECT_EQ(after.v_dim, before.v_dim);
   EXPECT_EQ(after.filter, 3);
   EXPECT_EQ(fixed->spec().blocks[0], dense->spec().blocks[0]);
-  EXPECT_LT(model::total_macs(fixed->spec()), model::total_macs(dense->spec()));
-  EXPECT_FALSE(model::can_prune(fixed->spec(), 1, model::ChannelGroup::kQk));
-  EXPECT_TRUE(model::can_prune(fixed->spec(), 1, model::ChannelGroup::kV));
+  EXPECT_LT(architecture::total_macs(fixed->spec()), architecture::total_macs(dense->spec()));
+  EXPECT_FALSE(architecture::can_prune(fixed->spec(), 1, architecture::ChannelGroup::kQk));
+  EXPECT_TRUE(architecture::can_prune(fixed->spec(), 1, architecture::ChannelGroup::kV));
   // Uniform attention to begin with: what every token reads is the mean of the dense model's values over the
   // map.
   const at::NoGradGuard no_grad;

@@ -8,6 +8,7 @@
 #include "core/expect_throw.h"
 #include "model/small_models.h"
 #include "surgery/own_model.h"
+#include "vitrim/architecture/parameters.h"
 
 namespace vitrim::surgery {
 namespace {
@@ -70,7 +71,8 @@ TEST_P(EveryVariant, CutIsMasked) {
         << "the attention did not matter";
     // Every parameter that is left has the same gradient, and none that had one is lost.
     size_t used = 0;
-    for (const model::ParameterInfo& info : model::parameter_layout(cut->spec())) used += info.used;
+    for (const architecture::ParameterInfo& info : architecture::parameter_layout(cut->spec()))
+      used += info.used;
     ASSERT_EQ(b.gradients.size(), used);
     EXPECT_EQ(a.gradients.size(), b.gradients.size());
     for (const auto& [name, gradient] : b.gradients) {
@@ -191,7 +193,7 @@ TEST(RemoveAttention, LeavesTheDenseModelAlone) {
                            "blocks.3.ls1.gamma"}) {
     EXPECT_FALSE(cut.weights.contains(gone)) << gone;
   }
-  EXPECT_EQ(cut.weights.size(), model::parameter_layout(cut.spec).size());
+  EXPECT_EQ(cut.weights.size(), architecture::parameter_layout(cut.spec).size());
   EXPECT_EQ(to_json(remove_attention(spec, {1, 3}, 1)), to_json(cut.spec));
 }
 

@@ -10,6 +10,7 @@
 #include "model/small_models.h"
 #include "shared_data.h"
 #include "train/small_dataset.h"
+#include "vitrim/architecture/segmentation.h"
 #include "vitrim/core/error.h"
 #include "vitrim/data/synthetic.h"
 #include "vitrim/train/batch_source.h"
@@ -108,8 +109,8 @@ TEST(SegmentationRows, RefuseWhatChangesImagesAlone) {
 ModelSpec segmenting(SegmentationHeadKind kind) {
   ModelSpec spec = test::small_spec(2);
   spec.image_size = {64, 64};
-  return model::with_segmentation_head(spec, kind, kind == SegmentationHeadKind::kUperNet ? 16 : 0,
-                                       data::kSyntheticMaskClasses);
+  return architecture::with_segmentation_head(spec, kind, kind == SegmentationHeadKind::kUperNet ? 16 : 0,
+                                              data::kSyntheticMaskClasses);
 }
 
 class EveryHead : public testing::TestWithParam<SegmentationHeadKind> {};
@@ -145,7 +146,7 @@ TEST(TrainSegmentation, LearnsTheRealSamplesByHeart) {
   ModelSpec spec = test::small_spec(2);
   spec.image_size = {64, 64};
   const auto model = model::make_random_model(
-      model::with_segmentation_head(spec, SegmentationHeadKind::kUperNet, 16, 150), 1);
+      architecture::with_segmentation_head(spec, SegmentationHeadKind::kUperNet, 16, 150), 1);
   TrainOptions options;
   options.recipe = named_recipe("plain");
   options.recipe.batch_size = 4;

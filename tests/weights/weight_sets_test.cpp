@@ -8,6 +8,7 @@
 #include "core/expect_throw.h"
 #include "core/temp_dir.h"
 #include "model/small_models.h"
+#include "vitrim/architecture/infer.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
 #include "vitrim/model/loading.h"
@@ -229,7 +230,7 @@ TEST(WeightSets, WrappedModelsGiveTheSameOutputs) {
                expected = load_model((fixtures / name).string())->forward(input);
     EXPECT_TRUE(at::equal(got.features, expected.features)) << name;
     SpecSources sources;
-    LoadHints hints;
+    architecture::LoadHints hints;
     hints.weights = "student";
     load_spec(temp.file("model.safetensors"), hints, &sources);
     EXPECT_EQ(sources.said.front(),
@@ -247,7 +248,7 @@ TEST(WeightSets, SurplusInTheModelsOwnPrefixIsRefused) {
   wrapped.add("backbone.blocks.1.norm3.weight", at::ones({32}));
   wrapped.add("other.weight", at::ones({32}));
   checkpoint::save_safetensors(wrapped, temp.file("x.safetensors"));
-  LoadHints hints;
+  architecture::LoadHints hints;
   hints.num_heads = {2};
   EXPECT_TRUE(contains(
       message_of<FormatError>([&] { load_model(temp.file("x.safetensors"), hints); }),
@@ -275,7 +276,7 @@ class Changed : public testing::Test {
   }
   ModelSpec spec_;
   model::StateDict own_;
-  LoadHints hints_;
+  architecture::LoadHints hints_;
   TempDir temp_;
 };
 
@@ -329,7 +330,7 @@ TEST_F(Changed, AMissingTensorIsOnlyMissingWhereNoneHasItsEnding) {
 }
 
 TEST(WeightSets, NothingToChooseFrom) {
-  LoadHints hints;
+  architecture::LoadHints hints;
   hints.weights = "ema";
   EXPECT_TRUE(
       contains(message_of<Error>([&] { load_spec("deit_tiny_patch16_224", hints); }), "without --weights"));

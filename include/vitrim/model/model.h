@@ -67,11 +67,6 @@ struct Output {
 /// Model::keep_intermediate(); of a classifier there are none.
 using Intermediates = std::vector<at::Tensor>;
 
-using architecture::parameter_layout;
-using architecture::ParameterInfo;
-using architecture::Part;
-using architecture::size_unit;
-
 /// Factors on channels: what a pruned model is before it is cut (docs/pruning.md). Undefined: none. A factor
 /// 0 takes the channel out everywhere it counts, norms included, so that the cut model computes the same.
 struct ChannelGates {

@@ -12,9 +12,6 @@
 
 namespace vitrim::model {
 
-using architecture::quantizable_layers;
-using architecture::QuantizableLayer;
-
 /// Rows as an int8 layer reads them: x_q = round(x 127 / max |x|), ties to even, of every row by itself.
 struct QuantizedRows {
   at::Tensor values;   ///< float32 [.., in], whole numbers from -127 to 127

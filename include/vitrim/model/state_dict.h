@@ -28,8 +28,3 @@ at::ScalarType scalar_type_of(DType dtype);
 void check_finite(const StateDict& state);
 
 }  // namespace vitrim::model
-
-namespace vitrim::checkpoint {
-/// The former name.
-using StateDict = model::StateDict;
-}  // namespace vitrim::checkpoint

@@ -4,14 +4,14 @@
 
 #include <vector>
 
-#include "vitrim/model/channels.h"
+#include "vitrim/architecture/channels.h"
 #include "vitrim/model/model.h"
 
 namespace vitrim::prune {
 
 struct Unit {
   int block = 0;
-  model::ChannelGroup group = model::ChannelGroup::kQk;
+  architecture::ChannelGroup group = architecture::ChannelGroup::kQk;
   int64_t heads = 1;  ///< 1 for the MLP
   int64_t width = 0;  ///< channels of one head, dense
 };

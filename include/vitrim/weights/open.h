@@ -11,8 +11,6 @@
 
 namespace vitrim::weights {
 
-using architecture::LoadHints;
-
 struct Opened {
   ModelSpec spec;
   checkpoint::Checkpoint weights;   ///< under vitrim's names, sharing the file's memory where they can
@@ -25,7 +23,7 @@ struct Opened {
 /// The tensors of a checkpoint that are the model, under the file's names less prefix and wrapper words: what
 /// `hints.weights` names, else what inference takes. `said` (may be null) takes in words what was taken and
 /// left. Throws vitrim::Error where several sets fit.
-checkpoint::Checkpoint read_weights(const std::string& source, const LoadHints& hints,
+checkpoint::Checkpoint read_weights(const std::string& source, const architecture::LoadHints& hints,
                                     std::vector<std::string>* said);
 
 /// Reads a checkpoint (a file, an index of several, a folder that holds either, or what checkpoint::locate()
@@ -33,7 +31,7 @@ checkpoint::Checkpoint read_weights(const std::string& source, const LoadHints& 
 /// preprocessor_config.json beside it: docs/checkpoints.md. `hints` go before what files say. With `new_head`
 /// a classifier that vitrim can't read is left out. Tensors are not checked against the spec yet
 /// (parameters_of() does).
-Opened open(const std::string& source, const LoadHints& hints = {}, bool new_head = false);
+Opened open(const std::string& source, const architecture::LoadHints& hints = {}, bool new_head = false);
 
 /// The tensors of architecture::parameter_layout(), as an engine takes them: position tables fit the spec's
 /// map. Throws FormatError that lists every missing, surplus and misshaped tensor, and those that are not
