@@ -23,7 +23,7 @@ inline uint64_t fuzz_seed() {
   return named ? std::strtoull(named, nullptr, 10) : 1;
 }
 
-/// One small change: bits, bytes, numbers at their limits in either order of bytes, cuts, copies, the
+/// One small change: bits, bytes, numbers at their limits in either order of bytes, cuts, copies, digits, the
 /// format's own words.
 inline void mutate(std::string& bytes, Random& random, const std::vector<std::string>& words) {
   const auto below = [&](size_t n) { return static_cast<size_t>(random.below(static_cast<int64_t>(n))); };
@@ -31,10 +31,22 @@ inline void mutate(std::string& bytes, Random& random, const std::vector<std::st
     bytes.assign(1, static_cast<char>(random.next()));
     return;
   }
-  constexpr uint64_t kExtremes[] = {0,      1,      0x7f,       0x80,       0xff,       0x7fff,
-                                    0xffff, 0x8000, 0x7fffffff, 0x80000000, 0xffffffff, ~uint64_t{0}};
+  constexpr uint64_t kExtremes[] = {0,
+                                    1,
+                                    0x7f,
+                                    0x80,
+                                    0xff,
+                                    0x7fff,
+                                    0xffff,
+                                    0x8000,
+                                    0x7fffffff,
+                                    0x80000000,
+                                    0xffffffff,
+                                    0x100000000,
+                                    0x7fffffffffffffff,
+                                    ~uint64_t{0}};
   const size_t at = below(bytes.size());
-  switch (random.below(9)) {
+  switch (random.below(10)) {
     case 0:
       bytes[at] = static_cast<char>(bytes[at] ^ (1 << random.below(8)));
       break;
@@ -62,6 +74,11 @@ inline void mutate(std::string& bytes, Random& random, const std::vector<std::st
     case 7:
       bytes.insert(at, words[below(words.size())]);
       break;
+    case 8: {  // the next digit becomes another
+      const size_t digit = bytes.find_first_of("0123456789", at);
+      if (digit != std::string::npos) bytes[digit] = static_cast<char>('0' + random.below(10));
+      break;
+    }
     default: {
       const std::string& word = words[below(words.size())];
       bytes.replace(at, std::min(word.size(), bytes.size() - at), word);

@@ -141,8 +141,7 @@ TEST(Entropy, Errors) {
 
 TEST(LayerTrace, IsTheEntropyOfEachBranch) {
   ModelSpec spec = test::variant("registers", 3);
-  spec.blocks[1].attention = AttentionKind::kNone;
-  spec.blocks[1].num_heads = spec.blocks[1].qk_dim = spec.blocks[1].v_dim = 0;
+  test::take_attention(spec.blocks[1]);
   const auto model = test::lively_model(spec);
   const data::ImageBatch images = test::colour_images(11);
   LayerTraceOptions options;

@@ -140,8 +140,7 @@ TEST(TransferEntropy, ExactSearchIsBruteForce) {
 
 TEST(TransferEntropy, InteractionsAreTheirDefinition) {
   ModelSpec spec = test::small_spec(4);
-  spec.blocks[1].attention = AttentionKind::kNone;
-  spec.blocks[1].num_heads = spec.blocks[1].qk_dim = spec.blocks[1].v_dim = 0;
+  test::take_attention(spec.blocks[1]);
   const auto model = test::lively_model(spec);
   const data::ImageBatch images = test::colour_images(12);
   TransferEntropyScorer scorer(*model, images);

@@ -1,10 +1,11 @@
 // Who is called when, and what is made of the seconds; never how many they are.
+#include "bench/interleaved.h"
+
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include <string>
 
-#include "bench/interleaved.h"
 #include "core/expect_throw.h"
 #include "model/small_models.h"
 #include "vitrim/bench/bench.h"
@@ -13,7 +14,7 @@
 namespace vitrim::bench {
 namespace {
 
-TEST(Turns, GoToAndFro) {
+TEST(Interleaved, GoToAndFro) {
   std::string order;
   Progress progress("test", 9, "calls");
   const auto seconds =
@@ -25,13 +26,13 @@ TEST(Turns, GoToAndFro) {
   EXPECT_EQ(order, "once");
 }
 
-TEST(Turns, WarmUpCallsTwiceAtLeast) {
+TEST(Interleaved, WarmUpCallsTwiceAtLeast) {
   int calls = 0;
   warm_up([&] { ++calls; }, 0);
   EXPECT_EQ(calls, 2);
 }
 
-TEST(Turns, PercentilesLieBetweenNeighbours) {
+TEST(Interleaved, PercentilesLieBetweenNeighbours) {
   const std::vector<double> values = {4, 1, 3, 2};
   EXPECT_EQ(percentile(values, 0), 1);
   EXPECT_EQ(percentile(values, 1), 4);

@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/expect_throw.h"
+
 namespace vitrim::test {
 
 /// A folder that is gone when the test is.
@@ -171,18 +173,6 @@ inline std::string floats(int count) {
   std::string bytes;
   for (int i = 0; i < count; ++i) bytes += bytes_of(static_cast<float>(i));
   return bytes;
-}
-
-/// The message of the exception that `action` throws; a failure where it throws none.
-template <typename Exception, typename Action>
-std::string message_of(Action&& action) {
-  try {
-    action();
-  } catch (const Exception& error) {
-    return error.what();
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return {};
 }
 
 }  // namespace vitrim::test

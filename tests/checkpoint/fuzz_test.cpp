@@ -11,6 +11,7 @@
 #include <functional>
 
 #include "checkpoint/files.h"
+#include "fuzzing.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/random.h"
@@ -23,16 +24,6 @@ using model::StateDict;
 
 using namespace vitrim::test;
 
-double seconds_for_each() {
-  const char* named = std::getenv("VITRIM_FUZZ_SECONDS");
-  return (named ? std::atof(named) : 10.0) / 3;  // three tests share the time
-}
-
-uint64_t seed() {
-  const char* named = std::getenv("VITRIM_FUZZ_SEED");
-  return named ? std::strtoull(named, nullptr, 10) : 1;
-}
-
 /// Megabytes, the most that the process ever held.
 int64_t peak_megabytes() {
   rusage usage{};
@@ -40,103 +31,41 @@ int64_t peak_megabytes() {
   return usage.ru_maxrss / 1024;
 }
 
-size_t below(Random& random, size_t n) { return static_cast<size_t>(random.below(static_cast<int64_t>(n))); }
-
-/// One small change: bits, bytes, numbers at their limits, cuts, copies, digits of the header's numbers.
-void mutate(std::string& bytes, Random& random) {
-  if (bytes.empty()) {
-    bytes.assign(1, static_cast<char>(random.next()));
-    return;
-  }
-  constexpr uint64_t kExtremes[] = {0,
-                                    1,
-                                    0x7f,
-                                    0x80,
-                                    0xff,
-                                    0x7fff,
-                                    0xffff,
-                                    0x7fffffff,
-                                    0x80000000,
-                                    0xffffffff,
-                                    0x100000000,
-                                    0x7fffffffffffffff,
-                                    uint64_t{1} << 63,
-                                    ~uint64_t{0},
-                                    ~uint64_t{1},
-                                    100'000'000};
-  static const std::vector<std::string> kWords{"\"F32\"",
-                                               "\"BOOL\"",
-                                               "-1",
-                                               "9223372036854775807",
-                                               "18446744073709551615",
-                                               "1e3",
-                                               "[]",
-                                               "{}",
-                                               "null",
-                                               "\"a\":",
-                                               "__metadata__",
-                                               "shape",
-                                               "}q\x01",
-                                               "h\x01",
-                                               "(",
-                                               "t",
-                                               "R",
-                                               "\x89",
-                                               ")",
-                                               "b"};
-  const size_t at = below(random, bytes.size());
-  switch (random.below(10)) {
-    case 0:
-      bytes[at] = static_cast<char>(bytes[at] ^ (1 << random.below(8)));
-      break;
-    case 1:
-      bytes[at] = static_cast<char>(random.next());
-      break;
-    case 2:
-    case 3: {  // an extreme number of 1, 2, 4 or 8 bytes
-      const uint64_t value = kExtremes[random.below(std::size(kExtremes))];
-      const size_t width = std::min<size_t>(size_t{1} << random.below(4), bytes.size() - at);
-      std::memcpy(bytes.data() + at, &value, width);
-      break;
-    }
-    case 4:
-      bytes.resize(at);
-      break;
-    case 5:  // splice: one stretch over another place
-      bytes.insert(below(random, bytes.size()), bytes.substr(at, 1 + below(random, 64)));
-      break;
-    case 6:
-      bytes.erase(at, 1 + below(random, 16));
-      break;
-    case 7:
-      bytes.insert(at, kWords[below(random, kWords.size())]);
-      break;
-    case 8: {  // the next digit becomes another
-      const size_t digit = bytes.find_first_of("0123456789", at);
-      if (digit != std::string::npos) bytes[digit] = static_cast<char>('0' + random.below(10));
-      break;
-    }
-    default: {
-      const std::string& word = kWords[below(random, kWords.size())];
-      bytes.replace(at, std::min(word.size(), bytes.size() - at), word);
-    }
-  }
-}
+const std::vector<std::string> kWords{"\"F32\"",
+                                      "\"BOOL\"",
+                                      "-1",
+                                      "9223372036854775807",
+                                      "18446744073709551615",
+                                      "1e3",
+                                      "[]",
+                                      "{}",
+                                      "null",
+                                      "\"a\":",
+                                      "__metadata__",
+                                      "shape",
+                                      "}q\x01",
+                                      "h\x01",
+                                      "(",
+                                      "t",
+                                      "R",
+                                      "\x89",
+                                      ")",
+                                      "b"};
 
 /// Reads every number of small tensors, so that a view beyond its memory is noticed.
-void touch(const model::StateDict& state) {
+void touch(const StateDict& state) {
   for (const auto& [name, tensor] : state.entries())
     if (tensor.nbytes() <= (size_t{1} << 20)) (void)tensor.clone(at::MemoryFormat::Contiguous).nbytes();
 }
 
-using Reader = std::function<model::StateDict(const std::string&)>;
+using Reader = std::function<StateDict(const std::string&)>;
 
 /// Feeds `next()`'s bytes to the reader until the time is up.
 void fuzz(const std::string& label, const Reader& reader, const std::function<std::string(Random&)>& next) {
   const TemporaryFolder folder;
   const std::string path = folder / "fuzzed";
-  Random random(seed(), std::hash<std::string>{}(label));
-  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds_for_each());
+  Random random(fuzz_seed(), std::hash<std::string>{}(label));
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(fuzz_seconds(1.0 / 3));
   const int64_t before = peak_megabytes();
   int64_t runs = 0, read = 0;
   std::string bytes;
@@ -164,7 +93,7 @@ void fuzz(const std::string& label, const Reader& reader, const std::function<st
 
 TEST(Fuzz, Safetensors) {
   const TemporaryFolder folder;
-  model::StateDict state;
+  StateDict state;
   state.metadata = {{"format", "pt"}, {"note", "text"}};
   for (const auto dtype : {at::kFloat, at::kHalf, at::kLong, at::kBool, at::kByte})
     state.add(std::string("blocks.0.") + c10::toString(dtype), at::ones({2, 3}, dtype));
@@ -179,7 +108,7 @@ TEST(Fuzz, Safetensors) {
     // deeper.
     std::string bytes = random.below(3) == 0 ? valid : text;
     const bool whole = bytes.size() == valid.size();
-    for (int64_t count = 1 + random.below(3); count > 0; --count) mutate(bytes, random);
+    for (int64_t count = 1 + random.below(3); count > 0; --count) mutate(bytes, random, kWords);
     return whole ? bytes : safetensors_file(bytes, data);
   });
 }
@@ -221,10 +150,10 @@ TEST(Fuzz, PthArchive) {
     if (random.below(2) == 0) {  // aim at the directory
       const size_t start = bytes.find("PK\x01\x02");
       std::string directory = bytes.substr(start);
-      mutate(directory, random);
+      mutate(directory, random, kWords);
       return bytes.substr(0, start) + directory;
     }
-    for (int64_t count = 1 + random.below(3); count > 0; --count) mutate(bytes, random);
+    for (int64_t count = 1 + random.below(3); count > 0; --count) mutate(bytes, random, kWords);
     return bytes;
   });
 }
@@ -233,7 +162,7 @@ TEST(Fuzz, PthPickle) {
   const std::string valid = rich_pickle();
   fuzz("pickle", load, [&](Random& random) {
     std::string pickle = valid;
-    for (int64_t count = 1 + random.below(3); count > 0; --count) mutate(pickle, random);
+    for (int64_t count = 1 + random.below(3); count > 0; --count) mutate(pickle, random, kWords);
     return pth_archive(pickle, rich_storages()).bytes();
   });
 }

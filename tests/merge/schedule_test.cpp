@@ -16,8 +16,7 @@ using Pairs = std::vector<int64_t>;
 ModelSpec without_attention(ModelSpec spec, const std::vector<int>& layers) {
   for (const int i : layers) {
     BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
-    block.attention = AttentionKind::kNone;
-    block.num_heads = block.qk_dim = block.v_dim = 0;
+    test::take_attention(block);
   }
   return spec;
 }

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "model/real_vit.h"
 #include "model/small_models.h"
 #include "shared_data.h"
 #include "vitrim/architecture/infer.h"
@@ -153,18 +154,8 @@ INSTANTIATE_TEST_SUITE_P(References, GoldenStages,
                                          "flatten_pvt_v2_LLSS_1111", "flatten_cswin_LLSS"),
                          [](const auto& info) { return std::string(info.param); });
 
-class RealViT : public testing::Test {
+class RealViT : public test::RealViTTiny {
  protected:
-  void SetUp() override {
-    VITRIM_NEEDS_SHARED("golden/vit_tiny_imagenet.safetensors");
-    VITRIM_NEEDS_SHARED("data/vit_tiny_imagenet1k/model.safetensors");
-    golden_ = checkpoint::load(golden("vit_tiny_imagenet.safetensors"));
-    model_ =
-        model::load_model((test::shared_folder() / "data/vit_tiny_imagenet1k/model.safetensors").string());
-    images_ = (golden_.at("images_u8").to(at::kFloat) / 255 - 0.5) / 0.5;
-    // fc2 sums 768 products. A trained network enlarges relative changes by some 10 through twelve blocks.
-    tolerance_ = test::float_tolerance(768, test::operations(model_->spec()), 10);
-  }
   double distance(const std::vector<model::BlockGain>& gains, const std::string& key) const {
     const at::NoGradGuard no_grad;
     return relative_difference(model_->forward(images_, gains).logits, golden_.at(key));
@@ -174,11 +165,6 @@ class RealViT : public testing::Test {
     gains[0] = gains[2] = gains[4] = gain;
     return gains;
   }
-
-  model::StateDict golden_;
-  std::unique_ptr<model::Model> model_;
-  at::Tensor images_;
-  double tolerance_ = 0;
 };
 
 TEST_F(RealViT, PreprocessingIsInTheMetadata) {

@@ -6,8 +6,8 @@
 
 #include <algorithm>
 
+#include "model/real_vit.h"
 #include "model/small_models.h"
-#include "shared_data.h"
 #include "vitrim/architecture/cost.h"
 #include "vitrim/checkpoint/checkpoint.h"
 #include "vitrim/model/loading.h"
@@ -79,15 +79,8 @@ TEST(MergeTokens, RefusesMoreThanHalf) {
   EXPECT_FALSE(merged.any());
 }
 
-class MergedRealViT : public testing::Test {
+class MergedRealViT : public test::RealViTTiny {
  protected:
-  void SetUp() override {
-    VITRIM_NEEDS_SHARED("golden/vit_tiny_imagenet.safetensors");
-    VITRIM_NEEDS_SHARED("data/vit_tiny_imagenet1k/model.safetensors");
-    golden_ = checkpoint::load((test::shared_folder() / "golden/vit_tiny_imagenet.safetensors").string());
-    model_ =
-        model::load_model((test::shared_folder() / "data/vit_tiny_imagenet1k/model.safetensors").string());
-  }
   // Logits and sizes with r pairs merged in every block, clipped at half of the tokens.
   void expect_reference(int64_t r) {
     const at::NoGradGuard no_grad;
@@ -99,7 +92,7 @@ class MergedRealViT : public testing::Test {
     model_->set_merging(pairs);
     const std::string name = "tome_r" + std::to_string(r);
     model::MergedTokens merged;
-    at::Tensor x = model_->embed((golden_.at("images_u8").to(at::kFloat) / 255 - 0.5) / 0.5);
+    at::Tensor x = model_->embed(images_);
     for (int i = 0; i < 12; ++i) {
       EXPECT_EQ(x.size(1), model_->spec().attention_tokens(i));
       x = model_->run_block(i, x, model::kKeep, nullptr, {{}, &merged});
@@ -107,13 +100,11 @@ class MergedRealViT : public testing::Test {
     }
     const at::Tensor wanted = golden_.at(name + "_size").squeeze(-1);
     EXPECT_TRUE(at::equal(std::get<0>(merged.sizes.sort(1)), std::get<0>(wanted.sort(1))));
-    // As the dense model's (golden_test.cpp): the matching is discrete, so either every choice agrees or
+    // As the dense model's: the matching is discrete, so either every choice agrees or
     // logits are far off.
     EXPECT_LT(relative_difference(model_->finish(x, merged).logits, golden_.at("logits_" + name)),
-              test::float_tolerance(768, test::operations(model_->spec()), 10));
+              tolerance_);
   }
-  model::StateDict golden_;
-  std::unique_ptr<model::Model> model_;
 };
 
 TEST_F(MergedRealViT, EightPairsABlock) { expect_reference(8); }

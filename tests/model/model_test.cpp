@@ -109,8 +109,7 @@ TEST_P(EveryVariant, Bfloat16IsNear) {
 TEST_P(EveryVariant, SavesAndLoads) {
   const TempDir folder;
   ModelSpec spec = GetParam().spec;
-  spec.blocks[1].attention = AttentionKind::kNone;
-  spec.blocks[1].num_heads = spec.blocks[1].qk_dim = spec.blocks[1].v_dim = 0;
+  test::take_attention(spec.blocks[1]);
   spec.blocks[1].stream_gain = 2;
   spec.preprocess->mean = {0.1, 0.2, 0.3};
   const auto model = test::lively_model(spec);

@@ -63,6 +63,13 @@ inline ModelSpec staged_spec(const std::string& family, int64_t depth = 4) {
   return spec;
 }
 
+/// A block without attention, as surgery::remove_attention() leaves it.
+inline void take_attention(BlockSpec& block) {
+  block.attention = AttentionKind::kNone;
+  block.num_heads = block.qk_dim = block.v_dim = block.window = block.shift = block.filter = 0;
+  block.sr_ratio = 1;
+}
+
 /// Blocks 0 and 2, as far as there are so many, with static attention instead of their own.
 inline ModelSpec with_static_blocks(ModelSpec spec, int64_t filter) {
   for (size_t i = 0; i < spec.blocks.size() && i < 3; i += 2) {

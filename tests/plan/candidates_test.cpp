@@ -87,8 +87,7 @@ TEST(Enumerate, EqualsBruteForce) {
       BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
       if (mlp > 0) block.mlp_dim = mlp;
       if (i < removed) {
-        block.attention = AttentionKind::kNone;
-        block.num_heads = block.qk_dim = block.v_dim = 0;
+        test::take_attention(block);
         continue;
       }
       if (width > 0) block.qk_dim = block.v_dim = std::min<int64_t>(width, 16);

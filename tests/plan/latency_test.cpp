@@ -154,8 +154,7 @@ TEST(Latency, RefusesWhatTheEngineDoesNotRun) {
       "swin");
   ModelSpec none = test::small_spec(2);
   for (BlockSpec& block : none.blocks) {
-    block.attention = AttentionKind::kNone;
-    block.num_heads = block.qk_dim = block.v_dim = 0;
+    test::take_attention(block);
   }
   expect_message<std::invalid_argument>([&] { measure_pieces(none, {}, fake_timer()); },
                                         "no block has attention");

@@ -34,8 +34,7 @@ TEST(Units, AreWhatCanBePruned) {
     EXPECT_EQ(unit.group, ChannelGroup::kV);
   ModelSpec none = spec;
   for (BlockSpec& block : none.blocks) {
-    block.attention = AttentionKind::kNone;
-    block.num_heads = block.qk_dim = block.v_dim = 0;
+    test::take_attention(block);
   }
   EXPECT_THROW(units_of(none, Scope::kAttention), std::invalid_argument);
   EXPECT_EQ(units_of(none, Scope::kAttentionAndMlp).size(), 4u);

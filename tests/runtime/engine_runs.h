@@ -9,6 +9,10 @@
 
 namespace vitrim::test {
 
+using runtime::Engine;
+using runtime::Isa;
+using runtime::Precision;
+
 /// Allocations of the whole program (engine_test.cpp counts them).
 extern std::atomic<long> allocations;
 

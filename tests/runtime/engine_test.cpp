@@ -10,6 +10,7 @@
 #include <new>
 #include <thread>
 
+#include "model/real_vit.h"
 #include "runtime/engine_runs.h"
 #include "shared_data.h"
 #include "vitrim/architecture/known.h"
@@ -30,16 +31,8 @@ void* operator new(std::size_t size) {
 void operator delete(void* p) noexcept { std::free(p); }
 void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 
-namespace vitrim {
+namespace vitrim::test {
 namespace {
-
-using runtime::Engine;
-using runtime::Isa;
-using runtime::Precision;
-using test::engine_of;
-using test::reference;
-using test::relative_difference;
-using test::run;
 
 // Every form that a ViT takes: the library's variants, and each cut, gained and merged.
 std::vector<test::Variant> vit_variants() {
@@ -56,8 +49,7 @@ std::vector<test::Variant> vit_variants() {
     test::Variant cut = out[i];
     cut.name += "_cut";
     BlockSpec& gone = cut.spec.blocks[1];
-    gone.attention = AttentionKind::kNone;
-    gone.num_heads = gone.qk_dim = gone.v_dim = gone.filter = 0;
+    test::take_attention(gone);
     gone.stream_gain = 2;
     const bool fixed = test::has_static_blocks(cut.spec);
     cut.spec.blocks[2].qk_dim = fixed ? 0 : 5;
@@ -84,8 +76,7 @@ std::vector<test::Variant> vit_variants() {
   last_gone.name = "last_two_gone";
   for (const size_t i : {2, 3}) {
     BlockSpec& gone = last_gone.spec.blocks[i];
-    gone.attention = AttentionKind::kNone;
-    gone.num_heads = gone.qk_dim = gone.v_dim = 0;
+    test::take_attention(gone);
   }
   out.push_back(last_gone);
   return out;
@@ -295,20 +286,7 @@ TEST(Engine, MemoryOfDeitBase) {
   EXPECT_LT(engine.work_bytes(), int64_t{64} << 20);
 }
 
-class RealEngine : public testing::Test {
- protected:
-  void SetUp() override {
-    VITRIM_NEEDS_SHARED("golden/vit_tiny_imagenet.safetensors");
-    VITRIM_NEEDS_SHARED("data/vit_tiny_imagenet1k/model.safetensors");
-    golden_ = checkpoint::load((test::shared_folder() / "golden/vit_tiny_imagenet.safetensors").string());
-    model_ =
-        model::load_model((test::shared_folder() / "data/vit_tiny_imagenet1k/model.safetensors").string());
-    images_ = (golden_.at("images_u8").to(at::kFloat) / 255 - 0.5) / 0.5;
-  }
-  model::StateDict golden_;
-  std::unique_ptr<model::Model> model_;
-  at::Tensor images_;
-};
+class RealEngine : public RealViTTiny {};
 
 TEST_F(RealEngine, LogitsOfTheReference) {
   Engine exact(model_->spec(), model_->parameters(), {2, Precision::kF32});
@@ -366,4 +344,4 @@ TEST_F(RealEngine, Bfloat16PredictsAlike) {
 }
 
 }  // namespace
-}  // namespace vitrim
+}  // namespace vitrim::test

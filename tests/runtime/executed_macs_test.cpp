@@ -5,10 +5,8 @@
 #include "runtime/engine_runs.h"
 #include "vitrim/architecture/cost.h"
 
-namespace vitrim {
+namespace vitrim::test {
 namespace {
-
-using runtime::Precision;
 
 std::atomic<int64_t> executed;
 
@@ -102,12 +100,11 @@ TEST(ExecutedMacs, OfRemovedAndStaticAttention) {
   ModelSpec spec = test::with_static_blocks(vit(true), 3);
   for (const size_t gone : {1, 3}) {
     BlockSpec& block = spec.blocks[gone];
-    block.attention = AttentionKind::kNone;
-    block.num_heads = block.qk_dim = block.v_dim = 0;
+    test::take_attention(block);
   }
   // The shares of the mean and the 16 tokens before the map are summed in plain code, not by a kernel.
   expect_counted("static", spec, -2 * 17 * 17 * 64);
 }
 
 }  // namespace
-}  // namespace vitrim
+}  // namespace vitrim::test

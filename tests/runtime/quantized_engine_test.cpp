@@ -10,15 +10,8 @@
 #include "vitrim/architecture/parameters.h"
 #include "vitrim/quantize/quantize.h"
 
-namespace vitrim {
+namespace vitrim::test {
 namespace {
-
-using runtime::Isa;
-using runtime::Precision;
-using test::engine_of;
-using test::reference;
-using test::relative_difference;
-using test::run;
 
 std::vector<test::Variant> runnable() {
   std::vector<test::Variant> out;
@@ -30,9 +23,7 @@ std::vector<test::Variant> runnable() {
     test::Variant cut = out[i];
     cut.name += "_cut";
     BlockSpec& gone = cut.spec.blocks[1];
-    gone.attention = AttentionKind::kNone;
-    gone.num_heads = gone.qk_dim = gone.v_dim = gone.window = gone.shift = 0;
-    gone.sr_ratio = 1;
+    test::take_attention(gone);
     BlockSpec& pruned = cut.spec.blocks[2];
     pruned.qk_dim = pruned.attention == AttentionKind::kStatic ? 0 : cut.spec.qk_norm ? 8 : 5;
     pruned.v_dim = 11;
@@ -139,4 +130,4 @@ TEST(QuantizedEngine, HoldsAQuarterOfTheWeights) {
 }
 
 }  // namespace
-}  // namespace vitrim
+}  // namespace vitrim::test

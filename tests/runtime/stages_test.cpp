@@ -13,16 +13,8 @@
 #include "vitrim/core/error.h"
 #include "vitrim/model/loading.h"
 
-namespace vitrim {
+namespace vitrim::test {
 namespace {
-
-using runtime::Engine;
-using runtime::Isa;
-using runtime::Precision;
-using test::engine_of;
-using test::reference;
-using test::relative_difference;
-using test::run;
 
 // Every family with stages: the library's variants (Swin in shifted windows; the others have a stage of
 // focused linear attention and one of softmax), each cut, pruned and gained, and the forms that they leave
@@ -37,9 +29,7 @@ std::vector<test::Variant> stage_variants() {
     test::Variant cut = out[i];
     cut.name += "_cut";
     BlockSpec& gone = cut.spec.blocks[1];
-    gone.attention = AttentionKind::kNone;
-    gone.num_heads = gone.qk_dim = gone.v_dim = gone.window = gone.shift = gone.filter = 0;
-    gone.sr_ratio = 1;
+    test::take_attention(gone);
     gone.stream_gain = 2;
     for (const size_t index : {0, 2}) {
       BlockSpec& pruned = cut.spec.blocks[index];
@@ -254,4 +244,4 @@ INSTANTIATE_TEST_SUITE_P(References, GoldenStagesOnTheEngine,
                          [](const auto& info) { return std::string(info.param); });
 
 }  // namespace
-}  // namespace vitrim
+}  // namespace vitrim::test
