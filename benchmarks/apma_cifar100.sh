@@ -5,12 +5,8 @@
 # build/cifar100. Resumable: a row that is there is kept, one that was interrupted goes on. Table: benchmarks/apma_cifar100_table.py.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-out=${1:-benchmarks/results/apma_cifar100}
-[ ! -e "$out/rows.tar.xz" ] || python3 benchmarks/rows.py unpack "$out"  # results that are there are not made again
-shared=${VITRIM_SHARED:-../shared}
-vitrim=${VITRIM_BINARY:-build/release/vitrim}
-work=build/apma_cifar100
-mkdir -p "$out" "$work"
+source benchmarks/start_rows.sh
+start_rows "${1:-benchmarks/results/apma_cifar100}" apma_cifar100
 source benchmarks/cifar100_rows.sh
 unpack_cifar100
 data=(--data build/cifar100/train.bin --eval build/cifar100/test.bin --seed 0 --resume)

@@ -5,12 +5,8 @@
 # that is there already is kept. About three minutes a row on two cores; IMAGES, BLOCK_EPOCHS and TARGETS shorten it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-shared=${VITRIM_SHARED:-../shared}
-vitrim=${VITRIM_BINARY:-build/release/vitrim}
-out=${1:-benchmarks/results/apma_vit_tiny}
-[ ! -e "$out/rows.tar.xz" ] || python3 benchmarks/rows.py unpack "$out"  # results that are there are not made again
-work=build/apma_vit_tiny
-mkdir -p "$out" "$work"
+source benchmarks/start_rows.sh
+start_rows "${1:-benchmarks/results/apma_vit_tiny}" apma_vit_tiny
 model=$shared/data/vit_tiny_imagenet1k/model.safetensors
 few=(--few-shot --data "$shared/data/imagenet_calib1000" --images "${IMAGES:-1000}" --block-epochs "${BLOCK_EPOCHS:-3}"
      --eval "$shared/data/imagenet_val700" --classes "$shared/data/imagenet_synsets.txt" --eval-resize none)

@@ -6,12 +6,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seed=${1:-0}
-out=${2:-benchmarks/results/cifar100}
-[ ! -e "$out/rows.tar.xz" ] || python3 benchmarks/rows.py unpack "$out"  # results that are there are not made again
-shared=${VITRIM_SHARED:-../shared}
-vitrim=${VITRIM_BINARY:-build/release/vitrim}
-work=build/cifar100
-mkdir -p "$out" "$work"
+source benchmarks/start_rows.sh
+start_rows "${2:-benchmarks/results/cifar100}" cifar100
 source benchmarks/cifar100_rows.sh
 unpack_cifar100
 # shellcheck disable=SC2054

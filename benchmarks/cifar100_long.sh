@@ -6,12 +6,8 @@
 # state. EPOCHS and DILUTION set the length, SHARES (default 25) the shares of the attention that go.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-out=${1:-benchmarks/results/cifar100_long}
-[ ! -e "$out/rows.tar.xz" ] || python3 benchmarks/rows.py unpack "$out"  # results that are there are not made again
-shared=${VITRIM_SHARED:-../shared}
-vitrim=${VITRIM_BINARY:-build/release/vitrim}
-work=build/cifar100
-mkdir -p "$out" "$work"
+source benchmarks/start_rows.sh
+start_rows "${1:-benchmarks/results/cifar100_long}" cifar100
 source benchmarks/cifar100_rows.sh
 chrt --idle --pid 0 $$
 renice -n 19 $$ >/dev/null

@@ -5,12 +5,8 @@
 # already is kept. CUT names the compressed model (default: what benchmarks/nose_vit_tiny.sh left).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-shared=${VITRIM_SHARED:-../shared}
-vitrim=${VITRIM_BINARY:-build/release/vitrim}
-out=${1:-benchmarks/results/merge_vit_tiny}
-[ ! -e "$out/rows.tar.xz" ] || python3 benchmarks/rows.py unpack "$out"  # results that are there are not made again
-work=build/merge_vit_tiny
-mkdir -p "$out" "$work"
+source benchmarks/start_rows.sh
+start_rows "${1:-benchmarks/results/merge_vit_tiny}" merge_vit_tiny
 dense=$shared/data/vit_tiny_imagenet1k/model.safetensors
 cut=${CUT:-build/nose_vit_tiny/removed_3.safetensors}
 for r in ${PAIRS:-4 8 12 16 17 18 20}; do

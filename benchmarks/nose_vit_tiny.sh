@@ -4,12 +4,8 @@
 # that is there already is kept.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-shared=${VITRIM_SHARED:-../shared}
-out=${1:-benchmarks/results/nose_vit_tiny}
-[ ! -e "$out/rows.tar.xz" ] || python3 benchmarks/rows.py unpack "$out"  # results that are there are not made again
-work=build/nose_vit_tiny
-mkdir -p "$out" "$work"
-vitrim=build/release/vitrim
+source benchmarks/start_rows.sh
+start_rows "${1:-benchmarks/results/nose_vit_tiny}" nose_vit_tiny
 common=("$shared/data/vit_tiny_imagenet1k/model.safetensors" --calib "$shared/data/imagenet_calib1000"
         --eval "$shared/data/imagenet_val700" --classes "$shared/data/imagenet_synsets.txt" --eval-resize none)
 for count in 3 2 4; do

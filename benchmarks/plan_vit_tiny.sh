@@ -5,12 +5,8 @@
 # already is kept. THREADS (default 1) are the cores of the engine and of all else, IMAGES and PLAN_IMAGES say how many calibration images are used.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-shared=${VITRIM_SHARED:-../shared}
-vitrim=${VITRIM_BINARY:-build/release/vitrim}
-out=${1:-benchmarks/results/plan_vit_tiny}
-[ ! -e "$out/rows.tar.xz" ] || python3 benchmarks/rows.py unpack "$out"  # results that are there are not made again
-work=build/plan_vit_tiny
-mkdir -p "$out" "$work"
+source benchmarks/start_rows.sh
+start_rows "${1:-benchmarks/results/plan_vit_tiny}" plan_vit_tiny
 dense=$shared/data/vit_tiny_imagenet1k/model.safetensors
 threads=(--threads "${THREADS:-1}")
 evaluate() {  # NAME MODEL

@@ -6,11 +6,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seed=${1:-0}
-out=${2:-benchmarks/results/segmentation_synthetic}
-[ ! -e "$out/rows.tar.xz" ] || python3 benchmarks/rows.py unpack "$out"  # results that are there are not made again
-vitrim=${VITRIM_BINARY:-build/release/vitrim}
-work=build/segmentation_synthetic
-mkdir -p "$out" "$work"
+source benchmarks/start_rows.sh
+start_rows "${2:-benchmarks/results/segmentation_synthetic}" segmentation_synthetic
 # Only images of synthetic-masks:test judge; the set is chosen on images of the training split, labels unused.
 common=(--recipe plain --data "synthetic-masks:train:${TRAIN_IMAGES:-3000}" --eval "synthetic-masks:test:${TEST_IMAGES:-1000}" --eval-every 0 --batch-size 16 --set augment.horizontal_flip=0.5
   --seed "$seed" --pictures 0 --resume)
