@@ -73,12 +73,7 @@ void run(const CompressFlags& flags, const Context& context) {
   const data::Dataset* first = flags.quantize.wanted && !flags.controls ? nullptr : evaluation.get();
   pipeline::Compressed compressed = pipeline::compress(*model, images, first, accuracy, options);
   CompressResult& result = compressed.result;
-  if (flags.quantize.wanted) {
-    const data::ImageBatch fit = absorb::fit_images(images, options.absorb),
-                           judges = absorb::held_out_images(images, options.absorb);
-    flags.quantize.apply(flags.common, *model, compressed.model, result, &fit, &judges, evaluation.get(),
-                         accuracy);
-  }
+  flags.quantize.apply(flags.common, *model, compressed, images, options.absorb, evaluation.get(), accuracy);
   result.seconds.insert(result.seconds.begin(), {"load", loading});
   result.manifest = manifest_of(context, flags.common, images.fingerprint);
   result.model = flags.model.model;

@@ -245,6 +245,15 @@ void QuantizeFlag::apply(const CommonFlags& common, const model::Model& dense,
   pipeline::quantize_last(dense, model, result, images, judges, evaluation, accuracy, calibrate);
 }
 
+void QuantizeFlag::apply(const CommonFlags& common, const model::Model& dense, pipeline::Compressed& made,
+                         const data::ImageBatch& images, const absorb::AbsorbOptions& fitted,
+                         const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy) const {
+  if (!wanted) return;
+  const data::ImageBatch fit = absorb::fit_images(images, fitted),
+                         judges = absorb::held_out_images(images, fitted);
+  apply(common, dense, made.model, made.result, &fit, &judges, evaluation, accuracy);
+}
+
 void OutputFlags::add_to(CLI::App& command, const std::string& what) {
   command
       .add_option("-o,--output", output,

@@ -66,6 +66,10 @@ struct QuantizeFlag {
   void apply(const CommonFlags& common, const model::Model& dense, std::unique_ptr<model::Model>& model,
              CompressResult& result, const data::ImageBatch* images, const data::ImageBatch* judges,
              const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy) const;
+  /// Of a model that was fitted on some of `images`: those calibrate, the others judge.
+  void apply(const CommonFlags& common, const model::Model& dense, pipeline::Compressed& made,
+             const data::ImageBatch& images, const absorb::AbsorbOptions& fitted,
+             const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy) const;
 };
 
 /// -o, --report, --save-dtype.

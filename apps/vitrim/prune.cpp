@@ -75,11 +75,7 @@ void few_shot(const PruneCommandFlags& flags, const Context& context, const std:
   pipeline::Compressed pruned = pipeline::compress(
       *model, images, flags.quantize.wanted ? nullptr : evaluation.get(), accuracy, options);
   CompressResult& result = pruned.result;
-  if (flags.quantize.wanted) {
-    const data::ImageBatch fit = absorb::fit_images(images, options.absorb),
-                           judges = absorb::held_out_images(images, options.absorb);
-    flags.quantize.apply(common, *model, pruned.model, result, &fit, &judges, evaluation.get(), accuracy);
-  }
+  flags.quantize.apply(common, *model, pruned, images, options.absorb, evaluation.get(), accuracy);
   result.seconds.insert(result.seconds.begin(), {"load", loading});
   result.manifest = manifest_of(context, common, images.fingerprint);
   result.model = flags.model.model;

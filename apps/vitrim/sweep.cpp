@@ -272,10 +272,8 @@ void run(const SweepFlags& flags, const Context& context, const CLI::App& comman
   pipeline::sweep(*model, images, evaluation.get(), accuracy, options, missing,
                   [&](const pipeline::SweepPoint& point, pipeline::Compressed made) {
                     CompressResult& result = made.result;
-                    const data::ImageBatch fit = absorb::fit_images(images, options.absorb),
-                                           judges = absorb::held_out_images(images, options.absorb);
-                    flags.quantize.apply(flags.common, *model, made.model, result, &fit, &judges,
-                                         evaluation.get(), accuracy);
+                    flags.quantize.apply(flags.common, *model, made, images, options.absorb, evaluation.get(),
+                                         accuracy);
                     result.manifest = manifest_of(context, flags.common, images.fingerprint);
                     result.model = flags.model.model;
                     result.output = folder.checkpoint(point);

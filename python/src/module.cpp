@@ -159,14 +159,29 @@ std::string evaluate(const ModelPointer& model, const Images& images, const py::
   return json;
 }
 
-// What compress and merge end with.
-template <typename Done>
-std::string finish(Done& done, const Common& common, const std::string& fingerprint, double loading) {
-  CompressResult& result = done.result;
-  result.seconds.insert(result.seconds.begin(), {"load", loading});
-  result.manifest = manifest_of(common, fingerprint);
-  result.model = common.model;
-  return to_json(result);
+// The job that compress and merge are: `work` takes the images that were loaded (null: none were given) and
+// how to evaluate, and gives a model with its result.
+template <typename Work>
+py::tuple change(const ModelPointer& model, const Images& images, const Images& evaluation,
+                 const Common& common, const py::object& notify, const Work& work) {
+  ModelPointer out;
+  std::string json;
+  run_job(notify, common.threads, [&] {
+    const Clock::time_point started = Clock::now();
+    model->set_compute_dtype(model::parse_compute_dtype(common.precision));
+    if (evaluation) eval::check_evaluable(*model, *evaluation);
+    std::optional<data::ImageBatch> batch;
+    if (images) batch = load(*model, *images, common);
+    const double loading = seconds_since(started);
+    auto done = work(batch ? &*batch : nullptr, accuracy_options(common, common.eval_preprocess));
+    CompressResult& result = done.result;
+    result.seconds.insert(result.seconds.begin(), {"load", loading});
+    result.manifest = manifest_of(common, batch ? batch->fingerprint : "");
+    result.model = common.model;
+    json = to_json(result);
+    out = std::move(done.model);
+  });
+  return py::make_tuple(out, json);
 }
 
 py::tuple compress(const ModelPointer& model, const Images& images, const Images& evaluation,
@@ -177,20 +192,9 @@ py::tuple compress(const ModelPointer& model, const Images& images, const Images
   given.finish();
   // What can't be reached is refused before any work, as far as it is known.
   pipeline::check_compress(model->spec(), options);
-  ModelPointer out;
-  std::string json;
-  run_job(notify, common.threads, [&] {
-    const Clock::time_point started = Clock::now();
-    model->set_compute_dtype(model::parse_compute_dtype(common.precision));
-    if (evaluation) eval::check_evaluable(*model, *evaluation);
-    const data::ImageBatch batch = load(*model, *images, common);
-    const double loading = seconds_since(started);
-    pipeline::Compressed done = pipeline::compress(*model, batch, evaluation.get(),
-                                                   accuracy_options(common, common.eval_preprocess), options);
-    json = finish(done, common, batch.fingerprint, loading);
-    out = std::move(done.model);
+  return change(model, images, evaluation, common, notify, [&](const auto* batch, const auto& accuracy) {
+    return pipeline::compress(*model, *batch, evaluation.get(), accuracy, options);
   });
-  return py::make_tuple(out, json);
 }
 
 py::tuple merge(const ModelPointer& model, const Images& images, const Images& evaluation,
@@ -202,21 +206,9 @@ py::tuple merge(const ModelPointer& model, const Images& images, const Images& e
   if (options.choose && !images)
     throw std::invalid_argument("choose finds a schedule on images, and none were given");
   pipeline::check_merge(model->spec(), options);
-  ModelPointer out;
-  std::string json;
-  run_job(notify, common.threads, [&] {
-    const Clock::time_point started = Clock::now();
-    model->set_compute_dtype(model::parse_compute_dtype(common.precision));
-    if (evaluation) eval::check_evaluable(*model, *evaluation);
-    std::optional<data::ImageBatch> batch;
-    if (images) batch = load(*model, *images, common);
-    const double loading = seconds_since(started);
-    pipeline::Merged done = pipeline::merge(*model, batch ? &*batch : nullptr, evaluation.get(),
-                                            accuracy_options(common, common.eval_preprocess), options);
-    json = finish(done, common, batch ? batch->fingerprint : "", loading);
-    out = std::move(done.model);
+  return change(model, images, evaluation, common, notify, [&](const auto* batch, const auto& accuracy) {
+    return pipeline::merge(*model, batch, evaluation.get(), accuracy, options);
   });
-  return py::make_tuple(out, json);
 }
 
 std::shared_ptr<runtime::Engine> make_engine(const ModelPointer& model, int threads,
