@@ -10,8 +10,10 @@ FIELDS = ("gated_mlp", "blocks.shift", "blocks.sr_ratio")
 FOLDERS = ("include", "src", "apps", os.path.join("python", "vitrim"), os.path.join("python", "src"))
 
 
-def enumerator(kind):
-    return "AttentionKind::k" + "".join(word.capitalize() for word in kind.split("_"))
+def enumerators(root):
+    """The kinds' values in C++ by their names."""
+    with open(os.path.join(root, "src", "core", "model_spec_fields.h"), encoding="utf-8") as file:
+        return dict(re.findall(r'\{"(\w+)", (AttentionKind::k\w+)\}', file.read()))
 
 
 def naming(root, patterns):
@@ -30,7 +32,8 @@ def naming(root, patterns):
 
 
 def places_of_a_kind(root):
-    return naming(root, [rf"{enumerator(kind)}\b|\"{kind}\"" for kind in KINDS] + [r"^enum class AttentionKind\b"])
+    values = enumerators(root)
+    return naming(root, [rf"{values[kind]}\b|\"{kind}\"" for kind in KINDS] + [r"^enum class AttentionKind\b"])
 
 
 def places_of_a_field(root):
