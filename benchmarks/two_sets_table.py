@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The table of benchmarks/frugal_vit_tiny.sh's rows: top-1 on val700 and dev500 together with Wilson's interval, paired against the dense model on the same
+"""The table of the rows of benchmarks/frugal_vit_tiny.sh, or of int8_plan.sh: top-1 on val700 and dev500 together with Wilson's interval, paired against the dense model on the same
 images, and the KL on calibration images kept out of the fit.
 
 usage: benchmarks/two_sets_table.py [RESULTS_DIR]; Markdown on standard output. Rows that are not there yet are left out.
@@ -31,7 +31,10 @@ def treatment(row):
     blocks = row["compressed_spec"]["blocks"]
     static = ", ".join(str(i) for i, block in enumerate(blocks) if block["attention"] == "static")
     removed = ", ".join(map(str, row["removed"]))
-    return "; ".join(text for text in (f"removed {removed}" if removed else "", f"static {static}" if static else "") if text)
+    merged = sorted({(block.get("merge", 0), i) for i, block in enumerate(blocks) if block.get("merge", 0) > 0})
+    merging = f"{merged[-1][0]} pairs merged in {', '.join(str(i) for _, i in merged)}" if merged else ""
+    int8 = "int8" if any(block.get("int8") for block in blocks) else ""
+    return "; ".join(text for text in (f"removed {removed}" if removed else "", f"static {static}" if static else "", merging, int8) if text)
 
 
 def flag(row, name):
@@ -50,6 +53,7 @@ def main():
     print(f"| dense | | | 100 % | | {100 * dense.count('1') / len(dense):.1f} % ({100 * low:.1f} to {100 * high:.1f}) | | | |")
     names = [name for name in row_names(folder) if "." not in name]
     rows = [(name, read_row(folder, name), bits_of(folder, name)) for name in names]
+    rows = [(name, row.get("built", row), bits) for name, row, bits in rows]  # a plan's model
     rows = [(name, row, bits) for name, row, bits in rows if bits is not None]
     rows.sort(key=lambda r: (-r[1]["compressed"]["macs"], treatment(r[1]), r[1]["held_out_kl"]))
     for _, row, bits in rows:
