@@ -1,5 +1,7 @@
 // Reads a ViT's architecture off the names and shapes of its tensors.
 
+#include <algorithm>
+
 #include "architecture/infer.h"
 #include "architecture/published_vits.h"
 
