@@ -51,7 +51,7 @@ def main():
         with open(os.path.join(folder, "build_info.cpp"), "w", encoding="utf-8") as file:
             file.write('#include "core/build_info.h"\nnamespace vitrim { const char* build_version() { return "0"; } const char* build_git_commit() { return ""; } }\n')
         shared = [os.path.join("src", module, name) for module in ("core", "architecture") for name in sorted(os.listdir(os.path.join(folder, "src", module))) if name.endswith(".cpp")] + ["build_info.cpp"]
-        own = [os.path.join("src", module, "executor.cpp") for module in ("runtime", "model", "export")] + ["main.cpp", os.path.join("python", "spec_fields", "main.cpp")]
+        own = [os.path.join("src", module, "executor.cpp") for module in ("runtime", "model", "exporter")] + ["main.cpp", os.path.join("python", "spec_fields", "main.cpp")]
 
         def compile_one(source):
             out = source.replace(os.sep, "_") + ".o"
