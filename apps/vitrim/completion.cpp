@@ -49,7 +49,9 @@ std::string script(const CLI::App& app, bool zsh) {
   }
   std::ostringstream out;
   out << "# Completion of vitrim, made by `vitrim completion " << (zsh ? "zsh" : "bash") << "`.\n";
-  if (zsh) out << "autoload -U +X bashcompinit && bashcompinit\n";
+  if (zsh)  // where no start-up file has loaded zsh's own completion yet
+    out << "(( $+functions[compdef] )) || { autoload -U compinit && compinit; }\n"
+           "autoload -U +X bashcompinit && bashcompinit\n";
   out << "_vitrim() {\n"
          "  local current=\"${COMP_WORDS[COMP_CWORD]}\" previous=\"${COMP_WORDS[COMP_CWORD-1]}\" flags=''\n"
          "  COMPREPLY=()\n"

@@ -2,9 +2,13 @@
 """What the program says to somebody who asks, or typed too little; completion in the shell."""
 
 import os
+import pty
+import select
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -76,9 +80,37 @@ class Help(Case):
         self.write("completion.bash", self.run_vitrim("completion", "bash").stdout.encode())
         call = "source completion.bash; COMP_WORDS=(vitrim compress --precision b); COMP_CWORD=3; _vitrim; echo ${COMPREPLY[@]}"
         self.assertEqual(subprocess.run(["bash", "-c", call], cwd=self.folder, capture_output=True, text=True, check=True).stdout.split(), ["bf16"])
-        if shutil.which("zsh"):
-            script = self.run_vitrim("completion", "zsh").stdout
-            subprocess.run(["zsh", "-c", "autoload -U compinit; compinit -D; " + script], check=True)
+
+    def test_completion_as_it_is_typed(self):
+        """In an interactive shell: a command, a flag, a flag's value and a file's name."""
+        for shell, words in (("bash", ["bash", "--norc"]), ("zsh", ["zsh", "-f"])):
+            if not shutil.which(shell):
+                continue
+            with self.subTest(shell):
+                process, terminal = pty.fork()
+                if process == 0:
+                    os.chdir(self.folder)
+                    os.environ.update(TERM="dumb", HOME=self.folder, PATH=os.path.dirname(PROGRAM) + ":" + os.environ["PATH"])
+                    os.execvp(words[0], words)
+                try:
+                    self.type_line(terminal, f"source <(vitrim completion {shell}); echo REA''DY\n", "READY")
+                    for typed, completed in (("vitrim compr", "vitrim compress "), ("vitrim quantize --ke", "--keep "), ("vitrim compress --precision b", "--precision bf16 "),
+                                             ("vitrim inspect mod", "inspect model.safetensors ")):
+                        self.type_line(terminal, typed + "\t", completed)
+                        self.type_line(terminal, "\x15echo CLEA''RED\n", "CLEARED")  # Ctrl-U takes the line away
+                finally:
+                    os.kill(process, signal.SIGKILL)
+                    os.waitpid(process, 0)
+                    os.close(terminal)
+
+    def type_line(self, terminal, keys, wanted):
+        """Types into a shell's terminal and waits until it shows what is wanted."""
+        os.write(terminal, keys.encode())
+        shown, end = "", time.monotonic() + 60
+        while wanted not in shown:
+            self.assertLess(time.monotonic(), end, f"{wanted!r} is not in {shown!r}")
+            if select.select([terminal], [], [], 1)[0]:
+                shown += os.read(terminal, 65536).decode(errors="replace")
 
 
 if __name__ == "__main__":
