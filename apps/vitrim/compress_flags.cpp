@@ -305,7 +305,7 @@ void save_compressed(const model::Model& compressed, const CompressResult& resul
   std::map<std::string, std::string> notes;
   if (result.quantization) notes[kQuantizationMetadataKey] = to_json(*result.quantization);
   model::save_model(compressed, hub::weights_path(result.output), dtype_of(output, result.model), notes);
-  hub::describe(result);
+  hub::describe(result, model::quantization_config(compressed));
 }
 
 void write_compressed(const CommonFlags& common, const model::Model& compressed, const CompressResult& result,

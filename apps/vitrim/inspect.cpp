@@ -42,6 +42,7 @@ std::vector<QuantizedLayer> layers_of(const ModelSpec& spec, const std::string& 
       QuantizedLayer entry;
       entry.name = layer.name;
       entry.int8 = spec.blocks[i].int8.*layer.member;
+      if (spec.blocks[i].int4.*layer.member) entry.weight_bits = 4;
       out.push_back(entry);
     }
   }
@@ -69,17 +70,21 @@ ordered_json describe_layers(const std::vector<QuantizedLayer>& layers) {
                    {"refitted", layer.refitted},
                    {"bytes", layer.bytes}});
     if (layer.kl) out.back()["kl"] = *layer.kl;
+    if (layer.int8) out.back()["weight_bits"] = layer.weight_bits;
   }
   return out;
 }
 
-// "  qkv 1.2e-05  fc2 float", the KL that int8 costs after the name where it was measured.
+// "  qkv 1.2e-05  fc1 4-bit  fc2 float": the KL that int8 costs after the name where it was measured.
 std::string layers_text(const std::vector<QuantizedLayer>& layers) {
   std::string out;
   for (const QuantizedLayer& layer : layers) {
     char kl[32] = "";
     if (layer.kl) std::snprintf(kl, sizeof kl, " %.1e", *layer.kl);
-    out += "  " + layer.name.substr(layer.name.rfind('.') + 1) + kl + (layer.int8 ? "" : " float");
+    out += "  " + layer.name.substr(layer.name.rfind('.') + 1) + kl +
+           (!layer.int8              ? " float"
+            : layer.weight_bits == 4 ? " 4-bit"
+                                     : "");
   }
   return out;
 }

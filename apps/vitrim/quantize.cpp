@@ -72,6 +72,11 @@ void add_quantize(CLI::App& app, Context& context) {
                    "layers that stay float, such as blocks.11.mlp.fc2, or fc2 for those of all blocks")
       ->delimiter(',')
       ->allow_extra_args(false);
+  command
+      ->add_option("--weight-bits", flags->options.weight_bits,
+                   "bits of a weight: 8, or 4 in groups of 32, a smaller file that computes as int8 does")
+      ->check(CLI::IsMember({4, 8}))
+      ->capture_default_str();
   CLI::Option* calib = command->add_option(
       "--calib", flags->calib,
       "images (labels unused) to equalise channels, correct biases and refit layers on; 100 to 300 suffice");

@@ -25,6 +25,7 @@
 #include "vitrim/core/error.h"
 #include "vitrim/core/log_capture.h"
 #include "vitrim/core/manifest.h"
+#include "vitrim/eval/features.h"
 #include "vitrim/hub/hub.h"
 #include "vitrim/model/floats.h"
 #include "vitrim/model/loading.h"
@@ -143,15 +144,26 @@ std::string analyze(const ModelPointer& model, const Images& images, const py::d
   return json;
 }
 
-std::string evaluate(const ModelPointer& model, const Images& images, const py::dict& values,
-                     const py::object& notify) {
+// `gallery` are the labelled images that features are judged by, `reference` is the model whose neighbours
+// are the right ones; null where neither is asked for.
+std::string evaluate(const ModelPointer& model, const Images& images, const Images& gallery,
+                     const ModelPointer& reference, const py::dict& values, const py::object& notify) {
   Options given(values);
   const Common common = common_options(given);
+  const FeatureOptions features = feature_options(given);
   given.finish();
+  eval::AccuracyOptions accuracy = accuracy_options(common, common.preprocess);
+  accuracy.gallery = gallery;
+  accuracy.probe = features.probe;
+  if (features.knn > 0) accuracy.neighbours = features.knn;
   std::string json;
   run_job(notify, common.threads, [&] {
     model->set_compute_dtype(model::parse_compute_dtype(common.precision));
-    EvalResult result = eval::evaluate(*model, *images, accuracy_options(common, common.preprocess));
+    if (reference) reference->set_compute_dtype(model::parse_compute_dtype(common.precision));
+    EvalResult result =
+        reference ? eval::evaluate_retrieval(*model, *reference, *images, accuracy, common.eval_preprocess,
+                                             features.neighbours, features.against)
+                  : eval::evaluate(*model, *images, accuracy);
     result.manifest = manifest_of(common, images->fingerprint());
     result.model = common.model;
     json = to_json(result);
@@ -254,7 +266,7 @@ void save_result(const model::Model& model, const std::string& output, const std
   hub::NewFolder folder(output);
   OutputSet files;
   model::save_model(model, hub::weights_path(output), type);
-  hub::describe(result);
+  hub::describe(result, model::quantization_config(model));
   files.commit();
   folder.keep();
 }

@@ -203,6 +203,15 @@ pipeline::MergeOptions merge_options(Options& options, const Common& common) {
   return out;
 }
 
+FeatureOptions feature_options(Options& options) {
+  FeatureOptions out;
+  options.take("knn", out.knn, 1, 100000);
+  options.take("probe", out.probe);
+  options.take("neighbours", out.neighbours, 1, 100000);
+  options.take("against", out.against);
+  return out;
+}
+
 eval::AccuracyOptions accuracy_options(const Common& common, const PreprocessSpec& preprocess) {
   eval::AccuracyOptions out;
   out.preprocess = preprocess;

@@ -75,6 +75,15 @@ Common common_options(Options& options);
 pipeline::AnalyzeOptions analyze_options(Options& options, const Common& common, int blocks);
 pipeline::CompressOptions compress_options(Options& options, const Common& common, int blocks);
 pipeline::MergeOptions merge_options(Options& options, const Common& common);
+/// How features are judged: by `knn` neighbours among labelled images (0: 20) or a probe, or by whether
+/// `neighbours` are those that the model called `against` finds.
+struct FeatureOptions {
+  int64_t knn = 0;
+  bool probe = false;
+  int64_t neighbours = 10;
+  std::string against;
+};
+FeatureOptions feature_options(Options& options);
 eval::AccuracyOptions accuracy_options(const Common& common, const PreprocessSpec& preprocess);
 
 }  // namespace vitrim::python

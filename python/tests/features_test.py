@@ -147,6 +147,28 @@ class Features(Case):
         same = self.vitrim("eval", "dense.safetensors", "--data", "test", "--retrieval", "--against", "dense.safetensors")
         self.assertEqual((same["top1"], same["retrieval"]["recall"], same["retrieval"]["mean_average_precision"]), (1, 1, 1))
 
+    def test_the_same_in_python(self):
+        self.needs_library()
+        known, known_labels = self.folder_of("train", 12, seed=1)
+        asked, labels = self.folder_of("test", 9, seed=50)
+        test, train, quiet = self.path("test"), self.path("train"), {"progress": False}
+        data = ("--data", "test", "--train", "train")
+        wanted = self.vitrim("eval", "dense.safetensors", *data, "--knn", "5")
+        own = vitrim.evaluate(self.dense, test, train=train, knn=5, **quiet)
+        self.assertEqual((own.correct, own.protocol), (wanted["correct"], wanted["protocol"]))
+        self.assertEqual(vitrim.evaluate(self.dense, test, train=train, **quiet).protocol, "20 nearest neighbours")
+        wanted = self.vitrim("eval", "dense.safetensors", *data, "--probe")
+        own = vitrim.evaluate(self.path("dense.safetensors"), asked, labels, train=known, train_labels=known_labels, probe=True, **quiet)
+        self.assertEqual((own.correct, own.protocol), (wanted["correct"], "linear probe"))
+        wanted = self.vitrim("eval", "changed.safetensors", "--data", "test", "--retrieval", "--against", "dense.safetensors", "--neighbours", "4")
+        own = vitrim.evaluate(self.changed, asked, retrieval=True, against=self.path("dense.safetensors"), neighbours=4, **quiet)
+        self.assertEqual((own.retrieval.recall, own.retrieval.neighbours), (wanted["retrieval"]["recall"], 4))
+        self.assertEqual(own.retrieval.reference, self.path("dense.safetensors"))
+        for says, wrong in (("pass one of them", dict(train=train, knn=3, probe=True)), ("pass one of them", dict(retrieval=True, against=self.dense, probe=True)), ("against=MODEL", dict(retrieval=True)),
+                            ("retrieval=True", dict(train=train, against=self.dense)), ("train=IMAGES", dict(knn=3)), ("knn is out of range", dict(train=train, knn=0))):
+            with self.subTest(says, wrong=list(wrong)), self.assertRaisesRegex(ValueError, says):
+                vitrim.evaluate(self.dense, test, **wrong, **quiet)
+
     def test_compress_and_quantize_judge_features(self):
         self.folder_of("train", 12, seed=1)
         pixels, _ = self.folder_of("test", 9, seed=50)

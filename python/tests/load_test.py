@@ -124,6 +124,52 @@ class Outputs(Case):
                     self.assertTrue(torch.equal(model.state_dict()[key], state.pop(key)))
                 self.assert_near(vitrim.build(spec, state)(x), dense(x), 0.2, name)
 
+    def test_weights_of_four_bits(self):
+        """Packed in the file, and read as the library reads them; what is wrong is refused."""
+        self.needs_library()
+        draw = torch.Generator().manual_seed(2)
+        for name in ("plain", "swin"):
+            with self.subTest(name), torch.no_grad():
+                spec = variants()[name]
+                spec.blocks[0].mlp_dim = 37  # groups and words that end early
+                state = dict(lively(spec).state_dict())
+                for block in spec.blocks:
+                    block.int8 = ["qkv", "proj", "fc1", "fc2"]
+                    block.int4 = ["qkv", "proj", "fc2"]
+                for key, tensor in vitrim.checkpoint.CLASSES[spec.family](spec).state_dict().items():
+                    if tensor.dtype != torch.int8:
+                        continue
+                    rows, width = tensor.shape
+                    factors = torch.randint(8, 16, (rows, -(-width // 32)), generator=draw).repeat_interleave(32, 1)[:, :width]
+                    state[key] = (torch.randint(-7, 8, (rows, width), generator=draw) * factors).to(torch.int8)
+                    state[key + "_scale"] = torch.full((rows, 1), 2.0**-9)
+                model = vitrim.build(spec, state)
+                vitrim.save(model, self.path())
+                with safetensors.safe_open(self.path(), "pt") as file:
+                    self.assertNotIn("quantization_config", file.metadata())  # the convention has no such groups
+                    held = {key: file.get_tensor(key) for key in file.keys()}
+                packed = [key for key in held if key.endswith("_packed")]
+                self.assertEqual(len(packed), 3 * len(spec.blocks))
+                fc2 = next(key[:-len("_packed")] for key in packed if "fc2" in key)
+                self.assertEqual([(tuple(held[fc2 + part].shape), held[fc2 + part].dtype) for part in ("_packed", "_scale")],
+                                 [((spec.blocks[0].embed_dim, 5), torch.int32), ((spec.blocks[0].embed_dim, 2), torch.float16)])
+                loaded = vitrim.load(self.path())
+                for before, after in zip(model.modules(), loaded.modules()):
+                    if isinstance(before, vitrim.quantized.Int8Linear):  # a factor that a row's numbers share may have gone into its scale
+                        self.assertTrue(torch.equal(after.weight * after.weight_scale, before.weight * before.weight_scale))
+                x = inputs(5, spec)
+                self.assert_near(loaded(x), library_output(self.path(), x), 0.02, name)
+                judged = [vitrim.evaluate(each, colours(8), list(range(8)), progress=False).correct for each in (loaded, self.path())]
+                self.assertEqual(*judged)
+                metadata = {"vitrim.spec": spec.to_json()}
+                scale = held[fc2 + "_scale"].float()
+                for part, wrong in (("_packed", held[fc2 + "_packed"][:, 1:]), ("_packed", held[fc2 + "_packed"].long()), ("_scale", -scale), ("_scale", scale * torch.rand(scale.shape, generator=draw)),
+                                    ("_shape", torch.tensor([3, 3])), ("_shape", None)):
+                    changed = {**held, fc2 + part: wrong}
+                    safetensors.torch.save_file({key: tensor.contiguous() for key, tensor in changed.items() if tensor is not None}, self.path(), metadata)
+                    with self.assertRaisesRegex(vitrim.FormatError, fc2):
+                        vitrim.load(self.path())
+
     def test_ties_are_the_librarys(self):
         """Patches that are alike and know no place: whom they merge with is decided by ties, as the library decides them."""
         self.needs_library()

@@ -98,7 +98,7 @@ class Block(nn.Module):
         self.mlp = Mlp(dim, block.mlp_dim, grid if self.mlp_convolves else None, spec.activation, spec.gated_mlp)
         self.ls2 = scale()
         self.drop_path2 = DropPath(drop_path)
-        put_int8_layers(self, block.int8)
+        put_int8_layers(self, block.int8, block.int4)
 
     def add_attention(self, spec: ModelSpec, block: BlockSpec, grid: Grid) -> None:
         self.attn = KINDS[block.attention](spec, block, grid, self.separate_q)

@@ -34,6 +34,7 @@ def build(spec: ModelSpec, state: Optional[Dict[str, Tensor]] = None, *, drop_pa
     with torch.device("meta"):
         model = CLASSES[spec.family](spec, drop_path_rate)
         quantized.put_input_gains(model, state)
+    state = quantized.unpack_int4(model, state, source)
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     held = {name: tensor for name, tensor in state.items() if not name.endswith(_BUFFERS)}
     wrong = [f"missing {name}" for name in expected if name not in held] + [f"surplus {name}" for name in held if name not in expected]
@@ -141,4 +142,4 @@ def save(module: nn.Module, path: PathLike, *, dtype: torch.dtype = torch.float3
     metadata = {METADATA_KEY: model.spec.to_json(), "format": "pt"}
     if config := quantized.compressed_tensors_config(model):
         metadata["quantization_config"] = config
-    files.write(path, safetensors.torch.save(state, metadata))
+    files.write(path, safetensors.torch.save(quantized.pack_int4(model, state), metadata))

@@ -105,6 +105,12 @@ class _Call:
         opened, size = self._open(images, labels, labelled)
         return opened, _preprocessing(self.spec, self.name, size, self.settings, self.settings["resize"])
 
+    def reference(self, model: Any, images: Any):
+        """Another model, its name, and how the same images become its inputs."""
+        opened, name = native.open_model(model)
+        _, size = self._open(images, None, False)
+        return opened, native.printable(name), _preprocessing(ModelSpec.from_json(opened.spec), name, size, self.settings, self.settings["resize"])
+
     def evaluation(self, images: Any, labels: Any, resize: Any):
         if images is None:
             if labels is not None:
@@ -161,11 +167,30 @@ def analyze(model: Any, images: Any, *, remove: Union[None, int, str] = None, co
                                            te_images=te_images, both_criteria=both_criteria, preprocess=preprocess)))
 
 
-def evaluate(model: Any, images: Any, labels: Any = None, **settings: Any) -> Result:
-    """Top-1 with its 95 % interval and top-5 of a model on labelled images. Precision is f32 unless said otherwise."""
+def evaluate(model: Any, images: Any, labels: Any = None, *, knn: Optional[int] = None, probe: bool = False, train: Any = None, train_labels: Any = None,
+             retrieval: bool = False, against: Any = None, neighbours: Optional[int] = None, **settings: Any) -> Result:
+    """Top-1 with its 95 % interval and top-5 of a model on labelled images. Precision is f32 unless said otherwise.
+
+    Of a model without a classifier the features are judged: with labelled images `train`, by the votes of the `knn` nearest of them (20 where
+    only `train` is passed) or with `probe=True` by a linear classifier fitted to them; with `retrieval=True` by whether each image's nearest
+    `neighbours` (10) are those that the model `against`, usually the dense one, finds; that needs no labels.
+    """
+    if retrieval and (knn is not None or probe or train is not None):
+        raise ValueError("retrieval compares with another model, knn and probe with labels; pass one of them")
+    if retrieval and against is None:
+        raise ValueError("retrieval needs the model whose neighbours are right, usually the dense one: against=MODEL")
+    if not retrieval and (against is not None or neighbours is not None):
+        raise ValueError("against and neighbours belong to retrieval=True")
+    if knn is not None and probe:
+        raise ValueError("knn and probe are two ways to judge features; pass one of them")
+    if train is None and (knn is not None or probe or train_labels is not None):
+        raise ValueError("knn, probe and train_labels need labelled images to answer from: train=IMAGES")
     call = _Call("evaluate", model, {"precision": "f32", **settings})
-    opened, preprocess = call.images(images, labels, labelled=True)
-    return _document(call.run(native.library().evaluate, call.model, opened, call.options(preprocess=preprocess)))
+    opened, preprocess = call.images(images, None if retrieval else labels, labelled=not retrieval)
+    gallery = None if train is None else call.images(train, train_labels, labelled=True)[0]
+    reference, name, reference_preprocess = (None, None, None) if against is None else call.reference(against, images)
+    options = call.options(knn=knn, probe=probe or None, neighbours=neighbours, against=name, preprocess=preprocess, eval_preprocess=reference_preprocess)
+    return _document(call.run(native.library().evaluate, call.model, opened, gallery, reference, options))
 
 
 def compress(model: Any, images: Any, *, remove: Union[None, int, str] = None, remove_attention: Optional[Sequence[int]] = None, output: Any = None, eval: Any = None,  # noqa: A002

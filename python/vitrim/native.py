@@ -97,7 +97,8 @@ def open_model(model: Union[str, "os.PathLike[str]", nn.Module], **hints: Any) -
         if given:
             raise ValueError(f"{', '.join(given)}: these are for files; a module says itself what it is")
         inner = unwrapped(model)
-        state = [(name, capsule(tensor.detach().to("cpu", torch.float32).contiguous())) for name, tensor in inner.state_dict().items()]
+        state = [(name, capsule(tensor.detach().to("cpu", torch.int8 if tensor.dtype == torch.int8 else torch.float32).contiguous()))
+                 for name, tensor in inner.state_dict().items()]
         return library().model_of(inner.spec.to_json(), state), f"a module ({inner.spec.name or inner.spec.family})"
     name = os.path.expanduser(os.fsdecode(model))
     if "num_heads" in given:

@@ -13,7 +13,7 @@ METADATA_KEY = "vitrim.spec"
 # What this package's modules follow beyond what every spec has. A field of the library's list that is not named here is refused where a
 # spec sets it, so a new one needs no change here to be safe.
 FOLLOWED = COMMON | {"activation", "gated_mlp", "focusing_factor", "filter_size", "blocks.window", "blocks.shift", "blocks.sr_ratio",
-                     "blocks.merge", "blocks.filter", "blocks.per_head_filters", "blocks.int8", "preprocess.mean", "preprocess.std", "preprocess.resize", "preprocess.crop",
+                     "blocks.merge", "blocks.filter", "blocks.per_head_filters", "blocks.int8", "blocks.int4", "preprocess.mean", "preprocess.std", "preprocess.resize", "preprocess.crop",
                      "preprocess.interpolation", "preprocess.squash"}
 
 
@@ -190,6 +190,7 @@ def _validate(spec: ModelSpec, source: str) -> None:
             need(block.attention in ATTENTION_KINDS, f"block {i}: attention \"{block.attention}\" is unknown")
             need(block.embed_dim == spec.stage_dim(stage), f"block {i}: embed_dim is not the stage's")
             need(1 <= block.mlp_dim <= 2**20, f"block {i}: mlp_dim is out of range")
+            need(set(block.int4) <= set(block.int8), f"block {i}: int4 names a layer that int8 does not name")
             widths = (block.num_heads, block.qk_dim, block.v_dim)
             if block.attention == "none":
                 need(widths == (0, 0, 0) and block.merge == 0, f"block {i}: has no attention but heads or merged tokens")

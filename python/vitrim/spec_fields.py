@@ -71,6 +71,7 @@ class BlockSpec:
     filter: int = _sometimes(0)
     per_head_filters: bool = _sometimes(False, "own_filters")
     int8: List[str] = _sometimes_list()
+    int4: List[str] = _sometimes_list()
 
 
 @dataclasses.dataclass

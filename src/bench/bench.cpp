@@ -270,7 +270,7 @@ ModelSpec dense_like(const ModelSpec& spec) {
     block.qk_dim = block.v_dim = std::max(widest.qk_dim, spec.embed_dim / widest.num_heads);
     for (const BlockSpec& other : spec.blocks) block.mlp_dim = std::max(block.mlp_dim, other.mlp_dim);
     block.stream_gain = 1;
-    block.int8 = {};
+    block.int8 = block.int4 = {};
   }
   return out;
 }

@@ -21,7 +21,7 @@ struct TimedSpec {
 
 // The spec with no layer in int8.
 ModelSpec without_int8(ModelSpec spec) {
-  for (BlockSpec& block : spec.blocks) block.int8 = {};
+  for (BlockSpec& block : spec.blocks) block.int8 = block.int4 = {};
   return spec;
 }
 

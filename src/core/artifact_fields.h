@@ -171,6 +171,7 @@ void fields(auto& f, json::Is<MeasuredSpeed> auto& speed) {
 void fields(auto& f, json::Is<QuantizedLayer> auto& layer) {
   f("name", layer.name);
   f("int8", layer.int8);
+  f.unless("weight_bits", layer.weight_bits, 8);
   f("weight_error", layer.weight_error);
   f("alpha", layer.alpha);
   f("refitted", layer.refitted);

@@ -89,6 +89,9 @@ void validate_block(const BlockSpec& block, const std::string& where, int64_t em
     validate_region(block, where, grid);
     if (fixed) validate_static(block, where);
   }
+  if ((block.int4.qkv && !block.int8.qkv) || (block.int4.proj && !block.int8.proj) ||
+      (block.int4.fc1 && !block.int8.fc1) || (block.int4.fc2 && !block.int8.fc2))
+    fail(where + "int4 names a layer that int8 does not name");
   if (block.attention != AttentionKind::kStatic && block.filter != 0)
     fail(where + "filter belongs to static attention");
   check_range(where, "mlp_dim", block.mlp_dim, 1);

@@ -66,7 +66,7 @@ void read(const json::Json& json, const json::Place& place, const Named<Enum>& n
   place.fail("unknown value \"" + text + "\"; did you mean \"" + nearest(text, valid) + "\"?");
 }
 
-/// The names of the layers that are int8, in the order in which a block computes them.
+/// The names of these layers, in the order in which a block computes them.
 json::Json write(const QuantizedLayers& layers);
 void read(const json::Json& json, const json::Place& place, QuantizedLayers& layers);
 
@@ -91,6 +91,7 @@ void fields(auto& f, json::Is<BlockSpec> auto& block) {
   f.unless("filter", block.filter, int64_t{0});
   f.unless("per_head_filters", block.per_head_filters, false, "own_filters");
   f.unless("int8", block.int8, QuantizedLayers{});
+  f.unless("int4", block.int4, QuantizedLayers{});
 }
 
 void fields(auto& f, json::Is<StageSpec> auto& stage) {

@@ -42,7 +42,7 @@ void check(const model::Model& model, const OnnxOptions& options) {
   }
   if (options.input_ranges.size() > int8_layers(spec).size())
     throw std::invalid_argument(kPlace + std::string("ranges were passed for layers that are not int8"));
-  check_known_fields(to_json(spec), kPlace, {"blocks.int8"});
+  check_known_fields(to_json(spec), kPlace, {"blocks.int8", "blocks.int4"});
 }
 
 Value mlp(LayerBuilder& layers, int index, const Value& normed) {

@@ -131,11 +131,11 @@ std::string stated_license(const std::string& path) {
 std::string name_of(const std::string& output) { return fs::path(stem_of(output)).filename().string(); }
 
 template <typename Card>
-void describe_folder(const std::string& output, const ModelSpec& spec, const std::string& task,
-                     const std::string& base, const Manifest& manifest, const Card& card_with) {
+void describe_folder(const std::string& output, const ModelSpec& spec, const Recipe& recipe,
+                     const Manifest& manifest, const Card& card_with) {
   if (!is_folder(output)) return;
   const fs::path folder = output;
-  write_text_file((folder / "config.json").string(), config_json(spec, task, base, manifest));
+  write_text_file((folder / "config.json").string(), config_json(spec, recipe, manifest));
   if (spec.preprocess)
     write_text_file((folder / "preprocessor_config.json").string(), preprocessor_json(*spec.preprocess));
   const std::string readme = (folder / "README.md").string();
@@ -188,17 +188,17 @@ std::string card(const std::string& name, const TrainResult& r, const ModelSpec&
   return out + use(name, spec) + made(r.manifest);
 }
 
-void describe(const CompressResult& r) {
+void describe(const CompressResult& r, const std::string& quantization_config) {
   const std::string task = r.quantization               ? "quantize"
                            : r.compressed_spec.merges() ? "merge"
                            : r.removed.empty()          ? "prune"
                                                         : "compress";
-  describe_folder(r.output, r.compressed_spec, task, r.model, r.manifest,
+  describe_folder(r.output, r.compressed_spec, {task, r.model, quantization_config}, r.manifest,
                   [&](const std::string& license) { return card(name_of(r.output), r, license); });
 }
 
 void describe(const TrainResult& r, const ModelSpec& spec) {
-  describe_folder(r.output, spec, r.task, r.init, r.manifest,
+  describe_folder(r.output, spec, {r.task, r.init, {}}, r.manifest,
                   [&](const std::string& license) { return card(name_of(r.output), r, spec, license); });
 }
 

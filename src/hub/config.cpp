@@ -1,13 +1,11 @@
 #include "core/json.h"
-#include "vitrim/architecture/quantization_config.h"
 #include "vitrim/hub/hub.h"
 
 namespace vitrim::hub {
 
 using json::Json;
 
-std::string config_json(const ModelSpec& spec, const std::string& task, const std::string& base,
-                        const Manifest& manifest) {
+std::string config_json(const ModelSpec& spec, const Recipe& recipe, const Manifest& manifest) {
   Json out;
   out["model_type"] = "vitrim";
   out["architecture"] = spec.name.empty() ? spec.family : spec.name;
@@ -23,12 +21,12 @@ std::string config_json(const ModelSpec& spec, const std::string& task, const st
     out["id2label"] = names;
     out["label2id"] = numbers;
   }
-  if (spec.quantized())
-    out["quantization_config"] = json::parse(architecture::quantization_config(spec), "the quantization");
+  if (!recipe.quantization_config.empty())
+    out["quantization_config"] = json::parse(recipe.quantization_config, "the quantization");
   Json& own = out["vitrim"];
   own["version"] = manifest.version;
-  own["task"] = task;
-  own["base_model"] = base;
+  own["task"] = recipe.task;
+  own["base_model"] = recipe.base;
   own["command"] = manifest.command;
   own["seed"] = manifest.seed;
   own["data"] = manifest.data_fingerprint;

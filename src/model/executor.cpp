@@ -11,7 +11,7 @@ const architecture::Executor& executor() {
        AttentionKind::kCrossShapedWindow, AttentionKind::kCrossFocusedLinear, AttentionKind::kStatic},
       {"activation", "gated_mlp", "focusing_factor", "filter_size", "segmentation", "blocks.window",
        "blocks.shift", "blocks.sr_ratio", "blocks.merge", "blocks.filter", "blocks.per_head_filters",
-       "blocks.int8"}};
+       "blocks.int8", "blocks.int4"}};
   return self;
 }
 

@@ -19,6 +19,7 @@
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
 #include "vitrim/core/suggest.h"
+#include "vitrim/weights/int4.h"
 #include "vitrim/weights/open.h"
 
 namespace vitrim::model {
@@ -152,19 +153,20 @@ at::ScalarType stored_dtype(const std::string& source, const architecture::LoadH
   return found.value_or(at::kFloat);
 }
 
-namespace {
-
-// Nothing where no layer is int8, and where one has a gain on its input, for which the convention has no
-// word.
 std::string quantization_config(const Model& model) {
   if (!model.spec().quantized()) return {};
   for (const auto& [name, tensor] : model.parameters().entries()) {
     if (name.ends_with(architecture::kInputGain)) return {};
   }
+  for (int i = 0; i < model.num_blocks(); ++i) {
+    for (const architecture::QuantizableLayer& layer : architecture::quantizable_layers(model.spec(), i)) {
+      if (model.spec().blocks[static_cast<size_t>(i)].int4.*layer.member &&
+          model.parameter(layer.name + ".weight").size(1) % architecture::kInt4Group != 0)
+        return {};
+    }
+  }
   return architecture::quantization_config(model.spec());
 }
-
-}  // namespace
 
 void save_model(const Model& model, const std::string& path, at::ScalarType dtype,
                 const std::map<std::string, std::string>& notes) {
@@ -186,7 +188,9 @@ void save_model(const Model& model, const std::string& path, at::ScalarType dtyp
   state.metadata["format"] = "pt";
   if (const std::string config = quantization_config(model); !config.empty())
     state.metadata[architecture::kQuantizationConfigKey] = config;
-  checkpoint::save_safetensors(state, path);
+  checkpoint::Checkpoint file = state;
+  weights::pack_int4(model.spec(), file);
+  checkpoint::save_safetensors(file, path);
 }
 
 }  // namespace vitrim::model

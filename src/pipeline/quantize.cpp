@@ -17,7 +17,10 @@ namespace {
 std::string said(const QuantizationFigures& figures) {
   const auto int8 = std::count_if(figures.layers.begin(), figures.layers.end(),
                                   [](const QuantizedLayer& layer) { return layer.int8; });
-  return std::to_string(int8) + " of " + std::to_string(figures.layers.size()) + " linear layers in int8";
+  const bool int4 = std::any_of(figures.layers.begin(), figures.layers.end(),
+                                [](const QuantizedLayer& layer) { return layer.weight_bits == 4; });
+  return std::to_string(int8) + " of " + std::to_string(figures.layers.size()) + " linear layers in int8" +
+         (int4 ? ", their weights in 4 bits" : "");
 }
 
 // Sets the model and what the fit says of it; nothing is measured here.

@@ -119,7 +119,7 @@ Quantized calibrate(const model::Model& model, const data::ImageBatch& images, c
   out.figures.budget_kl = calibrate.budget_kl;
 
   const double macs = static_cast<double>(architecture::total_macs(spec));
-  Work work(model, units_to_quantize(spec, options.keep));
+  Work work(model, units_to_quantize(spec, options));
   distributed::Group& alone = distributed::or_alone(nullptr);
   BlockStreams streams;
   streams.teacher = at::cat({absorb::embed_all(model, fitting, calibrate.batch_size, alone),
@@ -172,7 +172,7 @@ Quantized calibrate(const model::Model& model, const data::ImageBatch& images, c
   out.figures.kl = distance.kl;
   out.figures.agreement = distance.agreement;
   out.figures.layers = list_layers(*out.model);
-  out.figures.bytes_after = bytes_of(out.model->parameters());
+  out.figures.bytes_after = bytes_of(written(*out.model));
   for (QuantizedLayer& layer : out.figures.layers) {
     if (const auto found = kl.find(layer.name); found != kl.end()) layer.kl = found->second;
     if (const auto found = notes.units.find(layer.name); found != notes.units.end()) {

@@ -13,26 +13,26 @@ Quantized quantize(const model::Model& model, const QuantizeOptions& options) {
   require_float_weights(model.spec(), "quantising");
   const at::NoGradGuard no_grad;
   ModelSpec spec = model.spec();
-  const std::vector<Unit> units = units_to_quantize(spec, options.keep);
+  const std::vector<Unit> units = units_to_quantize(spec, options);
   model::StateDict weights;
   for (const auto& [name, tensor] : model.parameters().entries()) weights.add(name, tensor.detach());
   Quantized out;
-  out.figures.bytes_before = bytes_of(weights);
+  out.figures.bytes_before = bytes_of(model.parameters());
   std::map<std::string, double> errors;
   Progress progress("quantising", static_cast<int64_t>(units.size()), "layers");
   for (const Unit& unit : units) {
-    spec.blocks[static_cast<size_t>(unit.block)].int8.*unit.member = true;
+    mark(spec, unit, true);
     for (const std::string& layer : unit.layers) {
       const at::Tensor weight = weights.at(layer + ".weight");
-      const QuantizedWeight quantized = quantize_weight(weight);
+      const QuantizedWeight quantized = quantized_for(unit, weight);
       errors[layer] = relative_error(weight, quantized);
       set_quantized(weights, layer, quantized);
     }
     progress.advance(1);
   }
-  out.figures.bytes_after = bytes_of(weights);
   out.model = model::make_model(spec, weights);
   out.model->set_compute_dtype(model.compute_dtype());
+  out.figures.bytes_after = bytes_of(written(*out.model));
   out.figures.layers = list_layers(*out.model);
   for (QuantizedLayer& layer : out.figures.layers) layer.weight_error = errors[layer.name];
   return out;

@@ -6,6 +6,7 @@
 
 #include "vitrim/architecture/parameters.h"
 #include "vitrim/core/suggest.h"
+#include "vitrim/weights/int4.h"
 
 namespace vitrim::quantize {
 
@@ -41,13 +42,17 @@ std::set<std::string> kept_layers(const ModelSpec& spec, const std::vector<std::
 
 }  // namespace
 
-std::vector<Unit> units_to_quantize(const ModelSpec& spec, const std::vector<std::string>& keep) {
-  const std::set<std::string> kept = kept_layers(spec, keep);
+std::vector<Unit> units_to_quantize(const ModelSpec& spec, const QuantizeOptions& options) {
+  if (options.weight_bits != 8 && options.weight_bits != 4)
+    throw std::invalid_argument("weights are made of 8 or of 4 bits, not of " +
+                                std::to_string(options.weight_bits));
+  const std::set<std::string> kept = kept_layers(spec, options.keep);
   std::vector<Unit> out;
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     std::vector<Unit> units;
     for (const architecture::QuantizableLayer& layer : architecture::quantizable_layers(spec, i)) {
-      if (units.empty() || units.back().member != layer.member) units.push_back({i, layer.member, {}});
+      if (units.empty() || units.back().member != layer.member)
+        units.push_back({i, layer.member, {}, options.weight_bits});
       units.back().layers.push_back(layer.name);
     }
     for (const Unit& unit : units) {
@@ -60,6 +65,16 @@ std::vector<Unit> units_to_quantize(const ModelSpec& spec, const std::vector<std
   return out;
 }
 
+void mark(ModelSpec& spec, const Unit& unit, bool int8) {
+  BlockSpec& block = spec.blocks[static_cast<size_t>(unit.block)];
+  block.int8.*unit.member = int8;
+  block.int4.*unit.member = int8 && unit.weight_bits == 4;
+}
+
+QuantizedWeight quantized_for(const Unit& unit, const at::Tensor& weight) {
+  return unit.weight_bits == 4 ? quantize_weight_int4(weight) : quantize_weight(weight);
+}
+
 void set_quantized(model::StateDict& state, const std::string& layer, const QuantizedWeight& weight) {
   state.set(layer + ".weight", weight.values);
   state.set(layer + ".weight_scale", weight.scale);
@@ -70,7 +85,13 @@ double relative_error(const at::Tensor& weight, const QuantizedWeight& quantized
   return size > 0 ? (dequantized(quantized) - weight).norm().item<double>() / size : 0;
 }
 
-int64_t bytes_of(const model::StateDict& state) {
+checkpoint::Checkpoint written(const model::Model& model) {
+  checkpoint::Checkpoint out = model.parameters();
+  weights::pack_int4(model.spec(), out);
+  return out;
+}
+
+int64_t bytes_of(const checkpoint::Checkpoint& state) {
   int64_t bytes = 0;
   for (const auto& [name, tensor] : state.entries()) bytes += static_cast<int64_t>(tensor.nbytes());
   return bytes;
@@ -78,14 +99,18 @@ int64_t bytes_of(const model::StateDict& state) {
 
 std::vector<QuantizedLayer> list_layers(const model::Model& model) {
   std::vector<QuantizedLayer> out;
+  const checkpoint::Checkpoint state = written(model);
   for (int i = 0; i < model.num_blocks(); ++i) {
+    const BlockSpec& block = model.spec().blocks[static_cast<size_t>(i)];
     for (const architecture::QuantizableLayer& layer : architecture::quantizable_layers(model.spec(), i)) {
       QuantizedLayer entry;
       entry.name = layer.name;
-      entry.int8 = model.spec().blocks[static_cast<size_t>(i)].int8.*layer.member;
-      entry.bytes = static_cast<int64_t>(model.parameter(layer.name + ".weight").nbytes());
-      if (entry.int8)
-        entry.bytes += static_cast<int64_t>(model.parameter(layer.name + ".weight_scale").nbytes());
+      entry.int8 = block.int8.*layer.member;
+      if (block.int4.*layer.member) entry.weight_bits = 4;
+      for (const char* part : {".weight", ".weight_packed", ".weight_scale", ".weight_shape"}) {
+        if (state.contains(layer.name + part))
+          entry.bytes += static_cast<int64_t>(state.at(layer.name + part).nbytes());
+      }
       out.push_back(entry);
     }
   }

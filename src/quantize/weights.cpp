@@ -5,9 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <stdexcept>
 
-#include "vitrim/model/batches.h"
+#include "quantize/weight_rows.h"
 
 namespace vitrim::quantize {
 
@@ -16,12 +15,6 @@ namespace {
 constexpr float kMost = 127;             // -128 is left out, so that a layer and its negative are alike
 constexpr int kFirst = 85, kLast = 110;  // scales tried, in hundredths of max / 127
 constexpr int kLanes = 8;                // sums that run beside each other, for the compiler's vectors
-
-// To the nearest whole number, ties to even, of magnitudes below 2^22.
-float nearest_whole(float x) {
-  constexpr float kShift = 12582912.0f;  // 1.5 * 2^23
-  return x + kShift - kShift;
-}
 
 // The whole number that stands for w, with 1 / scale.
 float stands_for(float w, float steps) {
@@ -80,24 +73,7 @@ float quantize_row(const float* w, int64_t width, int8_t* out) {
 
 }  // namespace
 
-QuantizedWeight quantize_weight(const at::Tensor& weight) {
-  const at::NoGradGuard no_grad;
-  if (weight.dim() != 2)
-    throw std::invalid_argument("[quantize::quantize_weight] a weight has two dimensions");
-  const at::Tensor w = weight.detach().to(at::kFloat).contiguous();
-  if (!at::isfinite(w).all().item<bool>())
-    throw std::invalid_argument("[quantize::quantize_weight] a weight is not finite");
-  const int64_t rows = w.size(0), width = w.size(1);
-  QuantizedWeight out{at::empty({rows, width}, at::kChar), at::empty({rows, 1})};
-  const float* from = w.const_data_ptr<float>();
-  int8_t* values = out.values.data_ptr<int8_t>();
-  float* scale = out.scale.data_ptr<float>();
-  model::for_each_batch(rows, 64, [&](int, int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r)
-      scale[r] = quantize_row(from + r * width, width, values + r * width);
-  });
-  return out;
-}
+QuantizedWeight quantize_weight(const at::Tensor& weight) { return quantize_rows_of(weight, quantize_row); }
 
 at::Tensor dequantized(const QuantizedWeight& weight) { return weight.values.to(at::kFloat) * weight.scale; }
 

@@ -2,6 +2,9 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <stdexcept>
+
 #include "vitrim/architecture/input_gain.h"
 #include "vitrim/quantize/quantize.h"
 
@@ -14,11 +17,11 @@ Work::Work(const model::Model& model, const std::vector<Unit>& units) : units_(u
   model::StateDict state;
   for (const auto& [name, tensor] : model.parameters().entries()) state.add(name, tensor.detach());
   for (const Unit& unit : units_) {
-    spec.blocks[static_cast<size_t>(unit.block)].int8.*unit.member = true;
+    mark(spec, unit, true);
     for (const std::string& layer : unit.layers) {
       const at::Tensor weight = state.at(layer + ".weight");
       weights_[layer] = weight;
-      set_quantized(state, layer, quantize_weight(weight));
+      set_quantized(state, layer, quantized_for(unit, weight));
       if (unit.member == &QuantizedLayers::fc2) state.add(layer + kInputGain, at::ones({weight.size(1)}));
     }
   }
@@ -33,8 +36,15 @@ const Unit* Work::unit(int block, bool QuantizedLayers::* member) const {
   return nullptr;
 }
 
+const Unit& Work::unit_of(const std::string& layer) const {
+  for (const Unit& unit : units_) {
+    if (std::find(unit.layers.begin(), unit.layers.end(), layer) != unit.layers.end()) return unit;
+  }
+  throw std::invalid_argument("[quantize::Work] " + layer + " stays float");
+}
+
 void Work::set_weight(const std::string& layer, const at::Tensor& weight) {
-  const QuantizedWeight quantized = quantize_weight(weight);
+  const QuantizedWeight quantized = quantized_for(unit_of(layer), weight);
   weights_[layer] = weight;
   student_->set_parameter(layer + ".weight", quantized.values);
   student_->set_parameter(layer + ".weight_scale", quantized.scale);
@@ -70,7 +80,7 @@ std::unique_ptr<model::Model> Work::with_int8(const std::vector<Unit>& int8) con
   };
   for (const Unit& unit : units_) {
     const bool stays = is_int8(unit);
-    spec.blocks[static_cast<size_t>(unit.block)].int8.*unit.member = stays;
+    mark(spec, unit, stays);
     for (const std::string& layer : unit.layers) {
       const std::string gain = layer + kInputGain;
       if (stays) {

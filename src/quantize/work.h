@@ -45,6 +45,8 @@ class Work {
   std::unique_ptr<model::Model> with_int8(const std::vector<Unit>& int8) const;
 
  private:
+  const Unit& unit_of(const std::string& layer) const;
+
   std::vector<Unit> units_;
   std::unique_ptr<model::Model> student_;
   std::map<std::string, at::Tensor> weights_;

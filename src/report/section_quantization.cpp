@@ -24,10 +24,13 @@ std::vector<int> blocks_of(const std::vector<QuantizedLayer>& layers) {
 std::string summary(const QuantizationFigures& figures) {
   const auto int8 = std::count_if(figures.layers.begin(), figures.layers.end(),
                                   [](const QuantizedLayer& layer) { return layer.int8; });
-  std::string text =
-      std::to_string(int8) + " of " + std::to_string(figures.layers.size()) + " linear layers are int8; " +
-      fixed(static_cast<double>(figures.bytes_before) * 1e-6, 1) + " MB of parameters became " +
-      fixed(static_cast<double>(figures.bytes_after) * 1e-6, 1) + " MB.";
+  const bool int4 = std::any_of(figures.layers.begin(), figures.layers.end(),
+                                [](const QuantizedLayer& layer) { return layer.weight_bits == 4; });
+  std::string text = std::to_string(int8) + " of " + std::to_string(figures.layers.size()) +
+                     " linear layers are int8" + (int4 ? ", with weights of 4 bits" : "") + "; " +
+                     fixed(static_cast<double>(figures.bytes_before) * 1e-6, 1) +
+                     " MB of parameters became " + fixed(static_cast<double>(figures.bytes_after) * 1e-6, 1) +
+                     " MB.";
   if (figures.held_out_images == 0) return text;
   text += " On " + std::to_string(figures.held_out_images) +
           " calibration images kept out of the fit the mean KL to the float model is " +
@@ -59,7 +62,11 @@ void quantization_section(Page& page, const Inputs& inputs) {
     nlohmann::json rows = nlohmann::json::array();
     for (size_t i = 0; i < figures.layers.size(); ++i) {
       const QuantizedLayer& layer = figures.layers[i];
-      table.row({layer.name, layer.int8 ? "int8" : "float", num(layer.kl ? significant(*layer.kl) : "\u2013"),
+      table.row({layer.name,
+                 !layer.int8              ? "float"
+                 : layer.weight_bits == 4 ? "int8, weights of 4 bits"
+                                          : "int8",
+                 num(layer.kl ? significant(*layer.kl) : "\u2013"),
                  num(layer.int8 ? percent(layer.weight_error, 2) : "\u2013"), num(significant(layer.alpha)),
                  layer.refitted ? "yes" : "no", num(fixed(static_cast<double>(layer.bytes) * 1e-3, 0))},
                 !layer.int8);

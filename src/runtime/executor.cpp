@@ -10,7 +10,8 @@ const architecture::Executor& executor() {
       {AttentionKind::kSoftmax, AttentionKind::kWindow, AttentionKind::kFocusedLinear,
        AttentionKind::kCrossShapedWindow, AttentionKind::kCrossFocusedLinear, AttentionKind::kStatic},
       {"activation", "gated_mlp", "focusing_factor", "filter_size", "blocks.window", "blocks.shift",
-       "blocks.sr_ratio", "blocks.merge", "blocks.filter", "blocks.per_head_filters", "blocks.int8"}};
+       "blocks.sr_ratio", "blocks.merge", "blocks.filter", "blocks.per_head_filters", "blocks.int8",
+       "blocks.int4"}};
   return self;
 }
 

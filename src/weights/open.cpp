@@ -12,6 +12,7 @@
 #include "vitrim/checkpoint/mistakes.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
+#include "vitrim/weights/int4.h"
 #include "weights/derive.h"
 #include "weights/weight_sets.h"
 
@@ -126,6 +127,10 @@ Opened open(const std::string& source, const architecture::LoadHints& hints, boo
     }
   }
   architecture::Recognised found = architecture::recognise(describe(file), hints);
+  if (file.metadata.contains(kSpecMetadataKey)) {
+    unpack_int4(found.spec, file);
+    found.tensors = describe(file);
+  }
   out.weights = derive(found.tensors, file);
   out.spec = std::move(found.spec);
   out.names = std::move(found.names);

@@ -78,6 +78,32 @@ class Quantize(Case):
         self.assertEqual((group["input_activations"]["strategy"], group["input_activations"]["dynamic"]), ("token", True))
         self.assertNotIn("quantization_config", header_of(self.path("model.safetensors"))["__metadata__"])
 
+    def test_weights_of_four_bits(self):
+        result = self.quantize("--weight-bits", "4", "--keep", "blocks.3.mlp.fc2", "--eval", "synthetic:test:60", "--report", "page.html")
+        self.assertTrue(result["reason"].endswith("their weights in 4 bits"), result["reason"])
+        layers = {layer["name"]: layer for layer in result["quantization"]["layers"]}
+        # Normally distributed weights in 15 steps of the largest of 32: about 8 % of their size.
+        self.assertTrue(0.04 < layers["blocks.0.mlp.fc1"]["weight_error"] < 0.1)
+        self.assertEqual((layers["blocks.0.mlp.fc1"]["weight_bits"], layers["blocks.3.mlp.fc2"]["int8"]), (4, False))
+        header = header_of(self.path("q.safetensors"))
+        entries = {name: (entry["dtype"], entry["shape"]) for name, entry in header.items() if name.startswith("blocks.1.mlp.fc2.weight")}
+        self.assertEqual(entries, {f"blocks.1.mlp.fc2.weight_{part}": entry for part, entry in {"packed": ("I32", [64, 32]), "scale": ("F16", [64, 8]), "shape": ("I64", [2])}.items()})
+        self.assertEqual(layers["blocks.1.mlp.fc2"]["bytes"], 64 * 32 * 4 + 64 * 8 * 2 + 16)  # 4.5 bits a weight
+        self.assertEqual(result["quantization"]["bytes_after"], sum(entry["data_offsets"][1] - entry["data_offsets"][0] for name, entry in header.items() if name != "__metadata__"))
+        config = json.loads(header["__metadata__"]["quantization_config"])
+        weights = config["config_groups"]["group_0"]["weights"]
+        self.assertEqual((config["format"], weights["num_bits"], weights["strategy"], weights["group_size"]), ("pack-quantized", 4, "group", 32))
+        sides = [self.json_of("eval", "q.safetensors", "--data", "synthetic:test:60", "--engine", engine, "--precision", "f32")["correct"] for engine in ("libtorch", "native")]
+        self.assertLessEqual(sum(a != b for a, b in zip(*sides)), 1)
+        self.assertEqual(sides[0], result["compressed"]["correct"])
+        inspected = self.json_of("inspect", "q.safetensors")["blocks"]
+        self.assertEqual([layer.get("weight_bits") for layer in inspected[3]["layers"]], [4, 4, 4, None])
+        # What changes no weight keeps the bits.
+        self.run_vitrim("merge", "q.safetensors", "--r", "2", "--pays-at", "0", "-o", "m.safetensors", "--quiet")
+        self.assertEqual({name: entry["shape"] for name, entry in header_of(self.path("m.safetensors")).items() if name != "__metadata__"},
+                         {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"})
+        self.refuse("quantize", "model.safetensors", "--weight-bits", "3", "-o", "o.safetensors", says="--weight-bits", expect=2)
+
     def test_a_budget(self):
         whole = self.quantize(*CALIB, "--images", "24")["held_out_kl"]
         result = self.quantize(*CALIB, "--images", "24", "--budget-kl", str(whole / 2), "--report", "page.html")

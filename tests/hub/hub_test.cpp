@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/temp_dir.h"
+#include "vitrim/architecture/quantization_config.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
 
@@ -102,7 +103,7 @@ TEST(Hub, ConfigSaysArchitectureRecipeAndQuantization) {
   ModelSpec spec = small_spec();
   Manifest manifest;
   manifest.command = "vitrim quantize a -o b/";
-  json config = json::parse(config_json(spec, "compress", "owner/base", manifest));
+  json config = json::parse(config_json(spec, {"compress", "owner/base", {}}, manifest));
   EXPECT_EQ(config["architecture"], "vit_small_thing");
   EXPECT_EQ(config["num_features"], 64);
   EXPECT_EQ(config["id2label"]["2"], "\"quoted\"");
@@ -110,10 +111,15 @@ TEST(Hub, ConfigSaysArchitectureRecipeAndQuantization) {
   EXPECT_EQ(config["vitrim"]["base_model"], "owner/base");
   EXPECT_EQ(model_spec_from_json(config["vitrim"]["spec"].dump(), "config"), spec);
   EXPECT_FALSE(config.contains("quantization_config"));
-  spec.blocks[0].int8.fc1 = spec.blocks[1].int8.qkv = true;
-  config = json::parse(config_json(spec, "quantize", "owner/base", manifest));
-  EXPECT_EQ(config["quantization_config"]["config_groups"]["group_0"]["targets"],
-            json::parse(R"(["blocks.0.mlp.fc1", "blocks.1.attn.qkv"])"));
+  spec.blocks[0].int8.fc1 = spec.blocks[1].int8.qkv = spec.blocks[1].int8.fc2 = true;
+  spec.blocks[1].int4.fc2 = true;
+  const std::string quantization = architecture::quantization_config(spec);
+  config = json::parse(config_json(spec, {"quantize", "owner/base", quantization}, manifest));
+  const json& groups = config["quantization_config"]["config_groups"];
+  EXPECT_EQ(groups["group_0"]["targets"], json::parse(R"(["blocks.0.mlp.fc1", "blocks.1.attn.qkv"])"));
+  EXPECT_EQ(groups["group_1"]["targets"], json::parse(R"(["blocks.1.mlp.fc2"])"));
+  EXPECT_EQ(groups["group_1"]["weights"]["num_bits"], 4);
+  EXPECT_EQ(config["quantization_config"]["format"], "mixed-precision");
 }
 
 TEST(Hub, PreprocessingInTheWordsOfTransformers) {

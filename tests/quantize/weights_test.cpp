@@ -58,5 +58,34 @@ TEST(QuantizeWeight, WholeNumbersComeBack) {
   EXPECT_LT(error_of(weight * 0.01, quantize_weight(weight * 0.01)), 1e-9);
 }
 
+TEST(QuantizeWeight, FourBitsInGroups) {
+  // The last group is shorter than the others; rows of zeros, of small numbers, and with an outlier.
+  at::Tensor weight = at::randn({40, 200}, at::detail::createCPUGenerator(6));
+  weight[1].zero_();
+  weight[2] *= 1e-6;
+  weight[3].fill_(1e-44);
+  weight[4][100] = 30;
+  const QuantizedWeight found = quantize_weight_int4(weight);
+  EXPECT_LE(found.values.abs().max().item<int>(), 127);
+  EXPECT_TRUE((found.scale > 0).all().item<bool>());
+  EXPECT_EQ(found.values[1].abs().max().item<int>() + found.values[3].abs().max().item<int>(), 0);
+  // One scale a row has steps of a row's largest; a scale of every group's own, max / 7, is what the factors
+  // stand for, in steps of a twelfth or so: a relative error of up to 1 / 24 in a step adds its square's
+  // share of what the largest weights of a group take, a few per cent.
+  const auto error_with = [&](const at::Tensor& values, const at::Tensor& step) {
+    const at::Tensor made = at::where(step > 0, (values / step).round() * step, at::zeros_like(values));
+    return (made - values).square().reshape({40, -1}).sum(1);
+  };
+  const at::Tensor groups = at::constant_pad_nd(weight, {0, 24}).reshape({40, 7, 32});
+  const at::Tensor of_row = error_with(weight, weight.abs().amax(1, true) / 7),
+                   of_group = error_with(groups, groups.abs().amax(2, true) / 7),
+                   own = (dequantized(found) - weight).square().sum(1);
+  for (const int64_t r : {0, 2, 5, 39}) EXPECT_LT(own[r].item<double>(), 0.7 * of_row[r].item<double>()) << r;
+  EXPECT_LT(own[4].item<double>(), 0.2 * of_row[4].item<double>());
+  EXPECT_LT(own.sum().item<double>(), 1.06 * of_group.sum().item<double>());
+  weight[2][0] = std::numeric_limits<float>::infinity();
+  EXPECT_THROW(quantize_weight_int4(weight), std::invalid_argument);
+}
+
 }  // namespace
 }  // namespace vitrim::quantize

@@ -5,10 +5,13 @@
 
 #include <cmath>
 
+#include "core/temp_dir.h"
 #include "runtime/engine_runs.h"
 #include "vitrim/architecture/known.h"
 #include "vitrim/architecture/parameters.h"
+#include "vitrim/model/loading.h"
 #include "vitrim/quantize/quantize.h"
+#include "vitrim/weights/open.h"
 
 namespace vitrim::test {
 namespace {
@@ -116,6 +119,26 @@ TEST(QuantizedEngine, InputGains) {
           << variant.name << ", " << name;
     };
     for (const Isa isa : runtime::available_isas()) check(runtime::to_string(isa), runtime::kernels_of(isa));
+  }
+}
+
+// Weights of 4 bits are those of 8 once they are read: from the file, on both paths.
+TEST(QuantizedEngine, FourBitsFromAFile) {
+  const at::Tensor images = test::colour_input(3);
+  TempDir folder;
+  for (const char* family : {"plain", "pvt_v2", "swin"}) {
+    quantize::QuantizeOptions options;
+    options.weight_bits = 4;
+    const auto model = quantize::quantize(*test::lively_model(test::variant(family)), options).model;
+    const at::Tensor wanted = reference(*model, images);
+    const std::string path = folder.file(std::string(family) + ".safetensors");
+    model::save_model(*model, path);
+    EXPECT_TRUE(at::equal(reference(*model::load_model(path), images), wanted)) << family;
+    const weights::Opened opened = weights::open(path);
+    runtime::Engine engine(opened.spec, weights::parameters_of(opened), {2, Precision::kF32});
+    EXPECT_LT(relative_difference(run(engine, images), wanted),
+              tolerance(model->spec(), std::ldexp(1.0, -10)))
+        << family;
   }
 }
 

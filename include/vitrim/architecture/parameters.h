@@ -1,6 +1,7 @@
 #pragma once
 // All parameters of an architecture, by name and shape, and how a checkpoint's tensors are held against them.
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,9 @@ struct ParameterInfo {
   bool int8 = false;   ///< 8-bit integers; the scales stand beside it
   bool scale = false;  ///< scales of an int8 weight, [rows, 1]: no parameter of the architecture
 };
+
+/// Inputs that share a scale where weights have 4 bits; the last group of a row may be shorter.
+inline constexpr int64_t kInt4Group = 32;
 
 /// A linear layer of a block that can be int8.
 struct QuantizableLayer {

@@ -209,6 +209,7 @@ struct MeasuredSpeed {
 struct QuantizedLayer {
   std::string name;          ///< of its parameters, such as "blocks.0.attn.qkv"
   bool int8 = true;          ///< false: it stays float, as --keep or --budget-kl said
+  int weight_bits = 8;       ///< of an int8 layer: 8, or 4 in groups of 32
   double weight_error = 0;   ///< ||W - scale q||_F / ||W||_F of the equalised, refitted W; 0 where float
   double alpha = 0;          ///< exponent of its input's equalisation; 0: none
   bool refitted = false;     ///< W is the closed form's on quantised inputs

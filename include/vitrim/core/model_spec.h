@@ -90,6 +90,8 @@ struct BlockSpec {
   bool per_head_filters =
       false;  ///< focused linear: a depthwise filter per head and channel, else one per channel for all heads
   QuantizedLayers int8 = {};
+  QuantizedLayers int4 = {};  ///< of the int8 ones: their weights are numbers of 4 bits, times a factor of
+                              ///< every 32 inputs (docs/quantization.md); only files differ
   bool operator==(const BlockSpec&) const = default;
 };
 

@@ -38,10 +38,16 @@ class NewFolder {
   std::string made_;  // empty where the folder was there
 };
 
-/// config.json: the architecture's name, image size, class names, the recipe (`task`, model it was made of,
-/// command line, version) with the whole ModelSpec under "vitrim", and "quantization_config" for int8 layers.
-std::string config_json(const ModelSpec& spec, const std::string& task, const std::string& base,
-                        const Manifest& manifest);
+/// What config.json says beside the architecture.
+struct Recipe {
+  std::string task;  ///< "compress", "quantize", ...
+  std::string base;  ///< the model that it was made of
+  std::string
+      quantization_config;  ///< JSON, as the checkpoint's metadata hold it (model/loading.h); or empty
+};
+/// config.json: the architecture's name, image size, class names, the recipe (with the command line and the
+/// version) and the whole ModelSpec under "vitrim", and "quantization_config" where there is one.
+std::string config_json(const ModelSpec& spec, const Recipe& recipe, const Manifest& manifest);
 /// preprocessor_config.json for transformers' AutoImageProcessor. std::invalid_argument where the spec has no
 /// preprocessing. Read back (architecture/recognise.h) it gives the same PreprocessSpec.
 std::string preprocessor_json(const PreprocessSpec& preprocess);
@@ -51,8 +57,8 @@ std::string card(const std::string& name, const TrainResult& result, const Model
                  const std::string& license);
 
 /// Writes the three files beside the weights where result.output is a folder, else nothing. A README.md that
-/// is there is replaced, but its license stays.
-void describe(const CompressResult& result);
+/// is there is replaced, but its license stays. `quantization_config` is Recipe's.
+void describe(const CompressResult& result, const std::string& quantization_config = {});
 void describe(const TrainResult& result, const ModelSpec& spec);
 
 }  // namespace vitrim::hub

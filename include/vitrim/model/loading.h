@@ -44,6 +44,10 @@ ModelSpec load_spec(const std::string& source, const architecture::LoadHints& hi
 /// for known architectures.
 at::ScalarType stored_dtype(const std::string& source, const architecture::LoadHints& hints = {});
 
+/// What save_model() writes under architecture::kQuantizationConfigKey. Empty where no layer is int8, and
+/// where the convention has no word for one: a gain on its input, weights of 4 bits whose last group is
+/// shorter.
+std::string quantization_config(const Model& model);
 /// Writes weights (in `dtype`) and spec as safetensors, atomically; `notes` join the file's metadata.
 /// std::invalid_argument where channels are gated: gates are not saved.
 void save_model(const Model& model, const std::string& path, at::ScalarType dtype = at::kFloat,
