@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What int8 costs the real ViT-Ti: the dense model, and models with attention absorbed, pruned and merged, each in float32, in plain int8 and in
-int8 calibrated on 200 calibration images; on val700 and dev500 together (docs/quantization.md).
+"""What int8 costs the real ViT-Ti: the dense model, and models with attention absorbed, pruned and merged, each in float32, in int8 and in int8
+with weights of 4 bits, both plain and calibrated on 200 calibration images; on val700 and dev500 together (docs/quantization.md).
 
 usage: benchmarks/int8_accuracy.py [--only NAME,...] [--calib-images N]; the data are in the folder that VITRIM_SHARED names, else ../shared.
 Writes benchmarks/results/int8/accuracy.json and the table in docs/quantization.md. No label and no image of val700 or dev500 is used to make a model.
@@ -82,9 +82,9 @@ def compare(reference, changed, labels, sets):
 
 
 def table(rows, calib_images):
-    lines = [BEGIN, "", "| model | weights | val700 | dev500 | points to float | same prediction | KL |", "|---|---|---|---|---|---|---|"]
+    lines = [BEGIN, "", "| model | weights | file | val700 | dev500 | points to float | same prediction | KL |", "|---|---|---|---|---|---|---|---|"]
     for row in rows:
-        start = f"| {row['base']} | {row['form']} | {100 * row['val700']:.1f} % | {100 * row['dev500']:.1f} % | "
+        start = f"| {row['base']} | {row['form']} | {row['bytes'] / 1e6:.1f} MB | {100 * row['val700']:.1f} % | {100 * row['dev500']:.1f} % | "
         if row["form"] == "float32":
             lines.append(start + "| | |")
         else:
@@ -116,7 +116,7 @@ def main():
     if os.path.exists(RESULTS):
         with open(RESULTS) as file:
             old = json.load(file)["rows"]
-    rows, dense_answers = [], None
+    rows = []
     for base, how in BASES.items():
         if flags.only and base not in flags.only.split(","):
             rows += [row for row in old if row["base"] == base]
@@ -125,13 +125,14 @@ def main():
         path = dense if how is None else start + ".safetensors"
         if how is not None:
             run(*[argument.replace("{dense}", dense) for argument in how], *([] if how[0] == "merge" else PREPARE + ["--resize", "248"]), "-o", path)
-        plain, calibrated = start + "_int8.safetensors", start + "_calibrated.safetensors"
-        run("quantize", path, "-o", plain)
-        run("quantize", path, "--calib", CALIB, "--images", str(flags.calib_images), *PREPARE, "--resize", "248", "-o", calibrated)
+        forms = {"float32": path}
+        for bits, name in (("8", "int8"), ("4", "int8, 4-bit weights")):
+            forms[name], forms[name + ", calibrated"] = (f"{start}_{bits}bits{end}.safetensors" for end in ("", "_calibrated"))
+            run("quantize", path, "--weight-bits", bits, "-o", forms[name])
+            run("quantize", path, "--weight-bits", bits, "--calib", CALIB, "--images", str(flags.calib_images), *PREPARE, "--resize", "248", "-o", forms[name + ", calibrated"])
         reference = answers(path, batches)
-        dense_answers = reference if how is None else dense_answers
-        for form, file in (("float32", path), ("int8", plain), ("int8, calibrated", calibrated)):
-            row = {"base": base, "form": form, **compare(reference, answers(file, batches), labels, sets)}
+        for form, file in forms.items():
+            row = {"base": base, "form": form, "bytes": os.path.getsize(file), **compare(reference, answers(file, batches), labels, sets)}
             rows.append(row)
             print(base, form, {key: value for key, value in row.items() if key not in ("base", "form")}, flush=True)
     with open(RESULTS, "w") as file:
