@@ -9,6 +9,7 @@
 #include "model/small_models.h"
 #include "surgery/draw_gate.h"
 #include "vitrim/architecture/channels.h"
+#include "vitrim/architecture/input_gain.h"
 #include "vitrim/architecture/parameters.h"
 #include "vitrim/quantize/quantize.h"
 #include "vitrim/surgery/cut_channels.h"
@@ -81,13 +82,23 @@ inline std::vector<NamedModel> export_models() {
 }
 
 /// Those of them that are pruned or merged, in int8 (`_int8` after the name), and the dense plain one with
-/// its first layer alone in int8.
+/// factors on the inputs of fc2, as `vitrim quantize --calib` makes them, and with its first layer alone in
+/// int8.
 inline std::vector<NamedModel> int8_models() {
   std::vector<NamedModel> out;
   for (const NamedModel& model : export_models()) {
     if (model.name.ends_with("_pruned") || model.name.ends_with("_merged"))
       out.push_back({model.name + "_int8", quantised(model.parts)});
   }
+  surgery::SpecAndWeights gains = quantised(export_models().front().parts);
+  for (int i = 0; i < static_cast<int>(gains.spec.blocks.size()); ++i) {
+    const at::Tensor gain =
+        at::rand({gains.spec.blocks[static_cast<size_t>(i)].mlp_dim}, at::detail::createCPUGenerator(i)) +
+        0.2;
+    gain[1] = 20;
+    gains.weights.add("blocks." + std::to_string(i) + ".mlp.fc2" + architecture::kInputGain, gain);
+  }
+  out.push_back({"input_gains_int8", gains});
   quantize::QuantizeOptions options;
   const auto plain = make(export_models().front().parts);
   for (int i = 0; i < plain->num_blocks(); ++i) {
