@@ -14,7 +14,7 @@ import unittest
 import torch
 from safetensors import safe_open
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "export"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "exporter"))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "python"))
 import vitrim  # noqa: E402
 from references import import_timm  # noqa: E402

@@ -30,4 +30,4 @@ for model in swin_tiny_patch4_window7_224 pvt_v2_b0; do
   models+=("$work/${model}_int8.safetensors")
 done
 "$references" "$work/real" "${models[@]}"
-PYTHONDONTWRITEBYTECODE=1 python3 "$here/export/peers_test.py" "$work/small" "$work/real"
+PYTHONDONTWRITEBYTECODE=1 python3 "$here/exporter/peers_test.py" "$work/small" "$work/real"
