@@ -76,7 +76,7 @@ class CompressedTensors(unittest.TestCase):
                 continue
             decompress_module(layer)
             weight = own[f"{name}.weight"]
-            wanted = (weight.float() * own[f"{name}.weight_scale"]).to(scale.dtype).float()  # the package multiplies in the scales' own type
+            wanted = (weight.float() * own[f"{name}.weight_scale"]).to(layer.weight_scale.dtype).float()  # in what type the package holds scales
             self.assertTrue(torch.equal(layer.weight.float(), wanted), name)
             layer.weight.data = layer.weight.data.float()
             # What the package makes of inputs: steps of max |x| / 127.5 (here: / 127), the largest value cut off at 127 of them.
