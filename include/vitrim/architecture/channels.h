@@ -8,7 +8,7 @@
 
 namespace vitrim::architecture {
 
-/// The groups of channels that can be pruned (DESIGN section 6, and the MLP's hidden units).
+/// The groups of channels that can be pruned (APMA, arXiv 2405.20867, and the MLP's hidden units).
 enum class ChannelGroup { kQk, kV, kMlp };
 
 /// Dimension `dim` of a parameter holds, from `offset` on, the channels of heads [head_begin, head_begin +

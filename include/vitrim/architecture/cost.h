@@ -1,5 +1,5 @@
 #pragma once
-// Multiply-adds of one image (DESIGN section 2), by part. Exact functions of the spec.
+// Multiply-adds of one image, by part. Exact functions of the spec.
 
 #include <cstdint>
 #include <vector>

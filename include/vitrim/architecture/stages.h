@@ -49,7 +49,7 @@ std::string final_norm_name(const ModelSpec& spec);
 std::string head_name(const ModelSpec& spec);
 
 /// The parameters that write to a stage's stream before its first block: what takes a factor on the stream
-/// (DESIGN section 4).
+/// (NOSE, arXiv 2404.05657).
 std::vector<std::string> stream_writers(const ModelSpec& spec, int stage);
 
 /// What the sides of an image must be multiples of: the patch size, and of a model with stages what lets all

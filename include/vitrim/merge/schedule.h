@@ -1,5 +1,5 @@
 #pragma once
-// How many pairs of tokens each block merges (ToMe, DESIGN section 5). Only ViTs, and there only blocks that
+// How many pairs of tokens each block merges (ToMe, arXiv 2210.09461). Only ViTs, and there only blocks that
 // keep their attention.
 
 #include <cstdint>

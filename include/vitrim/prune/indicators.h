@@ -1,5 +1,5 @@
 #pragma once
-// APMA's learned channel indicators, reconstructed from the paper's abstract (DESIGN section 6,
+// APMA's learned channel indicators, reconstructed from the paper's abstract (arXiv 2405.20867,
 // docs/pruning.md): similarity-weighted, with equal proportions in every head, a reweighting of what stays,
 // and a beginning from attention differences. Fitted to the dense model's own outputs, no labels.
 

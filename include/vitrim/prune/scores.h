@@ -17,7 +17,7 @@ enum class ChannelCriterion {
   kEnergyCentred,  ///< the same with k, m and h centred over tokens
   kRandom,
   kDifference,  ///< -||A_h - A_h(i)|| / ||A_h||: how far the attention made by channel i alone is from its
-                ///< head's (DESIGN section 6); of v: the head's output. Of windows without their position
+                ///< head's (docs/pruning.md); of v: the head's output. Of windows without their position
                 ///< bias
   kAbsence,     ///< ||A_h - A_h(all but i)|| / ||A_h||: how far the head's attention moves where channel i is
                 ///< missing; of v: its share of the head's output, square root

@@ -22,7 +22,7 @@ enum class Similarity {
 Similarity parse_similarity(const std::string& name);
 std::string to_string(Similarity similarity);
 
-/// Similarity weights (DESIGN section 6, part 1): s_hi = (1 - c_hi) / mean_h(1 - c); 1 where all channels are
+/// Similarity weights (docs/pruning.md): s_hi = (1 - c_hi) / mean_h(1 - c); 1 where all channels are
 /// alike. One [heads, width] float64 a unit; ones for the MLP and for heads of one channel. kNone and
 /// kWeights do not look at `images`; the others cost one forward pass over them.
 std::vector<at::Tensor> similarity_weights(const model::Model& model, const std::vector<Unit>& units,
