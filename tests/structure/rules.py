@@ -16,6 +16,8 @@ PLACES = re.compile(r"(?<![\w./-])/" + r"(?:work|root)(?![\w-])")
 HOSTS = re.compile("|".join(re.escape(name + "." + end) for name, end in (
     ("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("npmjs", "com"), ("download.pytorch", "org"), ("deb.debian", "org"),
     ("security.debian", "org"), ("yarnpkg", "com"), ("conda", "io"), ("anaconda", "org"), ("crates", "io"), ("proxy.golang", "org"))))
+# A design file outside the repository, which a reader of it cannot open.
+OUTSIDE = re.compile("DESIGN" + r"(?:\.md| section)")
 
 # JSON becomes a tree in one place only, which limits its depth; the header of safetensors files is taken event by event.
 JSON_PARSER = re.compile(r"\b(?:nlohmann::\w+|[Jj]son|ordered_json)::(?:parse|accept|sax_parse)\s*\(")
@@ -188,7 +190,7 @@ def check(root):
         if path.endswith(SOURCES) and lines > MAX_LINES and not path.startswith("tests/data/fixtures/"):
             found.append(f"{path}: {lines} lines; no file is longer than {MAX_LINES}")
         for number, line in enumerate(text.splitlines(), 1):
-            for pattern, what in ((PLACES, "a folder of one machine"), (HOSTS, "the host of a package registry")):
+            for pattern, what in ((PLACES, "a folder of one machine"), (HOSTS, "the host of a package registry"), (OUTSIDE, "a file that is not in the repository")):
                 match = pattern.search(line)
                 if match:
                     found.append(f"{path}:{number}: names {what}, {match.group()}")

@@ -191,6 +191,9 @@ vitrim_module(select DEPS core)
             with self.subTest(place):
                 self.breaks("README.md", f"see {place}\n", "README.md:1", "one machine")
 
+    def test_files_outside(self):
+        self.breaks("src/core/b.cpp", "// DESIGN" + " section 6\n", "src/core/b.cpp:1", "not in the repository")
+
     def test_registry_hosts(self):
         for host in ("pypi." + "org", "registry.npmjs." + "org", "files.pythonhosted." + "org"):
             with self.subTest(host):
