@@ -19,6 +19,7 @@ from PIL import Image
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "python"))
 import vitrim  # noqa: E402
+from page_table import write_between  # noqa: E402
 
 SHARED = os.path.join(os.environ.get("VITRIM_SHARED", os.path.join(ROOT, "..", "shared")), "data")
 VITRIM = os.environ.get("VITRIM_BINARY", os.path.join(ROOT, "build/release/vitrim"))
@@ -82,7 +83,7 @@ def compare(reference, changed, labels, sets):
 
 
 def table(rows, calib_images):
-    lines = [BEGIN, "", "| model | weights | file | val700 | dev500 | points to float | same prediction | KL |", "|---|---|---|---|---|---|---|---|"]
+    lines = ["| model | weights | file | val700 | dev500 | points to float | same prediction | KL |", "|---|---|---|---|---|---|---|---|"]
     for row in rows:
         start = f"| {row['base']} | {row['form']} | {row['bytes'] / 1e6:.1f} MB | {100 * row['val700']:.1f} % | {100 * row['dev500']:.1f} % | "
         if row["form"] == "float32":
@@ -91,7 +92,7 @@ def table(rows, calib_images):
             low, high = row["interval"]
             lines.append(start + f"{row['difference']:+.2f} ({low:+.2f} to {high:+.2f}) | {100 * row['agreement']:.2f} % | {row['kl']:.5f} |")
     lines += ["", f"Points, agreement and KL are against the same model in float32, on the 1200 images together, with a paired bootstrap interval of 95 %. "
-              f"\"Calibrated\" is `--calib` with {calib_images} calibration images.", "", END]
+              f"\"Calibrated\" is `--calib` with {calib_images} calibration images."]
     return "\n".join(lines).replace("+-", "-")
 
 
@@ -138,12 +139,7 @@ def main():
     with open(RESULTS, "w") as file:
         json.dump({"images": len(labels), "calibration_images": flags.calib_images, "rows": rows}, file, indent=1)
         file.write("\n")
-    with open(PAGE) as file:
-        page = file.read()
-    if BEGIN in page:
-        begin, end = page.index(BEGIN), page.index(END) + len(END)
-        with open(PAGE, "w") as file:
-            file.write(page[:begin] + table(rows, flags.calib_images) + page[end:])
+    write_between(PAGE, BEGIN, END, table(rows, flags.calib_images))
 
 
 if __name__ == "__main__":

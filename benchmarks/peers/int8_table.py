@@ -8,7 +8,11 @@ Without --write, Markdown on standard output; with it, what stands between the p
 
 import argparse
 import json
-import re
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from page_table import write_between  # noqa: E402
 
 BEGIN, END = "<!-- peers table: benchmarks/peers/int8_table.py -->", "<!-- end of the peers table -->"
 
@@ -50,13 +54,10 @@ def main():
         with open(path, encoding="utf-8") as file:
             results.append(json.load(file))
     text = tables(results)
-    if not args.write:
+    if args.write:
+        write_between(args.write, BEGIN, END, text)
+    else:
         print(text)
-        return
-    with open(args.write, encoding="utf-8") as file:
-        page = file.read()
-    with open(args.write, "w", encoding="utf-8") as file:
-        file.write(re.sub(re.escape(BEGIN) + ".*?" + re.escape(END), lambda _: f"{BEGIN}\n\n{text}\n\n{END}", page, flags=re.DOTALL))
 
 
 if __name__ == "__main__":
