@@ -170,12 +170,6 @@ bool is_known_buffer(std::string_view name) {
   return false;
 }
 
-std::string shape_text(const std::vector<int64_t>& shape) {
-  std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
-  return text + "]";
-}
-
 // A position table [1, n, C] of a square map.
 TensorInfo resized_square(const TensorInfo& table, Grid grid) {
   const int64_t side = side_of(table.size(1));

@@ -16,6 +16,12 @@ int64_t TensorInfo::numel() const {
   return count;
 }
 
+std::string shape_text(const std::vector<int64_t>& shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
+  return text + "]";
+}
+
 TensorInfo zeros(std::vector<int64_t> shape, DType dtype) {
   Derivation how;
   how.kind = Derivation::Kind::kZeros;

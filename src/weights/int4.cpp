@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "vitrim/architecture/parameters.h"
+#include "vitrim/architecture/tensor_info.h"
 #include "vitrim/core/error.h"
 
 namespace vitrim::weights {
@@ -101,12 +102,9 @@ const TensorView& part_of(const Checkpoint& file, const std::string& name, std::
   if (!file.contains(name)) throw FormatError(file.path, name, "is missing, and the spec says int4");
   const TensorView& tensor = file.at(name);
   if (tensor.shape == shape) return tensor;
-  const auto text = [](const std::vector<int64_t>& sizes) {
-    std::string out;
-    for (const int64_t size : sizes) out += (out.empty() ? "" : ", ") + std::to_string(size);
-    return "[" + out + "]";
-  };
-  throw FormatError(file.path, name, "expected " + text(shape) + ", found " + text(tensor.shape));
+  throw FormatError(
+      file.path, name,
+      "expected " + architecture::shape_text(shape) + ", found " + architecture::shape_text(tensor.shape));
 }
 
 void require(const Checkpoint& file, const std::string& name, DType dtype) {

@@ -29,6 +29,9 @@ struct TensorInfo {
   bool is_floating_point() const { return vitrim::is_floating_point(dtype); }
 };
 
+/// "[2, 3]", for messages.
+std::string shape_text(const std::vector<int64_t>& shape);
+
 /// A checkpoint without its values.
 using TensorTable = NamedTensors<TensorInfo>;
 
