@@ -97,8 +97,8 @@ void print_row(const PlanRow& row, const std::string& mark) {
   if (row.eval)
     top1 = "  " + percent(row.eval->top1) + " (" + percent(row.eval->top1_ci95.first) + " to " +
            percent(row.eval->top1_ci95.second) + ")";
-  const std::string start = row.merge_start > 0 ? std::to_string(row.merge_start) + ":" : "";
-  const std::string merged = row.pairs > 0 ? start + std::to_string(row.pairs) : "0";
+  const auto& [start, pairs] = row.merging;
+  const std::string merged = (start > 0 ? std::to_string(start) + ":" : "") + std::to_string(pairs);
   tell("%1s %-16s %-16s %5s %5s %5s %4s %11s %11s %11s %11s %9.4f %9s%s%s\n", mark.c_str(),
        row.removed.empty() ? "none" : format_layer_list(row.removed).c_str(),
        row.fixed.empty() ? "none" : format_layer_list(row.fixed).c_str(),
@@ -139,10 +139,7 @@ void print_plan(const PlanResult& r) {
        r.dense_eval ? "  top-1" : "");
   int unmeasured = 0;
   for (const PlanRow& row : r.rows) {
-    const bool chosen = r.chosen && row.removed == r.chosen->removed && row.fixed == r.chosen->fixed &&
-                        row.width == r.chosen->width && row.mlp == r.chosen->mlp &&
-                        row.pairs == r.chosen->pairs && row.merge_start == r.chosen->merge_start &&
-                        row.int8 == r.chosen->int8;
+    const bool chosen = r.chosen && same_moves(row, *r.chosen);
     if (row.measured_kl || unmeasured++ < 5) print_row(row, chosen ? "*" : "");
   }
   if (unmeasured > 5) tell("  and %d of the Pareto front that were not measured\n", unmeasured - 5);

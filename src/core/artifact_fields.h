@@ -302,8 +302,8 @@ void fields(auto& f, json::Is<PlanRow> auto& row) {
   f.unless("static", row.fixed, std::vector<int>{});
   f("width", row.width);
   f.unless("mlp", row.mlp, int64_t{0});
-  f("pairs", row.pairs);
-  f.unless("merge_start", row.merge_start, 0);
+  f("pairs", row.merging.pairs);
+  f.unless("merge_start", row.merging.start, 0);
   f.unless("int8", row.int8, false);
   f("params", row.params);
   f("macs", row.macs);

@@ -60,7 +60,7 @@ const model::Model& CandidateModels::fitted(const PlanRow& row) {
 
 std::unique_ptr<model::Model> CandidateModels::make(const PlanRow& row) {
   std::unique_ptr<model::Model> model = fitted(row).clone();
-  if (row.pairs > 0) model->set_merging(merge::schedule_of(plan::candidate_spec(dense_.spec(), row)));
+  if (row.merging.pairs > 0) model->set_merging(merge::schedule_of(plan::candidate_spec(dense_.spec(), row)));
   if (row.int8) return quantize::quantize(*model).model;
   return model;
 }

@@ -55,10 +55,10 @@ Built build(const model::Model& dense, const data::ImageBatch& images, const Pla
     out.model = std::move(compressed.model);
     out.result = std::move(compressed.result);
   }
-  if (row.pairs > 0) {
+  if (row.merging.pairs > 0) {
     const ModelSpec& spec = out.model->spec();
-    out.model->set_merging(
-        merge::schedule_of(merge::with_schedule(spec, plan::merging_schedule(spec, row), /*quiet=*/true)));
+    out.model->set_merging(merge::schedule_of(
+        merge::with_schedule(spec, plan::merging_schedule(spec, row.merging), /*quiet=*/true)));
   }
   out.result.removed = row.removed;
   out.result.reason = "plan: " + plan::describe(row);

@@ -13,14 +13,13 @@ std::vector<std::pair<std::string, ModelSpec>> latency_checks(const ModelSpec& d
                                                               const plan::Grid& grid) {
   const auto middle = [](const auto& values) { return values[values.size() / 2]; };
   std::vector<PlanRow> rows;
-  const auto add = [&](const std::vector<int>& removed, int64_t width, const plan::Merging& merging,
+  const auto add = [&](const std::vector<int>& removed, int64_t width, const PlanMerging& merging,
                        int64_t mlp = 0) {
     PlanRow row;
     row.removed = removed;
     row.width = width;
     row.mlp = mlp;
-    row.merge_start = merging.start;
-    row.pairs = merging.pairs;
+    row.merging = merging;
     rows.push_back(std::move(row));
   };
   add(grid.sets.back(), 0, {});
@@ -37,8 +36,7 @@ std::vector<std::pair<std::string, ModelSpec>> latency_checks(const ModelSpec& d
   rows.back().fixed = grid.fixed.back();
   rows.emplace_back();
   rows.back().fixed = grid.fixed[grid.fixed.size() / 2];
-  rows.back().merge_start = middle(grid.mergings).start;
-  rows.back().pairs = middle(grid.mergings).pairs;
+  rows.back().merging = middle(grid.mergings);
   std::vector<std::pair<std::string, ModelSpec>> out;
   std::vector<ModelSpec> seen = {dense};
   for (const PlanRow& row : rows) {

@@ -77,10 +77,10 @@ Grid make_grid(const ModelSpec& dense, const GridOptions& options) {
   return grid;
 }
 
-std::vector<int64_t> merging_schedule(const ModelSpec& spec, const PlanRow& row) {
-  if (row.merge_start >= static_cast<int>(merge::merging_blocks(spec).size()))
+std::vector<int64_t> merging_schedule(const ModelSpec& spec, const PlanMerging& merging) {
+  if (merging.start >= static_cast<int>(merge::merging_blocks(spec).size()))
     return std::vector<int64_t>(spec.blocks.size(), 0);
-  return merge::constant_schedule(spec, row.merge_start, row.pairs);
+  return merge::constant_schedule(spec, merging.start, merging.pairs);
 }
 
 ModelSpec candidate_spec(const ModelSpec& dense, const PlanRow& row) {
@@ -95,8 +95,8 @@ ModelSpec candidate_spec(const ModelSpec& dense, const PlanRow& row) {
     narrow(architecture::ChannelGroup::kV, row.width, block.v_dim);
     narrow(architecture::ChannelGroup::kMlp, row.mlp, block.mlp_dim);
   }
-  if (row.pairs > 0 && can_merge(spec))
-    spec = merge::with_schedule(spec, merging_schedule(spec, row), /*quiet=*/true);
+  if (row.merging.pairs > 0 && can_merge(spec))
+    spec = merge::with_schedule(spec, merging_schedule(spec, row.merging), /*quiet=*/true);
   return row.int8 ? in_int8(std::move(spec)) : spec;
 }
 
@@ -113,9 +113,8 @@ std::vector<PlanRow> enumerate(const ModelSpec& dense, const Grid& grid) {
   PlanRow row;
   const auto with_mergings = [&] {
     std::vector<ModelSpec> seen;
-    for (const Merging& merging : grid.mergings) {
-      row.merge_start = merging.start;
-      row.pairs = merging.pairs;
+    for (const PlanMerging& merging : grid.mergings) {
+      row.merging = merging;
       row.int8 = false;
       const ModelSpec plain = candidate_spec(dense, row);
       if (std::find(seen.begin(), seen.end(), plain) != seen.end()) continue;  // clipped to another
@@ -162,9 +161,9 @@ std::string describe(const PlanRow& row) {
   if (!row.fixed.empty()) add(std::to_string(row.fixed.size()) + " static");
   if (row.width > 0) add("width " + std::to_string(row.width));
   if (row.mlp > 0) add("MLPs of " + std::to_string(row.mlp));
-  if (row.pairs > 0) {
-    add(std::to_string(row.pairs) + (row.pairs == 1 ? " pair" : " pairs") +
-        (row.merge_start > 0 ? " from layer " + std::to_string(row.merge_start) : ""));
+  if (const auto& [start, pairs] = row.merging; pairs > 0) {
+    add(std::to_string(pairs) + (pairs == 1 ? " pair" : " pairs") +
+        (start > 0 ? " from layer " + std::to_string(start) : ""));
   }
   if (row.int8) add("int8");
   return text.empty() ? "dense" : text;

@@ -12,7 +12,7 @@ constexpr bool (*kKinds[])(const PlanRow&) = {
     [](const PlanRow& row) { return !row.fixed.empty(); },
     [](const PlanRow& row) { return row.width > 0; },
     [](const PlanRow& row) { return row.mlp > 0; },
-    [](const PlanRow& row) { return row.pairs > 0; },
+    [](const PlanRow& row) { return row.merging.pairs > 0; },
     [](const PlanRow& row) { return row.int8; },
 };
 

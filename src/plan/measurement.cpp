@@ -36,7 +36,7 @@ double MoveLosses::of(const PlanRow& row) const {
     fixed = fixing.at(all) * static_cast<double>(row.fixed.size()) / static_cast<double>(all.size());
   }
   return loss_of(removal, row.removed) + fixed + loss_of(width, row.width) + loss_of(mlp, row.mlp) +
-         loss_of(merging, {row.merge_start, row.pairs}) + (row.int8 ? int8 : 0);
+         loss_of(merging, row.merging) + (row.int8 ? int8 : 0);
 }
 
 MeasuredMoves measure_moves(const Grid& grid, const Instruments& instruments) {
@@ -60,11 +60,8 @@ MeasuredMoves measure_moves(const Grid& grid, const Instruments& instruments) {
     out.losses.width[grid.widths[i]] = alone("pruning", only(&PlanRow::width, grid.widths[i]));
   for (size_t i = 1; i < grid.mlps.size(); ++i)
     out.losses.mlp[grid.mlps[i]] = alone("mlp", only(&PlanRow::mlp, grid.mlps[i]));
-  for (size_t i = 1; i < grid.mergings.size(); ++i) {
-    PlanRow row = only(&PlanRow::pairs, grid.mergings[i].pairs);
-    row.merge_start = grid.mergings[i].start;
-    out.losses.merging[grid.mergings[i]] = alone("merging", row);
-  }
+  for (size_t i = 1; i < grid.mergings.size(); ++i)
+    out.losses.merging[grid.mergings[i]] = alone("merging", only(&PlanRow::merging, grid.mergings[i]));
   if (grid.int8.size() > 1) out.losses.int8 = alone("int8", only(&PlanRow::int8, true));
   return out;
 }

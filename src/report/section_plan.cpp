@@ -9,16 +9,11 @@ std::string moves(const PlanRow& row) {
     text += std::string(text.empty() ? "" : "; ") + "static attention " + layer_names(row.fixed);
   if (row.width > 0) text += std::string(text.empty() ? "" : "; ") + "heads of " + std::to_string(row.width);
   if (row.mlp > 0) text += std::string(text.empty() ? "" : "; ") + "MLPs of " + std::to_string(row.mlp);
-  if (row.pairs > 0)
-    text += std::string(text.empty() ? "" : "; ") + std::to_string(row.pairs) + " pairs a block" +
-            (row.merge_start > 0 ? " from layer " + std::to_string(row.merge_start) : "");
+  if (const auto& [start, pairs] = row.merging; pairs > 0)
+    text += std::string(text.empty() ? "" : "; ") + std::to_string(pairs) + " pairs a block" +
+            (start > 0 ? " from layer " + std::to_string(start) : "");
   if (row.int8) text += std::string(text.empty() ? "" : "; ") + "int8";
   return text;
-}
-
-bool same(const PlanRow& a, const PlanRow& b) {
-  return a.removed == b.removed && a.fixed == b.fixed && a.width == b.width && a.mlp == b.mlp &&
-         a.pairs == b.pairs && a.merge_start == b.merge_start && a.int8 == b.int8;
 }
 
 std::string milliseconds(const std::optional<double>& seconds) {
@@ -66,7 +61,7 @@ void front_figure(Page& page, const PlanResult& plan) {
               {"What is done", num("Parameters"), num("MACs"), num("Latency, ms"), num("Measured"),
                num("Loss, nats"), num("Measured"), num("Top-1"), num("95 % interval")});
   for (const PlanRow& row : plan.rows) {
-    const bool chosen = plan.chosen && same(row, *plan.chosen);
+    const bool chosen = plan.chosen && same_moves(row, *plan.chosen);
     rows.push_back({{"name", moves(row)},
                     {"cost", cost_of(row, axis, false)},
                     {"measuredCost", cost_of(row, axis, true)},

@@ -26,7 +26,7 @@ TEST(Grid, OfAViT) {
   // quarter.
   EXPECT_EQ(
       grid.mergings,
-      (std::vector<Merging>{
+      (std::vector<PlanMerging>{
           {0, 0}, {0, 4}, {0, 8}, {0, 12}, {0, 16}, {0, 20}, {4, 6}, {4, 12}, {4, 18}, {4, 25}, {4, 31}}));
 }
 
@@ -45,7 +45,7 @@ TEST(Grid, KindsCanBeLeftOutAndLimited) {
   options.most_removed = 99;
   EXPECT_EQ(make_grid(dense, options).sets.size(), 12u);  // one keeps its attention
   const Grid swin = make_grid(architecture::known_spec("swin_tiny_patch4_window7_224"));
-  EXPECT_EQ(swin.mergings, std::vector<Merging>{{}});
+  EXPECT_EQ(swin.mergings, std::vector<PlanMerging>{{}});
   EXPECT_EQ(swin.fixed.size(), 1u);
 }
 
@@ -79,7 +79,7 @@ TEST(Enumerate, EqualsBruteForce) {
   ASSERT_EQ(grid.mergings.back().start, 1);
   std::set<std::string> wanted;
   // The first `removed` layers gone, those up to `fixed` static.
-  const auto add = [&](int removed, int fixed, int64_t width, int64_t mlp, const Merging& merging) {
+  const auto add = [&](int removed, int fixed, int64_t width, int64_t mlp, const PlanMerging& merging) {
     ModelSpec spec = dense;
     int64_t tokens = 16;
     int merging_block = 0;
@@ -107,7 +107,7 @@ TEST(Enumerate, EqualsBruteForce) {
     for (int fixed = 0; fixed <= 2; ++fixed) {
       for (const int64_t width : grid.widths) {
         for (const int64_t mlp : {0, 56, 48, 40, 32}) {
-          for (const Merging& merging : grid.mergings) add(removed, fixed, width, mlp, merging);
+          for (const PlanMerging& merging : grid.mergings) add(removed, fixed, width, mlp, merging);
         }
       }
     }
@@ -135,16 +135,16 @@ TEST(CandidateSpec, BehindQkNormOnlyVIsNarrowed) {
 TEST(Describe, Rows) {
   PlanRow row;
   EXPECT_EQ(describe(row), "dense");
-  row.pairs = 1;
+  row.merging.pairs = 1;
   EXPECT_EQ(describe(row), "1 pair");
   row.removed = {0, 3};
   row.width = 40;
-  row.pairs = 8;
+  row.merging.pairs = 8;
   EXPECT_EQ(describe(row), "2 removed, width 40, 8 pairs");
   row.mlp = 576;
   row.fixed = {1};
   EXPECT_EQ(describe(row), "2 removed, 1 static, width 40, MLPs of 576, 8 pairs");
-  row.merge_start = 4;
+  row.merging.start = 4;
   EXPECT_EQ(describe(row), "2 removed, 1 static, width 40, MLPs of 576, 8 pairs from layer 4");
 }
 

@@ -52,7 +52,7 @@ TEST(Choice, BesideTheFrontEveryKindAloneAndSomeCombined) {
   table.candidates[2].row.width = 16;
   table.candidates[3].row.int8 = true;
   for (const size_t i : {4, 5, 6}) {
-    table.candidates[i].row.pairs = 2;
+    table.candidates[i].row.merging.pairs = 2;
     table.candidates[i].row.mlp = 64;
   }
   EXPECT_EQ(moves_of(table.candidates[0].row), 2);

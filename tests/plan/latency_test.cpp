@@ -63,7 +63,7 @@ std::vector<ModelSpec> whole_models(const ModelSpec& dense) {
   row.width = grid.widths.back();
   row.fixed = {1};
   row.mlp = grid.mlps[1];
-  row.pairs = grid.mergings[1].pairs;
+  row.merging.pairs = grid.mergings[1].pairs;
   ModelSpec mixed = candidate_spec(dense, row);
   mixed.blocks[4].qk_dim += 3;  // learned widths differ between q/k and v, and from block to block
   mixed.blocks[3].v_dim = 5;

@@ -17,7 +17,7 @@ double loss(const PlanRow& row) {
   for (const int layer : row.fixed) out += 0.25 * (1 << layer);
   if (row.width > 0) out += 1.0 / static_cast<double>(row.width);
   if (row.mlp > 0) out += 1.0 / static_cast<double>(row.mlp);
-  return out + 0.125 * static_cast<double>(row.pairs) / (1 + row.merge_start);
+  return out + 0.125 * static_cast<double>(row.merging.pairs) / (1 + row.merging.start);
 }
 
 TEST(MeasureMoves, SumsPredictCombinations) {
@@ -35,8 +35,7 @@ TEST(MeasureMoves, SumsPredictCombinations) {
   PlanRow row;
   EXPECT_EQ(measured.losses.of(row), 0);
   row.width = grid.widths.back();
-  row.merge_start = grid.mergings.back().start;
-  row.pairs = grid.mergings.back().pairs;
+  row.merging = grid.mergings.back();
   row.int8 = true;
   EXPECT_EQ(measured.losses.of(row), loss(row));
   // Layer 0 is removed of the static set {0, 1}, whose loss 0.75 is shared by number of layers.

@@ -381,7 +381,7 @@ inline PlanResult planned() {
     PlanRow row;
     if (i != 1) row.removed = {0, 1};
     if (i > 0) row.width = 48;
-    row.pairs = 4 * i;
+    row.merging.pairs = 4 * i;
     row.params = 5000000 - 1000 * i;
     row.macs = 900000000 - 1000 * i;
     row.latency = 0.0034 - 0.0001 * i;

@@ -1,6 +1,7 @@
 #pragma once
 // What `vitrim plan` measures: the latency table of a machine, and what a budget buys.
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -56,15 +57,20 @@ struct PlanLimit {
   double floor = 0;  ///< the least that the grid of candidates comes to
 };
 
+/// Pairs of tokens merged in every block that keeps its attention, from the `start`th such block on.
+struct PlanMerging {
+  int start = 0;
+  int64_t pairs = 0;
+  auto operator<=>(const PlanMerging&) const = default;
+};
+
 /// One candidate: what is done, what it costs, what it does to the output.
 struct PlanRow {
   std::vector<int> removed;
   std::vector<int> fixed;  ///< layers whose attention becomes static
   int64_t width = 0;       ///< channels that a head keeps at most; 0: all
   int64_t mlp = 0;         ///< hidden units that an MLP keeps at most; 0: all
-  /// Token pairs merged in every block that keeps its attention, but for the first `merge_start` of these.
-  int64_t pairs = 0;
-  int merge_start = 0;
+  PlanMerging merging;
   bool int8 = false;  ///< linear layers of the blocks in int8, after all else
   int64_t params = 0, macs = 0;
   std::optional<double>
@@ -77,6 +83,12 @@ struct PlanRow {
   bool front = false;  ///< no other candidate within the budget costs less and is predicted to lose less
   bool holds = true;   ///< within the budget, as far as it was measured
 };
+
+/// Whether both do the same to the model, whatever was measured.
+inline bool same_moves(const PlanRow& a, const PlanRow& b) {
+  return a.removed == b.removed && a.fixed == b.fixed && a.width == b.width && a.mlp == b.mlp &&
+         a.merging == b.merging && a.int8 == b.int8;
+}
 
 /// One move alone and how far it takes the output from the dense model's.
 struct PlanMove {

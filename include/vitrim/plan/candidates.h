@@ -2,7 +2,6 @@
 // What can be done to a model, and what it costs by count: every combination of removed attention, static
 // attention, narrower heads, narrower MLPs, merged tokens and int8.
 
-#include <compare>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -20,13 +19,6 @@ struct GridOptions {
   bool quantize = false;
 };
 
-/// Pairs merged in every block that keeps its attention from the `start`th such block on.
-struct Merging {
-  int start = 0;
-  int64_t pairs = 0;
-  auto operator<=>(const Merging&) const = default;
-};
-
 /// The values that candidates combine. The first of each is "leave it".
 struct Grid {
   std::vector<std::vector<int>> sets;  ///< [k] the set of k layers to remove
@@ -36,8 +28,8 @@ struct Grid {
       widths;  ///< channels that a head keeps at most: 0 (all), then descending to three eighths
   std::vector<int64_t>
       mlps;  ///< hidden units that an MLP keeps at most: 0 (all), then 7, 6, 5 and 4 eighths of the widest
-  std::vector<Merging> mergings;  ///< none, then by start, ascending in pairs
-  std::vector<bool> int8;         ///< false, and where int8 is a move true
+  std::vector<PlanMerging> mergings;  ///< none, then by start, ascending in pairs
+  std::vector<bool> int8;             ///< false, and where int8 is a move true
 };
 
 /// Sets are the first k layers with attention until better are known; at least one layer keeps its attention.
@@ -50,8 +42,8 @@ Grid make_grid(const ModelSpec& dense, const GridOptions& options = {});
 /// block merges nothing.
 ModelSpec candidate_spec(const ModelSpec& dense, const PlanRow& row);
 
-/// Pairs that each block of `spec`, a candidate's, merges for the row. [num_blocks]
-std::vector<int64_t> merging_schedule(const ModelSpec& spec, const PlanRow& row);
+/// Pairs that each block of `spec`, a candidate's, merges. [num_blocks]
+std::vector<int64_t> merging_schedule(const ModelSpec& spec, const PlanMerging& merging);
 
 /// The spec with all linear layers of its blocks in int8.
 ModelSpec in_int8(ModelSpec spec);

@@ -31,7 +31,7 @@ struct MoveLosses {
   std::map<std::vector<int>, double> removal;  ///< by the layers that go
   std::map<std::vector<int>, double> fixing;   ///< by the layers that become static
   std::map<int64_t, double> width, mlp;
-  std::map<Merging, double> merging;
+  std::map<PlanMerging, double> merging;
   double int8 = 0;
   /// Their sum for a combination. Static layers lose their share of what the grid's set of them does: of a
   /// set that is removed in part, the rest by number of layers.
