@@ -30,13 +30,14 @@ void run(const QuantizeFlags& flags, const Context& context) {
   OutputFlags output = flags.output;
   output.weights = flags.model.weights;
   const auto started = std::chrono::steady_clock::now();
-  const auto model = flags.model.load(flags.common.precision);
+  const auto model = flags.model.load("f32");
   require_float_weights(model->spec(), "quantising");
   eval::AccuracyOptions accuracy;
   accuracy.batch_size = flags.common.batch_size;
   const auto evaluation =
       flags.evaluation.open(flags.common, flags.data, *model, flags.model.model, accuracy);
   quantize::CalibrateOptions calibrate = flags.calibrate;
+  calibrate.fit_dtype = model::parse_compute_dtype(flags.common.precision);
   calibrate.batch_size = flags.common.batch_size;
   calibrate.seed = flags.common.seed;
   std::optional<data::ImageBatch> images;
@@ -105,6 +106,10 @@ void add_quantize(CLI::App& app, Context& context) {
   flags->output.add_to(*command, "the quantised checkpoint");
   flags->data.add_to(*command);
   flags->common.add_to(*command);
+  command->get_option("--precision")
+      ->description(
+          "data type of matrix products while --calib fits layers: f32, bf16, or auto, which is bf16 "
+          "where the processor supports it; what is measured is measured in f32");
   command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });
 }
 

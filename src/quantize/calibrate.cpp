@@ -104,12 +104,14 @@ Quantized calibrate(const model::Model& model, const data::ImageBatch& images, c
   split.seed = calibrate.seed;
   const data::ImageBatch fitting = absorb::fit_images(images, split),
                          kept = absorb::held_out_images(images, split);
-  const HeldOut held_out(model, kept, calibrate.batch_size);
+  const auto measured = computing_in(model, at::kFloat),
+             fitted_to = computing_in(model, calibrate.fit_dtype.value_or(model.compute_dtype()));
+  const HeldOut held_out(*measured, kept, calibrate.batch_size);
   if (calibrate.budget_kl && !held_out.says())
     throw std::invalid_argument("--budget-kl speaks of what a classifier says, and this model has none");
 
   Quantized out;
-  Quantized plain = quantize(model, options);
+  Quantized plain = quantize(*measured, options);
   const Distance plain_distance = held_out.of(*plain.model);
   out.figures = plain.figures;
   out.figures.fit_images = fitting.size();
@@ -119,49 +121,43 @@ Quantized calibrate(const model::Model& model, const data::ImageBatch& images, c
   out.figures.budget_kl = calibrate.budget_kl;
 
   const double macs = static_cast<double>(architecture::total_macs(spec));
-  Work work(model, units_to_quantize(spec, options));
+  Work work(*fitted_to, units_to_quantize(spec, options));
   distributed::Group& alone = distributed::or_alone(nullptr);
   BlockStreams streams;
-  streams.teacher = at::cat({absorb::embed_all(model, fitting, calibrate.batch_size, alone),
-                             absorb::embed_all(model, kept, calibrate.batch_size, alone)});
+  streams.teacher = at::cat({absorb::embed_all(*fitted_to, fitting, calibrate.batch_size, alone),
+                             absorb::embed_all(*fitted_to, kept, calibrate.batch_size, alone)});
   streams.student = streams.teacher;
   streams.fit = fitting.size();
   streams.choose = images_within(kChoosing, macs * kTrials, kept.size());
-  const int64_t measured =
-      images_within(kMeasuring, macs * static_cast<double>(work.units().size()) / 2, kept.size());
-  const bool measures = spec.num_classes > 0;
-  FloatRun run;
-  const auto remember = [&] {
-    if (measures) run.before.push_back(streams.teacher.slice(0, streams.fit, streams.fit + measured).clone());
-  };
   Notes notes;
   {
     Progress progress("calibrating", model.num_blocks(), "blocks");
     for (int i = 0; i < model.num_blocks(); ++i) {
-      remember();
-      streams = calibrate_block(work, model, i, streams, calibrate, notes);
+      streams = calibrate_block(work, *fitted_to, i, streams, calibrate, notes);
       progress.advance();
     }
-    remember();
   }
   streams = {};
+  work.set_compute_dtype(at::kFloat);
   out.model = work.with_int8(work.units());
   Distance distance = held_out.of(*out.model);
   if (held_out.says() && !(distance.kl < plain_distance.kl)) {
     log_info("calibrating brought the model no nearer to the float one, so the plain form is kept");
     notes = {};
-    work = Work(model, work.units());
+    work = Work(*measured, work.units());
     out.model = std::move(plain.model);
     distance = plain_distance;
   }
   std::map<std::string, double> kl;
-  if (measures) {
-    run.answers = answers_of(model, run, calibrate.batch_size);
+  if (spec.num_classes > 0) {
+    const int64_t count =
+        images_within(kMeasuring, macs * static_cast<double>(work.units().size()) / 2, kept.size());
+    const FloatRun run = run_float(*measured, kept, count, calibrate.batch_size);
     // Of a layer alone nothing is refitted: refits make up for what the layers below have lost.
     std::vector<Snapshot> fitted;
     for (int i = 0; i < model.num_blocks(); ++i) fitted.push_back(work.snapshot(i));
     for (const Snapshot& block : notes.equalised) work.restore(block);
-    const std::vector<double> each = kl_of_units(work, model, run, calibrate.batch_size);
+    const std::vector<double> each = kl_of_units(work, *measured, run, calibrate.batch_size);
     for (const Snapshot& block : fitted) work.restore(block);
     for (size_t i = 0; i < each.size(); ++i) {
       for (const std::string& layer : work.units()[i].layers) kl[layer] = each[i];
@@ -169,6 +165,7 @@ Quantized calibrate(const model::Model& model, const data::ImageBatch& images, c
     if (calibrate.budget_kl && distance.kl > *calibrate.budget_kl)
       out.model = within_budget(work, each, held_out, *calibrate.budget_kl, distance);
   }
+  out.model->set_compute_dtype(model.compute_dtype());
   out.figures.kl = distance.kl;
   out.figures.agreement = distance.agreement;
   out.figures.layers = list_layers(*out.model);

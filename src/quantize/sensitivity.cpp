@@ -28,8 +28,15 @@ at::Tensor finish_from(const model::Model& teacher, const FloatRun& run, int fro
 
 }  // namespace
 
-at::Tensor answers_of(const model::Model& teacher, const FloatRun& run, int64_t batch_size) {
-  return finish_from(teacher, run, teacher.num_blocks(), run.before.back(), batch_size);
+FloatRun run_float(const model::Model& teacher, const data::ImageBatch& images, int64_t count,
+                   int64_t batch_size) {
+  distributed::Group& alone = distributed::or_alone(nullptr);
+  FloatRun run;
+  run.before.push_back(absorb::embed_all(teacher, images, batch_size, alone).slice(0, 0, count));
+  for (int i = 0; i < teacher.num_blocks(); ++i)
+    run.before.push_back(absorb::advance(teacher, i, run.before.back(), batch_size, alone));
+  run.answers = finish_from(teacher, run, teacher.num_blocks(), run.before.back(), batch_size);
+  return run;
 }
 
 std::vector<double> kl_of_units(const Work& work, const model::Model& teacher, const FloatRun& run,

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "quantize/work.h"
+#include "vitrim/data/loader.h"
 #include "vitrim/model/model.h"
 
 namespace vitrim::quantize {
@@ -14,12 +15,13 @@ struct FloatRun {
   at::Tensor answers;
 };
 
+/// Runs the float model on the first `count` images.
+FloatRun run_float(const model::Model& teacher, const data::ImageBatch& images, int64_t count,
+                   int64_t batch_size);
+
 /// Mean KL to `run.answers`, nats, with each unit of `work` alone int8; in the order of work.units(). Cost:
 /// half a pass of the images a unit.
 std::vector<double> kl_of_units(const Work& work, const model::Model& teacher, const FloatRun& run,
                                 int64_t batch_size);
-
-/// What the float model says to the images of `run.before`, from the stream after its last block.
-at::Tensor answers_of(const model::Model& teacher, const FloatRun& run, int64_t batch_size);
 
 }  // namespace vitrim::quantize

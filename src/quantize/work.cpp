@@ -98,6 +98,14 @@ std::unique_ptr<model::Model> Work::with_int8(const std::vector<Unit>& int8) con
   return out;
 }
 
+std::unique_ptr<model::Model> computing_in(const model::Model& model, at::ScalarType dtype) {
+  model::StateDict state;
+  for (const auto& [name, tensor] : model.parameters().entries()) state.add(name, tensor.detach());
+  auto out = model::make_model(model.spec(), state);
+  out->set_compute_dtype(dtype);
+  return out;
+}
+
 bool all_ones(const at::Tensor& gain) { return (gain == 1).all().item<bool>(); }
 
 }  // namespace vitrim::quantize

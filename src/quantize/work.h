@@ -36,6 +36,7 @@ class Work {
   void set_parameter(const std::string& name, const at::Tensor& value) {
     student_->set_parameter(name, value);
   }
+  void set_compute_dtype(at::ScalarType dtype) { student_->set_compute_dtype(dtype); }
   /// A block's state, and back.
   Snapshot snapshot(int block) const;
   void restore(const Snapshot& snapshot);
@@ -51,6 +52,9 @@ class Work {
   std::unique_ptr<model::Model> student_;
   std::map<std::string, at::Tensor> weights_;
 };
+
+/// The model of the same weights, which are not copied, with its matrix products in `dtype`.
+std::unique_ptr<model::Model> computing_in(const model::Model& model, at::ScalarType dtype);
 
 /// gain of all ones: nothing is multiplied.
 bool all_ones(const at::Tensor& gain);

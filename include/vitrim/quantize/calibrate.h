@@ -1,6 +1,8 @@
 #pragma once
 // int8 that is fitted to unlabelled images (docs/quantization.md).
 
+#include <c10/core/ScalarType.h>
+
 #include <cstdint>
 #include <optional>
 
@@ -16,6 +18,9 @@ struct CalibrateOptions {
   int64_t patches = 48;    ///< patch tokens of an image that the refits see
   int64_t batch_size = 50;
   uint64_t seed = 0;
+  /// Dtype of the matrix products while layers are fitted; the model's own where there is none. What is
+  /// measured is measured in float32: rounding to bfloat16 moves the KL as much as one int8 layer does.
+  std::optional<at::ScalarType> fit_dtype;
   std::optional<double> budget_kl;  ///< mean KL on the held-out images that may be added, nats
 };
 
