@@ -1,10 +1,15 @@
 // vitrim dilute: NOSE's own way of taking attention out, by training.
 
+#include <ATen/ATen.h>
+
+#include <cstdio>
+
 #include "analyze_flags.h"
 #include "train_flags.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/layer_list.h"
 #include "vitrim/core/log.h"
+#include "vitrim/pipeline/compress.h"
 
 namespace vitrim::app {
 
@@ -14,7 +19,19 @@ struct DiluteFlags {
   TrainFlags train;
   ModelFlags model;
   AnalyzeFlags analyze;
+  bool absorb_first = false;
 };
+
+// Training images without their labels, or those of --calib.
+data::ImageBatch load_some(const DiluteFlags& flags, const model::Model& model) {
+  AnalyzeFlags analyze = flags.analyze;
+  if (analyze.calib.empty()) analyze.calib = flags.train.source;
+  if (analyze.images == 0) analyze.images = 1000;
+  return load_unlabelled(analyze.calib, analyze.images, flags.train.common, flags.train.data, model.spec(),
+                         flags.model.model);
+}
+
+constexpr int64_t kBatch = 50;  // where nothing is trained
 
 // The layers that are named, or that analyze chooses on some of the training images (their labels unused).
 std::vector<int> choose(const DiluteFlags& flags, const model::Model& model, distributed::Group& group,
@@ -36,19 +53,39 @@ std::vector<int> choose(const DiluteFlags& flags, const model::Model& model, dis
       return *layers;
     }
   }
-  AnalyzeFlags analyze = flags.analyze;
-  if (analyze.calib.empty()) analyze.calib = flags.train.source;
-  if (analyze.images == 0) analyze.images = 1000;
+  const data::ImageBatch images = load_some(flags, model);
   CommonFlags common = flags.train.common;
-  common.batch_size = 50;
-  const data::ImageBatch images = load_unlabelled(analyze.calib, analyze.images, common, flags.train.data,
-                                                  model.spec(), flags.model.model);
-  pipeline::AnalyzeOptions options = analyze.options(common, model.num_blocks());
+  common.batch_size = kBatch;
+  pipeline::AnalyzeOptions options = flags.analyze.options(common, model.num_blocks());
   options.te.group = options.absorbed.group = &group;
   const LayerScores scores = pipeline::analyze(model, images, options);
   reason = scores.criterion + ", " + scores.search;
   log_info("diluting the attention of " + format_layer_list(scores.chosen) + " (" + reason + ")");
   return scores.chosen;
+}
+
+// Where the weights are to go as lambda falls; none where a run is resumed, which has kept them.
+model::StateDict absorb_layers(const DiluteFlags& flags, const model::Model& model,
+                               const std::vector<int>& layers, distributed::Group& group) {
+  if (flags.train.resume && train::diluted_layers(flags.train.state_path())) return {};
+  absorb::AbsorbOptions options;
+  options.epochs = 0;
+  options.seed = flags.train.common.seed;
+  options.batch_size = kBatch;
+  options.group = &group;
+  const auto [absorbed, report] = pipeline::absorb_removal(model, layers, load_some(flags, model), options);
+  char text[160];
+  std::snprintf(
+      text, sizeof text,
+      "absorbed in closed form: mean KL to the dense model %.3g nats on %lld images kept out, before "
+      "%.3g",
+      report.kl, static_cast<long long>(report.held_out_images), report.plain_kl);
+  log_info(text);
+  model::StateDict out;
+  for (const auto& [name, tensor] : absorbed->parameters().entries()) {
+    if (!at::equal(tensor, model.parameter(name))) out.add(name, tensor);
+  }
+  return out;
 }
 
 void run(const DiluteFlags& flags, const Context& context) {
@@ -65,8 +102,10 @@ void run(const DiluteFlags& flags, const Context& context) {
         "the recipe says no dilution.epochs, so the layers are cut at once; pass --dilution-epochs to let "
         "them fade out");
   const std::vector<int> layers = choose(flags, *model, *group, result.reason);
+  std::optional<model::StateDict> absorbed;
+  if (flags.absorb_first) absorbed = absorb_layers(flags, *model, layers, *group);
   prepare(*model, flags.train, inputs, *group);
-  train_and_write(flags.train, context, *model, inputs, group, layers, std::move(result));
+  train_and_write(flags.train, context, *model, inputs, group, layers, std::move(result), absorbed);
 }
 
 }  // namespace
@@ -78,6 +117,9 @@ void add_dilute(CLI::App& app, Context& context) {
   flags->model.add_to(*command);
   flags->analyze.add_choice_to(*command);
   flags->analyze.add_to(*command, /*needs_calib=*/false);
+  command->add_flag("--absorb-first", flags->absorb_first,
+                    "begin with a closed-form absorption of the layers, on the images that choose them: the "
+                    "MLPs take the fit over as lambda falls, and a block ends as y = x in place of y = 2x");
   flags->train.recipe = "nose_imagenet";
   flags->train.add_to(*command);
   command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });

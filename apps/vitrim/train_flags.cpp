@@ -40,7 +40,8 @@ constexpr KeyFlag kKeyFlags[] = {
     {"--ema-decay", "ema.decay", "decay of the averaged weights, which are then the result; 0: off"},
     {"--teacher", "distillation.teacher", "checkpoint of a teacher to distil from"},
     {"--dilution-epochs", "dilution.epochs", "epochs over which lambda falls from 1 to 0"},
-    {"--schedule", "dilution.schedule", "how lambda falls: linear or cosine"},
+    {"--schedule", "dilution.schedule",
+     "how lambda falls: linear, cosine, or held_out (by the loss on --validate)"},
 };
 
 }  // namespace
@@ -53,7 +54,9 @@ void TrainFlags::add_to(CLI::App& command) {
                   "synthetic-masks:train[:COUNT]")
       ->required();
   command.add_option("--eval", eval, "labelled images on which the result is judged; they choose nothing");
-  command.add_option("--validate", validate, "labelled images on which --keep-best chooses");
+  command.add_option(
+      "--validate", validate,
+      "labelled images on which --keep-best chooses, and by which --schedule held_out lets lambda fall");
   command
       .add_option("-o,--output", output,
                   "the trained checkpoint: a .safetensors file, or FOLDER/ for a folder as on model hubs")
@@ -201,6 +204,11 @@ void check_inputs(const TrainFlags& flags, const TrainInputs& inputs, const Mode
       inputs.evaluation->fingerprint() == inputs.validation->fingerprint()) {
     throw UsageError("--validate and --eval are the same images: those that choose an epoch cannot judge it");
   }
+  if (inputs.recipe.dilution_epochs > 0 && inputs.recipe.dilution_schedule == "held_out" &&
+      !inputs.validation) {
+    throw UsageError(
+        "--schedule held_out lets lambda fall by the loss on images kept out; name them: --validate");
+  }
   const std::string& teacher = inputs.recipe.teacher;
   if (teacher.empty()) return;
   if (architecture::is_known_name(teacher))
@@ -213,6 +221,7 @@ void check_inputs(const TrainFlags& flags, const TrainInputs& inputs, const Mode
     throw Error(teacher + ": the teacher has " + std::to_string(taught.num_classes) + " classes, the model " +
                 std::to_string(spec.num_classes) + "; a teacher must have been trained on the same classes");
   }
+  if (inputs.recipe.block_weight > 0) train::check_streams(spec, taught);
   flags.data.preprocess(taught, teacher);  // refuses what says nothing about mean and std
 }
 
@@ -267,11 +276,14 @@ void write_result(const TrainFlags& flags, const model::Model& model, const Trai
 
 void train_and_write(const TrainFlags& flags, const Context& context, model::Model& model,
                      const TrainInputs& inputs, const std::shared_ptr<distributed::Group>& group,
-                     const std::vector<int>& layers, TrainResult result) {
+                     const std::vector<int>& layers, TrainResult result,
+                     const std::optional<model::StateDict>& absorbed) {
   pipeline::TrainRunOptions options;
   options.train.recipe = inputs.recipe;
   options.train.preprocess = inputs.preprocess;
   options.train.dilute = layers;
+  options.train.absorb_first = absorbed.has_value();
+  if (absorbed) options.train.absorbed = *absorbed;
   options.train.seed = flags.common.seed;
   options.train.max_corrupt = flags.data.max_corrupt;
   options.train.group = group;
@@ -282,17 +294,20 @@ void train_and_write(const TrainFlags& flags, const Context& context, model::Mod
   options.train.log_path = flags.log_path();
   options.train.log_every = flags.log_every;
   options.train.keep_best = flags.keep_best;
-  options.train.identity = result.init + ", " + inputs.dataset->fingerprint() + ", seed " +
-                           std::to_string(flags.common.seed) +
-                           (layers.empty() ? "" : ", layers " + format_layer_list(layers)) + ", " +
-                           at::toString(model.compute_dtype()) + ", inputs " + describe(inputs.preprocess) +
-                           // Which shards a rank draws from depends on how many there are.
-                           (inputs.dataset->shard_ends().empty() || group->size() == 1
-                                ? ""
-                                : ", " + std::to_string(group->size()) + " ranks") +
-                           // What folder names mean is no part of the fingerprint.
-                           (flags.data.class_order.empty() ? "" : ", class order " + flags.data.class_order) +
-                           (flags.keep_best ? ", best of " + inputs.validation->fingerprint() : "");
+  options.train.identity =
+      result.init + ", " + inputs.dataset->fingerprint() + ", seed " + std::to_string(flags.common.seed) +
+      (layers.empty() ? "" : ", layers " + format_layer_list(layers)) + (absorbed ? ", absorbed first" : "") +
+      ", " + at::toString(model.compute_dtype()) + ", inputs " + describe(inputs.preprocess) +
+      // Which shards a rank draws from depends on how many there are.
+      (inputs.dataset->shard_ends().empty() || group->size() == 1
+           ? ""
+           : ", " + std::to_string(group->size()) + " ranks") +
+      // What folder names mean is no part of the fingerprint.
+      (flags.data.class_order.empty() ? "" : ", class order " + flags.data.class_order) +
+      (flags.keep_best ? ", best of " + inputs.validation->fingerprint() : "") +
+      (inputs.recipe.dilution_schedule == "held_out" && inputs.validation
+           ? ", lambda by " + inputs.validation->fingerprint()
+           : "");
   const auto images_of = [](const data::Dataset* set) { return set ? set->fingerprint() : "none"; };
   options.train.shared = "evaluation images = " + images_of(inputs.evaluation.get()) +
                          "\nvalidation images = " + images_of(inputs.validation.get()) +

@@ -2,6 +2,7 @@
 // Flags that `train` and `dilute` share.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -51,9 +52,11 @@ void prepare(model::Model& model, const TrainFlags& flags, const TrainInputs& in
 
 /// Trains, writes the checkpoint, the JSON and the report, and tells the result in words. `result` comes with
 /// task, init and reason filled in, and with `dense` where the result is to be compared with another model
-/// than the one that training begins with.
+/// than the one that training begins with. `absorbed`: an absorption of `layers` comes first
+/// (train::TrainOptions::absorbed).
 void train_and_write(const TrainFlags& flags, const Context& context, model::Model& model,
                      const TrainInputs& inputs, const std::shared_ptr<distributed::Group>& group,
-                     const std::vector<int>& layers, TrainResult result);
+                     const std::vector<int>& layers, TrainResult result,
+                     const std::optional<model::StateDict>& absorbed = std::nullopt);
 
 }  // namespace vitrim::app

@@ -173,6 +173,13 @@ void check_images(int64_t count, const CompressOptions& options) {
                               std::to_string(chosen_on) + " are not; use more images");
 }
 
+Absorbed absorb_removal(const model::Model& dense, const std::vector<int>& layers,
+                        const data::ImageBatch& calibration, const absorb::AbsorbOptions& options) {
+  Absorbed out{cut(dense, layers, {}), {}};
+  out.report = absorb::absorb(*out.model, dense, calibration, options);
+  return out;
+}
+
 Compressed compress(const model::Model& dense, const data::ImageBatch& calibration,
                     const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy,
                     const CompressOptions& options) {

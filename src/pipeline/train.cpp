@@ -1,27 +1,35 @@
 #include "vitrim/pipeline/train.h"
 
+#include <ATen/ATen.h>
+#include <ATen/core/Reduction.h>
+
 #include <chrono>
 #include <stdexcept>
 
 #include "vitrim/analysis/layer_trace.h"
 #include "vitrim/analysis/transfer_entropy.h"
 #include "vitrim/eval/statistics.h"
+#include "vitrim/model/batches.h"
 #include "vitrim/surgery/remove_attention.h"
 
 namespace vitrim::pipeline {
 
 namespace {
 
+constexpr int64_t kHeldOutImages = 1000;
+
 // The model as it is at lambda, as a model of its own. `fold` says whether the factor 2 of removed layers
 // goes into the weights, as in what is exported, or stays in the spec: entropies depend on scale, and folding
 // would move them.
-std::unique_ptr<model::Model> snapshot(const model::Model& model, const std::vector<int>& layers,
+std::unique_ptr<model::Model> snapshot(const model::Model& model, const train::TrainOptions& options,
                                        double lambda, bool fold) {
+  const std::vector<int>& layers = options.dilute;
+  const double stream = options.absorb_first ? 1 : 2;
   surgery::SpecAndWeights parts{model.spec(), {}};
   for (const auto& [name, tensor] : model.parameters().entries()) parts.weights.add(name, tensor.detach());
   if (!layers.empty())
-    parts = fold || lambda > 0 ? surgery::dilute(parts, layers, lambda)
-                               : surgery::remove_attention(parts, layers, 2.0);
+    parts = fold || lambda > 0 ? surgery::dilute(parts, layers, lambda, stream)
+                               : surgery::remove_attention(parts, layers, stream);
   auto out = model::make_model(parts.spec, parts.weights);
   out->set_device(model.device());
   out->set_compute_dtype(model.compute_dtype());
@@ -53,6 +61,40 @@ void track(const model::Model& model, const std::vector<int>& layers, double lam
   record.te = scorer.score({layers}).front().result.score.value;
 }
 
+// Some of the validation images, spread over the classes.
+data::ImageBatch load_held_out(const model::Model& model, const TrainRunOptions& options) {
+  if (!options.validation) {
+    throw std::invalid_argument(
+        "[pipeline::train_run] lambda falls by the loss on validation images, and there are none");
+  }
+  if (model.spec().segmentation)
+    throw std::invalid_argument(
+        "[pipeline::train_run] lambda falls by the loss of a classifier only; choose the schedule linear or "
+        "cosine");
+  data::LoadOptions load;
+  load.preprocess = options.accuracy.preprocess;
+  load.threads = options.accuracy.threads;
+  load.max_corrupt = options.accuracy.max_corrupt;
+  load.channels = data::image_channels(model.spec(), "the model");
+  load.indices = data::spread_indices(options.validation->size(), kHeldOutImages);
+  return data::load_images(*options.validation, load);
+}
+
+// Mean cross-entropy of the labels.
+double mean_loss(const model::Model& model, const data::ImageBatch& images) {
+  constexpr int64_t kBatch = 50;
+  const at::Tensor labels = at::tensor(images.labels, at::kLong);
+  at::Tensor losses = at::empty({images.size()}, at::kDouble);
+  model::for_each_batch(images.size(), kBatch, [&](int, int64_t begin, int64_t end) {
+    const at::NoGradGuard no_grad;
+    const at::Tensor logits =
+        model.forward(data::normalized(images, begin, end).to(model.device())).logits.cpu().to(at::kDouble);
+    losses.slice(0, begin, end)
+        .copy_(at::cross_entropy_loss(logits, labels.slice(0, begin, end), {}, at::Reduction::None));
+  });
+  return losses.mean().item<double>();
+}
+
 }  // namespace
 
 TrainRun train_run(model::Model& model, const data::Dataset& dataset, const TrainRunOptions& options) {
@@ -60,6 +102,10 @@ TrainRun train_run(model::Model& model, const data::Dataset& dataset, const Trai
     throw std::invalid_argument(
         "[pipeline::train_run] the best epoch is chosen on validation images, and there are none");
   }
+  const bool by_held_out =
+      !options.train.dilute.empty() && options.train.recipe.dilution_schedule == "held_out";
+  data::ImageBatch held_out;
+  if (by_held_out) held_out = load_held_out(model, options);
   const auto started = std::chrono::steady_clock::now();
   TrainRun out;
   TrainResult& result = out.result;
@@ -77,7 +123,7 @@ TrainRun train_run(model::Model& model, const data::Dataset& dataset, const Trai
         judged &&
         (run.keep_best || (options.eval_every > 0 && (record.epoch % options.eval_every == 0 || last)));
     if (!evaluates && !options.track) return;
-    const auto model_now = snapshot(now, layers, lambda, /*fold=*/false);
+    const auto model_now = snapshot(now, options.train, lambda, /*fold=*/false);
     if (evaluates) {
       eval::AccuracyOptions quick = options.accuracy;
       quick.pictures = 0;
@@ -93,10 +139,15 @@ TrainRun train_run(model::Model& model, const data::Dataset& dataset, const Trai
     model_now->set_device(at::kCPU);  // a few images, and what measures them counts on the processor
     track(*model_now, layers, lambda, *options.track, options.train.group.get(), record);
   };
+  if (by_held_out) {
+    run.held_out_loss = [&](const model::Model& now, double lambda) {
+      return mean_loss(*snapshot(now, options.train, lambda, /*fold=*/false), held_out);
+    };
+  }
   const train::Trained trained = train::train(model, dataset, run);
   result.epochs = trained.epochs;
   result.chosen_epoch = trained.chosen_epoch;
-  out.model = snapshot(model, layers, 0, /*fold=*/true);
+  out.model = snapshot(model, options.train, 0, /*fold=*/true);
   if (options.evaluation) {
     result.evaluation = eval::evaluate(*out.model, *options.evaluation, options.accuracy);
     if (result.dense) result.paired = eval::compare_paired(*result.dense, *result.evaluation);

@@ -105,15 +105,16 @@ SpecAndWeights fold_stream_gains(const SpecAndWeights& model) {
   return out;
 }
 
-SpecAndWeights dilute(const SpecAndWeights& model, const std::vector<int>& layers, double lambda) {
+SpecAndWeights dilute(const SpecAndWeights& model, const std::vector<int>& layers, double lambda,
+                      double stream) {
   if (!(lambda >= 0 && lambda <= 1))
     throw std::invalid_argument("[surgery::dilute] lambda " + std::to_string(lambda) + " is not in [0, 1]");
-  if (lambda == 0) return fold_stream_gains(remove_attention(model, layers, 2.0));
+  if (lambda == 0) return fold_stream_gains(remove_attention(model, layers, stream));
   remove_attention(model.spec, layers);  // refuses what can't be diluted
   require_float_weights(model.spec, "dilution");
   SpecAndWeights out = model;
   for (int layer : layers) {
-    out.spec.blocks[static_cast<size_t>(layer)].stream_gain *= 2 - lambda;
+    out.spec.blocks[static_cast<size_t>(layer)].stream_gain *= stream - (stream - 1) * lambda;
     scale_attention(out.spec, out.weights, layer, lambda);
   }
   return out;

@@ -20,6 +20,15 @@ at::Tensor distillation_loss(const at::Tensor& student, const at::Tensor& teache
   return (log_p.exp() * (log_p - log_q)).sum() * (temperature * temperature / static_cast<double>(places));
 }
 
+at::Tensor stream_loss(const at::Tensor& student, const at::Tensor& teacher) {
+  constexpr double kEps = 1e-6;
+  const auto normed = [](const at::Tensor& x) {
+    return at::layer_norm(x.to(at::kFloat), {x.size(2)}, {}, {}, kEps);
+  };
+  const auto per_row = static_cast<double>(student.size(1) * student.size(2));
+  return (normed(student) - normed(teacher)).square().sum() / per_row;
+}
+
 at::Tensor pixel_cross_entropy(const at::Tensor& logits, const at::Tensor& targets, double smoothing) {
   const int64_t height = targets.size(1), width = targets.size(2);
   const at::Tensor whole = at::upsample_bilinear2d(logits, {height, width}, /*align_corners=*/false);

@@ -171,6 +171,8 @@ void validate(const Recipe& recipe) {
         name(copy.epochs) + " (" + shown(copy.epochs) +
         "), so that epochs without the removed layers are left");
   }
+  if (copy.block_weight > 0 && copy.teacher.empty())
+    add(name(copy.block_weight) + " (" + shown(copy.block_weight) + ") needs a " + name(copy.teacher));
   if (copy.augment.padding > 0 && copy.augment.random_resized_crop)
     add(name(copy.augment.padding) + " does nothing while " + name(copy.augment.random_resized_crop) +
         " is true");

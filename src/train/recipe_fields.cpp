@@ -104,9 +104,13 @@ const std::vector<RecipeField>& recipe_fields() {
       {"distillation.teacher", [](R& r) -> S { return &r.teacher; }},
       {"distillation.weight", [](R& r) -> S { return &r.distillation_weight; }, kShare},
       {"distillation.temperature", [](R& r) -> S { return &r.distillation_temperature; }, above(0)},
+      {"distillation.block_weight", [](R& r) -> S { return &r.block_weight; }, at_least(0)},
 
       {"dilution.epochs", [](R& r) -> S { return &r.dilution_epochs; }, between(0, kMany)},
-      {"dilution.schedule", [](R& r) -> S { return &r.dilution_schedule; }, {}, {"linear", "cosine"}},
+      {"dilution.schedule",
+       [](R& r) -> S { return &r.dilution_schedule; },
+       {},
+       {"linear", "cosine", "held_out"}},
   };
   return kFields;
 }

@@ -2,9 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
-#include <cstdio>
-#include <cstring>
 #include <sstream>
 
 #include "core/json.h"
@@ -24,7 +23,8 @@ struct Part {
 };
 constexpr Part kParts[] = {{"model.", &RunState::weights},       {"ema.", &RunState::ema},
                            {"best.", &RunState::best},           {"adamw.first.", &RunState::first},
-                           {"adamw.second.", &RunState::second}, {"adamw.steps.", &RunState::steps}};
+                           {"adamw.second.", &RunState::second}, {"adamw.steps.", &RunState::steps},
+                           {"toward.", &RunState::toward}};
 
 std::vector<std::string> lines(const std::string& text) {
   std::vector<std::string> out;
@@ -33,47 +33,10 @@ std::vector<std::string> lines(const std::string& text) {
   return out;
 }
 
-/// Finds damage, not malice: eight bytes at a time go through a multiplication that spreads every bit.
-class Checksum {
- public:
-  void add(const void* data, size_t bytes) {
-    const auto* next = static_cast<const uint8_t*>(data);
-    for (; bytes >= sizeof(uint64_t); bytes -= sizeof(uint64_t), next += sizeof(uint64_t)) {
-      uint64_t word = 0;
-      std::memcpy(&word, next, sizeof word);
-      mix(word);
-    }
-    uint64_t rest = 0;
-    std::memcpy(&rest, next, bytes);
-    mix(rest);
-    mix(bytes);
-  }
-  void add(const std::string& text) { add(text.data(), text.size()); }
-  std::string text() const {
-    char out[17];
-    std::snprintf(out, sizeof out, "%016llx", static_cast<unsigned long long>(sum_));
-    return out;
-  }
-
- private:
-  void mix(uint64_t word) {
-    sum_ = (sum_ ^ word) * 0x9e3779b97f4a7c15u;
-    sum_ ^= sum_ >> 29;
-  }
-  uint64_t sum_ = 0;
-};
-
-/// Of the metadata without its checksum, and of every tensor with its name and kind.
-std::string checksum_of(const model::StateDict& file, json::Json meta) {
+// Of everything in the file but the checksum itself.
+std::string checksum_of_state(const model::StateDict& file, json::Json meta) {
   meta.erase("checksum");
-  Checksum sum;
-  sum.add(json::dump(meta, -1));
-  for (const auto& [name, tensor] : file.entries()) {
-    sum.add(name + " " + c10::toString(tensor.scalar_type()));
-    const at::Tensor bytes = tensor.cpu().contiguous();
-    sum.add(bytes.const_data_ptr(), bytes.nbytes());
-  }
-  return sum.text();
+  return model::checksum_of(file, json::dump(meta, -1));
 }
 
 }  // namespace
@@ -98,7 +61,13 @@ void save_run_state(const RunState& state, const std::string& path) {
   meta["recipe"] = state.recipe;
   meta["identity"] = state.identity;
   if (!state.spec.empty()) meta["spec"] = state.spec;
-  meta["checksum"] = checksum_of(file, meta);
+  if (state.toward.size() > 0) meta["moved_at"] = state.moved_at;
+  if (state.held_out.looks > 0) {
+    meta["looks"] = state.held_out.looks;
+    meta["fallen"] = state.held_out.fallen;
+    meta["reference"] = state.held_out.reference;
+  }
+  meta["checksum"] = checksum_of_state(file, meta);
   file.metadata[kKey] = json::dump(meta, -1);
   checkpoint::save_safetensors(file, path);
 }
@@ -126,6 +95,12 @@ void check_position(const RunState& state, const json::Object& object) {
            " epochs are finished");
   need(state.log_bytes >= 0, "log_bytes", "is negative");
   for (const int layer : state.dilute) need(layer >= 0, "dilute", "names a negative layer");
+  need(state.moved_at >= 0 && state.moved_at <= 1, "moved_at", "is no lambda");
+  const HeldOutLambda& held_out = state.held_out;
+  need(held_out.looks >= 0 && held_out.looks <= HeldOutLambda::kLooks, "looks", "are not possible");
+  need(held_out.fallen >= 0 && held_out.fallen <= std::min(HeldOutLambda::kSteps, held_out.looks), "fallen",
+       "is no number of steps");
+  need(held_out.looks == 0 || std::isfinite(held_out.reference), "reference", "is not finite");
 }
 
 RunState read_position(const model::StateDict& file, const std::string& path, bool with_tensors) {
@@ -156,9 +131,15 @@ RunState read_position(const model::StateDict& file, const std::string& path, bo
   object.get("recipe", state.recipe);
   object.get("identity", state.identity);
   if (object.has("spec")) object.get("spec", state.spec);
+  if (object.has("moved_at")) object.get("moved_at", state.moved_at);
+  if (object.has("looks")) {
+    object.get("looks", state.held_out.looks);
+    object.get("fallen", state.held_out.fallen);
+    object.get("reference", state.held_out.reference);
+  }
   object.finish();
   check_position(state, object);
-  if (with_tensors && version > 1 && checksum_of(file, meta) != checksum)
+  if (with_tensors && version > 1 && checksum_of_state(file, meta) != checksum)
     throw FormatError(path, "", std::string("its checksum does not match its content") + kDamaged);
   return state;
 }
@@ -225,6 +206,7 @@ void check_run_state(const RunState& state, const std::string& path, const RunSh
   check_part(state.ema, "ema.", path, run, /*whole=*/run.averages && began);
   need(run.keeps_best || state.best.size() == 0, "best", "is there, and the command keeps none");
   check_part(state.best, "best.", path, run, /*whole=*/run.keeps_best && state.best_epoch > 0);
+  check_part(state.toward, "toward.", path, run, /*whole=*/false);
   check_part(state.first, "adamw.first.", path, run, /*whole=*/false);
   check_part(state.second, "adamw.second.", path, run, /*whole=*/false);
   check_part(state.steps, "adamw.steps.", path, run, /*whole=*/false, /*scalar=*/true);
@@ -234,16 +216,20 @@ void check_run_state(const RunState& state, const std::string& path, const RunSh
        "holds parts that do not belong together");
 }
 
+std::string first_difference(const std::string& before, const std::string& after) {
+  const std::vector<std::string> then = lines(before), now = lines(after);
+  for (size_t i = 0; i < std::max(then.size(), now.size()); ++i) {
+    const std::string a = i < then.size() ? then[i] : "nothing", b = i < now.size() ? now[i] : "nothing";
+    if (a != b) return "\"" + a + "\" where the command now says \"" + b + "\"";
+  }
+  return "";
+}
+
 void check_same_run(const RunState& state, const std::string& path, const std::string& recipe,
                     const std::string& identity) {
   const std::string remedy = "; repeat the command as it was, or start again without --resume";
-  const std::vector<std::string> then = lines(state.recipe), now = lines(recipe);
-  for (size_t i = 0; i < std::max(then.size(), now.size()); ++i) {
-    const std::string a = i < then.size() ? then[i] : "nothing", b = i < now.size() ? now[i] : "nothing";
-    if (a != b)
-      throw Error(path + ": this run had the recipe's \"" + a + "\" where the command now says \"" + b +
-                  "\"" + remedy);
-  }
+  const std::string difference = first_difference(state.recipe, recipe);
+  if (!difference.empty()) throw Error(path + ": this run had the recipe's " + difference + remedy);
   if (state.identity != identity) {
     throw Error(path + ": this run was about other data, weights or layers (then " + state.identity +
                 "; now " + identity + ")" + remedy);

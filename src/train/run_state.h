@@ -8,6 +8,7 @@
 
 #include "vitrim/core/train_artifacts.h"
 #include "vitrim/model/state_dict.h"
+#include "vitrim/train/dilution.h"
 
 namespace vitrim::train {
 
@@ -15,6 +16,9 @@ struct RunState {
   // Tensors by parameter name. `best` is empty where no epoch was chosen yet, `ema` where nothing is
   // averaged.
   model::StateDict weights, ema, best, first, second, steps;
+  model::StateDict toward;   ///< how far an absorption moves weights; empty: there was none
+  double moved_at = 1;       ///< lambda to which they have moved
+  HeldOutLambda held_out;    ///< of dilution.schedule "held_out"
   int64_t epoch = 0;         ///< epochs finished
   int64_t batch = 0;         ///< batches of the next epoch that are done
   double loss_sum = 0;       ///< over those batches
@@ -44,6 +48,9 @@ struct RunShape {
 };
 /// Throws FormatError naming what is missing, surplus, out of range or of another shape.
 void check_run_state(const RunState& state, const std::string& path, const RunShape& run);
+/// Of two texts with one setting a line: `"A" where the command now says "B"` of the first line that differs;
+/// empty where none does.
+std::string first_difference(const std::string& then, const std::string& now);
 /// Throws Error naming the first difference where a state does not belong to a run.
 void check_same_run(const RunState& state, const std::string& path, const std::string& recipe,
                     const std::string& identity);

@@ -47,6 +47,27 @@ bool is_position(const std::string& name) {
   return false;
 }
 
+struct Taught {
+  at::Tensor logits;
+  std::vector<at::Tensor> streams;  // after every block
+};
+
+// What the teacher says of images; its streams only where they are asked for.
+Taught ask_teacher(const model::Model& teacher, const at::Tensor& images, bool with_streams) {
+  const at::NoGradGuard no_grad;
+  if (!with_streams) return {teacher.forward(images).logits, {}};
+  Taught out;
+  model::Intermediates intermediates;
+  at::Tensor x = teacher.embed(images);
+  for (int i = 0; i < teacher.num_blocks(); ++i) {
+    x = teacher.run_block(i, x, model::kKeep, nullptr);
+    teacher.keep_intermediate(i, x, intermediates);
+    out.streams.push_back(x);
+  }
+  out.logits = teacher.finish(x, {}, intermediates).logits;
+  return out;
+}
+
 }  // namespace
 
 Trainable trainable_parameters(const model::Model& model, const std::vector<model::BlockGain>& gains) {
@@ -79,6 +100,7 @@ at::Tensor GradientStep::loss(const Rows& rows, const std::vector<model::BlockGa
                               ? rows.keep.to(device, model_.compute_dtype()).unsqueeze(-1).unsqueeze(-1)
                               : at::Tensor();
   at::Tensor x = model_.embed(images);
+  std::vector<at::Tensor> streams;  // after every block, where the teacher's are compared with them
   model::MergedTokens merged;
   model::Intermediates intermediates;
   for (int i = 0; i < model_.num_blocks(); ++i) {
@@ -86,6 +108,7 @@ at::Tensor GradientStep::loss(const Rows& rows, const std::vector<model::BlockGa
     if (keep.defined() && i > 0) drop = {keep[i][0], keep[i][1]};
     x = model_.run_block(i, x, gains[static_cast<size_t>(i)], nullptr, {drop, &merged});
     model_.keep_intermediate(i, x, intermediates);
+    if (recipe.block_weight > 0) streams.push_back(x);
   }
   const model::Output out = model_.finish(x, merged, intermediates);
   // A model with a distillation token learns labels with one head and the teacher with the other.
@@ -95,15 +118,16 @@ at::Tensor GradientStep::loss(const Rows& rows, const std::vector<model::BlockGa
                          ? pixel_cross_entropy(labelled, targets, recipe.label_smoothing)
                          : soft_cross_entropy(labelled, targets);
   if (options_.teacher) {
-    at::Tensor answer;
-    {
-      const at::NoGradGuard no_grad;
-      answer =
-          options_.teacher->forward(renormalised(images, options_.preprocess, options_.teacher_preprocess))
-              .logits;
-    }
+    const Taught wanted =
+        ask_teacher(*options_.teacher, renormalised(images, options_.preprocess, options_.teacher_preprocess),
+                    recipe.block_weight > 0);
     value = value * (1 - recipe.distillation_weight) +
-            distillation_loss(taught, answer, recipe.distillation_temperature) * recipe.distillation_weight;
+            distillation_loss(taught, wanted.logits, recipe.distillation_temperature) *
+                recipe.distillation_weight;
+    for (size_t i = 0; i < wanted.streams.size(); ++i) {
+      value = value + stream_loss(streams[i], wanted.streams[i]) *
+                          (recipe.block_weight / static_cast<double>(wanted.streams.size()));
+    }
   } else if (out.head_dist.defined()) {
     value = (value + soft_cross_entropy(taught, targets)) * 0.5;
   }

@@ -66,11 +66,13 @@ class Run {
   Run(model::Model& model, const data::Dataset& dataset, const TrainOptions& options)
       : model_(model), options_(options), source_(dataset, options.recipe, source_options(model, options)) {
     dilution_ = {options.dilute, static_cast<double>(options.recipe.dilution_epochs),
-                 options.recipe.dilution_schedule};
+                 options.recipe.dilution_schedule, options.absorb_first ? 1.0 : 2.0};
     if (options.resume && !options.state_path.empty() && std::filesystem::exists(options.state_path)) {
       state_ = load_run_state(options.state_path);
       for (const auto& [name, tensor] : std::vector(state_.ema.entries()))
         state_.ema.set(name, tensor.to(model_.device()));
+      for (const auto& [name, tensor] : std::vector(state_.toward.entries()))
+        state_.toward.set(name, tensor.to(model_.device()));
       check_same_run(state_, options.state_path, to_toml(options.recipe), options.identity);
       check_run_state(state_, options.state_path,
                       {model_.parameters(), options.recipe.epochs, source_.steps_per_epoch(),
@@ -86,6 +88,8 @@ class Run {
       state_.recipe = to_toml(options.recipe);
       state_.identity = options.identity;
       state_.dilute = options.dilute;
+      for (const auto& [name, tensor] : options.absorbed.entries())
+        state_.toward.add(name, tensor.to(model_.device()) - model_.parameter(name).detach());
     }
     agree_on_start();
     model_.set_requires_grad(true);
@@ -129,18 +133,62 @@ class Run {
   bool several() const { return options_.group && options_.group->size() > 1; }
   bool is_main() const { return !options_.group || options_.group->is_main(); }
   int64_t steps_done() const { return state_.epoch * source_.steps_per_epoch() + state_.batch; }
+  double epochs_done() const {
+    return static_cast<double>(steps_done()) / static_cast<double>(source_.steps_per_epoch());
+  }
+  bool by_held_out() const { return !options_.dilute.empty() && dilution_.schedule == "held_out"; }
   double lambda() const {
     if (options_.dilute.empty()) return 0;
-    return dilution_lambda(
-        dilution_, static_cast<double>(steps_done()) / static_cast<double>(source_.steps_per_epoch()));
+    if (by_held_out()) return dilution_.epochs > 0 ? state_.held_out.lambda() : 0;
+    return dilution_lambda(dilution_, epochs_done());
   }
   std::vector<model::BlockGain> gains() const {
     return dilution_gains(dilution_, lambda(), model_.num_blocks());
   }
 
-  // The optimiser over the parameters that take part; when layers are gone, they take their memory with them.
+  // Lets the held-out images say whether lambda falls.
+  void look_at_held_out() {
+    if (!by_held_out() || dilution_.epochs <= 0) return;
+    while (state_.held_out.due(epochs_done() / dilution_.epochs)) {
+      const at::NoGradGuard no_grad;
+      model_.forget_casts();
+      double loss = 0;
+      saver_->may_save([&] { loss = options_.held_out_loss(model_, lambda()); });
+      if (!std::isfinite(loss)) not_finite("the loss on the images kept out is");
+      if (several()) {
+        const at::Tensor shared = at::full({1}, loss, at::kDouble);
+        options_.group->broadcast(shared);
+        loss = shared.item<double>();
+      }
+      state_.held_out.look(loss);
+      follow_lambda();
+      if (lambda() == 0) renew_optimiser();
+    }
+  }
+
+  // Weights that an absorption moves go on their way as lambda falls.
+  void follow_lambda() {
+    const double now = lambda();
+    if (state_.toward.size() == 0 || now >= state_.moved_at) return;
+    const at::NoGradGuard no_grad;
+    for (const auto& [name, way] : state_.toward.entries()) {
+      for (const bool average : {false, true}) {
+        if (average && options_.recipe.ema_decay <= 0) continue;
+        const at::Tensor weights = average ? state_.ema.at(name) : model_.parameter(name).detach();
+        weights.add_(way, state_.moved_at - now);
+      }
+    }
+    state_.moved_at = now;
+    model_.forget_casts();
+  }
+
   void begin_epoch() {
     source_.begin_epoch(state_.epoch);
+    renew_optimiser();
+  }
+
+  // The optimiser over the parameters that take part; when layers are gone, they take their memory with them.
+  void renew_optimiser() {
     Trainable now = trainable_parameters(model_, gains());
     if (optimiser_ && now.names == trainable_.names) return;
     if (optimiser_) remember();
@@ -208,6 +256,8 @@ class Run {
     int64_t logged_at = state_.batch;
     while (state_.batch < source_.steps_per_epoch()) {
       const auto started = Clock::now();
+      look_at_held_out();
+      follow_lambda();
       const double lambda_now = lambda();
       BatchGradients batch;
       bool stop = false;
@@ -276,6 +326,7 @@ class Run {
     add("max-corrupt", options_.max_corrupt);
     add("measured", static_cast<bool>(options_.measure));
     add("teacher", options_.teacher != nullptr);
+    add("absorb-first", options_.absorb_first);
     for (const int layer : options_.dilute) add("diluted layer", layer);
     mine += options_.shared;
     distributed::check_alike(*options_.group, mine);
@@ -317,6 +368,7 @@ class Run {
 
   void end_epoch() {
     const int64_t batches = source_.steps_per_epoch();
+    follow_lambda();
     EpochRecord record;
     record.epoch = state_.epoch + 1;
     record.step = steps_done();
@@ -435,6 +487,12 @@ Trained train(model::Model& model, const data::Dataset& dataset, const TrainOpti
                                 " images a step cannot be shared among " +
                                 std::to_string(options.recipe.accumulate) + " accumulation steps");
   }
+  if (options.recipe.dilution_schedule == "held_out" && !options.dilute.empty() && !options.held_out_loss) {
+    throw std::invalid_argument(
+        "[train::train] lambda falls by the loss on images kept out, and there are none");
+  }
+  if (options.teacher && options.recipe.block_weight > 0)
+    check_streams(model.spec(), options.teacher->spec());
   for (int layer : options.dilute) {
     if (layer < 0 || layer >= model.num_blocks() ||
         model.spec().blocks[static_cast<size_t>(layer)].attention == AttentionKind::kNone) {
@@ -443,6 +501,26 @@ Trained train(model::Model& model, const data::Dataset& dataset, const TrainOpti
     }
   }
   return Run(model, dataset, options).finish();
+}
+
+void check_streams(const ModelSpec& student, const ModelSpec& teacher) {
+  const auto fail = [](const std::string& what) {
+    throw std::invalid_argument("distillation.block_weight compares the outputs of all blocks, and " + what +
+                                "; set it to 0");
+  };
+  if (student.blocks.size() != teacher.blocks.size())
+    fail("the teacher has " + std::to_string(teacher.blocks.size()) + " blocks, the model " +
+         std::to_string(student.blocks.size()));
+  if (student.merges() || teacher.merges()) fail("merged tokens have no counterpart");
+  for (int i = 0; i < static_cast<int>(student.blocks.size()); ++i) {
+    const auto shape = [&](const ModelSpec& spec) {
+      return std::to_string(spec.block_tokens(i)) + " tokens of " +
+             std::to_string(spec.blocks[static_cast<size_t>(i)].embed_dim) + " channels";
+    };
+    if (shape(student) != shape(teacher))
+      fail("those of block " + std::to_string(i) + " are " + shape(teacher) + " of the teacher, " +
+           shape(student) + " of the model");
+  }
 }
 
 void refuse_to_overwrite(const std::string& state_path) {

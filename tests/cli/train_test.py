@@ -221,6 +221,17 @@ class Dilute(TrainCase):
         self.assertEqual(result["recipe"]["dilution"]["epochs"], 1)
         self.assertEqual(result["evaluation"]["images"], 40)
 
+    def test_absorbed_first_with_a_teacher_of_every_block_and_lambda_by_the_held_out_loss(self):
+        command = ("dilute", "model.safetensors", "--recipe", "plain", "--resize", "32", "--data", "synthetic:train:64", "--remove-attention", "0,2",
+                   "--epochs", "2", "--dilution-epochs", "1", "--batch-size", "16", "--absorb-first", "--schedule", "held_out", "--teacher",
+                   "model.safetensors", "--set", "distillation.block_weight=1", "-o", "out.safetensors", "--json", "out.json")
+        self.refuse(*command, says="--validate", expect=2)
+        done = self.run_vitrim(*command, "--validate", "synthetic:test:40")
+        self.assertRegex(done.stderr, r"absorbed in closed form: mean KL to the dense model \S+ nats on 6 images kept out")
+        self.assertEqual([b["attention"] for b in self.json_of("inspect", "out.safetensors")["blocks"]], ["none", "softmax", "none", "softmax"])
+        with open(self.path("out.json"), encoding="utf-8") as file:
+            self.assertEqual(json.load(file)["epochs"][-1]["lambda"], 0)
+
     def test_an_analysis_chooses_where_nobody_names_layers(self):
         self.run_vitrim("dilute", "model.safetensors", "--recipe", "plain", "--resize", "32", "--data", "synthetic:train:64", "--remove", "25%",
                         "--epochs", "1", "--batch-size", "16", "--warm-up-epochs", "0", "--criterion", "te", "-o", "out.safetensors", "--json", "out.json")

@@ -87,10 +87,12 @@ TEST_P(EveryVariant, ADilutedModelIsTheOneWithGains) {
   const auto whole = own_model(dense());
   for (double lambda : {1.0, 0.3}) {
     std::vector<model::BlockGain> gains(4);
-    for (int layer : kLayers) gains[layer] = model::diluted(lambda);
-    const Outcome a = run(*whole, images, gains),
-                  b = run(*own_model(dilute(dense(), kLayers, lambda)), images);
-    EXPECT_LT(relative_difference(b.logits, a.logits), rounding()) << lambda;
+    for (double stream : {2.0, 1.0}) {
+      for (int layer : kLayers) gains[layer] = {stream - (stream - 1) * lambda, lambda};
+      const Outcome a = run(*whole, images, gains),
+                    b = run(*own_model(dilute(dense(), kLayers, lambda, stream)), images);
+      EXPECT_LT(relative_difference(b.logits, a.logits), rounding()) << lambda << " " << stream;
+    }
   }
   // At 0 the layers are gone and their factor folded: what remove and fold make of them, to the bit.
   const SpecAndWeights nothing = dilute(dense(), kLayers, 0),

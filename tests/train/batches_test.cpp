@@ -249,6 +249,52 @@ TEST(Dilution, LambdaFallsFromOneToNothing) {
   const auto gains = dilution_gains(Dilution{{1}, 4, "linear"}, 0.25, 3);
   EXPECT_EQ(gains[0], model::kKeep);
   EXPECT_EQ(gains[1], (model::BlockGain{1.75, 0.25}));
+  EXPECT_EQ(dilution_gains(Dilution{{1}, 4, "linear", 1}, 0.25, 3)[1], (model::BlockGain{1, 0.25}));
+}
+
+TEST(Dilution, ByTheHeldOutLossLambdaWaitsForTheModelButNotForEver) {
+  // Lambda after every look, at equal distances over the epochs.
+  const auto course = [](const std::function<double(const HeldOutLambda&)>& loss) {
+    HeldOutLambda held_out;
+    std::vector<double> lambdas;
+    for (int64_t step = 0; step < HeldOutLambda::kLooks; ++step) {
+      const double done = static_cast<double>(step) / HeldOutLambda::kLooks;
+      EXPECT_EQ(held_out.due(done), held_out.lambda() > 0) << step;
+      if (held_out.due(done)) held_out.look(loss(held_out));
+      EXPECT_FALSE(held_out.due(done + 0.01)) << step;
+      lambdas.push_back(held_out.lambda());
+    }
+    return lambdas;
+  };
+  // A loss that never rises: down in every look. One that only rises: not before there is no other way.
+  const auto fast = course([](const HeldOutLambda&) { return 1.0; });
+  const auto slow = course([](const HeldOutLambda& h) { return static_cast<double>(h.looks); });
+  EXPECT_DOUBLE_EQ(fast[0], 0.95);
+  EXPECT_GT(fast[18], 0);
+  EXPECT_EQ(fast[19], 0);
+  EXPECT_DOUBLE_EQ(slow[0], 0.95) << "the first look has nothing to compare with";
+  EXPECT_DOUBLE_EQ(slow[20], 0.95);
+  EXPECT_DOUBLE_EQ(slow[21], 0.9);
+  EXPECT_EQ(slow[39], 0);
+  // One that is up at the look after a fall, and back at the next: a fall at every second look.
+  bool up = true;
+  const auto hurt = course([&](const HeldOutLambda&) { return (up = !up) ? 2.0 : 1.0; });
+  EXPECT_EQ(hurt[1], hurt[0]);
+  EXPECT_LT(hurt[2], hurt[1]);
+  EXPECT_EQ(hurt[3], hurt[2]);
+  EXPECT_EQ(hurt[39], 0);
+}
+
+TEST(Loss, StreamsAreComparedAsTheNextNormSeesThem) {
+  at::manual_seed(1);
+  const at::Tensor x = at::randn({2, 5, 8}), y = at::randn({2, 5, 8});
+  EXPECT_EQ(stream_loss(x, x).item<double>(), 0);
+  // A doubled stream is the same but for the norm's eps of 1e-6 beside variances near 1.
+  EXPECT_LT(stream_loss(x * 2, x).item<double>(), 1e-10);
+  // Normed tokens have a mean square of 1: 2 - 2 cos of each token, summed over two rows.
+  const at::Tensor a = x - x.mean(2, true), b = y - y.mean(2, true);
+  const at::Tensor cosine = (a * b).sum(2) / (a.norm(2, {2}) * b.norm(2, {2}));
+  EXPECT_NEAR(stream_loss(x, y).item<double>(), (2 - 2 * cosine).mean(1).sum().item<double>(), 1e-4);
 }
 
 }  // namespace

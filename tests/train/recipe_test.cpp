@@ -101,6 +101,7 @@ std::vector<double> numbers(const Recipe& r) {
           r.ema_decay,
           r.distillation_weight,
           r.distillation_temperature,
+          r.block_weight,
           double(r.dilution_epochs)};
 }
 
@@ -154,7 +155,7 @@ TEST_F(RecipeFiles, EveryMistakeIsNamedWithLineKeyAndMend) {
            "line 5: schedule.batch_size must be a whole number of at least 1 and at most 1000000000, not 0",
            "line 7: unknown section [optimiser]; did you mean [optimizer]?",
            "line 10: ema.decay must be a number of at least 0 and below 1, not 1",
-           "line 12: dilution.schedule must be linear or cosine, not \"square\"",
+           "line 12: dilution.schedule must be linear or cosine or held_out, not \"square\"",
            "line 13: dilution.epochs must be a whole number of at least 0 and at most 1000000000, not 1.5",
            "line 15: augment.random_resized_crop must be true or false, not 1",
            "line 16: augment.padding must be a whole number of at least 0 and at most 4096, not a list",
@@ -300,7 +301,7 @@ TEST(Recipe, ValidateListsAllThatIsOutOfRangeOrDoesNotFit) {
                            "schedule.min_learning_rate (0.1) must be at most the peak learning rate (0.001)",
                            "augment.scale_min (0.9) must be at most augment.scale_max (0.5)",
                            "augment.padding does nothing while augment.random_resized_crop is true",
-                           "dilution.schedule must be linear or cosine",
+                           "dilution.schedule must be linear or cosine or held_out",
                            "mixing.mixup must be a number of at least 0 and at most 4, not nan"}) {
     EXPECT_TRUE(contains(message, part));
   }

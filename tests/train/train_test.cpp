@@ -69,14 +69,27 @@ TEST_F(Train, LearnsAndRepeats) {
   expect_same_weights(*again, *model);
 }
 
+class Resuming : public Train, public testing::WithParamInterface<bool> {};
+INSTANTIATE_TEST_SUITE_P(Dilution, Resuming, testing::Bool(),
+                         [](const auto& param) { return param.param ? "AbsorbedByHeldOut" : "Linear"; });
+
 // Stopped in the middle of an epoch and resumed, with everything random switched on, also while layers are
 // diluted: the same bits.
-TEST_F(Train, ResumingEndsAsIfNothingHadHappened) {
+TEST_P(Resuming, EndsAsIfNothingHadHappened) {
   Recipe recipe = test::lively_recipe();
   recipe.dilution_epochs = 2;
   TrainOptions options = options_for(recipe);
   options.dilute = {1};
   const auto whole = small_model();
+  if (GetParam()) {
+    options.absorb_first = true;
+    options.absorbed.add("blocks.1.mlp.fc2.weight", small_model(4)->parameter("blocks.1.mlp.fc2.weight"));
+    options.recipe.dilution_schedule = "held_out";
+    // The norm of what learns says something about it and is the same after a resume.
+    options.held_out_loss = [](const model::Model& model, double) {
+      return model.parameter("blocks.2.mlp.fc1.weight").norm().item<double>();
+    };
+  }
   options.log_path = path("whole.jsonl");
   options.log_every = 1;
   const Trained uninterrupted = train(*whole, BrightAndDark(64), options);
@@ -193,6 +206,40 @@ TEST_F(Train, DilutionFadesLayersOutAndThenLeavesTheirWeightsAlone) {
   EXPECT_TRUE(at::equal(qkv[1], qkv[3]));
 }
 
+// With next to no learning rate the weights go where the absorption says, as far as lambda has fallen.
+TEST_F(Train, AbsorbedWeightsComeInAsLambdaFalls) {
+  Recipe recipe = test::plain_recipe();
+  recipe.epochs = 3;
+  recipe.dilution_epochs = 2;
+  recipe.weight_decay = 0;
+  set(recipe, "schedule.learning_rate", "1e-12");
+  recipe.min_learning_rate = 0;
+  TrainOptions options = options_for(recipe);
+  options.dilute = {1};
+  options.absorb_first = true;
+  const std::string name = "blocks.1.mlp.fc2.weight";
+  const auto model = small_model();
+  const at::Tensor start = model->parameter(name).clone(), end = small_model(4)->parameter(name);
+  options.absorbed.add(name, end);
+  // Four steps in each of two epochs, float32 on weights below 1; and 12 steps of AdamW at 1e-12.
+  const double rounding = 16 * std::pow(2.0, -24);
+  options.measure = [&](const model::Model& now, double lambda, bool, EpochRecord&) {
+    EXPECT_LT((now.parameter(name).detach() - at::lerp(end, start, lambda)).abs().max().item<double>(),
+              rounding);
+  };
+  const Trained trained = train(*model, BrightAndDark(64), options);
+  EXPECT_EQ(trained.epochs[0].lambda, 0.5);
+  EXPECT_LT((model->parameter(name) - end).abs().max().item<double>(), rounding);
+  EXPECT_LT(
+      (model->parameter("blocks.2.mlp.fc2.weight") - small_model()->parameter("blocks.2.mlp.fc2.weight"))
+          .abs()
+          .max()
+          .item<double>(),
+      rounding);
+  options.recipe.dilution_schedule = "held_out";
+  EXPECT_THROW(train(*small_model(), BrightAndDark(64), options), std::invalid_argument);
+}
+
 TEST_F(Train, KeepBestExportsTheBestEpoch) {
   TrainOptions options = options_for(test::plain_recipe());
   options.recipe.epochs = 4;
@@ -252,6 +299,35 @@ TEST_F(Train, ATeacherIsFollowed) {
   EXPECT_LT(train(*same, BrightAndDark(64), options).epochs[0].loss, 0.01);
   const Trained trained = train(*other, BrightAndDark(64), options);
   EXPECT_LT(trained.epochs.back().loss, 0.5 * trained.epochs.front().loss);
+}
+
+// Labels and logits count nothing: what is left is the distance of the blocks' outputs.
+TEST_F(Train, ATeachersBlocksAreFollowed) {
+  TrainOptions options = options_for(test::plain_recipe());
+  options.recipe.distillation_weight = 0;
+  options.recipe.teacher = "dense";
+  const auto teacher = small_model(11);
+  options.teacher = teacher.get();
+  options.teacher_preprocess = options.preprocess;
+  const BrightAndDark images(64);
+  const auto loss = [&](double weight, uint64_t seed) {
+    options.recipe.block_weight = weight;
+    return train(*small_model(seed), images, options).epochs;
+  };
+  options.recipe.epochs = 1;
+  const double without = loss(0, 11)[0].loss;
+  EXPECT_NEAR(loss(1e-9, 11)[0].loss, without, 1e-6);
+  options.recipe.epochs = 6;
+  const auto blocks = loss(100, 3);  // beside which labels hardly count
+  EXPECT_GT(blocks.front().loss, 10);
+  EXPECT_LT(blocks.back().loss, 0.5 * blocks.front().loss);
+
+  const auto deeper = model::make_random_model(test::small_spec(4), 1);
+  options.teacher = deeper.get();
+  EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { loss(1, 3); }), "the teacher has 4 blocks"));
+  options.recipe.teacher.clear();
+  EXPECT_TRUE(
+      contains(message_of<std::invalid_argument>([&] { loss(1, 3); }), "needs a distillation.teacher"));
 }
 
 TEST_F(Train, ANonFiniteLossStops) {

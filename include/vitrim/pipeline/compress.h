@@ -51,6 +51,14 @@ void check_compress(const ModelSpec& spec, const CompressOptions& options);
 /// begins with it.
 void check_images(int64_t count, const CompressOptions& options);
 
+/// The model without the attention of `layers` after absorb::absorb(), and what that says.
+struct Absorbed {
+  std::unique_ptr<model::Model> model;
+  absorb::AbsorbReport report;
+};
+Absorbed absorb_removal(const model::Model& dense, const std::vector<int>& layers,
+                        const data::ImageBatch& calibration, const absorb::AbsorbOptions& options);
+
 /// Removes attention layers and lets the MLPs take their work over, on unlabelled calibration images. With
 /// `evaluation` both models (and the controls) are evaluated on it, paired. The dense model is not changed.
 Compressed compress(const model::Model& dense, const data::ImageBatch& calibration,

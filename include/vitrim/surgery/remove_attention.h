@@ -33,7 +33,8 @@ SpecAndWeights fold_stream_gains(const SpecAndWeights& model);
 /// The model in which the attention of `layers` is diluted to `lambda` in [0, 1], as a model of its own: y =
 /// (2 - lambda) x + lambda A(LN1 x), the stream's factor in the spec, the branch's in its projection (or
 /// layer scale). At lambda = 0 the layers are removed and the factor 2 is folded away: this is what dilution
-/// exports.
-SpecAndWeights dilute(const SpecAndWeights& model, const std::vector<int>& layers, double lambda);
+/// exports. `stream` stands for the 2: y = (s - (s - 1) lambda) x + lambda A(LN1 x).
+SpecAndWeights dilute(const SpecAndWeights& model, const std::vector<int>& layers, double lambda,
+                      double stream = 2);
 
 }  // namespace vitrim::surgery

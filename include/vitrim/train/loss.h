@@ -23,6 +23,11 @@ at::Tensor pixel_cross_entropy(const at::Tensor& logits, const at::Tensor& targe
 /// or [n, K, h, w] with the mean over the map.
 at::Tensor distillation_loss(const at::Tensor& student, const at::Tensor& teacher, double temperature);
 
+/// How far two streams between blocks are apart: mean over tokens and channels of the squared difference of
+/// their tokens after a LayerNorm without weights, summed over the rows. [n, N, C] each. The norm makes the
+/// loss blind to what the next block is blind to: the scale of a token (a diluted block doubles its stream).
+at::Tensor stream_loss(const at::Tensor& student, const at::Tensor& teacher);
+
 /// High-frequency content of patch tokens x [n, N, C]: the mean over images of ln(mean amplitude of the 2-d
 /// Fourier transform beyond pi / 2) minus ln(mean amplitude at all other frequencies), amplitudes averaged
 /// over channels; summed over the rows. The figure that the spectrum's curves (analysis/spectrum.h) show,

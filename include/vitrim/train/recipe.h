@@ -56,10 +56,12 @@ struct Recipe {
   std::string teacher;                  ///< checkpoint; empty: none
   double distillation_weight = 0.5;     ///< the teacher's part of the loss; the labels have the rest
   double distillation_temperature = 1;  ///< of both softmaxes
+  double block_weight =
+      0;  ///< of stream_loss() between each block's output and the teacher's; 0: logits alone
 
   // [dilution]: how lambda falls from 1 to 0; the epochs after that are plain fine-tuning
   int64_t dilution_epochs = 0;
-  std::string dilution_schedule = "linear";  ///< linear or cosine, in epochs
+  std::string dilution_schedule = "linear";  ///< linear or cosine in epochs; held_out (train/dilution.h)
 };
 
 /// The learning rate after warm-up: learning_rate, or what learning_rate_per_512 makes of batch_size.

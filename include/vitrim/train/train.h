@@ -18,8 +18,16 @@ namespace vitrim::train {
 
 struct TrainOptions {
   Recipe recipe;
-  PreprocessSpec preprocess;              ///< crop, mean and std of what the model sees
-  std::vector<int> dilute;                ///< layers whose attention fades out over recipe.dilution_epochs
+  PreprocessSpec preprocess;  ///< crop, mean and std of what the model sees
+  std::vector<int> dilute;    ///< layers whose attention fades out over recipe.dilution_epochs
+  /// The dilution begins with an absorption: a diluted block is y = x + lambda A(LN1 x), and with every fall
+  /// of lambda the weights move by as large a share of the way from those at the start to `absorbed`.
+  bool absorb_first = false;
+  model::StateDict absorbed;  ///< parameters of the model whose MLPs were fitted to the loss of `dilute`, by
+                              ///< name (what is not named does not move); a resumed run has its own
+  /// Loss of the model at a lambda on images that are not trained on, the same for all ranks; needed where
+  /// recipe.dilution_schedule is "held_out".
+  std::function<double(const model::Model& model, double lambda)> held_out_loss;
   const model::Model* teacher = nullptr;  ///< of distillation; sees the same pixels
   PreprocessSpec teacher_preprocess;      ///< its mean and std
   uint64_t seed = 0;
@@ -61,6 +69,9 @@ struct Trained {
 /// A run that was killed and resumed gives the same weights, bit for bit on the same number of threads, as
 /// one that was not.
 Trained train(model::Model& model, const data::Dataset& dataset, const TrainOptions& options);
+
+/// Refuses models whose blocks' outputs can't be compared (recipe.block_weight): std::invalid_argument.
+void check_streams(const ModelSpec& student, const ModelSpec& teacher);
 
 /// Error where an unfinished run lies at `state_path`: a forgotten resume must not cost the hours that a
 /// state holds. Nothing where there is no file.
