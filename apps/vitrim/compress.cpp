@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 
 #include "compress_flags.h"
 #include "ranks.h"
@@ -11,6 +12,8 @@
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/layer_list.h"
+#include "vitrim/core/log.h"
+#include "vitrim/hub/hub.h"
 
 namespace vitrim::app {
 
@@ -23,9 +26,28 @@ struct CompressFlags : CompressionFlags {
   std::string static_layers;
   ViewFlags views;
   int random_controls = 5;
+  bool resume = false;
 };
 
-void run(const CompressFlags& flags, const Context& context) {
+// Settings that decide what the work comes to, one a line.
+std::string settings_of(const CLI::App& command) {
+  static const std::set<std::string> kOthers = {"--resume", "--report", "--json", "--threads",
+                                                "--quiet",  "--help",   "--eval", "--output"};
+  std::string out;
+  for (const CLI::Option* option : command.get_options()) {
+    const std::string name = option->get_name();
+    if (kOthers.contains(name)) continue;
+    std::string value = option->get_default_str();
+    if (option->count() > 0) {
+      value.clear();
+      for (const std::string& part : option->results()) value += (value.empty() ? "" : " ") + part;
+    }
+    out += name + " = " + value + "\n";
+  }
+  return out;
+}
+
+void run(const CompressFlags& flags, const CLI::App& command, const Context& context) {
   flags.common.apply(flags.output.output);
   const auto group = join_ranks(context);
   flags.output.check(flags.common.json);
@@ -65,13 +87,32 @@ void run(const CompressFlags& flags, const Context& context) {
       flags.evaluation.open(flags.common, flags.data, *model, flags.model.model, accuracy);
   const data::ImageBatch images =
       flags.views.load(flags.analyze, flags.common, flags.data, *model, flags.model.model, options);
+  // Before the first fit, so that a state of other work is refused at once.
+  pipeline::CompressState state;
+  if (flags.resume) {
+    const std::string path = hub::stem_of(flags.output.output) + ".state";
+    check_writable(path);
+    state = pipeline::CompressState(path,
+                                    settings_of(command) +
+                                        "weights = " + model::checksum_of(model->parameters(), "") +
+                                        "\nimages = " + images.fingerprint + "\n",
+                                    group->is_main());
+    options.state = &state;
+  }
   const double loading = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   if (flags.quantize.wanted && group->size() > 1)
     throw Error(
         "--quantize runs in one process; start it without torchrun, or run vitrim quantize afterwards");
   // What is written is what is evaluated.
   const data::Dataset* first = flags.quantize.wanted && !flags.controls ? nullptr : evaluation.get();
-  pipeline::Compressed compressed = pipeline::compress(*model, images, first, accuracy, options);
+  pipeline::Compressed compressed = [&] {
+    try {
+      return pipeline::compress(*model, images, first, accuracy, options);
+    } catch (const Interrupted&) {
+      if (flags.resume) log_info("repeat the command to go on where it stopped");
+      throw;
+    }
+  }();
   CompressResult& result = compressed.result;
   flags.quantize.apply(flags.common, *model, compressed, images, options.absorb, evaluation.get(), accuracy);
   result.seconds.insert(result.seconds.begin(), {"load", loading});
@@ -79,6 +120,7 @@ void run(const CompressFlags& flags, const Context& context) {
   result.model = flags.model.model;
   result.output = flags.output.output;
   on_main_rank(*group, [&] { write_compressed(flags.common, *compressed.model, result, output); });
+  state.remove();
 }
 
 }  // namespace
@@ -107,8 +149,13 @@ void add_compress(CLI::App& app, Context& context) {
   flags->views.add_to(*command);
   flags->prune.add_to(*command);
   flags->data.add_to(*command);
+  command->add_flag("--resume", flags->resume,
+                    "keep the state of the work in OUTPUT.state after every block and every pass, and go on "
+                    "from there where an interrupted run of the same command has left one");
   flags->common.add_to(*command);
-  command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });
+  command->callback([flags, command, &context] {
+    context.run = [flags, command, &context] { run(*flags, *command, context); };
+  });
 }
 
 }  // namespace vitrim::app

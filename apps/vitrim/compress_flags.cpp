@@ -27,6 +27,12 @@ void AbsorbFlags::add_to(CLI::App& command, bool beside_training) {
                   "learning rate of the gradient epochs")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  command
+      .add_option("--sweeps", values.sweeps,
+                  "number of times that the fit goes over all blocks; later sweeps refit fc2 and the whole "
+                  "block from where the last one left them")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
   command.add_option("--ridge", values.ridge, "strength of the closed form's pull towards the old weights")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

@@ -76,8 +76,8 @@ const std::vector<FlagRule>& flag_rules() {
   static const std::vector<std::string> kPruning = {"prune", "compress", "sweep"};
   static const std::vector<std::string> kTraining = {"prune", "train", "dilute"};
   // Which flags belong together.
-  static const std::vector<std::string> kFit = {"--ridge",     "--cls-weight", "--fit-patches",
-                                                "--fit-batch", "--held-out",   "--no-flip"};
+  static const std::vector<std::string> kFit = {"--ridge",    "--cls-weight", "--fit-patches", "--fit-batch",
+                                                "--held-out", "--no-flip",    "--sweeps"};
   static const std::vector<std::string> kChannels = {"--scope", "--round", "--channels-by", "--unequal-heads",
                                                      "--score-images"};
   static const std::vector<std::string> kApma = {"--without",          "--similarity",     "--begin-with",

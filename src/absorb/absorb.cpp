@@ -10,6 +10,7 @@
 
 #include "absorb/block_fit.h"
 #include "absorb/closeness.h"
+#include "absorb/fit_state.h"
 #include "absorb/ridge_batches.h"
 #include "absorb/static_fit.h"
 #include "absorb/streams.h"
@@ -123,6 +124,22 @@ data::ImageBatch held_out_images(const data::ImageBatch& images, const AbsorbOpt
   return some_images(images, options, fit_count(images.size(), options), images.size());
 }
 
+namespace {
+
+// The streams before block 0. Rows: the images to fit flipped, the same as they are, and last those kept out.
+at::Tensor streams_of(const model::Model& teacher, const data::ImageBatch& images,
+                      const AbsorbOptions& options) {
+  distributed::Group& group = distributed::or_alone(options.group);
+  const at::Tensor order = shuffled_order(images.size(), options.seed);
+  const at::Tensor plain = embed_all(teacher, images, options.batch_size, group).index_select(0, order);
+  if (!options.flip) return plain;
+  const at::Tensor flipped = embed_all(teacher, images, options.batch_size, group, true)
+                                 .index_select(0, order.slice(0, 0, fit_count(images.size(), options)));
+  return at::cat({flipped, plain});
+}
+
+}  // namespace
+
 AbsorbReport absorb(model::Model& student, const model::Model& teacher, const data::ImageBatch& images,
                     const AbsorbOptions& options) {
   const int first = first_changed_block(student, teacher);
@@ -131,18 +148,7 @@ AbsorbReport absorb(model::Model& student, const model::Model& teacher, const da
     throw std::invalid_argument("[absorb::absorb] needs at least 8 images, got " + std::to_string(n));
   const int64_t held = n - fit_count(n, options);
   distributed::Group& group = distributed::or_alone(options.group);
-  // Rows: the images to fit, the same flipped, and last those kept out.
-  const at::Tensor order = shuffled_order(n, options.seed);
-  std::vector<at::Tensor> parts = {
-      embed_all(teacher, images, options.batch_size, group).index_select(0, order)};
-  if (options.flip) {
-    const at::Tensor flipped = embed_all(teacher, images, options.batch_size, group, true)
-                                   .index_select(0, order.slice(0, 0, n - held));
-    parts = {flipped, parts[0]};
-  }
-  at::Tensor teacher_x = at::cat(parts);
-  parts.clear();
-  at::Tensor student_x = teacher_x;
+  at::Tensor teacher_x = streams_of(teacher, images, options), student_x = teacher_x;
   model::Intermediates teacher_intermediates, student_intermediates;  // of the images kept out
   const int64_t fit = teacher_x.size(0) - held;
 
@@ -150,21 +156,42 @@ AbsorbReport absorb(model::Model& student, const model::Model& teacher, const da
   report.fit_images = n - held;
   report.held_out_images = held;
   const model::Output plain = run_all(student, teacher_x.slice(0, fit), options.batch_size, group);
-  Progress progress("absorb", student.num_blocks(), "blocks");
-  for (int i = 0; i < student.num_blocks(); ++i) {
-    const bool pruned = attention_pruned(student, teacher, i);
+  std::vector<bool> pruned;  // before any fit changes what it is told by
+  for (int i = 0; i < student.num_blocks(); ++i) pruned.push_back(attention_pruned(student, teacher, i));
+  const FitState* begin = beginning(options);
+  if (begin) take_parameters(*begin, "student", student);
+  const int64_t fitted = begin ? begin->done : 0;
+  Progress progress("absorb", options.sweeps * student.num_blocks(), "blocks");
+  for (int64_t place = 0; place < options.sweeps * student.num_blocks(); ++place) {
+    const int i = static_cast<int>(place % student.num_blocks());
+    const bool first_sweep = place < student.num_blocks();
+    if (i == 0 && !first_sweep) {
+      teacher_x = student_x = at::Tensor();
+      teacher_x = student_x = streams_of(teacher, images, options);
+      teacher_intermediates.clear();
+      student_intermediates.clear();
+    }
+    const bool refits_attention = first_sweep && pruned[static_cast<size_t>(i)];
     const at::Tensor teacher_input =
-        pruned ? teacher_x : at::Tensor();  // a stream is large; kept only where it is needed
+        refits_attention ? teacher_x : at::Tensor();  // a stream is large; kept only where it is needed
     teacher_x = advance(teacher, i, teacher_x, options.batch_size, group);
     if (i < first) {
       student_x = teacher_x;
     } else {
       const at::Tensor input = student_x.slice(0, 0, fit), target = teacher_x.slice(0, 0, fit);
-      if (can_fit_static(student, teacher, i))
-        fit_static(student, teacher, i, input, teacher_input.slice(0, 0, fit), options);
-      if (pruned) ridge_projection(student, teacher, i, input, teacher_input.slice(0, 0, fit), options);
-      ridge_block(student, i, input, target, options);
-      if (options.epochs > 0) fit_block(student, i, input, target, options);
+      if (place >= fitted) {
+        if (first_sweep && can_fit_static(student, teacher, i))
+          fit_static(student, teacher, i, input, teacher_input.slice(0, 0, fit), options);
+        if (refits_attention)
+          ridge_projection(student, teacher, i, input, teacher_input.slice(0, 0, fit), options);
+        ridge_block(student, i, input, target, options);
+        if (options.epochs > 0) fit_block(student, i, input, target, options);
+        if (options.keeper) {
+          FitState state{place + 1, {}};
+          put_parameters(student, "student", state);
+          options.keeper->save(state);
+        }
+      }
       student_x = advance(student, i, student_x, options.batch_size, group);
     }
     teacher.keep_intermediate(i, teacher_x.slice(0, fit), teacher_intermediates);

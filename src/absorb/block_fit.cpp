@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "absorb/fit_state.h"
 #include "absorb/streams.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
@@ -70,6 +71,18 @@ void BlockFit::run(const at::Tensor& input, const at::Tensor& target, int64_t ep
     }
     student_.bind_parameter(names_[i], leaves_[i].detach());
   }
+}
+
+void BlockFit::put(FitState& state) const {
+  const std::string prefix = "block." + std::to_string(index_);
+  put_moments(adam_, leaves_.size(), prefix, state);
+  put_number(random_.state(), prefix + ".random", state);
+}
+
+void BlockFit::take(const FitState& state) {
+  const std::string prefix = "block." + std::to_string(index_);
+  take_moments(state, prefix, leaves_.size(), adam_);
+  random_.set_state(take_number(state, prefix + ".random"));
 }
 
 void fit_block(model::Model& student, int index, const at::Tensor& input, const at::Tensor& target,

@@ -27,6 +27,10 @@ class BlockFit {
            const std::function<double(int64_t step)>& rate);
   /// Steps of one epoch over so many images.
   int64_t steps(int64_t images) const;
+  /// What its optimiser and its random numbers remember, under names of its block; the weights are the
+  /// student's.
+  void put(FitState& state) const;
+  void take(const FitState& state);
 
  private:
   model::Model& student_;

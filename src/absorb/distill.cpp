@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "absorb/closeness.h"
+#include "absorb/fit_state.h"
 #include "absorb/held_out.h"
 #include "absorb/streams.h"
 #include "vitrim/absorb/refine.h"
@@ -53,6 +54,8 @@ AbsorbReport distill(model::Model& student, const model::Model& teacher, const I
   const int first = first_changed_block(student, teacher);
   distributed::Group& group = distributed::or_alone(absorb.group);
   HeldOut judge(student, teacher, held_out, absorb.batch_size, group);
+  const FitState* begin = beginning(absorb);
+  if (begin) judge.take(*begin);
   std::vector<std::string> names;
   std::vector<at::Tensor> leaves;
   for (int i = first; i < student.num_blocks(); ++i) {
@@ -62,6 +65,7 @@ AbsorbReport distill(model::Model& student, const model::Model& teacher, const I
     }
   }
   train::AdamW adam(leaves, {0.9, 0.99, 1e-8, 0.0});
+  if (begin) take_moments(*begin, "adam", leaves.size(), adam);
   const int64_t batch = std::min(options.batch, source.size),
                 chunks = (source.size + options.chunk - 1) / options.chunk;
   const auto bounds = [&](int64_t c) { return source.size * c / chunks; };
@@ -71,8 +75,10 @@ AbsorbReport distill(model::Model& student, const model::Model& teacher, const I
   const int64_t warm_up = std::max<int64_t>(1, std::min<int64_t>(50, steps / 10));
   Progress progress("distil", options.epochs * source.size, "views");
   const distributed::Share share = group.share(batch);
-  int64_t step = 0, without_progress = 0;
-  for (int64_t epoch = 0; epoch < options.epochs && without_progress < options.patience; ++epoch) {
+  const int64_t first_epoch = begin ? begin->done : 0;
+  auto step = begin ? static_cast<int64_t>(take_number(*begin, "steps")) : 0;
+  auto without_progress = begin ? static_cast<int64_t>(take_number(*begin, "without_progress")) : 0;
+  for (int64_t epoch = first_epoch; epoch < options.epochs && without_progress < options.patience; ++epoch) {
     // Other orders and views than refine() saw.
     const int64_t pass = 1000 + epoch;
     const std::vector<int64_t> order = order_of_pass(source.size, absorb.seed, pass);
@@ -102,6 +108,14 @@ AbsorbReport distill(model::Model& student, const model::Model& teacher, const I
     const bool better =
         judge.look("distilled epoch " + std::to_string(epoch + 1) + " of " + std::to_string(options.epochs));
     without_progress = better ? 0 : without_progress + 1;
+    if (absorb.keeper) {
+      FitState state{epoch + 1, {}};
+      judge.put(state);
+      put_moments(adam, leaves.size(), "adam", state);
+      put_number(static_cast<uint64_t>(step), "steps", state);
+      put_number(static_cast<uint64_t>(without_progress), "without_progress", state);
+      absorb.keeper->save(state);
+    }
   }
   return judge.keep_best();
 }

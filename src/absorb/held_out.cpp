@@ -4,6 +4,7 @@
 
 #include <cstdio>
 
+#include "absorb/fit_state.h"
 #include "absorb/streams.h"
 #include "vitrim/core/log.h"
 
@@ -39,6 +40,17 @@ bool HeldOut::look(const std::string& what) {
   if (!(score(c) < score(best_))) return false;
   remember(c);
   return true;
+}
+
+void HeldOut::put(FitState& state) const {
+  put_parameters(student_, "student", state);
+  for (const auto& [name, tensor] : weights_.entries()) state.tensors.add("best." + name, tensor);
+}
+
+void HeldOut::take(const FitState& state) {
+  take_parameters(state, "best", student_);
+  remember(now());
+  take_parameters(state, "student", student_);
 }
 
 AbsorbReport HeldOut::keep_best() {

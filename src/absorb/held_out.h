@@ -16,6 +16,9 @@ class HeldOut {
           int64_t batch_size, distributed::Group& group);
   /// Looks again and says what it saw, named `what`; true where it is the best so far.
   bool look(const std::string& what);
+  /// The best weights, into a state and out of it; the student is then as the state has it.
+  void put(FitState& state) const;
+  void take(const FitState& state);
   /// Puts the best weights back. Its plain figures are those of the constructor's look.
   AbsorbReport keep_best();
 

@@ -8,6 +8,7 @@
 
 #include "absorb/block_fit.h"
 #include "absorb/closeness.h"
+#include "absorb/fit_state.h"
 #include "absorb/held_out.h"
 #include "absorb/streams.h"
 #include "vitrim/core/log.h"
@@ -56,21 +57,28 @@ AbsorbReport refine(model::Model& student, const model::Model& teacher, const Im
                                 " images at a time are too few; allow more memory");
   distributed::Group& group = distributed::or_alone(absorb.group);
   HeldOut judge(student, teacher, held_out, absorb.batch_size, group);
+  const FitState* begin = beginning(absorb);
+  if (begin) judge.take(*begin);
   std::vector<std::unique_ptr<BlockFit>> fits(static_cast<size_t>(student.num_blocks()));
-  for (int i = first; i < student.num_blocks(); ++i)
-    fits[static_cast<size_t>(i)] = std::make_unique<BlockFit>(student, i, absorb);
+  for (int i = first; i < student.num_blocks(); ++i) {
+    auto& block = fits[static_cast<size_t>(i)];
+    block = std::make_unique<BlockFit>(student, i, absorb);
+    if (begin) block->take(*begin);
+  }
 
   // Chunks of one size but for rounding, so that none is a remainder of a few images.
   const int64_t chunks = (source.size + options.chunk - 1) / options.chunk;
-  int64_t steps = 0;
+  int64_t steps_a_pass = 0;
   const auto bounds = [&](int64_t c) { return source.size * c / chunks; };
   if (first < student.num_blocks()) {
-    for (int64_t c = 0; c < chunks; ++c) steps += fits.back()->steps(bounds(c + 1) - bounds(c));
+    for (int64_t c = 0; c < chunks; ++c) steps_a_pass += fits.back()->steps(bounds(c + 1) - bounds(c));
   }
-  steps *= options.passes;
+  const int64_t steps = steps_a_pass * options.passes;
   const int64_t warm_up = std::max<int64_t>(1, std::min<int64_t>(10, steps / 10));
   Progress progress("refine", options.passes * source.size, "views");
-  for (int64_t pass = 0, done = 0; pass < options.passes; ++pass) {
+  const int64_t first_pass = begin ? begin->done : 0;
+  for (int64_t pass = first_pass, done = begin ? static_cast<int64_t>(take_number(*begin, "steps")) : 0;
+       pass < options.passes; ++pass) {
     const std::vector<int64_t> order = order_of_pass(source.size, absorb.seed, pass);
     for (int64_t c = 0; c < chunks; ++c) {
       const std::vector<int64_t> rows(order.begin() + bounds(c), order.begin() + bounds(c + 1));
@@ -86,6 +94,15 @@ AbsorbReport refine(model::Model& student, const model::Model& teacher, const Im
       progress.advance(static_cast<int64_t>(rows.size()));
     }
     judge.look("pass " + std::to_string(pass + 1) + " of " + std::to_string(options.passes));
+    if (absorb.keeper) {
+      FitState state{pass + 1, {}};
+      judge.put(state);
+      put_number(static_cast<uint64_t>(done), "steps", state);
+      for (const auto& fit : fits) {
+        if (fit) fit->put(state);
+      }
+      absorb.keeper->save(state);
+    }
   }
   return judge.keep_best();
 }

@@ -39,19 +39,26 @@ ModelSpec cut_spec(const ModelSpec& spec, const std::vector<int>& layers, const 
   return surgery::remove_attention(some, layers);
 }
 
-struct Student {
-  std::unique_ptr<model::Model> model;
-  absorb::AbsorbReport report;
-};
+using Student = CompressState::Student;
 
 Student make_student(const model::Model& dense, const std::vector<int>& layers,
                      const data::ImageBatch& calibration, const CompressOptions& options,
-                     Stopwatch* watch = nullptr) {
+                     Stopwatch* watch = nullptr, CompressState* state = nullptr) {
   Student student{cut(dense, layers, options), {}};
+  CompressState none;
+  const auto stage = [&](const char* name, const std::function<void(const absorb::AbsorbOptions&)>& work) {
+    (state ? *state : none).stage(student, dense, [&](const absorb::FitKeeper* keeper) {
+      absorb::AbsorbOptions fit = options.absorb;
+      fit.keeper = keeper;
+      work(fit);
+    });
+    if (watch) watch->lap(name);
+  };
   auto absorb = [&] {
     if (!options.absorb_layers) return;
-    student.report = absorb::absorb(*student.model, dense, calibration, options.absorb);
-    if (watch) watch->lap("absorb");
+    stage("absorb", [&](const absorb::AbsorbOptions& fit) {
+      student.report = absorb::absorb(*student.model, dense, calibration, fit);
+    });
   };
   const bool prunes = options.prune.prunes();
   // Channels are judged in a model whose MLPs have taken over what the removed layers did.
@@ -60,30 +67,33 @@ Student make_student(const model::Model& dense, const std::vector<int>& layers,
     if (watch && dense.spec().qk_norm)
       log_info("q and k keep their channels: all heads share the weights of their norm");
     // What judges the fit chooses no channels either.
-    student.model = prune_channels(
-        *student.model, options.absorb_layers ? absorb::fit_images(calibration, options.absorb) : calibration,
-        options.prune);
-    if (watch) watch->lap("choose channels");
+    stage("choose channels", [&](const absorb::AbsorbOptions&) {
+      student.model = prune_channels(
+          *student.model,
+          options.absorb_layers ? absorb::fit_images(calibration, options.absorb) : calibration,
+          options.prune);
+    });
     absorb();
   }
   if (!options.absorb_layers) return student;
   const bool changed = prunes || !layers.empty() || !options.static_layers.empty();
-  const auto go_on = [&](const char* stage, auto&& step) {
-    const absorb::AbsorbReport before = student.report;
-    student.report = step(absorb::held_out_images(calibration, options.absorb));
-    student.report.fit_images = before.fit_images;
-    student.report.plain_kl = before.plain_kl;
-    student.report.plain_agreement = before.plain_agreement;
-    if (watch) watch->lap(stage);
+  const auto go_on = [&](const char* name, auto&& step) {
+    stage(name, [&](const absorb::AbsorbOptions& fit) {
+      const absorb::AbsorbReport before = student.report;
+      student.report = step(absorb::held_out_images(calibration, options.absorb), fit);
+      student.report.fit_images = before.fit_images;
+      student.report.plain_kl = before.plain_kl;
+      student.report.plain_agreement = before.plain_agreement;
+    });
   };
   if (changed && options.refine.passes > 0) {
-    go_on("refine", [&](const data::ImageBatch& held_out) {
-      return absorb::refine(*student.model, dense, options.more, held_out, options.absorb, options.refine);
+    go_on("refine", [&](const data::ImageBatch& held_out, const absorb::AbsorbOptions& fit) {
+      return absorb::refine(*student.model, dense, options.more, held_out, fit, options.refine);
     });
   }
   if (changed && options.distill.epochs > 0) {
-    go_on("distil", [&](const data::ImageBatch& held_out) {
-      return absorb::distill(*student.model, dense, options.more, held_out, options.absorb, options.distill);
+    go_on("distil", [&](const data::ImageBatch& held_out, const absorb::AbsorbOptions& fit) {
+      return absorb::distill(*student.model, dense, options.more, held_out, fit, options.distill);
     });
   }
   return student;
@@ -192,7 +202,11 @@ Compressed compress(const model::Model& dense, const data::ImageBatch& calibrati
   if (layers.empty() && options.remove_layers) {
     AnalyzeOptions search = options.analyze;
     search.kept = options.static_layers;
-    result.scores = options.scores ? *options.scores : analyze(dense, calibration, search);
+    const bool known = options.state && options.state->scores();
+    result.scores = options.scores ? *options.scores
+                    : known        ? *options.state->scores()
+                                   : analyze(dense, calibration, search);
+    if (options.state && !known) options.state->keep_scores(*result.scores);
     layers = result.scores->chosen;
     result.reason = result.scores->criterion + ", " + result.scores->search;
     watch.lap("analyze");
@@ -205,7 +219,7 @@ Compressed compress(const model::Model& dense, const data::ImageBatch& calibrati
   if (options.prune.prunes())
     result.reason = (options.remove_layers || !options.static_layers.empty() ? result.reason + "; " : "") +
                     describe(options.prune);
-  Student student = make_student(dense, layers, calibration, options, &watch);
+  Student student = make_student(dense, layers, calibration, options, &watch, options.state);
   result.removed = layers;
   result.held_out_kl = student.report.kl;
   result.held_out_agreement = student.report.agreement;

@@ -3,6 +3,7 @@
 
 #include "vitrim/absorb/absorb.h"
 
+#include "absorb/go_on.h"
 #include "core/expect_throw.h"
 #include "model/small_models.h"
 #include "vitrim/absorb/absorbed_scorer.h"
@@ -158,6 +159,28 @@ TEST(AbsorbClosedForm, TheClassTokenHasItsWeight) {
   }
   EXPECT_LT(token[1], 0.7 * token[0]);
   EXPECT_GT(patches[1], patches[0]);
+}
+
+// Over every block of two sweeps; and a second sweep over the closed form is another absorption.
+TEST(AbsorbStates, GoOnWithTheSameResult) {
+  const auto dense = test::lively_model(test::small_spec(3));
+  const data::ImageBatch images = test::colour_images(40);
+  AbsorbOptions options = quick_options();
+  options.sweeps = 2;
+  expect_to_go_on(
+      4, options, [&] { return cut(*dense, {1}); },
+      [&](model::Model& student, const AbsorbOptions& some) {
+        return absorb(student, *dense, images, some);
+      });
+
+  const auto twice = cut(*dense, {1}), swept = cut(*dense, {1});
+  options = closed_form();
+  absorb(*twice, *dense, images, options);
+  absorb(*twice, *dense, images, options);
+  options.sweeps = 2;
+  absorb(*swept, *dense, images, options);
+  for (const auto& [name, tensor] : twice->parameters().entries())
+    EXPECT_TRUE(at::equal(swept->parameter(name), tensor)) << name;
 }
 
 TEST(AbsorbSeed, DecidesEverything) {

@@ -3,6 +3,7 @@
 
 #include "vitrim/absorb/refine.h"
 
+#include "absorb/go_on.h"
 #include "core/expect_throw.h"
 #include "model/small_models.h"
 #include "vitrim/surgery/remove_attention.h"
@@ -103,6 +104,24 @@ TEST_F(Refine, DistillationComesNearerStillAndStops) {
   EXPECT_EQ(ruined.kl, ruined.plain_kl);
   for (const auto& [name, tensor] : kept.entries())
     EXPECT_TRUE(at::equal(changed->parameter(name), tensor)) << name;
+}
+
+TEST_F(Refine, GoesOnFromEveryPassAndEpoch) {
+  source_.size = 40;
+  RefineOptions refine_options;
+  refine_options.passes = 2;
+  refine_options.chunk = 20;
+  DistillOptions distill_options;
+  distill_options.epochs = 2;
+  distill_options.batch = 8;
+  distill_options.learning_rate = 3e-4;
+  const auto fresh = [&] { return student(); };
+  expect_to_go_on(2, options_, fresh, [&](model::Model& some, const AbsorbOptions& options) {
+    return refine(some, *dense_, source_, held_out_, options, refine_options);
+  });
+  expect_to_go_on(2, options_, fresh, [&](model::Model& some, const AbsorbOptions& options) {
+    return distill(some, *dense_, source_, held_out_, options, distill_options);
+  });
 }
 
 TEST_F(Refine, RefusesTooFewImages) {

@@ -1,12 +1,15 @@
 // analyze and compress as functions, on a small model and synthetic images.
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 
 #include "core/expect_throw.h"
 #include "core/temp_dir.h"
 #include "model/small_models.h"
 #include "vitrim/architecture/cost.h"
 #include "vitrim/core/artifact_json.h"
+#include "vitrim/core/error.h"
 #include "vitrim/core/layer_list.h"
 #include "vitrim/model/loading.h"
 #include "vitrim/pipeline/analyze.h"
@@ -189,6 +192,51 @@ TEST(Compress, EndToEnd) {
 
   const std::string json = to_json(result);
   EXPECT_EQ(to_json(compress_result_from_json(json, "test")), json);
+}
+
+// Stopped in every pass over views and resumed: the same model, and no file is left.
+TEST(Compress, GoesOnWhereItWasStopped) {
+  const TempDir folder;
+  const std::string path = folder.file("out.state");
+  const auto dense = small_model(3);
+  const data::ImageBatch images = calibration(24);
+  CompressOptions options;
+  options.analyze = quick_options(1);
+  options.prune.target = "90%";
+  options.prune.round = 2;
+  options.prune.criterion = "magnitude";
+  options.absorb.epochs = 1;
+  options.refine.passes = options.distill.epochs = 1;
+  int64_t loads = 0, stop_at = 0;
+  options.more = {16, [&](int64_t, const std::vector<int64_t>& rows) {
+                    if (++loads == stop_at) throw Interrupted();
+                    return data::select_images(images, rows);
+                  }};
+  const Compressed whole = compress(*dense, images, nullptr, {}, options);
+  ASSERT_EQ(loads, 2);
+  for (stop_at = 1; stop_at <= 2; ++stop_at) {
+    loads = 0;
+    CompressState state(path, "remove = 1\nviews = 1\n");
+    options.state = &state;
+    EXPECT_THROW(compress(*dense, images, nullptr, {}, options), Interrupted);
+    EXPECT_EQ(state.resumed(), stop_at == 2);
+  }
+  const std::string refused = message_of<Error>([&] { CompressState(path, "remove = 1\nviews = 2\n"); });
+  for (const char* part : {path.c_str(), "\"views = 1\" where the command now says \"views = 2\""})
+    EXPECT_TRUE(contains(refused, part));
+  loads = 0;
+  CompressState state(path, "remove = 1\nviews = 1\n");
+  options.state = &state;
+  const Compressed resumed = compress(*dense, images, nullptr, {}, options);
+  EXPECT_EQ(resumed.result.removed, whole.result.removed);
+  EXPECT_EQ(resumed.result.held_out_kl, whole.result.held_out_kl);
+  EXPECT_EQ(resumed.model->spec(), whole.model->spec());
+  for (const auto& [name, tensor] : whole.model->parameters().entries())
+    EXPECT_TRUE(at::equal(resumed.model->parameter(name), tensor)) << name;
+  state.remove();
+  EXPECT_FALSE(std::filesystem::exists(path));
+  std::ofstream(path) << "no state";
+  EXPECT_THROW(CompressState(path, ""), FormatError);
 }
 
 TEST(Compress, NamedLayersWithoutAbsorptionAreThePlainCut) {

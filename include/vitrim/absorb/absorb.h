@@ -3,6 +3,8 @@
 // images in minutes.
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <vector>
 
 #include "vitrim/data/loader.h"
@@ -14,12 +16,25 @@ class Group;
 
 namespace vitrim::absorb {
 
+/// How far a fit has come, and what it needs to go on from there with the same result.
+struct FitState {
+  int64_t done = 0;          ///< blocks of absorb(), passes of refine(), epochs of distill()
+  model::StateDict tensors;  ///< the fit's own, by names of its own
+};
+
+/// Keeps a fit's state, so that it can go on after an interruption.
+struct FitKeeper {
+  std::optional<FitState> begin;  ///< where to go on, with the student as the fit was first given it
+  std::function<void(const FitState&)> save;  ///< called after every block, pass or epoch, by every rank
+};
+
 struct AbsorbOptions {
   double ridge = 0.3;      ///< strength a, times the mean diagonal of the Gram matrix
   double cls_weight = 10;  ///< weight of the CLS token against a patch token; 1 is used where there is no CLS
   int64_t ridge_patches = 48;  ///< patch tokens drawn per image for the ridge step
   int64_t epochs = 3;          ///< block-wise gradient epochs after the ridge step; 0: closed form only
   double learning_rate = 1e-3;
+  int64_t sweeps = 1;  ///< over all blocks; later ones refit fc2 and the whole block from where they are
   int64_t fit_patches = 48;  ///< patch tokens drawn per step of the gradient fit
   int64_t fit_batch = 16;
   bool flip = true;       ///< fit on the mirrored images too
@@ -28,6 +43,7 @@ struct AbsorbOptions {
   uint64_t seed = 0;
   distributed::Group* group =
       nullptr;  ///< the ranks that share the work on the images; null: this process alone
+  const FitKeeper* keeper = nullptr;  ///< of the fit that is given these options; null: nothing is kept
 };
 
 /// How near the student came to the teacher, on images kept out of the fit.

@@ -18,6 +18,9 @@ class Random {
   int64_t below(int64_t n);
   /// Standard normal (Box-Muller).
   double normal();
+  /// What is to come depends on this number alone; set_state() goes on where state() was read.
+  uint64_t state() const { return state_; }
+  void set_state(uint64_t state) { state_ = state; }
 
  private:
   uint64_t state_;

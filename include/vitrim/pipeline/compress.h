@@ -12,6 +12,7 @@
 #include "vitrim/eval/accuracy.h"
 #include "vitrim/model/model.h"
 #include "vitrim/pipeline/analyze.h"
+#include "vitrim/pipeline/compress_state.h"
 #include "vitrim/pipeline/prune.h"
 
 namespace vitrim::pipeline {
@@ -32,6 +33,7 @@ struct CompressOptions {
   bool controls =
       false;  ///< also treat random sets, first-k, last-k, least-norm and the other criterion's set alike
   int random_controls = 5;            ///< how many random sets
+  CompressState* state = nullptr;     ///< where interrupted work goes on, controls left out; null: nowhere
   std::optional<LayerScores> scores;  ///< what analyze() says with these options, where it is known already
   std::optional<EvalResult>
       dense_eval;  ///< of the dense model on the evaluation images, where it is known already
