@@ -39,7 +39,8 @@ void add_report(CLI::App& app, Context& context) {
   command
       ->add_option(
           "FILE", flags->files,
-          "JSON files written by analyze, compress, eval, train and dilute, and logs of training runs")
+          "JSON files written by analyze, compress, plan, eval, bench, train and dilute, logs of training "
+          "runs, and files of other programs' results (kind peers)")
       ->required();
   command->add_option("-o,--output", flags->output, "the page")->required();
   command->add_option("--title", flags->title, "heading of the page")->capture_default_str();

@@ -16,6 +16,7 @@
 #include "core/json.h"
 #include "flag_rules.h"
 #include "ranks.h"
+#include "vitrim/bench/bench.h"
 #include "vitrim/core/artifact_json.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
@@ -30,7 +31,8 @@ namespace {
 
 struct SweepFlags : CompressionFlags {
   std::vector<std::string> remove{"0"}, attention_macs, target_macs;
-  std::string folder, dtype = "same";
+  std::string folder, dtype = "same", peers;
+  std::vector<int64_t> time;
   QuantizeFlag quantize;
 };
 
@@ -47,7 +49,7 @@ std::vector<pipeline::SweepPoint> points_of(const SweepFlags& flags, int blocks)
   std::vector<std::string> targets = attention ? flags.attention_macs : flags.target_macs;
   if (targets.empty()) targets = {"100%"};
   try {
-    return pipeline::sweep_points(removed, targets);
+    return pipeline::sweep_points(removed, targets, flags.quantize.wanted);
   } catch (const std::invalid_argument& error) {
     throw UsageError(error.what());
   }
@@ -68,8 +70,8 @@ std::string fingerprint_of(const model::Model& model) {
 std::string settings_of(const CLI::App& command, const SweepFlags& flags, const model::Model& model,
                         const data::ImageBatch& images, const data::Dataset* evaluation) {
   std::string out = "vitrim sweep " + flags.model.model + ", weights " + fingerprint_of(model) + "\n";
-  const std::vector<std::string> free = {"MODEL",  "remove",  "attention-macs", "target-macs",
-                                         "output", "threads", "quiet",          "json"};
+  const std::vector<std::string> free = {"MODEL",   "remove", "attention-macs", "target-macs", "output",
+                                         "threads", "quiet",  "json",           "time",        "peers"};
   for (const CLI::Option* option : command.get_options()) {
     const std::string& name = option->get_single_name();
     if (option->count() == 0 || std::find(free.begin(), free.end(), name) != free.end()) continue;
@@ -102,6 +104,8 @@ class Folder {
     return file(pipeline::name_of(point, attention_only_) + ".safetensors");
   }
   std::string page() const { return file("front.html"); }
+  /// The speeds of the last --time.
+  std::string times() const { return file("bench.json"); }
 
   void make() const {
     std::error_code error;
@@ -150,9 +154,12 @@ class Folder {
     });
     return out;
   }
-  void draw(const Results& results, const std::string& model) const {
+  /// `peers`: a file of other programs' results; empty: none.
+  void draw(const Results& results, const std::string& model, const std::string& peers) const {
     std::vector<report::Document> documents;
     for (const Stored& stored : results) documents.push_back({stored.file, stored.json});
+    if (std::filesystem::exists(times())) documents.push_back({times(), read_text_file(times())});
+    if (!peers.empty()) documents.push_back({peers, read_text_file(peers)});
     write_text_file(page(), report::render(documents, "vitrim sweep: " +
                                                           std::filesystem::path(model).filename().string()));
   }
@@ -218,6 +225,22 @@ void check_points(const CLI::App& command, const std::vector<pipeline::SweepPoin
   check_flags(command, asked);
 }
 
+// The dense model and all models of the sweep, interleaved on the CPU engine.
+BenchResult time_models(const SweepFlags& flags, const model::Model& dense, const Results& results) {
+  const auto entry = [&](const std::string& file, std::shared_ptr<model::Model> loaded) {
+    return bench::Entry{std::filesystem::path(file).filename().string() + ", native", std::move(loaded),
+                        /*native=*/true, runtime::parse_precision(flags.common.precision)};
+  };
+  std::vector<bench::Entry> entries = {entry(flags.model.model, dense.clone())};
+  for (const Stored& stored : results)
+    entries.push_back(entry(stored.result.output, model::load_model(stored.result.output)));
+  bench::BenchOptions options;
+  options.batches = flags.time;
+  options.threads = flags.common.threads > 0 ? flags.common.threads : at::get_num_threads();
+  options.seed = flags.common.seed;
+  return bench::run(entries, options);
+}
+
 void run(const SweepFlags& flags, const Context& context, const CLI::App& command) {
   const std::string& json = flags.common.json;
   if (!json.empty() && json != "-" &&
@@ -232,6 +255,12 @@ void run(const SweepFlags& flags, const Context& context, const CLI::App& comman
   require_float_weights(model->spec(), "compression");
   const std::vector<pipeline::SweepPoint> points = points_of(flags, model->num_blocks());
   check_points(command, points);
+  if (!flags.time.empty()) {
+    if (group->size() > 1) throw Error("--time runs in one process; start it without torchrun");
+    if (const std::string reason = runtime::why_not(model->spec()); !reason.empty())
+      throw Error("--time: " + reason);
+  }
+  if (!flags.peers.empty()) peer_results_from_json(read_text_file(flags.peers), flags.peers);
   pipeline::CompressOptions options = flags.options(model->num_blocks(), *group);
   options.prune.attention_only = !flags.attention_macs.empty();
   pipeline::check_sweep(model->spec(), options, points);
@@ -243,8 +272,9 @@ void run(const SweepFlags& flags, const Context& context, const CLI::App& comman
   const Folder folder(flags.folder, options.prune.attention_only);
   const data::ImageBatch images = load_unlabelled(flags.analyze.calib, flags.analyze.images, flags.common,
                                                   flags.data, model->spec(), flags.model.model);
-  for (const auto& point : points)
-    pipeline::check_images(images.size(), pipeline::options_of(point, options));
+  for (const auto& point : points) {
+    if (!point.dense()) pipeline::check_images(images.size(), pipeline::options_of(point, options));
+  }
   const at::Tensor there = at::zeros({static_cast<int64_t>(points.size())}, at::kLong);
   on_main_rank(*group, [&] {
     folder.make();
@@ -282,12 +312,17 @@ void run(const SweepFlags& flags, const Context& context, const CLI::App& comman
                       save_compressed(*made.model, result, output);
                       write_text_file(folder.json(point), to_json(result));
                       files.commit();
-                      folder.draw(folder.results(), flags.model.model);
+                      folder.draw(folder.results(), flags.model.model, flags.peers);
                     });
                   });
   on_main_rank(*group, [&] {
     const Results results = folder.results();
-    if (missing.empty()) folder.draw(results, flags.model.model);
+    if (!flags.time.empty()) {
+      BenchResult timed = time_models(flags, *model, results);
+      timed.manifest = manifest_of(context, flags.common, images.fingerprint);
+      write_text_file(folder.times(), to_json(timed));
+    }
+    folder.draw(results, flags.model.model, flags.peers);
     flags.common.write_json(summary(folder, results));
     if (flags.common.speaks()) print_front(folder, results);
   });
@@ -318,6 +353,17 @@ void add_sweep(CLI::App& app, Context& context) {
                    "data type of the written weights: f32, f16, bf16, or same as the model that was read")
       ->check(CLI::IsMember({"same", "f32", "f16", "bf16"}))
       ->capture_default_str();
+  command
+      ->add_option(
+          "--time", flags->time,
+          "batch sizes at which the dense model and all models of the sweep are timed, interleaved, on "
+          "the CPU engine (bench.json in the folder), for the page's figure of accuracy against speed")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 65536))
+      ->allow_extra_args(false);
+  command->add_option(
+      "--peers", flags->peers,
+      "JSON file with the speed and accuracy of other programs' models, drawn in that figure");
   flags->quantize.add_to(*command);
   flags->absorb.add_to(*command);
   flags->prune.add_to(*command, /*swept=*/true);

@@ -255,6 +255,19 @@ void fields(auto& f, json::Is<BenchResult> auto& result) {
   f("rows", result.rows);
 }
 
+void fields(auto& f, json::Is<PeerRow> auto& row) {
+  f("name", row.name);
+  f("batch", row.batch);
+  f("images_per_second", row.images_per_second);
+  f("accuracy", row.accuracy);
+  f.if_any("accuracy_ci95", row.accuracy_ci95);
+}
+
+void fields(auto& f, json::Is<PeerResults> auto& peers) {
+  f.document("peers", 1);
+  f("rows", peers.rows);
+}
+
 void fields(auto& f, json::Is<LatencyKnot> auto& knot) {
   f("piece", knot.piece);
   f("heads", knot.heads);

@@ -1,6 +1,7 @@
 #include "vitrim/core/artifact_json.h"
 
 #include "core/artifact_fields.h"
+#include "vitrim/core/error.h"
 
 namespace vitrim {
 
@@ -46,6 +47,22 @@ std::string to_json(const BenchResult& result) { return indented(result); }
 
 BenchResult bench_result_from_json(std::string_view text, const std::string& source) {
   return json::from_text<BenchResult>(text, source);
+}
+
+std::string to_json(const PeerResults& peers) { return indented(peers); }
+
+PeerResults peer_results_from_json(std::string_view text, const std::string& source) {
+  PeerResults peers = json::from_text<PeerResults>(text, source);
+  for (size_t i = 0; i < peers.rows.size(); ++i) {
+    const PeerRow& row = peers.rows[i];
+    const std::string place = "rows[" + std::to_string(i) + "].";
+    if (row.batch < 1) throw FormatError(source, place + "batch", "must be at least 1");
+    if (!(row.images_per_second > 0))
+      throw FormatError(source, place + "images_per_second", "must be above 0");
+    if (!(row.accuracy >= 0 && row.accuracy <= 1))
+      throw FormatError(source, place + "accuracy", "is a fraction from 0 to 1; 81.2 % is 0.812");
+  }
+  return peers;
 }
 
 std::string to_json(const LatencyTable& table) { return indented(table); }

@@ -27,8 +27,8 @@ std::string plainly(std::string text) {
 
 }  // namespace
 
-std::vector<SweepPoint> sweep_points(const std::vector<int>& removed,
-                                     const std::vector<std::string>& targets) {
+std::vector<SweepPoint> sweep_points(const std::vector<int>& removed, const std::vector<std::string>& targets,
+                                     bool with_dense) {
   std::vector<SweepPoint> out;
   std::vector<std::string> seen;
   for (const std::string& text : targets) {
@@ -44,7 +44,7 @@ std::vector<SweepPoint> sweep_points(const std::vector<int>& removed,
     }
     for (const std::string& target : seen) {
       const SweepPoint point{removed[i], target == "100%" ? "" : target};
-      if (point.removed > 0 || !point.target.empty()) out.push_back(point);
+      if (with_dense || !point.dense()) out.push_back(point);
     }
   }
   if (out.empty())
@@ -74,6 +74,7 @@ CompressOptions options_of(const SweepPoint& point, const CompressOptions& optio
 void check_sweep(const ModelSpec& spec, const CompressOptions& options,
                  const std::vector<SweepPoint>& points) {
   for (const SweepPoint& point : points) {
+    if (point.dense()) continue;
     try {
       check_compress(spec, options_of(point, options));
     } catch (const std::invalid_argument& error) {
@@ -93,6 +94,13 @@ void sweep(const model::Model& dense, const data::ImageBatch& calibration, const
   for (size_t i = 0; i < points.size(); ++i) {
     log_info("model " + std::to_string(i + 1) + " of " + std::to_string(points.size()) + ": " +
              name_of(points[i], options.prune.attention_only));
+    if (points[i].dense()) {
+      Compressed copy;
+      copy.model = dense.clone();
+      copy.result.reason = "nothing removed";
+      done(points[i], std::move(copy));
+      continue;
+    }
     CompressOptions now = options_of(points[i], options);
     if (const auto known = scores.find(points[i].removed); known != scores.end()) now.scores = known->second;
     now.dense_eval = dense_eval;

@@ -23,5 +23,6 @@ std::string_view quantization_js();
 std::string_view bench_js();
 std::string_view plan_js();
 std::string_view front_js();
+std::string_view latency_js();
 
 }  // namespace vitrim::report::assets

@@ -111,6 +111,9 @@ Inputs read_inputs(const std::vector<Document>& documents) {
       inputs.evals.push_back({document.source, "", eval_result_from_json(document.json, document.source)});
     } else if (kind == "bench") {
       inputs.benches.push_back({document.source, "", bench_result_from_json(document.json, document.source)});
+    } else if (kind == "peers") {
+      for (PeerRow& row : peer_results_from_json(document.json, document.source).rows)
+        inputs.peers.push_back(std::move(row));
     } else if (kind == "plan") {
       PlanResult plan = plan_result_from_json(document.json, document.source);
       if (plan.built) inputs.compresses.push_back({document.source, "", *plan.built});
@@ -120,11 +123,11 @@ Inputs read_inputs(const std::vector<Document>& documents) {
       const int64_t planned = planned_epochs(run.recipe);
       inputs.trainings.push_back({document.source, "", {std::move(run), true, planned}});
     } else {
-      throw FormatError(
-          document.source, "kind",
-          (kind.empty() ? std::string("is missing") : "'" + kind + "' cannot be shown") +
-              "; a report is made of layer_scores, compress, plan, eval, train and bench documents and of "
-              "training logs");
+      throw FormatError(document.source, "kind",
+                        (kind.empty() ? std::string("is missing") : "'" + kind + "' cannot be shown") +
+                            "; a report is made of layer_scores, compress, plan, eval, train, bench and "
+                            "peers documents and "
+                            "of training logs");
     }
   }
   // A compression carries the scores it was planned from: given both, they are shown once.

@@ -35,6 +35,7 @@ struct Inputs {
   std::vector<Named<Training>> trainings;
   std::vector<Named<BenchResult>> benches;
   std::vector<Named<PlanResult>> plans;
+  std::vector<PeerRow> peers;
 };
 
 /// Throws std::invalid_argument where there is no document, FormatError naming the source where one is no

@@ -35,6 +35,7 @@ std::string render(const std::vector<Document>& documents, const std::string& ti
   training_section(page, inputs);
   flow_section(page, inputs);
   plan_section(page, inputs);
+  latency_section(page, inputs);
   bench_section(page, inputs);
   model_section(page, inputs);
   merge_section(page, inputs);
@@ -80,7 +81,7 @@ std::string render(const std::vector<Document>& documents, const std::string& ti
   out += script({assets::page_js(), assets::model_js(), assets::layers_js(), assets::sets_js(),
                  assets::accuracy_js(), assets::spectrum_js(), assets::training_js(), assets::flow_js(),
                  assets::merge_js(), assets::quantization_js(), assets::bench_js(), assets::plan_js(),
-                 assets::front_js(), "vitrim.start();"});
+                 assets::front_js(), assets::latency_js(), "vitrim.start();"});
   return out + "</body>\n</html>\n";
 }
 

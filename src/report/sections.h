@@ -29,6 +29,8 @@ void plan_section(Page& page, const Inputs& inputs);
 /// How well pixels are labelled, class by class, and images with their masks.
 void segmentation_section(Page& page, const Inputs& inputs);
 void bench_section(Page& page, const Inputs& inputs);
+/// Accuracy against speed: what bench timed, joined with what was evaluated, and other programs' models.
+void latency_section(Page& page, const Inputs& inputs);
 void entropy_section(Page& page, const Inputs& inputs);
 void transfer_section(Page& page, const Inputs& inputs);
 void interaction_section(Page& page, const Inputs& inputs);

@@ -80,6 +80,23 @@ class Sweep(Case):
         write_model(self.path("model.safetensors"), width=128)
         self.refuse("sweep", "model.safetensors", *QUICK, "--remove", "3", "-o", "swept", says="settings.txt")
 
+    def test_accuracy_against_speed(self):
+        # The dense model in int8 is a point of a quantised sweep; all are timed, and other programs' models stand beside them.
+        self.write("peers.json", json.dumps({"kind": "peers", "version": 1, "rows": [{"name": "another runtime", "batch": 1, "images_per_second": 9, "accuracy": 0.5}]}).encode())
+        self.sweep("--remove", "0,1", "--quantize", "--eval", "synthetic:test:40", "--time", "1", "--peers", "peers.json", "-o", "swept")
+        names = ["model.safetensors, native", "removed_0.safetensors, native", "removed_1.safetensors, native"]
+        timed = json.loads(self.read("swept/bench.json"))["rows"]
+        self.assertEqual([row["name"] for row in timed], names)
+        self.assertEqual([row["precision"].split(",")[0] == "int8" for row in timed], [False, True, True])
+        self.assertEqual(self.result("removed_0")["compressed_spec"]["blocks"][0]["int8"], ["qkv", "proj", "fc1", "fc2"])
+        page = self.read("swept/front.html").decode()
+        chart = page[page.index('data-chart="latency"'):]
+        for name in [*names, "another runtime"]:
+            self.assertIn(f'"name":"{name}"', chart)
+        self.write("peers.json", b'{"kind": "peers", "version": 1, "rows": [{"name": "x", "batch": 1, "images_per_second": 9, "accuracy": 50}]}')
+        self.refuse("sweep", "model.safetensors", *QUICK, "--remove", "1", "--peers", "peers.json", "-o", "other", says=("peers.json", "rows[0].accuracy", "0.812"))
+        self.assertFalse(os.path.exists(self.path("other")))
+
     def test_a_folder_without_results_is_free_and_one_without_settings_is_not(self):
         os.makedirs(self.path("swept"))
         self.write("swept/settings.txt", b"of a run that made nothing\n")

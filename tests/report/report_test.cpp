@@ -381,6 +381,40 @@ TEST(Report, BenchmarksAreTold) {
   EXPECT_TRUE(contains(page, ">1.30\u20131.45<"));
 }
 
+TEST(Report, AccuracyAgainstSpeed) {
+  auto compress = fixture::compress();
+  compress.output = "swept/smaller.safetensors";
+  const vitrim::PeerResults peers{{{"another runtime", 32, 160.0, 0.81, {}}, {"elsewhere", 7, 1.0, 0.5, {}}}};
+  EXPECT_EQ(vitrim::to_json(vitrim::peer_results_from_json(vitrim::to_json(peers), "copy")),
+            vitrim::to_json(peers));
+  const std::string page = one_line(body(render({{"c.json", vitrim::to_json(compress)},
+                                                 {"bench.json", vitrim::to_json(fixture::bench())},
+                                                 {"peers.json", vitrim::to_json(peers)}},
+                                                "t")));
+  EXPECT_EQ(count(page, "data-chart=\"latency\""), 1u);
+  // Two models at two batch sizes and the peer at one of them; the other peer's batch size was not timed.
+  EXPECT_EQ(count(page, "\"rate\":"), 4u + 1u + 4u);  // and the four of the bench figure
+  EXPECT_TRUE(contains(page, "\"kind\":\"other programs\",\"low\":0.81"));
+  EXPECT_FALSE(contains(page, "elsewhere"));
+  // Evaluations of other files are no rows of bench.
+  compress.output = "other.safetensors";
+  compress.dense.reset();
+  EXPECT_EQ(count(body(render({{"c.json", vitrim::to_json(compress)},
+                               {"bench.json", vitrim::to_json(fixture::bench())}},
+                              "t")),
+                  "data-chart=\"latency\""),
+            0u);
+  for (const char* wrong : {R"({"batch":0,"images_per_second":1,"accuracy":0.5)",
+                            R"({"batch":1,"images_per_second":0,"accuracy":0.5)",
+                            R"({"batch":1,"images_per_second":1,"accuracy":81.2)"}) {
+    EXPECT_THROW(
+        vitrim::peer_results_from_json(
+            R"({"kind":"peers","version":1,"rows":[)" + std::string(wrong) + R"(,"name":"x"}]})", "p"),
+        vitrim::FormatError)
+        << wrong;
+  }
+}
+
 TEST(Report, PlansAreTold) {
   const auto result = fixture::planned();
   EXPECT_EQ(vitrim::to_json(vitrim::plan_result_from_json(vitrim::to_json(result), "copy")),

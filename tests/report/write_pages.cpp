@@ -62,6 +62,13 @@ int main(int argc, char** argv) {
     write("int8.html", {{"runs/int8.json", to_json(fixture::quantized())}}, "Layers in int8");
     write("plan.html", {{"runs/plan.json", to_json(fixture::planned())}}, "Plan");
     write("speed.html", {{"runs/bench.json", to_json(fixture::bench())}}, "Speed");
+    auto timed = fixture::compress();
+    timed.output = "smaller.safetensors";
+    write("latency.html",
+          {{"runs/c.json", to_json(timed)},
+           {"runs/bench.json", to_json(fixture::bench())},
+           {"runs/peers.json", to_json(PeerResults{{{"another runtime", 32, 160, 0.81, {{0.78, 0.84}}}}})}},
+          "Accuracy against speed");
     write("started.html", {{"runs/started.jsonl", fixture::training_log(fixture::training({}), 0, 4)}},
           "A run that has just begun");
   } catch (const std::exception& error) {

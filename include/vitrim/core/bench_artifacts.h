@@ -2,8 +2,10 @@
 // What `vitrim bench` measures.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "vitrim/core/artifacts.h"
@@ -46,6 +48,24 @@ struct BenchResult {
   int64_t peak_memory = 0;       ///< of the process, bytes
   std::vector<BenchRow> rows;
 };
+
+/// A model that another program ran, as its user states it.
+struct PeerRow {
+  std::string name;  ///< "OpenVINO, int8"
+  int64_t batch = 1;
+  double images_per_second = 0;
+  double accuracy = 0;  ///< a fraction, on the images of the results that it is drawn with
+  std::optional<std::pair<double, double>> accuracy_ci95;
+};
+
+struct PeerResults {
+  std::vector<PeerRow> rows;
+};
+
+std::string to_json(const PeerResults& peers);
+/// Throws FormatError as the others, and for a batch or a speed that is not positive and an accuracy that is
+/// no fraction.
+PeerResults peer_results_from_json(std::string_view json, const std::string& source);
 
 std::string to_json(const BenchResult& result);
 BenchResult bench_result_from_json(std::string_view json, const std::string& source);
