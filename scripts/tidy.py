@@ -47,6 +47,19 @@ def split_command(entry):
     return kept + ["-Wno-unknown-warning-option"], header
 
 
+def source_entries(entries):
+    """The compile commands with one entry a source: a unity build compiles files that only include several sources, which get the command of that file."""
+    for entry in entries:
+        if f"{os.sep}Unity{os.sep}" not in entry["file"]:
+            yield entry
+            continue
+        with open(entry["file"], encoding="utf-8") as file:
+            sources = re.findall(r'^#include "(.*)"$', file.read(), re.MULTILINE)
+        for source in sources:
+            words = [source if word == entry["file"] else word for word in entry.get("arguments") or shlex.split(entry["command"])]
+            yield {"directory": entry["directory"], "file": source, "arguments": words}
+
+
 def make_omp(folder):
     """An omp.h for clang, which may have none of its own and can't read GCC's: what vitrim calls. Returns the flags that find it."""
     os.makedirs(os.path.join(folder, "omp"), exist_ok=True)
@@ -86,7 +99,7 @@ def main():
     os.makedirs(folder, exist_ok=True)
     wanted = {os.path.abspath(name) for name in options.files}
     out, pch, omp = [], {}, make_omp(folder)
-    for entry in entries:
+    for entry in source_entries(entries):
         relative = os.path.relpath(entry["file"], ROOT)
         if not relative.startswith(("src" + os.sep, "apps" + os.sep)) or (wanted and entry["file"] not in wanted):
             continue
