@@ -58,8 +58,8 @@ std::string row(const std::string& name, int64_t params, int64_t macs,
 }
 
 std::string difference(const EvalResult& result, const PairedResult& paired) {
-  std::string out = "Evaluated on " + std::to_string(result.images) + " images (" + result.data +
-                    "), both models on the same ones: paired difference " + points(paired.difference) +
+  std::string out = "Both models were evaluated on the same " + std::to_string(result.images) + " images (" +
+                    result.data + "): paired difference " + points(paired.difference) +
                     " points (95 % interval " + points(paired.ci95.first) + " to " +
                     points(paired.ci95.second);
   if (!std::isnan(paired.mcnemar_p)) out += formatted(", McNemar p = %.2g", paired.mcnemar_p);
@@ -92,15 +92,34 @@ std::string use(const std::string& name, const ModelSpec& spec) {
              ? "`transformers.AutoImageProcessor.from_pretrained` reads `preprocessor_config.json`. "
              : "The original does not state how its images are normalised, so there is no "
                "`preprocessor_config.json`. ";
-  return out + "The command line takes the folder as well: `vitrim eval " + name +
-         " --data labelled_images/`.\n\n";
+  out += "The command line takes the folder as well: `vitrim eval " + name + " --data labelled_images/`.\n\n";
+  if (spec.segmentation) return out;
+  out += "To serve it without PyTorch, use the package `vitrim-runtime`, which needs NumPy only:\n\n";
+  return out +
+         fenced("python",
+                "from vitrim_runtime import Engine\n\nengine = Engine(\"" + name + "\")\n" +
+                    (spec.preprocess ? "logits = engine.run(engine.preprocess(images))  # uint8 RGB arrays "
+                                       "[height, width, 3], of any size"
+                                     : "logits = engine.run(images)  # float32 [n, channels, height, width], "
+                                       "normalised as in training"));
 }
 
-std::string made(const Manifest& manifest) {
-  return "## How it was made\n\n" + fenced("sh", manifest.command) + "vitrim " + manifest.version +
+// Every command since the original model: those that its base's own config.json names, then this one.
+std::string made(const std::string& base, const Manifest& manifest) {
+  std::string commands;
+  for (const std::string& command : earlier_commands(base)) commands += command + "\n";
+  return "## How it was made\n\n" + fenced("sh", commands + manifest.command) + "vitrim " + manifest.version +
          (manifest.git_commit.empty() ? "" : " (" + manifest.git_commit + ")") + ", seed " +
          std::to_string(manifest.seed) +
          (manifest.data_fingerprint.empty() ? "" : ", images: " + manifest.data_fingerprint) + ".\n";
+}
+
+// "12 ", the number of images behind held_out_agreement; empty where the result does not say.
+std::string held_out_images(const CompressResult& r) {
+  const int64_t images = r.features       ? r.features->images
+                         : r.quantization ? r.quantization->held_out_images
+                                          : 0;
+  return images > 0 ? std::to_string(images) + " " : "";
 }
 
 std::string removal(const std::vector<int>& layers, const std::string& reason) {
@@ -152,9 +171,11 @@ std::string card(const std::string& name, const CompressResult& r, const std::st
                r.compressed);
   if (r.compressed && r.paired) out += difference(*r.compressed, *r.paired);
   if (r.held_out_agreement > 0)
-    out += "On calibration images that were not fitted, it predicts the same class as the original on " +
-           percent(r.held_out_agreement) + " (mean KL divergence " + formatted("%.3g", r.held_out_kl) +
-           " nats).\n\n";
+    out +=
+        "On " + held_out_images(r) +
+        "calibration images that were kept out of the fit, it predicts the same class as the original on " +
+        percent(r.held_out_agreement) + " (mean KL divergence " + formatted("%.3g", r.held_out_kl) +
+        " nats).\n\n";
   if (r.quantization)
     out += "Parameters take " +
            formatted("%.1f MB", static_cast<double>(r.quantization->bytes_after) * 1e-6) + " instead of " +
@@ -166,7 +187,7 @@ std::string card(const std::string& name, const CompressResult& r, const std::st
            formatted("%.2f", r.speed->speedup) + " times as fast (10th to 90th percentile " +
            formatted("%.2f", r.speed->speedup_p10) + " to " + formatted("%.2f", r.speed->speedup_p90) +
            ").\n\n";
-  return out + use(name, r.compressed_spec) + made(r.manifest);
+  return out + use(name, r.compressed_spec) + made(r.model, r.manifest);
 }
 
 std::string card(const std::string& name, const TrainResult& r, const ModelSpec& spec,
@@ -185,7 +206,7 @@ std::string card(const std::string& name, const TrainResult& r, const ModelSpec&
            ").\n\n";
   }
   if (r.evaluation && r.paired) out += difference(*r.evaluation, *r.paired);
-  return out + use(name, spec) + made(r.manifest);
+  return out + use(name, spec) + made(r.init, r.manifest);
 }
 
 void describe(const CompressResult& r, const std::string& quantization_config) {

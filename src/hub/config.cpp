@@ -1,9 +1,29 @@
+#include <filesystem>
+
 #include "core/json.h"
+#include "vitrim/core/atomic_file.h"
 #include "vitrim/hub/hub.h"
 
 namespace vitrim::hub {
 
 using json::Json;
+
+std::vector<std::string> earlier_commands(const std::string& base) {
+  std::error_code failed;
+  const std::filesystem::path file = std::filesystem::path(base) / "config.json";
+  if (!std::filesystem::is_regular_file(file, failed)) return {};
+  const Json config = json::parse(read_text_file(file.string()), file.string());
+  if (!config.is_object() || config.value("model_type", Json()) != "vitrim" || !config.contains("vitrim"))
+    return {};
+  const Json& own = config["vitrim"];
+  std::vector<std::string> out;
+  if (!own.is_object()) return out;
+  for (const Json& command : own.value("earlier_commands", Json::array())) {
+    if (command.is_string()) out.push_back(command.get<std::string>());
+  }
+  if (own.contains("command") && own["command"].is_string()) out.push_back(own["command"].get<std::string>());
+  return out;
+}
 
 std::string config_json(const ModelSpec& spec, const Recipe& recipe, const Manifest& manifest) {
   Json out;
@@ -28,6 +48,7 @@ std::string config_json(const ModelSpec& spec, const Recipe& recipe, const Manif
   own["task"] = recipe.task;
   own["base_model"] = recipe.base;
   own["command"] = manifest.command;
+  if (const auto earlier = earlier_commands(recipe.base); !earlier.empty()) own["earlier_commands"] = earlier;
   own["seed"] = manifest.seed;
   own["data"] = manifest.data_fingerprint;
   own["spec"] = json::parse(to_json(spec), "the model spec");

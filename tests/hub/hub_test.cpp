@@ -158,6 +158,8 @@ TEST(Hub, TheCardHasTheMeasuredTable) {
   r.compressed.emplace().top1 = 0.785;
   r.compressed->top1_ci95 = {0.75, 0.81};
   r.compressed->images = 700;
+  r.held_out_agreement = 0.9;
+  r.features = FeatureFigures{12, 0.9, 0.8};
   r.paired = PairedResult{-0.015, {-0.03, 0.001}, 0.04};
   r.model = "owner/base";
   text = card("out", r, "apache-2.0");
@@ -165,6 +167,8 @@ TEST(Hub, TheCardHasTheMeasuredTable) {
   EXPECT_NE(text.find("paired difference -1.5 points (95 % interval -3.0 to +0.1, McNemar p = 0.04)"),
             std::string::npos);
   EXPECT_NE(text.find("\nbase_model: owner/base\n"), std::string::npos);
+  EXPECT_NE(text.find("On 12 calibration images that were kept out of the fit"), std::string::npos);
+  EXPECT_NE(text.find("engine = Engine(\"out\")"), std::string::npos);
   EXPECT_NE(text.find("\nlicense: apache-2.0\n"), std::string::npos);
 }
 
@@ -185,6 +189,19 @@ TEST(Hub, DescribesAFolderAndLeavesFilesAlone) {
   write_text_file(readme, text.replace(begin, text.find('\n', begin) - begin, "mit"));
   describe(result_for(output));
   EXPECT_NE(read_text_file(readme).find("\nlicense: mit\n"), std::string::npos);
+  // A model made of that folder says both commands.
+  CompressResult next = result_for(folder.file("next/"));
+  next.model = output;
+  next.manifest.command = "vitrim quantize out/ -o next/";
+  NewFolder second(next.output);
+  second.keep();
+  describe(next);
+  const json own = json::parse(read_text_file(next.output + "config.json"))["vitrim"];
+  EXPECT_EQ(own["earlier_commands"], json({result_for(output).manifest.command}));
+  text = read_text_file(next.output + "README.md");
+  EXPECT_NE(text.find(result_for(output).manifest.command + "\nvitrim quantize out/ -o next/\n```"),
+            std::string::npos)
+      << text;
 }
 
 }  // namespace

@@ -45,8 +45,12 @@ struct Recipe {
   std::string
       quantization_config;  ///< JSON, as the checkpoint's metadata hold it (model/loading.h); or empty
 };
-/// config.json: the architecture's name, image size, class names, the recipe (with the command line and the
-/// version) and the whole ModelSpec under "vitrim", and "quantization_config" where there is one.
+/// The commands that made the model in the folder `base`, oldest first: what its config.json, where vitrim
+/// wrote it, lists. Empty for every other model. vitrim::FormatError where that file is no JSON.
+std::vector<std::string> earlier_commands(const std::string& base);
+/// config.json: the architecture's name, image size, class names, the recipe (with the command line, those
+/// before it and the version) and the whole ModelSpec under "vitrim", and "quantization_config" where there
+/// is one.
 std::string config_json(const ModelSpec& spec, const Recipe& recipe, const Manifest& manifest);
 /// preprocessor_config.json for transformers' AutoImageProcessor. std::invalid_argument where the spec has no
 /// preprocessing. Read back (architecture/recognise.h) it gives the same PreprocessSpec.
