@@ -65,7 +65,7 @@ def _preprocessing(spec: ModelSpec, name: str, size, settings: Dict[str, Any], r
         out["resize"] = None
     elif own is None and resize is None:
         native.warn([f"{native.printable(name)} does not say how its images were resized; assumed: short side to {out['resize']} pixels"
-                     f"{'' if settings['interpolation'] is not None else ', bicubic'}; resize and interpolation state other values"])
+                     f"{'' if settings['interpolation'] is not None else ', bicubic'}; if that is wrong, state the right values with resize and interpolation"])
     if mean is not None:
         out["mean"] = _three(mean, "mean")
     if std is not None:

@@ -12,7 +12,7 @@ std::string guesses_text(const std::string& path, const std::vector<Assumption>&
   }
   if (list.empty()) return {};
   return path + ": its files do not say everything, and these values are assumed: " + list +
-         (flags.empty() ? "" : "; where one is wrong, so are the outputs: " + flags + " state other values");
+         (flags.empty() ? "" : "; if one is wrong, state the right value with " + flags);
 }
 
 }  // namespace vitrim

@@ -10,7 +10,7 @@ std::unique_ptr<Dataset> open_dataset(const std::string& source, const DatasetOp
   namespace fs = std::filesystem;
   static constexpr const char* kKinds =
       "name a folder of class folders, a folder of images, a CIFAR .bin file, "
-      "tar shards (train-{0000..1023}.tar) synthetic:SPLIT[:COUNT], an ADE20K folder or "
+      "tar shards (train-{0000..1023}.tar), synthetic:SPLIT[:COUNT], an ADE20K folder or "
       "synthetic-masks:SPLIT[:COUNT]";
   if (!options.classes_file.empty() && options.class_order != ClassOrder::kUnsaid) {
     throw std::invalid_argument("[data::open_dataset] the class list " + options.classes_file +
