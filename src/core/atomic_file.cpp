@@ -162,7 +162,7 @@ void rename_temporary(const std::string& temporary, const std::string& target, c
 // Keeps the file that is about to be replaced under another name, which it returns; "" where there is none.
 std::string keep_old(const std::string& target, const std::string& path) {
   while (true) {
-    const std::string kept = folder_of(target) + "/.vitrim" + unused_ending(".old");
+    std::string kept = folder_of(target) + "/.vitrim" + unused_ending(".old");
     if (::link(target.c_str(), kept.c_str()) == 0) return kept;
     if (errno == ENOENT) return {};
     if (errno == EEXIST) continue;  // of a killed process that had the same number
