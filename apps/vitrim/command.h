@@ -42,7 +42,7 @@ struct SegmentationFlags {
   void apply(const ModelSpec& spec, eval::AccuracyOptions& accuracy) const;
 };
 
-/// How features are judged, of models without a classifier.
+/// How features are evaluated, of models without a classifier.
 struct FeatureFlags {
   std::string train;       ///< labelled images that neighbours or a probe answer from
   int64_t neighbours = 0;  ///< 0: not asked for

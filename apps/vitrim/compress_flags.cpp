@@ -182,22 +182,26 @@ std::string megabytes(int64_t bytes) {
 }
 
 void print_result(const CompressResult& r, const std::string& output) {
-  auto change = [](int64_t before, int64_t after) {
-    return 100.0 * static_cast<double>(after - before) / static_cast<double>(before);
+  auto change = [](int64_t before, int64_t after) -> std::string {
+    if (before == after) return "";
+    char text[32];
+    std::snprintf(text, sizeof text, " (%+.1f %%)",
+                  100.0 * static_cast<double>(after - before) / static_cast<double>(before));
+    return text;
   };
   const std::string what =
       r.removed.empty() ? r.reason
                         : "removed the attention of " + format_layer_list(r.removed) + " (" + r.reason + ")";
-  tell("%s: %s parameters (%+.1f %%), %s MACs (%+.1f %%)\n", what.c_str(),
-       millions(r.compressed_params).c_str(), change(r.dense_params, r.compressed_params),
-       billions(r.compressed_macs).c_str(), change(r.dense_macs, r.compressed_macs));
+  tell("%s: %s parameters%s, %s MACs%s\n", what.c_str(), millions(r.compressed_params).c_str(),
+       change(r.dense_params, r.compressed_params).c_str(), billions(r.compressed_macs).c_str(),
+       change(r.dense_macs, r.compressed_macs).c_str());
   if (r.dense && r.compressed && r.paired) {
     tell("%s %s -> %s on %lld images; %s\n", r.compressed->headline_name(),
          percent(r.dense->headline()).c_str(), percent(r.compressed->headline()).c_str(),
          static_cast<long long>(r.compressed->images), difference_text(*r.paired).c_str());
   }
   if (r.compressed && !r.compressed->protocol.empty())
-    tell("judged by %s of %s\n", r.compressed->protocol.c_str(), r.compressed->gallery.c_str());
+    tell("evaluated by %s of %s\n", r.compressed->protocol.c_str(), r.compressed->gallery.c_str());
   if (r.features && r.compressed_spec.num_classes == 0)
     tell("features on %lld calibration images: cosine to the dense model's %.4f, 5th percentile %.4f\n",
          static_cast<long long>(r.features->images), r.features->cosine, r.features->cosine_p05);
@@ -216,8 +220,9 @@ void print_result(const CompressResult& r, const std::string& output) {
     // `quantize` alone: said above.
   } else if (r.held_out_agreement > 0 || (r.held_out_kl > 0 && !r.compressed_spec.merges())) {
     tell(
-        "on calibration images kept out of the fit: same prediction as the dense model on %s, mean KL %.3g "
+        "on %scalibration images kept out of the fit: same prediction as the dense model on %s, mean KL %.3g "
         "nats\n",
+        r.features ? (std::to_string(r.features->images) + " ").c_str() : "",
         percent(r.held_out_agreement).c_str(), r.held_out_kl);
   } else if (r.held_out_kl > 0) {
     tell("mean KL to the unmerged output on calibration images: %.3g nats\n", r.held_out_kl);

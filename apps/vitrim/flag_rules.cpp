@@ -219,7 +219,7 @@ const std::vector<FlagRule>& flag_rules() {
       {kTraining,
        {"--keep-best"},
        [](const Asked& a) { return a("--validate"); },
-       "{} needs --validate: images that choose must not be those that judge"},
+       "{} needs --validate: the best epoch must not be chosen on the images of the evaluation"},
 
       // Merging.
       {{"merge"},
@@ -251,7 +251,8 @@ const std::vector<FlagRule>& flag_rules() {
       {{"prune", "compress", "sweep", "merge", "quantize", "plan"},
        {"--knn", "--train", "--probe"},
        [](const Asked& a) { return a("--eval"); },
-       "--train, --knn and --probe say how the images of --eval are judged, which is not given"},
+       "--train, --knn and --probe say how the model is evaluated on the images of --eval, which is not "
+       "given"},
       {{"eval"},
        {"--knn", "--train", "--probe"},
        [](const Asked& a) { return !a.is("--retrieval"); },
@@ -267,7 +268,7 @@ const std::vector<FlagRule>& flag_rules() {
       {{"prune", "compress", "sweep", "merge", "quantize", "plan", "eval"},
        {"--knn"},
        [](const Asked& a) { return !a.is("--probe"); },
-       "--knn and --probe are two ways to judge features; pass one"},
+       "--knn and --probe are two ways to evaluate features; pass one"},
       {{"prune", "compress", "sweep", "merge", "quantize", "plan", "eval"},
        {"--knn", "--probe"},
        [](const Asked& a) { return a("--train"); },

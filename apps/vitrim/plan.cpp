@@ -246,7 +246,7 @@ void add_plan(CLI::App& app, Context& context) {
   command
       ->add_option("--plan-images", flags->options.plan_images,
                    "number of calibration images on which moves and candidates are measured; a quarter of "
-                   "them is held out and judges")
+                   "them is kept out of the fits, for measuring")
       ->check(CLI::Range(11, 1000000))
       ->capture_default_str();
   command

@@ -53,7 +53,8 @@ void TrainFlags::add_to(CLI::App& command) {
                   "file, or synthetic:train[:COUNT]; images with masks: ADE20K folder (FOLDER:training) or "
                   "synthetic-masks:train[:COUNT]")
       ->required();
-  command.add_option("--eval", eval, "labelled images on which the result is judged; they choose nothing");
+  command.add_option("--eval", eval,
+                     "labelled images on which the result is evaluated; nothing is chosen on them");
   command.add_option(
       "--validate", validate,
       "labelled images on which --keep-best chooses, and by which --schedule held_out lets lambda fall");
@@ -202,7 +203,9 @@ void check_inputs(const TrainFlags& flags, const TrainInputs& inputs, const Mode
   }
   if (inputs.evaluation && inputs.validation &&
       inputs.evaluation->fingerprint() == inputs.validation->fingerprint()) {
-    throw UsageError("--validate and --eval are the same images: those that choose an epoch cannot judge it");
+    throw UsageError(
+        "--validate and --eval are the same images: a model cannot be evaluated on the images that chose its "
+        "epoch");
   }
   if (inputs.recipe.dilution_epochs > 0 && inputs.recipe.dilution_schedule == "held_out" &&
       !inputs.validation) {

@@ -204,7 +204,7 @@ class Features(Case):
         self.assertIn("--knn needs labelled images", error(*model, "--knn", "3", status=2))
         self.assertIn("pass one", error(*model, "--train", "test", "--knn", "3", "--probe", status=2))
         self.assertIn("other class folders", error(*model, "--train", "other", status=1))
-        self.assertIn("must be judged on images that it was not fitted to", error(*model, "--train", "test", "--probe", status=1))
+        self.assertIn("must be evaluated on images that it was not fitted to", error(*model, "--train", "test", "--probe", status=1))
         self.assertIn("pass a smaller --neighbours", error(*model, "--retrieval", "--against", "dense.safetensors", "--neighbours", "12", status=1))
         self.assertIn("--against MODEL", error(*model, "--retrieval", status=2))
         self.assertIn("belong to --retrieval", error(*model, "--train", "test", "--against", "dense.safetensors", status=2))

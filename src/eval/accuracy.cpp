@@ -50,8 +50,9 @@ void check_labels(const model::Model& model, const std::vector<int64_t>& labels,
                   const std::string& description, int64_t data_classes) {
   const int64_t classes = model.spec().num_classes;
   if (classes == 0)
-    throw Error("the model has no classifier, so it can't be evaluated on " + description +
-                " alone; pass --train DIR with labelled images to judge its features by nearest neighbours");
+    throw Error(
+        "the model has no classifier, so it can't be evaluated on " + description +
+        " alone; pass --train DIR with labelled images to evaluate its features by nearest neighbours");
   for (int64_t label : labels) {
     if (label < 0) throw Error(description + " has no labels; put the images into one folder per class");
   }
@@ -134,7 +135,7 @@ void check_evaluable(const model::Model& model, const data::Dataset& dataset,
   if (options.gallery) return check_gallery(model, dataset, *options.gallery);
   if (model.spec().segmentation && !dataset.has_masks()) {
     throw Error(dataset.description() +
-                " has no masks, which a model for segmentation is judged by; name an ADE20K folder or "
+                " has no masks, which evaluating a model for segmentation needs; name an ADE20K folder or "
                 "synthetic-masks:SPLIT");
   }
   if (model.spec().segmentation) {

@@ -205,7 +205,7 @@ std::pair<double, double> bootstrap_mean(const at::Tensor& figures, uint64_t see
 
 void check_gallery(const model::Model& model, const data::Dataset& dataset, const data::Dataset& gallery) {
   if (model.spec().segmentation)
-    throw Error("nearest neighbours and linear probes judge features of images; this model labels pixels");
+    throw Error("nearest neighbours and linear probes evaluate features of images; this model labels pixels");
   require_labels(dataset);
   require_labels(gallery);
   const std::vector<std::string> names = dataset.class_names(), known = gallery.class_names();
@@ -220,8 +220,8 @@ EvalResult evaluate_features(const model::Model& model, const data::Dataset& dat
   const bool same = dataset.fingerprint() == options.gallery->fingerprint();
   if (same && options.probe)
     throw Error(
-        "--train and --data are the same images; a probe must be judged on images that it was not "
-        "fitted to");
+        "--train and --data are the same images; a probe must be evaluated on images that it was "
+        "not fitted to");
   if (!same && options.neighbours > options.gallery->size() && !options.probe)
     throw Error(options.gallery->description() + " has fewer images than the " +
                 std::to_string(options.neighbours) + " neighbours asked for; pass a smaller --knn");

@@ -389,7 +389,7 @@ std::string training_head(const Inputs& inputs) {
   out += "<p class=\"lede\">" + escape(sentence(run)) + "</p>";
   std::string context = result.init.empty() ? "" : "Began with " + result.init + ".";
   if (!result.reason.empty()) context += " " + chosen_by(result.reason);
-  if (result.evaluation) context += " Judged on " + result.evaluation->data + ".";
+  if (result.evaluation) context += " Evaluated on " + result.evaluation->data + ".";
   if (!context.empty()) out += "<p class=\"context\">" + escape(context) + "</p>";
   return out + cards_html(cards_of(run));
 }
