@@ -51,8 +51,7 @@ def cell(text):
 
 def table(first, lines):
     rows = [f"| {first} | meaning |", "|---|---|"]
-    # CLI11's mark of a flag that switches off says nothing to a reader.
-    rows += [f"| `{typed.replace('{false}', '').replace('|', chr(92) + '|')}` | {cell(meaning)} |" for typed, meaning in entries(lines)]
+    rows += [f"| `{typed.replace('|', chr(92) + '|')}` | {cell(meaning)} |" for typed, meaning in entries(lines)]
     return "\n".join(rows)
 
 
@@ -62,17 +61,17 @@ def page(title, text, flag="--help-all"):
     about = [line for line in parts[""] if line.strip()]
     usage = next(line for line in about if line.startswith("Usage: "))
     text = [NOTE % f"{title} {flag}", f"# {title}", " ".join(line for line in about if line != usage).strip(), "```text\n" + usage[len("Usage: "):] + "\n```"]
-    if parts.get("Positionals"):
-        text += [table("argument", parts["Positionals"])]
+    if parts.get("Arguments"):
+        text += [table("argument", parts["Arguments"])]
     text += ["## Flags", table("flag", parts["Options"])]
-    examples = [line.strip() for line in parts.get("Examples", []) if line.strip()]
+    examples = [line.strip() for line in parts.get("Examples in the root of a checkout", parts.get("Examples", [])) if line.strip()]
     if examples:
         text += ["## Examples", "In the root of a checkout, on the model and the images that come with vitrim:", "```sh\n" + "\n".join(examples) + "\n```"]
     return "\n\n".join(text) + "\n"
 
 
 def pages(binary):
-    commands = entries(sections(help_of(binary))["Subcommands"])
+    commands = entries(sections(help_of(binary))["Commands"])
     made = {name + ".md": page("vitrim " + name, help_of(binary, name)) for name, _ in commands}
     alone = help_of(os.path.join(os.path.dirname(binary), "vitrim-run"))  # a program of its own
     made["vitrim-run.md"] = page("vitrim-run", alone, "--help")

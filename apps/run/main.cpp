@@ -8,6 +8,7 @@
 
 #include "classify.h"
 #include "core/json.h"
+#include "help_format.h"
 #include "input_flags.h"
 #include "program.h"
 #include "signals.h"
@@ -223,6 +224,7 @@ int main(int argc, char** argv) {
   Context context = make_context(argc, argv);
   CLI::App app{"classify images with the CPU engine alone, without LibTorch", "vitrim-run"};
   app.set_version_flag("--version", "vitrim-run " + vitrim::version());
+  app.formatter(std::make_shared<HelpFormat>());
   Flags flags;
   add_flags(app, flags);
   app.footer(

@@ -87,8 +87,8 @@ void ModelInput::add_to(CLI::App& command) {
   command
       .add_option(
           "MODEL", model,
-          "checkpoint (.safetensors, .pth, model.safetensors.index.json, or a folder with one), the id of a "
-          "model in the local Hugging Face cache, or the name of a known architecture")
+          "checkpoint (.safetensors, .pth, an index of several files, or a folder with one), id of a model "
+          "in the local Hugging Face cache, or name of a known architecture")
       ->required();
   add_hints(command);
 }
@@ -208,7 +208,7 @@ PreprocessSpec DataFlags::preprocess(const ModelSpec& spec, const std::string& s
     if (resize.empty()) {
       log_warning(source + " does not say how its images were resized; assumed: short side to " +
                   std::to_string(*out.resize) + " pixels" + (interpolation.empty() ? ", bicubic" : "") +
-                  "; --resize and --interpolation state other values");
+                  "; if that is wrong, state the right values with --resize and --interpolation");
     }
   }
   if (!spec.preprocess || out.crop != spec.image_size[0]) out.crop = spec.image_size[0];

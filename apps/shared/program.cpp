@@ -35,14 +35,34 @@ std::string sentence(const std::string& text) {
   return named ? line.substr(end + 2) : line;
 }
 
+bool has_commands(const CLI::App& app) {
+  return !app.get_subcommands([](const CLI::App*) { return true; }).empty();
+}
+
+const CLI::App& active_command(const CLI::App& app) {
+  const auto parsed = app.get_subcommands();
+  return parsed.empty() ? app : *parsed.front();
+}
+
+// "MODEL, --calib and --output are required": all that a command needs and was not given; empty where there
+// is all.
+std::string missing_options(const CLI::App& command) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->get_required() && option->count() == 0) names.push_back(option->get_name());
+  }
+  std::string out;
+  for (size_t i = 0; i < names.size(); ++i)
+    out += (i == 0 ? "" : i + 1 == names.size() ? " and " : ", ") + names[i];
+  return names.empty() ? "" : out + (names.size() == 1 ? " is required" : " are required");
+}
+
 // Every flag and subcommand that would have been right in its place.
 std::vector<std::string> valid_names(const CLI::App& app) {
   std::vector<std::string> names;
   for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; }))
     names.push_back(sub->get_name());
-  const auto parsed = app.get_subcommands();
-  const CLI::App& active = parsed.empty() ? app : *parsed.front();
-  for (const CLI::Option* option : active.get_options()) {
+  for (const CLI::Option* option : active_command(app).get_options()) {
     for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
   }
   return names;
@@ -79,10 +99,15 @@ std::string given_options(const CLI::App& app) {
 }
 
 // Prints what was wrong with the command line, with the nearest valid name; the exit code, 2.
-int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv,
+                 bool help_was_shown) {
+  if (help_was_shown && argc == 1 && has_commands(app)) return 2;  // the help says all of it
   std::string message = without_type_bounds(error.what());
+  if (const std::string missing = missing_options(active_command(app));
+      !missing.empty() && error.get_name() == "RequiredError")
+    message = missing;
   const std::vector<std::string> names = valid_names(app);
-  const bool commands = !app.get_subcommands([](const CLI::App*) { return true; }).empty();
+  const bool commands = has_commands(app);
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     const bool flag = word.rfind("--", 0) == 0 && word.size() > 2;
@@ -92,7 +117,12 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, ch
       break;
     }
   }
-  std::cerr << program_name() << ": " << printable(message) << "\nRun with --help for the flags.\n";
+  std::cerr << program_name() << ": " << printable(message) << '\n';
+  if (!help_was_shown) {
+    const std::string command =
+        app.get_subcommands().empty() ? "" : " " + app.get_subcommands().front()->get_name();
+    std::cerr << "See " << program_name() << command << " --help.\n";
+  }
   return 2;
 }
 
@@ -140,8 +170,9 @@ int run_program(CLI::App& app, Context& context, int argc, char** argv, const He
     if (const std::string wrong = wrong_value(app); !wrong.empty()) throw CLI::ValidationError(wrong);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() != 0) {
-      if (hooks.before_mistake) std::cerr << hooks.before_mistake();
-      return report_usage(app, error, argc, argv);
+      const std::string help = hooks.before_mistake ? hooks.before_mistake() : "";
+      std::cerr << help;
+      return report_usage(app, error, argc, argv, !help.empty());
     }
     if (hooks.before_help && error.get_name() == "CallForHelp") hooks.before_help();
     // Printed where a failure to print is caught.

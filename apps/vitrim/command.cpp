@@ -41,6 +41,8 @@ void add_commands(CLI::App& app, Context& context) {
   add_run(app, context);
   add_completion(app, context);
   add_examples(app);
+  for (CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    command->group("Commands");
   // What the flags say together is checked before any work.
   app.callback([&app, &context] {
     context.run = [command = app.get_subcommands().front(), run = std::move(context.run)] {
@@ -73,15 +75,16 @@ std::unique_ptr<model::Model> ModelFlags::load(const std::string& precision) con
 
 void FeatureFlags::add_to(CLI::App& command) {
   command
-      .add_option("--knn", neighbours,
-                  "judge features instead of a classifier: so many nearest neighbours among the images of "
-                  "--train vote; the default where only --train is passed is 20")
+      .add_option(
+          "--knn", neighbours,
+          "evaluate features instead of a classifier: this many nearest neighbours among the images of "
+          "--train vote for the class; 20 where only --train is passed")
       ->check(CLI::Range(1, 100000));
   command.add_option(
       "--train", train,
-      "labelled images in whose classes features are judged, by nearest neighbours or --probe");
+      "labelled images that features are evaluated against, by nearest neighbours or by --probe");
   command.add_flag("--probe", probe,
-                   "judge features by a linear classifier fitted to --train in closed form");
+                   "evaluate features by a linear classifier fitted to --train in closed form");
 }
 
 void FeatureFlags::apply(const DataFlags& data, const ModelSpec& spec,

@@ -113,8 +113,8 @@ void run(const EvalFlags& flags, const Context& context) {
 void add_eval(CLI::App& app, Context& context) {
   auto flags = std::make_shared<EvalFlags>();
   flags->common.precision = "f32";
-  CLI::App* command =
-      app.add_subcommand("eval", "accuracy of a model on labelled images, or mIoU on images with masks");
+  CLI::App* command = app.add_subcommand(
+      "eval", "measure a model's accuracy on labelled images, or its mIoU on images with masks");
   flags->model.add_to(*command);
   command
       ->add_option("--data", flags->source,

@@ -19,6 +19,7 @@ const std::map<std::string, std::vector<std::string>>& examples() {
        {"vitrim bench models/synthetic_vit.safetensors --batch 1,8 --rounds 3",
         "vitrim bench deit_tiny_patch16_224 --against deit_small_patch16_224 --batch 1 --rounds 3 --warm-up "
         "0.2"}},
+      {"completion", {"vitrim completion bash >vitrim.bash", "vitrim completion zsh >vitrim.zsh"}},
       {"compress",
        {"vitrim compress models/synthetic_vit.safetensors --calib synthetic:calib:100 --eval "
         "synthetic:test:200 --remove 25% -o smaller.safetensors "
@@ -43,6 +44,9 @@ const std::map<std::string, std::vector<std::string>>& examples() {
        {"vitrim merge models/synthetic_vit.safetensors --r 4 -o merged.safetensors",
         "vitrim merge models/synthetic_vit.safetensors --target-macs 80% --auto --calib synthetic:calib:64 "
         "-o merged_by_search.safetensors"}},
+      {"plan",
+       {"vitrim plan models/synthetic_vit.safetensors --budget \"macs<=80%\" --calib synthetic:calib:100 "
+        "-o planned.safetensors"}},
       {"prune",
        {"vitrim prune models/synthetic_vit.safetensors --few-shot --data synthetic:calib:100 "
         "--attention-macs 70% --channels-by energy -o pruned.safetensors"}},
@@ -52,6 +56,9 @@ const std::map<std::string, std::vector<std::string>>& examples() {
       {"report",
        {"vitrim eval models/synthetic_vit.safetensors --data synthetic:test:200 --json eval.json",
         "vitrim report eval.json -o page.html"}},
+      {"run",
+       {"vitrim run vit_tiny --model models/synthetic_vit.safetensors --calib synthetic:calib:64 --eval "
+        "synthetic:test:200 -o chain/ --dry-run"}},
       {"sweep",
        {"vitrim sweep models/synthetic_vit.safetensors --calib synthetic:calib:100 --eval synthetic:test:200 "
         "--remove 0,1 --attention-macs 100%,75% --channels-by energy "
@@ -69,7 +76,7 @@ const std::map<std::string, std::vector<std::string>>& examples() {
 
 void add_examples(CLI::App& app) {
   for (const auto& [name, commands] : examples()) {
-    std::string text = "Examples:";
+    std::string text = "Examples in the root of a checkout:";
     for (const std::string& command : commands) text += "\n  " + command;
     app.get_subcommand(name)->footer(text);
   }

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <map>
+#include <regex>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace vitrim::app {
@@ -51,7 +53,21 @@ bool contains(const std::vector<std::string>& names, const CLI::Option& option) 
                      [&](const std::string& name) { return option.check_name(name); });
 }
 
+// The examples of --help-all run in a checkout; here they name files that a person would have.
+std::string with_own_files(std::string text) {
+  static const std::vector<std::pair<std::regex, std::string>> kNames = {
+      {std::regex("models/synthetic_vit\\.safetensors"), "model.safetensors"},
+      {std::regex("models/synthetic_vit\\.json"), "architecture.json"},
+      {std::regex("synthetic:calib:[0-9]+"), "images/"},
+      {std::regex("synthetic:train:[0-9]+"), "training_images/"},
+      {std::regex("synthetic:test:[0-9]+"), "labelled_images/"},
+      {std::regex("Examples in the root of a checkout:"), "Examples:"}};
+  for (const auto& [name, own_name] : kNames) text = std::regex_replace(text, name, own_name);
+  return text;
+}
+
 void shorten(CLI::App& command) {
+  command.footer(with_own_files(command.get_footer()));
   const auto found = own().find(command.get_name());
   if (found == own().end()) return;
   int hidden = 0;

@@ -212,8 +212,6 @@ void list_known(const CommonFlags& common) {
 void run(const InspectFlags& flags) {
   flags.common.apply();
   if (flags.list) return list_known(flags.common);
-  if (flags.model.model.empty())
-    throw UsageError("MODEL is required: a checkpoint or a known name; --list shows the names");
   if (!flags.write_spec.empty()) check_writable(flags.write_spec);
   model::SpecSources sources;
   const ModelSpec spec = model::load_spec(flags.model.model, flags.model.hints(), &sources);
@@ -256,7 +254,7 @@ void run(const InspectFlags& flags) {
 
 void add_inspect(CLI::App& app, Context& context) {
   auto flags = std::make_shared<InspectFlags>();
-  CLI::App* command = app.add_subcommand("inspect", "parameters and MACs of a model, block by block");
+  CLI::App* command = app.add_subcommand("inspect", "show parameters and MACs of a model, block by block");
   flags->model.add_to(*command);
   CLI::Option* model = command->get_option("MODEL")->required(false);
   command->add_flag("--list", flags->list, "list the known architectures")->excludes(model);
@@ -267,7 +265,11 @@ void add_inspect(CLI::App& app, Context& context) {
                    "write the architecture (less the layers named) as a ModelSpec, for train --spec")
       ->type_name("FILE");
   flags->common.add_to(*command, /*computes=*/false);
-  command->callback([flags, &context] { context.run = [flags] { run(*flags); }; });
+  command->callback([flags, &context] {
+    if (flags->model.model.empty() && !flags->list)
+      throw CLI::RequiredError("MODEL, or --list for the names of known architectures,");
+    context.run = [flags] { run(*flags); };
+  });
 }
 
 }  // namespace vitrim::app

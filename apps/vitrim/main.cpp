@@ -9,6 +9,7 @@
 
 #include "command.h"
 #include "help.h"
+#include "help_format.h"
 #include "signals.h"
 #include "vitrim/core/manifest.h"
 #include "vitrim/runtime/isa.h"
@@ -45,9 +46,11 @@ int main(int argc, char** argv) {
   vitrim::app::watch_signals();
   vitrim::app::Context context = vitrim::app::make_context(argc, argv);
   CLI::App app{"vitrim makes trained vision transformers smaller and faster", "vitrim"};
-  app.set_version_flag("--version",
-                       "vitrim " + vitrim::version() +
-                           (vitrim::git_commit().empty() ? "" : " (" + vitrim::git_commit() + ")"));
+  app.set_version_flag(
+      "--version",
+      "vitrim " + vitrim::version() + (vitrim::git_commit().empty() ? "" : " (" + vitrim::git_commit() + ")"),
+      "show the version");
+  app.formatter(std::make_shared<vitrim::app::HelpFormat>());
   app.require_subcommand(1);
   vitrim::app::add_help_all(app);
   vitrim::app::add_commands(app, context);

@@ -261,7 +261,7 @@ void add_run(CLI::App& app, Context& context) {
                       "calibration images (labels unused), in place of the recipe's");
   command->add_option("--eval", flags->given.eval, "labelled images, in place of the recipe's");
   command->add_option("--train", flags->given.train,
-                      "labelled images in whose classes features are judged, in place of the recipe's");
+                      "labelled images that features are evaluated against, in place of the recipe's");
   command->add_flag("--again", flags->again, "run every step, also those whose results are there");
   command->add_flag("--dry-run", flags->dry, "print the command of every step and run none");
   flags->common.add_to(*command, /*computes=*/false);
