@@ -66,4 +66,9 @@ else
 fi
 
 NO_MKDOCS_2_WARNING=1 "$venv/bin/mkdocs" build --strict --quiet
+# A fence that mkdocs did not take as one stands on the page as text.
+if grep -rl --include='*.html' '```' build/site; then
+  echo "docs.sh: these pages show a fence as text" >&2
+  exit 1
+fi
 echo "the site: build/site/index.html"

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Turns links of the pages in FOLDER that lead out of docs/ into links that work in the built site.
+"""Makes the pages in FOLDER fit for the built site: links that lead out of docs/ work there, and fences name a language alone.
 
 Pages of the repository's root that the site holds (ARCHITECTURE.md, CONTRIBUTING.md, CHANGELOG.md) become links inside the site; any other
 file of the repository becomes plain text with the file's path, because the site has no copy of it. In the pages that came from the root,
-`docs/x.md` becomes `x.md`.
+`docs/x.md` becomes `x.md`. A fence "sh full" (of a block that ./check --full runs) becomes "sh": mkdocs takes one word.
 
 usage: site_links.py FOLDER
 """
@@ -13,6 +13,7 @@ import re
 import sys
 
 ROOT_PAGES = {"ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"}
+FENCE = re.compile(r"^(```\w+) full$", re.MULTILINE)
 LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
 
 
@@ -44,7 +45,7 @@ def main():
                 with open(path, encoding="utf-8") as file:
                     text = file.read()
                 with open(path, "w", encoding="utf-8") as file:
-                    file.write(LINK.sub(lambda match: site_link(match[1], match[2], page, folder), text))
+                    file.write(FENCE.sub(r"\1", LINK.sub(lambda match: site_link(match[1], match[2], page, folder), text)))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """vitrim in Python: load compressed vision transformers as PyTorch modules, and compress, analyse and evaluate them with the C++ library.
 
-    model = vitrim.load("smaller.safetensors")          # a torch.nn.Module, pure PyTorch
-    vitrim.compress("vit.safetensors", "images/", remove="25%", output="smaller.safetensors")
+```python
+model = vitrim.load("smaller.safetensors")  # a torch.nn.Module, pure PyTorch
+vitrim.compress("vit.safetensors", "images/", remove="25%", output="smaller.safetensors")
+```
 """
 
 from importlib import metadata
