@@ -142,7 +142,7 @@ void add_bench(CLI::App& app, Context& context) {
   command->add_option("--batch", flags->options.batches, "batch sizes to time, such as 1,32")
       ->delimiter(',')
       ->check(CLI::Range(1, 65536))
-      ->capture_default_str();
+      ->default_str("1,32");  // CLI11 writes lists as other headers of the source let it
   command
       ->add_option("--engine", flags->engine,
                    "engine that is timed: native (vitrim's CPU engine) or libtorch")

@@ -341,7 +341,7 @@ void add_sweep(CLI::App& app, Context& context) {
                    "how many attention layers to remove, each in turn: 0,1,3 or 0,10%,25%")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->capture_default_str();
+      ->default_str("0");
   flags->evaluation.add_to(*command);
   command
       ->add_option("-o,--output", flags->folder,
