@@ -10,7 +10,7 @@ from .errors import FormatError
 
 INPUT_GAIN = "input_gain"  # a buffer of the layers whose input is multiplied, channel by channel, before it is quantised
 # The layers of a block, by the last part of their names, as the spec calls them.
-_LAYERS = {"qkv": "qkv", "q": "qkv", "kv": "qkv", "proj": "proj", "fc1": "fc1", "fc2": "fc2"}
+_LAYERS = {"qkv": "qkv", "q": "qkv", "kv": "qkv", "v": "qkv", "proj": "proj", "fc1": "fc1", "fc2": "fc2"}
 _GROUP = 32  # inputs that share a scale where weights have 4 bits
 _EXACT = 1024  # products of two numbers up to 127 whose sum float32 holds exactly: 1024 * 127 * 127 < 2^24
 
