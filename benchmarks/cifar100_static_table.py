@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""The table of benchmarks/cifar100_static.sh's rows: top-1 on the 5,000 test images before and after the fine-tuning, paired against the dense model that was
+trained as long with the same teacher (before: against the dense model that all rows begin with).
+
+usage: benchmarks/cifar100_static_table.py [--write PAGE] [RESULTS_DIR]; Markdown on standard output, or between the page's markers. Rows that are not there
+yet are left out.
+"""
+
+import argparse
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from page_table import write_between  # noqa: E402
+from paired import interval, mcnemar, paired, read_row, read_rows, row_names  # noqa: E402
+
+BEGIN, END = "<!-- table: benchmarks/cifar100_static_table.py -->", "<!-- end of the table -->"
+
+
+def line(what, epochs, seed, macs, result, base):
+    low, high = result["top1_ci95"]
+    start = f"| {what} | {epochs} | {seed} | {macs} | {100 * result['top1']:.1f} % ({100 * low:.1f} to {100 * high:.1f}) |"
+    if base is None:
+        return start + " | |"
+    return f"{start} {interval(paired(base['correct'], result['correct']))} | {mcnemar(base['correct'], result['correct']):.2g} |"
+
+
+def table(folder):
+    lines = ["| attention | epochs with labels | seed | MACs | top-1 (95 % interval) | against dense (95 % interval) | McNemar p |", "|---|---|---|---|---|---|---|"]
+    tuned = read_rows(folder)
+    start = tuned["dense", 0]["evaluation"]
+    lines.append(line("dense", 0, 0, "100 %", start, None))
+    dense = {}
+    for (name, seed), result in sorted(tuned.items()):
+        if match := re.fullmatch(r"dense_longer\.epochs(\d+)", name):
+            dense[int(match[1]), seed] = result["evaluation"]
+            lines.append(line("dense", match[1], seed, "100 %", result["evaluation"], None))
+    for name in row_names(folder):
+        if not re.fullmatch(r"(static|removed)_\d+", name):
+            continue
+        row = read_row(folder, name)
+        kind, share = name.split("_")
+        layers = [i for i, block in enumerate(row["compressed_spec"]["blocks"]) if block["attention"] == {"static": "static", "removed": "none"}[kind]]
+        what, macs = f"{share} % {kind}: {', '.join(map(str, layers))}", f"{100 * row['compressed']['macs'] / row['dense']['macs']:.1f} %"
+        lines.append(line(what, 0, 0, macs, row["compressed"], start))
+        for (other, seed), result in sorted(tuned.items()):
+            if match := re.fullmatch(name + r"\.epochs(\d+)", other):
+                lines.append(line(what, match[1], seed, macs, result["evaluation"], dense.get((int(match[1]), seed))))
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", default="benchmarks/results/cifar100_static")
+    parser.add_argument("--write", metavar="PAGE")
+    flags = parser.parse_args()
+    if flags.write:
+        write_between(flags.write, BEGIN, END, table(flags.folder))
+    else:
+        print(table(flags.folder))
+
+
+if __name__ == "__main__":
+    main()
