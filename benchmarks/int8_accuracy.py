@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What int8 costs the real ViT-Ti: the dense model, and models with attention absorbed, pruned and merged, each in float32, in int8 and in int8
-with weights of 4 bits, both plain and calibrated on 200 calibration images; on val700 and dev500 together (docs/quantization.md).
+"""What int8 costs the real ViT-Ti: the dense model, and models with attention removed, static, pruned and merged, each in float32 and in int8, the dense one
+also with weights of 4 bits, all plain and calibrated on 200 calibration images; on val700 and dev500 together (docs/quantization.md).
 
 usage: benchmarks/int8_accuracy.py [--only NAME,...] [--calib-images N]; the data are in the folder that VITRIM_SHARED names, else ../shared.
-Writes benchmarks/results/int8/accuracy.json and the table in docs/quantization.md. No label and no image of val700 or dev500 is used to make a model.
+Models that are in build/int8 already are kept. Writes benchmarks/results/int8/accuracy.json and the table in docs/quantization.md. No label and no image of val700 or dev500 is used to make a model.
 Needs PyTorch and Pillow, and python/vitrim on the path."""
 
 import argparse
@@ -33,13 +33,15 @@ CALIB = os.path.join(SHARED, "imagenet_calib1000")
 BASES = {
     "dense": None,
     "4 attention layers absorbed": ["compress", "{dense}", "--remove", "4", "--calib", CALIB, "--images", "300"],
+    "3 attention layers static": ["compress", "{dense}", "--static", "0,1,3", "--calib", CALIB, "--images", "300"],
     "attention pruned to 60 %": ["prune", "{dense}", "--few-shot", "--attention-macs", "60%", "--data", CALIB, "--images", "300"],
     "8 pairs merged a block": ["merge", "{dense}", "--r", "8", "--pays-at", "0"],
 }
 
 
-def run(*arguments):
-    subprocess.run([VITRIM, *arguments, "--quiet"], check=True)
+def make(output, *arguments):
+    if not os.path.exists(output):
+        subprocess.run([VITRIM, *arguments, "-o", output, "--quiet"], check=True)
 
 
 def images(name, resize):
@@ -112,7 +114,7 @@ def main():
         sets[name] = (begin, len(labels))
     labels = torch.tensor(labels)
     dense = os.path.join(MODELS, "dense.safetensors")
-    run("export", os.path.join(SHARED, "vit_tiny_imagenet1k/model.safetensors"), "--format", "safetensors", "--mean", "0.5", "--std", "0.5", "-o", dense)
+    make(dense, "export", os.path.join(SHARED, "vit_tiny_imagenet1k/model.safetensors"), "--format", "safetensors", "--mean", "0.5", "--std", "0.5")
     old = []
     if os.path.exists(RESULTS):
         with open(RESULTS) as file:
@@ -125,12 +127,12 @@ def main():
         start = os.path.join(MODELS, base.replace(" ", "_").replace("%", "percent"))
         path = dense if how is None else start + ".safetensors"
         if how is not None:
-            run(*[argument.replace("{dense}", dense) for argument in how], *([] if how[0] == "merge" else PREPARE + ["--resize", "248"]), "-o", path)
+            make(path, *[argument.replace("{dense}", dense) for argument in how], *([] if how[0] == "merge" else PREPARE + ["--resize", "248"]))
         forms = {"float32": path}
-        for bits, name in (("8", "int8"), ("4", "int8, 4-bit weights")):
+        for bits, name in (("8", "int8"), ("4", "int8, 4-bit weights"))[:1 if how else 2]:
             forms[name], forms[name + ", calibrated"] = (f"{start}_{bits}bits{end}.safetensors" for end in ("", "_calibrated"))
-            run("quantize", path, "--weight-bits", bits, "-o", forms[name])
-            run("quantize", path, "--weight-bits", bits, "--calib", CALIB, "--images", str(flags.calib_images), *PREPARE, "--resize", "248", "-o", forms[name + ", calibrated"])
+            make(forms[name], "quantize", path, "--weight-bits", bits)
+            make(forms[name + ", calibrated"], "quantize", path, "--weight-bits", bits, "--calib", CALIB, "--images", str(flags.calib_images), *PREPARE, "--resize", "248")
         reference = answers(path, batches)
         for form, file in forms.items():
             row = {"base": base, "form": form, "bytes": os.path.getsize(file), **compare(reference, answers(file, batches), labels, sets)}
