@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from unittest import mock
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from python_case import Case, SMALL, inputs, vit  # noqa: E402, I001
@@ -143,6 +144,13 @@ class Command(Case):
         done = subprocess.run(call, env=environment, capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn("installed without the program", done.stderr)
+        # A wheel asks for one release of torch, and pip may have replaced that since.
+        sys.path.insert(0, package)
+        self.addCleanup(sys.path.remove, package)
+        import vitrim_program
+        for asked, there, fits in (("torch==2.13.0", "2.13.0+cpu", True), ("torch==2.13.0", "2.14.1+cu130", False), ("torch>=2.11", "2.14.1", True)):
+            with mock.patch("vitrim_program.metadata.requires", return_value=[asked]), mock.patch("vitrim_program.metadata.version", return_value=there):
+                self.assertEqual(vitrim_program.other_torch() == "", fits, (asked, there))
 
 
 if __name__ == "__main__":

@@ -112,8 +112,11 @@ def _understood(path: str, hints: Dict[str, Any]):
     """A checkpoint as the C++ library reads it: one of another program, or with what was said about it."""
     if not native.available():
         if hints:
-            raise ValueError(f"{path}: {', '.join(hints)} need vitrim's C++ library, which is not installed; leave them out, or install vitrim with it")
-        raise ValueError(f"{path}: the file holds no vitrim model; make one of it with `vitrim export {path} --format safetensors`, or install vitrim with its C++ library")
+            raise ValueError(f"{path}: {', '.join(hints)} need vitrim's C++ library; leave them out, or install it: {native.reason()}")
+        if not os.path.exists(path):
+            raise Error(f"{path}: there is no such file or folder")
+        raise ValueError(f"{path}: no file of vitrim's, and its C++ library, which reads those of others, is not there: `vitrim export {path} --format safetensors` makes one of "
+                         f"vitrim's; {native.reason()}")
     return native.read_model(path, **hints)
 
 

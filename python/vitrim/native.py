@@ -37,8 +37,8 @@ def _load() -> None:
         _reason = f"vitrim's C++ library does not fit this torch ({torch.__version__}): install vitrim again with `pip install --force-reinstall --no-deps ./python` ({error})"
         return
     if library.TORCH_VERSION != torch.__version__.split("+")[0]:
-        _reason = (f"vitrim's C++ library was built with LibTorch {library.TORCH_VERSION}, but this is torch {torch.__version__}: build vitrim with this torch (VITRIM_TORCH names it), "
-                   "then `pip install --force-reinstall --no-deps ./python`")
+        _reason = (f"vitrim's C++ library was built with LibTorch {library.TORCH_VERSION}, but this is torch {torch.__version__}: `pip install torch=={library.TORCH_VERSION}`, "
+                   "or build vitrim with this torch (VITRIM_TORCH names it) and `pip install --force-reinstall --no-deps ./python`")
         return
     _library = library
 
@@ -46,6 +46,12 @@ def _load() -> None:
 def available() -> bool:
     _load()
     return _library is not None
+
+
+def reason() -> str:
+    """Why the extension is not available, with the remedy; empty where it is."""
+    _load()
+    return _reason or ""
 
 
 def library() -> Any:
