@@ -33,3 +33,4 @@ for wheel in "$dist"/vitrim*.whl; do
   echo "$(basename "$wheel"): $(stat -c %s "$wheel") bytes"
   "$tools/bin/auditwheel" show "$wheel" | sed '/^$/d; s/^/  /'
 done
+echo "auditwheel knows no LibTorch, so it calls the wheel of vitrim linux_x86_64; the tag in the name holds for everything else in it."
