@@ -93,6 +93,10 @@ class Documents(unittest.TestCase):
                 self.run_page(path, {"sh", "sh full", "python", "python full"} if any(
                     info.endswith(" full") for _, info, _ in blocks(open(path, encoding="utf-8").read())) else set())
 
+    def test_the_readme_is_short(self):
+        with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+            self.assertLessEqual(len(file.readlines()), 120)
+
     def test_every_block_says_what_it_is(self):
         for path in documents():
             for number, info, _ in blocks(open(path, encoding="utf-8").read()):
