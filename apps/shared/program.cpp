@@ -101,13 +101,13 @@ std::string given_options(const CLI::App& app) {
 // Prints what was wrong with the command line, with the nearest valid name; the exit code, 2.
 int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv,
                  bool help_was_shown) {
-  if (help_was_shown && argc == 1 && has_commands(app)) return 2;  // the help says all of it
   std::string message = without_type_bounds(error.what());
   if (const std::string missing = missing_options(active_command(app));
       !missing.empty() && error.get_name() == "RequiredError")
     message = missing;
   const std::vector<std::string> names = valid_names(app);
   const bool commands = has_commands(app);
+  if (argc == 1 && commands) message = "name a command";
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     const bool flag = word.rfind("--", 0) == 0 && word.size() > 2;

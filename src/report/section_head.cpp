@@ -103,7 +103,10 @@ std::vector<Card> compress_cards(const CompressResult& result) {
     const std::string kl = "mean KL to the dense output " + significant(result.held_out_kl) + " nats";
     if (result.held_out_agreement > 0) {
       cards.push_back(
-          {"Same prediction as dense", percent(result.held_out_agreement), "of held-out images; " + kl});
+          {"Same prediction as dense", percent(result.held_out_agreement),
+           (result.features ? "of " + std::to_string(result.features->images) + " held-out images; "
+                            : std::string("of held-out images; ")) +
+               kl});
     } else {
       cards.push_back({"Change of the output", significant(result.held_out_kl) + " nats",
                        "mean KL to the unmerged output on calibration images"});
