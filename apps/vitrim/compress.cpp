@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <set>
+#include <string_view>
 
 #include "compress_flags.h"
 #include "ranks.h"
@@ -28,6 +30,13 @@ struct CompressFlags : CompressionFlags {
   int random_controls = 5;
   bool resume = false;
 };
+
+// How many layers --static asks for, where it does not name them: "25%", or the 3 of "best:3".
+std::optional<std::string> static_count(const std::string& text) {
+  constexpr std::string_view kBest = "best:";
+  if (text.starts_with(kBest)) return text.substr(kBest.size());
+  return text.ends_with('%') ? std::optional(text) : std::nullopt;
+}
 
 // Settings that decide what the work comes to, one a line.
 std::string settings_of(const CLI::App& command) {
@@ -60,7 +69,14 @@ void run(const CompressFlags& flags, const CLI::App& command, const Context& con
   options.layers = flags.analyze.named_layers(model->num_blocks()).value_or(std::vector<int>());
   if (!flags.static_layers.empty()) {
     try {
-      options.static_layers = parse_layer_list(flags.static_layers, model->num_blocks());
+      if (const auto count = static_count(flags.static_layers)) {
+        options.static_count = parse_layer_count(*count, model->num_blocks());
+        if (options.static_count == 0)
+          throw std::invalid_argument("\"" + flags.static_layers + "\" is no layer of " +
+                                      std::to_string(model->num_blocks()));
+      } else {
+        options.static_layers = parse_layer_list(flags.static_layers, model->num_blocks());
+      }
     } catch (const std::invalid_argument& error) {
       throw Error(std::string("--static: ") + error.what());
     }
@@ -134,8 +150,10 @@ void add_compress(CLI::App& app, Context& context) {
   flags->analyze.add_choice_to(*command);
   command->add_option(
       "--static", flags->static_layers,
-      "make the attention of these layers static, such as 0,1,3: fixed filters over the map of "
-      "values in place of attention; goes with --remove or --remove-attention, or alone");
+      "make the attention of these layers static, such as 0,1,3, or of as many as 25% or best:3 says, which "
+      "a "
+      "search chooses: fixed filters over the map of values in place of attention; goes with --remove or "
+      "--remove-attention, or alone");
   flags->evaluation.add_to(*command);
   flags->evaluation.segmentation.add_to(*command);
   flags->output.add_to(*command, "the compressed checkpoint");

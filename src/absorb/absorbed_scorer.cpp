@@ -5,9 +5,12 @@
 #include <algorithm>
 #include <map>
 #include <stdexcept>
+#include <utility>
 
+#include "absorb/refit.h"
 #include "absorb/ridge_batches.h"
 #include "absorb/set_shares.h"
+#include "absorb/static_fit.h"
 #include "absorb/streams.h"
 #include "vitrim/absorb/ridge.h"
 #include "vitrim/analysis/distortion.h"
@@ -25,6 +28,7 @@ using select::ScoredSet;
 
 struct AbsorbedScorer::Impl {
   const model::Model& model;
+  const model::Model* fixed;
   AbsorbedScorerOptions options;
   distributed::Group& group;
   distributed::Group& alone = distributed::or_alone(nullptr);  // walking a branch
@@ -37,8 +41,8 @@ struct AbsorbedScorer::Impl {
   analysis::Resamples resamples;
   int64_t evaluations = 0;
 
-  Impl(const model::Model& m, const data::ImageBatch& batch, AbsorbedScorerOptions o)
-      : model(m), options(o), group(distributed::or_alone(o.group)), images(batch.size()) {
+  Impl(const model::Model& m, const data::ImageBatch& batch, AbsorbedScorerOptions o, const model::Model* f)
+      : model(m), fixed(f), options(o), group(distributed::or_alone(o.group)), images(batch.size()) {
     fit_images = images - std::clamp<int64_t>(std::llround(options.held_out * static_cast<double>(images)), 1,
                                               images - 1);
     embedded = embed_all(model, batch, options.batch_size, group)
@@ -62,8 +66,35 @@ struct AbsorbedScorer::Impl {
     at::Tensor hidden;  // [n, N, mlp_dim], in the compute dtype
   };
 
-  // Block `layer` of the student whose stream is x: ridge refit on the fit images, output for all.
-  at::Tensor absorb_block(int layer, const at::Tensor& x, bool removed) const {
+  bool always_removed(int layer) const {
+    return std::count(options.removed.begin(), options.removed.end(), layer) > 0;
+  }
+
+  // The model with block `layer` static, fitted to what the teacher's attention does from the student's
+  // stream.
+  std::unique_ptr<model::Model> make_fixed(int layer, const at::Tensor& x) const {
+    auto student = fixed->clone();
+    AbsorbOptions fit;
+    fit.ridge = options.ridge;
+    fit.cls_weight = options.cls_weight;
+    fit.ridge_patches = options.ridge_patches;
+    fit.batch_size = options.batch_size;
+    fit.seed = options.seed;
+    const at::Tensor input = x.slice(0, 0, fit_images),
+                     before = layer == 0 ? embedded.slice(0, 0, fit_images)
+                                         : teacher[layer - 1].slice(0, 0, fit_images).to(at::kFloat);
+    fit_static(*student, model, layer, input, before, fit);
+    ridge_projection(*student, model, layer, input, before, fit);
+    return student;
+  }
+
+  // Block `layer` of the student whose stream is x, in a set of which the layer is part or not: ridge refit
+  // on the fit images, output for all.
+  at::Tensor absorb_block(int layer, const at::Tensor& x, bool in_set) const {
+    const bool becomes_static = in_set && fixed && !always_removed(layer);
+    const bool removed = always_removed(layer) || (in_set && !fixed);
+    const std::unique_ptr<model::Model> own = becomes_static ? make_fixed(layer, x) : nullptr;
+    const model::Model& student = own ? *own : model;
     const std::string prefix = architecture::block_prefix(model.spec(), layer);
     const ModelSpec& spec = model.spec();
     const at::Tensor& w0 = model.parameter(prefix + "mlp.fc2.weight");
@@ -77,7 +108,7 @@ struct AbsorbedScorer::Impl {
         w0.size(1), w0.size(0), images, options.batch_size, alone,
         [&](RidgeFit& part, int64_t begin, int64_t end) {
           model::BlockTrace trace;
-          model.run_block(layer, x.slice(0, begin, end), removed ? model::kSkip : model::kKeep, &trace);
+          student.run_block(layer, x.slice(0, begin, end), removed ? model::kSkip : model::kKeep, &trace);
           pass.y.slice(0, begin, end).copy_(trace.after_attention);
           pass.hidden.slice(0, begin, end).copy_(trace.hidden);
           const int64_t rows = std::min(end, fit_images) - begin;
@@ -135,7 +166,7 @@ struct AbsorbedScorer::Impl {
     for (int s : node.sets) known[sets[s]] = summarise(x.slice(0, fit_images), intermediates, sets[s]);
     for (int child : node.children) {
       const select::PrefixNode& next = tree.nodes()[child];
-      const bool now = changed || next.removed;
+      const bool now = changed || next.removed || always_removed(next.layer);
       // Below the first removed block the student is the teacher.
       const at::Tensor z =
           now ? absorb_block(next.layer, x, next.removed) : teacher[next.layer].to(at::kFloat);
@@ -209,12 +240,12 @@ struct AbsorbedScorer::Impl {
 };
 
 AbsorbedScorer::AbsorbedScorer(const model::Model& model, const data::ImageBatch& images,
-                               AbsorbedScorerOptions options) {
+                               AbsorbedScorerOptions options, const model::Model* fixed) {
   if (images.size() < 8)
     throw std::invalid_argument("[absorb::AbsorbedScorer] needs at least 8 images, got " +
                                 std::to_string(images.size()));
   const at::NoGradGuard no_grad;
-  impl_ = std::make_unique<Impl>(model, images, options);
+  impl_ = std::make_unique<Impl>(model, images, std::move(options), fixed);
 }
 
 AbsorbedScorer::~AbsorbedScorer() = default;
@@ -224,7 +255,11 @@ int AbsorbedScorer::num_layers() const { return impl_->model.num_blocks(); }
 std::vector<int> AbsorbedScorer::candidates() const {
   std::vector<int> out;
   for (int i = 0; i < num_layers(); ++i) {
-    if (impl_->model.spec().blocks[i].attention != AttentionKind::kNone) out.push_back(i);
+    const AttentionKind now = impl_->model.spec().blocks[i].attention;
+    const bool can = impl_->fixed ? now != AttentionKind::kStatic &&
+                                        impl_->fixed->spec().blocks[i].attention == AttentionKind::kStatic
+                                  : now != AttentionKind::kNone;
+    if (can && !impl_->always_removed(i)) out.push_back(i);
   }
   return out;
 }

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 #include <stdexcept>
 
 #include "pipeline/controls.h"
@@ -109,6 +110,25 @@ std::vector<int> removable(const ModelSpec& spec, const CompressOptions& options
   return out;
 }
 
+// The layers that lose least as static attention, with `removed` gone.
+std::vector<int> choose_static(const model::Model& dense, const std::vector<int>& removed,
+                               const data::ImageBatch& calibration, const CompressOptions& options) {
+  std::vector<int> able = surgery::layers_to_fix(dense.spec());
+  std::erase_if(able, [&](int layer) { return std::count(removed.begin(), removed.end(), layer) > 0; });
+  const auto fixed =
+      own_model(surgery::make_static({dense.spec(), dense.parameters()}, able, options.static_filter), dense);
+  const data::ImageBatch images = subset(calibration, options.analyze.absorbed_images);
+  absorb::AbsorbedScorerOptions scoring = options.analyze.absorbed;
+  scoring.removed = removed;
+  absorb::AbsorbedScorer scorer(dense, images, scoring, fixed.get());
+  select::SearchOptions search = options.analyze.search;
+  search.count = options.static_count;
+  const auto layers = static_cast<double>(able.size());
+  search.beam_candidates =
+      std::max(search.count + 1, static_cast<int>(std::ceil(options.analyze.absorbed_candidates * layers)));
+  return select::search(scorer, search).sets.front().result.layers;
+}
+
 // Every set of the comparison, absorbed and evaluated like the chosen one.
 void run_controls(const model::Model& dense, const std::vector<int>& layers,
                   const data::ImageBatch& calibration, const data::Dataset* evaluation,
@@ -150,6 +170,16 @@ void run_controls(const model::Model& dense, const std::vector<int>& layers,
 void check_compress(const ModelSpec& spec, const CompressOptions& options) {
   std::vector<int> order = removable(spec, options);
   cut_spec(spec, options.layers, options);  // refuses layers that can't be removed or made static
+  if (options.static_count > 0) {
+    const auto able = static_cast<int>(surgery::layers_to_fix(spec).size());
+    const int gone =
+        options.layers.empty() ? std::max(options.analyze.count, 0) : static_cast<int>(options.layers.size());
+    if (options.static_count > able - gone)
+      throw std::invalid_argument("can't make " + std::to_string(options.static_count) +
+                                  " attention layers static: the model has " + std::to_string(able) +
+                                  " that can be" +
+                                  (gone > 0 ? ", and " + std::to_string(gone) + " are removed" : ""));
+  }
   if (options.remove_layers && options.layers.empty() &&
       options.analyze.count > static_cast<int>(order.size())) {
     throw std::invalid_argument("can't remove " + std::to_string(options.analyze.count) +
@@ -192,7 +222,8 @@ Absorbed absorb_removal(const model::Model& dense, const std::vector<int>& layer
 
 Compressed compress(const model::Model& dense, const data::ImageBatch& calibration,
                     const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy,
-                    const CompressOptions& options) {
+                    const CompressOptions& given) {
+  CompressOptions options = given;
   check_images(calibration.size(), options);
   Compressed out;
   CompressResult& result = out.result;
@@ -212,8 +243,19 @@ Compressed compress(const model::Model& dense, const data::ImageBatch& calibrati
     watch.lap("analyze");
     log_info("removing the attention of " + (layers.empty() ? "no layer" : format_layer_list(layers)));
   }
+  std::string how;
+  if (options.static_count > 0) {
+    const bool known = options.state && options.state->fixed();
+    options.static_layers =
+        known ? *options.state->fixed() : choose_static(dense, layers, calibration, options);
+    if (options.state && !known) options.state->keep_fixed(options.static_layers);
+    watch.lap("choose static");
+    how = " (absorbed, " + select::to_string(options.analyze.search.strategy) + ")";
+    log_info("making the attention of " + format_layer_list(options.static_layers) + " static");
+  }
   if (!options.static_layers.empty()) {
-    const std::string fixed = "the attention of " + format_layer_list(options.static_layers) + " made static";
+    const std::string fixed =
+        "the attention of " + format_layer_list(options.static_layers) + " made static" + how;
     result.reason = layers.empty() ? fixed : result.reason + "; " + fixed;
   }
   if (options.prune.prunes())

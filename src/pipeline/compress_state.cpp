@@ -61,6 +61,11 @@ void CompressState::keep_scores(const LayerScores& scores) {
   save();
 }
 
+void CompressState::keep_fixed(const std::vector<int>& layers) {
+  fixed_ = layers;
+  save();
+}
+
 void CompressState::stage(Student& student, const model::Model& like,
                           const std::function<void(const absorb::FitKeeper* keeper)>& work) {
   if (path_.empty()) return work(nullptr);
@@ -95,6 +100,7 @@ void CompressState::save() const {
   json::Json meta = json::document("compress_state", kVersion);
   meta["identity"] = identity_;
   if (scores_) meta["scores"] = to_json(*scores_);
+  if (fixed_) meta["static"] = *fixed_;
   meta["done"] = done_;
   if (last_.model) {
     meta["spec"] = to_json(last_.model->spec());
@@ -134,6 +140,7 @@ void CompressState::load() {
   object.get("checksum", check);
   object.get("done", done_);
   if (object.has("scores")) object.get("scores", scores);
+  if (object.has("static")) object.get("static", fixed_.emplace());
   if (object.has("spec")) object.get("spec", spec);
   if (object.has("report")) object.get("report", report);
   const bool fits = object.has("fit_done");

@@ -12,6 +12,17 @@
 
 namespace vitrim::surgery {
 
+std::vector<int> layers_to_fix(const ModelSpec& spec) {
+  std::vector<int> out;
+  for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
+    const BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
+    if (block.attention != AttentionKind::kNone && block.attention != AttentionKind::kStatic &&
+        block.sr_ratio <= 1)
+      out.push_back(i);
+  }
+  return out;
+}
+
 ModelSpec make_static(const ModelSpec& spec, const std::vector<int>& layers, int64_t filter) {
   ModelSpec out = spec;
   std::set<int> seen;

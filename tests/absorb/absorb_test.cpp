@@ -12,6 +12,7 @@
 #include "vitrim/core/error.h"
 #include "vitrim/select/search.h"
 #include "vitrim/surgery/cut_channels.h"
+#include "vitrim/surgery/make_static.h"
 #include "vitrim/surgery/remove_attention.h"
 
 namespace vitrim::absorb {
@@ -280,6 +281,35 @@ TEST_P(AbsorbedScores, AreBelowThoseOfThePlainCut) {
             .item<double>();
     EXPECT_LT(scored[i].result.score.value, plain) << i;
   }
+}
+
+// Static layers lose less than none, and a set's score is that of the same model fitted by absorb() in closed
+// form up to the step length; layers that are gone in every set are gone.
+TEST(AbsorbedScorer, ScoresStaticLayersAndWhatIsRemovedAnyway) {
+  const auto model = test::lively_model(test::small_spec(4), 9);
+  const data::ImageBatch images = test::colour_images(64);
+  const auto fixed = [&] {
+    const surgery::SpecAndWeights parts =
+        surgery::make_static({model->spec(), model->parameters()}, {0, 1, 2, 3});
+    return model::make_model(parts.spec, parts.weights);
+  }();
+  AbsorbedScorer removing(*model, images);
+  AbsorbedScorer fixing(*model, images, {}, fixed.get());
+  EXPECT_EQ(fixing.candidates(), (std::vector<int>{0, 1, 2, 3}));
+  for (const select::LayerSet& set : {select::LayerSet{0}, {1}, {1, 2}}) {
+    EXPECT_LT(fixing.score({set})[0].result.score.value, removing.score({set})[0].result.score.value)
+        << set.front();
+  }
+  AbsorbedScorerOptions without;
+  without.removed = {1};
+  AbsorbedScorer both(*model, images, without, fixed.get());
+  EXPECT_EQ(both.candidates(), (std::vector<int>{0, 2, 3}));
+  const double base = both.score({{}})[0].result.score.value;
+  EXPECT_DOUBLE_EQ(base, removing.score({{1}})[0].result.score.value);
+  AbsorbedScorer rest(*model, images, without);
+  EXPECT_DOUBLE_EQ(rest.score({{2}})[0].result.score.value, removing.score({{1, 2}})[0].result.score.value);
+  // Static where removed, on top of the same removal.
+  EXPECT_LT(both.score({{2}})[0].result.score.value, rest.score({{2}})[0].result.score.value);
 }
 
 TEST(AbsorbedScorer, ExactSearchIsBruteForce) {

@@ -145,6 +145,12 @@ class Results(Case):
         self.assertEqual(len(both["removed"]), 1)
         self.assertNotIn(0, both["removed"])
         self.assertEqual(both["compressed_spec"]["blocks"][0]["attention"], "static")
+        chosen = self.json_of("compress", "model.safetensors", *CALIB, "--static", "25%", "--remove-attention", "1", "-o", "chosen.safetensors", "--resume")
+        kinds = [block["attention"] for block in chosen["compressed_spec"]["blocks"]]
+        self.assertEqual((kinds.count("static"), kinds[1]), (len(kinds) // 4, "none"))
+        self.assertRegex(chosen["reason"], r"made static \(absorbed, beam\)")
+        self.assertFalse(os.path.exists(self.path("chosen.state")))
+        self.refuse("compress", "model.safetensors", *CALIB, "--static", "best:9", "-o", "no.safetensors", says="--static")
         self.refuse("compress", "model.safetensors", *CALIB, "--static", "0", "--remove-attention", "0", "-o", "no.safetensors", says="layer 0 is named by --static")
         self.refuse("compress", "model.safetensors", *CALIB, "--static", "77", "-o", "no.safetensors", says="--static")
 

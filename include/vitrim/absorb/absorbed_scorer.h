@@ -21,6 +21,7 @@ struct AbsorbedScorerOptions {
   int64_t batch_size = 50;
   int64_t replicates = 200;
   uint64_t seed = 0;
+  std::vector<int> removed;             ///< layers without attention in every set, which holds none of them
   distributed::Group* group = nullptr;  ///< the ranks that share the sets; null: this process alone
 };
 
@@ -31,9 +32,12 @@ struct AbsorbedScorerOptions {
 /// scores. Memory: the teacher's stream after every block in bfloat16 and one float32 stream per block.
 class AbsorbedScorer : public select::SetScorer {
  public:
-  /// Model and images must outlive the scorer.
+  /// Model and images must outlive the scorer. With `fixed`, the model with some layers made static
+  /// (surgery/make_static.h), which must outlive it too, a set's layers become static in place of being
+  /// removed: their filters and last projection are fitted first. Candidates are the layers that are static
+  /// in `fixed` alone.
   AbsorbedScorer(const model::Model& model, const data::ImageBatch& images,
-                 AbsorbedScorerOptions options = {});
+                 AbsorbedScorerOptions options = {}, const model::Model* fixed = nullptr);
   ~AbsorbedScorer() override;
   int num_layers() const override;
   std::vector<int> candidates() const override;

@@ -20,7 +20,9 @@ namespace vitrim::pipeline {
 struct CompressOptions {
   std::vector<int> layers;  ///< remove these; empty: choose analyze.count by analyze
   std::vector<int>
-      static_layers;          ///< make these static (surgery/make_static.h); no other choice removes them
+      static_layers;     ///< make these static (surgery/make_static.h); no other choice removes them
+  int static_count = 0;  ///< or so many that a search chooses among those that stay after the removal, by
+                         ///< distortion after closed-form absorption with them static; with no named ones
   int64_t static_filter = 3;  ///< side of their filters
   AnalyzeOptions analyze;
   absorb::AbsorbOptions absorb;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "vitrim/absorb/absorb.h"
 #include "vitrim/core/artifacts.h"
@@ -27,6 +28,9 @@ class CompressState {
   /// What the analysis said.
   const std::optional<LayerScores>& scores() const { return scores_; }
   void keep_scores(const LayerScores& scores);
+  /// Layers that a search made static.
+  const std::optional<std::vector<int>>& fixed() const { return fixed_; }
+  void keep_fixed(const std::vector<int>& layers);
 
   /// The model of one compression and how near it came, as stages leave them.
   struct Student {
@@ -50,6 +54,7 @@ class CompressState {
   std::string path_, identity_;
   bool writes_ = true, resumed_ = false;
   std::optional<LayerScores> scores_;
+  std::optional<std::vector<int>> fixed_;
   int64_t next_ = 0;                     ///< the stage that stage() is about
   int64_t done_ = 0;                     ///< stages that are done
   Student last_;                         ///< what the last of them left; null before the first

@@ -13,6 +13,8 @@ namespace vitrim::surgery {
 /// std::invalid_argument on an index that does not exist, repeats, has no attention or static attention
 /// already, or reads its values from a smaller map (sr_ratio > 1), and on an even filter.
 SpecAndWeights make_static(const SpecAndWeights& model, const std::vector<int>& layers, int64_t filter = 3);
+/// The layers that it does not refuse.
+std::vector<int> layers_to_fix(const ModelSpec& spec);
 /// The spec alone.
 ModelSpec make_static(const ModelSpec& spec, const std::vector<int>& layers, int64_t filter = 3);
 
