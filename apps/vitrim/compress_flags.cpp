@@ -92,13 +92,28 @@ void PruneFlags::add_to(CLI::App& command, bool swept) {
       .add_option(
           "--similarity", similarity,
           "similarity of channels by which apma weights its indicators: none, of their weights, activations, "
-          "or residual (what the others of the head do not explain)")
-      ->check(CLI::IsMember({"none", "weights", "activations", "residual"}))
+          "residual (what the others of the head do not explain), or weights_signed and activations_signed "
+          "(cosines with their sign, so that opposite channels are not alike)")
+      ->check(CLI::IsMember(
+          {"none", "weights", "activations", "residual", "weights_signed", "activations_signed"}))
       ->capture_default_str();
   command
       .add_option("--begin-with", begin_with,
                   "criterion from which the indicators of apma start: difference, absence, energy, "
                   "energy_centred, magnitude, taylor or random")
+      ->capture_default_str();
+  command
+      .add_option("--begin-where", begin_where,
+                  "kinds of attention whose indicators start from --begin-with: all, or linear (channels of "
+                  "other kinds start alike)")
+      ->check(CLI::IsMember({"all", "linear"}))
+      ->capture_default_str();
+  command
+      .add_option(
+          "--truncate", truncate,
+          "how the learned indicators decide how many channels a layer keeps: share (as many as their "
+          "sigmoids sum up to, the best ones) or threshold (those above it)")
+      ->check(CLI::IsMember({"share", "threshold"}))
       ->capture_default_str();
   command.add_flag("--unequal-heads{false}", values.per_head,
                    "allow heads of different widths: the model is masked, not cut, and cannot be written");
@@ -130,6 +145,8 @@ pipeline::PruneOptions PruneFlags::options(const CommonFlags& common) const {
   out.indicators.seed = common.seed;
   out.indicators.similarity = prune::parse_similarity(similarity);
   out.indicators.begin_with = prune::parse_channel_criterion(begin_with);
+  out.indicators.linear_alone = begin_where == "linear";
+  out.indicators.truncation = prune::parse_truncation(truncate);
   if (!out.per_head && out.criterion == "apma") out.indicators.equal_proportions = false;
   try {
     prune::leave_out(out.indicators, without);

@@ -24,7 +24,7 @@ struct AbsorbFlags {
 /// --attention-macs, --scope, --round, ...
 struct PruneFlags {
   std::string target_macs, attention_macs, scope = "attention", without, similarity = "none",
-                                           begin_with = "difference";
+                                           begin_with = "difference", begin_where = "all", truncate = "share";
   pipeline::PruneOptions values;
   /// `swept`: the command has lists of targets of its own.
   void add_to(CLI::App& command, bool swept = false);

@@ -45,7 +45,7 @@ bool apma_looks(const Asked& asked) {
   const std::string first = asked.value("--begin-with"), similarity = asked.value("--similarity");
   const bool begins =
       !asked.lists("--without", "initialisation") && first != "random" && first != "magnitude";
-  return begins || (similarity != "none" && similarity != "weights");
+  return begins || similarity.starts_with("activations") || similarity == "residual";
 }
 
 bool chooses_layers(const Asked& asked) {
@@ -80,8 +80,9 @@ const std::vector<FlagRule>& flag_rules() {
                                                 "--held-out", "--no-flip",    "--sweeps"};
   static const std::vector<std::string> kChannels = {"--scope", "--round", "--channels-by", "--unequal-heads",
                                                      "--score-images"};
-  static const std::vector<std::string> kApma = {"--without",          "--similarity",     "--begin-with",
-                                                 "--indicator-epochs", "--indicator-rate", "--temperature"};
+  static const std::vector<std::string> kApma = {"--without",        "--similarity", "--begin-with",
+                                                 "--begin-where",    "--truncate",   "--indicator-epochs",
+                                                 "--indicator-rate", "--temperature"};
   static const std::vector<std::string> kOfTraining = {
       "--recipe",          "--set",          "--epochs",        "--batch-size", "--learning-rate",
       "--warm-up-epochs",  "--weight-decay", "--teacher",       "--resume",     "--state",
@@ -152,7 +153,7 @@ const std::vector<FlagRule>& flag_rules() {
        [](const Asked& a) { return !by_apma(a) || apma_looks(a); },
        "{} has no effect: with these parts of apma nothing is scored on images"},
       {kPruning,
-       {"--begin-with"},
+       {"--begin-with", "--begin-where"},
        [](const Asked& a) { return !a.lists("--without", "initialisation"); },
        "{} has no effect with --without initialisation"},
       {kPruning,

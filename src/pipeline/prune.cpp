@@ -125,6 +125,9 @@ std::string describe(const prune::IndicatorOptions& options) {
   if (!options.initialise) text << ", without initialisation";
   if (options.begin_with != usual.begin_with)
     text << ", beginning with " << prune::to_string(options.begin_with);
+  if (options.linear_alone) text << ", initialisation of linear attention alone";
+  if (options.truncation != usual.truncation)
+    text << ", truncated by " << prune::to_string(options.truncation);
   if (options.epochs != usual.epochs) text << ", " << options.epochs << " indicator epochs";
   if (options.learning_rate != usual.learning_rate) text << ", indicator rate " << options.learning_rate;
   if (options.temperature != usual.temperature) text << ", temperature " << options.temperature;

@@ -47,7 +47,7 @@ struct Learned {
 };
 
 double share_at(const at::Tensor& effective, double offset, double temperature) {
-  return at::sigmoid((effective + offset) / temperature).mean().item<double>();
+  return kept_share(effective + offset, Truncation::kShare, temperature);
 }
 
 // The offset at which a unit keeps a share.
@@ -134,13 +134,21 @@ class Fit {
       const Unit& unit = budget_.units()[u];
       const std::vector<int64_t> shape = {unit.heads, unit.width};
       Learned l;
-      l.indicator = options_.initialise ? standardised(first[u]).to(at::kFloat) : at::zeros(shape);
+      l.indicator = begins_with_scores(unit) ? standardised(first[u]).to(at::kFloat) : at::zeros(shape);
       l.log_similarity = similar[u].log().to(at::kFloat);
       l.offset = at::full({1}, offset_for(l.effective(), kFirstShare, options_.temperature), at::kFloat);
       l.gain = at::ones(shape);
       for (at::Tensor* t : {&l.indicator, &l.offset, &l.gain}) t->set_requires_grad(true);
       learned_.push_back(std::move(l));
     }
+  }
+
+  bool begins_with_scores(const Unit& unit) const {
+    return options_.initialise &&
+           (!options_.linear_alone || unit.group == architecture::ChannelGroup::kMlp || is_linear(unit));
+  }
+  bool is_linear(const Unit& unit) const {
+    return is_linear_attention(dense_.spec().blocks[static_cast<size_t>(unit.block)].attention);
   }
 
   // The dense model's answers to all images.
@@ -157,8 +165,7 @@ class Fit {
   // Focused attention raises q and k to a power: at a gate of 0 its slope is 0 as well, and a channel once
   // out would never be asked back.
   bool cubed(const Unit& unit) const {
-    return unit.group == architecture::ChannelGroup::kQk &&
-           is_linear_attention(dense_.spec().blocks[static_cast<size_t>(unit.block)].attention);
+    return unit.group == architecture::ChannelGroup::kQk && is_linear(unit);
   }
 
   // 0 and 1, the best channels of every head at the unit's present share.
@@ -234,12 +241,14 @@ class Fit {
         [&](double shift) {
           std::vector<double> shares;
           for (const Learned& l : learned_)
-            shares.push_back(share_at(l.effective(), l.offset.item<double>() + shift, options_.temperature));
+            shares.push_back(kept_share(l.effective() + (l.offset.item<double>() + shift),
+                                        options_.truncation, options_.temperature));
           return shares;
         },
         2 * kLimit);
     for (const Learned& l : learned_)
-      out.shares.push_back(share_at(l.effective(), l.offset.item<double>(), options_.temperature));
+      out.shares.push_back(
+          kept_share(l.effective() + l.offset.item<double>(), options_.truncation, options_.temperature));
     const std::vector<at::Tensor> masks = hard(out.widths);
     for (size_t u = 0; u < learned_.size(); ++u) {
       // A gain that learned its way to 0 or below would take the channel out, or turn it round.
@@ -259,6 +268,22 @@ class Fit {
 };
 
 }  // namespace
+
+Truncation parse_truncation(const std::string& name) {
+  if (name == "share") return Truncation::kShare;
+  if (name == "threshold") return Truncation::kThreshold;
+  throw std::invalid_argument("[prune::parse_truncation] the truncation is share or threshold, not '" + name +
+                              "'");
+}
+
+std::string to_string(Truncation truncation) {
+  return truncation == Truncation::kShare ? "share" : "threshold";
+}
+
+double kept_share(const at::Tensor& scores, Truncation truncation, double temperature) {
+  if (truncation == Truncation::kThreshold) return (scores > 0).to(at::kDouble).mean().item<double>();
+  return at::sigmoid(scores / temperature).mean().item<double>();
+}
 
 void leave_out(IndicatorOptions& options, const std::string& parts) {
   const std::vector<std::string> names = {"proportions", "reweight", "initialisation"};

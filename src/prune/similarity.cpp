@@ -22,10 +22,11 @@ at::Tensor weights_of(const at::Tensor& apart) {
   return at::where(mean > 1e-6, (apart / mean.clamp_min(1e-6)).clamp_min(1e-6), at::ones_like(apart));
 }
 
-// 1 - mean |cos| to the others, from inner products [heads, width, width].
-at::Tensor apart_by_cosine(const at::Tensor& gram) {
+// 1 - mean |cos| (or cos) to the others, from inner products [heads, width, width].
+at::Tensor apart_by_cosine(const at::Tensor& gram, bool with_sign) {
   const at::Tensor norm = gram.diagonal(0, 1, 2).clamp_min(1e-60).sqrt();
-  const at::Tensor cosines = (gram / norm.unsqueeze(1) / norm.unsqueeze(2)).abs();
+  at::Tensor cosines = gram / norm.unsqueeze(1) / norm.unsqueeze(2);
+  if (!with_sign) cosines = cosines.abs();
   return 1 - (cosines.sum(2) - cosines.diagonal(0, 1, 2)) / static_cast<double>(gram.size(1) - 1);
 }
 
@@ -86,8 +87,13 @@ std::vector<at::Tensor> activation_grams(const model::Model& model, const std::v
   return grams;
 }
 
-const std::vector<std::string> kSimilarityNames = {"none", "weights", "activations",
-                                                   "residual"};  // in the order of the enum
+// In the order of the enum.
+const std::vector<std::string> kSimilarityNames = {"none",     "weights",        "activations",
+                                                   "residual", "weights_signed", "activations_signed"};
+
+bool of_weights(Similarity similarity) {
+  return similarity == Similarity::kWeights || similarity == Similarity::kWeightsSigned;
+}
 
 }  // namespace
 
@@ -105,7 +111,7 @@ std::vector<at::Tensor> similarity_weights(const model::Model& model, const std:
                                            Similarity similarity, const data::ImageBatch& images,
                                            int64_t batch_size) {
   std::vector<at::Tensor> grams;
-  if (similarity == Similarity::kActivations || similarity == Similarity::kResidual)
+  if (similarity != Similarity::kNone && !of_weights(similarity))
     grams = activation_grams(model, units, images, batch_size);
   std::vector<at::Tensor> out;
   for (size_t u = 0; u < units.size(); ++u) {
@@ -114,9 +120,11 @@ std::vector<at::Tensor> similarity_weights(const model::Model& model, const std:
       out.push_back(at::ones({unit.heads, unit.width}, at::kDouble));
       continue;
     }
-    const at::Tensor gram = similarity == Similarity::kWeights ? weight_gram(model, unit) : grams[u];
-    out.push_back(
-        weights_of(similarity == Similarity::kResidual ? apart_by_residual(gram) : apart_by_cosine(gram)));
+    const at::Tensor gram = of_weights(similarity) ? weight_gram(model, unit) : grams[u];
+    const bool with_sign =
+        similarity == Similarity::kWeightsSigned || similarity == Similarity::kActivationsSigned;
+    out.push_back(weights_of(similarity == Similarity::kResidual ? apart_by_residual(gram)
+                                                                 : apart_by_cosine(gram, with_sign)));
   }
   return out;
 }

@@ -131,6 +131,22 @@ TEST(Indicators, SameSeedSameResultAndEveryPartCounts) {
     options.similarity = similarity;
     EXPECT_FALSE(same(first, learn_indicators(*model, budget, images, options)));
   }
+  // Softmax attention begins without scores where only linear attention has them.
+  IndicatorOptions some = quick(), none = quick();
+  some.linear_alone = true;
+  none.initialise = false;
+  EXPECT_TRUE(
+      same(learn_indicators(*model, budget, images, some), learn_indicators(*model, budget, images, none)));
+  IndicatorOptions threshold = quick();
+  threshold.truncation = parse_truncation("threshold");
+  const Indicators cut = learn_indicators(*model, budget, images, threshold);
+  EXPECT_NE(cut.shares, first.shares);
+  EXPECT_LE(budget.macs(cut.widths), 1.005 * static_cast<double>(budget.target().macs));
+  EXPECT_GE(budget.macs(cut.widths), 0.97 * static_cast<double>(budget.target().macs));
+  const at::Tensor scores = at::tensor({-3.0, -0.1, 0.1, 0.2});
+  EXPECT_EQ(kept_share(scores, Truncation::kThreshold, 0.5), 0.5);
+  EXPECT_NEAR(kept_share(scores, Truncation::kShare, 0.5), (scores / 0.5).sigmoid().mean().item<double>(),
+              1e-12);
   IndicatorOptions plain = quick();
   plain.reweight = false;
   for (const at::Tensor& gate : learn_indicators(*model, budget, images, plain).gates)

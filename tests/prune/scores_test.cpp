@@ -139,6 +139,15 @@ TEST(SimilarityWeights, RedundantChannelsWeighLess) {
                    cosines = at::cosine_similarity(rows.unsqueeze(1), rows.unsqueeze(0), 2).abs();
   const at::Tensor apart = 1 - (cosines.sum(1) - 1) / 15;
   EXPECT_NEAR(s[1][4].item<double>(), (apart[4] / apart.mean()).item<double>(), 1e-6);
+  // With its sign the cosine says that channels 3 and 7 are the least alike: -1 lifts the mean distance of
+  // each by 2 / 15.
+  const at::Tensor with_sign =
+      similarity_weights(*model, unit_of(spec, ChannelGroup::kV), Similarity::kWeightsSigned, {})[0];
+  const at::Tensor mine = qkv.slice(0, 64, 64 + 16).to(at::kDouble),
+                   signs = at::cosine_similarity(mine.unsqueeze(1), mine.unsqueeze(0), 2);
+  const at::Tensor far = 1 - (signs.sum(1) - 1) / 15;
+  for (int64_t i : {3, 7, 5})
+    EXPECT_NEAR(with_sign[0][i].item<double>(), (far[i] / far.mean()).item<double>(), 1e-6);
   // All alike: nothing to tell them by.
   qkv.fill_(1);
   weights.set("blocks.1.attn.qkv.weight", qkv);

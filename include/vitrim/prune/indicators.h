@@ -13,6 +13,15 @@
 
 namespace vitrim::prune {
 
+/// What share of its channels a unit keeps, given how far u + b is above or below 0 for each.
+enum class Truncation {
+  kShare,      ///< the mean of their sigmoids; the best so many stay (top-k)
+  kThreshold,  ///< of those above 0
+};
+Truncation parse_truncation(const std::string& name);  ///< "share", "threshold"; std::invalid_argument
+std::string to_string(Truncation truncation);
+double kept_share(const at::Tensor& scores, Truncation truncation, double temperature);
+
 struct IndicatorOptions {
   Similarity similarity = Similarity::kNone;  ///< 1. u = m + ln s
   bool equal_proportions = true;  ///< 2. every head keeps its own best; without it the unit's best are kept,
@@ -21,10 +30,12 @@ struct IndicatorOptions {
   bool initialise = true;  ///< 4. m begins as scores of `begin_with`, standardised per unit (energies and
                            ///< slopes: their logarithms); else at 0
   ChannelCriterion begin_with = ChannelCriterion::kDifference;
-  double temperature = 0.5;     ///< of the sigmoid that makes indicators proportions
-  double learning_rate = 0.05;  ///< of m and the offsets; gains learn at a fifth of it
-  double budget_weight = 20;    ///< b in: distillation + b (MACs / target - 1)^2
-  int64_t epochs = 4;           ///< passes over the images
+  bool linear_alone = false;  ///< of attention, only linear kinds begin with scores, the others at 0
+  Truncation truncation = Truncation::kShare;  ///< of what is kept in the end
+  double temperature = 0.5;                    ///< of the sigmoid that makes indicators proportions
+  double learning_rate = 0.05;                 ///< of m and the offsets; gains learn at a fifth of it
+  double budget_weight = 20;                   ///< b in: distillation + b (MACs / target - 1)^2
+  int64_t epochs = 4;                          ///< passes over the images
   int64_t fit_batch = 32;
   int64_t score_images = 64;  ///< for the attention differences and similarities
   int64_t batch_size = 16;
