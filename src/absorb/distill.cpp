@@ -54,8 +54,8 @@ AbsorbReport distill(model::Model& student, const model::Model& teacher, const I
   const int first = first_changed_block(student, teacher);
   distributed::Group& group = distributed::or_alone(absorb.group);
   HeldOut judge(student, teacher, held_out, absorb.batch_size, group);
-  const FitState* begin = beginning(absorb);
-  if (begin) judge.take(*begin);
+  const FitState* kept = beginning(absorb);
+  if (kept) judge.take(*kept);
   std::vector<std::string> names;
   std::vector<at::Tensor> leaves;
   for (int i = first; i < student.num_blocks(); ++i) {
@@ -65,7 +65,7 @@ AbsorbReport distill(model::Model& student, const model::Model& teacher, const I
     }
   }
   train::AdamW adam(leaves, {0.9, 0.99, 1e-8, 0.0});
-  if (begin) take_moments(*begin, "adam", leaves.size(), adam);
+  if (kept) take_moments(*kept, "adam", leaves.size(), adam);
   const int64_t batch = std::min(options.batch, source.size),
                 chunks = (source.size + options.chunk - 1) / options.chunk;
   const auto bounds = [&](int64_t c) { return source.size * c / chunks; };
@@ -75,9 +75,9 @@ AbsorbReport distill(model::Model& student, const model::Model& teacher, const I
   const int64_t warm_up = std::max<int64_t>(1, std::min<int64_t>(50, steps / 10));
   Progress progress("distil", options.epochs * source.size, "views");
   const distributed::Share share = group.share(batch);
-  const int64_t first_epoch = begin ? begin->done : 0;
-  auto step = begin ? static_cast<int64_t>(take_number(*begin, "steps")) : 0;
-  auto without_progress = begin ? static_cast<int64_t>(take_number(*begin, "without_progress")) : 0;
+  const int64_t first_epoch = kept ? kept->done : 0;
+  auto step = kept ? static_cast<int64_t>(take_number(*kept, "steps")) : 0;
+  auto without_progress = kept ? static_cast<int64_t>(take_number(*kept, "without_progress")) : 0;
   for (int64_t epoch = first_epoch; epoch < options.epochs && without_progress < options.patience; ++epoch) {
     // Other orders and views than refine() saw.
     const int64_t pass = 1000 + epoch;
