@@ -88,7 +88,7 @@ void run(const CompressFlags& flags, const CLI::App& command, const Context& con
     options.remove_layers = !flags.analyze.remove.empty() || !flags.analyze.layers.empty();
   }
   if (options.layers.empty() && options.analyze.count == 0 && flags.static_layers.empty() &&
-      flags.prune.target_macs.empty() && flags.prune.attention_macs.empty()) {
+      !options.prune.prunes()) {
     throw Error("--remove " + flags.analyze.remove + " is no layer of " +
                 std::to_string(model->num_blocks()) + "; nothing would be removed");
   }

@@ -71,6 +71,11 @@ void PruneFlags::add_to(CLI::App& command, bool swept) {
                            "prune channels to these multiply-adds of the whole model (after a removal: of "
                            "what is left): 70% or 2.1G");
     command
+        .add_option("--target-params", target_params,
+                    "prune channels to so many parameters of the whole model (after a removal: of what is "
+                    "left), usually with --scope mlp: 80% or 4.5M")
+        ->excludes(whole);
+    command
         .add_option("--attention-macs", attention_macs,
                     "prune channels to these multiply-adds of the attention layers (that are left)")
         ->excludes(whole);
@@ -138,7 +143,8 @@ void PruneFlags::add_to(CLI::App& command, bool swept) {
 pipeline::PruneOptions PruneFlags::options(const CommonFlags& common) const {
   pipeline::PruneOptions out = values;
   out.attention_only = !attention_macs.empty();
-  out.target = out.attention_only ? attention_macs : target_macs;
+  out.params = !target_params.empty();
+  out.target = out.params ? target_params : out.attention_only ? attention_macs : target_macs;
   out.scope = scope == "attention" ? prune::Scope::kAttention
               : scope == "mlp"     ? prune::Scope::kMlp
                                    : prune::Scope::kAttentionAndMlp;

@@ -23,8 +23,9 @@ struct AbsorbFlags {
 
 /// --attention-macs, --scope, --round, ...
 struct PruneFlags {
-  std::string target_macs, attention_macs, scope = "attention", without, similarity = "none",
-                                           begin_with = "difference", begin_where = "all", truncate = "share";
+  std::string target_macs, attention_macs, target_params, scope = "attention", without, similarity = "none",
+                                                          begin_with = "difference", begin_where = "all",
+                                                          truncate = "share";
   pipeline::PruneOptions values;
   /// `swept`: the command has lists of targets of its own.
   void add_to(CLI::App& command, bool swept = false);

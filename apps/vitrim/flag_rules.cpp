@@ -64,7 +64,8 @@ bool writes_onnx(const Asked& asked) {
 }
 
 const std::string kNoFit = "{} belongs to the fit, which --no-absorb leaves out";
-const std::string kNoTarget = "{} belongs to pruning channels, which needs --target-macs or --attention-macs";
+const std::string kNoTarget =
+    "{} belongs to pruning channels, which needs --target-macs, --attention-macs or --target-params";
 const std::string kNoChoice = "pass either --remove (how many) or --remove-attention (which)";
 const std::string kOnnxOnly =
     "{} is for --format onnx; a checkpoint takes any batch and has no class names and no ranges of inputs";
@@ -160,6 +161,10 @@ const std::vector<FlagRule>& flag_rules() {
        {"--attention-macs"},
        [](const Asked& a) { return !a.prunes || a.value("--scope") == "attention"; },
        "{} does not cover the MLP; use --target-macs with --scope {--scope}"},
+      {{"prune", "compress"},
+       {"--target-params"},
+       [](const Asked& a) { return !a("--attention-macs"); },
+       "{} and --attention-macs are two targets; pass one"},
       {{"compress"},
        {},
        [](const Asked& a) { return !masked(a); },
@@ -180,8 +185,9 @@ const std::vector<FlagRule>& flag_rules() {
       {{"prune"},
        {},
        [](const Asked& a) { return a.prunes; },
-       "say how far: --target-macs 70% (of the whole model) or --attention-macs 60% (of its attention "
-       "layers)"},
+       "say how far: --target-macs 70% (of the whole model), --attention-macs 60% (of its attention layers) "
+       "or "
+       "--target-params 80%"},
       {{"prune"},
        {"--quantize"},
        few_shot,
@@ -290,8 +296,9 @@ const std::vector<FlagRule>& flag_rules() {
 }
 
 Asked::Asked(const CLI::App& command)
-    : prunes(has(command, "--target-macs") && has(command, "--attention-macs") &&
-             command.count("--target-macs") + command.count("--attention-macs") > 0),
+    : prunes((has(command, "--target-macs") && has(command, "--attention-macs") &&
+              command.count("--target-macs") + command.count("--attention-macs") > 0) ||
+             (has(command, "--target-params") && command.count("--target-params") > 0)),
       command_(command) {}
 
 bool Asked::operator()(const std::string& flag) const {

@@ -300,4 +300,14 @@ TensorTable matched(const ModelSpec& spec, const TensorTable& tensors) {
   return out;
 }
 
+int64_t count_parameters(const ModelSpec& spec) {
+  int64_t total = 0;
+  for (const ParameterInfo& info : parameter_layout(spec)) {
+    int64_t count = info.scale ? 0 : 1;
+    for (const int64_t size : info.shape) count *= size;
+    total += count;
+  }
+  return total;
+}
+
 }  // namespace vitrim::architecture

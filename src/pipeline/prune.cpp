@@ -46,7 +46,8 @@ prune::ChannelBudget make_budget(const ModelSpec& spec, const PruneOptions& opti
     if (options.mlp_width > 0) target.macs = architecture::total_macs(narrow);
     return {spec, units, target, options.round};
   }
-  const prune::Target target = prune::parse_target(options.target, options.attention_only, spec);
+  const prune::Target target =
+      prune::parse_target(options.target, options.attention_only, spec, options.params);
   return {spec, prune::units_of(spec, options.scope), target, options.round};
 }
 
@@ -143,7 +144,9 @@ std::string describe(const PruneOptions& options) {
     if (options.mlp_width > 0)
       text += std::string(options.width > 0 ? ", " : "") + "MLPs of " + std::to_string(options.mlp_width);
   } else {
-    text += options.target + (options.attention_only ? " of the attention's MACs" : " of the MACs");
+    text += options.target + (options.params           ? " of the parameters"
+                              : options.attention_only ? " of the attention's MACs"
+                                                       : " of the MACs");
   }
   if (options.scope == prune::Scope::kAttentionAndMlp) text += ", attention and MLP";
   if (options.scope == prune::Scope::kMlp) text += ", MLP";

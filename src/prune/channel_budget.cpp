@@ -10,6 +10,7 @@
 
 #include "vitrim/architecture/channels.h"
 #include "vitrim/architecture/cost.h"
+#include "vitrim/architecture/parameters.h"
 #include "vitrim/core/macs_target.h"
 
 namespace vitrim::prune {
@@ -18,8 +19,9 @@ using architecture::ChannelGroup;
 
 namespace {
 
-int64_t counted(const ModelSpec& spec, bool attention_only) {
-  if (!attention_only) return architecture::total_macs(spec);
+int64_t counted(const ModelSpec& spec, const Target& target) {
+  if (target.params) return architecture::count_parameters(spec);
+  if (!target.attention_only) return architecture::total_macs(spec);
   int64_t total = 0;
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i)
     total += architecture::attention_macs(spec, i);
@@ -28,8 +30,10 @@ int64_t counted(const ModelSpec& spec, bool attention_only) {
 
 }  // namespace
 
-Target parse_target(const std::string& text, bool attention_only, const ModelSpec& spec) {
-  return {parse_macs(text, counted(spec, attention_only)), attention_only};
+Target parse_target(const std::string& text, bool attention_only, const ModelSpec& spec, bool params) {
+  Target out{0, attention_only, params};
+  out.macs = parse_count(text, counted(spec, out), params ? "parameters" : "MACs");
+  return out;
 }
 
 ChannelBudget::ChannelBudget(const ModelSpec& spec, std::vector<Unit> units, Target target, int64_t round)
@@ -53,7 +57,7 @@ ChannelBudget::ChannelBudget(const ModelSpec& spec, std::vector<Unit> units, Tar
   std::vector<int64_t> smallest;
   for (const auto& widths : choices_) smallest.push_back(widths.front());
   floor_ = macs(smallest);
-  const int64_t dense = counted(spec_, target_.attention_only);
+  const int64_t dense = counted(spec_, target_);
   if (target_.macs > dense)
     throw std::invalid_argument("[prune::ChannelBudget] the target is above what the model has (" +
                                 giga(dense) + ")");
@@ -77,6 +81,8 @@ ChannelBudget::ChannelBudget(const ModelSpec& spec, std::vector<Unit> units, Tar
       if (block.qk >= 0) b.qk_dim = qk;
       if (block.v >= 0) b.v_dim = v;
       if (block.mlp >= 0) b.mlp_dim = mlp;
+      // Of the whole model: what the other blocks have in it is constant.
+      if (target_.params) return static_cast<double>(architecture::count_parameters(changed));
       const int64_t m = target_.attention_only ? 0 : architecture::mlp_macs(changed, index);
       return static_cast<double>(architecture::attention_macs(changed, index) + m);
     };
@@ -94,7 +100,7 @@ ChannelBudget::ChannelBudget(const ModelSpec& spec, std::vector<Unit> units, Tar
 }
 
 int64_t ChannelBudget::macs(const std::vector<int64_t>& widths) const {
-  return counted(with_widths(spec_, units_, widths), target_.attention_only);
+  return counted(with_widths(spec_, units_, widths), target_);
 }
 
 at::Tensor ChannelBudget::macs(const at::Tensor& shares) const {

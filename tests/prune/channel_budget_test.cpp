@@ -10,6 +10,7 @@
 #include "model/small_models.h"
 #include "prune/draw_widths.h"
 #include "vitrim/architecture/channels.h"
+#include "vitrim/architecture/parameters.h"
 #include "vitrim/core/random.h"
 #include "vitrim/eval/cost.h"
 
@@ -56,6 +57,31 @@ TEST(ParseTarget, SharesAndNumbers) {
     EXPECT_THROW(parse_target(wrong, false, spec), std::invalid_argument) << wrong;
   EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { parse_target("101%", false, spec); }),
                        "more than the model has"));
+}
+
+// Parameters of MLPs: 80 % of all are met by MLPs alone, and the polynomial is the count.
+TEST(ChannelBudget, KeepsToParametersToo) {
+  const ModelSpec spec = test::small_spec();
+  const int64_t dense = architecture::count_parameters(spec);
+  EXPECT_EQ(dense, eval::count_cost(spec).params);
+  const Target target = parse_target("80%", false, spec, /*params=*/true);
+  EXPECT_EQ(target.macs, std::llround(0.8 * static_cast<double>(dense)));
+  for (const Scope scope : {Scope::kMlp, Scope::kAttentionAndMlp}) {
+    const std::vector<Unit> units = units_of(spec, scope);
+    const ChannelBudget budget(spec, units, target, 1);
+    const std::vector<int64_t> widths = budget.fit(
+        [&](double share) { return std::vector<double>(units.size(), std::clamp(share, 0.0, 1.0)); }, 1);
+    const int64_t kept = architecture::count_parameters(with_widths(spec, units, widths));
+    EXPECT_EQ(budget.macs(widths), kept);
+    EXPECT_LE(kept, 1.005 * static_cast<double>(target.macs));
+    EXPECT_GE(kept, 0.99 * static_cast<double>(target.macs));
+    std::vector<double> shares;
+    for (size_t u = 0; u < units.size(); ++u)
+      shares.push_back(static_cast<double>(widths[u]) / static_cast<double>(units[u].width));
+    // float64 sums of a few dozen whole numbers
+    EXPECT_NEAR(budget.macs(at::tensor(shares, at::kDouble)).item<double>(), static_cast<double>(kept), 1e-3);
+  }
+  EXPECT_THROW(parse_target("120%", false, spec, true), std::invalid_argument);
 }
 
 TEST(ChannelBudget, RefusesWhatCannotBeReached) {

@@ -44,6 +44,8 @@ std::vector<QuantizableLayer> quantizable_layers(const ModelSpec& spec, int bloc
 
 /// All parameters of an architecture.
 std::vector<ParameterInfo> parameter_layout(const ModelSpec& spec);
+/// Their elements, scales of int8 weights left out.
+int64_t count_parameters(const ModelSpec& spec);
 
 /// A position table made to fit `info`'s shape where only the size of the map differs (bicubic, antialiased,
 /// as timm does); else the tensor as it is.

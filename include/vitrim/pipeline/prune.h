@@ -19,6 +19,7 @@ struct PruneOptions {
                       ///< MACs of such heads, spread as it learns)
   int64_t mlp_width = 0;        ///< the same of hidden units of every MLP; goes with `width`
   bool attention_only = false;  ///< the target is that of the attention layers
+  bool params = false;          ///< the target is one of parameters
   prune::Scope scope = prune::Scope::kAttention;
   int64_t round = 8;
   /// "apma", or a criterion of prune/scores.h: then all units keep the same share, and every head its best

@@ -9,15 +9,17 @@
 
 namespace vitrim::prune {
 
-/// What must be reached: MACs of the whole model, or of its attention layers (projections, mixing; no norms).
+/// What must be reached: MACs of the whole model, or of its attention layers (projections, mixing; no norms);
+/// or parameters of the whole model.
 struct Target {
-  int64_t macs = 0;
+  int64_t macs = 0;  ///< or parameters; all that a ChannelBudget calls MACs then is parameters
   bool attention_only = false;
+  bool params = false;
 };
 
 /// "70%" (of the dense model's), "2.1G", "350M" or a plain number. Throws std::invalid_argument, also on more
 /// than 100 % and on nothing.
-Target parse_target(const std::string& text, bool attention_only, const ModelSpec& spec);
+Target parse_target(const std::string& text, bool attention_only, const ModelSpec& spec, bool params = false);
 
 class ChannelBudget {
  public:
