@@ -15,6 +15,10 @@ FOLDER = os.path.join(ROOT, "docs", "commands")
 NOTE = "<!-- Made by scripts/command_pages.py from `%s`; changes belong into the program. -->"
 
 
+SETTINGS = """They have no flag. `--set KEY=VALUE` sets one; `--recipe FILE` reads any number of them from a TOML file, each under its `[section]`. Unknown keys are refused.
+The result keeps what was changed under `manifest.settings`."""
+
+
 def help_of(binary, *command):
     return subprocess.run([binary, *command, "--help-all" if command else "--help"], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL).stdout
 
@@ -64,6 +68,8 @@ def page(title, text, flag="--help-all"):
     if parts.get("Arguments"):
         text += [table("argument", parts["Arguments"])]
     text += ["## Flags", table("flag", parts["Options"])]
+    if parts.get("Settings"):
+        text += ["## Settings", SETTINGS, table("setting and default", parts["Settings"])]
     examples = [line.strip() for line in parts.get("Examples in the root of a checkout", parts.get("Examples", [])) if line.strip()]
     if examples:
         text += ["## Examples", "In the root of a checkout, on the model and the images that come with vitrim:", "```sh\n" + "\n".join(examples) + "\n```"]

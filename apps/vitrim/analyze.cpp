@@ -16,11 +16,13 @@ struct AnalyzeCommandFlags {
   ModelFlags model;
   DataFlags data;
   AnalyzeFlags analyze;
+  Settings settings;
   std::string output;
 };
 
 void run(const AnalyzeCommandFlags& flags, const Context& context) {
   flags.common.apply();
+  flags.settings.apply();
   const auto group = join_ranks(context);
   if (!flags.output.empty()) check_writable(flags.output);
   const auto model = flags.model.load(flags.common.precision);
@@ -30,6 +32,7 @@ void run(const AnalyzeCommandFlags& flags, const Context& context) {
       flags.analyze.load(flags.common, flags.data, model->spec(), flags.model.model);
   LayerScores scores = pipeline::analyze(*model, images, options);
   scores.manifest = manifest_of(context, flags.common, images.fingerprint);
+  scores.manifest.settings = flags.settings.changed();
   scores.model = flags.model.model;
   on_main_rank(*group, [&] {
     const std::string json = to_json(scores);
@@ -51,6 +54,7 @@ void add_analyze(CLI::App& app, Context& context) {
   flags->analyze.add_to(*command);
   command->add_option("--remove", flags->analyze.remove, "how many layers to choose: 3 or 25%");
   command->add_option("-o,--output", flags->output, "write the scores as JSON");
+  flags->settings.add_to(*command, {flags->analyze.keys()});
   flags->data.add_to(*command);
   flags->common.add_to(*command);
   command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });

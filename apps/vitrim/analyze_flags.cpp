@@ -19,8 +19,6 @@ void AnalyzeFlags::add_to(CLI::App& command, bool needs_calib) {
   command.add_option("--search", search, "search over sets of layers: exact, beam or greedy")
       ->check(CLI::IsMember({"exact", "beam", "greedy"}))
       ->capture_default_str();
-  command.add_option("--beam-width", beam_width, "number of sets that the beam keeps per level")
-      ->check(CLI::Range(1, 1000));
   command
       .add_option("--criterion", criterion,
                   "criterion that chooses the set: te (transfer entropy of the masked model) or absorbed "
@@ -28,19 +26,26 @@ void AnalyzeFlags::add_to(CLI::App& command, bool needs_calib) {
       ->check(CLI::IsMember({"te", "absorbed"}))
       ->capture_default_str();
   command
-      .add_option("--estimator", estimator,
-                  "estimator of entropies: per channel (diagonal) or with correlations (full)")
-      ->check(CLI::IsMember({"diagonal", "full"}))
-      ->capture_default_str();
-  command
-      .add_option("--mask", mask,
-                  "what transfer entropy puts in a layer's place: drop (y = x) or identity (y = 2x)")
-      ->check(CLI::IsMember({"drop", "identity"}))
-      ->capture_default_str();
-  command
       .add_option("--te-images", te_images, "number of calibration images for entropies and transfer entropy")
       ->check(CLI::Range(2, 10000000));
   command.add_flag("--both-criteria", both_criteria, "also search with the criterion that does not decide");
+}
+
+train::Keys AnalyzeFlags::keys() {
+  return {
+      {.key = "search.beam_width",
+       .slot = &beam_width,
+       .range = train::between(1, 1000),
+       .help = "number of sets that the beam keeps per level"},
+      {.key = "te.estimator",
+       .slot = &estimator,
+       .choices = {"diagonal", "full"},
+       .help = "estimator of entropies, per channel or with correlations"},
+      {.key = "te.mask",
+       .slot = &mask,
+       .choices = {"drop", "identity"},
+       .help = "what transfer entropy puts in a layer's place, y = x or y = 2x"},
+  };
 }
 
 void AnalyzeFlags::add_choice_to(CLI::App& command) {
@@ -68,7 +73,7 @@ pipeline::AnalyzeOptions AnalyzeFlags::options(const CommonFlags& common, int bl
   }
   out.criterion = pipeline::parse_layer_criterion(criterion);
   out.search.strategy = select::parse_strategy(search);
-  if (beam_width > 0) out.search.beam_width = beam_width;
+  out.search.beam_width = beam_width;
   out.te.estimator = analysis::parse_estimator(estimator);
   out.te.mask = analysis::parse_mask(mask);
   out.te.seed = out.absorbed.seed = common.seed;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "command.h"
+#include "settings.h"
 #include "vitrim/pipeline/analyze.h"
 
 namespace vitrim::app {
@@ -19,11 +20,13 @@ struct AnalyzeFlags {
   std::string criterion = "absorbed";
   std::string estimator = "diagonal";
   std::string mask = "drop";
-  int beam_width = 0;
+  int beam_width = pipeline::AnalyzeOptions().search.beam_width;
   int64_t te_images = 0;
   bool both_criteria = false;
 
   void add_to(CLI::App& command, bool needs_calib = true);
+  /// [search] and [te]: options of these flags that have no flag.
+  train::Keys keys();
   /// --remove and --remove-attention, for commands that need one of them.
   void add_choice_to(CLI::App& command);
   /// The layers that --remove-attention names for a model of `blocks` blocks; nothing where it was not

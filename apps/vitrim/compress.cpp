@@ -39,9 +39,9 @@ std::optional<std::string> static_count(const std::string& text) {
 }
 
 // Settings that decide what the work comes to, one a line.
-std::string settings_of(const CLI::App& command) {
-  static const std::set<std::string> kOthers = {"--resume", "--report", "--json", "--threads",
-                                                "--quiet",  "--help",   "--eval", "--output"};
+std::string settings_of(const CLI::App& command, const Settings& settings) {
+  static const std::set<std::string> kOthers = {"--resume", "--report", "--json",   "--threads", "--quiet",
+                                                "--help",   "--eval",   "--output", "--recipe",  "--set"};
   std::string out;
   for (const CLI::Option* option : command.get_options()) {
     const std::string name = option->get_name();
@@ -53,11 +53,13 @@ std::string settings_of(const CLI::App& command) {
     }
     out += name + " = " + value + "\n";
   }
+  for (const auto& [key, value] : settings.changed()) out += key + " = " + value + "\n";
   return out;
 }
 
 void run(const CompressFlags& flags, const CLI::App& command, const Context& context) {
   flags.common.apply(flags.output.output);
+  flags.settings.apply();
   const auto group = join_ranks(context);
   flags.output.check(flags.common.json);
   OutputFlags output = flags.output;
@@ -109,7 +111,7 @@ void run(const CompressFlags& flags, const CLI::App& command, const Context& con
     const std::string path = hub::stem_of(flags.output.output) + ".state";
     check_writable(path);
     state = pipeline::CompressState(path,
-                                    settings_of(command) +
+                                    settings_of(command, flags.settings) +
                                         "weights = " + model::checksum_of(model->parameters(), "") +
                                         "\nimages = " + images.fingerprint + "\n",
                                     group->is_main());
@@ -133,6 +135,7 @@ void run(const CompressFlags& flags, const CLI::App& command, const Context& con
   flags.quantize.apply(flags.common, *model, compressed, images, options.absorb, evaluation.get(), accuracy);
   result.seconds.insert(result.seconds.begin(), {"load", loading});
   result.manifest = manifest_of(context, flags.common, images.fingerprint);
+  result.manifest.settings = flags.settings.changed();
   result.model = flags.model.model;
   result.output = flags.output.output;
   on_main_rank(*group, [&] { write_compressed(flags.common, *compressed.model, result, output); });
@@ -166,6 +169,8 @@ void add_compress(CLI::App& app, Context& context) {
   flags->absorb.add_to(*command);
   flags->views.add_to(*command);
   flags->prune.add_to(*command);
+  flags->settings.add_to(*command, {fit_keys(flags->absorb.values), flags->views.keys(),
+                                    channel_keys(flags->prune.values), flags->analyze.keys()});
   flags->data.add_to(*command);
   command->add_flag("--resume", flags->resume,
                     "keep the state of the work in OUTPUT.state after every block and every pass, and go on "

@@ -23,48 +23,21 @@ void AbsorbFlags::add_to(CLI::App& command, bool beside_training) {
       ->check(CLI::Range(0, 1000))
       ->capture_default_str();
   command
-      .add_option(beside_training ? "--block-rate" : "--learning-rate", values.learning_rate,
-                  "learning rate of the gradient epochs")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command
       .add_option("--sweeps", values.sweeps,
                   "number of times that the fit goes over all blocks; later sweeps refit fc2 and the whole "
                   "block from where the last one left them")
       ->check(CLI::Range(1, 100))
       ->capture_default_str();
-  command.add_option("--ridge", values.ridge, "strength of the closed form's pull towards the old weights")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command
-      .add_option("--cls-weight", values.cls_weight,
-                  "weight of the CLS token relative to a patch token in the fit")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command
-      .add_option("--fit-patches", values.fit_patches,
-                  "number of patch tokens drawn in a step of the gradient fit")
-      ->check(CLI::Range(1, 100000))
-      ->capture_default_str();
-  command.add_option("--fit-batch", values.fit_batch, "number of images in a step")
-      ->check(CLI::Range(1, 4096))
-      ->capture_default_str();
-  command.add_option("--held-out", values.held_out, "share of the calibration images kept out of the fit")
-      ->check(CLI::Range(0.01, 0.5))
-      ->capture_default_str();
-  command.add_flag("--no-flip", no_flip, "do not fit on the mirrored images too");
 }
 
 absorb::AbsorbOptions AbsorbFlags::options(const CommonFlags& common) const {
   absorb::AbsorbOptions out = values;
-  out.flip = !no_flip;
   out.seed = common.seed;
   out.batch_size = common.batch_size;
   return out;
 }
 
 void PruneFlags::add_to(CLI::App& command, bool swept) {
-  prune::IndicatorOptions& indicators = values.indicators;
   if (!swept) {
     auto* whole =
         command.add_option("--target-macs", target_macs,
@@ -82,10 +55,6 @@ void PruneFlags::add_to(CLI::App& command, bool swept) {
   }
   command.add_option("--scope", scope, "what is pruned: channels of attention, of MLPs, or of both")
       ->check(CLI::IsMember({"attention", "attention+mlp", "mlp"}))
-      ->capture_default_str();
-  command
-      .add_option("--round", values.round, "keep a multiple of this many channels in a head, or all of them")
-      ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   command
       .add_option("--channels-by", values.criterion,
@@ -122,22 +91,6 @@ void PruneFlags::add_to(CLI::App& command, bool swept) {
       ->capture_default_str();
   command.add_flag("--unequal-heads{false}", values.per_head,
                    "allow heads of different widths: the model is masked, not cut, and cannot be written");
-  command.add_option("--score-images", values.score_images, "number of images on which channels are scored")
-      ->check(CLI::Range(1, 100000))
-      ->capture_default_str();
-  command
-      .add_option("--indicator-epochs", indicators.epochs,
-                  "number of passes over the images in which indicators learn")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
-  command.add_option("--indicator-rate", indicators.learning_rate, "learning rate of the indicators")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command
-      .add_option("--temperature", indicators.temperature,
-                  "temperature of the sigmoid that turns indicators into proportions")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
 }
 
 pipeline::PruneOptions PruneFlags::options(const CommonFlags& common) const {

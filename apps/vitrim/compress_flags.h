@@ -6,22 +6,22 @@
 
 #include "analyze_flags.h"
 #include "command.h"
+#include "settings.h"
 #include "vitrim/distributed/group.h"
 #include "vitrim/pipeline/compress.h"
 
 namespace vitrim::app {
 
-/// --epochs, --ridge, ...
+/// --epochs and --no-absorb; fit_keys() sets the rest of `values`.
 struct AbsorbFlags {
   absorb::AbsorbOptions values;
-  bool none = false, no_flip = false;
-  /// `beside_training`: --block-epochs and --block-rate, where --epochs and --learning-rate are those of
-  /// training.
+  bool none = false;
+  /// `beside_training`: --block-epochs, where --epochs are those of training.
   void add_to(CLI::App& command, bool beside_training = false);
   absorb::AbsorbOptions options(const CommonFlags& common) const;
 };
 
-/// --attention-macs, --scope, --round, ...
+/// --attention-macs, --scope, ...; channel_keys() set the rest of `values`.
 struct PruneFlags {
   std::string target_macs, attention_macs, target_params, scope = "attention", without, similarity = "none",
                                                           begin_with = "difference", begin_where = "all",
@@ -55,6 +55,7 @@ struct CompressionFlags {
   EvaluationFlags evaluation;
   AbsorbFlags absorb;
   PruneFlags prune;
+  Settings settings;
   /// For a model of `blocks` blocks, on the ranks of `group`, which must outlive them.
   pipeline::CompressOptions options(int blocks, distributed::Group& group) const;
 };

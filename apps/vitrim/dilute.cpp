@@ -120,8 +120,8 @@ void add_dilute(CLI::App& app, Context& context) {
   command->add_flag("--absorb-first", flags->absorb_first,
                     "begin with a closed-form absorption of the layers, on the images that choose them: the "
                     "MLPs take the fit over as lambda falls, and a block ends as y = x in place of y = 2x");
-  flags->train.recipe = "nose_imagenet";
-  flags->train.add_to(*command);
+  flags->train.settings.recipe = "nose_imagenet";
+  flags->train.add_to(*command, {flags->analyze.keys()});
   command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });
 }
 

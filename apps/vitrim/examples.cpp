@@ -78,7 +78,9 @@ void add_examples(CLI::App& app) {
   for (const auto& [name, commands] : examples()) {
     std::string text = "Examples in the root of a checkout:";
     for (const std::string& command : commands) text += "\n  " + command;
-    app.get_subcommand(name)->footer(text);
+    CLI::App* const command = app.get_subcommand(name);
+    const std::string settings = command->get_footer();
+    command->footer(settings.empty() ? text : settings + "\n\n" + text);
   }
 }
 

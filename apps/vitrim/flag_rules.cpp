@@ -6,6 +6,7 @@
 
 #include "command.h"
 #include "vitrim/prune/scores.h"
+#include "vitrim/train/recipe.h"
 
 namespace vitrim::app {
 
@@ -77,28 +78,29 @@ const std::vector<FlagRule>& flag_rules() {
   static const std::vector<std::string> kPruning = {"prune", "compress", "sweep"};
   static const std::vector<std::string> kTraining = {"prune", "train", "dilute"};
   // Which flags belong together.
-  static const std::vector<std::string> kFit = {"--ridge",    "--cls-weight", "--fit-patches", "--fit-batch",
-                                                "--held-out", "--no-flip",    "--sweeps"};
-  static const std::vector<std::string> kChannels = {"--scope", "--round", "--channels-by", "--unequal-heads",
-                                                     "--score-images"};
-  static const std::vector<std::string> kApma = {"--without",        "--similarity", "--begin-with",
-                                                 "--begin-where",    "--truncate",   "--indicator-epochs",
-                                                 "--indicator-rate", "--temperature"};
-  static const std::vector<std::string> kOfTraining = {
-      "--recipe",          "--set",          "--epochs",        "--batch-size", "--learning-rate",
-      "--warm-up-epochs",  "--weight-decay", "--teacher",       "--resume",     "--state",
-      "--validate",        "--keep-best",    "--track-entropy", "--eval-every", "--device",
-      "--state-minutes",   "--log",          "--log-every",     "--clip-norm",  "--accumulate",
-      "--label-smoothing", "--drop-path",    "--mixup",         "--cutmix",     "--ema-decay",
-      "--dilution-epochs", "--schedule"};
+  static const std::vector<std::string> kFit = {"fit", "--sweeps"};
+  static const std::vector<std::string> kChannels = {"--scope", "--channels-by", "--unequal-heads",
+                                                     "channels"};
+  static const std::vector<std::string> kApma = {"--without",     "--similarity", "--begin-with",
+                                                 "--begin-where", "--truncate",   "indicators"};
+  static const std::vector<std::string> kOfTraining = [] {
+    std::vector<std::string> names = {
+        "--epochs",          "--batch-size",    "--learning-rate", "--warm-up-epochs",
+        "--teacher",         "--resume",        "--state",         "--validate",
+        "--keep-best",       "--track-entropy", "--eval-every",    "--device",
+        "--state-minutes",   "--log",           "--log-every",     "--label-smoothing",
+        "--dilution-epochs", "--schedule"};
+    for (const std::string& key : train::recipe_keys()) names.push_back(key);
+    return names;
+  }();
   static const std::vector<std::string> kFewShot = {
-      "--knn", "--train", "--probe", "--block-epochs", "--block-rate", "--fit-patches", "--fit-batch"};
+      "--knn", "--train", "--probe", "--block-epochs", "fit.patches", "fit.batch", "fit.learning_rate"};
   static const std::vector<FlagRule> kRules = {
       // Which layers.
       {{"dilute"}, {}, [](const Asked& a) { return a("--remove") != a("--remove-attention"); }, kNoChoice},
       {{"compress"}, {}, chooses_layers, kNoChoice},
       {{"sweep"},
-       {"--search", "--beam-width", "--criterion", "--both-criteria"},
+       {"--search", "--criterion", "--both-criteria", "search"},
        [](const Asked& a) { return a.removes; },
        "{} has no effect: --remove asks for no layers"},
       {{"compress"},
@@ -108,28 +110,22 @@ const std::vector<FlagRule>& flag_rules() {
 
       // The fit.
       {kPruning, kFit, [](const Asked& a) { return !a.is("--no-absorb"); }, kNoFit},
-      {kCompressing,
-       {"--epochs", "--learning-rate"},
-       [](const Asked& a) { return !a.is("--no-absorb"); },
-       kNoFit},
-      {{"prune"},
-       {"--block-epochs", "--block-rate"},
-       [](const Asked& a) { return !a.is("--no-absorb"); },
-       kNoFit},
+      {kCompressing, {"--epochs"}, [](const Asked& a) { return !a.is("--no-absorb"); }, kNoFit},
+      {{"prune"}, {"--block-epochs"}, [](const Asked& a) { return !a.is("--no-absorb"); }, kNoFit},
       {{"compress"},
        {"--views", "--distill-epochs"},
        [](const Asked& a) { return !a.is("--no-absorb"); },
        kNoFit},
       {{"compress"},
-       {"--view-rate"},
+       {"views.learning_rate"},
        [](const Asked& a) { return !a.zero("--views"); },
        "{} belongs to --views, which is 0"},
       {{"compress"},
-       {"--distill-rate"},
+       {"distill.learning_rate"},
        [](const Asked& a) { return !a.zero("--distill-epochs"); },
        "{} belongs to --distill-epochs, which is 0"},
       {{"compress"},
-       {"--view-scale", "--view-colour"},
+       {"views"},
        [](const Asked& a) { return !a.zero("--views") || !a.zero("--distill-epochs"); },
        "{} belongs to --views or --distill-epochs, which are 0"},
       {{"plan"},
@@ -144,13 +140,13 @@ const std::vector<FlagRule>& flag_rules() {
        [](const Asked& a) { return by_apma(a) || !is_channel_criterion(a.value("--channels-by")); },
        "{} belongs to apma; --channels-by {--channels-by} has no such part"},
       {kPruning,
-       {"--score-images"},
+       {"channels.score_images"},
        [](const Asked& a) {
          return a.value("--channels-by") != "magnitude" && a.value("--channels-by") != "random";
        },
        "{} has no effect: {--channels-by} looks at no images"},
       {kPruning,
-       {"--score-images"},
+       {"channels.score_images"},
        [](const Asked& a) { return !by_apma(a) || apma_looks(a); },
        "{} has no effect: with these parts of apma nothing is scored on images"},
       {kPruning,
@@ -301,8 +297,14 @@ Asked::Asked(const CLI::App& command)
              (has(command, "--target-params") && command.count("--target-params") > 0)),
       command_(command) {}
 
-bool Asked::operator()(const std::string& flag) const {
-  return option_of(command_, flag).count() > 0 && !value(flag).empty();
+std::string Asked::passed(const std::string& name) const {
+  if (name.starts_with("--"))
+    return option_of(command_, name).count() > 0 && !value(name).empty() ? name : "";
+  for (const std::string& setting : option_of(command_, "--set").results()) {
+    const std::string key = setting.substr(0, setting.find('='));
+    if (key == name || key.starts_with(name + ".")) return key;
+  }
+  return "";
 }
 
 bool Asked::is(const std::string& flag) const {
@@ -343,10 +345,10 @@ void check_flags(const CLI::App& command, const Asked& asked) {
   for (const FlagRule& rule : flag_rules()) {
     if (std::find(rule.commands.begin(), rule.commands.end(), command.get_name()) == rule.commands.end())
       continue;
-    const auto passed = std::find_if(rule.flags.begin(), rule.flags.end(),
-                                     [&](const std::string& flag) { return asked(flag); });
-    if (!rule.flags.empty() && passed == rule.flags.end()) continue;
-    if (!rule.valid(asked)) throw UsageError(filled(rule.sentence, rule.flags.empty() ? "" : *passed, asked));
+    std::string passed;
+    for (size_t i = 0; passed.empty() && i < rule.flags.size(); ++i) passed = asked.passed(rule.flags[i]);
+    if (!rule.flags.empty() && passed.empty()) continue;
+    if (!rule.valid(asked)) throw UsageError(filled(rule.sentence, passed, asked));
   }
 }
 

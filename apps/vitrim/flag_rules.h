@@ -11,8 +11,11 @@ namespace vitrim::app {
 class Asked {
  public:
   explicit Asked(const CLI::App& command);
-  /// Whether the flag was passed, and not with an empty value.
-  bool operator()(const std::string& flag) const;
+  /// Whether the flag was passed, and not with an empty value; of a key or section of settings, whether --set
+  /// names it.
+  bool operator()(const std::string& name) const { return !passed(name).empty(); }
+  /// The flag, or the key that --set names; empty where neither was passed.
+  std::string passed(const std::string& name) const;
   /// What a passed flag without a value sets its variable to; false where it was not passed.
   bool is(const std::string& flag) const;
   /// Whether the flag's value is the number 0.
@@ -32,9 +35,11 @@ class Asked {
 /// Flags that say something only in some calls of some commands.
 struct FlagRule {
   std::vector<std::string> commands;
-  std::vector<std::string> flags;  ///< any of them, where it was passed; empty: the call as a whole
-  bool (*valid)(const Asked&);     ///< when they say something
-  std::string sentence;            ///< of the refusal: `{}` is the flag, `{--name}` that flag's value
+  /// Any of them, where it was passed; a name without dashes is a key or section of --set. Empty: the call as
+  /// a whole.
+  std::vector<std::string> flags;
+  bool (*valid)(const Asked&);  ///< when they say something
+  std::string sentence;         ///< of the refusal: `{}` is the flag, `{--name}` that flag's value
 };
 
 /// All of them, in the order in which they are checked.

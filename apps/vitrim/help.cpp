@@ -78,7 +78,10 @@ void shorten(CLI::App& command) {
     ++hidden;
   }
   if (hidden == 0) return;
-  command.footer("More options: vitrim " + command.get_name() + " --help-all\n" + command.get_footer());
+  // What comes before the examples is a list of settings.
+  std::string examples = command.get_footer();
+  examples.erase(0, std::min(examples.find("Examples:"), examples.size()));
+  command.footer("More options: vitrim " + command.get_name() + " --help-all\n" + examples);
 }
 
 CLI::App* command_named(CLI::App& app, const std::string& name) {

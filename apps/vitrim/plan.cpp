@@ -30,8 +30,9 @@ struct PlanFlags {
   OutputFlags output;
   std::vector<std::string> budgets;
   std::string calib, table, without, channels_by = "apma";
-  int64_t images = 1000, round = 8;
+  int64_t images = 1000;
   pipeline::PlanOptions options;
+  Settings settings;
 };
 
 void switch_off(const std::string& text, plan::GridOptions& grid) {
@@ -73,7 +74,6 @@ pipeline::PlanOptions options_of(const PlanFlags& flags) {
   options.batch_size = flags.common.batch_size;
   options.absorb = flags.absorb.options(flags.common);
   options.prune.criterion = flags.channels_by;
-  options.prune.round = flags.round;
   options.prune.indicators.seed = flags.common.seed;
   if (flags.channels_by != "apma") {
     try {
@@ -168,6 +168,7 @@ void print_plan(const PlanResult& r) {
 
 void run(const PlanFlags& flags, const Context& context) {
   flags.common.apply(flags.output.output);
+  flags.settings.apply();
   pipeline::PlanOptions options = options_of(flags);
   flags.output.check(flags.common.json);
   OutputFlags output = flags.output;
@@ -203,6 +204,7 @@ void run(const PlanFlags& flags, const Context& context) {
   PlanResult& result = planned.result;
   result.seconds.insert(result.seconds.begin(), {"load and time", loading});
   result.manifest = manifest_of(context, flags.common, images.fingerprint);
+  result.manifest.settings = flags.settings.changed();
   result.model = flags.model.model;
   result.output = flags.output.output;
   hub::NewFolder folder(planned.model ? result.output : "");
@@ -266,10 +268,6 @@ void add_plan(CLI::App& app, Context& context) {
                    "largest number of attention layers to remove; default: half of them")
       ->check(CLI::Range(0, 1000));
   command
-      ->add_option("--round", flags->round, "keep a multiple of this many channels in a head, or all of them")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
-  command
       ->add_option("--channels-by", flags->channels_by,
                    "how the built model's channels are chosen: apma, magnitude, taylor, energy, "
                    "energy_centred, difference or random")
@@ -288,6 +286,7 @@ void add_plan(CLI::App& app, Context& context) {
   flags->output.add_to(*command, "build the best within the budget and write it");
   command->get_option("--output")->required(false);
   flags->absorb.add_to(*command);
+  flags->settings.add_to(*command, {fit_keys(flags->absorb.values), channel_keys(flags->options.prune)});
   flags->data.add_to(*command);
   flags->common.add_to(*command);
   command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });

@@ -78,6 +78,7 @@ void few_shot(const PruneCommandFlags& flags, const Context& context, const std:
   flags.quantize.apply(common, *model, pruned, images, options.absorb, evaluation.get(), accuracy);
   result.seconds.insert(result.seconds.begin(), {"load", loading});
   result.manifest = manifest_of(context, common, images.fingerprint);
+  result.manifest.settings = flags.train.settings.changed();
   result.model = flags.model.model;
   result.output = flags.train.output;
   write_compressed(common, *pruned.model, result, output);
@@ -132,6 +133,7 @@ void prune_and_train(const PruneCommandFlags& flags, const Context& context,
 }
 
 void run(const PruneCommandFlags& flags, const Context& context, const CLI::App& command) {
+  flags.train.resolve();  // sets what has no flag
   pipeline::CompressOptions options = options_of(flags);
   if (flags.few_shot) {
     few_shot(flags, context, command.count("--save-dtype") > 0 ? flags.train.dtype : OutputFlags().dtype,
@@ -161,8 +163,8 @@ void add_prune(CLI::App& app, Context& context) {
   flags->features.add_to(*command);
   flags->quantize.add_to(*command);
   flags->absorb.add_to(*command, /*beside_training=*/true);
-  flags->train.recipe = "apma_imagenet";
-  flags->train.add_to(*command);
+  flags->train.settings.recipe = "apma_imagenet";
+  flags->train.add_to(*command, {fit_keys(flags->absorb.values), channel_keys(flags->prune.values)});
   flags->train.common.batch_size = 50;  // of --few-shot; training's is the recipe's
   command->get_option("--output")
       ->required(false)

@@ -70,8 +70,9 @@ std::string fingerprint_of(const model::Model& model) {
 std::string settings_of(const CLI::App& command, const SweepFlags& flags, const model::Model& model,
                         const data::ImageBatch& images, const data::Dataset* evaluation) {
   std::string out = "vitrim sweep " + flags.model.model + ", weights " + fingerprint_of(model) + "\n";
-  const std::vector<std::string> free = {"MODEL",   "remove", "attention-macs", "target-macs", "output",
-                                         "threads", "quiet",  "json",           "time",        "peers"};
+  const std::vector<std::string> free = {"MODEL",  "remove",  "attention-macs", "target-macs",
+                                         "output", "threads", "quiet",          "json",
+                                         "time",   "peers",   "recipe",         "set"};
   for (const CLI::Option* option : command.get_options()) {
     const std::string& name = option->get_single_name();
     if (option->count() == 0 || std::find(free.begin(), free.end(), name) != free.end()) continue;
@@ -79,6 +80,7 @@ std::string settings_of(const CLI::App& command, const SweepFlags& flags, const 
     for (const std::string& value : option->results()) out += " " + value;
     out += "\n";
   }
+  for (const auto& [key, value] : flags.settings.changed()) out += key + " = " + value + "\n";
   out += "calibration images: " + images.fingerprint + "\n";
   return out + "evaluation images: " + (evaluation ? evaluation->fingerprint() : "none") + "\n";
 }
@@ -250,6 +252,7 @@ void run(const SweepFlags& flags, const Context& context, const CLI::App& comman
                      ": the folder of -o holds the sweep's own results; write the summary elsewhere");
   }
   flags.common.apply();
+  flags.settings.apply();
   const auto group = join_ranks(context);
   const auto model = flags.model.load(flags.common.precision);
   require_float_weights(model->spec(), "compression");
@@ -305,6 +308,7 @@ void run(const SweepFlags& flags, const Context& context, const CLI::App& comman
                     flags.quantize.apply(flags.common, *model, made, images, options.absorb, evaluation.get(),
                                          accuracy);
                     result.manifest = manifest_of(context, flags.common, images.fingerprint);
+                    result.manifest.settings = flags.settings.changed();
                     result.model = flags.model.model;
                     result.output = folder.checkpoint(point);
                     on_main_rank(*group, [&] {
@@ -367,6 +371,8 @@ void add_sweep(CLI::App& app, Context& context) {
   flags->quantize.add_to(*command);
   flags->absorb.add_to(*command);
   flags->prune.add_to(*command, /*swept=*/true);
+  flags->settings.add_to(
+      *command, {fit_keys(flags->absorb.values), channel_keys(flags->prune.values), flags->analyze.keys()});
   auto* whole =
       command
           ->add_option("--target-macs", flags->target_macs,

@@ -68,7 +68,7 @@ void run(TrainCommandFlags flags, const Context& context) {
   result.init = flags.spec.empty() ? flags.init : flags.spec;
   ModelSpec spec = flags.spec.empty() ? model::load_spec(flags.init, hints) : read_spec(flags.spec, hints);
   check_task(flags, spec);
-  if (flags.train.recipe.empty()) flags.train.recipe = usual_recipe(flags, spec);
+  if (flags.train.settings.recipe.empty()) flags.train.settings.recipe = usual_recipe(flags, spec);
   const bool new_segmentation = !flags.head.empty();
   // The classes come from the data, which is opened as the spec says; two stand in for them until then.
   if (new_segmentation)
@@ -140,7 +140,6 @@ void add_train(CLI::App& app, Context& context) {
       ->check(CLI::PositiveNumber);
   flags->unsaid.add_to(*command);
   add_weights_flag(*command, flags->weights);
-  flags->train.recipe.clear();
   flags->train.add_to(*command);
   command->get_option("--recipe")
       ->description(

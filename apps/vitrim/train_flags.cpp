@@ -30,14 +30,7 @@ constexpr KeyFlag kKeyFlags[] = {
     {"--batch-size", "schedule.batch_size", "number of images per optimiser step, over all ranks"},
     {"--learning-rate", "schedule.learning_rate", "peak of the cosine schedule"},
     {"--warm-up-epochs", "schedule.warm_up_epochs", "epochs of linear warm-up"},
-    {"--weight-decay", "optimizer.weight_decay", "decoupled weight decay of matrices"},
-    {"--clip-norm", "optimizer.clip_norm", "limit of the gradient's norm; 0: none"},
-    {"--accumulate", "optimizer.accumulate", "number of backward passes per optimiser step"},
     {"--label-smoothing", "regularization.label_smoothing", "label smoothing"},
-    {"--drop-path", "regularization.drop_path", "stochastic depth's rate at the last block"},
-    {"--mixup", "mixing.mixup", "mixup's alpha; 0: off"},
-    {"--cutmix", "mixing.cutmix", "CutMix's alpha; 0: off"},
-    {"--ema-decay", "ema.decay", "decay of the averaged weights, which are then the result; 0: off"},
     {"--teacher", "distillation.teacher", "checkpoint of a teacher to distil from"},
     {"--dilution-epochs", "dilution.epochs", "epochs over which lambda falls from 1 to 0"},
     {"--schedule", "dilution.schedule",
@@ -46,7 +39,7 @@ constexpr KeyFlag kKeyFlags[] = {
 
 }  // namespace
 
-void TrainFlags::add_to(CLI::App& command) {
+void TrainFlags::add_to(CLI::App& command, const std::vector<train::Keys>& keys) {
   command
       .add_option("--data", source,
                   "labelled training images: image folder, tar shards (train-{0000..0099}.tar), CIFAR .bin "
@@ -63,11 +56,10 @@ void TrainFlags::add_to(CLI::App& command) {
                   "the trained checkpoint: a .safetensors file, or FOLDER/ for a folder as on model hubs")
       ->required();
   command.add_option("--report", report, "write an HTML page about the run");
-  command
-      .add_option("--recipe", recipe,
-                  "TOML file, or deit, finetune, nose_imagenet, apma_imagenet, ade20k, cifar100, plain")
+  settings.add_to(command, keys);
+  command.get_option("--recipe")
+      ->description("TOML file, or deit, finetune, nose_imagenet, apma_imagenet, ade20k, cifar100, plain")
       ->capture_default_str();
-  command.add_option("--set", settings, "override a key of the recipe: section.key=value; may be repeated");
   for (const KeyFlag& flag : kKeyFlags) {
     const std::string key = flag.key;
     command
@@ -120,15 +112,9 @@ std::shared_ptr<distributed::Group> TrainFlags::start(const Context& context) co
 }
 
 train::Recipe TrainFlags::resolve() const {
-  train::Recipe out = train::read_recipe(recipe);
+  train::Recipe out;
+  settings.apply(train::keys_of(out), overrides);
   try {
-    for (const std::string& setting : settings) {
-      const size_t equals = setting.find('=');
-      if (equals == std::string::npos)
-        throw std::invalid_argument("'" + setting + "' is no section.key=value");
-      train::set(out, setting.substr(0, equals), setting.substr(equals + 1));
-    }
-    for (const auto& [key, value] : overrides) train::set(out, key, value);
     train::validate(out);
   } catch (const std::invalid_argument& error) {
     throw UsageError(error.what());
@@ -345,6 +331,7 @@ void train_and_write(const TrainFlags& flags, const Context& context, model::Mod
     options.track = &track;
   }
   result.manifest = manifest_of(context, flags.common, inputs.dataset->fingerprint());
+  result.manifest.settings = flags.settings.changed();
   result.output = flags.output;
   result.removed = layers;
   result.recipe = train::to_json(inputs.recipe);

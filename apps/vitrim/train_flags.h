@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "command.h"
+#include "settings.h"
 #include "vitrim/core/train_artifacts.h"
 #include "vitrim/hub/hub.h"
 #include "vitrim/pipeline/train.h"
@@ -18,20 +19,22 @@ struct TrainFlags {
   CommonFlags common;
   DataFlags data;
   SegmentationFlags segmentation;
-  std::string source, eval, validate, output, recipe = "deit", dtype = "f32", device = "cpu";
-  std::vector<std::string> settings;                           ///< --set section.key=value
+  std::string source, eval, validate, output, dtype = "f32", device = "cpu";
+  Settings settings;  ///< --recipe and --set, of training and of what comes before it
   std::vector<std::pair<std::string, std::string>> overrides;  ///< from flags that stand for one key
   std::string state, log, report;
   bool resume = false, keep_best = false;
   double state_minutes = 10;
   int64_t eval_every = 1, log_every = 50, track = 0;
 
-  void add_to(CLI::App& command);
+  /// `keys`: what the command can be told beside the recipe's.
+  void add_to(CLI::App& command, const std::vector<train::Keys>& keys = {});
   std::string state_path() const { return state.empty() ? hub::stem_of(output) + ".state" : state; }
   std::string log_path() const { return log.empty() ? hub::stem_of(output) + ".jsonl" : log; }
   /// Joins the other ranks, if there are any; sets threads and the log sink before that.
   std::shared_ptr<distributed::Group> start(const Context& context) const;
-  /// The recipe with flags laid over it. UsageError where a key or value is wrong.
+  /// The recipe with flags laid over it; sets what the keys of add_to() are bound to. UsageError where a key
+  /// or value is wrong.
   train::Recipe resolve() const;
 };
 

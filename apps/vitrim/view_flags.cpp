@@ -17,26 +17,12 @@ void ViewFlags::add_to(CLI::App& command) {
                   "they are")
       ->check(CLI::Range(0, 100000))
       ->capture_default_str();
-  command.add_option("--view-rate", rate, "learning rate of the passes of --views")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command.add_option("--view-scale", scale, "smallest share of an image's area in a random crop")
-      ->check(CLI::Range(0.01, 1.0))
-      ->capture_default_str();
-  command
-      .add_option("--view-colour", colour,
-                  "largest relative change of a view's brightness, contrast and saturation")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
   command
       .add_option(
           "--distill-epochs", distill_epochs,
           "passes over such views in which the whole model is trained towards the dense model's features and "
           "softened logits, until the images kept out of the fit gain nothing")
       ->check(CLI::Range(0, 100000))
-      ->capture_default_str();
-  command.add_option("--distill-rate", distill_rate, "learning rate of --distill-epochs")
-      ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command
       .add_option(
@@ -45,6 +31,27 @@ void ViewFlags::add_to(CLI::App& command) {
           "views only (--views, --distill-epochs)")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+}
+
+train::Keys ViewFlags::keys() {
+  return {
+      {.key = "views.learning_rate",
+       .slot = &rate,
+       .range = train::above(0),
+       .help = "learning rate of the passes of --views"},
+      {.key = "views.scale_min",
+       .slot = &scale,
+       .range = train::between(0.01, 1),
+       .help = "smallest share of an image's area in a random crop"},
+      {.key = "views.color_jitter",
+       .slot = &colour,
+       .range = train::between(0, 1),
+       .help = "largest relative change of a view's brightness, contrast and saturation"},
+      {.key = "distill.learning_rate",
+       .slot = &distill_rate,
+       .range = train::above(0),
+       .help = "learning rate of --distill-epochs"},
+  };
 }
 
 data::ImageBatch ViewFlags::load(const AnalyzeFlags& analyze, const CommonFlags& common,

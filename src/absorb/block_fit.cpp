@@ -65,9 +65,8 @@ void BlockFit::run(const at::Tensor& input, const at::Tensor& target, int64_t ep
   }
   for (size_t i = 0; i < names_.size(); ++i) {
     if (!at::isfinite(leaves_[i].detach()).all().item<bool>()) {
-      throw Error(
-          "[absorb::fit_block] block " + std::to_string(index_) +
-          ": the fit diverged; use a lower rate for the blocks (--learning-rate; in prune --block-rate)");
+      throw Error("[absorb::fit_block] block " + std::to_string(index_) +
+                  ": the fit diverged; use a lower rate for the blocks (fit.learning_rate)");
     }
     student_.bind_parameter(names_[i], leaves_[i].detach());
   }

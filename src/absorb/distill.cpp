@@ -100,7 +100,7 @@ AbsorbReport distill(model::Model& student, const model::Model& teacher, const I
       }
       for (size_t i = 0; i < names.size(); ++i) {
         if (!at::isfinite(leaves[i].detach()).all().item<bool>())
-          throw Error("[absorb::distill] the training diverged; use a lower --distill-rate");
+          throw Error("[absorb::distill] the training diverged; use a lower rate (distill.learning_rate)");
         student.bind_parameter(names[i], leaves[i].detach());
       }
       progress.advance(images.size());

@@ -13,6 +13,7 @@ namespace vitrim {
 
 void fields(auto& f, json::Is<Manifest> auto& manifest) {
   f("command", manifest.command);
+  f.unless("settings", manifest.settings, std::map<std::string, std::string>{});
   f("version", manifest.version);
   f("git_commit", manifest.git_commit);
   f("torch_version", manifest.torch_version);

@@ -208,7 +208,8 @@ class Fit {
           return distance(out, answers_.index_select(0, part)) / static_cast<double>(rows.size(0));
         });
     if (!std::isfinite(sums.loss))
-      throw Error("[prune::learn_indicators] the loss is not finite; use a lower --indicator-rate");
+      throw Error(
+          "[prune::learn_indicators] the loss is not finite; use a lower rate (indicators.learning_rate)");
     const at::Tensor excess = budget_.macs(at::stack(shares)) / target - 1;
     at::Tensor objective = options_.budget_weight * excess.square().to(at::kFloat);
     for (size_t u = 0; u < gates.size(); ++u) objective = objective + (gates[u] * sums.gradients[u]).sum();

@@ -37,6 +37,10 @@ std::string manifest_html(const std::string& source, const std::string& kind, co
   out += "<dl class=\"facts\">";
   entry(out, "Version",
         manifest.version + (manifest.git_commit.empty() ? "" : " (" + manifest.git_commit + ")"));
+  std::string settings;
+  for (const auto& [key, value] : manifest.settings)
+    settings += (settings.empty() ? "" : ", ") + key + " = " + value;
+  entry(out, "Settings", settings);
   entry(out, "LibTorch", manifest.torch_version);
   entry(out, "Processor", manifest.cpu);
   entry(out, "Instruction set", manifest.instruction_set);

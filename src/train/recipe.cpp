@@ -1,31 +1,13 @@
 #include "vitrim/train/recipe.h"
 
-#include <charconv>
-#include <cmath>
 #include <stdexcept>
 
 #include "core/json.h"
-#include "train/recipe_fields.h"
 
 namespace vitrim::train {
 namespace {
 
 using json::Json;
-
-/// A flag's text as the kind of value that the field wants, or as the text itself where it is none.
-RecipeValue parse_value(const RecipeField& field, const std::string& text) {
-  Recipe any;
-  if (std::holds_alternative<std::string*>(field.slot(any))) return text;
-  if (text == "true" || text == "false") return text == "true";
-  const char* end = text.data() + text.size();
-  int64_t whole = 0;
-  if (const auto read = std::from_chars(text.data(), end, whole); read.ec == std::errc() && read.ptr == end)
-    return whole;
-  double number = 0;
-  if (const auto read = std::from_chars(text.data(), end, number); read.ec == std::errc() && read.ptr == end)
-    return number;
-  return text;
-}
 
 /// A TOML basic string.
 std::string quoted(const std::string& text) {
@@ -47,7 +29,7 @@ std::string quoted(const std::string& text) {
   return out + "\"";
 }
 
-std::string toml_value(const RecipeValue& value) {
+std::string toml_value(const KeyValue& value) {
   if (const auto* text = std::get_if<std::string>(&value)) return quoted(*text);
   std::string out = shown(value);
   // Without a point or an exponent TOML would read a whole number.
@@ -55,7 +37,7 @@ std::string toml_value(const RecipeValue& value) {
   return out;
 }
 
-RecipeValue from_json_value(const Json& json, const json::Place& place, const RecipeField& field) {
+KeyValue from_json_value(const Json& json, const json::Place& place, const Key& key) {
   if (json.is_boolean()) return json.get<bool>();
   if (json.is_number_integer()) {
     int64_t whole = 0;
@@ -64,7 +46,7 @@ RecipeValue from_json_value(const Json& json, const json::Place& place, const Re
   }
   if (json.is_number_float()) return json.get<double>();
   if (json.is_string()) return json.get<std::string>();
-  place.fail("must be " + field.expected());
+  place.fail("must be " + key.expected());
 }
 
 }  // namespace
@@ -75,38 +57,34 @@ double peak_learning_rate(const Recipe& recipe) {
 }
 
 void set(Recipe& recipe, const std::string& key, const std::string& value) {
-  const RecipeField* field = find_field(key);
-  if (!field) throw std::invalid_argument("[train::set] " + unknown_key(key));
-  RecipeSetter setter(recipe);
-  if (const auto problem = setter.put(*field, parse_value(*field, value)))
-    throw std::invalid_argument("[train::set] " + *problem);
-  setter.finish();
+  set(keys_of(recipe), key, value);
 }
 
 std::vector<std::string> recipe_keys() {
-  std::vector<std::string> keys;
-  for (const RecipeField& field : recipe_fields()) keys.push_back(field.key);
-  return keys;
+  Recipe any;
+  std::vector<std::string> names;
+  for (const Key& key : keys_of(any)) names.push_back(key.key);
+  return names;
 }
 
 std::string to_toml(const Recipe& recipe) {
+  Recipe copy = recipe;
   std::string out, section;
-  for (const RecipeField& field : recipe_fields()) {
-    if (field.section() != section) {
-      section = field.section();
+  for (const Key& key : keys_of(copy)) {
+    if (key.section() != section) {
+      section = key.section();
       out += (out.empty() ? "[" : "\n[") + section + "]\n";
     }
-    out += field.name() + " = " + toml_value(value_of(recipe, field)) + "\n";
+    out += key.name() + " = " + toml_value(key.value()) + "\n";
   }
   return out;
 }
 
 std::string to_json(const Recipe& recipe) {
+  Recipe copy = recipe;
   Json out = Json::object();
-  for (const RecipeField& field : recipe_fields()) {
-    std::visit([&](const auto& value) { out[field.section()][field.name()] = value; },
-               value_of(recipe, field));
-  }
+  for (const Key& key : keys_of(copy))
+    std::visit([&](const auto& value) { out[key.section()][key.name()] = value; }, key.value());
   return json::dump(out, 2);
 }
 
@@ -115,16 +93,16 @@ Recipe recipe_from_json(std::string_view text, const std::string& source) {
   const json::Place top{&source, ""};
   if (!document.is_object()) top.fail("expected an object with an object per section of the recipe");
   Recipe recipe;
-  RecipeSetter setter(recipe);
+  const Keys known = keys_of(recipe);
+  KeySetter setter(known);
   for (const auto& [section, keys] : document.items()) {
     const json::Place here = top.at(section);
     if (!keys.is_object()) here.fail("expected an object with the keys of this section");
     for (const auto& [name, value] : keys.items()) {
       const json::Place place = here.at(name);
-      const RecipeField* field = find_field(place.keys);
-      if (!field) place.fail(unknown_key(place.keys));
-      if (const auto problem = setter.put(*field, from_json_value(value, place, *field)))
-        place.fail(*problem);
+      const Key* key = find_key(known, place.keys);
+      if (!key) place.fail(unknown_key(known, place.keys));
+      if (const auto problem = setter.put(*key, from_json_value(value, place, *key))) place.fail(*problem);
     }
   }
   setter.finish();
@@ -135,15 +113,16 @@ void validate(const Recipe& recipe) {
   std::string problems;
   const auto add = [&](const std::string& problem) { problems += (problems.empty() ? "" : "; ") + problem; };
   Recipe copy = recipe;
-  for (const RecipeField& field : recipe_fields()) {
-    if (const auto problem = RecipeSetter(copy).put(field, value_of(recipe, field))) add(*problem);
+  const Keys keys = keys_of(copy);
+  for (const Key& key : keys) {
+    if (const auto problem = KeySetter(keys).put(key, key.value())) add(*problem);
   }
   const auto name = [&](const auto& member) {
-    for (const RecipeField& field : recipe_fields()) {
-      const auto here = [&](auto* slot) {
-        return static_cast<const void*>(slot) == static_cast<const void*>(&member);
-      };
-      if (std::visit(here, field.slot(copy))) return field.key;
+    const auto here = [&](auto* slot) {
+      return static_cast<const void*>(slot) == static_cast<const void*>(&member);
+    };
+    for (const Key& key : keys) {
+      if (std::visit(here, key.slot)) return key.key;
     }
     throw std::logic_error("[train::validate] a member without a key");
   };
@@ -151,7 +130,6 @@ void validate(const Recipe& recipe) {
     if (static_cast<double>(low) <= static_cast<double>(high)) return;
     add(name(low) + " (" + shown(low) + ") must be at most " + name(high) + " (" + shown(high) + ")");
   };
-  copy = recipe;
   ordered(copy.warm_up_epochs, copy.epochs);
   ordered(copy.augment.scale_min, copy.augment.scale_max);
   ordered(copy.augment.ratio_min, copy.augment.ratio_max);

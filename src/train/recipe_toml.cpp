@@ -11,7 +11,6 @@
 #include <filesystem>
 #include <stdexcept>
 
-#include "train/recipe_fields.h"
 #include "train/recipe_files.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
@@ -99,7 +98,7 @@ void check_size(const Source& source) {
 std::string line_of(const toml::source_region& region) { return "line " + std::to_string(region.begin.line); }
 
 /// The node as a value, or nothing where recipes have no such kind of value.
-std::optional<RecipeValue> value_in(const toml::node& node) {
+std::optional<KeyValue> value_in(const toml::node& node) {
   if (const auto* flag = node.as_boolean()) return flag->get();
   if (const auto* whole = node.as_integer()) return whole->get();
   if (const auto* number = node.as_floating_point()) return number->get();
@@ -123,7 +122,7 @@ std::string told(Problems problems) {
   return list;
 }
 
-Recipe read_source(const Source& source, std::vector<std::string> above) {
+void read_source(const Keys& keys, const Source& source, std::vector<std::string> above) {
   check_size(source);
   toml::table top;
   try {
@@ -131,7 +130,6 @@ Recipe read_source(const Source& source, std::vector<std::string> above) {
   } catch (const toml::parse_error& error) {
     throw FormatError(source.label, line_of(error.source()), std::string(error.description()));
   }
-  Recipe recipe;
   if (const toml::node* base = top.get("include")) {
     const std::string where = line_of(base->source());
     const auto* name = base->as_string();
@@ -144,12 +142,12 @@ Recipe read_source(const Source& source, std::vector<std::string> above) {
     if (std::find(above.begin(), above.end(), next.label) != above.end())
       throw FormatError(source.label, where,
                         "recipes include each other in a circle, by way of " + next.label);
-    recipe = read_source(next, std::move(above));
+    read_source(keys, next, std::move(above));
   }
 
   std::vector<std::string> sections;
-  for (const RecipeField& field : recipe_fields()) {
-    if (sections.empty() || sections.back() != field.section()) sections.push_back(field.section());
+  for (const Key& key : keys) {
+    if (sections.empty() || sections.back() != key.section()) sections.push_back(key.section());
   }
   // The table is sorted by key; mistakes are told in the order of lines.
   Problems problems;
@@ -157,12 +155,12 @@ Recipe read_source(const Source& source, std::vector<std::string> above) {
     problems.emplace_back(region.begin.line, line_of(region) + ": " + problem);
     if (problems.size() == kMostProblems) throw FormatError(source.label, "", told(problems));
   };
-  RecipeSetter setter(recipe);
+  KeySetter setter(keys);
   for (const auto& [section, node] : top) {
     const std::string section_name(section.str());
-    const auto* keys = node.as_table();
-    if (!keys) {
-      if (section_name != "include") add(section.source(), unknown_key(section_name));
+    const auto* table = node.as_table();
+    if (!table) {
+      if (section_name != "include") add(section.source(), unknown_key(keys, section_name));
       continue;
     }
     if (std::find(sections.begin(), sections.end(), section_name) == sections.end()) {
@@ -170,34 +168,45 @@ Recipe read_source(const Source& source, std::vector<std::string> above) {
           "unknown section [" + section_name + "]; did you mean [" + nearest(section_name, sections) + "]?");
       continue;
     }
-    for (const auto& [name, value] : *keys) {
-      const std::string key = section_name + "." + std::string(name.str());
-      const RecipeField* field = find_field(key);
-      if (!field) {
-        add(name.source(), unknown_key(key));
+    for (const auto& [name, value] : *table) {
+      const std::string full_name = section_name + "." + std::string(name.str());
+      const Key* key = find_key(keys, full_name);
+      if (!key) {
+        add(name.source(), unknown_key(keys, full_name));
       } else if (const auto given = value_in(value); !given) {
-        add(name.source(), key + " must be " + field->expected() + ", not " + kind_of(value));
-      } else if (const auto problem = setter.put(*field, *given)) {
+        add(name.source(), full_name + " must be " + key->expected() + ", not " + kind_of(value));
+      } else if (const auto problem = setter.put(*key, *given)) {
         add(name.source(), *problem);
       }
     }
   }
   if (!problems.empty()) throw FormatError(source.label, "", told(problems));
   setter.finish();
-  return recipe;
+}
+
+void read_embedded(const Keys& keys, const std::string& name) {
+  const auto source = embedded(name);
+  if (!source) throw std::invalid_argument("[train::named_recipe] " + no_such_recipe(name));
+  read_source(keys, *source, {});
 }
 
 }  // namespace
 
+void read_keys(const Keys& keys, const std::string& path) {
+  if (is_plain_name(path)) return read_embedded(keys, path);
+  read_source(keys, from_file(path), {});
+}
+
 Recipe read_recipe(const std::string& path) {
-  if (is_plain_name(path)) return named_recipe(path);
-  return read_source(from_file(path), {});
+  Recipe recipe;
+  read_keys(keys_of(recipe), path);
+  return recipe;
 }
 
 Recipe named_recipe(const std::string& name) {
-  const auto source = embedded(name);
-  if (!source) throw std::invalid_argument("[train::named_recipe] " + no_such_recipe(name));
-  return read_source(*source, {});
+  Recipe recipe;
+  read_embedded(keys_of(recipe), name);
+  return recipe;
 }
 
 std::vector<std::string> recipe_names() {

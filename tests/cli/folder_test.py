@@ -58,7 +58,7 @@ class Folder(Case):
         self.assertEqual(self.spec_of("small"), spec)
         self.json_of("eval", "small/", "--data", "synthetic:test:20")
         for command in (["analyze", *CALIB], ["merge", "--r", "1", "--pays-at", "0", "-o", "merged/"], ["quantize", "-o", "q/"],
-                        ["prune", "--data", "synthetic:calib:32", "--few-shot", "--attention-macs", "80%", "--round", "1", "--block-epochs", "0", "-o", "pruned/"],
+                        ["prune", "--data", "synthetic:calib:32", "--few-shot", "--attention-macs", "80%", "--set", "channels.round=1", "--block-epochs", "0", "-o", "pruned/"],
                         ["export", "-o", "x.onnx"]):
             self.run_vitrim(command[0], "small", *command[1:])
         for name, task in (("merged", "merge"), ("q", "quantize"), ("pruned", "prune")):

@@ -75,7 +75,7 @@ class Merge(Case):
         self.run_vitrim("compress", "m.safetensors", *CALIB, "--remove-attention", "1", "--epochs", "1", "-o", "c.safetensors", "--quiet")
         self.assertEqual(pairs_of(spec_of(self.path("c.safetensors"))), [2, 0, 2, 2])
         self.run_vitrim("prune", "m.safetensors", "--few-shot", "--data", "synthetic:calib:16", "--attention-macs", "80%", "--block-epochs", "0",
-                        "--indicator-epochs", "1", "-o", "p.safetensors", "--quiet")
+                        "--set", "indicators.epochs=1", "-o", "p.safetensors", "--quiet")
         self.assertEqual(pairs_of(spec_of(self.path("p.safetensors"))), [2, 2, 2, 2])
         self.run_vitrim("dilute", "m.safetensors", "--data", "synthetic:train:32", "--remove-attention", "1", "--epochs", "2", "--dilution-epochs", "1",
                         "--recipe", "plain", "--batch-size", "16", "-o", "d.safetensors", "--quiet")

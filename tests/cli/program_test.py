@@ -165,7 +165,7 @@ class Results(Case):
         few = self.run_vitrim("compress", "model.safetensors", "--calib", "synthetic:calib:96", "--remove-attention", "1", "--epochs", "0", "--memory", "0.0001",
                               "-o", "few.safetensors")
         self.assertIn("64 of 96 calibration images fit into --memory", few.stderr)
-        for flags, says in ((("--view-rate", "1e-3"), "--view-rate"), (("--distill-rate", "1e-5"), "--distill-rate"), (("--view-scale", "0.5"), "--view-scale"),
+        for flags, says in ((("--set", "views.learning_rate=1e-3"), "views.learning_rate belongs to --views"), (("--set", "distill.learning_rate=1e-5"), "distill.learning_rate belongs"), (("--set", "views.scale_min=0.5"), "views.scale_min"),
                             (("--no-absorb", "--views", "1"), "--views")):
             self.refuse(*compress[:6], *flags, "-o", "no.safetensors", says=says, expect=2)
 

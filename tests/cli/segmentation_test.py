@@ -62,7 +62,7 @@ class Segmentation(Case):
 
     def test_a_killed_and_resumed_run_ends_with_the_same_bytes(self):
         command = ("train", "--init", "model.safetensors", "--head", "upernet", *KINDS["upernet"], *TRAIN, "--epochs", "6", "--set", "segmentation.scale_min=0.5",
-                   "--set", "segmentation.scale_max=2", "--set", "augment.horizontal_flip=0.5", "--set", "augment.color_jitter=0.4", "--drop-path", "0.1", "--ema-decay", "0.9")
+                   "--set", "segmentation.scale_max=2", "--set", "augment.horizontal_flip=0.5", "--set", "augment.color_jitter=0.4", "--set", "regularization.drop_path=0.1", "--set", "ema.decay=0.9")
         self.run_vitrim(*command, "-o", "whole.safetensors")
         parts = (*command, "-o", "parts.safetensors", "--state-minutes", "0.0001", "--resume")
         run = subprocess.Popen([PROGRAM, *parts], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -97,10 +97,10 @@ class Segmentation(Case):
         diluted = self.json_of("dilute", "seg.safetensors", *TRAIN, *EVAL, "--remove-attention", "0,2", "--epochs", "2", "--dilution-epochs", "1", "-o", "diluted.safetensors")
         self.assertEqual(diluted["removed"], [0, 2])
         self.assertIn("segmentation", diluted["dense"])
-        few = self.json_of("prune", "seg.safetensors", "--few-shot", "--data", "synthetic-masks:calib:24", "--attention-macs", "70%", "--indicator-epochs", "1", "--score-images", "8",
+        few = self.json_of("prune", "seg.safetensors", "--few-shot", "--data", "synthetic-masks:calib:24", "--attention-macs", "70%", "--set", "indicators.epochs=1", "--set", "channels.score_images=8",
                            "--block-epochs", "0", *EVAL, "-o", "few.safetensors")
         self.assertGreater(few["compressed"]["segmentation"]["miou"], 0)
-        taylor = ("--channels-by", "taylor", "--score-images", "8")
+        taylor = ("--channels-by", "taylor", "--set", "channels.score_images=8")
         pruned = self.json_of("prune", "seg.safetensors", *TRAIN, *EVAL, "--attention-macs", "70%", *taylor, "--images", "16", "-o", "pruned.safetensors")
         self.assertIn("mIoU", self.run_vitrim("eval", "pruned.safetensors", "--data", "synthetic-masks:test:12").stdout)
         self.assertAlmostEqual(pruned["paired"]["difference"], pruned["evaluation"]["segmentation"]["miou"] - pruned["dense"]["segmentation"]["miou"])

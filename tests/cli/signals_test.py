@@ -27,7 +27,7 @@ LONG = {
     "eval": (("model.safetensors", "--data", "synthetic:test:1000000"), b""),
     "merge": (("model.safetensors", "--target-macs", "60%", "--auto", "--step", "1", "--calib", "synthetic:calib:4000", "--images", "4000", "-o", "out.safetensors"), b"decode"),
     "plan": (("model.safetensors", "--budget", "macs<=70%", "--calib", "synthetic:calib:2000", "--images", "2000"), b"timing"),
-    "prune": (("model.safetensors", "--data", "synthetic:train:640", "--attention-macs", "70%", "--indicator-epochs", "1000", *TRAIN[2:], "-o", "out.safetensors"), b"decode"),
+    "prune": (("model.safetensors", "--data", "synthetic:train:640", "--attention-macs", "70%", "--set", "indicators.epochs=1000", *TRAIN[2:], "-o", "out.safetensors"), b"decode"),
     "quantize": (("model.safetensors", "--calib", "synthetic:calib:60000", "--images", "60000", "-o", "out.safetensors"), b""),
     "sweep": (("model.safetensors", *CALIB, "--remove", "1,2", "--epochs", "1000", "-o", "swept"), b"decode"),
     "train": (("--init", "model.safetensors", *TRAIN, "-o", "out.safetensors"), b"epoch"),

@@ -13,7 +13,7 @@ import cases  # noqa: E402
 from program_case import CALIB, PROGRAM, Case, write_model  # noqa: E402
 
 QUICK = (*CALIB, "--epochs", "0", "--te-images", "16", "--precision", "f32")
-BOTH = ("--remove", "0,1", "--attention-macs", "100%,70%", "--channels-by", "energy", "--round", "2")
+BOTH = ("--remove", "0,1", "--attention-macs", "100%,70%", "--channels-by", "energy", "--set", "channels.round=2")
 NAMES = ["removed_0_attention_70", "removed_1", "removed_1_attention_70"]
 
 
@@ -36,7 +36,7 @@ class Sweep(Case):
             made = self.result(name)
             flags = ["--remove", "1"] if "removed_1" in name else []
             if "attention" in name:
-                flags += ["--attention-macs", "70%", "--channels-by", "energy", "--round", "2"]
+                flags += ["--attention-macs", "70%", "--channels-by", "energy", "--set", "channels.round=2"]
             same = ("--eval", "synthetic:test:40", "-o", "alone.safetensors")
             if flags[:1] == ["--remove"]:
                 alone = self.json_of("compress", "model.safetensors", *QUICK, *flags, *same)
@@ -62,7 +62,7 @@ class Sweep(Case):
             self.assertIn(words, done.stdout + done.stderr)
         # Another sweep's folder stays as it is; more threads make no other one.
         before = {name: self.read("swept/" + name) for name in self.swept()}
-        self.refuse("sweep", "model.safetensors", *QUICK, "--ridge", "0.5", *whole, says=("settings.txt", "--ridge 0.5"))
+        self.refuse("sweep", "model.safetensors", *QUICK, "--set", "fit.ridge=0.5", *whole, says=("settings.txt", "fit.ridge = 0.5"))
         self.refuse("sweep", "model.safetensors", "--calib", "synthetic:calib:24", *QUICK[2:], *whole, says=("settings.txt", "calib"))
         self.assertEqual({name: self.read("swept/" + name) for name in self.swept()}, before)
         self.sweep(*whole, "--threads", "2")
@@ -105,7 +105,7 @@ class Sweep(Case):
         self.refuse("sweep", "model.safetensors", *QUICK, "--remove", "2", "-o", "swept", says="no settings.txt")
 
     def test_what_means_the_same_is_the_same(self):
-        self.sweep("--attention-macs", "100.0%, 70 %", "--channels-by", "energy", "--round", "2", "-o", "swept")
+        self.sweep("--attention-macs", "100.0%, 70 %", "--channels-by", "energy", "--set", "channels.round=2", "-o", "swept")
         self.assertIn("removed_0_attention_70.json", self.swept())
         self.assertEqual(len(self.swept()), 4)
         self.refuse("sweep", "model.safetensors", *QUICK, "--attention-macs", "70%,70.0%", "-o", "other", says="named twice", expect=2)

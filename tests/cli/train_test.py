@@ -171,7 +171,7 @@ class Ranks(TrainCase):
 
     def test_two_ranks_are_one(self):
         # With layers that fade out (and parameters that leave the reducer), accumulation and evaluation.
-        command = ("dilute", "model.safetensors", *LIVELY[2:], "--remove-attention", "1", "--dilution-epochs", "1", "--ema-decay", "0", "--accumulate", "2",
+        command = ("dilute", "model.safetensors", *LIVELY[2:], "--remove-attention", "1", "--dilution-epochs", "1", "--set", "ema.decay=0", "--set", "optimizer.accumulate=2",
                    "--eval", "synthetic:test:30", "--set", "optimizer.eps=1e-3")
         self.run_vitrim(*command, "-o", "one.safetensors", "--json", "one.json")
         self.torchrun(2, *command, "-o", "two.safetensors", "--json", "two.json")
@@ -337,7 +337,7 @@ class AgainstPyTorch(TrainCase):
             write_png(self.path("images", f"class{i % 3}", f"{i}.png"), seed=i)
         self.write("classes.txt", b"".join(b"class%d\n" % i for i in range(10)))
         self.run_vitrim("train", "--init", "model.safetensors", "--recipe", "plain", "--resize", "none", "--data", "images", "--classes", "classes.txt",
-                        "--batch-size", "16", "--epochs", "1", "--warm-up-epochs", "0", "--label-smoothing", "0.1", "--clip-norm", "0.5",
+                        "--batch-size", "16", "--epochs", "1", "--warm-up-epochs", "0", "--label-smoothing", "0.1", "--set", "optimizer.clip_norm=0.5",
                         "--precision", "f32", "-o", "out.safetensors")
         subprocess.run([PYTHON, os.path.join(HERE, "pytorch_step.py"), self.folder], check=True, timeout=120)
         # AdamW's first step is lr g / (|g| + eps): where g is not far above rounding (1e-7 of the largest, about 1), its sign is chance, and a weight may differ by

@@ -82,7 +82,7 @@ class ProgramRanks(unittest.TestCase):
         self.assertEqual(len(result["chosen"]), 2)
 
     def test_analyze_with_correlations(self):
-        self.same(TOLERANCE, "analyze", MODEL, "--calib", "synthetic:calib:61", "--estimator", "full")
+        self.same(TOLERANCE, "analyze", MODEL, "--calib", "synthetic:calib:61", "--set", "te.estimator=full")
 
     def test_analyze_by_absorption(self):
         result = self.same(FIT_TOLERANCE, "analyze", MODEL, "--calib", "synthetic:calib:64", "--remove", "2", "--criterion", "absorbed",
@@ -104,7 +104,7 @@ class ProgramRanks(unittest.TestCase):
                 ("analyze", calib, ("--seed", "1"), ("--seed", "2")),
                 ("compress", (*calib, "--remove", "1", "-o", "OUT"), ("--epochs", "1"), ("--epochs", "2")),
                 ("sweep", (*calib, "-o", "OUT"), ("--remove", "1"), ("--remove", "1,2")),
-                ("prune", (*train, "--attention-macs", "70%", "-o", "OUT"), ("--round", "2"), ("--round", "4")),
+                ("prune", (*train, "--attention-macs", "70%", "-o", "OUT"), ("--set", "channels.round=2"), ("--set", "channels.round=4")),
                 ("dilute", (*train, "-o", "OUT"), ("--remove-attention", "0"), ("--remove-attention", "1"))):
             with self.subTest(command), tempfile.TemporaryDirectory() as folder:
                 port = ranks.free_port()
@@ -122,7 +122,7 @@ class ProgramRanks(unittest.TestCase):
             self.assertEqual(os.listdir(folder), ["0.json"])
 
     def test_prune(self):
-        documents = self.both("prune", MODEL, "--data", "synthetic:train:64", "--images", "32", "--attention-macs", "70%", "--round", "2", "--indicator-epochs", "1", "--recipe", "plain",
+        documents = self.both("prune", MODEL, "--data", "synthetic:train:64", "--images", "32", "--attention-macs", "70%", "--set", "channels.round=2", "--set", "indicators.epochs=1", "--recipe", "plain",
                               "--epochs", "2", "--batch-size", "16", "--learning-rate", "1e-4", "--eval", "synthetic:test:60", "--resume", "-o", "OUT")
         one, two = documents
         for key in ("params", "macs"):  # the same widths; channels of another kind would train to another loss

@@ -16,7 +16,10 @@ namespace vitrim {
 
 /// What produced a result file.
 struct Manifest {
-  std::string command;     ///< the command line
+  std::string command;  ///< the command line
+  /// Settings of --recipe and --set that were changed: {"fit.ridge": "0.5"}. A training's recipe is a field
+  /// of its result.
+  std::map<std::string, std::string> settings;
   std::string version;     ///< vitrim's version
   std::string git_commit;  ///< of the build; empty where unknown
   std::string torch_version;

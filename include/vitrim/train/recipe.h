@@ -8,6 +8,7 @@
 
 #include "vitrim/data/augment.h"
 #include "vitrim/data/augment_segmented.h"
+#include "vitrim/train/keys.h"
 
 namespace vitrim::train {
 
@@ -84,7 +85,9 @@ std::vector<std::string> recipe_names();
 /// learning_rate_per_512 off, as in a file. Throws std::invalid_argument naming the key (with the nearest
 /// valid one) or its range.
 void set(Recipe& recipe, const std::string& key, const std::string& value);
-/// All keys, as "section.key", in the order of Recipe.
+/// The keys of this recipe, which must outlive them, in the order of Recipe.
+Keys keys_of(Recipe& recipe);
+/// Their names, "section.key".
 std::vector<std::string> recipe_keys();
 
 /// Every key with its value; what read_recipe() and recipe_from_json() make of it is the same recipe to the
