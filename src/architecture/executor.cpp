@@ -1,5 +1,7 @@
 #include "vitrim/architecture/executor.h"
 
+#include <stdexcept>
+
 #include "core/json.h"
 
 namespace vitrim::architecture {
@@ -39,29 +41,40 @@ const std::set<std::string>& common_fields() {
   return fields;
 }
 
-std::string why_not(const Executor& executor, const ModelSpec& spec) {
-  const std::string remedy = executor.remedy.empty() ? "" : "; " + executor.remedy;
-  const auto unknown = [&](const std::string& what) {
-    return executor.name + " does not know " + what + remedy;
-  };
-  if (!executor.families.contains(spec.family)) return unknown("family " + spec.family);
+std::optional<Undeclared> undeclared(const Executor& executor, const ModelSpec& spec) {
+  using What = Undeclared::What;
+  if (!executor.families.contains(spec.family)) return Undeclared{What::kFamily, spec.family};
   for (const BlockSpec& block : spec.blocks) {
     if (block.attention != AttentionKind::kNone && !executor.kinds.contains(block.attention))
-      return unknown("attention \"" + attention_name(block.attention) + "\"");
+      return Undeclared{What::kAttention, attention_name(block.attention)};
   }
   const auto follows = [&](const std::string& key) {
     return common_fields().contains(key) || executor.fields.contains(key);
   };
   const json::Json document = json::parse(to_json(spec), "the ModelSpec");
   for (const auto& [key, value] : document.items()) {
-    if (!follows(key)) return unknown("what \"" + key + "\" does to a model");
+    if (!follows(key)) return Undeclared{What::kField, key};
   }
   for (const json::Json& block : document.at("blocks")) {
     for (const auto& [key, value] : block.items()) {
-      if (!follows("blocks." + key)) return unknown("what \"blocks." + key + "\" does to a model");
+      if (!follows("blocks." + key)) return Undeclared{What::kField, "blocks." + key};
     }
   }
-  return "";
+  return std::nullopt;
+}
+
+std::string why_not(const Executor& executor, const ModelSpec& spec) {
+  const std::optional<Undeclared> found = undeclared(executor, spec);
+  if (!found) return "";
+  std::string what = "family " + found->name;
+  if (found->what == Undeclared::What::kAttention) what = "attention \"" + found->name + "\"";
+  if (found->what == Undeclared::What::kField) what = "what \"" + found->name + "\" does to a model";
+  return executor.name + " does not know " + what + (executor.remedy.empty() ? "" : "; " + executor.remedy);
+}
+
+void check_declared(const Executor& executor, const ModelSpec& spec, const std::string& place) {
+  if (const std::string reason = why_not(executor, spec); !reason.empty())
+    throw std::invalid_argument(place + reason);
 }
 
 }  // namespace vitrim::architecture

@@ -6,8 +6,8 @@
 #include <stdexcept>
 
 #include "exporter/attention.h"
+#include "exporter/executor.h"
 #include "exporter/family.h"
-#include "exporter/known_fields.h"
 #include "exporter/onnx_file.h"
 #include "vitrim/architecture/stages.h"
 
@@ -42,7 +42,7 @@ void check(const model::Model& model, const OnnxOptions& options) {
   }
   if (options.input_ranges.size() > int8_layers(spec).size())
     throw std::invalid_argument(kPlace + std::string("ranges were passed for layers that are not int8"));
-  check_known_fields(to_json(spec), kPlace, {"blocks.int8", "blocks.int4"});
+  architecture::check_declared(executor(), spec, kPlace);
 }
 
 Value mlp(LayerBuilder& layers, int index, const Value& normed) {

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
-#include "exporter/known_fields.h"
+#include "exporter/executor.h"
 #include "vitrim/architecture/parameters.h"
 #include "vitrim/exporter/checkpoints.h"
 
@@ -104,14 +104,6 @@ std::vector<int64_t> stage_windows(const ModelSpec& spec) {
 }
 
 void check_common(const ModelSpec& spec) {
-  if (spec.family != "vit" && spec.family != "swin") {
-    fail("timm has no class for models of family " + spec.family +
-         " under these names; it loads ViT, DeiT and Swin. Use --format safetensors or onnx");
-  }
-  if (spec.gated_mlp || spec.activation != Activation::kGelu)
-    fail("timm's class of this name has plain MLPs with GELU, the model has " +
-         std::string(spec.gated_mlp ? "gated ones" : activation_name(spec.activation)) +
-         "; use --format onnx or safetensors");
   if (spec.pooling == Pooling::kTokenAndAverage)
     fail(
         "timm's class has no classifier over class token and average together; use --format onnx or "
@@ -126,8 +118,6 @@ void check_common(const ModelSpec& spec) {
     if (block.attention == AttentionKind::kNone) continue;
     const int64_t heads = block.num_heads, width = block.embed_dim / heads;
     const std::string where = "block " + std::to_string(i) + ": ";
-    if (block.attention == AttentionKind::kStatic)
-      fail(where + "timm has no class with static attention; use --format onnx or safetensors");
     if (block.embed_dim % heads != 0)
       fail(where + std::to_string(heads) + " heads do not divide embed_dim " +
            std::to_string(block.embed_dim) + ", as timm's class needs");
@@ -268,12 +258,12 @@ ordered_json swin_arguments(const ModelSpec& spec, const std::vector<int64_t>& w
 }  // namespace
 
 surgery::SpecAndWeights folded(const model::Model& model) {
-  check_known_fields(to_json(model.spec()), "[exporter::folded] ");
+  architecture::check_declared(checkpoint_executor(), model.spec(), "[exporter::folded] ");
   return surgery::fold_stream_gains({model.spec(), model.parameters()});
 }
 
 TimmModel timm_model(const model::Model& model) {
-  check_known_fields(to_json(model.spec()), kTimmPlace);
+  architecture::check_declared(timm_executor(), model.spec(), kTimmPlace);
   const ModelSpec& compressed = model.spec();
   const bool vit = compressed.family == "vit";
   check_common(compressed);

@@ -342,8 +342,7 @@ std::unique_ptr<Model> Model::clone() const {
 std::unique_ptr<Model> make_model(const ModelSpec& spec, const StateDict& weights) {
   settle_after_fork();
   const StateDict found = derive(architecture::matched(spec, describe(weights)), weights);
-  if (const std::string reason = architecture::why_not(executor(), spec); !reason.empty())
-    throw std::invalid_argument("[model::make_model] " + reason);
+  architecture::check_declared(executor(), spec, "[model::make_model] ");
   StateDict loaded;
   for (const auto& [name, tensor] : found.entries()) {
     const bool int8 = tensor.scalar_type() == at::kChar;  // matched() has let it stand where the spec has it

@@ -86,22 +86,23 @@ TEST(Parameters, EveryMistakeIsListed) {
 }
 
 TEST(Executor, RefusesWhatItHasNotDeclared) {
+  using What = Undeclared::What;
   Executor executor{"the test", "use another", {"vit"}, {AttentionKind::kSoftmax}, {"gated_mlp"}};
   ModelSpec spec = known_spec("deit_tiny_patch16_224");
+  EXPECT_EQ(undeclared(executor, spec), std::nullopt);
   EXPECT_EQ(why_not(executor, spec), "");
   spec.blocks[3].merge = 4;
-  EXPECT_EQ(why_not(executor, spec),
-            "the test does not know what \"blocks.merge\" does to a model; use another");
+  EXPECT_EQ(undeclared(executor, spec), (Undeclared{What::kField, "blocks.merge"}));
+  for (const std::string& part : {executor.name, std::string("blocks.merge"), executor.remedy})
+    EXPECT_NE(why_not(executor, spec).find(part), std::string::npos) << part;
   executor.fields.insert("blocks.merge");
-  EXPECT_EQ(why_not(executor, spec), "");
+  EXPECT_EQ(undeclared(executor, spec), std::nullopt);
   spec.activation = Activation::kRelu;
-  EXPECT_EQ(why_not(executor, spec),
-            "the test does not know what \"activation\" does to a model; use another");
-  EXPECT_EQ(why_not(executor, known_spec("swin_tiny_patch4_window7_224")),
-            "the test does not know family swin; use another");
+  EXPECT_EQ(undeclared(executor, spec), (Undeclared{What::kField, "activation"}));
+  const ModelSpec swin = known_spec("swin_tiny_patch4_window7_224");
+  EXPECT_EQ(undeclared(executor, swin), (Undeclared{What::kFamily, "swin"}));
   executor.families.insert("swin");
-  EXPECT_EQ(why_not(executor, known_spec("swin_tiny_patch4_window7_224")),
-            "the test does not know attention \"window\"; use another");
+  EXPECT_EQ(undeclared(executor, swin), (Undeclared{What::kAttention, "window"}));
 }
 
 TEST(Cost, OnlyTokensThatAreReadCount) {

@@ -8,10 +8,11 @@
 #include <cstring>
 #include <set>
 
+#include "core/expect_message.h"
 #include "core/expect_throw.h"
 #include "core/temp_dir.h"
+#include "exporter/executor.h"
 #include "exporter/graph.h"
-#include "exporter/known_fields.h"
 #include "exporter/protobuf.h"
 #include "models.h"
 #include "protobuf_reader.h"
@@ -299,18 +300,22 @@ TEST(Onnx, LargeModelsKeepWeightsInASecondFile) {
   EXPECT_EQ(other.entries(), 1u);
 }
 
-// A spec may come to say more than this module was written for.
-TEST(KnownFields, RefusesOthers) {
-  for (const test::NamedModel& model : models())
-    EXPECT_NO_THROW(check_known_fields(to_json(model.parts.spec), ""));
-  EXPECT_TRUE(contains(message_of<std::invalid_argument>([] {
-                         check_known_fields(R"({"family": "vit", "blocks": [], "rotary": true})", "[x] ");
-                       }),
-                       "[x] the writer does not know what \"rotary\" does"));
-  EXPECT_TRUE(contains(message_of<std::invalid_argument>([] {
-                         check_known_fields(R"({"blocks": [{"mlp_dim": 3}, {"gated": true}]})", "");
-                       }),
-                       "\"gated\""));
+TEST(Executor, WritersDeclareWhatTheyFollow) {
+  for (const test::NamedModel& model : models()) {
+    EXPECT_EQ(architecture::undeclared(executor(), model.parts.spec), std::nullopt);
+    EXPECT_EQ(architecture::undeclared(checkpoint_executor(), model.parts.spec), std::nullopt);
+  }
+  ModelSpec spec = model_of("plain").spec;
+  spec.blocks[1].int8.fc1 = true;
+  using What = architecture::Undeclared::What;
+  EXPECT_EQ(architecture::undeclared(executor(), spec), std::nullopt);
+  EXPECT_EQ(architecture::undeclared(checkpoint_executor(), spec),
+            (architecture::Undeclared{What::kField, "blocks.int8"}));
+  spec.segmentation.emplace();
+  EXPECT_EQ(architecture::undeclared(executor(), spec),
+            (architecture::Undeclared{What::kField, "segmentation"}));
+  expect_message<std::invalid_argument>([&] { architecture::check_declared(executor(), spec, "[x] "); },
+                                        "[x] " + architecture::why_not(executor(), spec));
 }
 
 TEST(Onnx, RefusesWhatItCannotWrite) {

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/expect_throw.h"
+#include "exporter/executor.h"
 #include "models.h"
 #include "vitrim/exporter/checkpoints.h"
 
@@ -92,7 +93,9 @@ TEST(Timm, RefusesWhatTimmCannotCompute) {
       EXPECT_TRUE(contains(refusal(named.parts), "can't merge tokens"));
     }
     if (named.name == "flatten_swin" || named.name == "pvt_v2" || named.name == "cswin") {
-      EXPECT_TRUE(contains(refusal(named.parts), "timm has no class for models of family " + named.name));
+      EXPECT_EQ(architecture::undeclared(timm_executor(), named.parts.spec),
+                (architecture::Undeclared{architecture::Undeclared::What::kFamily, named.name}));
+      EXPECT_TRUE(contains(refusal(named.parts), architecture::why_not(timm_executor(), named.parts.spec)));
     }
   }
   ModelSpec spec = test::small_spec();

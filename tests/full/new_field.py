@@ -65,7 +65,7 @@ def main():
         subprocess.run([compiler, table, *common, "-pthread", "-o", "table"], cwd=folder, check=True)
         said = subprocess.run(["./executors"], cwd=folder, capture_output=True, text=True, check=True).stdout.splitlines()
         assert said[:3] == ["", "", ""], said
-        for name, sentence in zip(("the native engine", "LibTorch's path", "the writer"), said[3:], strict=True):
+        for name, sentence in zip(("the native engine", "LibTorch's path", "the ONNX writer"), said[3:], strict=True):
             assert sentence.startswith(f'{name} does not know what "rotary" does to a model'), sentence
         fields = subprocess.run(["./table"], cwd=folder, capture_output=True, text=True, check=True).stdout
         assert "    rotary: bool = _sometimes(False)\n" in fields, fields
