@@ -62,8 +62,8 @@ void check_model(const ModelSpec& spec, const std::vector<Budget>& budgets) {
 }
 
 // The grid with the sets that NOSE would remove, of every size.
-plan::Grid with_chosen_sets(plan::Grid grid, const model::Model& dense, const data::ImageBatch& fit,
-                            const PlanOptions& options) {
+plan::MoveGrid with_chosen_sets(plan::MoveGrid grid, const model::Model& dense, const data::ImageBatch& fit,
+                                const PlanOptions& options) {
   const size_t sizes = std::max(grid.sets.size(), grid.fixed.size());
   if (sizes < 2) return grid;
   absorb::AbsorbedScorerOptions scoring;
@@ -99,7 +99,7 @@ struct Planner::Impl {
   const model::Model& dense;
   const PlanOptions options;
   const std::vector<int64_t> batches;
-  plan::Grid grid;
+  plan::MoveGrid grid;
   std::unique_ptr<PlanClock> clock;  // null where the engine can't run the model
   PlanResult facts;                  // what is known without an image
 
@@ -229,7 +229,7 @@ Planned Planner::run(const data::ImageBatch& calibration, const data::Dataset* e
   result.held_out_images = images.held_out.size();
   Stopwatch watch(result.seconds);
 
-  const plan::Grid grid = with_chosen_sets(plan.grid, dense, images.fit, options);
+  const plan::MoveGrid grid = with_chosen_sets(plan.grid, dense, images.fit, options);
   CandidateTable table = plan::make_table(dense.spec(), grid, options.budgets.size());
   table = plan.with_budgets(plan.with_budgets(std::move(table), /*latencies=*/false), /*latencies=*/true);
   plan::check_together(table);

@@ -10,7 +10,7 @@
 namespace vitrim::pipeline {
 
 std::vector<std::pair<std::string, ModelSpec>> latency_checks(const ModelSpec& dense,
-                                                              const plan::Grid& grid) {
+                                                              const plan::MoveGrid& grid) {
   const auto middle = [](const auto& values) { return values[values.size() / 2]; };
   std::vector<PlanRow> rows;
   const auto add = [&](const std::vector<int>& removed, int64_t width, const PlanMerging& merging,
@@ -48,7 +48,7 @@ std::vector<std::pair<std::string, ModelSpec>> latency_checks(const ModelSpec& d
   return out;
 }
 
-PlanClock::PlanClock(const ModelSpec& dense, const plan::Grid& grid, const PlanClockOptions& options,
+PlanClock::PlanClock(const ModelSpec& dense, const plan::MoveGrid& grid, const PlanClockOptions& options,
                      const std::optional<LatencyTable>& table)
     : dense_(dense), options_(options) {
   table_.cpu = make_manifest("", 0, options.threads).cpu;

@@ -27,7 +27,7 @@ class PlanClock {
  public:
   /// Measures what `table` lacks of the batches. Throws vitrim::Error where it is of another machine, engine
   /// or model.
-  PlanClock(const ModelSpec& dense, const plan::Grid& grid, const PlanClockOptions& options,
+  PlanClock(const ModelSpec& dense, const plan::MoveGrid& grid, const PlanClockOptions& options,
             const std::optional<LatencyTable>& table);
   const LatencyTable& table() const { return table_; }
   bool grew() const { return grew_; }
@@ -51,6 +51,7 @@ class PlanClock {
 };
 
 /// Whole models of every kind, some of all of them at once, to see whether pieces add up.
-std::vector<std::pair<std::string, ModelSpec>> latency_checks(const ModelSpec& dense, const plan::Grid& grid);
+std::vector<std::pair<std::string, ModelSpec>> latency_checks(const ModelSpec& dense,
+                                                              const plan::MoveGrid& grid);
 
 }  // namespace vitrim::pipeline

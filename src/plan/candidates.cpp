@@ -34,11 +34,11 @@ bool can_merge(const ModelSpec& spec) {
 
 }  // namespace
 
-Grid make_grid(const ModelSpec& dense, const GridOptions& options) {
+MoveGrid make_grid(const ModelSpec& dense, const GridOptions& options) {
   if (options.round < 1) throw std::invalid_argument("[plan::make_grid] widths are multiples of at least 1");
   const std::vector<int> layers = attention_layers(dense);
   const int count = static_cast<int>(layers.size());
-  Grid grid{{{}}, {{}}, {0}, {0}, {{}}, {false}};
+  MoveGrid grid{{{}}, {{}}, {0}, {0}, {{}}, {false}};
   if (options.quantize) grid.int8.push_back(true);
   const int most = std::min(options.most_removed < 0 ? (count + 1) / 2 : options.most_removed, count - 1);
   for (int k = 1; options.remove && k <= most; ++k)
@@ -108,8 +108,8 @@ ModelSpec in_int8(ModelSpec spec) {
   return spec;
 }
 
-std::vector<PlanRow> enumerate(const ModelSpec& dense, const Grid& grid) {
-  std::vector<PlanRow> rows;
+std::vector<Candidate> enumerate(const ModelSpec& dense, const MoveGrid& grid) {
+  std::vector<Candidate> candidates;
   PlanRow row;
   const auto with_mergings = [&] {
     std::vector<ModelSpec> seen;
@@ -124,7 +124,7 @@ std::vector<PlanRow> enumerate(const ModelSpec& dense, const Grid& grid) {
       row.macs = cost.macs;
       for (const bool int8 : grid.int8) {
         row.int8 = int8;
-        if (int8 || plain != dense) rows.push_back(row);
+        if (int8 || plain != dense) candidates.push_back({row, int8 ? in_int8(plain) : plain, {}});
       }
     }
   };
@@ -151,7 +151,7 @@ std::vector<PlanRow> enumerate(const ModelSpec& dense, const Grid& grid) {
       with_widths();
     }
   }
-  return rows;
+  return candidates;
 }
 
 std::string describe(const PlanRow& row) {

@@ -39,7 +39,7 @@ double MoveLosses::of(const PlanRow& row) const {
          loss_of(merging, row.merging) + (row.int8 ? int8 : 0);
 }
 
-MeasuredMoves measure_moves(const Grid& grid, const Instruments& instruments) {
+MeasuredMoves measure_moves(const MoveGrid& grid, const Instruments& instruments) {
   MeasuredMoves out;
   const int64_t count = static_cast<int64_t>(grid.sets.size() + grid.fixed.size() + grid.widths.size() +
                                              grid.mlps.size() + grid.mergings.size() + grid.int8.size()) -

@@ -22,16 +22,11 @@ std::vector<double> CandidateTable::allowed() const {
   return out;
 }
 
-CandidateTable make_table(const ModelSpec& dense, const Grid& grid, size_t budgets) {
+CandidateTable make_table(const ModelSpec& dense, const MoveGrid& grid, size_t budgets) {
   CandidateTable table;
   table.limits.resize(budgets);
-  for (PlanRow& row : enumerate(dense, grid)) {
-    Candidate candidate;
-    candidate.spec = candidate_spec(dense, row);
-    candidate.row = std::move(row);
-    candidate.costs.resize(budgets);
-    table.candidates.push_back(std::move(candidate));
-  }
+  table.candidates = enumerate(dense, grid);
+  for (Candidate& candidate : table.candidates) candidate.costs.resize(budgets);
   if (table.candidates.empty())
     throw std::invalid_argument(
         "nothing is left to choose from: every kind of move is switched off, or the model is too small for "

@@ -15,8 +15,8 @@
 namespace vitrim::plan {
 namespace {
 
-TEST(Grid, OfAViT) {
-  const Grid grid = make_grid(architecture::known_spec("deit_tiny_patch16_224"));
+TEST(MoveGrid, OfAViT) {
+  const MoveGrid grid = make_grid(architecture::known_spec("deit_tiny_patch16_224"));
   ASSERT_EQ(grid.sets.size(), 7u);
   EXPECT_EQ(grid.sets[3], (std::vector<int>{0, 1, 2}));
   EXPECT_EQ(grid.fixed, grid.sets);
@@ -30,12 +30,12 @@ TEST(Grid, OfAViT) {
           {0, 0}, {0, 4}, {0, 8}, {0, 12}, {0, 16}, {0, 20}, {4, 6}, {4, 12}, {4, 18}, {4, 25}, {4, 31}}));
 }
 
-TEST(Grid, KindsCanBeLeftOutAndLimited) {
+TEST(MoveGrid, KindsCanBeLeftOutAndLimited) {
   const ModelSpec dense = architecture::known_spec("deit_tiny_patch16_224");
   GridOptions options;
   options.remove = options.fix = options.merge = options.mlp = false;
   options.round = 16;
-  const Grid grid = make_grid(dense, options);
+  const MoveGrid grid = make_grid(dense, options);
   EXPECT_EQ(grid.sets.size(), 1u);
   EXPECT_EQ(grid.fixed.size(), 1u);
   EXPECT_EQ(grid.mergings.size(), 1u);
@@ -44,7 +44,7 @@ TEST(Grid, KindsCanBeLeftOutAndLimited) {
   options = {};
   options.most_removed = 99;
   EXPECT_EQ(make_grid(dense, options).sets.size(), 12u);  // one keeps its attention
-  const Grid swin = make_grid(architecture::known_spec("swin_tiny_patch4_window7_224"));
+  const MoveGrid swin = make_grid(architecture::known_spec("swin_tiny_patch4_window7_224"));
   EXPECT_EQ(swin.mergings, std::vector<PlanMerging>{{}});
   EXPECT_EQ(swin.fixed.size(), 1u);
 }
@@ -54,19 +54,19 @@ TEST(Enumerate, Int8IsAMove) {
   const ModelSpec dense = test::small_spec();
   GridOptions options;
   options.fix = options.prune = options.mlp = false;
-  const std::vector<PlanRow> floats = enumerate(dense, make_grid(dense, options));
+  const std::vector<Candidate> floats = enumerate(dense, make_grid(dense, options));
   options.quantize = true;
-  const std::vector<PlanRow> rows = enumerate(dense, make_grid(dense, options));
-  EXPECT_EQ(rows.size(), 2 * floats.size() + 1);
+  const std::vector<Candidate> candidates = enumerate(dense, make_grid(dense, options));
+  EXPECT_EQ(candidates.size(), 2 * floats.size() + 1);
   std::set<std::string> names;
-  for (const PlanRow& row : rows) {
+  for (const auto& [row, spec, costs] : candidates) {
     names.insert(describe(row));
-    const ModelSpec spec = candidate_spec(dense, row);
+    EXPECT_EQ(spec, candidate_spec(dense, row));
     EXPECT_EQ(spec.quantized(), row.int8);
     EXPECT_EQ(spec.blocks.back().int8,
               row.int8 ? (QuantizedLayers{true, true, true, true}) : QuantizedLayers{});
   }
-  EXPECT_EQ(names.size(), rows.size());
+  EXPECT_EQ(names.size(), candidates.size());
   EXPECT_TRUE(names.contains("int8"));
   EXPECT_FALSE(names.contains("dense"));
 }
@@ -74,7 +74,7 @@ TEST(Enumerate, Int8IsAMove) {
 // All combinations by hand, told apart by their text.
 TEST(Enumerate, EqualsBruteForce) {
   const ModelSpec dense = test::small_spec();
-  const Grid grid = make_grid(dense);
+  const MoveGrid grid = make_grid(dense);
   ASSERT_GT(grid.mergings.size(), 6u);
   ASSERT_EQ(grid.mergings.back().start, 1);
   std::set<std::string> wanted;
@@ -114,8 +114,8 @@ TEST(Enumerate, EqualsBruteForce) {
   }
   wanted.erase(to_json(dense));
   std::set<std::string> got;
-  for (const PlanRow& row : enumerate(dense, grid)) {
-    const ModelSpec spec = candidate_spec(dense, row);
+  for (const auto& [row, spec, costs] : enumerate(dense, grid)) {
+    EXPECT_EQ(spec, candidate_spec(dense, row));
     EXPECT_TRUE(got.insert(to_json(spec)).second) << describe(row) << " comes twice";
     const eval::ModelCost cost = eval::count_cost(spec);
     EXPECT_EQ(row.params, cost.params);
@@ -148,7 +148,7 @@ TEST(Describe, Rows) {
   EXPECT_EQ(describe(row), "2 removed, 1 static, width 40, MLPs of 576, 8 pairs from layer 4");
 }
 
-// In two coordinates the front is a staircase: from left to right, what is lower than all before.
+// In two coordinates the Pareto front is a staircase: from left to right, what is lower than all before.
 TEST(Undominated, IsTheStaircase) {
   Random random(5);
   for (int round = 0; round < 20; ++round) {

@@ -56,8 +56,8 @@ Timer fake_timer(double square = 0) {
 
 std::vector<ModelSpec> whole_models(const ModelSpec& dense) {
   std::vector<ModelSpec> out = {dense};
-  const Grid grid = make_grid(dense);
-  for (const PlanRow& row : enumerate(dense, grid)) out.push_back(candidate_spec(dense, row));
+  const MoveGrid grid = make_grid(dense);
+  for (const Candidate& candidate : enumerate(dense, grid)) out.push_back(candidate.spec);
   PlanRow row;
   row.removed = {0, 2};
   row.width = grid.widths.back();
@@ -120,10 +120,10 @@ TEST(Latency, ChecksSeeWhatDoesNotAddUp) {
   const ModelSpec dense = architecture::known_spec("deit_tiny_patch16_224");
   LatencyOptions options;
   options.widths = {24, 32, 40, 48, 56};
-  const Grid grid = make_grid(dense);
-  for (const PlanRow& row : enumerate(dense, grid)) {
+  const MoveGrid grid = make_grid(dense);
+  for (const auto& [row, spec, costs] : enumerate(dense, grid)) {
     if (row.removed.size() == 3 && row.fixed.empty() && row.width == 0 && row.mlp == 0)
-      options.checks.emplace_back(describe(row), candidate_spec(dense, row));
+      options.checks.emplace_back(describe(row), spec);
   }
   const double square = 1e-5;
   const LatencyPieces pieces = measure_pieces(dense, options, fake_timer(square));

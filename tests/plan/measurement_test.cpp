@@ -23,7 +23,7 @@ double loss(const PlanRow& row) {
 TEST(MeasureMoves, SumsPredictCombinations) {
   GridOptions options;
   options.quantize = true;
-  const Grid grid = make_grid(test::small_spec(), options);
+  const MoveGrid grid = make_grid(test::small_spec(), options);
   const MeasuredMoves measured = measure_moves(grid, {loss, {}});
   size_t moves = grid.sets.size() + grid.fixed.size() + grid.widths.size() + grid.mlps.size();
   moves += grid.mergings.size() + grid.int8.size() - 6;
@@ -47,7 +47,7 @@ TEST(MeasureMoves, SumsPredictCombinations) {
 
 // Every candidate predicted at its multiply-adds as microseconds, and its loss by its moves.
 CandidateTable timed_table(const ModelSpec& dense, const Budget& budget) {
-  const Grid grid = make_grid(dense);
+  const MoveGrid grid = make_grid(dense);
   CandidateTable table = make_table(dense, grid, 1);
   double whole = 0;
   for (Candidate& candidate : table.candidates) {

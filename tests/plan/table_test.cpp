@@ -13,7 +13,7 @@ double macs(const PlanRow& row, const ModelSpec&) { return static_cast<double>(r
 
 TEST(CandidateTable, BudgetsAreColumns) {
   const ModelSpec dense = test::small_spec();
-  const Grid grid = make_grid(dense);
+  const MoveGrid grid = make_grid(dense);
   CandidateTable table = make_table(dense, grid, 2);
   EXPECT_EQ(table.candidates.size(), enumerate(dense, grid).size());
   const double whole = static_cast<double>(architecture::total_macs(dense));

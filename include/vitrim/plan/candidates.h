@@ -20,7 +20,7 @@ struct GridOptions {
 };
 
 /// The values that candidates combine. The first of each is "leave it".
-struct Grid {
+struct MoveGrid {
   std::vector<std::vector<int>> sets;  ///< [k] the set of k layers to remove
   std::vector<std::vector<int>>
       fixed;  ///< [k] the set of k layers whose attention becomes static, but for those removed
@@ -35,7 +35,7 @@ struct Grid {
 /// Sets are the first k layers with attention until better are known; at least one layer keeps its attention.
 /// Families that can't merge have the merging of no pairs alone. Starts are 0 and a third of the layers:
 /// early blocks lose most by merging.
-Grid make_grid(const ModelSpec& dense, const GridOptions& options = {});
+MoveGrid make_grid(const ModelSpec& dense, const GridOptions& options = {});
 
 /// `dense` with what the row does done to it (its other members say nothing here). Merging counts blocks that
 /// keep their attention; more pairs than there are tokens for are clipped, and a start beyond the last such
@@ -48,9 +48,18 @@ std::vector<int64_t> merging_schedule(const ModelSpec& spec, const PlanMerging& 
 /// The spec with all linear layers of its blocks in int8.
 ModelSpec in_int8(ModelSpec spec);
 
+/// A combination of the grid with what the budgets ask about it.
+struct Candidate {
+  PlanRow row;
+  ModelSpec spec;             ///< candidate_spec() of the row
+  std::vector<double> costs;  ///< as predicted, a budget each
+  bool measured() const { return row.measured_kl.has_value(); }
+};
+
 /// Every combination of the grid but the dense model itself and those that come to the same architecture as
-/// one before (clipped pairs), with parameters and multiply-adds; the first index (removal) is slowest.
-std::vector<PlanRow> enumerate(const ModelSpec& dense, const Grid& grid);
+/// one before (clipped pairs), with parameters and multiply-adds and without costs; the first index (removal)
+/// is slowest.
+std::vector<Candidate> enumerate(const ModelSpec& dense, const MoveGrid& grid);
 
 /// "6 removed, width 40, MLPs of 576, 8 pairs from layer 4"; "dense" where nothing is done.
 std::string describe(const PlanRow& row);

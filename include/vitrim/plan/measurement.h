@@ -43,7 +43,7 @@ struct MeasuredMoves {
   MoveLosses losses;
 };
 /// Measures every move of the grid alone.
-MeasuredMoves measure_moves(const Grid& grid, const Instruments& instruments);
+MeasuredMoves measure_moves(const MoveGrid& grid, const Instruments& instruments);
 
 /// What was measured: the table with the measured figures in its rows, and combinations of moves against
 /// their prediction.

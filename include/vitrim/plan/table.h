@@ -11,14 +11,6 @@
 
 namespace vitrim::plan {
 
-/// A combination of the grid with what the budgets ask about it.
-struct Candidate {
-  PlanRow row;
-  ModelSpec spec;
-  std::vector<double> costs;  ///< as predicted, a budget each
-  bool measured() const { return row.measured_kl.has_value(); }
-};
-
 struct CandidateTable {
   std::vector<Candidate> candidates;
   std::vector<PlanLimit> limits;  ///< a budget each
@@ -28,7 +20,7 @@ struct CandidateTable {
 
 /// Every combination of the grid, with `budgets` columns that are not filled in. Throws std::invalid_argument
 /// where there is no combination.
-CandidateTable make_table(const ModelSpec& dense, const Grid& grid, size_t budgets);
+CandidateTable make_table(const ModelSpec& dense, const MoveGrid& grid, size_t budgets);
 
 /// What a model of this row and spec costs, in a budget's quantity.
 using Cost = std::function<double(const PlanRow& row, const ModelSpec& spec)>;
