@@ -77,9 +77,18 @@ class Plan(Case):
             self.assertLessEqual(self.json_of("inspect", "m.safetensors")["macs"], 0.92 * self.json_of("inspect", "model.safetensors")["macs"])
 
     def test_words(self):
-        done = self.run_vitrim("plan", "model.safetensors", *CALIB, *QUICK, "--budget", "macs <= 80 %", "--eval", "synthetic:test:20")
-        for words in ("macs<=80%: at most", "candidates are within the budget", "Kendall", "top-1", "removed", "static", "width", "mlp", "pairs"):
-            self.assertIn(words, done.stdout)
+        """What is printed is the document's: every limit, how many candidates are within it, and a line for each row that was measured, under a line of columns."""
+        done = self.run_vitrim("plan", "model.safetensors", *CALIB, *QUICK, "--budget", "macs <= 80 %", "--eval", "synthetic:test:20", "--json", "plan.json")
+        lines = done.stdout.splitlines()
+        plan = json.loads(self.read("plan.json"))
+        self.assertTrue(any(line.startswith(plan["limits"][0]["text"]) for line in lines), lines)
+        self.assertTrue(any({str(plan["within"]), str(plan["candidates"])} <= set(line.split()) for line in lines), lines)
+        head = next(i for i, line in enumerate(lines) if line.split()[:5] == ["removed", "static", "width", "mlp", "pairs"])
+        self.assertEqual(lines[head].split()[-1], "top-1")
+        measured = [row for row in plan["rows"] if row.get("measured_kl") is not None]
+        self.assertTrue(measured)
+        for row in measured:
+            self.assertTrue(any(f"{row['measured_kl']:.4f}" in line for line in lines[head + 1:]), row)
 
     def test_refusals(self):
         plan = ("plan", "model.safetensors", *CALIB, *QUICK)

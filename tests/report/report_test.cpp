@@ -37,6 +37,18 @@ std::string charts(const std::string& page) {
   return names;
 }
 
+/// The numbers in the text of all elements of a class, with a space between, whatever words they stand among.
+std::string numbers(const std::string& page, const std::string& name) {
+  const std::regex element("class=\"" + name + "\">([^<]*)"), number("[0-9]+(\\.[0-9]+)?");
+  std::string out;
+  for (std::sregex_iterator it(page.begin(), page.end(), element), end; it != end; ++it) {
+    const std::string text = (*it)[1].str();
+    for (std::sregex_iterator found(text.begin(), text.end(), number); found != end; ++found)
+      out += (out.empty() ? "" : " ") + found->str();
+  }
+  return out;
+}
+
 const std::string& full_page() {
   static const std::string page =
       render({{"runs/compress.json", vitrim::to_json(fixture::compress())}}, "ViT-Ti");
@@ -46,7 +58,7 @@ const std::string& full_page() {
 TEST(Report, CompressHasEverySection) {
   EXPECT_EQ(charts(full_page()),
             "model entropy transfer interaction sets sets accuracy controls spectrum time ");
-  EXPECT_TRUE(contains(full_page(), "3 of 12 attention layers removed: 1, 3, 4."));
+  EXPECT_EQ(numbers(full_page(), "lede"), "3 12 1 3 4");
   EXPECT_TRUE(contains(full_page(), "runs/compress.json"));
   EXPECT_TRUE(contains(full_page(), "vitrim compress vit_tiny.safetensors --remove 3"));
 }
@@ -55,13 +67,13 @@ TEST(Report, PrunedChannelsAreSaid) {
   auto result = fixture::compress();
   result.compressed_spec.blocks[0].v_dim -= 8;
   result.compressed_spec.blocks[2].mlp_dim -= 8;
-  EXPECT_TRUE(contains(render({{"a.json", vitrim::to_json(result)}}, "t"),
-                       "removed: 1, 3, 4. Channels pruned in 2 blocks."));
+  const auto lede = [&] { return numbers(render({{"a.json", vitrim::to_json(result)}}, "t"), "lede"); };
+  EXPECT_EQ(lede(), "3 12 1 3 4 2");
   result.removed.clear();
   result.compressed_spec.blocks = result.dense_spec.blocks;
-  EXPECT_TRUE(contains(render({{"a.json", vitrim::to_json(result)}}, "t"), "No attention layer removed."));
+  EXPECT_EQ(lede(), "");
   result.compressed_spec.blocks[5].qk_dim -= 8;
-  EXPECT_TRUE(contains(render({{"a.json", vitrim::to_json(result)}}, "t"), "Channels pruned in 1 block."));
+  EXPECT_EQ(lede(), "1");
 }
 
 TEST(Report, SectionsAppearOnlyWithTheirData) {
@@ -133,7 +145,7 @@ TEST(Report, SeveralOfOneKindAreCompared) {
                                    {"a/two.json", vitrim::to_json(fixture::compress({0, 1, 2}, 0.714))},
                                    {"a/eval.json", vitrim::to_json(fixture::eval("third", 0.75))}},
                                   "t");
-  EXPECT_TRUE(contains(page, "2 compressions compared."));
+  EXPECT_EQ(numbers(page, "lede"), "2");
   EXPECT_TRUE(contains(page, "id=\"comparison\""));
   EXPECT_TRUE(contains(page, "compressed (one.json)"));
   EXPECT_EQ(count(page, "data-chart=\"front\""), 1u);
@@ -213,12 +225,12 @@ TEST(Report, DilutionShowsCurvesFlowAndAccuracy) {
   const auto run = fixture::training();
   const std::string page = body(render({{"runs/d.json", vitrim::to_json(run)}}, "t"));
   EXPECT_EQ(charts(page), "curves flow accuracy ");
-  EXPECT_TRUE(contains(page, "The attention of blocks 1, 3, 4, diluted away within 6 epochs of 10."));
+  EXPECT_EQ(numbers(page, "lede"), "1 3 4 6 10");
   EXPECT_TRUE(contains(page, "\"name\":\"dense\""));
   EXPECT_TRUE(contains(page, "\"name\":\"diluted\""));
   EXPECT_EQ(count(page, "\"difference\""), 1u);
-  EXPECT_TRUE(contains(page, "95 % interval [\u22121.9, +0.5] on the same images; McNemar p = 0.21")) << page;
-  EXPECT_TRUE(contains(page, "weights of epoch 10 were exported"));
+  EXPECT_TRUE(contains(numbers(page, "note"), "95 1.9 0.5 0.21")) << numbers(page, "note");
+  EXPECT_TRUE(contains(page, "\"chosen\":10"));
   EXPECT_TRUE(contains(page, "vitrim dilute vit_tiny.safetensors"));
   EXPECT_FALSE(contains(page, ":nan"));
 }
@@ -234,8 +246,7 @@ TEST(Report, RecipeIsATableOfKeys) {
 TEST(Report, TrainingAloneHasNoLambda) {
   const std::string page = body(render({{"t.json", vitrim::to_json(fixture::training({}))}}, "t"));
   EXPECT_EQ(charts(page), "curves accuracy ");
-  EXPECT_TRUE(contains(page, "Trained for 10 epochs."));
-  EXPECT_FALSE(contains(page, "Lambda is what is left"));
+  EXPECT_EQ(numbers(page, "lede"), "10");
   EXPECT_EQ(count(page, "\"difference\""), 0u);
 }
 
@@ -245,8 +256,7 @@ TEST(Report, LogsShowWhatThereIs) {
   killed.resize(killed.size() - 20);  // in the middle of its last line
   const std::string page = body(render({{"k.jsonl", killed}}, "t"));
   EXPECT_EQ(charts(page), "curves flow ");
-  EXPECT_TRUE(contains(
-      page, "diluted to 0.167 so far: 4 of 10 epochs, from the log of a run that goes on or was stopped."));
+  EXPECT_TRUE(contains(numbers(page, "lede"), "0.167 4 10")) << numbers(page, "lede");
   EXPECT_TRUE(contains(page, ">4 of 10</dd>"));
   EXPECT_EQ(count(page, "\"epoch\":5"), 0u);
   EXPECT_TRUE(contains(page, "5, to step 660"));  // the third line of the epoch was cut off
@@ -254,12 +264,10 @@ TEST(Report, LogsShowWhatThereIs) {
   const std::string young = body(render({{"y.jsonl", fixture::training_log(run, 0, 4)}}, "t"));
   EXPECT_EQ(charts(young), "curves ");
   EXPECT_TRUE(contains(young, "\"unit\":\"step\""));
-  EXPECT_TRUE(contains(young, "step by step"));
   const std::string only_head = body(render({{"h.jsonl", fixture::training_log(run, 0)}}, "t"));
   EXPECT_EQ(charts(only_head), "");
-  EXPECT_TRUE(contains(only_head, "Nothing is logged yet"));
   const std::string whole = body(render({{"w.jsonl", fixture::training_log(run, 10)}}, "t"));
-  EXPECT_TRUE(contains(whole, "10 of 10 epochs, from its log alone"));
+  EXPECT_TRUE(numbers(whole, "lede").ends_with("10 10")) << numbers(whole, "lede");
 }
 
 TEST(Report, ARunAndItsLogAreOne) {
@@ -277,8 +285,8 @@ TEST(Report, ARunAndItsLogAreOne) {
   }
   auto other = run;
   other.epochs[2].loss += 1e-12;
-  EXPECT_TRUE(contains(render({{"d.json", json}, {"d.jsonl", fixture::training_log(other, 10)}}, "t"),
-                       "2 training runs compared."));
+  EXPECT_EQ(numbers(render({{"d.json", json}, {"d.jsonl", fixture::training_log(other, 10)}}, "t"), "lede"),
+            "2");
 }
 
 TEST(Report, RunsAreComparedWithTheFirst) {
@@ -288,8 +296,8 @@ TEST(Report, RunsAreComparedWithTheFirst) {
                             {"a.json", vitrim::to_json(fixture::training())},
                             {"b.jsonl", fixture::training_log(fixture::training({2}), 3)}},
                            "t")));
-  EXPECT_TRUE(contains(page, "3 training runs compared."));
-  EXPECT_TRUE(contains(page, "From logs alone: b.jsonl, 3 of 10 epochs"));
+  EXPECT_EQ(numbers(page, "lede"), "3");
+  EXPECT_EQ(numbers(page, "context"), "3 10");
   EXPECT_TRUE(contains(page, "Change to dense.json"));
   EXPECT_EQ(count(page, "data-chart=\"curves\""), 1u);
   EXPECT_EQ(count(page, "data-chart=\"flow\""), 2u);
@@ -347,10 +355,10 @@ TEST(Report, MergedTokensAreTold) {
   EXPECT_EQ(vitrim::to_json(vitrim::compress_result_from_json(vitrim::to_json(result), "copy")),
             vitrim::to_json(result));
   const std::string page = one_line(body(render({{"merged.json", vitrim::to_json(result)}}, "t")));
-  EXPECT_TRUE(contains(page, "Tokens merged: 197 become 11."));
+  EXPECT_EQ(numbers(page, "lede"), "197 11");
   EXPECT_EQ(count(page, "data-chart=\"merged\""), 1u);
   EXPECT_TRUE(contains(page, "1.42\u00d7"));
-  EXPECT_TRUE(contains(page, "10th to 90th percentile 1.38 to 1.47; batch 32, native engine"));
+  EXPECT_TRUE(contains(numbers(page, "note"), "10 90 1.38 1.47 32")) << numbers(page, "note");
   EXPECT_FALSE(contains(page, "</script>.JPEG"));
   // Block 11 sees 21 tokens and hands on 11.
   EXPECT_TRUE(
@@ -363,8 +371,8 @@ TEST(Report, Int8IsTold) {
             vitrim::to_json(result));
   const std::string page = one_line(body(render({{"int8.json", vitrim::to_json(result)}}, "t")));
   EXPECT_EQ(count(page, "data-chart=\"quantization\""), 1u);
-  EXPECT_TRUE(contains(page, "47 of 48 linear layers are int8; 22.9 MB of parameters became 6.7 MB."));
-  EXPECT_TRUE(contains(page, "without calibration they would be 0.00210 nats and 95.0\u202f%"));
+  EXPECT_TRUE(contains(numbers(page, "lede"), "47 48 8 22.9 6.7")) << numbers(page, "lede");
+  EXPECT_TRUE(contains(numbers(page, "note"), "0.00210 95.0")) << numbers(page, "note");
   EXPECT_TRUE(contains(page, "\"cost\":0.00048"));
   EXPECT_TRUE(std::regex_search(page, std::regex("blocks.11.mlp.fc2</th><td[^>]*>float</td>")));
 }
@@ -374,8 +382,7 @@ TEST(Report, BenchmarksAreTold) {
   EXPECT_EQ(vitrim::to_json(vitrim::bench_result_from_json(vitrim::to_json(result), "copy")),
             vitrim::to_json(result));
   const std::string page = one_line(body(render({{"bench.json", vitrim::to_json(result)}}, "t")));
-  EXPECT_TRUE(
-      contains(page, "smaller.safetensors, native is 1.37 times as fast as dense form, native at batch 1."));
+  EXPECT_EQ(numbers(page, "lede"), "1.37 1");
   EXPECT_EQ(count(page, "data-chart=\"bench\""), 1u);
   EXPECT_TRUE(contains(page, "0.83 TFLOP/s"));
   EXPECT_TRUE(contains(page, ">1.30\u20131.45<"));
@@ -422,7 +429,7 @@ TEST(Report, PlansAreTold) {
   EXPECT_EQ(vitrim::to_json(vitrim::latency_table_from_json(vitrim::to_json(*result.table), "copy")),
             vitrim::to_json(*result.table));
   const std::string page = one_line(body(render({{"plan.json", vitrim::to_json(result)}}, "t")));
-  EXPECT_TRUE(contains(page, "90 of 251 candidates are within the budget."));
+  EXPECT_EQ(numbers(page, "lede"), "90 251");
   EXPECT_EQ(count(page, "data-chart=\"plan\""), 1u);
   EXPECT_EQ(count(page, "data-chart=\"plan-latency\""), 1u);
   EXPECT_TRUE(
