@@ -150,11 +150,11 @@ std::string stated_license(const std::string& path) {
 std::string name_of(const std::string& output) { return fs::path(stem_of(output)).filename().string(); }
 
 template <typename Card>
-void describe_folder(const std::string& output, const ModelSpec& spec, const Recipe& recipe,
+void describe_folder(const std::string& output, const ModelSpec& spec, const Origin& origin,
                      const Manifest& manifest, const Card& card_with) {
   if (!is_folder(output)) return;
   const fs::path folder = output;
-  write_text_file((folder / "config.json").string(), config_json(spec, recipe, manifest));
+  write_text_file((folder / "config.json").string(), config_json(spec, origin, manifest));
   if (spec.preprocess)
     write_text_file((folder / "preprocessor_config.json").string(), preprocessor_json(*spec.preprocess));
   const std::string readme = (folder / "README.md").string();

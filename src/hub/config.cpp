@@ -25,7 +25,7 @@ std::vector<std::string> earlier_commands(const std::string& base) {
   return out;
 }
 
-std::string config_json(const ModelSpec& spec, const Recipe& recipe, const Manifest& manifest) {
+std::string config_json(const ModelSpec& spec, const Origin& origin, const Manifest& manifest) {
   Json out;
   out["model_type"] = "vitrim";
   out["architecture"] = spec.name.empty() ? spec.family : spec.name;
@@ -41,14 +41,15 @@ std::string config_json(const ModelSpec& spec, const Recipe& recipe, const Manif
     out["id2label"] = names;
     out["label2id"] = numbers;
   }
-  if (!recipe.quantization_config.empty())
-    out["quantization_config"] = json::parse(recipe.quantization_config, "the quantization");
+  if (!origin.quantization_config.empty())
+    out["quantization_config"] = json::parse(origin.quantization_config, "the quantization");
   Json& own = out["vitrim"];
   own["version"] = manifest.version;
-  own["task"] = recipe.task;
-  own["base_model"] = recipe.base;
+  own["task"] = origin.task;
+  own["base_model"] = origin.base;
   own["command"] = manifest.command;
-  if (const auto earlier = earlier_commands(recipe.base); !earlier.empty()) own["earlier_commands"] = earlier;
+  if (const auto earlier = earlier_commands(origin.base); !earlier.empty()) own["earlier_commands"] = earlier;
+  if (!manifest.settings.empty()) own["settings"] = manifest.settings;
   own["seed"] = manifest.seed;
   own["data"] = manifest.data_fingerprint;
   own["spec"] = json::parse(to_json(spec), "the model spec");

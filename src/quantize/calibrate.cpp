@@ -59,12 +59,12 @@ class HeldOut {
 // As many of the units with the largest KL left out as hold the budget.
 std::unique_ptr<model::Model> within_budget(const Work& work, const std::vector<double>& kl,
                                             const HeldOut& held_out, double budget, Distance& distance) {
-  const std::vector<Unit>& units = work.units();
+  const std::vector<QuantizedUnit>& units = work.units();
   std::vector<size_t> order(units.size());  // those that stay int8 longest first
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return kl[a] < kl[b]; });
   const auto with = [&](size_t count) {
-    std::vector<Unit> int8;
+    std::vector<QuantizedUnit> int8;
     for (size_t i = 0; i < count; ++i) int8.push_back(units[order[i]]);
     return work.with_int8(int8);
   };

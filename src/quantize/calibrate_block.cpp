@@ -38,10 +38,10 @@ class BlockCalibration {
         all_tokens_(absorb::sample_tokens(spec_, index, spec_.block_grid(index).size(), 0)) {}
 
   BlockStreams run() {
-    const Unit* qkv = unit(&QuantizedLayers::qkv);
-    const Unit* proj = unit(&QuantizedLayers::proj);
-    const Unit* fc1 = unit(&QuantizedLayers::fc1);
-    const Unit* fc2 = unit(&QuantizedLayers::fc2);
+    const QuantizedUnit* qkv = unit(&QuantizedLayers::qkv);
+    const QuantizedUnit* proj = unit(&QuantizedLayers::proj);
+    const QuantizedUnit* fc1 = unit(&QuantizedLayers::fc1);
+    const QuantizedUnit* fc2 = unit(&QuantizedLayers::fc2);
     const bool any = qkv || proj || fc1 || fc2;
     run_teacher();
     if (any) {
@@ -65,8 +65,8 @@ class BlockCalibration {
   }
 
  private:
-  const Unit* unit(bool QuantizedLayers::* member) const { return work_.unit(index_, member); }
-  UnitNotes& note(const Unit& unit) { return notes_.units[unit.layers.front()]; }
+  const QuantizedUnit* unit(bool QuantizedLayers::* member) const { return work_.unit(index_, member); }
+  UnitNotes& note(const QuantizedUnit& unit) { return notes_.units[unit.layers.front()]; }
   at::Tensor normed(const model::Model& model, const at::Tensor& x, const char* norm) const {
     return model.layer_norm(x, prefix_ + norm);
   }
@@ -137,7 +137,7 @@ class BlockCalibration {
   void look() {
     std::mutex mutex;
     const auto grow = [&](bool QuantizedLayers::* member, const at::Tensor& x) {
-      const Unit* found = unit(member);
+      const QuantizedUnit* found = unit(member);
       if (!found || !x.defined()) return;
       const at::Tensor most = x.to(at::kFloat).abs().flatten(0, -2).amax(0);
       const std::lock_guard<std::mutex> lock(mutex);
@@ -156,7 +156,7 @@ class BlockCalibration {
   }
 
   void choose_exponents() {
-    for (const Unit& unit : work_.units()) {
+    for (const QuantizedUnit& unit : work_.units()) {
       if (unit.block != index_ || !can_equalise(spec_, unit)) continue;
       const Snapshot before = work_.snapshot(index_);
       Snapshot best = before;
@@ -175,7 +175,7 @@ class BlockCalibration {
   }
 
   // Keeps what `step` did where it brought the block nearer; `unit`: it was a refit of that.
-  void try_step(const std::function<bool()>& step, const Unit* unit) {
+  void try_step(const std::function<bool()>& step, const QuantizedUnit* unit) {
     const Snapshot before = work_.snapshot(index_);
     if (!step()) return;
     const double now = error();
@@ -188,7 +188,7 @@ class BlockCalibration {
   }
 
   // b so that the mean of what the layers say is the float model's, `mean` being what that reads.
-  bool correct_bias(const Unit& unit, const char* norm, const at::Tensor& mean) {
+  bool correct_bias(const QuantizedUnit& unit, const char* norm, const at::Tensor& mean) {
     const bool second = unit.member == &QuantizedLayers::fc1;
     if (!student_.has_parameter(unit.layers.front() + ".bias")) return false;
     if (unit.member == &QuantizedLayers::qkv && !can_equalise(spec_, unit)) return false;
@@ -255,7 +255,7 @@ class BlockCalibration {
   }
 
   // proj or fc2 by ridge regression on what the int8 layer reads.
-  bool refit(const Unit& unit, const char* scale) {
+  bool refit(const QuantizedUnit& unit, const char* scale) {
     const std::string& layer = unit.layers.front();
     const std::string gain_name = layer + architecture::kInputGain;
     const bool second = unit.member == &QuantizedLayers::fc2;

@@ -14,7 +14,7 @@ using architecture::ChannelGroup;
 using architecture::ChannelSlice;
 
 // The slices of parameters that make v, without proj's columns.
-std::vector<ChannelSlice> value_rows(const ModelSpec& spec, const Unit& unit) {
+std::vector<ChannelSlice> value_rows(const ModelSpec& spec, const QuantizedUnit& unit) {
   std::vector<ChannelSlice> out;
   for (const ChannelSlice& slice : architecture::channel_slices(spec, unit.block)) {
     if (slice.group == ChannelGroup::kV && slice.dim == 0) out.push_back(slice);
@@ -42,7 +42,7 @@ void divide_rows(Work& work, const ChannelSlice& slice, const at::Tensor& by) {
 
 }  // namespace
 
-bool can_equalise(const ModelSpec& spec, const Unit& unit) {
+bool can_equalise(const ModelSpec& spec, const QuantizedUnit& unit) {
   const BlockSpec& block = spec.blocks[static_cast<size_t>(unit.block)];
   if (unit.member == &QuantizedLayers::qkv) return block.sr_ratio == 1;
   if (unit.member == &QuantizedLayers::proj)
@@ -50,7 +50,7 @@ bool can_equalise(const ModelSpec& spec, const Unit& unit) {
   return true;
 }
 
-at::Tensor equalising_factors(const Work& work, const Unit& unit, const at::Tensor& largest,
+at::Tensor equalising_factors(const Work& work, const QuantizedUnit& unit, const at::Tensor& largest,
                               double exponent) {
   at::Tensor columns = at::zeros_like(largest);
   for (const std::string& layer : unit.layers)
@@ -65,7 +65,7 @@ at::Tensor equalising_factors(const Work& work, const Unit& unit, const at::Tens
   return at::where(used, s, at::ones_like(s));
 }
 
-void equalise(Work& work, const Unit& unit, const at::Tensor& factors) {
+void equalise(Work& work, const QuantizedUnit& unit, const at::Tensor& factors) {
   const std::string prefix = architecture::block_prefix(work.student().spec(), unit.block);
   for (const std::string& layer : unit.layers) work.set_weight(layer, work.weight(layer) * factors);
   if (unit.member == &QuantizedLayers::fc2) {

@@ -13,14 +13,14 @@ Quantized quantize(const model::Model& model, const QuantizeOptions& options) {
   require_float_weights(model.spec(), "quantising");
   const at::NoGradGuard no_grad;
   ModelSpec spec = model.spec();
-  const std::vector<Unit> units = units_to_quantize(spec, options);
+  const std::vector<QuantizedUnit> units = units_to_quantize(spec, options);
   model::StateDict weights;
   for (const auto& [name, tensor] : model.parameters().entries()) weights.add(name, tensor.detach());
   Quantized out;
   out.figures.bytes_before = bytes_of(model.parameters());
   std::map<std::string, double> errors;
   Progress progress("quantising", static_cast<int64_t>(units.size()), "layers");
-  for (const Unit& unit : units) {
+  for (const QuantizedUnit& unit : units) {
     mark(spec, unit, true);
     for (const std::string& layer : unit.layers) {
       const at::Tensor weight = weights.at(layer + ".weight");

@@ -44,7 +44,7 @@ std::vector<double> kl_of_units(const Work& work, const model::Model& teacher, c
   distributed::Group& alone = distributed::or_alone(nullptr);
   std::vector<double> out;
   Progress progress("int8 layer by layer", static_cast<int64_t>(work.units().size()), "layers");
-  for (const Unit& unit : work.units()) {
+  for (const QuantizedUnit& unit : work.units()) {
     const auto one = work.with_int8({unit});
     const at::Tensor x =
         absorb::advance(*one, unit.block, run.before[static_cast<size_t>(unit.block)], batch_size, alone);

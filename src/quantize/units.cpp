@@ -42,20 +42,20 @@ std::set<std::string> kept_layers(const ModelSpec& spec, const std::vector<std::
 
 }  // namespace
 
-std::vector<Unit> units_to_quantize(const ModelSpec& spec, const QuantizeOptions& options) {
+std::vector<QuantizedUnit> units_to_quantize(const ModelSpec& spec, const QuantizeOptions& options) {
   if (options.weight_bits != 8 && options.weight_bits != 4)
     throw std::invalid_argument("weights are made of 8 or of 4 bits, not of " +
                                 std::to_string(options.weight_bits));
   const std::set<std::string> kept = kept_layers(spec, options.keep);
-  std::vector<Unit> out;
+  std::vector<QuantizedUnit> out;
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
-    std::vector<Unit> units;
+    std::vector<QuantizedUnit> units;
     for (const architecture::QuantizableLayer& layer : architecture::quantizable_layers(spec, i)) {
       if (units.empty() || units.back().member != layer.member)
         units.push_back({i, layer.member, {}, options.weight_bits});
       units.back().layers.push_back(layer.name);
     }
-    for (const Unit& unit : units) {
+    for (const QuantizedUnit& unit : units) {
       bool keeps = false;
       for (const std::string& layer : unit.layers) keeps = keeps || kept.contains(layer);
       if (!keeps) out.push_back(unit);
@@ -65,13 +65,13 @@ std::vector<Unit> units_to_quantize(const ModelSpec& spec, const QuantizeOptions
   return out;
 }
 
-void mark(ModelSpec& spec, const Unit& unit, bool int8) {
+void mark(ModelSpec& spec, const QuantizedUnit& unit, bool int8) {
   BlockSpec& block = spec.blocks[static_cast<size_t>(unit.block)];
   block.int8.*unit.member = int8;
   block.int4.*unit.member = int8 && unit.weight_bits == 4;
 }
 
-QuantizedWeight quantized_for(const Unit& unit, const at::Tensor& weight) {
+QuantizedWeight quantized_for(const QuantizedUnit& unit, const at::Tensor& weight) {
   return unit.weight_bits == 4 ? quantize_weight_int4(weight) : quantize_weight(weight);
 }
 

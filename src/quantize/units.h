@@ -14,7 +14,7 @@
 
 namespace vitrim::quantize {
 
-struct Unit {
+struct QuantizedUnit {
   int block = 0;
   bool QuantizedLayers::* member = nullptr;
   std::vector<std::string> layers;  ///< one; of PVT's q and kv two
@@ -24,12 +24,12 @@ struct Unit {
 /// Those of all blocks in the order in which they are computed, less those of which `options.keep` names a
 /// layer, in full ("blocks.11.mlp.fc2") or by its last part ("fc2"). Throws std::invalid_argument for names
 /// that name no layer, for bits other than 8 and 4, and where nothing is left.
-std::vector<Unit> units_to_quantize(const ModelSpec& spec, const QuantizeOptions& options);
+std::vector<QuantizedUnit> units_to_quantize(const ModelSpec& spec, const QuantizeOptions& options);
 
 /// Says in `spec` that the unit's layers are int8, of as many bits as the unit's are; or float.
-void mark(ModelSpec& spec, const Unit& unit, bool int8);
+void mark(ModelSpec& spec, const QuantizedUnit& unit, bool int8);
 /// A weight in the unit's bits.
-QuantizedWeight quantized_for(const Unit& unit, const at::Tensor& weight);
+QuantizedWeight quantized_for(const QuantizedUnit& unit, const at::Tensor& weight);
 
 /// `state` with `layer`.weight as int8 values and their scale; a scale that is there is replaced.
 void set_quantized(model::StateDict& state, const std::string& layer, const QuantizedWeight& weight);

@@ -12,11 +12,11 @@ namespace vitrim::quantize {
 
 using architecture::kInputGain;
 
-Work::Work(const model::Model& model, const std::vector<Unit>& units) : units_(units) {
+Work::Work(const model::Model& model, const std::vector<QuantizedUnit>& units) : units_(units) {
   ModelSpec spec = model.spec();
   model::StateDict state;
   for (const auto& [name, tensor] : model.parameters().entries()) state.add(name, tensor.detach());
-  for (const Unit& unit : units_) {
+  for (const QuantizedUnit& unit : units_) {
     mark(spec, unit, true);
     for (const std::string& layer : unit.layers) {
       const at::Tensor weight = state.at(layer + ".weight");
@@ -29,15 +29,15 @@ Work::Work(const model::Model& model, const std::vector<Unit>& units) : units_(u
   student_->set_compute_dtype(model.compute_dtype());
 }
 
-const Unit* Work::unit(int block, bool QuantizedLayers::* member) const {
-  for (const Unit& unit : units_) {
+const QuantizedUnit* Work::unit(int block, bool QuantizedLayers::* member) const {
+  for (const QuantizedUnit& unit : units_) {
     if (unit.block == block && unit.member == member) return &unit;
   }
   return nullptr;
 }
 
-const Unit& Work::unit_of(const std::string& layer) const {
-  for (const Unit& unit : units_) {
+const QuantizedUnit& Work::unit_of(const std::string& layer) const {
+  for (const QuantizedUnit& unit : units_) {
     if (std::find(unit.layers.begin(), unit.layers.end(), layer) != unit.layers.end()) return unit;
   }
   throw std::invalid_argument("[quantize::Work] " + layer + " stays float");
@@ -54,7 +54,7 @@ Snapshot Work::snapshot(int block) const {
   Snapshot out;
   for (const std::string& name : student_->block_parameters(block))
     out.parameters[name] = student_->parameter(name);
-  for (const Unit& unit : units_) {
+  for (const QuantizedUnit& unit : units_) {
     if (unit.block != block) continue;
     for (const std::string& layer : unit.layers) out.weights[layer] = weights_.at(layer);
   }
@@ -68,17 +68,17 @@ void Work::restore(const Snapshot& snapshot) {
   for (const auto& [layer, weight] : snapshot.weights) weights_[layer] = weight;
 }
 
-std::unique_ptr<model::Model> Work::with_int8(const std::vector<Unit>& int8) const {
+std::unique_ptr<model::Model> Work::with_int8(const std::vector<QuantizedUnit>& int8) const {
   ModelSpec spec = student_->spec();
   model::StateDict state;
   for (const auto& [name, tensor] : student_->parameters().entries()) state.add(name, tensor.detach());
-  const auto is_int8 = [&](const Unit& unit) {
-    for (const Unit& one : int8) {
+  const auto is_int8 = [&](const QuantizedUnit& unit) {
+    for (const QuantizedUnit& one : int8) {
       if (one.block == unit.block && one.member == unit.member) return true;
     }
     return false;
   };
-  for (const Unit& unit : units_) {
+  for (const QuantizedUnit& unit : units_) {
     const bool stays = is_int8(unit);
     mark(spec, unit, stays);
     for (const std::string& layer : unit.layers) {

@@ -23,12 +23,12 @@ class Work {
  public:
   /// `model` has float weights; the units become int8 in the plain form. An MLP's second layer, if int8, has
   /// factors of 1 on its input, to be changed.
-  Work(const model::Model& model, const std::vector<Unit>& units);
+  Work(const model::Model& model, const std::vector<QuantizedUnit>& units);
 
   const model::Model& student() const { return *student_; }
-  const std::vector<Unit>& units() const { return units_; }
+  const std::vector<QuantizedUnit>& units() const { return units_; }
   /// The unit of a block; null where its layers stay float.
-  const Unit* unit(int block, bool QuantizedLayers::* member) const;
+  const QuantizedUnit* unit(int block, bool QuantizedLayers::* member) const;
   /// What an int8 layer's weight would be as float32.
   const at::Tensor& weight(const std::string& layer) const { return weights_.at(layer); }
   /// Quantises `weight` and puts it in place of the layer's.
@@ -43,12 +43,12 @@ class Work {
 
   /// A model in which the layers of the units `int8` are int8 and all others float. What is float has the
   /// weights that it stands for, its input's factors folded in.
-  std::unique_ptr<model::Model> with_int8(const std::vector<Unit>& int8) const;
+  std::unique_ptr<model::Model> with_int8(const std::vector<QuantizedUnit>& int8) const;
 
  private:
-  const Unit& unit_of(const std::string& layer) const;
+  const QuantizedUnit& unit_of(const std::string& layer) const;
 
-  std::vector<Unit> units_;
+  std::vector<QuantizedUnit> units_;
   std::unique_ptr<model::Model> student_;
   std::map<std::string, at::Tensor> weights_;
 };

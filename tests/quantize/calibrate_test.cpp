@@ -80,10 +80,10 @@ TEST(Calibrate, EqualisedFloatModelsComputeTheSame) {
   const at::Tensor images = test::colour_input(5);
   for (const test::Variant& variant : test::variants()) {
     const auto dense = test::lively_model(variant.spec);
-    const std::vector<Unit> units = units_to_quantize(variant.spec, {});
+    const std::vector<QuantizedUnit> units = units_to_quantize(variant.spec, {});
     Work work(*dense, units);
     int done = 0;
-    for (const Unit& unit : units) {
+    for (const QuantizedUnit& unit : units) {
       if (!can_equalise(variant.spec, unit)) continue;
       const int64_t width = work.weight(unit.layers.front()).size(1);
       const at::Tensor largest = at::rand({width}, at::detail::createCPUGenerator(2)) * 20;

@@ -39,7 +39,7 @@ class NewFolder {
 };
 
 /// What config.json says beside the architecture.
-struct Recipe {
+struct Origin {
   std::string task;  ///< "compress", "quantize", ...
   std::string base;  ///< the model that it was made of
   std::string
@@ -48,10 +48,10 @@ struct Recipe {
 /// The commands that made the model in the folder `base`, oldest first: what its config.json, where vitrim
 /// wrote it, lists. Empty for every other model. vitrim::FormatError where that file is no JSON.
 std::vector<std::string> earlier_commands(const std::string& base);
-/// config.json: the architecture's name, image size, class names, the recipe (with the command line, those
+/// config.json: the architecture's name, image size, class names, the origin (with the command line, those
 /// before it and the version) and the whole ModelSpec under "vitrim", and "quantization_config" where there
 /// is one.
-std::string config_json(const ModelSpec& spec, const Recipe& recipe, const Manifest& manifest);
+std::string config_json(const ModelSpec& spec, const Origin& origin, const Manifest& manifest);
 /// preprocessor_config.json for transformers' AutoImageProcessor. std::invalid_argument where the spec has no
 /// preprocessing. Read back (architecture/recognise.h) it gives the same PreprocessSpec.
 std::string preprocessor_json(const PreprocessSpec& preprocess);
@@ -61,7 +61,7 @@ std::string card(const std::string& name, const TrainResult& result, const Model
                  const std::string& license);
 
 /// Writes the three files beside the weights where result.output is a folder, else nothing. A README.md that
-/// is there is replaced, but its license stays. `quantization_config` is Recipe's.
+/// is there is replaced, but its license stays. `quantization_config` is Origin's.
 void describe(const CompressResult& result, const std::string& quantization_config = {});
 void describe(const TrainResult& result, const ModelSpec& spec);
 
