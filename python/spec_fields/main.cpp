@@ -117,6 +117,10 @@ void write_all() {
       "import dataclasses\nfrom typing import List, Optional\n\n");
   std::printf("VERSION = %s\n", json::dump(write(SpecVersion()), -1).c_str());
   write_names("ATTENTION_KINDS", kAttentionNames);
+  std::string former;
+  for (const auto& [word, value] : kFormerAttentionNames)
+    former += (former.empty() ? "" : ", ") + quoted(word) + ": " + quoted(attention_name(value));
+  std::printf("FORMER_ATTENTION_KINDS = {%s}\n", former.c_str());
   write_names("ACTIVATIONS", kActivationNames);
   write_names("POOLINGS", kPoolingNames);
   std::string families;

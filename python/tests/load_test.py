@@ -263,6 +263,10 @@ class Files(Case):
         older = text.replace('"per_head_filters"', '"own_filters"')
         self.assertNotEqual(older, text)
         self.assertEqual(vitrim.ModelSpec.from_json(older).to_json(), text)
+        text = staged("cswin").to_json()
+        older = text.replace('"cross_shaped_window"', '"cross_window"')
+        self.assertNotEqual(older, text)
+        self.assertEqual(vitrim.ModelSpec.from_json(older).to_json(), text)
 
     def test_program_loads_what_was_saved(self):
         """After a new classifier too, and from what torch.compile wraps."""

@@ -78,7 +78,7 @@ def vit(depth=4, **changes):
 def staged(family):
     """Maps of 8 x 8 and 4 x 4 tokens, 16 and 32 channels, heads of 8; a stage of focused linear attention and one of softmax, but for Swin."""
     first = {"swin": dict(attention="window", window=4), "flatten_swin": dict(attention="focused_linear", window=4), "cswin": dict(attention="cross_focused_linear", window=2)}
-    second = {"swin": dict(attention="window", window=2), "flatten_swin": dict(attention="window", window=4), "cswin": dict(attention="cross_window", window=2)}
+    second = {"swin": dict(attention="window", window=2), "flatten_swin": dict(attention="window", window=4), "cswin": dict(attention="cross_shaped_window", window=2)}
     pvt = dict(attention="focused_linear", sr_ratio=2), dict(attention="softmax", sr_ratio=2)
     kinds = (first.get(family, pvt[0]), second.get(family, pvt[1]))
     blocks = []

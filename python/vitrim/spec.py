@@ -7,7 +7,7 @@ import json
 from typing import Any, List, Optional
 
 from .errors import FormatError
-from .spec_fields import ACTIVATIONS, ATTENTION_KINDS, COMMON, FAMILIES, POOLINGS, VERSION, BlockSpec, ModelFields, PreprocessSpec, StageSpec
+from .spec_fields import ACTIVATIONS, ATTENTION_KINDS, COMMON, FAMILIES, FORMER_ATTENTION_KINDS, POOLINGS, VERSION, BlockSpec, ModelFields, PreprocessSpec, StageSpec
 
 METADATA_KEY = "vitrim.spec"
 # What this package's modules follow beyond what every spec has. A field of the library's list that is not named here is refused where a
@@ -136,7 +136,7 @@ def _read(kind, document, source: str, place: str):
             value = _read(nested, value, source, f"{place}{name}.")
         else:
             _check_type(value, field.type, source, place + name)
-        values[name] = value
+        values[name] = FORMER_ATTENTION_KINDS.get(value, value) if (kind, name) == (BlockSpec, "attention") else value
     return kind(**values)
 
 

@@ -5,7 +5,8 @@ import dataclasses
 from typing import List, Optional
 
 VERSION = 1
-ATTENTION_KINDS = ("none", "softmax", "window", "focused_linear", "cross_window", "cross_focused_linear", "static")
+ATTENTION_KINDS = ("none", "softmax", "window", "focused_linear", "cross_shaped_window", "cross_focused_linear", "static")
+FORMER_ATTENTION_KINDS = {"cross_window": "cross_shaped_window"}
 ACTIVATIONS = ("gelu", "gelu_tanh", "quick_gelu", "relu", "silu")
 POOLINGS = ("token", "average", "token_and_average")
 FAMILIES = ("vit", "swin", "flatten_swin", "pvt", "pvt_v2", "cswin")

@@ -15,9 +15,12 @@ inline const Names<AttentionKind> kAttentionNames = {
     {"softmax", AttentionKind::kSoftmax},
     {"window", AttentionKind::kWindow},
     {"focused_linear", AttentionKind::kFocusedLinear},
-    {"cross_window", AttentionKind::kCrossShapedWindow},
+    {"cross_shaped_window", AttentionKind::kCrossShapedWindow},
     {"cross_focused_linear", AttentionKind::kCrossFocusedLinear},
     {"static", AttentionKind::kStatic}};
+/// In older documents.
+inline const Names<AttentionKind> kFormerAttentionNames = {
+    {"cross_window", AttentionKind::kCrossShapedWindow}};
 inline const Names<Pooling> kPoolingNames = {{"token", Pooling::kToken},
                                              {"average", Pooling::kAverage},
                                              {"token_and_average", Pooling::kTokenAndAverage}};
@@ -33,14 +36,17 @@ inline const Names<Task> kTaskNames = {{"classification", Task::kClassification}
 inline const Names<Interpolation> kInterpolationNames = {{"bicubic", Interpolation::kBicubic},
                                                          {"bilinear", Interpolation::kBilinear}};
 
-/// An enumerator as its name.
+/// An enumerator as its name. `former` names are read and not written.
 template <typename Enum>
 struct Named {
   Enum& value;
   const Names<std::remove_const_t<Enum>>& names;
+  const Names<std::remove_const_t<Enum>>* former = nullptr;
 };
 template <typename Enum, typename AnyNames>
 Named(Enum&, const AnyNames&) -> Named<Enum>;
+template <typename Enum, typename AnyNames>
+Named(Enum&, const AnyNames&, const AnyNames*) -> Named<Enum>;
 
 template <typename Enum>
 json::Json write(const Named<Enum>& named) {
@@ -63,6 +69,11 @@ void read(const json::Json& json, const json::Place& place, const Named<Enum>& n
     }
     valid.push_back(name);
   }
+  for (const auto& [name, known] : named.former ? *named.former : Names<std::remove_const_t<Enum>>{}) {
+    if (name != text) continue;
+    named.value = known;
+    return;
+  }
   place.fail("unknown value \"" + text + "\"; did you mean \"" + nearest(text, valid) + "\"?");
 }
 
@@ -75,7 +86,7 @@ json::Json write(SpecVersion);
 void read(const json::Json& json, const json::Place& place, SpecVersion);
 
 void fields(auto& f, json::Is<BlockSpec> auto& block) {
-  f("attention", Named{block.attention, kAttentionNames});
+  f("attention", Named{block.attention, kAttentionNames, &kFormerAttentionNames});
   f("embed_dim", block.embed_dim);
   f("num_heads", block.num_heads);
   f("qk_dim", block.qk_dim);

@@ -119,7 +119,7 @@ class Case(unittest.TestCase):
         spec = json.loads(self.read("spec.json"))
         pvt = family.startswith("pvt")
         kinds = {"swin": ("window", "window"), "flatten_swin": ("focused_linear", "window"), "pvt": ("softmax", "focused_linear"),
-                 "pvt_v2": ("focused_linear", "softmax"), "cswin": ("cross_focused_linear", "cross_window")}[family]
+                 "pvt_v2": ("focused_linear", "softmax"), "cswin": ("cross_focused_linear", "cross_shaped_window")}[family]
         spec.update(family=family, name="", embed_dim=32, stages=[{"depth": 2, "embed_dim": 32}, {"depth": 2, "embed_dim": 64}], final_norm=family != "pvt", **fields)
         spec["preprocess"].update(resize=32, crop=32)
         spec["blocks"] = []

@@ -98,6 +98,14 @@ TEST(ModelSpecJson, FormerNamesAreRead) {
       replaced(text, "\"per_head_filters\":true", "\"per_head_filters\":true,\"own_filters\":true");
   ASSERT_NE(both, text);
   EXPECT_TRUE(contains(rejection(both), "own_filters"));
+  // Values too: a kind's name.
+  spec.family = "cswin";
+  spec.blocks[2].per_head_filters = false;
+  spec.blocks[2].attention = AttentionKind::kCrossShapedWindow;
+  const std::string now = to_json(spec),
+                    before = replaced(now, "\"cross_shaped_window\"", "\"cross_window\"");
+  ASSERT_NE(before, now);
+  EXPECT_EQ(to_json(model_spec_from_json(before, "x")), now);
 }
 
 TEST(ModelSpec, NormalisationsOfOtherUnitsAreRefused) {

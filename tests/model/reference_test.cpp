@@ -19,8 +19,8 @@ TEST(References, HoldEveryFamilyAndKind) {
     merges |= reference.spec.merges();
   }
   EXPECT_EQ(families.size(), architecture::families().size());
-  EXPECT_EQ(kinds, (std::set<std::string>{"none", "softmax", "window", "focused_linear", "cross_window",
-                                          "cross_focused_linear", "static"}));
+  EXPECT_EQ(kinds, (std::set<std::string>{"none", "softmax", "window", "focused_linear",
+                                          "cross_shaped_window", "cross_focused_linear", "static"}));
   EXPECT_TRUE(merges);
 }
 

@@ -49,7 +49,7 @@ def models():
                                                  block("window", 16, 4, window=4), block("focused_linear", 16, 4, window=2, per_head_filters=True)], two, filter_size=3),
         "pvt": spec_of("pvt", [block("softmax", 8, sr_ratio=4), block("focused_linear", 8, sr_ratio=2), block("softmax", 16, 4), block("focused_linear", 16, 4)], two),
         "pvt_v2": spec_of("pvt_v2", [block("softmax", 8, sr_ratio=4), block("focused_linear", 8, sr_ratio=2), block("softmax", 16, 4), block("focused_linear", 16, 4)], two, focusing_factor=2),
-        "cswin": spec_of("cswin", [block("cross_window", 8, window=1), block("cross_focused_linear", 8, window=2), block("cross_window", 16, 4, window=2),
+        "cswin": spec_of("cswin", [block("cross_shaped_window", 8, window=1), block("cross_focused_linear", 8, window=2), block("cross_shaped_window", 16, 4, window=2),
                                    block("cross_focused_linear", 16, 4)], two),
         "static_swin": spec_of("swin", [block("static", 8, filter=3), block("window", 8, window=4, shift=2), block("static", 16, filter=5), block("window", 16, 4, window=4)], two),
     }
