@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Channel pruning on the real ViT-Ti, few-shot: attention MACs at 80, 65 and 50 %, learned indicators against their parts switched on and off and
-# against other criteria, all with the same compensation; then the front of removal, pruning and both.
+# against other criteria, all with the same compensation; then the Pareto front of removal, pruning and both.
 # usage: benchmarks/apma_vit_tiny.sh [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Resumable: a result
 # that is there already is kept. About three minutes a row on two cores; IMAGES, BLOCK_EPOCHS and TARGETS shorten it.
 set -euo pipefail
@@ -29,7 +29,7 @@ for target in ${TARGETS:-80 65 50}; do
   row "apma_absence_$target" "${at[@]}" --begin-with absence
 done
 
-# The front: layers removed, and both; channels alone are the rows above. `vitrim report $out/front_*.json $out/apma_{80,65,50}.json -o front.html` draws it.
+# The Pareto front: layers removed, and both; channels alone are the rows above. `vitrim report $out/front_*.json $out/apma_{80,65,50}.json -o front.html` draws it.
 [ -n "${NO_FRONT:-}" ] && exit 0
 "$vitrim" sweep "$model" --calib "$shared/data/imagenet_calib1000" --images "${IMAGES:-1000}" --epochs "${BLOCK_EPOCHS:-3}" --eval "$shared/data/imagenet_val700" \
   --classes "$shared/data/imagenet_synsets.txt" --eval-resize none --remove 1,2,3 --attention-macs 100%,80%,65% -o "$work/front" --quiet

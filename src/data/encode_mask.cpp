@@ -15,7 +15,7 @@
 namespace vitrim::data {
 
 std::array<uint8_t, 3> class_color(int64_t class_index) {
-  // Hues a golden angle apart, so that the first few differ most; brightness and saturation in turns of 3
+  // Hues a golden angle apart, so that the first few differ most; brightness and saturation from cycles of 3
   // and 2.
   const double hue = static_cast<double>(class_index * 137508 % 360000) / 60000.0;  // 0 to 6
   const double value = 1.0 - 0.22 * static_cast<double>(class_index % 3),

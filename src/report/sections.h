@@ -24,7 +24,7 @@ void model_section(Page& page, const Inputs& inputs);
 void merge_section(Page& page, const Inputs& inputs);
 /// Which linear layers are int8 and what that costs each.
 void quantization_section(Page& page, const Inputs& inputs);
-/// The front of a plan, and how well latencies add up.
+/// The Pareto front of a plan, and how well latencies add up.
 void plan_section(Page& page, const Inputs& inputs);
 /// How well pixels are labelled, class by class, and images with their masks.
 void segmentation_section(Page& page, const Inputs& inputs);

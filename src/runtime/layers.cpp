@@ -113,7 +113,7 @@ Epilogue epilogue_of(Activation activation) {
   return Epilogue::kSilu;
 }
 
-// Rows [gates, units] in turns of kColumnStep, so that a gate and its unit leave the product together.
+// Rows [gates, units] alternating every kColumnStep, so that a gate and its unit leave the product together.
 Linear interleaved(const Linear& layer) {
   const int64_t half = layer.out / 2;
   Linear out{0, layer.in, {}, {}};

@@ -75,7 +75,7 @@ void layer_norm_rows(const KernelSet<float>& kernels, float* x, int64_t rows, in
 /// times the units), fc2 (LayerScale folded in).
 template <typename T>
 struct MlpWeights {
-  Matrix<T> fc1, fc2;  ///< of a gated MLP fc1's columns are gates and units in turns of 16
+  Matrix<T> fc1, fc2;  ///< of a gated MLP fc1's columns are gates and units, alternating every 16
   NormWeights norm;    ///< where it isn't folded
   int64_t hidden = 0;  ///< units that fc2 reads
   Epilogue activation = Epilogue::kGelu;

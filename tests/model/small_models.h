@@ -239,8 +239,8 @@ inline double float_tolerance(int64_t terms, int64_t operations, double amplific
   return std::ldexp(1.0, -24) * std::sqrt(static_cast<double>(terms * operations)) * amplification;
 }
 
-/// Sums in a forward pass of a spec: eight a block (two norms, qkv, scores, mix, proj, fc1, fc2), embedding,
-/// last norm and head.
+/// Sums in a forward pass of a spec: eight a block (two norms, qkv, scores, attend, proj, fc1, fc2),
+/// embedding, last norm and head.
 inline int64_t operations(const ModelSpec& spec) { return 3 + 8 * static_cast<int64_t>(spec.blocks.size()); }
 
 /// max |got - wanted| / max |wanted|, infinite where the shapes differ or a value is not finite.

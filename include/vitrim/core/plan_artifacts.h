@@ -80,7 +80,8 @@ struct PlanRow {
   std::optional<double> measured_kl;
   std::optional<EvalResult> eval;
   std::optional<PairedResult> paired;  ///< against the dense model
-  bool front = false;  ///< no other candidate within the budget costs less and is predicted to lose less
+  bool front = false;  ///< on the Pareto front: no other candidate within the budget costs less and is
+                       ///< predicted to lose less
   bool holds = true;   ///< within the budget, as far as it was measured
 };
 
