@@ -129,7 +129,7 @@ class Prune(Case):
         forgotten = subprocess.run([*command[:-1], "-o", "parts.safetensors"], cwd=self.folder, capture_output=True, text=True)
         self.assertEqual(forgotten.returncode, 1)
         self.assertIn("pass --resume", forgotten.stderr)
-        self.assertNotIn("indicators", forgotten.stderr, "told before the work, not behind it")
+        self.assertNotIn("indicators", forgotten.stderr, "told before the work, not after it")
         again = subprocess.run([*command, "-o", "parts.safetensors"], cwd=self.folder, capture_output=True, text=True, check=True)
         self.assertNotIn("indicators", again.stderr)
         self.assertEqual(self.read("parts.safetensors"), self.read("whole.safetensors"))

@@ -141,7 +141,7 @@ TEST_F(RecipeFiles, ReadsValuesInAllTheirForms) {
   EXPECT_EQ(recipe.batch_size, Recipe().batch_size);
 }
 
-TEST_F(RecipeFiles, EveryMistakeIsNamedWithLineKeyAndMend) {
+TEST_F(RecipeFiles, EveryMistakeIsNamedWithLineKeyAndRemedy) {
   const std::string message = problem(
       "epoch = 3\n[schedule]\nepochz = 5\nweight_decay = 0.1\nbatch_size = 0\n\n[optimiser]\nbeta1 = "
       "0.9\n[ema]\n"
