@@ -4,6 +4,7 @@
 #include "vitrim/pipeline/sweep.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <cstdio>
