@@ -37,8 +37,8 @@ std::string charts(const std::string& page) {
   return names;
 }
 
-/// The numbers in the text of all elements of a class, or after a tag, with a space between, whatever words they
-/// stand among.
+/// The numbers in the text of all elements of a class, or after a tag, with a space between, whatever words
+/// they stand among.
 std::string numbers(const std::string& page, const std::string& name) {
   const std::string opening = name.starts_with("<") ? name : "class=\"" + name + "\">";
   const std::regex element(opening + "([^<]*)"), number("[0-9]+(\\.[0-9]+)?");
