@@ -265,8 +265,8 @@ void add_inspect(CLI::App& app, Context& context) {
                    "write the architecture (less the layers named) as a ModelSpec, for train --spec")
       ->type_name("FILE");
   flags->common.add_to(*command, /*computes=*/false);
-  command->callback([flags, &context] {
-    if (flags->model.model.empty() && !flags->list)
+  command->callback([flags, model, &context] {
+    if (model->count() == 0 && !flags->list)
       throw CLI::RequiredError("MODEL, or --list for the names of known architectures,");
     context.run = [flags] { run(*flags); };
   });
