@@ -88,6 +88,7 @@ TEST_P(EveryVariant, ADilutedModelIsTheOneWithGains) {
   for (double lambda : {1.0, 0.3}) {
     std::vector<model::BlockGain> gains(4);
     for (double stream : {2.0, 1.0}) {
+      if (lambda == 1 && stream == 1) continue;  // the same gains
       for (int layer : kLayers) gains[layer] = {stream - (stream - 1) * lambda, lambda};
       const Outcome a = run(*whole, images, gains),
                     b = run(*own_model(dilute(dense(), kLayers, lambda, stream)), images);
