@@ -18,6 +18,7 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 Manifest a_manifest() {
   return {"vitrim analyze --seed 3",
+          {{"fit.ridge", "0.5"}},
           "0.1.0",
           "abc",
           "2.13.0",
