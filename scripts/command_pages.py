@@ -42,7 +42,7 @@ def entries(lines):
         if not line.strip():
             continue
         if line.startswith("  ") and line[2] != " ":
-            typed, _, meaning = line[2:].partition("  ") if len(line) > 30 and line[28:30] == "  " else (line[2:], "", "")
+            typed, meaning = (line[2:30], line[30:]) if len(line) > 30 and line[29] == " " and line[30] != " " else (line[2:], "")
             found.append([typed.strip(), meaning.strip()])
         else:
             found[-1][1] = (found[-1][1] + " " + line.strip()).strip()

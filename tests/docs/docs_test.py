@@ -121,6 +121,10 @@ class Documents(unittest.TestCase):
         script = os.path.join(ROOT, "scripts", "command_pages.py")
         done = subprocess.run([sys.executable, script, "--check", "--binary", PROGRAM], capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
+        # What is typed is a name, at most a type, dots where it repeats, and REQUIRED.
+        for path in glob.glob(os.path.join(ROOT, "docs", "commands", "*.md")):
+            for typed in re.findall(r"^\| `(-[^`]*)` \|", open(path, encoding="utf-8").read(), re.MULTILINE):
+                self.assertLessEqual(len(typed.split()), 4, f"{os.path.basename(path)}: {typed}")
 
     def test_quoted_errors_are_the_programs(self):
         # First column of docs/troubleshooting.md: every piece between the dots is in the sources.
