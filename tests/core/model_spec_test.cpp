@@ -99,7 +99,6 @@ TEST(ModelSpecJson, FormerNamesAreRead) {
   ASSERT_NE(both, text);
   EXPECT_TRUE(contains(rejection(both), "own_filters"));
   // Values too: a kind's name.
-  spec.family = "cswin";
   spec.blocks[2].per_head_filters = false;
   spec.blocks[2].attention = AttentionKind::kCrossShapedWindow;
   const std::string now = to_json(spec),
