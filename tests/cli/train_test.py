@@ -303,7 +303,7 @@ class BadInput(TrainCase):
         self.refuse(*data, "--set", "epochs", expect=2)
         self.refuse(*data, "--epochs", "-1", says="epochs", expect=2)
         self.refuse(*data, "--dilution-epochs", "400", says="dilution", expect=2)
-        self.refuse(*data, "--recipe", "diet", says=("diet", "deit"))
+        self.refuse(*data, "--recipe", "diet", says=("diet", "deit"), expect=2)
         self.write("own.toml", b"[schedule]\nepochs = 3\nlerning_rate = 1\n")
         self.refuse(*data, "--recipe", "own.toml", says=("own.toml", "3", "lerning_rate", "learning_rate"))
 
