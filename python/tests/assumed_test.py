@@ -103,7 +103,7 @@ class Assumed(Case):
         _, path = self.foreign(vit())
         stated = dict(num_heads=2, image_size=32, norm_eps=1e-6, activation="gelu", pooling="token", mean=0.5, std=0.5, **QUIET)
         _, said = self.warned(lambda: vitrim.evaluate(path, colours(4, 40), [0] * 4, **stated))
-        self.assertRegex("".join(said), "does not say how its images were resized; assumed: short side to 35 pixels, bicubic; resize and interpolation state")
+        self.assertRegex("".join(said), "does not say how its images were resized; assumed: short side to 35 pixels, bicubic; if that is wrong, state the right values with resize and interpolation")
         for given in (dict(resize=40), dict(resize="none")):
             self.assertEqual(self.warned(lambda given=given: vitrim.evaluate(path, colours(4, 40), [0] * 4, **given, **stated))[1], [])
 
