@@ -4,7 +4,7 @@
 
 #include <map>
 
-#include "quantize/units.h"
+#include "quantize/work.h"
 #include "vitrim/core/log.h"
 
 namespace vitrim::quantize {
@@ -14,8 +14,7 @@ Quantized quantize(const model::Model& model, const QuantizeOptions& options) {
   const at::NoGradGuard no_grad;
   ModelSpec spec = model.spec();
   const std::vector<QuantizedUnit> units = units_to_quantize(spec, options);
-  model::StateDict weights;
-  for (const auto& [name, tensor] : model.parameters().entries()) weights.add(name, tensor.detach());
+  model::StateDict weights = shared_weights(model);
   Quantized out;
   out.figures.bytes_before = bytes_of(model.parameters());
   std::map<std::string, double> errors;

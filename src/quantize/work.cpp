@@ -14,8 +14,7 @@ using architecture::kInputGain;
 
 Work::Work(const model::Model& model, const std::vector<QuantizedUnit>& units) : units_(units) {
   ModelSpec spec = model.spec();
-  model::StateDict state;
-  for (const auto& [name, tensor] : model.parameters().entries()) state.add(name, tensor.detach());
+  model::StateDict state = shared_weights(model);
   for (const QuantizedUnit& unit : units_) {
     mark(spec, unit, true);
     for (const std::string& layer : unit.layers) {
@@ -70,8 +69,7 @@ void Work::restore(const Snapshot& snapshot) {
 
 std::unique_ptr<model::Model> Work::with_int8(const std::vector<QuantizedUnit>& int8) const {
   ModelSpec spec = student_->spec();
-  model::StateDict state;
-  for (const auto& [name, tensor] : student_->parameters().entries()) state.add(name, tensor.detach());
+  model::StateDict state = shared_weights(*student_);
   const auto is_int8 = [&](const QuantizedUnit& unit) {
     for (const QuantizedUnit& one : int8) {
       if (one.block == unit.block && one.member == unit.member) return true;
@@ -98,10 +96,14 @@ std::unique_ptr<model::Model> Work::with_int8(const std::vector<QuantizedUnit>& 
   return out;
 }
 
+model::StateDict shared_weights(const model::Model& model) {
+  model::StateDict out;
+  for (const auto& [name, tensor] : model.parameters().entries()) out.add(name, tensor.detach());
+  return out;
+}
+
 std::unique_ptr<model::Model> computing_in(const model::Model& model, at::ScalarType dtype) {
-  model::StateDict state;
-  for (const auto& [name, tensor] : model.parameters().entries()) state.add(name, tensor.detach());
-  auto out = model::make_model(model.spec(), state);
+  auto out = model::make_model(model.spec(), shared_weights(model));
   out->set_compute_dtype(dtype);
   return out;
 }

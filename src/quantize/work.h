@@ -53,6 +53,9 @@ class Work {
   std::map<std::string, at::Tensor> weights_;
 };
 
+/// The model's weights, not copied and without gradients.
+model::StateDict shared_weights(const model::Model& model);
+
 /// The model of the same weights, which are not copied, with its matrix products in `dtype`.
 std::unique_ptr<model::Model> computing_in(const model::Model& model, at::ScalarType dtype);
 
