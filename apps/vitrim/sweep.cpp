@@ -327,7 +327,8 @@ void run(const SweepFlags& flags, const Context& context, const CLI::App& comman
       timed.manifest = manifest_of(context, flags.common, images.fingerprint);
       write_text_file(folder.times(), to_json(timed));
     }
-    folder.draw(results, flags.model.model, flags.peers);
+    // Else the last model that was made has drawn it.
+    if (missing.empty() || !flags.time.empty()) folder.draw(results, flags.model.model, flags.peers);
     flags.common.write_json(summary(folder, results));
     if (flags.common.speaks()) print_front(folder, results);
   });
