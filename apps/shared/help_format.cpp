@@ -49,9 +49,7 @@ std::string meaning(const CLI::Option& option) {
   if (const std::string needed = names(option.get_needs()); !needed.empty()) out += "; needs " + needed;
   if (const std::string others = names(option.get_excludes()); !others.empty())
     out += "; not together with " + others;
-  std::string usual = option.get_default_str();
-  if (usual.size() > 1 && usual.front() == '[' && usual.back() == ']')
-    usual = usual.substr(1, usual.size() - 2);
+  const std::string usual = option.get_default_str();
   if (option.get_type_size() != 0 && !usual.empty()) out += " (default: " + usual + ")";
   return out;
 }
