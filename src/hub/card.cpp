@@ -114,7 +114,7 @@ std::string made(const std::string& base, const Manifest& manifest) {
          (manifest.data_fingerprint.empty() ? "" : ", images: " + manifest.data_fingerprint) + ".\n";
 }
 
-// "12 ", the number of images behind held_out_agreement; empty where the result does not say.
+// "12 ", on how many images held_out_agreement was measured; empty where the result does not say.
 std::string held_out_images(const CompressResult& r) {
   const int64_t images = r.features       ? r.features->images
                          : r.quantization ? r.quantization->held_out_images
