@@ -2,9 +2,10 @@
 """The tables of benchmarks/apma_vit_tiny.sh: top-1 on held-out labelled images, paired against the dense model and against APMA, and what the pruned
 model's output differs by on calibration images kept out of the fit.
 
-usage: benchmarks/apma_table.py [RESULTS_DIR]; Markdown on standard output. Rows that are not there yet are left out.
+usage: benchmarks/apma_table.py [--target PERCENT | --front] [RESULTS_DIR]; Markdown on standard output. Rows that are not there yet are left out.
 """
 
+import argparse
 import os
 import re
 import sys
@@ -14,6 +15,8 @@ from paired import interval, mcnemar, paired, read_row, row_names  # noqa: E402
 
 ROWS = [("apma", "APMA"), ("apma_similarity_weights", "with similarity of weights"),
         ("apma_similarity_activations", "with similarity of activations"), ("apma_similarity_residual", "with similarity by residual"),
+        ("apma_similarity_weights_signed", "with similarity of weights, signed"),
+        ("apma_similarity_activations_signed", "with similarity of activations, signed"), ("apma_threshold", "truncated by threshold"),
         ("apma_absence", "beginning with absence"), ("apma_no_reweight", "without reweighting"),
         ("apma_no_initialisation", "without initialisation"), ("apma_no_proportions", "without equal proportions (masked)"),
         ("magnitude", "magnitude"), ("magnitude_unequal", "magnitude, unequal heads (masked)"), ("taylor", "Taylor"),
@@ -22,11 +25,17 @@ ROWS = [("apma", "APMA"), ("apma_similarity_weights", "with similarity of weight
 
 
 def main():
-    folder = sys.argv[1] if len(sys.argv) > 1 else "benchmarks/results/apma_vit_tiny"
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", default="benchmarks/results/apma_vit_tiny")
+    parser.add_argument("--target", type=int, help="only the table of this share of the attention's multiply-adds, in percent")
+    parser.add_argument("--front", action="store_true", help="only the front of removal and pruning")
+    flags = parser.parse_args()
+    folder = flags.folder
     targets = sorted({int(name.split("_")[-1]) for name in row_names(folder, "apma_")}, reverse=True)
-    for target in targets:
+    for target in [] if flags.front else [flags.target] if flags.target else targets:
         own = read_row(folder, f"apma_{target}")
-        print(f"\nAttention MACs {target} %:\n")
+        if not flags.target:
+            print(f"\nAttention MACs {target} %:\n")
         print("| channels by | top-1 | against dense (95 % interval) | against APMA (95 % interval) | McNemar p | held-out KL |")
         print("|---|---|---|---|---|---|")
         for name, title in ROWS:
@@ -41,7 +50,7 @@ def main():
                 line += f"{interval(paired(against, bits))} | {mcnemar(against, bits):.2g} | " if against else "| | "
                 print(line + f"{r['held_out_kl']:.3f} |")
     fronts = row_names(folder, "front_")
-    if fronts:
+    if fronts and not flags.target:
         fronts += [f"apma_{target}" for target in targets if read_row(folder, f"apma_{target}")]
         print("\n| layers removed | attention MACs of what stays | MACs of the model | top-1 | against dense (95 % interval) |")
         print("|---|---|---|---|---|")

@@ -2,20 +2,15 @@
 """The table of benchmarks/cifar100_static.sh's rows: top-1 on the 5,000 test images before and after the fine-tuning, paired against the dense model that was
 trained as long with the same teacher (before: against the dense model that all rows begin with).
 
-usage: benchmarks/cifar100_static_table.py [--write PAGE] [RESULTS_DIR]; Markdown on standard output, or between the page's markers. Rows that are not there
-yet are left out.
+usage: benchmarks/cifar100_static_table.py [RESULTS_DIR]; Markdown on standard output. Rows that are not there yet are left out.
 """
 
-import argparse
 import os
 import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from page_table import write_between  # noqa: E402
 from paired import interval, mcnemar, paired, read_row, read_rows, row_names  # noqa: E402
-
-BEGIN, END = "<!-- table: benchmarks/cifar100_static_table.py -->", "<!-- end of the table -->"
 
 
 def line(what, epochs, seed, macs, result, base):
@@ -51,14 +46,7 @@ def table(folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", nargs="?", default="benchmarks/results/cifar100_static")
-    parser.add_argument("--write", metavar="PAGE")
-    flags = parser.parse_args()
-    if flags.write:
-        write_between(flags.write, BEGIN, END, table(flags.folder))
-    else:
-        print(table(flags.folder))
+    print(table(sys.argv[1] if len(sys.argv) > 1 else "benchmarks/results/cifar100_static"))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 also with weights of 4 bits, all plain and calibrated on 200 calibration images; on val700 and dev500 together (docs/quantization.md).
 
 usage: benchmarks/int8_accuracy.py [--only NAME,...] [--calib-images N]; the data are in the folder that VITRIM_SHARED names, else ../shared.
-Models that are in build/int8 already are kept. Writes benchmarks/results/int8/accuracy.json and the table in docs/quantization.md. No label and no image of val700 or dev500 is used to make a model.
+Models that are in build/int8 already are kept. Writes benchmarks/results/int8/accuracy.json; benchmarks/int8_accuracy_table.py makes the table. No label and no image of val700 or dev500 is used to make a model.
 Needs PyTorch and Pillow, and python/vitrim on the path."""
 
 import argparse
@@ -19,14 +19,11 @@ from PIL import Image
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "python"))
 import vitrim  # noqa: E402
-from page_table import write_between  # noqa: E402
 
 SHARED = os.path.join(os.environ.get("VITRIM_SHARED", os.path.join(ROOT, "..", "shared")), "data")
 VITRIM = os.environ.get("VITRIM_BINARY", os.path.join(ROOT, "build/release/vitrim"))
 MODELS = os.path.join(ROOT, "build/int8")
 RESULTS = os.path.join(ROOT, "benchmarks/results/int8/accuracy.json")
-PAGE = os.path.join(ROOT, "docs/quantization.md")
-BEGIN, END = "<!-- accuracy table: benchmarks/int8_accuracy.py -->", "<!-- end of the accuracy table -->"
 PREPARE = ["--mean", "0.5", "--std", "0.5", "--crop", "224"]
 CALIB = os.path.join(SHARED, "imagenet_calib1000")
 # What each base model is: arguments of vitrim, from the dense one. 300 calibration images each.
@@ -84,20 +81,6 @@ def compare(reference, changed, labels, sets):
     return out
 
 
-def table(rows, calib_images):
-    lines = ["| model | weights | file | val700 | dev500 | points to float | same prediction | KL |", "|---|---|---|---|---|---|---|---|"]
-    for row in rows:
-        start = f"| {row['base']} | {row['form']} | {row['bytes'] / 1e6:.1f} MB | {100 * row['val700']:.1f} % | {100 * row['dev500']:.1f} % | "
-        if row["form"] == "float32":
-            lines.append(start + "| | |")
-        else:
-            low, high = row["interval"]
-            lines.append(start + f"{row['difference']:+.2f} ({low:+.2f} to {high:+.2f}) | {100 * row['agreement']:.2f} % | {row['kl']:.5f} |")
-    lines += ["", f"Points, agreement and KL are against the same model in float32, on the 1200 images together, with a paired bootstrap interval of 95 %. "
-              f"\"Calibrated\" is `--calib` with {calib_images} calibration images."]
-    return "\n".join(lines).replace("+-", "-")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", help="bases to measure, with commas between; the others' figures are kept")
@@ -141,7 +124,6 @@ def main():
     with open(RESULTS, "w") as file:
         json.dump({"images": len(labels), "calibration_images": flags.calib_images, "rows": rows}, file, indent=1)
         file.write("\n")
-    write_between(PAGE, BEGIN, END, table(rows, flags.calib_images))
 
 
 if __name__ == "__main__":

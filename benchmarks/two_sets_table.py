@@ -2,11 +2,13 @@
 """The table of the rows of benchmarks/frugal_vit_tiny.sh, or of int8_plan.sh: top-1 on val700 and dev500 together with Wilson's interval, paired against the dense model on the same
 images, and the KL on calibration images kept out of the fit.
 
-usage: benchmarks/two_sets_table.py [RESULTS_DIR]; Markdown on standard output. Rows that are not there yet are left out.
+usage: benchmarks/two_sets_table.py [--rows REGEX] [RESULTS_DIR]; Markdown on standard output. Rows that are not there yet are left out.
 """
 
+import argparse
 import math
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -27,41 +29,68 @@ def bits_of(folder, name):
     return None if None in parts else "".join(part["correct"] for part in parts)
 
 
+def listed(blocks):
+    """Numbers in order; from five consecutive ones on, "2 to 6"."""
+    blocks = sorted(blocks)
+    return f"{blocks[0]} to {blocks[-1]}" if len(blocks) > 4 and blocks[-1] - blocks[0] == len(blocks) - 1 else ", ".join(map(str, blocks))
+
+
 def treatment(row):
     blocks = row["compressed_spec"]["blocks"]
-    static = ", ".join(str(i) for i, block in enumerate(blocks) if block["attention"] == "static")
-    removed = ", ".join(map(str, row["removed"]))
-    merged = sorted({(block.get("merge", 0), i) for i, block in enumerate(blocks) if block.get("merge", 0) > 0})
-    merging = f"{merged[-1][0]} pairs merged in {', '.join(str(i) for _, i in merged)}" if merged else ""
+    static = listed(i for i, block in enumerate(blocks) if block["attention"] == "static")
+    removed = listed(row["removed"])
+    pairs = max(block.get("merge", 0) for block in blocks)
+    merging = f"{pairs} pairs merged in {listed(i for i, block in enumerate(blocks) if block.get('merge', 0))}" if pairs else ""
+    criterion = row["reason"].split(",")[0]
+    channels = [f"{what} pruned ({criterion})" for what, keys in (("attention", ("qk_dim", "v_dim")), ("MLPs", ("mlp_dim",)))
+                if any(small["attention"] == whole["attention"] and small[key] < whole[key] for small, whole in zip(blocks, row["dense_spec"]["blocks"]) for key in keys)]
     int8 = "int8" if any(block.get("int8") for block in blocks) else ""
-    return "; ".join(text for text in (f"removed {removed}" if removed else "", f"static {static}" if static else "", merging, int8) if text)
+    return "; ".join(text for text in (f"removed {removed}" if removed else "", f"static {static}" if static else "", *channels, merging, int8) if text)
 
 
 def flag(row, name):
     words = row["manifest"]["command"].split()
-    return words[words.index(name) + 1] if name in words else "0"
+    return words[words.index(name) + 1] if name in words else ""
+
+
+SOURCES = {"camvid": "CamVid", "cifar100": "CIFAR-100", "mixed": "1,000, CamVid and CIFAR-100", "imagenet_calib1000": "1,000"}
+
+
+def fitted_on(row):
+    """The images of the fit, and what was done with them beyond the default."""
+    source = os.path.basename((flag(row, "--calib") or flag(row, "--data")).rstrip("/"))
+    text = SOURCES.get(source, source)
+    if views := flag(row, "--views"):
+        text += f", {views} views each"
+    if epochs := flag(row, "--distill-epochs"):
+        text += f", distilled {epochs} epochs"
+    return text
 
 
 def main():
-    folder = sys.argv[1] if len(sys.argv) > 1 else "benchmarks/results/frugal_vit_tiny"
-    dense = bits_of(folder, "dense")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", default="benchmarks/results/frugal_vit_tiny")
+    parser.add_argument("--rows", help="only rows whose name matches this regular expression")
+    flags = parser.parse_args()
+    dense = bits_of(flags.folder, "dense")
     if dense is None:
-        sys.exit(f"{folder}: the dense model has not been judged yet")
+        sys.exit(f"{flags.folder}: the dense model has not been evaluated yet")
+    names = [name for name in row_names(flags.folder) if "." not in name and (not flags.rows or re.fullmatch(flags.rows, name))]
+    rows = [(read_row(flags.folder, name), bits_of(flags.folder, name)) for name in names]
+    rows = [(row.get("built", row), bits) for row, bits in rows if bits is not None]  # "built": a plan's model
+    rows.sort(key=lambda r: (-r[0]["compressed"]["macs"], treatment(r[0]), r[0]["held_out_kl"]))
+    sources = [fitted_on(row) for row, _ in rows]
+    fitted = len(set(sources)) > 1
     low, high = wilson(dense)
-    print("| attention | views | distilled | MACs | held-out KL | top-1, 1,200 images (95 % interval) | against dense (95 % interval) | McNemar p | seconds |")
-    print("|---|---|---|---|---|---|---|---|---|")
-    print(f"| dense | | | 100 % | | {100 * dense.count('1') / len(dense):.1f} % ({100 * low:.1f} to {100 * high:.1f}) | | | |")
-    names = [name for name in row_names(folder) if "." not in name]
-    rows = [(name, read_row(folder, name), bits_of(folder, name)) for name in names]
-    rows = [(name, row.get("built", row), bits) for name, row, bits in rows]  # a plan's model
-    rows = [(name, row, bits) for name, row, bits in rows if bits is not None]
-    rows.sort(key=lambda r: (-r[1]["compressed"]["macs"], treatment(r[1]), r[1]["held_out_kl"]))
-    for _, row, bits in rows:
+    print(f"| model |{' images of the fit |' if fitted else ''} parameters | MACs | held-out KL | top-1, 1,200 images (95 % interval) | against dense (95 % interval) | McNemar p |")
+    print("|---" * (8 if fitted else 7) + "|")
+    print(f"| dense |{' |' if fitted else ''} 100 % | 100 % | | {100 * dense.count('1') / len(dense):.1f} % ({100 * low:.1f} to {100 * high:.1f}) | | |")
+    for (row, bits), source in zip(rows, sources):
         low, high = wilson(bits)
-        seconds = sum(s["seconds"] if isinstance(s, dict) else s[1] for s in row["seconds"]) if isinstance(row["seconds"], list) else sum(row["seconds"].values())
-        print(f"| {treatment(row)} | {flag(row, '--views')} | {flag(row, '--distill-epochs')} | {100 * row['compressed']['macs'] / row['dense']['macs']:.1f} % | "
+        small, whole = row["compressed"], row["dense"]
+        print(f"| {treatment(row)} |{f' {source} |' if fitted else ''} {100 * small['params'] / whole['params']:.1f} % | {100 * small['macs'] / whole['macs']:.1f} % | "
               f"{row['held_out_kl']:.3f} | {100 * bits.count('1') / len(bits):.1f} % ({100 * low:.1f} to {100 * high:.1f}) | {interval(paired(dense, bits))} | "
-              f"{mcnemar(dense, bits):.2g} | {seconds:.0f} |")
+              f"{mcnemar(dense, bits):.2g} |")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,11 @@
 #!/usr/bin/env python3
 """The results of int8.py as tables: a row a model and batch, then every entry.
 
-usage: benchmarks/peers/int8_table.py RESULTS.json... [--write docs/quantization.md]
-
-Without --write, Markdown on standard output; with it, what stands between the page's markers is replaced.
+usage: benchmarks/peers/int8_table.py RESULTS.json...; Markdown on standard output.
 """
 
 import argparse
 import json
-import os
-import sys
-
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from page_table import write_between  # noqa: E402
-
-BEGIN, END = "<!-- peers table: benchmarks/peers/int8_table.py -->", "<!-- end of the peers table -->"
 
 
 def spread(values):
@@ -47,17 +38,12 @@ def tables(results):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", nargs="+")
-    parser.add_argument("--write", metavar="PAGE")
     args = parser.parse_args()
     results = []
     for path in args.results:
         with open(path, encoding="utf-8") as file:
             results.append(json.load(file))
-    text = tables(results)
-    if args.write:
-        write_between(args.write, BEGIN, END, text)
-    else:
-        print(text)
+    print(tables(results))
 
 
 if __name__ == "__main__":
