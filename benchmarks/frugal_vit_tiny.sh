@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What taking attention out of the real ViT-Ti costs few-shot, by removal and by static attention, with more views of the calibration images and with
-# distillation. 1,000 calibration images without labels; val700 and dev500, 1,200 labelled images together, judge and choose nothing.
+# What taking attention out of the real ViT-Ti costs few-shot, by removal and by static attention, with more views of the calibration images, with distillation and
+# with pictures from elsewhere (CamVid's streets, CIFAR-100's thumbnails); and what 80 % of its parameters cost. 1,000 calibration images without labels; val700 and
+# dev500, 1,200 labelled images together, judge and choose nothing.
 # usage: benchmarks/frugal_vit_tiny.sh [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Resumable: a row that is there is
 # kept. It runs at idle priority. ROWS chooses rows; table: benchmarks/two_sets_table.py.
 set -euo pipefail
@@ -21,17 +22,45 @@ judge() {
   [ -s "$out/$1.dev500.json" ] || "$vitrim" eval "$2" --engine native --threads 2 --data "$shared/data/imagenet_dev500" "${classes[@]}" --quiet --json "$out/$1.dev500.json"
 }
 
-# row NAME FLAGS...: one compressed model.
-row() {
+# wanted NAME: whether ROWS chooses the row and its result is missing.
+wanted() { [[ -z "${ROWS:-}" || " $ROWS " == *" $1 "* ]] && [ ! -s "$out/$1.json" ]; }
+
+# made NAME COMMAND...: one compressed model, and what both labelled sets say of it.
+made() {
   local name=$1
   shift
-  if [ -n "${ROWS:-}" ] && [[ " $ROWS " != *" $name "* ]]; then return; fi
-  if [ ! -s "$out/$name.json" ]; then
+  if wanted "$name"; then
     echo "== $name"
-    "$vitrim" compress "$dense" --calib "$shared/data/imagenet_calib1000" --threads 2 "$@" -o "$work/$name.safetensors" --json "$out/$name.json" \
-      2>&1 | tee "$work/$name.log"
+    "$vitrim" "$@" --threads 2 -o "$work/$name.safetensors" --json "$out/$name.json" 2>&1 | tee "$work/$name.log"
+    judge "$name" "$work/$name.safetensors"
   fi
-  judge "$name" "$work/$name.safetensors"
+}
+
+# row NAME FLAGS...: compressed on the 1,000 calibration images, or on those of CALIB.
+row() { made "$1" compress "$dense" --calib "${CALIB:-$shared/data/imagenet_calib1000}" "${@:2}"; }
+
+# pictures FOLDER SOURCE...: an image folder with the pictures of all sources, calibration images, camvid or cifar100, one class each.
+pictures() {
+  local folder=$1 source
+  shift
+  [ -d "$folder" ] && return
+  mkdir -p "$folder.part"
+  for source in "$@"; do
+    case $source in
+      calibration) for class in "$shared"/data/imagenet_calib1000/*/; do cp -r "$class" "$folder.part/"; done ;;
+      camvid) cp -r "$shared/data/camvid/images/training" "$folder.part/camvid" ;;
+      cifar100)
+        mkdir "$folder.part/cifar100"
+        xz -dkc "$shared/data/cifar100/train.bin.xz" | python3 -c '
+import sys
+from PIL import Image
+for i in range(1000):
+    pixels = sys.stdin.buffer.read(3074)[2:]
+    Image.merge("RGB", [Image.frombytes("L", (32, 32), pixels[c * 1024:(c + 1) * 1024]) for c in range(3)]).save(f"{sys.argv[1]}/{i:04}.png")
+' "$folder.part/cifar100" ;;
+    esac
+  done
+  mv "$folder.part" "$folder"
 }
 
 judge dense "$dense"
@@ -44,6 +73,9 @@ row static_4 --static 0,1,3,8
 row removed_4 --remove-attention 0,1,3,8
 row static_6 --static 0,1,2,3,4,6
 row removed_6 --remove-attention 0,1,2,3,4,6
+# Layers chosen by a search with static attention in place.
+row static_best_3 --static best:3
+row static_best_6 --static best:6
 # Random crops of the same images beside them.
 for views in 4 16; do
   row "removed_3_views_$views" --remove-attention 0,1,3 --views "$views"
@@ -51,3 +83,21 @@ for views in 4 16; do
 done
 row removed_3_views_16_distilled --remove-attention 0,1,3 --views 16 --distill-epochs 4
 row static_3_views_16_distilled --static 0,1,3 --views 16 --distill-epochs 4
+# Pictures of another kind alone, and beside the calibration images.
+for kind in static removed; do
+  case $kind in static) how=--static ;; removed) how=--remove-attention ;; esac
+  for source in camvid cifar100; do
+    if wanted "${kind}_3_$source"; then
+      pictures "$work/$source" $source
+      CALIB=$work/$source row "${kind}_3_$source" "$how" 0,1,3
+    fi
+  done
+  if wanted "${kind}_3_mixed"; then
+    pictures "$work/mixed" calibration camvid cifar100
+    CALIB=$work/mixed row "${kind}_3_mixed" "$how" 0,1,3
+  fi
+done
+# Four fifths of the parameters: narrower MLPs alone, and with narrower attention.
+made mlp_80 prune "$dense" --few-shot --data "$shared/data/imagenet_calib1000" --scope mlp --target-params 80%
+made mlp_energy_80 prune "$dense" --few-shot --data "$shared/data/imagenet_calib1000" --scope mlp --target-params 80% --channels-by energy
+made both_80 prune "$dense" --few-shot --data "$shared/data/imagenet_calib1000" --scope attention+mlp --target-params 80%
