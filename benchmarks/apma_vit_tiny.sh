@@ -24,8 +24,9 @@ for target in ${TARGETS:-80 65 50}; do
   row "apma_similarity_weights_$target" "${at[@]}" --similarity weights
   for part in reweight initialisation; do row "apma_no_${part}_$target" "${at[@]}" --without $part; done
   masked "apma_no_proportions_$target" "${at[@]}" --without proportions
+  row "apma_threshold_$target" "${at[@]}" --truncate threshold
   [ "$target" = 50 ] || continue
-  for of in activations residual; do row "apma_similarity_${of}_$target" "${at[@]}" --similarity $of; done
+  for of in activations residual weights_signed activations_signed; do row "apma_similarity_${of}_$target" "${at[@]}" --similarity $of; done
   row "apma_absence_$target" "${at[@]}" --begin-with absence
 done
 
