@@ -13,35 +13,35 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from paired import interval, mcnemar, paired, read_row, read_rows, row_names  # noqa: E402
 
 
-def line(what, epochs, seed, macs, result, base):
+def line(what, images, epochs, seed, macs, result, base):
     low, high = result["top1_ci95"]
-    start = f"| {what} | {epochs} | {seed} | {macs} | {100 * result['top1']:.1f} % ({100 * low:.1f} to {100 * high:.1f}) |"
+    start = f"| {what} | {images} | {epochs} | {seed} | {macs} | {100 * result['top1']:.1f} % ({100 * low:.1f} to {100 * high:.1f}) |"
     if base is None:
         return start + " | |"
     return f"{start} {interval(paired(base['correct'], result['correct']))} | {mcnemar(base['correct'], result['correct']):.2g} |"
 
 
 def table(folder):
-    lines = ["| attention | epochs with labels | seed | MACs | top-1 (95 % interval) | against dense (95 % interval) | McNemar p |", "|---|---|---|---|---|---|---|"]
+    lines = ["| attention | unlabelled images | epochs with labels | seed | MACs | top-1 (95 % interval) | against dense (95 % interval) | McNemar p |",
+             "|---|---|---|---|---|---|---|---|"]
     tuned = read_rows(folder)
     start = tuned["dense", 0]["evaluation"]
-    lines.append(line("dense", 0, 0, "100 %", start, None))
+    lines.append(line("dense", "", 0, 0, "100 %", start, None))
     dense = {}
     for (name, seed), result in sorted(tuned.items()):
         if match := re.fullmatch(r"dense_longer\.epochs(\d+)", name):
             dense[int(match[1]), seed] = result["evaluation"]
-            lines.append(line("dense", match[1], seed, "100 %", result["evaluation"], None))
-    for name in row_names(folder):
-        if not re.fullmatch(r"(static|removed)_\d+", name):
-            continue
-        row = read_row(folder, name)
-        kind, share = name.split("_")
-        layers = [i for i, block in enumerate(row["compressed_spec"]["blocks"]) if block["attention"] == {"static": "static", "removed": "none"}[kind]]
-        what, macs = f"{share} % {kind}: {', '.join(map(str, layers))}", f"{100 * row['compressed']['macs'] / row['dense']['macs']:.1f} %"
-        lines.append(line(what, 0, 0, macs, row["compressed"], start))
+            lines.append(line("dense", "", match[1], seed, "100 %", result["evaluation"], None))
+    kinds = {"searched": "static, chosen as such", "static": "static", "removed": "removed"}
+    fits = [(match, name) for name in row_names(folder) if (match := re.fullmatch(r"(searched|static|removed)_(\d+)\.images(\d+)", name))]
+    for match, name in sorted(fits, key=lambda fit: (int(fit[0][2]), fit[0][1], int(fit[0][3]))):
+        row, kind, images = read_row(folder, name), match[1], f"{int(match[3]):,}"
+        layers = [i for i, block in enumerate(row["compressed_spec"]["blocks"]) if block["attention"] in ("none", "static")]
+        what, macs = f"{match[2]} % {kinds[kind]}: {', '.join(map(str, layers))}", f"{100 * row['compressed']['macs'] / row['dense']['macs']:.1f} %"
+        lines.append(line(what, images, 0, 0, macs, row["compressed"], start))
         for (other, seed), result in sorted(tuned.items()):
-            if match := re.fullmatch(name + r"\.epochs(\d+)", other):
-                lines.append(line(what, match[1], seed, macs, result["evaluation"], dense.get((int(match[1]), seed))))
+            if match := re.fullmatch(re.escape(name) + r"\.epochs(\d+)", other):
+                lines.append(line(what, images, match[1], seed, macs, result["evaluation"], dense.get((int(match[1]), seed))))
     return "\n".join(lines)
 
 
