@@ -1,24 +1,24 @@
 #pragma once
-// What was taken as usual where neither a checkpoint nor the files beside it say it.
+// Values that vitrim assumes because neither a checkpoint nor the files in its folder state them.
 
 #include <string>
 #include <vector>
 
 namespace vitrim {
 
-/// One property of a model that nothing in its files states.
+/// An assumed value of a model's property that its files do not state.
 struct Assumption {
-  std::string field;  ///< of the ModelSpec: "num_heads", "norm_eps", ...
-  std::string value;  ///< what was taken, as text
-  std::string why;    ///< what speaks for it
-  std::string flag;   ///< the option that states another value; empty: there is none
-  /// Another value would fit the file as well and would change the outputs: commands warn. Otherwise the
-  /// value is that of all published models of this shape.
+  std::string field;  ///< field of the ModelSpec: "num_heads", "norm_eps", ...
+  std::string value;  ///< the assumed value, as text
+  std::string why;    ///< the reason for this value
+  std::string flag;   ///< the option that sets another value; empty: there is none
+  /// True if another value would fit the file as well and would change the outputs; commands then print a
+  /// warning. False if all published models of this shape have this value.
   bool guess = false;
   bool operator==(const Assumption&) const = default;
 };
 
-/// One sentence about the guesses among them, for a warning about the file `path`; empty where there is none.
+/// One sentence about the guessed values, for a warning about the file `path`; empty if there are none.
 std::string guesses_text(const std::string& path, const std::vector<Assumption>& assumed);
 
 }  // namespace vitrim

@@ -28,7 +28,7 @@ enum class DType {
 
 /// Bytes of one element.
 size_t item_size(DType dtype);
-/// Real floating-point numbers of any width.
+/// Whether the elements are real floating-point numbers, of any width.
 bool is_floating_point(DType dtype);
 /// "float32", "bfloat16", "int64", ...: PyTorch's names.
 std::string_view dtype_name(DType dtype);

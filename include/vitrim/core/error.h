@@ -1,8 +1,8 @@
 #pragma once
-// The exceptions that vitrim throws. The library never prints, exits or aborts: bad arguments are
-// std::invalid_argument, everything that a file or the machine did wrong is one of the types below. `what()`
-// is one sentence that names the place and the remedy, in the form `[surgery::apply] block 7: num_heads 5
-// does not divide embed_dim 384`.
+// The exceptions that vitrim throws. The library never prints, exits or aborts. Bad arguments throw
+// std::invalid_argument; failures of files or of the machine throw one of the types below. `what()` is one
+// sentence that names the place and the remedy, in the form `[surgery::apply] block 7: num_heads 5 does not
+// divide embed_dim 384`.
 
 #include <stdexcept>
 #include <string>
@@ -15,10 +15,10 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// A file whose content is not what its format says. The message reads `FILE: WHERE: WHAT`.
+/// A file whose content does not follow its format. The message reads `FILE: WHERE: WHAT`.
 class FormatError : public Error {
  public:
-  /// `where` names the tensor, key or byte offset; empty where there is none.
+  /// `where` names the tensor, key or byte offset; empty if there is none.
   FormatError(const std::string& file, const std::string& where, const std::string& what);
 };
 

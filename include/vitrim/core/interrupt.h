@@ -1,14 +1,14 @@
 #pragma once
-// What goes on between a request to stop (core/log.h) and the end of the program.
+// How work ends after a request to stop (core/log.h).
 
 namespace vitrim {
 
 /// Whether a stop was requested, without throwing.
 bool cancel_requested() noexcept;
 
-/// While one exists, check_cancelled() and Progress do not throw: the work asks cancel_requested() itself, at
-/// places where it can stop in good order. For work that several processes share, where one that left alone
-/// would leave the others waiting.
+/// While a CancelDeferral exists, check_cancelled() and Progress do not throw. The work then calls
+/// cancel_requested() itself at points where it can stop cleanly. It is for work that several processes
+/// share: if one process left alone, the others would wait for it.
 class CancelDeferral {
  public:
   CancelDeferral();
@@ -17,8 +17,8 @@ class CancelDeferral {
   CancelDeferral& operator=(const CancelDeferral&) = delete;
 };
 
-/// How long a program that was asked to stop waits for its work to end by itself: it is gone within two
-/// seconds, with the time that the system needs for it.
+/// Seconds that a program waits, after a request to stop, for its work to end by itself. With the time that
+/// the system needs, the program then ends within two seconds.
 inline constexpr double kGraceSeconds = 1.2;
 
 }  // namespace vitrim

@@ -1,5 +1,5 @@
 #pragma once
-// What a person types to say which or how many layers: "0,1,3", "3", "25%".
+// Parses what a user types to say which or how many layers: "0,1,3", "3", "25%".
 
 #include <string>
 #include <string_view>
@@ -7,8 +7,8 @@
 
 namespace vitrim {
 
-/// "0,1,3" to {0, 1, 3}, sorted; throws std::invalid_argument on anything else, on repeats, or on an index
-/// not below `num_layers`.
+/// "0,1,3" to {0, 1, 3}, sorted. Throws std::invalid_argument on anything else, on repeated indices, and on
+/// an index that is not below `num_layers`.
 std::vector<int> parse_layer_list(std::string_view text, int num_layers);
 /// "3" to 3, "25%" to the nearest whole number of `num_layers` (40 % of 12 is 5; halves round up). Throws
 /// std::invalid_argument on anything else or on more layers than there are.

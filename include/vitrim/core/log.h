@@ -1,6 +1,6 @@
 #pragma once
-// Where messages and progress go. The library itself never prints: it speaks to one process-wide sink, silent
-// by default, which a program (apps/vitrim) or a binding replaces.
+// Messages and progress. The library itself never prints. It writes to one sink for the whole process, which
+// is silent by default and which a program (apps/vitrim) or a binding replaces.
 
 #include <chrono>
 #include <cstdint>
@@ -11,16 +11,16 @@ namespace vitrim {
 
 enum class LogLevel { kInfo, kWarning };
 
-/// How far one named stage of work has come.
+/// The progress of one named stage of work.
 struct ProgressUpdate {
   std::string stage;      ///< "decode", "transfer entropy", ...
-  std::string unit;       ///< what is counted: "images", "sets"
+  std::string unit;       ///< the unit that is counted: "images", "sets"
   int64_t done = 0;       ///< units finished
-  int64_t total = 0;      ///< units in all; 0 where unknown
+  int64_t total = 0;      ///< total number of units; 0 if unknown
   double seconds = 0;     ///< since the stage began
   bool finished = false;  ///< the stage's last update
   double rate() const { return seconds > 0 ? static_cast<double>(done) / seconds : 0; }
-  /// Seconds left at the rate so far; 0 where unknown.
+  /// Seconds that remain at the average rate so far; 0 if unknown.
   double seconds_left() const {
     return rate() > 0 && total > done ? static_cast<double>(total - done) / rate() : 0;
   }
@@ -44,12 +44,12 @@ void log_warning(const std::string& text);
 void request_cancel() noexcept;
 /// Forgets an earlier request.
 void clear_cancel() noexcept;
-/// Throws Interrupted where a stop was requested.
+/// Throws Interrupted if a stop was requested.
 void check_cancelled();
 
-/// Reports one stage of work; construct it where the stage begins. `advance` is cheap, thread-safe, sends at
-/// most ten updates a second to the sink and throws Interrupted after request_cancel(). The destructor sends
-/// the last update.
+/// Reports the progress of one stage of work; construct it when the stage begins. advance() is cheap and
+/// thread-safe; it sends at most ten updates per second to the sink, and throws Interrupted after
+/// request_cancel(). The destructor sends the last update.
 class Progress {
  public:
   Progress(std::string stage, int64_t total, std::string unit);

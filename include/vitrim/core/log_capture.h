@@ -1,5 +1,5 @@
 #pragma once
-// Messages kept for one caller, in place of the process-wide sink.
+// Collects messages for one caller, instead of sending them to the sink of the process.
 
 #include <string>
 #include <vector>
@@ -8,9 +8,9 @@
 
 namespace vitrim {
 
-/// While it exists, warnings that the constructing thread logs are kept here and do not reach the sink
-/// (log.h): for a call that hands them to its caller while other threads work. Messages of LogLevel::kInfo
-/// are dropped. Captures of one thread nest; the innermost one takes what is logged.
+/// While it exists, it collects the warnings that the constructing thread logs; they do not reach the sink
+/// (log.h). It is for a call that returns its warnings to the caller while other threads work. Messages of
+/// LogLevel::kInfo are dropped. Captures of one thread nest; the innermost one collects.
 class LogCapture {
  public:
   LogCapture();
@@ -18,7 +18,7 @@ class LogCapture {
   LogCapture(const LogCapture&) = delete;
   LogCapture& operator=(const LogCapture&) = delete;
 
-  /// In the order in which they were logged, each once.
+  /// The warnings in the order in which they were logged, each one once.
   const std::vector<std::string>& warnings() const { return warnings_; }
 
  private:

@@ -1,5 +1,5 @@
 #pragma once
-// Facts about this run for a result's manifest.
+// Information about the current run for the manifest of a result.
 
 #include <cstdint>
 #include <string>
@@ -10,15 +10,15 @@
 
 namespace vitrim {
 
-/// vitrim's version and the build's git commit ("" where unknown).
+/// vitrim's version, and the git commit of the build ("" if unknown).
 std::string version();
 std::string git_commit();
-/// Fills in version, commit, CPU and start time. `torch_version` and `instruction_set` come from whoever
-/// links LibTorch.
+/// Fills in version, commit, CPU and start time. Code that links LibTorch fills in `torch_version` and
+/// `instruction_set`.
 Manifest make_manifest(std::string command, uint64_t seed, int64_t threads);
 /// SHA-256 as lower-case hex.
 std::string sha256_hex(std::string_view bytes);
-/// "N files, sha256 ..." over the list, one name a line, in the given order.
+/// "N files, sha256 ...": the hash of the list, one name per line, in the given order.
 std::string fingerprint(const std::vector<std::string>& names);
 
 }  // namespace vitrim

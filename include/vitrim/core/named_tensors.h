@@ -1,5 +1,5 @@
 #pragma once
-// Named tensors of any kind in file order, with lookup by name, and a file's text metadata.
+// Named tensors in file order, with lookup by name, and the text metadata of the file.
 
 #include <cstddef>
 #include <map>
@@ -11,22 +11,22 @@
 
 namespace vitrim {
 
-/// What a checkpoint holds, whatever stands for a tensor: its description, bytes of a file, or a LibTorch
+/// The contents of a checkpoint. `Tensor` is a description of a tensor, its bytes in a file, or a LibTorch
 /// tensor.
 template <typename Tensor>
 class NamedTensors {
  public:
   using Entry = std::pair<std::string, Tensor>;
-  std::string path;                             ///< where it came from, for error messages
+  std::string path;                             ///< the file that it was read from, for error messages
   std::map<std::string, std::string> metadata;  ///< safetensors __metadata__; empty for .pth
 
-  /// Appends; throws std::invalid_argument where the name is taken.
+  /// Appends a tensor; throws std::invalid_argument if the name exists already.
   void add(std::string name, Tensor tensor) {
     if (!index_.emplace(name, entries_.size()).second)
       throw std::invalid_argument("[NamedTensors::add] there already is a tensor named " + name);
     entries_.emplace_back(std::move(name), std::move(tensor));
   }
-  /// Replaces or appends.
+  /// Replaces the tensor of this name, or appends it.
   void set(const std::string& name, Tensor tensor) {
     if (const auto found = index_.find(name); found != index_.end()) {
       entries_[found->second].second = std::move(tensor);
@@ -35,7 +35,7 @@ class NamedTensors {
     }
   }
   bool contains(std::string_view name) const { return index_.find(name) != index_.end(); }
-  /// Throws std::out_of_range.
+  /// The tensor of this name; throws std::out_of_range if there is none.
   const Tensor& at(std::string_view name) const {
     const auto found = index_.find(name);
     if (found == index_.end()) {

@@ -1,5 +1,5 @@
 #pragma once
-// What the normalisation of images can be.
+// Checks of image normalisation values.
 
 #include <string>
 
@@ -7,8 +7,8 @@
 
 namespace vitrim {
 
-/// Why a normalisation cannot be one of pixels from 0 to 1, as one sentence with the remedy: a mean or a
-/// deviation above 1 is of pixels from 0 to 255. Empty where it can be one.
+/// Why a normalisation can't be meant for pixels from 0 to 1, as one sentence with the remedy: a mean or
+/// standard deviation above 1 is meant for pixels from 0 to 255. Empty if the values are plausible.
 std::string wrong_units(const PreprocessSpec& preprocess);
 
 }  // namespace vitrim

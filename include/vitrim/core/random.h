@@ -6,7 +6,7 @@
 
 namespace vitrim {
 
-/// SplitMix64: small, fast, good enough for drawing images and bootstrap samples. `Random(seed, stream)`
+/// SplitMix64: small, fast, and good enough to draw images and bootstrap samples. `Random(seed, stream)`
 /// gives independent streams.
 class Random {
  public:
@@ -18,7 +18,8 @@ class Random {
   int64_t below(int64_t n);
   /// Standard normal (Box-Muller).
   double normal();
-  /// What is to come depends on this number alone; set_state() goes on where state() was read.
+  /// The state of the generator. All further numbers depend on it alone; set_state() continues from a state
+  /// that state() returned.
   uint64_t state() const { return state_; }
   void set_state(uint64_t state) { state_ = state; }
 
@@ -26,7 +27,7 @@ class Random {
   uint64_t state_;
 };
 
-/// A permutation of 0..n-1 (Fisher-Yates).
+/// A random permutation of 0..n-1 (Fisher-Yates).
 std::vector<int64_t> permutation(int64_t n, Random& random);
 
 }  // namespace vitrim

@@ -7,8 +7,8 @@
 
 namespace vitrim {
 
-/// The entry of `valid` that is fewest edits (insert, delete, replace, swap of neighbours; upper and lower
-/// case alike) away from `word`; the earlier one on a tie, "" where `valid` is empty.
+/// The entry of `valid` with the fewest edits (insert, delete, replace, swap of neighbours; case is ignored)
+/// from `word`. On a tie it is the earlier entry; "" if `valid` is empty.
 std::string nearest(std::string_view word, const std::vector<std::string>& valid);
 
 }  // namespace vitrim
