@@ -1,5 +1,5 @@
 #pragma once
-// Words in which people say what a checkpoint does not.
+// Hints of the user about properties that a checkpoint does not state.
 
 #include <string>
 
@@ -7,11 +7,11 @@
 
 namespace vitrim::architecture {
 
-/// "token" or "average"; std::invalid_argument on anything else.
+/// Parses "token" or "average"; throws std::invalid_argument on anything else.
 Pooling parse_pooling(const std::string& name);
 
-/// Warns of what `hints` say about the model of `source` although it is said already, by `whom` ("its own
-/// metadata says", "its name says"), and so not used.
+/// Warns about every hint that is not used because the model of `source` already states the value. `whom`
+/// names the origin of that value ("its own metadata says", "its name says").
 void warn_of_idle_hints(const std::string& source, const std::string& whom, const LoadHints& hints);
 
 }  // namespace vitrim::architecture

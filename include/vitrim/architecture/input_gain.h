@@ -3,8 +3,8 @@
 
 namespace vitrim::architecture {
 
-/// `layer` + kInputGain: float32 [columns], beside the int8 weight `layer`.weight where the file holds it;
-/// the layer reads gain * x. Files without it say that the layer reads x.
+/// `layer` + kInputGain names a float32 tensor [columns] that may accompany the int8 weight `layer`.weight.
+/// The layer then reads gain * x. In files without this tensor the layer reads x.
 inline constexpr const char* kInputGain = ".input_gain";
 
 }  // namespace vitrim::architecture

@@ -10,9 +10,10 @@ namespace vitrim::architecture {
 /// The key under which a checkpoint's metadata holds quantization_config().
 inline constexpr const char* kQuantizationConfigKey = "quantization_config";
 
-/// The int8 layers in the words of the compressed-tensors convention (`quantization_config` of a
-/// config.json): format int-quantized, weights with a scale per output channel, inputs with one per token
-/// found as it comes, every layer named as a target. JSON, one line. `spec` has int8 layers.
+/// Describes the int8 layers of `spec` in the compressed-tensors convention (`quantization_config` of a
+/// config.json), as one line of JSON: format int-quantized, weights with one scale per output channel, inputs
+/// quantised dynamically with one scale per token, every layer listed as a target. `spec` must have int8
+/// layers.
 std::string quantization_config(const ModelSpec& spec);
 
 }  // namespace vitrim::architecture

@@ -1,5 +1,5 @@
 #pragma once
-// From a checkpoint of anyone's to vitrim's spec and names.
+// Recognises a checkpoint of any origin: translates it into vitrim's spec and names.
 
 #include <string>
 #include <vector>
@@ -12,19 +12,19 @@ namespace vitrim::architecture {
 /// What a file holds, in vitrim's terms.
 struct Recognised {
   ModelSpec spec;
-  TensorTable tensors;              ///< under vitrim's names, made of the file's
-  std::string names;                ///< whose names the file has; empty: vitrim's own checkpoint
+  TensorTable tensors;              ///< under vitrim's names, derived from the file's tensors
+  std::string names;                ///< name of the naming scheme of the file; empty: vitrim's own checkpoint
   bool foreign = false;             ///< the names were translated
-  std::vector<std::string> said;    ///< what was taken from where, for people
-  std::vector<Assumption> assumed;  ///< what nothing said
+  std::vector<std::string> said;    ///< for the user: which value was taken from which file
+  std::vector<Assumption> assumed;  ///< values that no file states
 };
 
-/// The prefix that the weights had in the file, where whoever took it off keeps it among the metadata.
+/// Key of the metadata under which the caller keeps the prefix that it removed from the names of the weights.
 inline constexpr const char* kPrefixKey = "weights.prefix";
 
-/// Tells architecture and names of a file's tensors; reads config.json and preprocessor_config.json beside
-/// `file.path`; warns once of what had to be guessed. Shapes are not checked against the spec yet.
-/// FormatError where it is no known architecture.
+/// Determines the architecture and the naming of a file's tensors. Reads config.json and
+/// preprocessor_config.json in the folder of `file.path`, and warns once about all guessed values. Does not
+/// check shapes against the spec. Throws FormatError if the architecture is unknown.
 Recognised recognise(const TensorTable& file, const LoadHints& hints = {});
 
 }  // namespace vitrim::architecture

@@ -1,5 +1,5 @@
 #pragma once
-// What the families are made of around their blocks: how a stage begins, and what parameters are called.
+// The structure of the families around their blocks: how a stage begins, and the names of parameters.
 
 #include <string>
 #include <vector>
@@ -8,12 +8,13 @@
 
 namespace vitrim::architecture {
 
-/// How a stage begins: a convolution of the images or of the map before, and norms around it. Names are empty
-/// where there is no such part. A ViT's one stage has tokens before its map, and `pos_embed` covers them too
-/// where ModelSpec::embed_prefix_tokens says so; its norm after both is ModelSpec::pre_norm's.
+/// How a stage begins: a convolution of the image or of the previous stage's map, and norms around it. The
+/// name of a missing part is empty. A ViT has one stage with tokens before its map; `pos_embed` covers these
+/// tokens too if ModelSpec::embed_prefix_tokens is set. The norm after both is present if ModelSpec::pre_norm
+/// is set.
 struct StepLayout {
-  std::string norm_before;  ///< of the stream that the stage before leaves (PVTv2)
-  std::string norm_patch;   ///< of all the values that one product takes in (Swin's patch merging)
+  std::string norm_before;  ///< norm of the previous stage's output (PVTv2)
+  std::string norm_patch;   ///< norm of all values that one product reads (Swin's patch merging)
   std::string projection;
   std::string norm_after;
   std::string positions;  ///< added after the norm, [1, tokens, C]
@@ -21,39 +22,41 @@ struct StepLayout {
   bool bias = true;
   bool linear = false;  ///< stored as a linear layer over [across, down, channels] instead of a convolution
 };
-/// Throws std::invalid_argument on an unknown family, as all functions here.
+/// The layout of the beginning of stage `stage`. All functions here throw std::invalid_argument on an unknown
+/// family.
 StepLayout step_layout(const ModelSpec& spec, int stage);
-/// Channels that it reads.
+/// The number of channels that the stage's first step reads.
 int64_t step_channels(const ModelSpec& spec, int stage);
 
-/// vit, swin, ...; a new family begins here.
+/// The names of all families: vit, swin, ... A new family is added here first.
 std::vector<std::string> families();
-/// Throws std::invalid_argument, with the nearest name, where `spec` is of none of families().
+/// Throws std::invalid_argument, with the nearest name, if the family of `spec` is not one of families().
 void check_family(const ModelSpec& spec);
 
-/// What the names of a block's parameters begin with: "blocks.0.", "layers.1.blocks.0.", "block2.0.", ...
+/// Prefix of the parameter names of a block: "blocks.0.", "layers.1.blocks.0.", "block2.0.", ...
 std::string block_prefix(const ModelSpec& spec, int block);
-/// "blocks.0.attn."; qkv and proj follow.
+/// Prefix of the parameter names of a block's attention ("blocks.0.attn."); qkv and proj follow it.
 std::string attention_prefix(const ModelSpec& spec, int block);
-/// The attention's last projection, without ".weight".
+/// Name of the attention's last projection, without ".weight".
 std::string projection_name(const ModelSpec& spec, int block);
-/// Whether there are `q` and `kv` instead of `qkv`.
+/// Whether attention has `q` and `kv` instead of `qkv`.
 bool separate_queries(const ModelSpec& spec);
-/// Whether MLPs hold a depthwise convolution of side kMlpFilter, so that tokens meet there too (PVTv2).
+/// Whether MLPs contain a depthwise convolution with side kMlpFilter, which mixes neighbouring tokens
+/// (PVTv2).
 bool has_mlp_convolution(const ModelSpec& spec);
 inline constexpr int64_t kMlpFilter = 3;
-/// The norm after the last block; empty where features are not normed. PVT's is in the checkpoints, but
-/// nothing reads it.
+/// Name of the norm after the last block; empty if features are not normalised. PVT's checkpoints contain
+/// one, but no computation reads it.
 std::string final_norm_name(const ModelSpec& spec);
-/// The linear classifier.
+/// Name of the linear classifier.
 std::string head_name(const ModelSpec& spec);
 
-/// The parameters that write to a stage's stream before its first block: what takes a factor on the stream
-/// (NOSE, arXiv 2404.05657).
+/// The parameters that write to a stage's stream before its first block. A factor on the stream is folded
+/// into them (NOSE, arXiv 2404.05657).
 std::vector<std::string> stream_writers(const ModelSpec& spec, int stage);
 
-/// What the sides of an image must be multiples of: the patch size, and of a model with stages what lets all
-/// maps be halved and cut into windows.
+/// The number of pixels that both sides of an image must be multiples of: the patch size, times what a model
+/// with stages needs to halve all maps and cut them into windows.
 int64_t size_unit(const ModelSpec& spec);
 
 }  // namespace vitrim::architecture

@@ -1,6 +1,6 @@
 #pragma once
-// Tensors without their values: what an architecture is read off, and how vitrim's tensors are made of a
-// file's.
+// Tensors without their values: enough to infer an architecture, and to say how vitrim's tensors derive from
+// a file's.
 
 #include <cstdint>
 #include <memory>
@@ -15,12 +15,12 @@ namespace vitrim::architecture {
 
 struct Derivation;
 
-/// A tensor of a file, or one that is to be made of such (`derivation`).
+/// A tensor of a file, or one that is derived from such tensors (`derivation`).
 struct TensorInfo {
-  std::string name;  ///< in the file; empty for one that is to be made
+  std::string name;  ///< its name in the file; empty for a derived tensor
   DType dtype = DType::kF32;
   std::vector<int64_t> shape;
-  std::shared_ptr<const Derivation> derivation;  ///< null: the file's tensor as it is
+  std::shared_ptr<const Derivation> derivation;  ///< null: the tensor is in the file
 
   int64_t dim() const { return static_cast<int64_t>(shape.size()); }
   int64_t size(int64_t d) const { return shape[static_cast<size_t>(d)]; }
@@ -29,21 +29,22 @@ struct TensorInfo {
   bool is_floating_point() const { return vitrim::is_floating_point(dtype); }
 };
 
-/// "[2, 3]", for messages.
+/// A shape as text for messages: "[2, 3]".
 std::string shape_text(const std::vector<int64_t>& shape);
 
 /// A checkpoint without its values.
 using TensorTable = NamedTensors<TensorInfo>;
 
-/// How one tensor is made of others; whoever has the values carries it out (model/derive.cpp).
+/// How one tensor is computed from others. Code that holds the values does the computation (model/derive.cpp,
+/// weights/derive.cpp).
 struct Derivation {
   enum class Kind {
-    kZeros,   ///< of no input
-    kJoin,    ///< of all inputs, along dimension `dim`; float32 where their dtypes differ
-    kSlice,   ///< of one input, from `begin` on along dimension `dim`
-    kShape,   ///< one input in another shape
-    kSum,     ///< of two inputs of one shape; float32
-    kResize,  ///< a position table [1, n, C] of map `from` at another size; bicubic, float32
+    kZeros,   ///< zeros, from no input
+    kJoin,    ///< concatenation of all inputs along dimension `dim`; float32 if their dtypes differ
+    kSlice,   ///< a slice of one input, from `begin` on along dimension `dim`
+    kShape,   ///< one input reshaped
+    kSum,     ///< sum of two inputs of one shape; float32
+    kResize,  ///< a position table [1, n, C] resized from map `from` to map `to`; bicubic, float32
   };
   Kind kind = Kind::kZeros;
   std::vector<TensorInfo> inputs;
@@ -53,13 +54,13 @@ struct Derivation {
 };
 
 TensorInfo zeros(std::vector<int64_t> shape, DType dtype = DType::kF32);
-/// Inputs agree in everything but dimension `dim`; the caller has checked it.
+/// Concatenates along `dim`. The inputs must agree in all other dimensions; the caller checks that.
 TensorInfo joined(std::vector<TensorInfo> parts, int64_t dim = 0);
 TensorInfo sliced(const TensorInfo& tensor, int64_t dim, int64_t begin, int64_t end);
-/// As many elements in `shape`.
+/// Reshapes; `shape` must have the same number of elements.
 TensorInfo reshaped(const TensorInfo& tensor, std::vector<int64_t> shape);
 TensorInfo sum(const TensorInfo& a, const TensorInfo& b);
-/// Bicubic: with antialiasing as timm resizes position tables, without as transformers' DINOv2.
+/// Resizes a position table, bicubic: with antialiasing as timm does, without as transformers' DINOv2 does.
 TensorInfo resized(const TensorInfo& table, Grid from, Grid to, bool antialias);
 
 }  // namespace vitrim::architecture

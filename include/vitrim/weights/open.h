@@ -1,5 +1,5 @@
 #pragma once
-// From a checkpoint of anyone's to vitrim's spec and names, without LibTorch.
+// Opens a checkpoint of any origin under vitrim's spec and names, without LibTorch.
 
 #include <string>
 #include <vector>
@@ -13,29 +13,29 @@ namespace vitrim::weights {
 
 struct Opened {
   ModelSpec spec;
-  checkpoint::Checkpoint weights;   ///< under vitrim's names, sharing the file's memory where they can
-  std::string names;                ///< whose names the file has; empty: vitrim's own checkpoint
+  checkpoint::Checkpoint weights;   ///< under vitrim's names; they share the file's memory if possible
+  std::string names;                ///< name of the naming scheme of the file; empty: vitrim's own checkpoint
   bool foreign = false;             ///< the names were translated
-  std::vector<std::string> said;    ///< what was taken from where, for people
-  std::vector<Assumption> assumed;  ///< what nothing says
+  std::vector<std::string> said;    ///< for the user: which value was taken from which file
+  std::vector<Assumption> assumed;  ///< values that no file states
 };
 
-/// The tensors of a checkpoint that are the model, under the file's names less prefix and wrapper words: what
-/// `hints.weights` names, else what inference takes. `said` (may be null) takes in words what was taken and
-/// left. Throws vitrim::Error where several sets fit.
+/// The tensors of a checkpoint that form the model, under the file's names without prefix and wrapper words:
+/// the set that `hints.weights` names, else the one for inference. `said` (may be null) receives sentences
+/// about what was used and what was ignored. Throws vitrim::Error if several sets fit.
 checkpoint::Checkpoint read_weights(const std::string& source, const architecture::LoadHints& hints,
                                     std::vector<std::string>* said);
 
-/// Reads a checkpoint (a file, an index of several, a folder that holds either, or what checkpoint::locate()
-/// makes of `source`; timm's, transformers' and others' names) and the config.json and
-/// preprocessor_config.json beside it: docs/checkpoints.md. `hints` go before what files say. With `new_head`
-/// a classifier that vitrim can't read is left out. Tensors are not checked against the spec yet
-/// (parameters_of() does).
+/// Reads a checkpoint (a file, an index of several files, a folder with either, or anything that
+/// checkpoint::locate() finds for `source`) under the names of timm, transformers and others, and the
+/// config.json and preprocessor_config.json in its folder: docs/checkpoints.md. `hints` take precedence over
+/// the files. With `new_head`, a classifier that vitrim can't read is left out. Tensors are not checked
+/// against the spec (parameters_of() does that).
 Opened open(const std::string& source, const architecture::LoadHints& hints = {}, bool new_head = false);
 
-/// The tensors of architecture::parameter_layout(), as an engine takes them: position tables fit the spec's
-/// map. Throws FormatError that lists every missing, surplus and misshaped tensor, and those that are not
-/// finite.
+/// The tensors of architecture::parameter_layout() in the form that an engine needs; position tables are
+/// resized to the spec's map. Throws FormatError that lists every missing, surplus and misshaped tensor, and
+/// those that are not finite.
 checkpoint::Checkpoint parameters_of(const Opened& opened);
 
 }  // namespace vitrim::weights
