@@ -1,5 +1,6 @@
 #pragma once
-// A merging schedule found on images: where merging changes the output least for what it saves.
+// Finds a merging schedule on images: it merges where the output changes least per multiply-add that is
+// saved.
 
 #include <vector>
 
@@ -9,7 +10,7 @@
 namespace vitrim::merge {
 
 struct ChooseOptions {
-  int64_t step = 4;  ///< pairs added at a time
+  int64_t step = 4;  ///< pairs that one step adds
   int64_t batch_size = 16;
 };
 
@@ -18,14 +19,16 @@ struct Chosen {
   double kl = 0;               ///< mean KL(unmerged || merged) over the images, nats
 };
 
-/// Mean KL(softmax(unmerged) || softmax(merged)) over the images, nats, of the model with each of these
-/// schedules. The model's own schedule does not count. Throws std::invalid_argument without a classifier.
+/// For each schedule: mean over the images of KL(softmax(unmerged) || softmax(merged)) of the model with this
+/// schedule, in nats. The model's own schedule is ignored. Throws std::invalid_argument if the model has no
+/// classifier.
 std::vector<double> measure_schedules(const model::Model& model, const data::ImageBatch& images,
                                       const std::vector<std::vector<int64_t>>& schedules, int64_t batch_size);
 
-/// Adds `step` pairs at a time where they change the output least for the multiply-adds they save (measured
-/// with all that was added before), until at most `macs` are left. Cost: (pairs / step) x (blocks that merge)
-/// passes over the images. Throws std::invalid_argument where no schedule reaches `macs`.
+/// Greedy choice: repeatedly adds `step` pairs to the block where they change the output least per
+/// multiply-add saved (measured together with all pairs added before), until the model needs at most `macs`
+/// multiply-adds. Cost: (pairs / step) x (blocks that merge) passes over the images. Throws
+/// std::invalid_argument if no schedule reaches `macs`.
 Chosen choose_schedule(const model::Model& model, const data::ImageBatch& images, int64_t macs,
                        const ChooseOptions& options = {});
 

@@ -1,19 +1,19 @@
 #pragma once
-// Batches spread over the cores. Small models spend more time waiting between their many small parallel
-// operations than inside them, so each core runs whole batches by itself.
+// Distributes batches over the cores. In small models the many small parallel operations cost more in waiting
+// than in work, so each core runs whole batches alone.
 
 #include <cstdint>
 #include <functional>
 
 namespace vitrim::model {
 
-/// Workers that for_each_batch uses: LibTorch's thread count.
+/// The number of workers that for_each_batch() uses: LibTorch's thread count.
 int num_workers();
 
-/// Calls `work(worker, begin, end)` for every range of at most `batch_size` of 0..n-1. Each worker takes one
-/// contiguous share and walks it in order with LibTorch single-threaded inside, so results that are kept per
-/// worker and merged in worker order do not depend on timing. Grad mode is the caller's. The first exception
-/// is rethrown after all workers stopped.
+/// Calls `work(worker, begin, end)` for ranges of at most `batch_size` that cover 0..n-1. Each worker
+/// processes one contiguous share in order, with LibTorch single-threaded. Results that are kept per worker
+/// and merged in worker order therefore do not depend on timing. The caller's grad mode applies. The first
+/// exception is rethrown after all workers have stopped.
 void for_each_batch(int64_t n, int64_t batch_size,
                     const std::function<void(int worker, int64_t begin, int64_t end)>& work);
 

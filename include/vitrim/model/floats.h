@@ -1,5 +1,5 @@
 #pragma once
-// A tensor's values as plain memory whose size is known.
+// The values of a tensor as a span of floats.
 
 #include <ATen/core/Tensor.h>
 
@@ -7,10 +7,10 @@
 
 namespace vitrim::model {
 
-/// The values where they lie, in the tensor's order. Throws std::invalid_argument unless it is float32,
-/// contiguous and in main memory. The tensor must outlive the span.
+/// The values of the tensor, without a copy, in row-major order. Throws std::invalid_argument unless the
+/// tensor is float32, contiguous and in main memory. The tensor must outlive the span.
 std::span<const float> floats_of(const at::Tensor& tensor);
-/// The same, to write into.
+/// The same, writable.
 std::span<float> writable_floats_of(const at::Tensor& tensor);
 
 }  // namespace vitrim::model

@@ -1,5 +1,5 @@
 #pragma once
-// From what a person names (a file, a known architecture) to a ModelSpec and weights.
+// Loads a ModelSpec and weights from a user's name for a model (a file or a known architecture).
 
 #include <map>
 #include <memory>
@@ -14,42 +14,42 @@
 
 namespace vitrim::model {
 
-/// The architecture that a state dict holds: vitrim's own metadata, else read off names (timm's) and shapes.
-/// Throws FormatError where it is no known family or num_heads can't be told.
+/// The architecture of a state dict: from vitrim's own metadata, else inferred from names (timm's) and
+/// shapes. Throws FormatError if the family is unknown or num_heads can't be determined.
 ModelSpec infer_spec(const StateDict& state, const architecture::LoadHints& hints = {});
 
-/// MODEL as the command line takes it: a checkpoint (a file, an index of several, or a folder that holds
-/// either; timm's, transformers' and others' names, with what config.json and preprocessor_config.json beside
-/// it say: docs/checkpoints.md), or the name of a known architecture (random weights from seed 0, said in a
-/// warning). `hints` go before what files say.
+/// Loads MODEL as on the command line. It is a checkpoint (a file, an index of several files, or a folder
+/// with either) under the names of timm, transformers and others, together with config.json and
+/// preprocessor_config.json in its folder (docs/checkpoints.md). Or it is the name of a known architecture,
+/// which gets random weights from seed 0, with a warning. `hints` take precedence over the files.
 std::unique_ptr<Model> load_model(const std::string& source, const architecture::LoadHints& hints = {});
-/// The same with a classifier of its own for `classes` classes, its weights random: to fine-tune on other
-/// data.
+/// The same with a new classifier for `classes` classes and random weights, to fine-tune on other data.
 std::unique_ptr<Model> load_model_with_new_head(const std::string& source, int64_t classes, uint64_t seed,
                                                 const architecture::LoadHints& hints = {});
-/// The same as load_model with such a head, its weights (and those of norms that the backbone lacks) random.
+/// The same with a head for segmentation with random weights. Norms that the backbone lacks get random
+/// weights too.
 std::unique_ptr<Model> load_model_for_segmentation(const std::string& source, SegmentationHeadKind kind,
                                                    int64_t channels, int64_t classes, uint64_t seed,
                                                    const architecture::LoadHints& hints = {});
-/// Where a spec came from.
+/// The sources of a spec's values.
 struct SpecSources {
-  std::vector<std::string> said;    ///< what was taken from where, for people
-  std::vector<Assumption> assumed;  ///< what nothing said
+  std::vector<std::string> said;    ///< for the user: which value was taken from which file
+  std::vector<Assumption> assumed;  ///< values that no file states
 };
-/// The spec alone, without reading weights into a model. `sources` may be null.
+/// The spec only, without reading the weights. `sources` may be null.
 ModelSpec load_spec(const std::string& source, const architecture::LoadHints& hints = {},
                     SpecSources* sources = nullptr);
 
-/// The dtype that all floating-point tensors of MODEL have as it is stored; float32 where they differ, and
-/// for known architectures.
+/// The dtype of all floating-point tensors of MODEL as stored; float32 if they differ, and for known
+/// architectures.
 at::ScalarType stored_dtype(const std::string& source, const architecture::LoadHints& hints = {});
 
-/// What save_model() writes under architecture::kQuantizationConfigKey. Empty where no layer is int8, and
-/// where the convention has no word for one: a gain on its input, weights of 4 bits whose last group is
+/// The text that save_model() writes under architecture::kQuantizationConfigKey. Empty if no layer is int8,
+/// and if the convention can't describe one: a gain on its input, or weights of 4 bits whose last group is
 /// shorter.
 std::string quantization_config(const Model& model);
-/// Writes weights (in `dtype`) and spec as safetensors, atomically; `notes` join the file's metadata.
-/// std::invalid_argument where channels are gated: gates are not saved.
+/// Writes weights (in `dtype`) and spec as a safetensors file, atomically; `notes` are added to the file's
+/// metadata. Throws std::invalid_argument if channels are gated, because gates can't be saved.
 void save_model(const Model& model, const std::string& path, at::ScalarType dtype = at::kFloat,
                 const std::map<std::string, std::string>& notes = {});
 

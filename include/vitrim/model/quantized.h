@@ -1,6 +1,5 @@
 #pragma once
-// Layers in int8 (docs/quantization.md): which can be, and what they compute. The engine's kernels do the
-// same arithmetic.
+// The arithmetic of int8 layers (docs/quantization.md). The engine's kernels compute the same.
 
 #include <ATen/core/Tensor.h>
 
@@ -12,20 +11,22 @@
 
 namespace vitrim::model {
 
-/// Rows as an int8 layer reads them: x_q = round(x 127 / max |x|), ties to even, of every row by itself.
+/// The quantised input of an int8 layer. Each row is quantised by itself: x_q = round(x 127 / max |x|), ties
+/// to even.
 struct QuantizedRows {
   at::Tensor values;   ///< float32 [.., in], whole numbers from -127 to 127
-  at::Tensor factors;  ///< float32 [.., 1]: max |x| / 127, NaN where a value is
+  at::Tensor factors;  ///< float32 [.., 1]: max |x| / 127; NaN if the row contains NaN
 };
 QuantizedRows quantize_rows(const at::Tensor& x);
 
-/// Whether LibTorch multiplies bytes exactly here, and then several times as fast as float32: where there
-/// are instructions for it that do not saturate, and a trial with the largest numbers says so.
+/// Whether LibTorch can multiply bytes exactly on this CPU, which is then several times as fast as float32.
+/// It needs instructions that do not saturate, and a trial with the largest numbers confirms it.
 bool multiplies_bytes();
 
-/// y = (sum x_q w) factor scale + bias for x float32 [.., in], w [out, in] whole numbers from -127 to 127 as
-/// float32, or as int8 where multiplies_bytes(), scale [out, 1], bias [out] or undefined -> float32 [..,
-/// out]. The sums are exact: float32 holds those of 1024 products, and those are added as integers.
+/// A linear layer in int8: y = (sum x_q w) factor scale + bias -> float32 [.., out]. x is float32 [.., in]; w
+/// [out, in] holds integers from -127 to 127, as float32 or, if multiplies_bytes(), as int8; scale is [out,
+/// 1]; bias is [out] or undefined. The sums are exact: float32 represents the sum of 1024 products exactly,
+/// and these partial sums are added as integers.
 at::Tensor quantized_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& scale,
                             const at::Tensor& bias);
 

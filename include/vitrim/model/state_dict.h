@@ -10,24 +10,25 @@
 
 namespace vitrim::model {
 
-/// Named tensors in the file's order, with lookup by name. It turns into what module checkpoint reads and
-/// writes and back; memory is shared both ways (never write into tensors of a file, whose mapping is
-/// read-only).
+/// Named tensors in the file's order, with lookup by name. It converts to and from checkpoint::Checkpoint;
+/// both share the memory, so never write into tensors of a file, whose mapping is read-only.
 class StateDict : public NamedTensors<at::Tensor> {
  public:
   StateDict() = default;
   StateDict(const checkpoint::Checkpoint& file);  // NOLINT(google-explicit-constructor)
-  /// Throws std::invalid_argument where a tensor is undefined, not dense or quantised.
+  /// Throws std::invalid_argument if a tensor is undefined, not dense or quantised.
   operator checkpoint::Checkpoint() const;  // NOLINT(google-explicit-constructor)
 };
 
 DType dtype_of(at::ScalarType type);
 at::ScalarType scalar_type_of(DType dtype);
 
-/// Of every tensor with its name and kind, and of a text: finds damage in a file, not malice. 16 digits.
+/// A checksum of 16 digits over every tensor with its name and dtype, and over `text`. It detects damage of a
+/// file, not manipulation.
 std::string checksum_of(const StateDict& state, const std::string& text);
 
-/// Throws FormatError listing every floating tensor that holds NaN or infinity; on any device.
+/// Throws FormatError that lists every floating-point tensor with NaN or infinity; tensors may be on any
+/// device.
 void check_finite(const StateDict& state);
 
 }  // namespace vitrim::model
