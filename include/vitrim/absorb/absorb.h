@@ -1,6 +1,6 @@
 #pragma once
-// Absorption: the MLPs of a model take over the work of attention layers that were removed, from unlabelled
-// images in minutes.
+// Absorption: after attention layers were removed, the MLPs of the model are fitted to do their work, on
+// unlabelled images and in minutes.
 
 #include <cstdint>
 #include <functional>
@@ -16,64 +16,68 @@ class Group;
 
 namespace vitrim::absorb {
 
-/// How far a fit has come, and what it needs to go on from there with the same result.
+/// The progress of a fit, and all that it needs to continue from there with the same result.
 struct FitState {
-  int64_t done = 0;          ///< blocks of absorb(), passes of refine(), epochs of distill()
-  model::StateDict tensors;  ///< the fit's own, by names of its own
+  int64_t done = 0;          ///< finished blocks of absorb(), passes of refine(), or epochs of distill()
+  model::StateDict tensors;  ///< internal tensors of the fit, under names that only the fit uses
 };
 
-/// Keeps a fit's state, so that it can go on after an interruption.
+/// Saves the state of a fit, so that the fit can continue after an interruption.
 struct FitKeeper {
-  std::optional<FitState> begin;  ///< where to go on, with the student as the fit was first given it
-  std::function<void(const FitState&)> save;  ///< called after every block, pass or epoch, by every rank
+  std::optional<FitState>
+      begin;  ///< the state to continue from; the student must be the one that the fit was first given
+  std::function<void(const FitState&)> save;  ///< called on every rank after every block, pass or epoch
 };
 
 struct AbsorbOptions {
-  double ridge = 0.3;      ///< strength a, times the mean diagonal of the Gram matrix
-  double cls_weight = 10;  ///< weight of the CLS token against a patch token; 1 is used where there is no CLS
+  double ridge = 0.3;  ///< ridge strength, relative to the mean diagonal of the Gram matrix
+  double cls_weight =
+      10;  ///< weight of the CLS token relative to a patch token; models without a CLS token use 1
   int64_t ridge_patches = 48;  ///< patch tokens drawn per image for the ridge step
-  int64_t epochs = 3;          ///< block-wise gradient epochs after the ridge step; 0: closed form only
+  int64_t epochs = 3;  ///< epochs of block-wise gradient steps after the ridge step; 0: closed form only
   double learning_rate = 1e-3;
-  int64_t sweeps = 1;  ///< over all blocks; later ones refit fc2 and the whole block from where they are
+  int64_t sweeps =
+      1;  ///< passes over all blocks; later passes refit fc2 and the block, starting from its current weights
   int64_t fit_patches = 48;  ///< patch tokens drawn per step of the gradient fit
   int64_t fit_batch = 16;
-  bool flip = true;       ///< fit on the mirrored images too
-  double held_out = 0.1;  ///< share of the images kept out of the fit, for the figures below
+  bool flip = true;       ///< also fit on the mirrored images
+  double held_out = 0.1;  ///< share of the images held out from the fit, used for AbsorbReport
   int64_t batch_size = 50;
   uint64_t seed = 0;
-  distributed::Group* group =
-      nullptr;  ///< the ranks that share the work on the images; null: this process alone
-  const FitKeeper* keeper = nullptr;  ///< of the fit that is given these options; null: nothing is kept
+  distributed::Group* group = nullptr;  ///< the ranks that share the images; null: this process alone
+  const FitKeeper* keeper = nullptr;    ///< saves the state of this fit; null: nothing is saved
 };
 
-/// How near the student came to the teacher, on images kept out of the fit.
+/// How close the student is to the teacher, measured on images held out from the fit.
 struct AbsorbReport {
   int64_t fit_images = 0, held_out_images = 0;
-  double kl = 0;             ///< mean KL of softened logits, nats (analysis/distortion.h)
-  double agreement = 0;      ///< share of images with the teacher's prediction
-  double feature_error = 0;  ///< relative
-  double feature_cosine = 0, feature_cosine_p05 = 0;  ///< mean over images and 5th percentile
-  double plain_kl = 0;                                ///< the student's before absorption
+  double kl = 0;             ///< mean KL divergence of the softened logits, in nats (analysis/distortion.h)
+  double agreement = 0;      ///< share of images on which student and teacher predict the same class
+  double feature_error = 0;  ///< relative error of the features, ||student - teacher||_F / ||teacher||_F
+  double feature_cosine = 0,
+         feature_cosine_p05 = 0;  ///< cosine similarity of the features: mean and 5th percentile over images
+  double plain_kl = 0;            ///< `kl` and `agreement` of the student before absorption
   double plain_agreement = 0;
 };
 
-/// How many of so many images absorb() fits on.
+/// The number of images that absorb() fits on if it is given `images` images.
 int64_t fit_count(int64_t images, const AbsorbOptions& options);
-/// The images that absorb() fits on with these options, in their old order. Whatever else is chosen by
-/// looking at images and judged by AbsorbReport (channels to prune) looks at these only.
+/// The images that absorb() fits on with these options, in their original order. Any other choice that is
+/// made on images and then judged by AbsorbReport (such as the channels to prune) must use these images only.
 data::ImageBatch fit_images(const data::ImageBatch& images, const AbsorbOptions& options);
-/// The others: those that its report is about.
+/// The other images: those that AbsorbReport is measured on.
 data::ImageBatch held_out_images(const data::ImageBatch& images, const AbsorbOptions& options);
 
-/// Fits `student` (same blocks as `teacher`, some without attention, with static attention or with fewer
-/// channels, cut or gated) in place, from the first changed block up: fits filters and shares of static
-/// attention to what the teacher's attention mixes, refits the last projection of a pruned or static
-/// attention and fc2 by ridge regression on the student's own stream so that the block's output matches the
-/// teacher's, then improves the whole block (norms, attention that stays, MLP) by AdamW on the same target.
-/// No labels. Layer scale of a refitted MLP is folded into fc2 (gamma becomes 1). With several ranks all hold
-/// the same images and streams and get the same student; each runs a share of the images, and of every batch
-/// of the gradient steps. Memory: about four streams of all images. Throws std::invalid_argument where the
-/// two models do not match, Error where a fit fails.
+/// Fits `student` to `teacher` in place, without labels, from the first changed block upwards. The student
+/// has the same blocks; some have no attention, static attention, or fewer channels (cut or gated). For each
+/// block, absorb() first fits the filters and shares of static attention to the output of the teacher's
+/// attention. It then refits fc2, and the last projection of a pruned or static attention, by ridge
+/// regression on the student's own stream, so that the block's output matches the teacher's. Last, AdamW
+/// trains the whole block (norms, remaining attention, MLP) on the same target. The layer scale of a refitted
+/// MLP is folded into fc2 (gamma becomes 1). With several ranks, all ranks hold the same images and streams
+/// and end with the same student; each rank runs a share of the images and of every batch of the gradient
+/// steps. Memory: about four streams of all images. Throws std::invalid_argument if the two models do not
+/// match, Error if a fit fails.
 AbsorbReport absorb(model::Model& student, const model::Model& teacher, const data::ImageBatch& images,
                     const AbsorbOptions& options = {});
 

@@ -1,6 +1,6 @@
 #pragma once
-// What follows absorb() where there are more images, or views of them, than fit into memory: block-wise fits
-// chunk by chunk, then distillation of the whole model. No labels.
+// Fits that follow absorb() when there are more images, or augmented views of them, than fit into memory:
+// block-wise fits chunk by chunk, then distillation of the whole model. They use no labels.
 
 #include <cstdint>
 #include <functional>
@@ -10,48 +10,51 @@
 
 namespace vitrim::absorb {
 
-/// Unlabelled images by number, drawn or decoded when they are asked for.
+/// Unlabelled images by index, drawn or decoded on request.
 struct ImageSource {
   int64_t size = 0;
-  /// Images `rows` of pass `pass` over the source; called by one thread of every rank, with the same
-  /// arguments.
+  /// Returns the images with indices `rows` of pass `pass` over the source. One thread of every rank calls
+  /// it, with the same arguments on every rank.
   std::function<data::ImageBatch(int64_t pass, const std::vector<int64_t>& rows)> load;
 };
 
 struct RefineOptions {
-  int64_t passes = 0;           ///< over the source
-  double learning_rate = 1e-3;  ///< its peak; a warm-up, then half a cosine over all passes
-  int64_t chunk = 1000;         ///< images held at a time (images_within())
+  int64_t passes = 0;           ///< passes over the source
+  double learning_rate = 1e-3;  ///< peak rate; after a warm-up it follows half a cosine over all passes
+  int64_t chunk = 1000;         ///< images held in memory at a time (see images_within())
 };
 
-/// How many images refine() holds in `bytes` of memory: their pixels and four streams each.
+/// The number of images that refine() can hold in `bytes` bytes of memory: their pixels, and four streams for
+/// each image.
 int64_t images_within(const ModelSpec& spec, int64_t bytes);
 
-/// Goes on with absorb()'s block-wise gradient fits, from the student's weights as they are: chunk by chunk
-/// of the source, in random order, every block from the first changed one on takes one pass of steps over the
-/// chunk, its optimiser going on from chunk to chunk. The student's own stream is what the blocks above then
-/// see, so they follow what the blocks below have learned. fit_patches, fit_batch, cls_weight, batch_size,
-/// seed and group of `absorb` hold. The report is on `held_out`; its plain figures are those before. Throws
-/// as absorb().
+/// Continues the block-wise gradient fits of absorb() from the student's current weights. It takes the source
+/// chunk by chunk, in random order. For each chunk, every block from the first changed one upwards takes one
+/// pass of gradient steps; the optimiser's moments carry over from chunk to chunk. The blocks above then read
+/// the student's own stream, so they adapt to what the blocks below have learned. Of `absorb` it uses
+/// fit_patches, fit_batch, cls_weight, batch_size, seed and group. The report is measured on `held_out`; its
+/// plain figures are those before refine(). Throws as absorb() does.
 AbsorbReport refine(model::Model& student, const model::Model& teacher, const ImageSource& source,
                     const data::ImageBatch& held_out, const AbsorbOptions& absorb,
                     const RefineOptions& options);
 
 struct DistillOptions {
-  int64_t epochs = 0;  ///< passes over the source, at most
+  int64_t epochs = 0;  ///< largest number of passes over the source
   double learning_rate = 2e-5;
-  double temperature = 2;     ///< of the softened logits
-  double feature_weight = 1;  ///< of the features' relative square error beside the logits' KL
+  double temperature = 2;  ///< temperature of the softmax over the logits
+  double feature_weight =
+      1;  ///< weight of the features' relative squared error; the KL divergence of the logits has weight 1
   int64_t batch = 32;
-  int64_t chunk = 1000;  ///< images held at a time
-  int64_t patience = 1;  ///< epochs without progress on the images held out before it ends
+  int64_t chunk = 1000;  ///< images held in memory at a time
+  int64_t patience = 1;  ///< training ends after this many epochs without progress on the held-out images
 };
 
-/// Trains all of the student from its first changed block on against what the dense model says: KL of
-/// softened logits and the features' relative square error (features alone without a classifier). After every
-/// epoch the KL on `held_out` (without a classifier the features' error) decides; the best weights, those
-/// before it included, are kept, and the training ends after `patience` epochs without progress. Refuses
-/// models for segmentation (std::invalid_argument).
+/// Trains the student, from its first changed block upwards, on the outputs of the dense model. The loss is
+/// the KL divergence of the softened logits plus the relative squared error of the features; without a
+/// classifier it is the error of the features alone. After every epoch the KL divergence on `held_out` is
+/// measured (without a classifier, the error of the features). The best weights are kept, where the weights
+/// before training count too. Training ends after `patience` epochs without progress. Throws
+/// std::invalid_argument for models for segmentation.
 AbsorbReport distill(model::Model& student, const model::Model& teacher, const ImageSource& source,
                      const data::ImageBatch& held_out, const AbsorbOptions& absorb,
                      const DistillOptions& options);

@@ -12,17 +12,18 @@ namespace vitrim::absorb {
 /// Normal equations of a weighted ridge regression. Products are float32 per call and summed in float64.
 class RidgeFit {
  public:
-  /// `inputs` hidden units (the bias column is added), `outputs` targets.
+  /// For `inputs` hidden units (a bias column is added) and `outputs` targets.
   RidgeFit(int64_t inputs, int64_t outputs);
-  /// hidden [n, inputs], target [n, outputs], weight [n] (not negative).
+  /// Adds n rows: hidden [n, inputs], target [n, outputs], weight [n], not negative.
   void add(const at::Tensor& hidden, const at::Tensor& target, const at::Tensor& weight);
-  /// Adds another fit's rows.
+  /// Adds the rows of another fit.
   void merge(const RidgeFit& other);
-  /// Adds the rows of all other ranks: afterwards all hold the same.
+  /// Adds the rows of all other ranks; afterwards every rank holds the same sums.
   void merge_ranks(distributed::Group& group);
-  /// The solution as fc2 takes it. `weight0` [outputs, inputs] and `bias0` [outputs] are the start W_0
-  /// towards which `strength` (times the mean diagonal of the Gram matrix) pulls. Throws vitrim::Error where
-  /// the system can't be solved (non-finite inputs). Cost: inputs^3 / 3 MACs in float64.
+  /// Solves the regression and returns weight and bias in fc2's layout. `weight0` [outputs, inputs] and
+  /// `bias0` [outputs] are W_0, towards which the penalty pulls with `strength` (relative to the mean
+  /// diagonal of the Gram matrix). Throws vitrim::Error if the system can't be solved (for example because
+  /// inputs are not finite). Cost: inputs^3 / 3 MACs in float64.
   struct Solution {
     at::Tensor weight, bias;  ///< float32
   };

@@ -1,7 +1,7 @@
 #pragma once
-// Entropy of features under a Gaussian (NOSE, eq. for H(F)): H(F) = sum_j ln sigma_j in nats, up to a
-// constant per channel that cancels in differences. The `full` estimator also sees correlations between
-// channels.
+// Entropy of features under a Gaussian model (NOSE, equation for H(F)): H(F) = sum_j ln sigma_j in nats, up
+// to a constant per channel that cancels in differences. The `full` estimator also accounts for correlations
+// between channels.
 
 #include <ATen/core/Tensor.h>
 
@@ -19,32 +19,34 @@ namespace vitrim::analysis {
 
 enum class Estimator {
   kDiagonal,  ///< the paper's: sum_j ln sigma_j
-  kFull,  ///< plus half the log-determinant of the correlation matrix, shrunk towards the identity (oracle
-          ///< approximating shrinkage)
+  kFull,  ///< kDiagonal plus half the log-determinant of the correlation matrix, which is shrunk towards the
+          ///< identity (oracle approximating shrinkage)
 };
 Estimator parse_estimator(const std::string& name);  ///< "diagonal" | "full"; throws std::invalid_argument
 std::string to_string(Estimator estimator);
 
-/// Groups of images over which the full estimator's bootstrap resamples: one covariance is kept per group, so
-/// memory is bounded.
+/// Number of groups of images that the full estimator's bootstrap resamples. One covariance is kept per
+/// group, so this bounds the memory.
 inline constexpr int64_t kMaxGroups = 50;
 
-/// Collects moments of features image by image, then gives the entropy of all of them and of any resample of
-/// the images. Memory: diagonal 16 C bytes an image; full 8 C^2 bytes a group.
+/// Collects moments of features image by image, then computes the entropy over all images and over any
+/// resample of them. Memory: 16 C bytes per image (diagonal), 8 C^2 bytes per group (full).
 class FeatureEntropy {
  public:
   virtual ~FeatureEntropy() = default;
-  /// features [b, C] or [b, T, C] (T samples an image) of images first_image .. first_image + b - 1.
+  /// Adds features [b, C] or [b, T, C] (T samples per image) of the images first_image .. first_image + b -
+  /// 1.
   virtual void add(const at::Tensor& features, int64_t first_image) = 0;
-  /// Adds what the other ranks have added, each for other images: afterwards all hold the same. At least one
-  /// image must have been added on every rank.
+  /// Adds what the other ranks have added for their own images; afterwards every rank holds the same moments.
+  /// Every rank must have added at least one image.
   virtual void merge_ranks(distributed::Group& group) = 0;
-  /// H over everything added, nats. sigma is the unbiased standard deviation, floored at 1e-6 of the largest
-  /// channel's.
+  /// H over everything that was added, in nats. sigma is the unbiased standard deviation, with a floor of
+  /// 1e-6 times the largest channel's sigma.
   virtual double value() const = 0;
-  /// H on each resample (counts over images; the full estimator draws groups with the first columns' counts).
+  /// H on each resample of the images, in nats. The full estimator resamples groups of images, with the
+  /// counts in the first columns.
   virtual std::vector<double> replicates(const Resamples& resamples) const = 0;
-  /// Channels whose sigma was floored in value().
+  /// Number of channels whose sigma value() raised to the floor.
   virtual int64_t floored_channels() const = 0;
 };
 

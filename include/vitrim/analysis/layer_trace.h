@@ -1,6 +1,6 @@
 #pragma once
-// One pass of the unmasked model over images, looking into every block: entropies of the branches, the
-// amplitude spectrum, branch norms.
+// One pass of the unmasked model over images that measures every block: entropy of its branches, amplitude
+// spectrum, and branch norms.
 
 #include <optional>
 #include <vector>
@@ -18,7 +18,7 @@ namespace vitrim::analysis {
 
 struct LayerTraceOptions {
   Estimator estimator = Estimator::kDiagonal;
-  bool other_estimator = true;  ///< measure the other estimator too (values only)
+  bool other_estimator = true;  ///< also measure the entropy with the other estimator (values only)
   int64_t batch_size = 50;
   int64_t replicates = 200;
   uint64_t seed = 0;
@@ -28,16 +28,18 @@ struct LayerTraceOptions {
 
 struct LayerTrace {
   std::vector<Estimate> attention,
-      mlp;  ///< entropy of each branch's output over all tokens of all images; NaN where absent
-  std::vector<double> other_attention, other_mlp;  ///< under the other estimator; empty if not asked for
-  std::vector<double>
-      attention_norm;  ///< mean over tokens of |A(LN1 x)| / |x|, for the least-norm control; NaN where absent
-  Spectrum spectrum;   ///< of the patch tokens after every block
+      mlp;  ///< entropy of each branch's output over all tokens of all images, in nats; NaN if the block has
+            ///< no such branch
+  std::vector<double> other_attention,
+      other_mlp;                       ///< the same with the other estimator; empty if not requested
+  std::vector<double> attention_norm;  ///< mean over tokens of |A(LN1 x)| / |x|, for the least-norm control;
+                                       ///< NaN if there is no attention
+  Spectrum spectrum;                   ///< spectrum of the patch tokens after every block
 };
 
-/// With several ranks all hold the same images, and all get the result of all of them. Throws vitrim::Error
-/// where there are fewer images than ranks. Cost: one forward pass plus about a tenth; the full estimator
-/// adds C^2 products per token and branch.
+/// Traces the model over `images`. With several ranks, all ranks hold the same images, and all receive the
+/// result over all images. Throws vitrim::Error if there are fewer images than ranks. Cost: one forward pass
+/// plus about a tenth; the full estimator adds C^2 products per token and branch.
 LayerTrace trace_layers(const model::Model& model, const data::ImageBatch& images,
                         const LayerTraceOptions& options = {});
 

@@ -17,7 +17,7 @@ namespace vitrim::analysis {
 
 enum class Mask {
   kSkip,      ///< y = x
-  kIdentity,  ///< y = 2x, what a fully diluted layer does
+  kIdentity,  ///< y = 2x, as in a fully diluted layer
 };
 Mask parse_mask(const std::string& name);  ///< "drop" | "identity"; throws std::invalid_argument
 std::string to_string(Mask mask);
@@ -33,13 +33,13 @@ struct TransferEntropyOptions {
       nullptr;  ///< the ranks that each run a share of the images; null: this process alone
 };
 
-/// Scores sets by TE on a fixed list of images. Results are cached by set, so asking again costs nothing;
-/// sets of one call share masked prefixes (select/prefix_tree.h), for the price of one stream per block in
-/// memory. With several ranks all hold the same images and ask for the same sets; features and logits go to
-/// all of them, so that all get the same scores.
+/// Scores sets by their TE on a fixed list of images, in nats. Results are cached by set, so scoring a set
+/// again costs nothing. Sets of one call share masked prefixes (select/prefix_tree.h); this needs memory for
+/// one stream per block. With several ranks, all ranks hold the same images and request the same sets;
+/// features and logits are gathered on all ranks, so that all compute the same scores.
 class TransferEntropyScorer : public select::SetScorer {
  public:
-  /// Neither the model nor the images are copied: they must outlive the scorer.
+  /// The scorer copies neither the model nor the images, so both must outlive it.
   TransferEntropyScorer(const model::Model& model, const data::ImageBatch& images,
                         TransferEntropyOptions options = {});
   ~TransferEntropyScorer() override;
@@ -47,12 +47,12 @@ class TransferEntropyScorer : public select::SetScorer {
   int num_layers() const override;
   std::vector<int> candidates() const override;
   std::vector<select::ScoredSet> score(const std::vector<select::LayerSet>& sets) override;
-  /// Block evaluations per batch of images, shared prefixes counted once.
+  /// Block evaluations per batch of images; shared prefixes count once.
   int64_t block_evaluations() const override;
 
-  /// H(out) of the unmasked model with its bootstrap standard error.
+  /// H(out) of the unmasked model in nats, with its bootstrap standard error.
   Estimate output_entropy();
-  /// Signed dH(S) = H(out | S masked) - H(out), nats.
+  /// The signed difference dH(S) = H(out | S masked) - H(out), in nats.
   double signed_difference(const select::LayerSet& set);
   int64_t floored_channels();
 
@@ -61,8 +61,8 @@ class TransferEntropyScorer : public select::SetScorer {
   std::unique_ptr<Impl> impl_;
 };
 
-/// w_ij = dH({i,j}) - dH({i}) - dH({j}) for all pairs of candidates, nats; [num_layers][num_layers], NaN
-/// where a layer has no attention.
+/// Pairwise interactions w_ij = dH({i,j}) - dH({i}) - dH({j}) of all pairs of candidates, in nats:
+/// [num_layers][num_layers], NaN if a layer has no attention.
 std::vector<std::vector<double>> interactions(TransferEntropyScorer& scorer);
 
 }  // namespace vitrim::analysis

@@ -1,6 +1,6 @@
 #pragma once
-// The units of channel pruning: one group of channels of one block. Heads of a unit always end with the same
-// width; units differ.
+// The units of channel pruning. A unit is one group of channels of one block. All heads of a unit keep the
+// same width; different units may keep different widths.
 
 #include <vector>
 
@@ -18,15 +18,15 @@ struct Unit {
 
 enum class Scope { kAttention, kAttentionAndMlp, kMlp };
 
-/// All units of a model that can be pruned, from the bottom up. Throws std::invalid_argument where there is
+/// All prunable units of a model, from the first block upwards. Throws std::invalid_argument if there are
 /// none.
 std::vector<Unit> units_of(const ModelSpec& spec, Scope scope);
 
-/// The spec with these widths per head, one a unit.
+/// The spec with these widths per head, one per unit.
 ModelSpec with_widths(const ModelSpec& spec, const std::vector<Unit>& units,
                       const std::vector<int64_t>& widths);
 
-/// One tensor [heads, width] a unit, as gates of the model's blocks.
+/// Converts factors, one tensor [heads, width] per unit, into gates of the model's blocks.
 std::vector<model::ChannelGates> as_gates(const ModelSpec& spec, const std::vector<Unit>& units,
                                           const std::vector<at::Tensor>& factors);
 

@@ -1,5 +1,5 @@
 #pragma once
-// The sets that a choice must beat at equal budget: random, first k, last k, least norm.
+// Control sets that a choice should beat at an equal budget: random, first k, last k, least norm.
 
 #include <cstdint>
 #include <string>
@@ -10,10 +10,11 @@
 
 namespace vitrim::select {
 
-/// Plans of `count` layers out of `candidates`: `random_seeds` random sets ("random 1", ...), "first-k",
-/// "last-k", and "least-norm" where `norms` (one mean output norm per block) is not empty. The random sets
-/// differ from each other; where there are fewer sets than asked for, all come. "random i" depends on `seed`
-/// and on the ones before it only. Throws std::invalid_argument where count is out of range.
+/// Plans that remove `count` of `candidates`: `random_seeds` random sets ("random 1", ...), "first-k",
+/// "last-k", and "least-norm" if `norms` (mean output norm of every block) is not empty. The random sets
+/// differ from each other; if there are fewer sets than requested, all of them are returned. "random i"
+/// depends only on `seed` and on the random sets before it. Throws std::invalid_argument if count is out of
+/// range.
 std::vector<CompressionPlan> control_plans(const std::vector<int>& candidates, int count,
                                            const std::vector<double>& norms, int random_seeds, uint64_t seed);
 
