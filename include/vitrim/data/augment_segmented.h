@@ -1,6 +1,6 @@
 #pragma once
-// How a training image with a mask is varied: what segmentation on ADE20K is usually trained with (scale,
-// crop, flip, colours).
+// Augmentation of training images with masks: the usual augmentation for segmentation on ADE20K (scale, crop,
+// flip, colours).
 
 #include <ATen/core/Tensor.h>
 
@@ -11,23 +11,24 @@
 namespace vitrim::data {
 
 struct SegmentAugmentOptions {
-  double scale_min = 0.5, scale_max = 2.0;  ///< the short side becomes preprocess.resize (else the crop)
-                                            ///< times a factor uniform between them
-  double category_max_ratio = 0.75;  ///< a crop in which one class has a larger share of the labelled pixels
-                                     ///< is drawn again, ten tries
+  double scale_min = 0.5,
+         scale_max = 2.0;            ///< range of a uniform factor; the short side becomes this factor times
+                                     ///< preprocess.resize, or times the crop if there is no resize
+  double category_max_ratio = 0.75;  ///< a crop in which one class covers more than this share of the
+                                     ///< labelled pixels is drawn again, up to ten times
   double horizontal_flip = 0.5;      ///< probability
   double color_jitter = 0;           ///< brightness, contrast and saturation, as in AugmentOptions
 };
 
-/// Resizes both (the mask without interpolation: the nearest pixel), cuts the same random window of
-/// preprocess.crop pixels a side out of both, flips both, varies the image's colours. Where the scaled image
-/// is smaller than the crop, the rest below and right of it is ignored in the mask and has the mean colour.
-/// All randomness comes from `random`. The long side grows to four times the short one's target at most.
-/// Throws std::invalid_argument where the sizes of image and mask differ.
+/// Resizes image and mask (the mask without interpolation: nearest pixel), crops the same random window with
+/// sides of preprocess.crop pixels from both, flips both, and changes the colours of the image. If the scaled
+/// image is smaller than the crop, the area right of it and below is ignored in the mask and has the mean
+/// colour. All randomness comes from `random`. The long side is limited to four times the target of the short
+/// side. Throws std::invalid_argument if image and mask differ in size.
 SegmentedImage augment_segmented(const SegmentedImage& pair, const PreprocessSpec& preprocess,
                                  const SegmentAugmentOptions& options, Random& random);
 
-/// The nearest pixel of the old mask at every place of the new one.
+/// The mask at another size, by the nearest pixel.
 Mask resize_mask(const Mask& mask, int64_t height, int64_t width);
 
 /// A mask as a tensor, uint8 [height, width].

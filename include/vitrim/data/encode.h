@@ -1,5 +1,5 @@
 #pragma once
-// Images as text, for pages.
+// Encodes images as text, for HTML pages.
 
 #include <ATen/core/Tensor.h>
 
@@ -9,15 +9,16 @@
 
 namespace vitrim::data {
 
-/// pixels uint8 [3, H, W], or grey ones [1, H, W] -> "data:image/jpeg;base64,..." (quality 80). Throws
-/// std::invalid_argument on other shapes and on sides beyond 65500 pixels, vitrim::Error where memory is
-/// short.
+/// Encodes pixels uint8 [3, H, W], or grey [1, H, W], as "data:image/jpeg;base64,..." (quality 80). Throws
+/// std::invalid_argument on other shapes and on sides above 65500 pixels, vitrim::Error if there is not
+/// enough memory.
 std::string jpeg_data_url(const at::Tensor& pixels);
 
-/// classes uint8 [H, W] in the colours of class_color() -> "data:image/png;base64,...". Ignored pixels are
-/// transparent.
+/// Encodes classes uint8 [H, W], drawn in the colours of class_color(), as "data:image/png;base64,...".
+/// Ignored pixels are transparent.
 std::string mask_data_url(const at::Tensor& classes);
-/// The colour in which pictures show a class, RGB: neighbouring classes differ clearly, and all 255 differ.
+/// The RGB colour in which pictures show a class. Classes with consecutive indices differ clearly, and all
+/// 255 colours differ.
 std::array<uint8_t, 3> class_color(int64_t class_index);
 
 }  // namespace vitrim::data

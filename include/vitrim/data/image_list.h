@@ -1,5 +1,5 @@
 #pragma once
-// Images that are named one by one.
+// Images that are listed one by one.
 
 #include <memory>
 #include <string>
@@ -9,8 +9,9 @@
 
 namespace vitrim::data {
 
-/// Image files, and folders and other sources of open_dataset() among them, in the order of `sources`; no
-/// image has a label. Throws vitrim::Error where one is missing or is no regular file, and as open_dataset().
+/// Opens a list of image files, folders, and other sources of open_dataset() as one data set without labels,
+/// in the order of `sources`. Throws vitrim::Error if one is missing or not a regular file, and as
+/// open_dataset() does.
 std::unique_ptr<Dataset> open_images(const std::vector<std::string>& sources,
                                      const DatasetOptions& options = {});
 

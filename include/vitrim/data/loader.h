@@ -1,5 +1,5 @@
 #pragma once
-// Whole sets of images as tensors, decoded on all cores; which images, and how, is said as in pixels.h.
+// Loads sets of images as tensors, decoded on all cores. LoadOptions (pixels.h) says which images, and how.
 
 #include <ATen/core/Tensor.h>
 
@@ -10,7 +10,8 @@
 
 namespace vitrim::data {
 
-/// Images ready for a model, kept as 8-bit (a quarter of the memory of floats, and exact).
+/// Images that are ready for a model, stored as 8-bit integers (exact, with a quarter of the memory of
+/// floats).
 struct ImageBatch {
   at::Tensor pixels;                 ///< uint8 [n, channels, crop, crop]
   std::vector<int64_t> labels;       ///< [n]; -1: none
@@ -21,17 +22,17 @@ struct ImageBatch {
   int64_t size() const { return static_cast<int64_t>(labels.size()); }
 };
 
-/// Decodes, transforms. An image that resizing would make larger than dataset.max_pixels() counts as corrupt.
-/// Throws vitrim::Error naming the corrupt images (the first ten) where there are more than max_corrupt, and
-/// where none is left.
+/// Decodes and transforms images. An image that resizing would make larger than dataset.max_pixels() counts
+/// as corrupt. Throws vitrim::Error that names the corrupt images (the first ten) if there are more than
+/// max_corrupt, or if no image is left.
 ImageBatch load_images(const Dataset& dataset, const LoadOptions& options);
 
 /// Normalises images [begin, end) to float32 [end - begin, channels, crop, crop]: (x / 255 - mean) / std.
 at::Tensor normalized(const ImageBatch& images, int64_t begin, int64_t end);
-/// The images at these indices, in this order.
+/// The images with these indices, in this order.
 ImageBatch select_images(const ImageBatch& images, const std::vector<int64_t>& indices);
-/// `count` indices spread evenly over 0..size-1 when size > count (class folders sort by class, so a prefix
-/// would see few classes), else all.
+/// `count` indices spread evenly over 0..size-1, or all if size <= count. (Class folders are sorted by class,
+/// so the first images would cover few classes.)
 std::vector<int64_t> spread_indices(int64_t size, int64_t count);
 
 }  // namespace vitrim::data

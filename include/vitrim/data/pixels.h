@@ -1,6 +1,6 @@
 #pragma once
-// Whole sets of images in plain memory, decoded on all cores: what programs without LibTorch read images
-// with, and what loader.h makes tensors of.
+// Loads sets of images into plain memory, decoded on all cores. Programs without LibTorch read images with
+// it, and loader.h makes tensors from its result.
 
 #include <cstdint>
 #include <memory>
@@ -15,12 +15,13 @@ namespace vitrim::data {
 struct LoadOptions {
   PreprocessSpec preprocess;
   int threads = 0;          ///< 0: all cores
-  int64_t max_corrupt = 0;  ///< corrupt images that are skipped (named in a warning, counted) before it fails
-  std::vector<int64_t> indices;  ///< which images, in this order; empty: all
-  int64_t channels = 3;          ///< 1: images are made grey before anything else; see image_channels()
+  int64_t max_corrupt = 0;  ///< largest number of corrupt images to skip (with a warning that names them);
+                            ///< with more, loading fails
+  std::vector<int64_t> indices;  ///< indices of the images to load, in this order; empty: all
+  int64_t channels = 3;          ///< 1: images are converted to grey first; see image_channels()
 };
 
-/// Images ready for a model but for normalize(), kept as 8-bit.
+/// Images that are ready for a model except for normalize(), stored as 8-bit integers.
 struct PixelBatch {
   std::shared_ptr<uint8_t[]> pixels;  ///< [size(), channels, side, side]
   int64_t channels = 3, side = 0;
@@ -33,18 +34,18 @@ struct PixelBatch {
   int64_t image_bytes() const { return channels * side * side; }
 };
 
-/// The channels in which images are read for a model: 3, or 1 where its first layer takes one, which means
-/// grey images. Throws vitrim::Error naming `source` and both numbers where the model takes others, which
-/// images don't have; call it before images are decoded.
+/// The number of channels to read images with for a model: 3, or 1 (grey images) if the model's first layer
+/// reads one channel. Throws vitrim::Error that names `source` and both numbers if the model reads any other
+/// number. Call it before decoding images.
 int64_t image_channels(const ModelSpec& spec, const std::string& source);
 
-/// Decodes and transforms. An image that resizing would make larger than dataset.max_pixels() counts as
-/// corrupt. Throws vitrim::Error naming the corrupt images (the first ten) where there are more than
-/// max_corrupt, and where none is left.
+/// Decodes and transforms images. An image that resizing would make larger than dataset.max_pixels() counts
+/// as corrupt. Throws vitrim::Error that names the corrupt images (the first ten) if there are more than
+/// max_corrupt, or if no image is left.
 PixelBatch decode_images(const Dataset& dataset, const LoadOptions& options);
 
-/// Normalises images [begin, end) to float32 [end - begin, channels, side, side] at `out`:
-/// (x / 255 - mean) / std. Throws std::invalid_argument where the batch has no such images.
+/// Normalises images [begin, end) to float32 [end - begin, channels, side, side] at `out`: (x / 255 - mean) /
+/// std. Throws std::invalid_argument if the range is outside the batch.
 void normalize(const PixelBatch& images, int64_t begin, int64_t end, float* out);
 
 }  // namespace vitrim::data

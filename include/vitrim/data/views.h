@@ -1,5 +1,6 @@
 #pragma once
-// Views of unlabelled images: random crops, flips and colours, drawn anew for every pass over a data set.
+// Augmented views of unlabelled images (random crops, flips, colours), drawn again for every pass over a data
+// set.
 
 #include "vitrim/data/augment.h"
 #include "vitrim/data/loader.h"
@@ -7,13 +8,14 @@
 namespace vitrim::data {
 
 struct ViewOptions {
-  LoadOptions load;        ///< which images, and what a view must fit
-  AugmentOptions augment;  ///< how they are varied; random erasing is not part of a view
+  LoadOptions load;        ///< which images to load, and the size of a view
+  AugmentOptions augment;  ///< how images are augmented; random erasing is not applied
   uint64_t seed = 0;
-  int64_t pass = 0;  ///< views of another pass are others
+  int64_t pass = 0;  ///< index of the pass; every pass has other views
 };
 
-/// One view of every image, a function of seed, pass and the image's index alone. Throws as load_images().
+/// Loads one view of every image. A view is a function of seed, pass and the image's index only. Throws as
+/// load_images() does.
 ImageBatch load_views(const Dataset& dataset, const ViewOptions& options);
 
 }  // namespace vitrim::data

@@ -1,5 +1,5 @@
 #pragma once
-// What all ranks must have been started with.
+// Checks that all ranks were started with the same options.
 
 #include <string>
 
@@ -7,8 +7,8 @@
 
 namespace vitrim::distributed {
 
-/// Compares `lines` (of one option each, in one order) over all ranks. Throws vitrim::Error on every rank
-/// where they differ, with the first line that does. Costs one all_gather().
+/// Compares `lines` (one option per line, in a fixed order) across all ranks. If they differ, throws
+/// vitrim::Error on every rank, with the first line that differs. Costs one all_gather().
 void check_alike(Group& group, const std::string& lines);
 
 }  // namespace vitrim::distributed

@@ -8,8 +8,8 @@
 
 namespace vitrim::eval {
 
-/// One MAC is one multiply-add. Counted: matrix products and convolutions of one image, q.k and attn.v
-/// included; not counted: norms, activations, biases, position embeddings.
+/// Parameters and MACs. One MAC is one multiply-add. Matrix products and convolutions of one image count,
+/// including q.k and attn.v; norms, activations, biases and position embeddings do not.
 struct ModelCost {
   int64_t params = 0, macs = 0;
   int64_t embed_params = 0,

@@ -16,19 +16,20 @@ struct AdamWOptions {
 /// AdamW (Loshchilov and Hutter) on float32 parameters, in place.
 class AdamW {
  public:
-  /// `decayed` says of each parameter whether weight decay applies to it; empty: to those with two dimensions
-  /// or more.
+  /// `decayed` says for each parameter whether weight decay applies to it; empty: it applies to parameters
+  /// with two or more dimensions.
   AdamW(std::vector<at::Tensor> parameters, AdamWOptions options, std::vector<bool> decayed = {});
-  /// One step; gradients in the parameters' order.
+  /// Takes one step; gradients are in the order of the parameters.
   void step(const std::vector<at::Tensor>& gradients, double learning_rate);
 
-  /// What an optimiser remembers of one parameter.
+  /// The optimiser's state for one parameter.
   struct Moments {
-    at::Tensor first, second;  ///< of the parameter's shape
+    at::Tensor first, second;  ///< first and second moment, with the parameter's shape
     at::Tensor steps;          ///< float32 scalar
   };
   const Moments& moments(size_t parameter) const { return moments_[parameter]; }
-  /// Copies what an earlier optimiser remembered. Throws std::invalid_argument on another shape.
+  /// Restores the state of an earlier optimiser for one parameter. Throws std::invalid_argument on another
+  /// shape.
   void restore(size_t parameter, const Moments& moments);
 
  private:

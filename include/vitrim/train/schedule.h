@@ -1,5 +1,5 @@
 #pragma once
-// How rates change in the course of a run.
+// Schedules of rates over a run.
 
 #include <cstdint>
 
@@ -7,7 +7,7 @@
 
 namespace vitrim::train {
 
-/// Half a cosine: 1 at `done` = 0, 0 at 1.
+/// Half a cosine: 1 at `done` = 0, 0 at `done` = 1.
 double half_cosine(double done);
 
 /// Linear warm-up over `warm_up` steps, then half a cosine down to `floor` times the peak. `step` counts from
