@@ -1,6 +1,5 @@
 #pragma once
-// `vitrim analyze` as a function: everything measured about a model's attention layers, and which of them to
-// remove.
+// `vitrim analyze` as a function: measures a model's attention layers and chooses which of them to remove.
 
 #include <memory>
 #include <string>
@@ -23,23 +22,24 @@ LayerCriterion parse_layer_criterion(
 std::string to_string(LayerCriterion criterion);
 
 struct AnalyzeOptions {
-  int count = 0;  ///< layers to choose; 0: measure only
+  int count = 0;  ///< number of layers to choose; 0: measure only
   LayerCriterion criterion = LayerCriterion::kAbsorbed;
-  select::SearchOptions search;  ///< its count is taken from above
-  std::vector<int> kept;         ///< layers that no set holds
-  double absorbed_candidates =
-      0.6;  ///< share of the layers, the best ones alone, that the absorbed criterion builds sets from
+  select::SearchOptions search;      ///< options of the search; its count is replaced by `count`
+  std::vector<int> kept;             ///< layers that must not be chosen
+  double absorbed_candidates = 0.6;  ///< the absorbed criterion builds sets from this share of the layers,
+                                     ///< those with the best single scores
   analysis::TransferEntropyOptions te;
   absorb::AbsorbedScorerOptions absorbed;
-  int64_t te_images = 100;          ///< of the images given, for transfer entropy
-  int64_t absorbed_images = 200;    ///< of the images given, for the absorbed criterion
-  bool interactions = true;         ///< measure w_ij of all pairs
-  int64_t interaction_images = 32;  ///< of the TE images, for w_ij: pairs are many
-  bool both_criteria = false;       ///< also search under the criterion that does not decide
+  int64_t te_images = 100;        ///< how many of the images to use for transfer entropy
+  int64_t absorbed_images = 200;  ///< how many of the images to use for the absorbed criterion
+  bool interactions = true;       ///< measure the interaction w_ij of all pairs
+  int64_t interaction_images =
+      32;                      ///< how many of the TE images to use for w_ij, because there are many pairs
+  bool both_criteria = false;  ///< also search with the criterion that does not decide
 };
 
-/// Entropies, transfer entropies and spectrum of the model on `images`, and the chosen set. Manifest and
-/// model name are left to the caller.
+/// Measures entropies, transfer entropies and the spectrum of the model on `images`, and chooses a set. The
+/// caller fills in manifest and model name.
 LayerScores analyze(const model::Model& model, const data::ImageBatch& images, const AnalyzeOptions& options);
 
 }  // namespace vitrim::pipeline

@@ -18,44 +18,47 @@
 namespace vitrim::pipeline {
 
 struct CompressOptions {
-  std::vector<int> layers;  ///< remove these; empty: choose analyze.count by analyze
+  std::vector<int> layers;  ///< layers to remove; empty: analyze() chooses analyze.count layers
   std::vector<int>
-      static_layers;     ///< make these static (surgery/make_static.h); no other choice removes them
-  int static_count = 0;  ///< or so many that a search chooses among those that stay after the removal, by
-                         ///< distortion after closed-form absorption with them static; with no named ones
-  int64_t static_filter = 3;  ///< side of their filters
+      static_layers;     ///< layers to make static (surgery/make_static.h); they are never chosen for removal
+  int static_count = 0;  ///< number of layers to make static that a search chooses, after the removal, among
+                         ///< the remaining ones, by distortion after closed-form absorption with them static;
+                         ///< only if static_layers is empty
+  int64_t static_filter = 3;  ///< side of the filters of static layers, in tokens
   AnalyzeOptions analyze;
   absorb::AbsorbOptions absorb;
-  absorb::RefineOptions refine;    ///< passes over `more` after the absorption
-  absorb::DistillOptions distill;  ///< epochs over `more` after that
-  absorb::ImageSource more;   ///< views of images that no report is about; needed where one of the two is on
+  absorb::RefineOptions refine;    ///< passes over `more` after absorb()
+  absorb::DistillOptions distill;  ///< epochs over `more` after refine()
+  absorb::ImageSource
+      more;  ///< views of images that no report is measured on; needed if refine or distill is on
   bool remove_layers = true;  ///< false: only channels are pruned
-  PruneOptions prune;         ///< channels to prune in what stays, after the removal
-  bool absorb_layers = true;  ///< false: cut only
-  bool controls =
-      false;  ///< also treat random sets, first-k, last-k, least-norm and the other criterion's set alike
-  int random_controls = 5;            ///< how many random sets
-  CompressState* state = nullptr;     ///< where interrupted work goes on, controls left out; null: nowhere
-  std::optional<LayerScores> scores;  ///< what analyze() says with these options, where it is known already
+  PruneOptions prune;         ///< channels to prune in the remaining layers, after the removal
+  bool absorb_layers = true;  ///< false: only cut the layers, without a fit
+  bool controls = false;    ///< also treat control sets in the same way: random, first-k, last-k, least-norm,
+                            ///< and the set of the other criterion
+  int random_controls = 5;  ///< how many random sets
+  CompressState* state = nullptr;     ///< saves the state from which interrupted work (except the controls)
+                                      ///< continues; null: nothing is saved
+  std::optional<LayerScores> scores;  ///< the result of analyze() with these options, if it is known already
   std::optional<EvalResult>
-      dense_eval;  ///< of the dense model on the evaluation images, where it is known already
+      dense_eval;  ///< result of the dense model on the evaluation images, if it is known already
 };
 
 struct Compressed {
   std::unique_ptr<model::Model> model;
-  CompressResult result;  ///< manifest, model and output names are left to the caller
+  CompressResult result;  ///< the caller fills in manifest, model and output names
 };
 
-/// Refuses what pruning can't do after the removal, before any work: std::invalid_argument where no layers
-/// that `options` may remove leave a model that meets the target. Layers that only the analysis will choose
-/// can still turn out to leave another one.
+/// Checks before any work that pruning can meet its target after the removal. Throws std::invalid_argument if
+/// no set of layers that `options` may remove leaves a model that meets the target. If the analysis is still
+/// to choose the layers, a later failure is possible.
 void check_compress(const ModelSpec& spec, const CompressOptions& options);
 
-/// Refuses a number of calibration images that `options` can't do with: std::invalid_argument. compress()
-/// begins with it.
+/// Throws std::invalid_argument if `options` can't work with this number of calibration images. compress()
+/// calls it first.
 void check_images(int64_t count, const CompressOptions& options);
 
-/// The model without the attention of `layers` after absorb::absorb(), and what that says.
+/// The model without the attention of `layers` after absorb::absorb(), and the report of that fit.
 struct Absorbed {
   std::unique_ptr<model::Model> model;
   absorb::AbsorbReport report;
@@ -63,8 +66,9 @@ struct Absorbed {
 Absorbed absorb_removal(const model::Model& dense, const std::vector<int>& layers,
                         const data::ImageBatch& calibration, const absorb::AbsorbOptions& options);
 
-/// Removes attention layers and lets the MLPs take their work over, on unlabelled calibration images. With
-/// `evaluation` both models (and the controls) are evaluated on it, paired. The dense model is not changed.
+/// Removes attention layers and fits the MLPs to compensate, on unlabelled calibration images. With
+/// `evaluation`, both models (and the controls) are evaluated on it and compared in pairs. The dense model is
+/// not changed.
 Compressed compress(const model::Model& dense, const data::ImageBatch& calibration,
                     const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy,
                     const CompressOptions& options);

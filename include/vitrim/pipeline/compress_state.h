@@ -1,5 +1,6 @@
 #pragma once
-// What an interrupted compression goes on from: a file that is written after every block, pass and epoch.
+// The state from which an interrupted compression continues: a file that is written after every block, pass
+// and epoch.
 
 #include <functional>
 #include <memory>
@@ -13,36 +14,37 @@
 
 namespace vitrim::pipeline {
 
-/// The stages of one compression in their order, each of which changes the model, and where the work is in
-/// them. With a path all of it lies in a file, written atomically and with a checksum; one that can't be
-/// written is a warning, and work goes on.
+/// The stages of one compression in their order (each of them changes the model), and the progress within
+/// them. With a path, all of it is saved in a file, atomically and with a checksum. If the file can't be
+/// written, a warning is logged and work continues.
 class CompressState {
  public:
-  /// Keeps nothing.
+  /// Saves nothing.
   CompressState() = default;
-  /// Goes on with what lies at `path`, where there is a file. `identity` says, one thing a line, what must be
-  /// the same for that: Error naming the first line that differs, FormatError where the file is damaged.
-  /// `writes` is false on all ranks but one.
+  /// Continues from the file at `path`, if there is one. `identity` lists, one item per line, what must be
+  /// equal in both runs. Throws Error with the first line that differs, FormatError if the file is damaged.
+  /// `writes` is true on one rank only.
   CompressState(std::string path, std::string identity, bool writes = true);
 
-  /// What the analysis said.
+  /// The result of the analysis, if it was saved.
   const std::optional<LayerScores>& scores() const { return scores_; }
   void keep_scores(const LayerScores& scores);
-  /// Layers that a search made static.
+  /// The layers that a search made static, if they were saved.
   const std::optional<std::vector<int>>& fixed() const { return fixed_; }
   void keep_fixed(const std::vector<int>& layers);
 
-  /// The model of one compression and how near it came, as stages leave them.
+  /// The model of one compression, and how close it is to the dense model, after the stages so far.
   struct Student {
     std::unique_ptr<model::Model> model;
     absorb::AbsorbReport report;
   };
-  /// Runs the next stage on `student`, or takes what it left before the interruption. `work` is to hand the
-  /// keeper to the fit that it runs. `like` is the dense model: it computes as the student is to.
+  /// Runs the next stage on `student`, or loads its result if the stage was finished before the interruption.
+  /// `work` must pass the keeper to the fit that it runs. `like` is the dense model; a loaded student gets
+  /// its compute dtype.
   void stage(Student& student, const model::Model& like,
              const std::function<void(const absorb::FitKeeper* keeper)>& work);
 
-  /// Whether there was a file to go on with.
+  /// Whether the constructor found a file to continue from.
   bool resumed() const { return resumed_; }
   /// Removes the file: the work is done.
   void remove() const;
@@ -55,10 +57,10 @@ class CompressState {
   bool writes_ = true, resumed_ = false;
   std::optional<LayerScores> scores_;
   std::optional<std::vector<int>> fixed_;
-  int64_t next_ = 0;                     ///< the stage that stage() is about
-  int64_t done_ = 0;                     ///< stages that are done
-  Student last_;                         ///< what the last of them left; null before the first
-  std::optional<absorb::FitState> fit_;  ///< of the stage that was under way
+  int64_t next_ = 0;                     ///< index of the stage that stage() runs next
+  int64_t done_ = 0;                     ///< number of finished stages
+  Student last_;                         ///< the result of the last finished stage; null before the first
+  std::optional<absorb::FitState> fit_;  ///< state of the stage that was interrupted
 };
 
 }  // namespace vitrim::pipeline

@@ -1,5 +1,5 @@
 #pragma once
-// `vitrim merge` as a function: give a ViT a schedule of merged tokens, and say what it changes.
+// `vitrim merge` as a function: gives a ViT a schedule of token merging and measures the effect.
 
 #include <cstdint>
 #include <memory>
@@ -15,26 +15,27 @@
 namespace vitrim::pipeline {
 
 struct MergeOptions {
-  std::string schedule;  ///< parse_schedule(); empty: from `target`
-  std::string target;    ///< parse_macs() of the whole model
-  int start = 0;         ///< of a constant schedule for `target`
-  bool choose = false;   ///< find the schedule for `target` on the calibration images
+  std::string schedule;  ///< as parse_schedule() reads it; empty: derived from `target`
+  std::string target;    ///< MACs of the whole model, as parse_macs() reads them
+  int start = 0;         ///< start of the constant schedule for `target`
+  bool choose = false;   ///< choose the schedule for `target` on the calibration images
   merge::ChooseOptions choosing;
-  int64_t pictures = 6;  ///< calibration images whose merged tokens the result shows; 0: none
+  int64_t pictures = 6;  ///< number of calibration images whose merged tokens the result shows; 0: none
 };
 
-/// Refuses what can't be done, before any work: a family that can't merge, a wrong schedule, a target out of
-/// reach. Throws std::invalid_argument.
+/// Checks the options before any work. Throws std::invalid_argument if the family can't merge, the schedule
+/// is wrong, or the target is out of reach.
 void check_merge(const ModelSpec& spec, const MergeOptions& options);
 
 struct Merged {
   std::unique_ptr<model::Model> model;
-  CompressResult result;  ///< manifest, model and output names are left to the caller
+  CompressResult result;  ///< the caller fills in manifest, model and output names
 };
 
-/// The model's own schedule is replaced. `calibration` may be null unless options.choose; with it,
-/// `held_out_kl` is measured on it; a chosen schedule is chosen on one half of the images and measured on the
-/// other. With `evaluation` the model is evaluated without and with merging, paired.
+/// Replaces the model's schedule. `calibration` may be null unless options.choose is set; with it,
+/// `held_out_kl` is measured on it. A schedule that is chosen on images is chosen on one half of them and
+/// measured on the other half. With `evaluation`, the model is evaluated without and with merging, and the
+/// two are compared in pairs.
 Merged merge(const model::Model& model, const data::ImageBatch* calibration, const data::Dataset* evaluation,
              const eval::AccuracyOptions& accuracy, const MergeOptions& options);
 

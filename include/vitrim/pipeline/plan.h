@@ -1,7 +1,8 @@
 #pragma once
-// `vitrim plan` as a class: what a budget buys. Removal, pruning and merging in every combination, costs by
-// count and by a latency table measured here, loss as the sum of what each does alone; how far either can be
-// trusted is measured.
+// `vitrim plan` as a class: finds the best model within a budget. Candidates combine removal, pruning,
+// merging and the other moves in every way. Their cost is counted, or predicted from a latency table that is
+// measured on this machine; their predicted loss is the sum of the losses of the single moves. The accuracy
+// of both predictions is measured.
 
 #include <functional>
 #include <map>
@@ -25,45 +26,46 @@
 namespace vitrim::pipeline {
 
 struct PlanOptions {
-  std::vector<plan::Budget> budgets;  ///< all must hold
+  std::vector<plan::Budget> budgets;  ///< limits that must all hold
   plan::GridOptions grid;
   int threads = 1;
   runtime::Precision precision = runtime::Precision::kAuto;
-  int rounds = 15;            ///< of all that is timed
-  int64_t plan_images = 256;  ///< of the calibration images, for everything but the final fit; a quarter of
-                              ///< them judges, and no fit sees it
-  int measured = 5;   ///< candidates of the Pareto front that are made and measured; what one kind of move
-                      ///< alone and spread combinations buy comes on top
-  int spread = 3;     ///< such combinations, for the test of additivity
-  bool build = true;  ///< make the chosen one, with all images
-  int tries = 3;      ///< candidates built at most, where one misses
-  absorb::AbsorbOptions absorb;  ///< of the final fit
-  PruneOptions prune;            ///< how its channels are chosen
+  int rounds = 15;            ///< rounds of every timing
+  int64_t plan_images = 256;  ///< how many of the calibration images to use for everything except the final
+                              ///< fit; a quarter of them measures losses and is not used for any fit
+  int measured = 5;  ///< candidates of the Pareto front that are built and measured; the best of each kind of
+                     ///< move alone and some spread combinations are measured in addition
+  int spread = 3;    ///< number of spread combinations, for the test of additivity
+  bool build = true;             ///< build the chosen candidate, with all images
+  int tries = 3;                 ///< largest number of candidates to build if the built ones miss the budget
+  absorb::AbsorbOptions absorb;  ///< options of the final fit
+  PruneOptions prune;            ///< how channels are chosen in the final model
   uint64_t seed = 0;
   int64_t batch_size = 50;
-  std::string table_source = "the latency table";  ///< what messages call it
-  std::optional<LatencyTable> table;               ///< measured before; what it lacks is measured
+  std::string table_source = "the latency table";  ///< name of the table in messages
+  std::optional<LatencyTable> table;  ///< a table that was measured before; missing entries are measured
   std::function<void(const LatencyTable&)>
-      keep_table;  ///< called where something was measured, before budgets are held against it; may be empty
+      keep_table;  ///< called after something was measured, before budgets are checked against the table; may
+                   ///< be empty
 };
 
 struct Planned {
   std::unique_ptr<model::Model> model;  ///< null unless options.build
-  PlanResult result;                    ///< manifest and names are left to the caller
+  PlanResult result;                    ///< the caller fills in manifest and names
 };
 
 class Planner {
  public:
-  /// Everything that needs no image: holds the budgets against the model and the least that the grid of
-  /// candidates comes to, and measures the latency table. Throws std::invalid_argument, naming that least,
-  /// where a budget can't be met; counts are refused before anything is timed.
+  /// Does everything that needs no image: compares the budgets with the model and with the smallest cost of
+  /// any candidate, and measures the latency table. Throws std::invalid_argument, with that smallest cost, if
+  /// a budget can't be met; budgets of counts are checked before anything is timed.
   Planner(const model::Model& dense, PlanOptions options);
   ~Planner();
-  /// None where the engine can't run the model.
+  /// The latency table; empty if the engine can't run the model.
   const std::optional<LatencyTable>& table() const;
 
-  /// Measures moves and candidates on `calibration` (no labels), chooses, and builds. With `evaluation` all
-  /// measured candidates are evaluated, which chooses nothing.
+  /// Measures moves and candidates on `calibration` (without labels), chooses one, and builds it. With
+  /// `evaluation`, all measured candidates are evaluated too; that has no influence on the choice.
   Planned run(const data::ImageBatch& calibration, const data::Dataset* evaluation,
               const eval::AccuracyOptions& accuracy);
 

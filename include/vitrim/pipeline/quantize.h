@@ -1,5 +1,5 @@
 #pragma once
-// `vitrim quantize` as a function: a model's linear layers in int8, and what that changes.
+// `vitrim quantize` as a function: converts a model's linear layers to int8 and measures the effect.
 
 #include <memory>
 
@@ -14,23 +14,24 @@ namespace vitrim::pipeline {
 
 struct QuantizedModel {
   std::unique_ptr<model::Model> model;
-  CompressResult result;  ///< manifest, model and output names are left to the caller
+  CompressResult result;  ///< the caller fills in manifest, model and output names
 };
 
-/// `calibration` and `evaluation` may be null. With calibration images the model is fitted to them
-/// (quantize::calibrate), and `held_out_kl` and `held_out_agreement` are those of images kept out; with
-/// `evaluation` both models are evaluated, paired.
+/// Quantises a model. `calibration` and `evaluation` may be null. With calibration images, the int8 layers
+/// are fitted to them (quantize::calibrate), and `held_out_kl` and `held_out_agreement` are measured on
+/// held-out images. With `evaluation`, both models are evaluated and compared in pairs.
 QuantizedModel quantize(const model::Model& model, const data::ImageBatch* calibration,
                         const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy,
                         const quantize::QuantizeOptions& options,
                         const quantize::CalibrateOptions& calibrate = {});
 
-/// Images that quantize_last() calibrates on at most.
+/// The largest number of images that quantize_last() calibrates on.
 inline constexpr int64_t kQuantizingImages = 200;
 
-/// The last step of a pipeline: its model becomes int8, calibrated on kQuantizingImages of `images` (null:
-/// the plain form), and `result` speaks of the int8 model from then on; its KL and agreement are those to
-/// `dense` on `judges` (null: they stay). `evaluation` may be null.
+/// The last step of a pipeline: replaces its model by an int8 model that is calibrated on kQuantizingImages
+/// of `images` (null: no calibration), and updates `result` to describe the int8 model. KL divergence and
+/// agreement are then measured against `dense` on `judges` (null: they keep their values). `evaluation` may
+/// be null.
 void quantize_last(const model::Model& dense, std::unique_ptr<model::Model>& model, CompressResult& result,
                    const data::ImageBatch* images, const data::ImageBatch* judges,
                    const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy,

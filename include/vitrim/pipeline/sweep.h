@@ -1,6 +1,6 @@
 #pragma once
-// `vitrim sweep` as a function: the Pareto front of accuracy against multiply-adds that removing attention,
-// pruning channels and both draw.
+// `vitrim sweep` as a function: measures accuracy against multiply-adds for models with attention removed,
+// channels pruned, or both.
 
 #include <functional>
 #include <string>
@@ -12,31 +12,32 @@ namespace vitrim::pipeline {
 
 /// One model of a sweep.
 struct SweepPoint {
-  int removed = 0;     ///< how many attention layers go
-  std::string target;  ///< MACs that channels are pruned to ("65%", "1.1G"; PruneOptions::attention_only says
-                       ///< of what); empty: none are
-  /// Nothing goes: a point only where what is written is int8.
+  int removed = 0;     ///< number of attention layers to remove
+  std::string target;  ///< the MACs that channels are pruned to ("65%", "1.1G"; PruneOptions::attention_only
+                       ///< says which MACs); empty: no channels are pruned
+  /// Whether the point changes nothing. Such a point is useful only if the written models are int8.
   bool dense() const { return removed == 0 && target.empty(); }
 };
 
-/// Every number of layers with every target, in that order; the dense model only `with_dense`. "100%" counts
-/// as no target. Throws std::invalid_argument on repeats, and where nothing is left.
+/// All combinations of a number of layers and a target, in that order; the dense model is included only
+/// `with_dense`. "100%" counts as no target. Throws std::invalid_argument on repeats, and if no point is
+/// left.
 std::vector<SweepPoint> sweep_points(const std::vector<int>& removed, const std::vector<std::string>& targets,
                                      bool with_dense = false);
 
-/// "removed_2_attention_65" or "removed_0_macs_1.1G": a file's name, different for all points of a sweep.
+/// A file name for the point, unique within a sweep: "removed_2_attention_65" or "removed_0_macs_1.1G".
 std::string name_of(const SweepPoint& point, bool attention_only);
 
-/// What compress() takes for `point`: `options` with the number of layers and the target put in.
+/// The options of compress() for `point`: `options` with its number of layers and its target.
 CompressOptions options_of(const SweepPoint& point, const CompressOptions& options);
 
-/// check_compress() for every point, with the point's name in what it throws.
+/// Runs check_compress() for every point and adds the point's name to the exception.
 void check_sweep(const ModelSpec& spec, const CompressOptions& options,
                  const std::vector<SweepPoint>& points);
 
-/// Makes every point by compress() and hands it to `done`; layers are chosen once for every number of them,
-/// and the dense model is evaluated once. The dense point is a copy of `dense`, not evaluated. All points go
-/// through check_sweep() before any work. Costs a compress() a point.
+/// Makes every point with compress() and passes it to `done`. Layers are chosen once for each number of
+/// layers, and the dense model is evaluated once. The dense point is a copy of `dense`, without evaluation.
+/// All points go through check_sweep() before any work. Costs one compress() per point.
 void sweep(const model::Model& dense, const data::ImageBatch& calibration, const data::Dataset* evaluation,
            const eval::AccuracyOptions& accuracy, const CompressOptions& options,
            const std::vector<SweepPoint>& points,

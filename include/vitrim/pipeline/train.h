@@ -1,6 +1,6 @@
 #pragma once
-// `vitrim train` and `vitrim dilute` as functions: train, measure after every epoch, cut and fold what was
-// diluted, evaluate.
+// `vitrim train` and `vitrim dilute` as functions: they train, measure after every epoch, cut diluted layers
+// and fold their factor, and evaluate.
 
 #include <memory>
 #include <optional>
@@ -13,24 +13,24 @@
 namespace vitrim::pipeline {
 
 struct TrainRunOptions {
-  train::TrainOptions train;  ///< its `measure` is made here
-  const data::Dataset* evaluation =
-      nullptr;  ///< judges the result; its accuracy after every epoch is in the records, but chooses nothing
-  const data::Dataset* validation = nullptr;  ///< chooses the best epoch where train.keep_best is set; then
-                                              ///< its accuracy is in the records instead
+  train::TrainOptions train;                  ///< options of the training; `measure` is set by train_run()
+  const data::Dataset* evaluation = nullptr;  ///< images that evaluate the result; the accuracy on them after
+                                              ///< every epoch is recorded, but chooses nothing
+  const data::Dataset* validation = nullptr;  ///< images that choose the best epoch if train.keep_best is
+                                              ///< set; then the accuracy on them is recorded instead
   eval::AccuracyOptions accuracy;
   int64_t eval_every = 1;                   ///< epochs between evaluations; 0: only the result is evaluated
-  const data::ImageBatch* track = nullptr;  ///< images on which entropies of all layers and TE of the diluted
-                                            ///< set are measured after every epoch
+  const data::ImageBatch* track = nullptr;  ///< images on which the entropies of all layers and the TE of the
+                                            ///< diluted set are measured after every epoch
 };
 
 struct TrainRun {
   std::unique_ptr<model::Model> model;  ///< without the diluted layers, factors folded
-  TrainResult result;                   ///< manifest and names are left to the caller
+  TrainResult result;                   ///< the caller fills in manifest and names
 };
 
-/// Trains `model` in place (train::train) and returns what is to be exported: cut and folded. In between, the
-/// model is evaluated as it is at that epoch's lambda.
+/// Trains `model` in place (train::train) and returns the model to export: diluted layers cut and their
+/// factor folded into the weights. During training the model is evaluated at the lambda of that epoch.
 TrainRun train_run(model::Model& model, const data::Dataset& dataset, const TrainRunOptions& options);
 
 }  // namespace vitrim::pipeline

@@ -1,5 +1,5 @@
 #pragma once
-// Budgets as a person says them: "latency<=12ms@batch1", "macs<=60%", "params<=5.1M".
+// Budgets as a user types them: "latency<=12ms@batch1", "macs<=60%", "params<=5.1M".
 
 #include <cstdint>
 #include <string>
@@ -9,29 +9,29 @@ namespace vitrim::plan {
 enum class Quantity { kLatency, kMacs, kParams };
 std::string to_string(Quantity quantity);  ///< "latency", "macs", "params"
 
-/// One limit, not yet held against a model.
+/// One limit, not yet compared with a model.
 struct Budget {
-  std::string text;  ///< as it was said
+  std::string text;  ///< as the user wrote it
   Quantity quantity = Quantity::kMacs;
   std::string amount;  ///< "60%", "12ms", "2.1G"
-  int64_t batch = 0;   ///< of a latency, else 0
+  int64_t batch = 0;   ///< batch size of a latency; else 0
 };
 
-/// "QUANTITY<=AMOUNT", of latency "@batchN" after it (batch 1 where it is missing); spaces may stand
-/// anywhere. Amounts are a share of the dense model, "60%"; of a latency also "12ms", "0.5s" or "800us" of
-/// one call, of a count "2.1G", "350M", "900K" or a plain number. Throws std::invalid_argument that says what
-/// is wrong and how it is right; an unknown quantity or unit names the nearest.
+/// Parses "QUANTITY<=AMOUNT"; for a latency "@batchN" may follow (default: batch 1); spaces are ignored. An
+/// amount is a share of the dense model, "60%". For the latency of one call it may also be "12ms", "0.5s" or
+/// "800us"; for a count, "2.1G", "350M", "900K" or a plain number. Throws std::invalid_argument that says
+/// what is wrong and what is right; an unknown quantity or unit comes with the nearest valid one.
 Budget parse_budget(const std::string& text);
 
-/// What the budget allows where the dense model needs `dense` (seconds, multiply-adds or parameters). Throws
-/// std::invalid_argument where that is more than it needs.
+/// The limit that the budget sets if the dense model needs `dense` (seconds, multiply-adds or parameters).
+/// Throws std::invalid_argument if the limit is more than it needs.
 double limit_of(const Budget& budget, double dense);
 
-/// Whether a latency that was timed beside the dense model's holds: a share counts of the dense model as it
-/// ran in the same turns.
+/// Whether a model's latency of `seconds` meets the budget, if the dense model took `dense_seconds` in the
+/// same interleaved timing. A share refers to this time of the dense model.
 bool holds(const Budget& latency, double seconds, double dense_seconds);
 
-/// "5.21 ms", "0.906 G", "4.573 M": a quantity for people.
+/// A quantity as text for the user: "5.21 ms", "0.906 G", "4.573 M".
 std::string show(Quantity quantity, double value);
 
 }  // namespace vitrim::plan

@@ -1,6 +1,6 @@
 #pragma once
-// What can be done to a model, and what it costs by count: every combination of removed attention, static
-// attention, narrower heads, narrower MLPs, merged tokens and int8.
+// The candidates of a plan and their counted costs: every combination of removed attention, static attention,
+// narrower heads, narrower MLPs, merged tokens and int8.
 
 #include <cstdint>
 #include <string>
@@ -13,59 +13,60 @@
 namespace vitrim::plan {
 
 struct GridOptions {
-  int most_removed = -1;  ///< attention layers; -1: half of them
-  int64_t round = 8;      ///< widths of a head are multiples of it, or the full width
+  int most_removed = -1;  ///< largest number of attention layers to remove; -1: half of them
+  int64_t round = 8;      ///< the width of a head is a multiple of this, or its full width
   bool remove = true, fix = true, prune = true, mlp = true, merge = true;
   bool quantize = false;
 };
 
-/// The values that candidates combine. The first of each is "leave it".
+/// The values of each move that candidates combine. The first value of each move changes nothing.
 struct MoveGrid {
   std::vector<std::vector<int>> sets;  ///< [k] the set of k layers to remove
   std::vector<std::vector<int>>
-      fixed;  ///< [k] the set of k layers whose attention becomes static, but for those removed
-  std::vector<int64_t>
-      widths;  ///< channels that a head keeps at most: 0 (all), then descending to three eighths
-  std::vector<int64_t>
-      mlps;  ///< hidden units that an MLP keeps at most: 0 (all), then 7, 6, 5 and 4 eighths of the widest
-  std::vector<PlanMerging> mergings;  ///< none, then by start, ascending in pairs
-  std::vector<bool> int8;             ///< false, and where int8 is a move true
+      fixed;  ///< [k] the set of k layers whose attention becomes static, unless it is removed
+  std::vector<int64_t> widths;  ///< largest number of channels per head: 0 (all), then descending to three
+                                ///< eighths of the full width
+  std::vector<int64_t> mlps;  ///< largest number of hidden units per MLP: 0 (all), then 7, 6, 5 and 4 eighths
+                              ///< of the widest MLP
+  std::vector<PlanMerging> mergings;  ///< no merging, then by start, ascending in pairs
+  std::vector<bool> int8;             ///< false; and true if int8 is a move
 };
 
-/// Sets are the first k layers with attention until better are known; at least one layer keeps its attention.
-/// Families that can't merge have the merging of no pairs alone. Starts are 0 and a third of the layers:
-/// early blocks lose most by merging.
+/// The grid of a model. Until better sets are known, each set holds the first k layers with attention; at
+/// least one layer keeps its attention. For families that can't merge, the only merging is none. Starts of
+/// merging are 0 and a third of the layers, because merging loses most in early blocks.
 MoveGrid make_grid(const ModelSpec& dense, const GridOptions& options = {});
 
-/// `dense` with what the row does done to it (its other members say nothing here). Merging counts blocks that
-/// keep their attention; more pairs than there are tokens for are clipped, and a start beyond the last such
-/// block merges nothing.
+/// The spec of `dense` after the moves of `row` (its measured figures are ignored). Merging counts blocks
+/// that keep their attention; a number of pairs above what a block can merge is clipped, and a start after
+/// the last such block merges nothing.
 ModelSpec candidate_spec(const ModelSpec& dense, const PlanRow& row);
 
-/// Pairs that each block of `spec`, a candidate's, merges. [num_blocks]
+/// The number of pairs that each block of `spec`, a candidate's spec, merges: [num_blocks].
 std::vector<int64_t> merging_schedule(const ModelSpec& spec, const PlanMerging& merging);
 
 /// The spec with all linear layers of its blocks in int8.
 ModelSpec in_int8(ModelSpec spec);
 
-/// A combination of the grid with what the budgets ask about it.
+/// A combination of the grid, with its costs in the quantities of the budgets.
 struct Candidate {
   PlanRow row;
   ModelSpec spec;             ///< candidate_spec() of the row
-  std::vector<double> costs;  ///< as predicted, a budget each
+  std::vector<double> costs;  ///< predicted costs, one per budget
   bool measured() const { return row.measured_kl.has_value(); }
 };
 
-/// Every combination of the grid but the dense model itself and those that come to the same architecture as
-/// one before (clipped pairs), with parameters and multiply-adds and without costs; the first index (removal)
-/// is slowest.
+/// All combinations of the grid except the dense model and those with the same architecture as an earlier one
+/// (because pairs were clipped). Parameters and multiply-adds are filled in, costs are not. The first index
+/// (removal) varies slowest.
 std::vector<Candidate> enumerate(const ModelSpec& dense, const MoveGrid& grid);
 
-/// "6 removed, width 40, MLPs of 576, 8 pairs from layer 4"; "dense" where nothing is done.
+/// A description of the row: "6 removed, width 40, MLPs of 576, 8 pairs from layer 4"; "dense" if it changes
+/// nothing.
 std::string describe(const PlanRow& row);
 
-/// Which points no other point beats: in no coordinate higher and in one lower. points [n][coordinates]; of
-/// equal points the first counts.
+/// The Pareto front of points [n][coordinates]: true for each point that no other point dominates, that is,
+/// is nowhere higher and in one coordinate lower. Of equal points only the first counts.
 std::vector<bool> undominated(const std::vector<std::vector<double>>& points);
 
 }  // namespace vitrim::plan

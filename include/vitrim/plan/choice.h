@@ -1,6 +1,5 @@
 #pragma once
-// Which candidates of a table are worth making, and in which order: from predicted and measured figures
-// alone.
+// Chooses which candidates of a table to build, and in which order, from predicted and measured figures only.
 
 #include <cstddef>
 #include <vector>
@@ -12,34 +11,35 @@ namespace vitrim::plan {
 /// Candidates by their index in the table.
 using Candidates = std::vector<size_t>;
 
-/// The table with PlanRow::front set for those within `most` that no other within it beats: by costs and
-/// predicted loss.
+/// The table with PlanRow::front set for each candidate within `most` that no other candidate within it
+/// dominates in costs and predicted loss.
 CandidateTable with_front(CandidateTable table, const std::vector<double>& most);
 
-/// Those within `most` (a budget each) by prediction, least predicted loss first.
+/// The candidates whose predicted costs are within `most` (one value per budget), least predicted loss first.
 Candidates within_by_loss(const CandidateTable& table, const std::vector<double>& most);
 
-/// Of `ordered`, what is to be made and measured: the first `wanted` of the Pareto front that are not
-/// measured yet.
+/// Those of `ordered` to build and measure next: the first `wanted` of the Pareto front that are not measured
+/// yet.
 Candidates next_of_front(const CandidateTable& table, const Candidates& ordered, int wanted);
 
-/// Of `ordered`, what is measured beside the Pareto front: the best of each kind of move alone, and `spread`
-/// combinations of moves spread over the rest. May name what is measured already.
+/// Those of `ordered` to measure in addition to the Pareto front: the best of each kind of move alone, and
+/// `spread` combinations of moves, spread evenly over the rest. They may include candidates that are measured
+/// already.
 Candidates beside_front(const CandidateTable& table, const Candidates& ordered, int spread);
 
 /// How many kinds of move the row combines.
 int moves_of(const PlanRow& row);
 
-/// Median of measured over predicted latency among the measured ones, at least 1; 1 where none was timed.
+/// Median of measured / predicted latency over the measured candidates, at least 1; 1 if none was timed.
 double slowdown(const CandidateTable& table);
 
-/// The measured ones, least measured loss first.
+/// The measured candidates, least measured loss first.
 Candidates measured_by_loss(const CandidateTable& table);
 
-/// Rows within `most` as a result lists them.
+/// The rows within `most`, in the form in which a result lists them.
 struct ListedRows {
-  std::vector<PlanRow> shown;      ///< the Pareto front and what was measured, least predicted loss first
-  std::vector<PlanRow> dominated;  ///< the others
+  std::vector<PlanRow> shown;      ///< the Pareto front and the measured rows, least predicted loss first
+  std::vector<PlanRow> dominated;  ///< the other rows
 };
 ListedRows list_rows(CandidateTable table, const std::vector<double>& most);
 

@@ -1,7 +1,7 @@
 #pragma once
-// How long a ViT takes, added up from pieces: attention and MLPs by width and tokens, matching of
-// tokens, and the two ends. The pieces are differences of timed models that differ in them alone; whether
-// they add up is measured, on whole models (LatencyPieces::checks).
+// Predicts the latency of a ViT as a sum of pieces: attention and MLPs by width and tokens, matching of
+// tokens, and the two ends. The time of a piece is the difference of two timed models that differ only in
+// that piece. Whether the pieces add up is measured on whole models (LatencyPieces::checks).
 
 #include <functional>
 #include <string>
@@ -13,29 +13,30 @@
 
 namespace vitrim::plan {
 
-/// Empty where a model's latency can be added up from pieces: ViTs that the engine runs; else why not.
+/// Empty if a model's latency can be predicted from pieces, that is, for ViTs that the engine runs; else the
+/// reason why not.
 std::string why_not_timed(const ModelSpec& spec);
 
 /// One piece of a model's forward pass on the CPU engine.
 struct Piece {
-  std::string kind;  ///< as LatencyKnot::piece
+  std::string kind;  ///< one of the names in LatencyKnot::piece
   int64_t heads = 0;
   double width = 0;
   double tokens = 0;
 };
 
-/// The pieces of a ViT, as the engine runs it: "ends" (patch embedding, classifier), for each block its
-/// attention ("last attention" where only the class token's row is read after it), "static" and "last
-/// static" where that is static, its MLP at the tokens that are left (1 or 2 after the last attention), and
-/// the matching where it merges.
+/// The pieces of a ViT as the engine runs it. "ends" is the patch embedding and the classifier. Each block
+/// has its attention ("static" if that is static), its MLP at the number of tokens that remain, and
+/// "matching" if it merges. The attention is "last attention" or "last static" if only the class token's row
+/// is read after it; the MLP after that has 1 or 2 tokens.
 std::vector<Piece> pieces_of(const ModelSpec& spec);
 
-/// Predicts from measured pieces: linear in tokens between knots (beyond them as between the outermost two)
-/// and in width. A piece below 0 counts 0.
+/// Predicts times from measured pieces. It interpolates linearly in tokens between knots (beyond them it
+/// extrapolates from the outermost two) and linearly in width. A negative piece counts as 0.
 class LatencyModel {
  public:
   explicit LatencyModel(std::vector<LatencyKnot> knots) : knots_(std::move(knots)) {}
-  /// Seconds; 0 for a kind of piece that was not measured.
+  /// Seconds of one piece; 0 for a kind of piece that was not measured.
   double seconds(const Piece& piece) const;
   double predict(const ModelSpec& spec) const;
 
@@ -43,29 +44,29 @@ class LatencyModel {
   std::vector<LatencyKnot> knots_;
 };
 
-/// Seconds of a call of each of these architectures.
+/// Returns the seconds per call of each of these architectures.
 using Timer = std::function<std::vector<double>(const std::vector<ModelSpec>& specs)>;
 
 struct LatencyOptions {
   int64_t batch = 1;
-  std::vector<int64_t> widths;  ///< at which attention is timed beside its full width
-  std::vector<int64_t> mlps;    ///< at which MLPs are
-  bool fixed = false;           ///< whether static attention is timed
-  /// Whole models that are timed and held against the sum of their pieces, by name.
+  std::vector<int64_t> widths;  ///< widths at which attention is timed, in addition to its full width
+  std::vector<int64_t> mlps;    ///< widths at which MLPs are timed
+  bool fixed = false;           ///< also time static attention
+  /// Whole models, by name, that are timed and compared with the sum of their pieces.
   std::vector<std::pair<std::string, ModelSpec>> checks;
 };
 
-/// Measures the pieces of `dense`'s own shapes at five token counts, from models of a few blocks on smaller
-/// images. The timer is called once for every token count and once for the checks (the dense model comes
-/// first among them). Throws std::invalid_argument for models that are no ViT or have no attention.
+/// Measures the pieces of `dense` at five token counts, with models of a few blocks on smaller images. Calls
+/// the timer once per token count and once for the checks (the dense model is the first of them). Throws
+/// std::invalid_argument if the model is not a ViT or has no attention.
 LatencyPieces measure_pieces(const ModelSpec& dense, const LatencyOptions& options, const Timer& timer);
 
-/// Median and worst |predicted / measured - 1| of pairs {predicted, measured}, and Kendall's tau-b between
-/// the two (none for fewer than two, or where all are equal). Pairs whose measured side is not above 0 count
-/// for the rank alone.
+/// Median and largest |predicted / measured - 1| of pairs {predicted, measured}, and Kendall's tau-b between
+/// the two (empty for fewer than two pairs, or if all values are equal). A pair whose measured value is not
+/// positive counts only for the rank.
 PredictionQuality quality_of(const std::vector<std::pair<double, double>>& pairs);
 
-/// Throws vitrim::Error, naming `source` and what differs, where the table is of another machine, engine,
+/// Throws vitrim::Error, with `source` and the difference, if the table is for another machine, engine,
 /// number of threads or model than `wanted`.
 void check_table(const LatencyTable& table, const LatencyTable& wanted, const std::string& source);
 

@@ -1,6 +1,6 @@
 #pragma once
-// What is measured of a table's candidates: losses of single moves, whose sums predict the others, and the
-// candidates themselves. Who makes models and times them is handed in.
+// Measures the candidates of a table: the losses of single moves, whose sums predict the other candidates,
+// and selected candidates themselves. The caller provides the functions that build and time models.
 
 #include <functional>
 #include <map>
@@ -12,60 +12,59 @@
 
 namespace vitrim::plan {
 
-/// Seconds of models, timed interleaved with the dense one.
+/// Seconds per call of models, timed interleaved with the dense model.
 struct TimedModels {
   double dense = 0;
   std::vector<double> seconds;
 };
 
-/// What measures.
+/// The functions that measure.
 struct Instruments {
-  /// Loss of the model that the row makes, nats.
+  /// Loss of the model that the row describes, in nats.
   std::function<double(const PlanRow& row)> loss;
-  /// Really times these models at this batch; empty where nothing is timed.
+  /// Times these models at this batch size; an empty function if nothing is timed.
   std::function<TimedModels(int64_t batch, const std::vector<ModelSpec>& specs)> time;
 };
 
-/// What each move does alone.
+/// The loss of each move alone, in nats.
 struct MoveLosses {
-  std::map<std::vector<int>, double> removal;  ///< by the layers that go
-  std::map<std::vector<int>, double> fixing;   ///< by the layers that become static
+  std::map<std::vector<int>, double> removal;  ///< keyed by the removed layers
+  std::map<std::vector<int>, double> fixing;   ///< keyed by the layers that become static
   std::map<int64_t, double> width, mlp;
   std::map<PlanMerging, double> merging;
   double int8 = 0;
-  /// Their sum for a combination. Static layers lose their share of what the grid's set of them does: of a
-  /// set that is removed in part, the rest by number of layers.
+  /// The predicted loss of a combination: the sum over its moves. If some static layers of a set are removed,
+  /// the rest counts with its share of the set's loss, by number of layers.
   double of(const PlanRow& row) const;
 };
 
 struct MeasuredMoves {
-  std::vector<PlanMove> moves;  ///< with their loss; costs are not filled in
+  std::vector<PlanMove> moves;  ///< with their losses; costs are not filled in
   MoveLosses losses;
 };
-/// Measures every move of the grid alone.
+/// Measures the loss of every move of the grid alone.
 MeasuredMoves measure_moves(const MoveGrid& grid, const Instruments& instruments);
 
-/// What was measured: the table with the measured figures in its rows, and combinations of moves against
-/// their prediction.
+/// The table with the measured figures in its rows, and the losses of combinations with their predictions.
 struct Measured {
   CandidateTable table;
   std::vector<PlanCombination> combinations;
-  std::vector<std::string> notes;  ///< what missed its budget
+  std::vector<std::string> notes;  ///< descriptions of candidates that missed the budget
 };
 
-/// Loss and, where something is timed, latency at each batch (the first is the row's) of these candidates,
-/// and whether they hold the latency budgets.
+/// Measures the loss of these candidates and, if something is timed, their latency at each batch size (the
+/// first is stored in the row), and whether they meet the latency budgets.
 Measured measure(CandidateTable table, const Candidates& chosen, const std::vector<Budget>& budgets,
                  const std::vector<int64_t>& batches, const Instruments& instruments);
 
 struct MeasureOptions {
-  int wanted = 5;  ///< candidates of the Pareto front
-  int spread = 3;  ///< combinations beside it, for the test of additivity
+  int wanted = 5;  ///< number of candidates of the Pareto front
+  int spread = 3;  ///< number of combinations in addition, for the test of additivity
 };
 
-/// Measures until as many of the Pareto front as were asked for hold: where some are timed as too slow,
-/// predictions are corrected by what the measured ones have in common, and others are looked at. Throws
-/// std::invalid_argument where none holds.
+/// Measures candidates until the requested number of the Pareto front meets the budgets. If some are measured
+/// as too slow, the predictions of all are corrected by the common factor of the measured ones, and other
+/// candidates are tried. Throws std::invalid_argument if no candidate meets the budgets.
 Measured measure_until_held(CandidateTable table, const std::vector<Budget>& budgets,
                             const std::vector<int64_t>& batches, const Instruments& instruments,
                             const MeasureOptions& options);

@@ -1,5 +1,6 @@
 #pragma once
-// The table of candidates: what each is, what it costs against each budget, and what the budgets allow.
+// The table of candidates: their moves, their costs in the quantity of each budget, and the limits of the
+// budgets.
 
 #include <functional>
 #include <vector>
@@ -13,28 +14,28 @@ namespace vitrim::plan {
 
 struct CandidateTable {
   std::vector<Candidate> candidates;
-  std::vector<PlanLimit> limits;  ///< a budget each
-  /// What the budgets allow.
+  std::vector<PlanLimit> limits;  ///< one per budget
+  /// The limits of the budgets.
   std::vector<double> allowed() const;
 };
 
-/// Every combination of the grid, with `budgets` columns that are not filled in. Throws std::invalid_argument
-/// where there is no combination.
+/// A table with every combination of the grid and `budgets` cost columns that are not filled in. Throws
+/// std::invalid_argument if there is no combination.
 CandidateTable make_table(const ModelSpec& dense, const MoveGrid& grid, size_t budgets);
 
-/// What a model of this row and spec costs, in a budget's quantity.
+/// The cost of a model with this row and spec, in the quantity of a budget.
 using Cost = std::function<double(const PlanRow& row, const ModelSpec& spec)>;
 
-/// The table with one column filled in: every candidate's cost, what the budget allows of the dense model's,
-/// and the least that any candidate comes to. Throws std::invalid_argument, naming that least, where it is
-/// more than the budget allows.
+/// The table with one column filled in: the cost of every candidate, the budget's limit if the dense model
+/// costs `dense`, and the smallest cost of any candidate. Throws std::invalid_argument, with that smallest
+/// cost, if it is above the limit.
 CandidateTable with_budget(CandidateTable table, size_t column, const Budget& budget, double dense,
                            const Cost& cost);
 
-/// Whether the candidate's predicted costs are at most these, a budget each.
+/// Whether the candidate's predicted costs are at most `most`, one value per budget.
 bool within(const Candidate& candidate, const std::vector<double>& most);
 
-/// Throws std::invalid_argument where no candidate meets all budgets at once.
+/// Throws std::invalid_argument if no candidate meets all budgets at once.
 void check_together(const CandidateTable& table);
 
 }  // namespace vitrim::plan

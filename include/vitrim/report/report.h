@@ -1,5 +1,5 @@
 #pragma once
-// Result files to one self-contained HTML page.
+// Renders result files as one self-contained HTML page.
 
 #include <string>
 #include <vector>
@@ -12,11 +12,11 @@ struct Document {
   std::string json;
 };
 
-/// Renders any mix of "layer_scores", "compress", "plan", "eval", "train" and "bench" documents and of
-/// training runs' logs (JSON lines, told apart by their first line; of a run that goes on or was killed too)
-/// as one HTML page that needs no network: charts by an inlined library, light and dark, wide and narrow,
-/// readable as tables without JavaScript. Throws FormatError where a document is no artifact, for a log with
-/// its line.
+/// Renders any mix of "layer_scores", "compress", "plan", "eval", "train" and "bench" documents and logs of
+/// training runs as one HTML page that needs no network. (A log has JSON lines and is recognised by its first
+/// line; the run may be unfinished or killed.) Charts use an inlined library; the page works in light and
+/// dark mode, on wide and narrow screens, and without JavaScript as tables. Throws FormatError if a document
+/// is not an artifact; for a log with the number of the line.
 std::string render(const std::vector<Document>& documents, const std::string& title);
 
 }  // namespace vitrim::report

@@ -1,6 +1,6 @@
 #pragma once
-// Inference on the CPU without LibTorch's modules and without autograd: weights are packed once, memory is
-// laid out once, a call allocates nothing.
+// Inference on the CPU without LibTorch. Weights are packed once and memory is laid out once; a call
+// allocates nothing.
 
 #include <cstdint>
 #include <memory>
@@ -15,15 +15,15 @@
 namespace vitrim::runtime {
 
 enum class Precision {
-  kAuto,  ///< bfloat16 where the CPU multiplies it, else float32
+  kAuto,  ///< bfloat16 if the CPU multiplies it in hardware, else float32
   kF32,
-  kBf16,  ///< weights and what is multiplied; sums, LayerNorm, softmax and the stream between blocks are
-          ///< float32
+  kBf16,  ///< bfloat16 for weights and inputs of matrix products; sums, LayerNorm, softmax and the stream
+          ///< between blocks are float32
 };
 
 /// "auto", "f32" or "bf16"; throws std::invalid_argument.
 Precision parse_precision(const std::string& name);
-/// kF32 or kBf16: what kAuto means with chosen_isa().
+/// The precision to use, kF32 or kBf16; kAuto depends on chosen_isa().
 Precision resolve(Precision precision);
 
 struct EngineOptions {
@@ -31,24 +31,26 @@ struct EngineOptions {
   Precision precision = Precision::kAuto;
 };
 
-/// Empty where the engine can run this architecture, else why not.
+/// Empty if the engine can run this architecture, else the reason why not.
 std::string why_not(const ModelSpec& spec);
 
-/// A model ready to run. It copies what it needs of the weights, and computes architecture::live_macs() an
-/// image: after the last attention only what the classifier reads.
+/// A model that is ready to run. The engine copies the weights that it needs. It computes
+/// architecture::live_macs() multiply-adds per image: after the last attention, only the tokens that the
+/// classifier reads.
 class Engine {
  public:
-  /// Throws std::invalid_argument for what why_not() names, and FormatError for missing weights.
+  /// Throws std::invalid_argument if why_not() gives a reason, FormatError if weights are missing.
   Engine(const ModelSpec& spec, const checkpoint::Checkpoint& weights, const EngineOptions& options = {});
   ~Engine();
   Engine(Engine&&) noexcept;
 
-  /// images float32 [batch, in_channels, H, W], normalised -> out float32 [batch, outputs()]: logits, or
-  /// features where the model has no classifier. Throws std::invalid_argument where either holds another
-  /// number of values: images of other channels or another size than the model's are never read as its own.
-  /// Safe to call from several threads; calls then follow one another (for work side by side, make an engine
-  /// for each). A batch of any size is taken; images are spread over the threads, what is left over is shared
-  /// among them. A row of the result depends on its image alone, not on the batch or the number of threads.
+  /// Runs a batch of any size: images float32 [batch, in_channels, H, W], normalised -> out float32 [batch,
+  /// outputs()], which are logits, or features if the model has no classifier. Throws std::invalid_argument
+  /// if either span has another number of values, so images with other channels or another size are never
+  /// misread. It may be called from several threads; the calls then run one after another (for parallel
+  /// calls, create one engine per thread). The images are spread over the engine's threads; the images of an
+  /// incomplete round are each computed by several threads. A row of the result depends only on its image,
+  /// not on the batch or the number of threads.
   void run(std::span<const float> images, int64_t batch, std::span<float> out);
 
   const ModelSpec& spec() const;
@@ -56,7 +58,7 @@ class Engine {
   int threads() const;
   Precision precision() const;  ///< kF32 or kBf16
   Isa isa() const;
-  /// Bytes of packed weights, and of everything else that the engine holds.
+  /// Bytes of the packed weights, and of all other memory of the engine.
   int64_t weight_bytes() const;
   int64_t work_bytes() const;
 

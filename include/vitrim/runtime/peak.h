@@ -1,15 +1,15 @@
 #pragma once
-// How fast this machine multiplies matrices at most: what an engine's share is measured against.
+// The peak speed of matrix products on this machine, to which the engine's speed is compared.
 
 #include "vitrim/runtime/engine.h"
 
 namespace vitrim::runtime {
 
-/// Multiply-adds times two a second, in 1e12, of the chosen instruction set's product instructions on
-/// operands in registers or tiles, on `threads` threads at once, best of several runs of about `seconds` in
-/// all (at least one).
+/// Peak speed in 1e12 operations per second (two per multiply-add) of the chosen instruction set's product
+/// instructions, on operands in registers or tiles, with `threads` threads at once. It is the best of several
+/// runs (at least one) that take about `seconds` in total.
 double measure_tile_peak(Precision precision, int threads, double seconds);
-/// The same of the products of bytes, which int8 layers are made of.
+/// The same for the products of bytes that int8 layers use.
 double measure_byte_peak(int threads, double seconds);
 
 }  // namespace vitrim::runtime
