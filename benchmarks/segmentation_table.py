@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The table of benchmarks/segmentation_synthetic.sh's rows: mIoU with its interval, and paired against the dense model trained as long, both bootstrapped over images from the
-pixel counts that the result files hold.
+"""The table of the rows of benchmarks/segmentation_synthetic.sh and segmentation_camvid.sh: mIoU with its interval, and paired against the dense model trained as
+long, both bootstrapped over images from the pixel counts in the result files.
 
 usage: benchmarks/segmentation_table.py [RESULTS_DIR]; Markdown on standard output. Rows that are not there yet are left out.
 """
@@ -12,13 +12,29 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from paired import read_rows  # noqa: E402
 
-ROWS = [("start", "dense, from the classifier's weights"), ("dense", "dense, trained as long as the rows below"), ("nose_25", "NOSE 25 %, diluted"), ("nose_50", "NOSE 50 %, diluted")]
+ROWS = [("start", "dense, from the classifier's weights"), ("dense", "dense, trained as long as the rows below"), ("nose_25", "NOSE 25 %, diluted"),
+        ("absorbed_25_before", "25 % removed and absorbed, not yet trained"), ("absorbed_25", "25 % removed and absorbed, then trained"),
+        ("static_25_before", "25 % static, not yet trained"), ("static_25", "25 % static, then trained"), ("nose_50", "NOSE 50 %, diluted"),
+        ("absorbed_50_before", "50 % removed and absorbed, not yet trained"), ("absorbed_50", "50 % removed and absorbed, then trained"),
+        ("static_50_before", "50 % static, not yet trained"), ("static_50", "50 % static, then trained")]
 RESAMPLES = 2000
+
+
+def evaluation_of(result):
+    """That of a training run, or of what compress wrote."""
+    return result["evaluation"] if "evaluation" in result else result["compressed"]
+
+
+def changed_layers(result):
+    """The layers without attention or with static attention."""
+    if "compressed_spec" not in result:
+        return result["removed"]
+    return [i for i, block in enumerate(result["compressed_spec"]["blocks"]) if block["attention"] in ("none", "static")]
 
 
 def images_of(result):
     """Per image the (class, labelled, predicted, both) of the classes that occur."""
-    return [[tuple(map(int, one.split())) for one in image.split(",")] if image else [] for image in result["evaluation"]["segmentation"]["pixels"]]
+    return [[tuple(map(int, one.split())) for one in image.split(",")] if image else [] for image in evaluation_of(result)["segmentation"]["pixels"]]
 
 
 def miou(images, drawn):
@@ -46,18 +62,19 @@ def paired(a, b):
 def main():
     folder = sys.argv[1] if len(sys.argv) > 1 else "benchmarks/results/segmentation_synthetic"
     results = read_rows(folder)
-    print("| row | attention removed | epochs | seed | parameters | MACs | mIoU (95 % interval) | pixel accuracy | against dense, trained as long (95 % interval) |")
+    print("| row | layers | epochs | seed | parameters | MACs | mIoU (95 % interval) | pixel accuracy | against dense, trained as long (95 % interval) |")
     print("|---|---|---|---|---|---|---|---|---|")
     for name, title in ROWS:
         for seed in sorted(s for n, s in results if n == name):
             r = results[name, seed]
-            e = r["evaluation"]
+            before = results.get((f"{name}_before", seed))  # the trained model has its layers
+            e = evaluation_of(r)
             figures = e["segmentation"]
             low, high = figures["miou_ci95"]
-            line = f"| {title} | {', '.join(map(str, r['removed'])) or 'none'} | {len(r['epochs'])} | {seed} | {e['params'] / 1e6:.2f} M | {e['macs'] / 1e6:.1f} M | " \
-                   f"{100 * figures['miou']:.1f} % ({100 * low:.1f} to {100 * high:.1f}) | {100 * figures['pixel_accuracy']:.1f} % |"
-            base = results.get(("dense", seed))
-            if base and name.startswith("nose"):
+            line = f"| {title} | {', '.join(map(str, changed_layers(before or r))) or 'none'} | {len(r.get('epochs', []))} | {seed} | {e['params'] / 1e6:.2f} M | " \
+                   f"{e['macs'] / 1e6:,.1f} M | {100 * figures['miou']:.1f} % ({100 * low:.1f} to {100 * high:.1f}) | {100 * figures['pixel_accuracy']:.1f} % |"
+            base = results.get(("start" if name.endswith("_before") else "dense", seed))
+            if base and name not in ("start", "dense"):
                 d, low, high = paired(images_of(base), images_of(r))
                 line += f" {d:+.1f} ({low:+.1f} to {high:+.1f}) |"
             else:
