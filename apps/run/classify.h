@@ -1,5 +1,5 @@
 #pragma once
-// What vitrim-run says of images.
+// The classification of images by vitrim-run.
 
 #include <string>
 #include <vector>
@@ -9,18 +9,18 @@
 
 namespace vitrim::app {
 
-/// A class and what the model gives it.
+/// A class and its probability under the model.
 struct Answer {
   int64_t index = 0;
   float logit = 0;
   double probability = 0;  ///< softmax over all classes
 };
 
-/// The `count` largest of `logits`, largest first; ties in the order of the classes.
+/// The `count` largest of `logits`, largest first; ties are in the order of the classes.
 std::vector<Answer> best(std::span<const float> logits, int64_t count);
 
 /// Logits of all images, [images.size(), engine.outputs()], `batch_size` images at a time. Throws Interrupted
-/// where a stop was asked for.
+/// if a stop was requested.
 std::vector<float> answers(runtime::Engine& engine, const data::PixelBatch& images, int64_t batch_size);
 
 }  // namespace vitrim::app

@@ -1,17 +1,17 @@
 #pragma once
-// What the parser's own checks let through.
+// Checks of values that the parser itself does not make.
 
 #include <CLI/CLI.hpp>
 #include <string>
 
 namespace vitrim::app {
 
-/// What is wrong with the values of the parsed command line, in a sentence; empty where nothing is: an empty
-/// value (a variable of a shell that is not set), a number that is not finite, a result (--json, --report)
-/// that would replace what the command reads.
+/// A sentence about the first wrong value of the parsed command line: an empty value (for example from an
+/// unset shell variable), a number that is not finite, or a result (--json, --report) that would overwrite an
+/// input of the command. Empty if all values are valid.
 std::string wrong_value(const CLI::App& app);
 
-/// The parser's message about a number that may be of any size, without the bounds of its type.
+/// The parser's message about a number, without the bounds of its type if any number is allowed.
 std::string without_type_bounds(const std::string& message);
 
 }  // namespace vitrim::app

@@ -1,5 +1,5 @@
 #pragma once
-// How --help is laid out: lines as wide as the terminal, without the parser's names for ranges.
+// The layout of --help: lines as wide as the terminal, without the parser's names for ranges.
 
 #include <CLI/CLI.hpp>
 #include <string>
@@ -17,8 +17,8 @@ class HelpFormat : public CLI::Formatter {
   std::string make_subcommand(const CLI::App* command) const override;
 };
 
-/// `text` with line breaks in place of spaces, so that lines have at most `width` characters where words
-/// allow.
+/// `text` with some spaces replaced by line breaks, so that lines have at most `width` characters if no word
+/// is longer.
 std::string wrapped(const std::string& text, size_t width);
 
 }  // namespace vitrim::app

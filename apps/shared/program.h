@@ -1,5 +1,5 @@
 #pragma once
-// What vitrim's programs share: how a call begins, how usage is explained, how errors become exit codes.
+// Code that vitrim's programs share: the start of a call, usage messages, and exit codes for errors.
 
 #include <CLI/CLI.hpp>
 #include <functional>
@@ -9,39 +9,43 @@
 
 namespace vitrim::app {
 
-/// A wrong use that the parser could not see; exit code 2.
+/// Wrong usage that the parser can't detect; exit code 2.
 class UsageError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-/// What the program will do, and facts about this call.
+/// The command that the program will run, and facts about this call.
 struct Context {
   std::string command_line;
-  std::string options;  ///< given ones that steer the work, one a line: the same on all ranks
+  std::string
+      options;  ///< the given options that influence the work, one per line; they must be equal on all ranks
   std::function<void()> run;
 };
 
-/// What a program adds to the parser's help; each may be empty.
+/// Additions of a program to the parser's help; each may be empty.
 struct HelpHooks {
-  std::function<std::string()> before_mistake;  ///< what is said on standard error before a wrong use is
-  std::function<void()> before_help;            ///< called before --help is shown
+  std::function<std::string()>
+      before_mistake;                 ///< text on standard error before the message about wrong usage
+  std::function<void()> before_help;  ///< called before --help is shown
 };
 
-/// The name under which this process speaks on standard error, "vitrim" or "vitrim-run".
+/// The name of this process in messages on standard error, "vitrim" or "vitrim-run".
 const std::string& program_name();
 
-/// Call first, with the program's name: keeps the standard streams' descriptors, watches signals, lets a file
-/// size limit fail the write.
+/// Call it first, with the program's name. It keeps the descriptors of the standard streams open, watches
+/// signals, and lets a write beyond the file size limit fail instead of ending the process.
 void begin_program(const std::string& name);
-/// The call as a shell would take it.
+/// The command line, quoted for a shell.
 Context make_context(int argc, char** argv);
-/// The arguments with `~/` as the home folder, also after the = of a flag, where shells leave it alone.
+/// The arguments with `~/` replaced by the home folder, also after the = of a flag, where shells do not
+/// expand it.
 std::vector<std::string> expanded_arguments(int argc, char** argv);
-/// Parses, runs `context.run` and returns the exit code: 0, 1 with a sentence on standard error, 2 where the
-/// command line is wrong, 130 where a signal stopped it. Results are on standard output whole, or it is 1.
+/// Parses, runs `context.run`, and returns the exit code: 0; 1 with a sentence on standard error; 2 if the
+/// command line is wrong; 130 if a signal stopped it. If results could not be written completely to standard
+/// output, it is 1.
 int run_program(CLI::App& app, Context& context, int argc, char** argv, const HelpHooks& hooks = {});
-/// Says what went wrong; the exit code that goes with it, 1.
+/// Prints what went wrong and returns the exit code for it, 1.
 int fail(const std::string& message);
 
 }  // namespace vitrim::app

@@ -1,18 +1,17 @@
 #pragma once
-// SIGINT and SIGTERM: the work is asked to stop, and the program ends soon whatever it waits for.
+// SIGINT and SIGTERM: they request the work to stop, and end the program soon, whatever it waits for.
 
 namespace vitrim::app {
 
-/// From here on a thread of its own receives both signals. Call before any other thread begins. The first
-/// signal asks the work to stop at its next step (core/log.h); where that does not come within
-/// kGraceSeconds (core/interrupt.h), or at a second signal, unfinished outputs are removed and the program
-/// ends.
+/// Starts a thread that receives both signals. Call it before any other thread starts. The first signal
+/// requests the work to stop at its next step (core/log.h). If the work does not stop within kGraceSeconds
+/// (core/interrupt.h), or at a second signal, the thread removes unfinished outputs and ends the program.
 void watch_signals();
 
-/// Says "stopped", once in a process, and returns the exit status that goes with it, 130.
+/// Prints "stopped", once per process, and returns the exit status for it, 130.
 int say_stopped();
 
-/// While `yes`, a program that this one started and that it hands signals on to says so in its place.
+/// While `yes`, a child program that receives the signals from this one prints "stopped" in its place.
 void leave_saying_to_child(bool yes);
 
 }  // namespace vitrim::app

@@ -1,6 +1,6 @@
 #pragma once
-// Messages and progress on standard error: one live line with rate and time left on a terminal, plain lines
-// elsewhere, nothing when quiet.
+// Messages and progress on standard error: on a terminal one live line with rate and remaining time,
+// otherwise plain lines; nothing with --quiet.
 
 #include <memory>
 

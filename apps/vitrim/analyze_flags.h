@@ -15,7 +15,7 @@ struct AnalyzeFlags {
   std::string calib;
   int64_t images = 0;
   std::string remove;
-  std::string layers;  ///< --remove-attention, of commands that take it
+  std::string layers;  ///< --remove-attention, for commands that have it
   std::string search = "beam";
   std::string criterion = "absorbed";
   std::string estimator = "diagonal";
@@ -25,26 +25,25 @@ struct AnalyzeFlags {
   bool both_criteria = false;
 
   void add_to(CLI::App& command, bool needs_calib = true);
-  /// [search] and [te]: options of these flags that have no flag.
+  /// [search] and [te]: the options that have no flag.
   train::Keys keys();
-  /// --remove and --remove-attention, for commands that need one of them.
+  /// Adds --remove and --remove-attention, for commands that need one of them.
   void add_choice_to(CLI::App& command);
-  /// The layers that --remove-attention names for a model of `blocks` blocks; nothing where it was not
-  /// passed.
+  /// The layers that --remove-attention lists for a model of `blocks` blocks; empty if it was not passed.
   std::optional<std::vector<int>> named_layers(int blocks) const;
-  /// Options for a model of `layers` blocks.
+  /// The options for a model of `layers` blocks.
   pipeline::AnalyzeOptions options(const CommonFlags& common, int blocks) const;
   /// The calibration images, decoded and transformed.
   data::ImageBatch load(const CommonFlags& common, const DataFlags& data, const ModelSpec& spec,
                         const std::string& model) const;
 };
 
-/// The images of `source` without their labels, `count` of them spread over all (0: all): a class list says
-/// nothing then.
+/// Loads the images of `source` without labels, `count` of them spread over all (0: all). A class list is
+/// ignored.
 data::ImageBatch load_unlabelled(const std::string& source, int64_t count, const CommonFlags& common,
                                  const DataFlags& data, const ModelSpec& spec, const std::string& model);
 
-/// Entropies, TE and the chosen set in words on standard output.
+/// Prints entropies, TE and the chosen set on standard output.
 void print_scores(const LayerScores& scores);
 
 }  // namespace vitrim::app

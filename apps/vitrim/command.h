@@ -1,5 +1,5 @@
 #pragma once
-// What the subcommands share: common flags, and how results leave the program.
+// Code that the subcommands share: common flags, and the output of results.
 
 #include <CLI/CLI.hpp>
 #include <memory>
@@ -24,45 +24,47 @@ struct CommonFlags : ProgramFlags {
   uint64_t seed = 0;
 
   void add_to(CLI::App& command, bool computes = true);
-  /// Sets threads and the log sink; call first. --json may lie in `output`, a folder that is yet to be made.
+  /// Sets threads and the log sink; call first. --json may be a file in `output`, a folder that does not
+  /// exist yet.
   void apply(const std::string& output = "") const;
 };
 
 struct ModelFlags : ModelInput {
-  /// Loads the model, sets its compute dtype.
+  /// Loads the model and sets its compute dtype.
   std::unique_ptr<model::Model> load(const std::string& precision) const;
 };
 
-/// How a model for segmentation is evaluated.
+/// The flags for evaluating a model for segmentation.
 struct SegmentationFlags {
   int64_t window = 0, stride = 0, pictures = 6;
 
   void add_to(CLI::App& command);
-  /// UsageError where a flag was passed that says nothing for this model.
+  /// Throws UsageError if a flag was passed that has no effect for this model.
   void apply(const ModelSpec& spec, eval::AccuracyOptions& accuracy) const;
 };
 
-/// How features are evaluated, of models without a classifier.
+/// The flags for evaluating features of models without a classifier.
 struct FeatureFlags {
-  std::string train;       ///< labelled images that neighbours or a probe answer from
-  int64_t neighbours = 0;  ///< 0: not asked for
+  std::string train;       ///< labelled images that neighbours or a probe predict from
+  int64_t neighbours = 0;  ///< 0: not requested
   bool probe = false;
 
   void add_to(CLI::App& command);
   bool any() const { return !train.empty() || neighbours > 0 || probe; }
-  /// Opens --train. UsageError where the flags do not go together.
+  /// Opens --train. Throws UsageError if the flags do not fit together.
   void apply(const DataFlags& data, const ModelSpec& spec, eval::AccuracyOptions& accuracy) const;
 };
 
-/// Manifest of this call.
+/// The manifest of this call.
 Manifest manifest_of(const Context& context, const CommonFlags& flags, const std::string& data_fingerprint);
 
-/// Writes the page of one result, `json` (found under the name `output`), about `subject`, a path; does
-/// nothing where `path` is empty.
+/// Writes the report page of one result, `json` (which was written as `output`), about `subject`, to a path;
+/// does nothing if `path` is empty.
 void write_report(const std::string& path, const std::string& output, const std::string& json,
                   const std::string& subject);
 
-/// "paired difference -1.2 points (95 % interval -2.0 to -0.4, McNemar p = 0.01)".
+/// A paired comparison as text: "paired difference -1.2 points (95 % interval -2.0 to -0.4, McNemar p =
+/// 0.01)".
 std::string difference_text(const PairedResult& paired);
 std::string millions(int64_t count);
 std::string billions(int64_t count);

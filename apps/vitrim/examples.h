@@ -1,6 +1,6 @@
 #pragma once
-// What the end of each command's --help shows: whole commands on what the repository holds. docs/commands/ is
-// made of the same help, and tests/docs runs every one of them.
+// The examples at the end of each command's --help: complete commands on files of the repository.
+// docs/commands/ is generated from the same help, and tests/docs runs all of them.
 
 #include <CLI/CLI.hpp>
 

@@ -1,17 +1,17 @@
 #pragma once
-// Help that fits on a screen, and what is said to somebody who typed too little.
+// Help that fits on a screen, and hints for a call with too few arguments.
 
 #include <CLI/CLI.hpp>
 #include <string>
 
 namespace vitrim::app {
 
-/// --help-all, of the program and of every subcommand that is added afterwards.
+/// Adds --help-all to the program and to every subcommand that is added afterwards.
 void add_help_all(CLI::App& app);
-/// Hides the options of the command that is parsed, or of `command`, that only --help-all shows.
+/// Hides the options that only --help-all shows, for the command that is parsed or for `command`.
 void keep_short(CLI::App& app);
-/// What is said on standard error to `vitrim` and to `vitrim COMMAND` without any argument; empty where there
-/// were arguments.
+/// The text on standard error for `vitrim` and for `vitrim COMMAND` without any argument; empty if there were
+/// arguments.
 std::string first_help(CLI::App& app, int argc, char** argv);
 
 }  // namespace vitrim::app

@@ -1,5 +1,5 @@
 #pragma once
-// Options of a job that have no flag of their own: keys of the TOML file that --recipe names, and of --set.
+// Options of a job that have no flag: keys of the TOML file in --recipe, and of --set.
 
 #include <CLI/CLI.hpp>
 #include <map>
@@ -17,14 +17,15 @@ struct Settings {
   std::string recipe;             ///< --recipe
   std::vector<std::string> sets;  ///< --set section.key=value
 
-  /// Adds --recipe and --set, and lists the keys with what they are now under --help-all. The options that
+  /// Adds --recipe and --set, and lists the keys with their current values under --help-all. The options that
   /// `keys` set must outlive the command.
   void add_to(CLI::App& command, const std::vector<train::Keys>& keys);
-  /// Sets the options: the file's keys, then those of --set, then `more`, pairs of key and value.
-  /// `beside`: keys that the file and --set may name too. UsageError where a key or value is wrong.
+  /// Sets the options: first the file's keys, then those of --set, then `more`, pairs of key and value.
+  /// `beside` lists further keys that the file and --set may contain. Throws UsageError if a key or value is
+  /// wrong.
   void apply(const train::Keys& beside = {},
              const std::vector<std::pair<std::string, std::string>>& more = {}) const;
-  /// What the keys of add_to() were changed to, of those that were.
+  /// The changed values among the keys of add_to().
   std::map<std::string, std::string> changed() const;
 
  private:
@@ -32,9 +33,9 @@ struct Settings {
   std::vector<train::KeyValue> usual_;
 };
 
-/// [fit]: the refit of MLPs and projections.
+/// The keys of [fit]: the refit of MLPs and projections.
 train::Keys fit_keys(absorb::AbsorbOptions& options);
-/// [channels] and [indicators]: which channels go.
+/// The keys of [channels] and [indicators]: the choice of channels.
 train::Keys channel_keys(pipeline::PruneOptions& options);
 
 }  // namespace vitrim::app

@@ -1,5 +1,6 @@
 #pragma once
-// Flags of what follows absorption where there are many unlabelled images: views of them, and distillation.
+// Flags of the steps after absorption that use many unlabelled images: fits on views of them, and
+// distillation.
 
 #include <memory>
 
@@ -15,11 +16,11 @@ struct ViewFlags {
   double rate = 1e-3, distill_rate = 2e-5, scale = 0.35, colour = 0, memory_gib = 3;
 
   void add_to(CLI::App& command);
-  /// [views] and [distill]: options of these flags that have no flag.
+  /// [views] and [distill]: the options that have no flag.
   train::Keys keys();
 
-  /// The calibration images: as many as fit into the memory are loaded, all others are seen in views. Sets
-  /// what `options` needs for those; its absorb options must be set. Throws as load_unlabelled().
+  /// Loads as many calibration images as fit into memory; the others are used only in views. Sets what
+  /// `options` needs for views; its absorb options must be set before. Throws as load_unlabelled() does.
   data::ImageBatch load(const AnalyzeFlags& analyze, const CommonFlags& common, const DataFlags& data,
                         const model::Model& model, const std::string& name,
                         pipeline::CompressOptions& options) const;
