@@ -1,5 +1,5 @@
 #pragma once
-// Watches a student on images kept out of its fit, and keeps the weights that were best there.
+// Evaluates a student on images held out from its fit, and keeps the best weights.
 
 #include <string>
 #include <vector>
@@ -11,20 +11,21 @@ namespace vitrim::absorb {
 
 class HeldOut {
  public:
-  /// Looks at the student as it is. All must outlive it.
+  /// Evaluates the student as it is. All arguments must outlive the object.
   HeldOut(model::Model& student, const model::Model& teacher, const data::ImageBatch& images,
           int64_t batch_size, distributed::Group& group);
-  /// Looks again and says what it saw, named `what`; true where it is the best so far.
+  /// Evaluates again and logs the figures under the name `what`; returns whether they are the best so far.
   bool look(const std::string& what);
-  /// The best weights, into a state and out of it; the student is then as the state has it.
+  /// Writes the best weights into a state, and reads them back; after reading, the student has the weights of
+  /// the state.
   void put(FitState& state) const;
   void take(const FitState& state);
-  /// Puts the best weights back. Its plain figures are those of the constructor's look.
+  /// Restores the best weights. The plain figures are those from the constructor.
   AbsorbReport keep_best();
 
  private:
   Closeness now() const;
-  // What decides: smaller is better.
+  // The figure that decides: smaller is better.
   static double score(const Closeness& c) { return c.kl > 0 ? c.kl : c.feature_error; }
   void remember(const Closeness& c);
 

@@ -1,5 +1,5 @@
 #pragma once
-// A ridge fit whose rows come batch by batch from all cores.
+// A ridge fit whose rows are added batch by batch on all cores.
 
 #include <algorithm>
 #include <cstdint>
@@ -12,10 +12,10 @@
 
 namespace vitrim::absorb {
 
-/// Calls `add(fit, begin, end)` for every batch of 0..n-1, of which each rank takes a share. Each worker
-/// fills a fit of its own; they are merged in worker and rank order, so the result does not depend on timing.
-/// No batch crosses a multiple of `batch_size`, so that what is drawn at random for begin / batch_size is the
-/// same for any number of workers and ranks.
+/// Calls `add(fit, begin, end)` for every batch of 0..n-1; each rank takes a share of the batches. Each
+/// worker fills its own fit. The fits are merged in worker and rank order, so the result does not depend on
+/// timing. No batch crosses a multiple of `batch_size`, so random draws for begin / batch_size are the same
+/// for any number of workers and ranks.
 inline RidgeFit ridge_over_batches(
     int64_t inputs, int64_t outputs, int64_t n, int64_t batch_size, distributed::Group& group,
     const std::function<void(RidgeFit& fit, int64_t begin, int64_t end)>& add) {

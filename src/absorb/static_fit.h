@@ -1,5 +1,5 @@
 #pragma once
-// The closed form of static attention: filters and shares, channel by channel.
+// The closed-form fit of static attention: filters and shares, channel by channel.
 
 #include <ATen/core/Tensor.h>
 
@@ -8,15 +8,16 @@
 
 namespace vitrim::absorb {
 
-/// Whether block `index` of the student has static attention where the teacher has another kind of the same
-/// widths, so that its filters can be fitted.
+/// Whether block `index` of the student has static attention and the teacher's block another kind with the
+/// same widths, so that the filters can be fitted.
 bool can_fit_static(const model::Model& student, const model::Model& teacher, int index);
 
-/// Sets filters and shares of the student's block `index` so that what its last projection reads is nearest
-/// to what the teacher's reads, by least squares over the prefix tokens and options.ridge_patches drawn
-/// patches of every image; `input` and `teacher_input` are the two streams before the block, [n, N, C]. Every
-/// rank takes a share of the images and all get the same result. Error where the normal equations can't be
-/// solved. Memory: 4 (filter^2 + 1 + prefix tokens) N num_heads v_dim bytes for each of eight images a core.
+/// Fits filters and shares of the student's block `index`, so that the input of its last projection is
+/// closest to that of the teacher's, by least squares over the prefix tokens and options.ridge_patches random
+/// patches of every image. `input` and `teacher_input` are the two streams before the block, [n, N, C]. Every
+/// rank takes a share of the images, and all get the same result. Throws Error if the normal equations can't
+/// be solved. Memory: 4 (filter^2 + 1 + prefix tokens) N num_heads v_dim bytes for each of eight images per
+/// core.
 void fit_static(model::Model& student, const model::Model& teacher, int index, const at::Tensor& input,
                 const at::Tensor& teacher_input, const AbsorbOptions& options);
 

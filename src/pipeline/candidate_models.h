@@ -1,6 +1,5 @@
 #pragma once
-// Candidates of a plan as real models, made cheaply: closed-form fits on few images, channels by centred
-// activation energy.
+// Builds candidates of a plan cheaply: closed-form fits on few images, channels by centred activation energy.
 
 #include <ATen/core/Tensor.h>
 
@@ -17,20 +16,20 @@ namespace vitrim::pipeline {
 
 class CandidateModels {
  public:
-  /// Fits on `fit`, judges on `held_out`; model and images must outlive this.
+  /// Fits on `fit` and measures on `held_out`; model and images must outlive the object.
   CandidateModels(const model::Model& dense, const data::ImageBatch& fit, const data::ImageBatch& held_out,
                   int64_t round, int64_t batch_size, uint64_t seed);
-  /// Removal, closed-form absorption, pruning, another absorption, merging, int8 in its plain form. What was
-  /// fitted once is kept: candidates that differ in merging or int8 share it.
+  /// Removal, closed-form absorption, pruning, another absorption, merging, int8 in its plain form. Fitted
+  /// models are cached: candidates that differ only in merging or int8 share them.
   std::unique_ptr<model::Model> make(const PlanRow& row);
-  /// Mean KL of softened logits to the dense model's on the held-out images, nats.
+  /// Mean KL divergence of the softened logits from the dense model's on the held-out images, nats.
   double kl(const model::Model& model) const;
-  /// Share of the held-out images on which it predicts what the dense model does.
+  /// Share of the held-out images on which it predicts the same class as the dense model.
   double agreement(const model::Model& model) const;
   double kl(const PlanRow& row) { return kl(*make(row)); }
 
  private:
-  // The row without its merging; its other members say nothing here.
+  // The model of the row without its merging; other members of the row are ignored.
   const model::Model& fitted(const PlanRow& row);
 
   const model::Model& dense_;

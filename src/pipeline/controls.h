@@ -1,5 +1,5 @@
 #pragma once
-// Which sets are put beside the chosen one.
+// The control sets that are compared with the chosen one.
 
 #include <vector>
 
@@ -7,7 +7,7 @@
 
 namespace vitrim::pipeline {
 
-/// The other criterion's set where `scores` has it, random sets, first-k, last-k, least-norm.
+/// The set of the other criterion if `scores` has one, random sets, first-k, last-k, least-norm.
 std::vector<CompressionPlan> plans_to_compare(const LayerScores* scores, const std::vector<int>& chosen,
                                               const std::vector<int>& candidates,
                                               const std::vector<double>& norms, int random_controls,

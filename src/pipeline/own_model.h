@@ -1,5 +1,5 @@
 #pragma once
-// A model with weights of its own.
+// A model with its own weights.
 
 #include <memory>
 
@@ -8,8 +8,8 @@
 
 namespace vitrim::pipeline {
 
-/// The model of `parts` with copies of their weights, which may then change in place while the model they
-/// were cut from stays; computes as `like` does.
+/// The model of `parts` with copies of the weights, which may then change in place without changing the model
+/// that they were cut from; its compute dtype is that of `like`.
 inline std::unique_ptr<model::Model> own_model(const surgery::SpecAndWeights& parts,
                                                const model::Model& like) {
   model::StateDict own;

@@ -1,6 +1,6 @@
 #pragma once
-// The chosen candidate of a plan, made with care: all images, the full fit, learned channels; and held
-// against the budget.
+// Builds the chosen candidate of a plan with full quality (all images, the full fit, learned channels), and
+// compares it with the budget.
 
 #include <memory>
 #include <optional>
@@ -12,14 +12,14 @@
 
 namespace vitrim::pipeline {
 
-/// How a plan shares its images.
+/// How a plan divides its images.
 struct PlanImages {
-  data::ImageBatch fit;       ///< of single moves and candidates
-  data::ImageBatch held_out;  ///< judge everything, the built model included
-  data::ImageBatch all;       ///< but those held out: of the final fit
+  data::ImageBatch fit;       ///< for fits of single moves and candidates
+  data::ImageBatch held_out;  ///< measure everything, including the built model
+  data::ImageBatch all;       ///< all images except held_out, for the final fit
 };
-/// `plan_images` spread over all, every fourth of them held out. Throws std::invalid_argument where fewer
-/// than 8 would be left to fit on.
+/// Divides the images: `plan_images` spread over all of them, every fourth of these held out. Throws
+/// std::invalid_argument if fewer than 8 would remain to fit on.
 PlanImages split_images(const data::ImageBatch& images, int64_t plan_images);
 
 struct Built {
@@ -29,18 +29,17 @@ struct Built {
   std::vector<std::string> notes;
 };
 
-/// Removal, absorption, pruning, absorption, merging, int8, by the functions of `compress`, `merge`
-/// and `quantize`. Learned
-/// widths differ from block to block; where their counts come out above `limits` (one a budget), the
-/// candidate's own even widths are taken.
+/// Runs removal, absorption, pruning, absorption, merging and int8 with the functions of `compress`, `merge`
+/// and `quantize`. Learned widths differ between blocks; if their counts exceed `limits` (one per budget),
+/// the candidate's own even widths are used.
 Built build_candidate(const model::Model& dense, const data::ImageBatch& images, const PlanRow& row,
                       const PlanOptions& options, const std::vector<double>& limits);
 
-/// Times the built model against the dense one where a latency is limited (else at `batch`, where the engine
-/// can run it); says which budget it misses, empty: none.
+/// Times the built model against the dense one if a latency is limited (else at `batch`, if the engine can
+/// run it). Returns which budget it misses; empty: none.
 std::string built_misses(Built& built, const model::Model& dense, const PlanOptions& options, int64_t batch);
 
-/// Evaluates the built model beside the dense one, whose accuracy is known.
+/// Evaluates the built model and compares it with the dense one, whose accuracy is known.
 void finish_built(const model::Model& dense, const model::Model& built, const EvalResult& dense_eval,
                   const data::Dataset& evaluation, const eval::AccuracyOptions& accuracy,
                   CompressResult& result);

@@ -1,6 +1,6 @@
 #pragma once
-// A plan's clock: the latency table of the model on this machine, what it predicts, and candidates really
-// timed.
+// The timing of a plan: the latency table of the model on this machine, its predictions, and measured times
+// of candidates.
 
 #include <map>
 #include <memory>
@@ -25,18 +25,18 @@ struct PlanClockOptions {
 
 class PlanClock {
  public:
-  /// Measures what `table` lacks of the batches. Throws vitrim::Error where it is of another machine, engine
-  /// or model.
+  /// Measures the batch sizes that `table` lacks. Throws vitrim::Error if the table is for another machine,
+  /// engine or model.
   PlanClock(const ModelSpec& dense, const plan::MoveGrid& grid, const PlanClockOptions& options,
             const std::optional<LatencyTable>& table);
   const LatencyTable& table() const { return table_; }
   bool grew() const { return grew_; }
-  /// Seconds of a call, by the table.
+  /// Predicted seconds per call, from the table.
   double dense(int64_t batch) const { return pieces(batch).dense; }
-  /// The pieces are those in int8 where the spec has int8 layers.
+  /// The pieces are int8 if the spec has int8 layers.
   double predict(int64_t batch, const ModelSpec& spec) const;
 
-  /// Really timed, interleaved with the dense model.
+  /// Measured times, interleaved with the dense model.
   plan::TimedModels time(int64_t batch, const std::vector<ModelSpec>& specs);
 
  private:
@@ -50,7 +50,7 @@ class PlanClock {
   std::map<int64_t, std::unique_ptr<bench::SpecTimer>> timers_;
 };
 
-/// Whole models of every kind, some of all of them at once, to see whether pieces add up.
+/// Models with every kind of move, and some with all of them, to test whether the pieces add up.
 std::vector<std::pair<std::string, ModelSpec>> latency_checks(const ModelSpec& dense,
                                                               const plan::MoveGrid& grid);
 

@@ -11,7 +11,7 @@ namespace vitrim::pipeline {
 class Stopwatch {
  public:
   explicit Stopwatch(std::vector<std::pair<std::string, double>>& phases) : phases_(phases) {}
-  /// Ends the phase `name`; the next begins.
+  /// Ends the phase `name`; the next phase begins.
   void lap(const std::string& name) {
     const auto now = std::chrono::steady_clock::now();
     phases_.emplace_back(name, std::chrono::duration<double>(now - last_).count());

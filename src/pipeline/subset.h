@@ -5,7 +5,7 @@
 
 namespace vitrim::pipeline {
 
-/// `count` images spread evenly; all of them where count is 0 or not smaller than their number.
+/// `count` images spread evenly; all of them if count is 0 or not smaller than their number.
 data::ImageBatch subset(const data::ImageBatch& images, int64_t count);
 
 }  // namespace vitrim::pipeline

@@ -1,6 +1,5 @@
 #pragma once
-// What both scores and similarities are measured by: images through a model, looked at after every block
-// that has units.
+// Runs images through a model and inspects every block that has units, for scores and similarities.
 
 #include <ATen/ATen.h>
 
@@ -15,8 +14,8 @@
 
 namespace vitrim::prune {
 
-/// Calls look(u, trace) for every unit's block, batch by batch; progress is told as `stage`. One forward
-/// pass, without gradients.
+/// Calls look(u, trace) for every unit's block, batch by batch; `stage` is the name of the progress. Runs one
+/// forward pass, without gradients.
 inline void trace_units(const model::Model& model, const std::vector<Unit>& units,
                         const data::ImageBatch& images, int64_t batch_size, const std::string& stage,
                         const std::function<void(size_t u, const model::BlockTrace& trace)>& look) {

@@ -1,5 +1,5 @@
 #pragma once
-// The weights that belong to channels, one row a channel.
+// The weights of channels, one row per channel.
 
 #include <ATen/ATen.h>
 
@@ -7,7 +7,7 @@
 
 namespace vitrim::prune {
 
-/// A slice's weights as rows, [heads, width, rest] float64; undefined where the parameter has only one
+/// The weights of a slice as rows, [heads, width, rest] float64; undefined if the parameter has only one
 /// dimension or is shared by all heads.
 inline at::Tensor weight_rows(const model::Model& model, const architecture::ChannelSlice& slice,
                               int64_t width) {

@@ -1,5 +1,5 @@
 #pragma once
-// One block's calibration.
+// The calibration of one block.
 
 #include <ATen/core/Tensor.h>
 
@@ -11,7 +11,7 @@
 
 namespace vitrim::quantize {
 
-/// What was done to a unit, by the name of its first layer.
+/// What was done to a unit; the key is the name of its first layer.
 struct UnitNotes {
   double alpha = 0;
   bool refitted = false;
@@ -19,15 +19,16 @@ struct UnitNotes {
 
 struct Notes {
   std::map<std::string, UnitNotes> units;
-  std::vector<Snapshot> equalised;  ///< of every block, before its biases were corrected and layers refitted
+  std::vector<Snapshot> equalised;  ///< state of every block after equalisation, before its biases were
+                                    ///< corrected and its layers refitted
 };
 
-/// The streams before a block, float32 [n, N, C], images to fit first. The float model's stream after it is
-/// made on the way.
+/// The streams before a block, float32 [n, N, C]; the images for the fit come first. The float model's stream
+/// after the block is computed on the way.
 struct BlockStreams {
   at::Tensor teacher, student;
-  int64_t fit = 0;     ///< images that fit
-  int64_t choose = 0;  ///< images after those that choose; the others only come along
+  int64_t fit = 0;     ///< number of images for the fit
+  int64_t choose = 0;  ///< number of images after them that choose; the others are only propagated
 };
 
 /// Calibrates block `index` of `work` and returns the streams after it.

@@ -1,5 +1,5 @@
 #pragma once
-// What each layer's int8 costs: the KL that it adds on images kept out of all fits.
+// The cost of each layer's quantisation: the KL divergence that it adds on images held out from all fits.
 
 #include <vector>
 
@@ -9,7 +9,7 @@
 
 namespace vitrim::quantize {
 
-/// The float model on a few images: its stream before each block, and what it says.
+/// The float model's results on a few images: its stream before each block, and its outputs.
 struct FloatRun {
   std::vector<at::Tensor> before;  ///< [num_blocks + 1], the last after the last block; float32 [n, N, C]
   at::Tensor answers;
@@ -19,8 +19,8 @@ struct FloatRun {
 FloatRun run_float(const model::Model& teacher, const data::ImageBatch& images, int64_t count,
                    int64_t batch_size);
 
-/// Mean KL to `run.answers`, nats, with each unit of `work` alone int8; in the order of work.units(). Cost:
-/// half a pass of the images a unit.
+/// Mean KL divergence from `run.answers` in nats, with only one unit of `work` int8, for each unit in the
+/// order of work.units(). Cost: half a pass over the images per unit.
 std::vector<double> kl_of_units(const Work& work, const model::Model& teacher, const FloatRun& run,
                                 int64_t batch_size);
 

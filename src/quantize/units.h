@@ -1,5 +1,5 @@
 #pragma once
-// What is quantised together: the layers that stand under one name in the spec of a block.
+// The units of quantisation: the layers under one name in the spec of a block.
 
 #include <set>
 #include <string>
@@ -17,27 +17,27 @@ namespace vitrim::quantize {
 struct QuantizedUnit {
   int block = 0;
   bool QuantizedLayers::* member = nullptr;
-  std::vector<std::string> layers;  ///< one; of PVT's q and kv two
+  std::vector<std::string> layers;  ///< one layer; two for PVT's q and kv
   int weight_bits = 8;              ///< 8 or 4
 };
 
-/// Those of all blocks in the order in which they are computed, less those of which `options.keep` names a
-/// layer, in full ("blocks.11.mlp.fc2") or by its last part ("fc2"). Throws std::invalid_argument for names
-/// that name no layer, for bits other than 8 and 4, and where nothing is left.
+/// The units of all blocks in the order in which they are computed, without those that contain a layer in
+/// `options.keep`, by its full name ("blocks.11.mlp.fc2") or its last part ("fc2"). Throws
+/// std::invalid_argument for names that match no layer, for bits other than 8 and 4, and if no unit remains.
 std::vector<QuantizedUnit> units_to_quantize(const ModelSpec& spec, const QuantizeOptions& options);
 
-/// Says in `spec` that the unit's layers are int8, of as many bits as the unit's are; or float.
+/// Records in `spec` that the unit's layers are int8, with the unit's number of bits, or float.
 void mark(ModelSpec& spec, const QuantizedUnit& unit, bool int8);
-/// A weight in the unit's bits.
+/// A weight quantised to the unit's bits.
 QuantizedWeight quantized_for(const QuantizedUnit& unit, const at::Tensor& weight);
 
-/// `state` with `layer`.weight as int8 values and their scale; a scale that is there is replaced.
+/// Stores `layer`.weight as int8 values and their scale in `state`; an existing scale is replaced.
 void set_quantized(model::StateDict& state, const std::string& layer, const QuantizedWeight& weight);
 /// ||W - scale q||_F / ||W||_F.
 double relative_error(const at::Tensor& weight, const QuantizedWeight& quantized);
 /// The bytes of all tensors.
 int64_t bytes_of(const checkpoint::Checkpoint& state);
-/// A model's parameters as they are written, those of 4 bits packed.
+/// A model's parameters as they are written, with 4-bit weights packed.
 checkpoint::Checkpoint written(const model::Model& model);
 /// Every linear layer of the model's blocks with its precision and its bytes.
 std::vector<QuantizedLayer> list_layers(const model::Model& model);

@@ -1,5 +1,5 @@
 #pragma once
-// What quantising weights of 8 and of 4 bits shares.
+// Code that quantisation of weights to 8 and to 4 bits shares.
 
 #include <ATen/ATen.h>
 
@@ -11,14 +11,14 @@
 
 namespace vitrim::quantize {
 
-/// To the nearest whole number, ties to even, of magnitudes below 2^22.
+/// The nearest integer, ties to even, for magnitudes below 2^22.
 inline float nearest_whole(float x) {
   constexpr float kShift = 12582912.0f;  // 1.5 * 2^23
   return x + kShift - kShift;
 }
 
-/// The rows of a weight by themselves, on all cores: row(w, width, values) writes whole numbers and returns
-/// their scale. Throws std::invalid_argument where a value is not finite.
+/// Quantises the rows of a weight independently, on all cores: row(w, width, values) writes integers and
+/// returns their scale. Throws std::invalid_argument if a value is not finite.
 template <typename Row>
 QuantizedWeight quantize_rows_of(const at::Tensor& weight, const Row& row) {
   const at::NoGradGuard no_grad;
