@@ -1,5 +1,5 @@
 #pragma once
-// The published architectures, a list a kind of model.
+// The published architectures, one list per kind of model.
 
 #include <map>
 #include <string>
@@ -11,7 +11,8 @@ namespace vitrim::architecture {
 void add_known_vits(std::map<std::string, ModelSpec>& out);
 void add_known_stages(std::map<std::string, ModelSpec>& out);
 
-/// ImageNet's mean and deviation, the whole input out of 10/9 of it (at 384 px: all of it), bicubic.
+/// ImageNet's mean and standard deviation; the crop is the model's input and the resize 10/9 of it (at 384
+/// px: equal to it); bicubic.
 PreprocessSpec imagenet_preprocess(int64_t image_size);
 
 }  // namespace vitrim::architecture

@@ -1,5 +1,5 @@
 #pragma once
-// Shapes of common layers' parameters.
+// Parameter shapes of common layers.
 
 #include <string>
 #include <vector>

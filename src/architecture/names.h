@@ -1,6 +1,6 @@
 #pragma once
-// Checkpoints under foreign names: tables that say what vitrim calls each tensor, and what a table can't say.
-// One file a naming.
+// Translates checkpoints under foreign names: tables from their names to vitrim's, and what a table can't
+// express. One file per naming scheme.
 
 #include <optional>
 #include <span>
@@ -14,68 +14,70 @@
 
 namespace vitrim::architecture {
 
-/// Tensors whose names match `from` are called `to`. In `from` # stands for a number and * at the end for any
-/// rest; they stand for the same in `to`, in the same order. An empty `to` drops the tensor.
+/// Renames tensors whose names match `from` to `to`. In `from`, # matches a number and * at the end any rest;
+/// in `to` they stand for the same text, in the same order. An empty `to` drops the tensor.
 struct NameRule {
   std::string_view from, to;
-  /// Part `part` of `parts`: the tensors that get one name are joined along their first dimension (q, k and v
-  /// become qkv).
+  /// Index `part` of `parts`: tensors that get the same name are joined along their first dimension (q, k and
+  /// v become qkv).
   int part = 0, parts = 1;
 };
 
-/// A tensor that says that a model has something that vitrim has not.
+/// A tensor which shows that a model has a part that vitrim does not support.
 struct Foreign {
   std::string_view name;  ///< as NameRule::from
-  std::string_view what;  ///< what that is, and what to do; after "this model "
+  std::string_view what;  ///< the part and the remedy; follows "this model " in the message
 };
 
-/// Whether `name` is one of `pattern` (as NameRule::from).
+/// Whether `name` matches `pattern` (see NameRule::from).
 bool matches(std::string_view pattern, std::string_view name);
-/// Whether the file holds a tensor of that pattern.
+/// Whether the file has a tensor that matches this pattern.
 bool has_any(const TensorTable& state, std::string_view pattern);
 
-/// The same tensors under other names, those that no rule knows under their own. `dropped` takes the names of
-/// what was left out. FormatError where parts of one tensor are missing or do not fit, or two tensors get one
-/// name.
+/// The tensors under their new names; tensors that no rule matches keep their names. `dropped` receives the
+/// names of dropped tensors. Throws FormatError if parts of one tensor are missing or do not fit, or if two
+/// tensors get one name.
 TensorTable rename(const TensorTable& state, std::span<const NameRule> rules,
                    std::vector<std::string>& dropped);
-/// FormatError where the file holds a tensor of the table.
+/// Throws FormatError if the file has a tensor of the table.
 void refuse_foreign(const TensorTable& state, std::span<const Foreign> table);
 
-/// DINOv2 with registers, as its authors and transformers have it: the position table covers the class token
-/// and the patches, registers are put in after it. The class token's position becomes part of the token.
+/// Converts DINOv2 with registers from the layout of its authors and of transformers, where the position
+/// table covers the class token and the patches, and registers are inserted after the class token. The class
+/// token's position is added to the token.
 void fold_class_position(TensorTable& state);
 
-/// A checkpoint under vitrim's names.
+/// A checkpoint translated to vitrim's names.
 struct Translated {
   TensorTable state;
-  std::string names;  ///< whose names the file has: "timm", "transformers (ViT, DeiT, ViTMAE)", ...
-  std::vector<std::string> dropped;  ///< tensors that vitrim has no use for, under the file's names
-  /// What transformers' models take where there is no config.json.
+  std::string names;  ///< name of the naming scheme: "timm", "transformers (ViT, DeiT, ViTMAE)", ...
+  std::vector<std::string> dropped;  ///< names, in the file, of tensors that vitrim does not use
+  /// The default values of transformers' models, for files without a config.json.
   double norm_eps = 1e-6;
   Activation activation = Activation::kGelu;
-  bool foreign = false;  ///< under transformers' names, so that the above counts
+  bool foreign = false;  ///< the names are transformers', so that these defaults apply
   /// Resize position embeddings as transformers' DINOv2 does: bicubic, not antialiased.
   bool plain_positions = false;
-  std::optional<Pooling> pooling;  ///< where the names tell it
+  std::optional<Pooling> pooling;  ///< set if the names determine it
   bool bare_positions = false;     ///< the position table covers patches only
 };
 
-/// Tries all namings; timm's and the original authors' where no other fits. FormatError for models that can't
-/// be told in vitrim's terms.
+/// Tries all naming schemes; timm's and the original authors' is used if no other fits. Throws FormatError
+/// for models that vitrim can't represent.
 Translated translate(const TensorTable& state, const ModelConfig& config);
-/// transformers' names; `out` is left alone where the file has others.
+/// Translates transformers' names; leaves `out` unchanged if the file has other names.
 bool translate_transformers(const TensorTable& state, Translated& out);
-/// The names of timm's variants and of the original authors of MAE, DINOv2 and DeiT III.
+/// Translates the names of timm's variants and of the original authors of MAE, DINOv2 and DeiT III.
 void translate_timm(const TensorTable& state, const ModelConfig& config, Translated& out);
 
-/// What stands before `.weight` in the tensors that embed patches, one a naming: every model has one of them.
+/// The names, without `.weight`, of the tensors that embed patches, one per naming scheme; every model has
+/// one of them.
 std::span<const std::string_view> patch_embeddings();
-/// What transformers' classes with a head call the model in them: "vit", "vision_model", ...
+/// The names that transformers' classes with a head give to the model in them: "vit", "vision_model", ...
 std::span<const std::string_view> inner_models();
 
-/// For a message about an unknown checkpoint: the families that were looked for, each with a tensor that it
-/// would have.
+/// For the message about an unknown checkpoint: the known families, each with a tensor that its checkpoints
+/// have.
 std::string families_tried();
 
 }  // namespace vitrim::architecture

@@ -1,5 +1,5 @@
 #pragma once
-// Files of NOSE's own authors (github.com/sihaoevery/lambda_vit): in their models a block without attention
+// Checkpoints of NOSE's authors (github.com/sihaoevery/lambda_vit): in their models a block without attention
 // doubles the stream.
 
 #include <optional>
@@ -9,10 +9,10 @@
 
 namespace vitrim::architecture {
 
-/// Whether the file holds the arguments of the authors' training script; then blocks without attention have a
-/// stream gain of 2, and the attention that the script names as removed, which its files still hold, is taken
-/// out of `state` (under vitrim's names). FormatError where the attention was still being diluted when the
-/// file was written.
+/// Whether the file contains the arguments of the authors' training script. If so, blocks without attention
+/// get a stream gain of 2, and the attention that the script lists as removed, but that its files still
+/// contain, is removed from `state` (under vitrim's names). Throws FormatError if the attention was still
+/// being diluted when the file was written.
 bool read_nose_authors(TensorTable& state);
 
 }  // namespace vitrim::architecture

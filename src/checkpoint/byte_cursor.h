@@ -1,5 +1,5 @@
 #pragma once
-// Little-endian numbers out of a stretch of bytes.
+// Reads little-endian numbers from a range of bytes.
 
 #include <cstddef>
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace vitrim::checkpoint {
 
-/// Walks over bytes. The caller compares with left() before it takes.
+/// A position in a range of bytes. The caller checks left() before it reads.
 class ByteCursor {
  public:
   ByteCursor(const uint8_t* data, size_t size) : data_(data), left_(size) {}

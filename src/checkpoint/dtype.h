@@ -1,5 +1,5 @@
 #pragma once
-// Element types and what the two file formats call them.
+// Element types and their names in the two file formats.
 
 #include <optional>
 #include <string>
@@ -9,11 +9,11 @@
 
 namespace vitrim::checkpoint {
 
-/// "F32" to DType::kF32, ...; nothing where vitrim does not know the name.
+/// "F32" to DType::kF32, ...; empty if vitrim does not know the name.
 std::optional<DType> dtype_from_safetensors(std::string_view name);
-/// DType::kF32 to "F32", ...; empty where safetensors files written by vitrim don't hold the type.
+/// DType::kF32 to "F32", ...; empty if safetensors files of vitrim do not contain the type.
 std::string_view safetensors_name(DType dtype);
-/// All names above, for messages: "F64, F32, ...".
+/// All these names, for messages: "F64, F32, ...".
 std::string safetensors_names();
 
 /// "FloatStorage" (of module torch or torch.cuda) to DType::kF32, ...

@@ -8,18 +8,18 @@
 
 namespace vitrim::checkpoint {
 
-/// A stretch of read-only memory and whatever keeps it alive.
+/// A range of read-only memory, and the object that keeps it alive.
 struct Bytes {
   std::shared_ptr<const void> owner;
   const uint8_t* data = nullptr;
   size_t size = 0;
 };
 
-/// A whole regular file, memory-mapped read-only.
+/// A regular file, memory-mapped read-only as a whole.
 class MappedFile {
  public:
-  /// Throws vitrim::Error where `path` can't be opened: missing (with the nearest existing names), a folder,
-  /// no permission, not a regular file; FormatError where it is empty.
+  /// Throws vitrim::Error if `path` can't be opened: missing (with the nearest existing names), a folder, no
+  /// permission, not a regular file; FormatError if it is empty.
   static std::shared_ptr<const MappedFile> open(const std::string& path);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
@@ -36,8 +36,8 @@ class MappedFile {
   size_t size_;
 };
 
-/// What to say about a file that does not exist: the nearest names in its folder, or that the folder is
-/// missing too.
+/// The message about a file that does not exist: the nearest names in its folder, or that the folder does not
+/// exist either.
 std::string missing_file_hint(const std::string& path);
 
 }  // namespace vitrim::checkpoint

@@ -1,5 +1,6 @@
 #pragma once
-// What people hand over in place of a plain checkpoint, each with its remedy: one table, mistakes.cpp.
+// Inputs that users often pass instead of a plain checkpoint, each with its remedy. The table is in
+// mistakes.cpp.
 
 #include <optional>
 #include <string>
@@ -8,12 +9,13 @@
 
 namespace vitrim::checkpoint {
 
-/// What a file that is no checkpoint is, by its first bytes or its name; empty where the table does not know
-/// it.
+/// A description of a file that is not a checkpoint, by its first bytes or its name; empty if the table does
+/// not contain it.
 std::string mistaken_file(std::string_view start, const std::string& path);
-/// What a zip archive that torch.save did not write is, by the names of its records; empty where unknown.
+/// A description of a zip archive that torch.save did not write, by the names of its records; empty if
+/// unknown.
 std::string mistaken_archive(const std::vector<std::string>& records);
-/// What a folder without a checkpoint is, by the names in it; empty where unknown.
+/// A description of a folder without a checkpoint, by the names in it; empty if unknown.
 std::string mistaken_folder(const std::vector<std::string>& names);
 
 }  // namespace vitrim::checkpoint

@@ -1,6 +1,6 @@
 #pragma once
-// A pickle as an inert tree. Python's unpickler imports and calls whatever the file names; this one imports
-// and calls nothing: names stay names, and "call f with these arguments" stays a note that says so.
+// A pickle as an inert tree. Python's unpickler imports and calls whatever the file names. This one imports
+// and calls nothing: names stay names, and a call is only recorded with its arguments.
 
 #include <cstdint>
 #include <deque>
@@ -16,36 +16,36 @@ enum class PickleKind : uint8_t {
   kNone,
   kBool,        ///< number
   kInt,         ///< number
-  kLargeInt,    ///< an integer beyond 64 bits, its value is dropped
-  kFloat,       ///< its value is dropped: no weight depends on one
+  kLargeInt,    ///< an integer beyond 64 bits; its value is dropped
+  kFloat,       ///< the value is dropped, because no weight depends on it
   kText,        ///< text
   kBytes,       ///< text
   kTuple,       ///< items
   kList,        ///< items
   kSet,         ///< items
   kDict,        ///< items: key, value, key, value, ...
-  kGlobal,      ///< module, text: a class or function named, not imported
-  kPersistent,  ///< items[0]: the id of something outside the pickle (in checkpoints: a storage)
-  kObject,      ///< what calling `callee` with `arguments` would give, had it been called
+  kGlobal,      ///< module, text: the name of a class or function, which is not imported
+  kPersistent,  ///< items[0]: the id of an object outside the pickle (in checkpoints: a storage)
+  kObject,      ///< the result that a call of `callee` with `arguments` would have
 };
 
-/// Values refer to each other by index, so that shared and circular ones cost nothing special.
+/// Values refer to each other by index, so shared and circular values need no special treatment.
 using PickleRef = uint32_t;
 inline constexpr PickleRef kNoValue = UINT32_MAX;
 
 struct PickleValue {
   PickleKind kind = PickleKind::kNone;
   bool has_pairs = false;     ///< kObject: items holds key, value, key, value, ...
-  bool has_elements = false;  ///< kObject: items holds elements; with both set the items mean nothing
+  bool has_elements = false;  ///< kObject: items holds elements; if both are set, the items are meaningless
   PickleRef callee = kNoValue;
   PickleRef arguments = kNoValue;
-  PickleRef state = kNoValue;  ///< kObject: what BUILD would hand it
+  PickleRef state = kNoValue;  ///< kObject: the state that BUILD would set
   int64_t number = 0;
   std::string_view text, module;
   std::vector<PickleRef> items;
 };
 
-/// A finished pickle; the texts point into `bytes`.
+/// An interpreted pickle; the texts point into `bytes`.
 struct Pickle {
   Bytes bytes;
   std::deque<PickleValue> values;
@@ -55,9 +55,9 @@ struct Pickle {
   std::string describe(PickleRef ref) const;
 };
 
-/// Interprets protocols 2 to 5 without recursion. Time and memory grow with the number of opcodes only, and
-/// beyond 128 MB, six times what the largest models need, the pickle is refused. Throws FormatError with
-/// `file`, and `record` and the byte as the place, for damaged pickles.
+/// Interprets protocols 2 to 5 without recursion. Time and memory grow only with the number of opcodes. A
+/// pickle that needs more than 128 MB, six times the need of the largest models, is refused. Throws
+/// FormatError, with `file`, `record` and the byte, for damaged pickles.
 Pickle read_pickle(Bytes bytes, const std::string& file, const std::string& record);
 
 }  // namespace vitrim::checkpoint

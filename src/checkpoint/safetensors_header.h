@@ -1,5 +1,5 @@
 #pragma once
-// The JSON header of a safetensors file, checked as it is read.
+// The JSON header of a safetensors file, checked while it is read.
 
 #include <cstdint>
 #include <map>
@@ -11,7 +11,7 @@
 
 namespace vitrim::checkpoint {
 
-/// The format's own limit on the header's length.
+/// The format's limit for the length of the header.
 inline constexpr uint64_t kLongestHeader = 100'000'000;
 inline constexpr const char* kMetadataName = "__metadata__";
 
@@ -19,7 +19,7 @@ struct TensorRecord {
   std::string name;
   DType dtype = DType::kF32;
   std::vector<int64_t> shape;
-  uint64_t begin = 0, end = 0;  ///< bytes, counted from the end of the header
+  uint64_t begin = 0, end = 0;  ///< offsets in bytes from the end of the header
 };
 
 struct SafetensorsHeader {
@@ -27,8 +27,8 @@ struct SafetensorsHeader {
   std::vector<TensorRecord> tensors;  ///< in the header's order
 };
 
-/// Reads the header's text. Throws FormatError for text that is not JSON or not a header: duplicate names or
-/// keys, unknown keys or dtypes, sizes and offsets that are no whole numbers, metadata that is not text.
+/// Parses the text of the header. Throws FormatError if it is not JSON or not a valid header: duplicate names
+/// or keys, unknown keys or dtypes, sizes and offsets that are not integers, metadata that is not text.
 /// Offsets are not compared with shapes here.
 SafetensorsHeader parse_header(std::string_view text, const std::string& file);
 

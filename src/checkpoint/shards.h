@@ -1,5 +1,5 @@
 #pragma once
-// Checkpoints in several files under one index, and the file that is meant where a folder is named.
+// Checkpoints in several files with an index, and the choice of a file in a folder.
 
 #include <string>
 
@@ -7,16 +7,16 @@
 
 namespace vitrim::checkpoint {
 
-/// Reads what an index (`model.safetensors.index.json`: {"weight_map": {tensor: file}}) names, from files
-/// that lie beside it. FormatError for: text that is not such JSON, files outside of its folder, missing
-/// files (all of them), tensors that their file lacks, tensors that the index does not name.
+/// Reads all tensors of an index (`model.safetensors.index.json`: {"weight_map": {tensor: file}}) from files
+/// in its folder. Throws FormatError for text that is not such JSON, files outside of the folder, missing
+/// files (all are listed), tensors that are missing in their file, and tensors that the index does not list.
 Checkpoint load_shards(const std::string& index);
 
-/// A checkpoint that is one file; FormatError where it is an index itself.
+/// Reads a checkpoint of one file; throws FormatError if the file is an index.
 Checkpoint load_file(const std::string& path);
 
-/// The checkpoint that a folder holds under its usual name. Throws vitrim::Error that says what is there
-/// where there is none.
+/// The path of the checkpoint in a folder under one of the usual names. If there is none, throws
+/// vitrim::Error that lists what the folder contains.
 std::string checkpoint_in(const std::string& folder);
 
 }  // namespace vitrim::checkpoint

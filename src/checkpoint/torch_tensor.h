@@ -1,6 +1,6 @@
 #pragma once
-// What torch.save's notes mean: which noted calls stand for tensors and dicts, and how a tensor lies in its
-// storage.
+// Interprets the objects of torch.save: which recorded calls are tensors and dicts, and how a tensor is laid
+// out in its storage.
 
 #include <string>
 #include <string_view>
@@ -12,31 +12,30 @@
 
 namespace vitrim::checkpoint {
 
-/// A tensor as the pickle describes it; numbers are checked for sign and overflow, not against the storage's
-/// record.
+/// A tensor as the pickle describes it. Numbers are checked for sign and overflow, but not against the record
+/// of the storage.
 struct TensorRecipe {
-  std::string_view storage_key;  ///< names the archive's record data/KEY
+  std::string_view storage_key;  ///< key of the archive's record data/KEY
   int64_t storage_bytes = 0;
   DType dtype = DType::kF32;
-  int64_t offset = 0;  ///< elements
+  int64_t offset = 0;  ///< offset in elements
   std::vector<int64_t> shape, strides;
 };
 
 enum class TensorKind {
-  kNone,     ///< no tensor
+  kNone,     ///< not a tensor
   kTensor,   ///< a dense tensor or parameter; torch_tensor() reads it
-  kForeign,  ///< a tensor that needs other code to be rebuilt: sparse, quantised, of an own class
+  kForeign,  ///< a tensor that needs other code to rebuild: sparse, quantised, of a custom class
 };
 
 TensorKind tensor_kind(const Pickle& pickle, PickleRef ref);
 
-/// Reads a kTensor. Throws FormatError, with `file` and `name`, where its description is wrong or depends on
-/// a foreign object.
+/// Reads a kTensor. Throws FormatError, with `file` and `name`, if its description is wrong or depends on a
+/// foreign object.
 TensorRecipe torch_tensor(const Pickle& pickle, PickleRef ref, const std::string& file,
                           const std::string& name);
 
-/// The keys and values of a dict, OrderedDict or defaultdict, where `ref` is one; repeated keys are still in
-/// it.
+/// The keys and values of a dict, OrderedDict or defaultdict, if `ref` is one; repeated keys are not removed.
 bool is_dict(const Pickle& pickle, PickleRef ref);
 std::vector<std::pair<PickleRef, PickleRef>> dict_items(const Pickle& pickle, PickleRef ref);
 

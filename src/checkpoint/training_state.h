@@ -1,5 +1,5 @@
 #pragma once
-// Which top-level entries of a training script's file are not weights.
+// The top-level entries of a training script's file that are not weights.
 
 #include <string_view>
 

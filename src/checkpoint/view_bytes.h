@@ -1,5 +1,5 @@
 #pragma once
-// Tensors over bytes of a file, and the arithmetic that keeps them inside.
+// Tensors over bytes of a file, and the arithmetic that keeps them within the file.
 
 #include <cstdint>
 #include <optional>
@@ -11,25 +11,25 @@
 
 namespace vitrim::checkpoint {
 
-/// More dimensions than this are refused: no weight has them, and LibTorch's kernels have limits of their
-/// own.
+/// The largest number of dimensions. No weight has more, and LibTorch's kernels have limits.
 inline constexpr size_t kMostDimensions = 32;
 
-/// Elements in `shape`; nothing where a size is negative or the product, zeros counted as ones (LibTorch's
-/// strides do that), is over 2^58.
+/// The number of elements in `shape`; empty if a size is negative, or if the product is above 2^58. In that
+/// product zeros count as ones, as in LibTorch's strides.
 std::optional<int64_t> element_count(const std::vector<int64_t>& shape);
 
-/// Elements from the first to the last that `shape` and `strides` reach, inclusive; 0 for no elements;
-/// nothing where a stride is negative or the sum is over 2^58.
+/// The number of elements from the first to the last that `shape` and `strides` reach, inclusive; 0 if there
+/// are no elements; empty if a stride is negative or the sum is above 2^58.
 std::optional<int64_t> element_reach(const std::vector<int64_t>& shape, const std::vector<int64_t>& strides);
 
-/// The same bytes at a multiple of `alignment` (16 at most): shared where they lie so already, else a copy.
+/// The same bytes at an address that is a multiple of `alignment` (16 at most): shared if they are aligned
+/// already, else a copy.
 Bytes aligned(Bytes bytes, size_t alignment);
 
 /// `tensor` (its dtype, shape and strides) over `bytes` from `offset` bytes on, which must cover its reach.
-/// Shares the memory, which lives as long as the tensor; copies it where the address is not a multiple of the
-/// element's size (unaligned loads are undefined). Throws FormatError, with `file` and `name`, where a BOOL
-/// byte is neither 0 nor 1 (undefined in C++ as well).
+/// Shares the memory and keeps it alive; copies it if the address is not a multiple of the element's size
+/// (unaligned loads are undefined behaviour). Throws FormatError, with `file` and `name`, if a BOOL byte is
+/// neither 0 nor 1 (undefined behaviour in C++ too).
 TensorView view_bytes(const Bytes& bytes, size_t offset, TensorView tensor, const std::string& file,
                       const std::string& name);
 

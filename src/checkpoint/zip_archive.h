@@ -1,5 +1,5 @@
 #pragma once
-// The records of a zip archive, as torch.save writes it: read-only, hostile archives refused.
+// The records of a zip archive, as torch.save writes it; read-only. Hostile archives are refused.
 
 #include <cstdint>
 #include <map>
@@ -11,8 +11,8 @@
 
 namespace vitrim::checkpoint {
 
-/// Reads the central directory (zip64 included) and checks it whole: every record inside the file, none
-/// overlapping another, none twice.
+/// Reads the central directory (including zip64) and checks all of it: every record is inside the file, no
+/// two records overlap, and no name occurs twice.
 class ZipArchive {
  public:
   struct Record {
@@ -23,15 +23,15 @@ class ZipArchive {
     uint64_t data = 0;    ///< offset of the packed bytes
   };
 
-  /// Throws FormatError where the archive is damaged, encrypted, split, packed by other means than deflate,
-  /// or would unpack to more than 20 times its size (and 64 MB).
+  /// Throws FormatError if the archive is damaged, encrypted, split, compressed by another method than
+  /// deflate, or would decompress to more than 20 times its size (and 64 MB).
   explicit ZipArchive(std::shared_ptr<const MappedFile> file);
 
   const std::map<std::string, Record, std::less<>>& records() const { return records_; }
   bool contains(std::string_view name) const { return records_.find(name) != records_.end(); }
-  /// The record's content: stored ones share the mapping, deflated ones are unpacked. Throws FormatError
-  /// where the record is missing or damaged (size, checksum). Torch can be told to leave out checksums and
-  /// then writes 0, which is not compared.
+  /// The content of a record: a stored record shares the mapping, a deflated one is decompressed. Throws
+  /// FormatError if the record is missing or damaged (size, checksum). Torch can omit checksums; it then
+  /// writes 0, which is not checked.
   Bytes read(std::string_view name) const;
   const std::string& path() const { return file_->path(); }
 
@@ -47,7 +47,7 @@ class ZipArchive {
   [[noreturn]] void fail(const std::string& where, const std::string& what) const;
 
   std::shared_ptr<const MappedFile> file_;
-  uint64_t unpacked_ = 0;  ///< bytes of all deflated records
+  uint64_t unpacked_ = 0;  ///< decompressed bytes of all deflated records
   std::map<std::string, Record, std::less<>> records_;
 };
 

@@ -1,5 +1,5 @@
 #pragma once
-// Every artifact's fields, in the order of its document. To add one, add its line here.
+// The fields of every artifact, in the order of its document. To add a field, add its line here.
 
 #include "core/artifact_shapes.h"
 #include "core/json_fields.h"
@@ -378,7 +378,7 @@ void fields(auto& f, json::Is<PlanResult> auto& result) {
   f.if_any("built", result.built);
 }
 
-/// What lines of a log about steps and about epochs have in common.
+/// The fields that a log's lines about steps and about epochs share.
 void progress_fields(auto& f, auto& record) {
   f("epoch", record.epoch);
   f("step", record.step);
@@ -404,7 +404,7 @@ void fields(auto& f, json::Is<EpochRecord> auto& record) {
   f("te", record.te);
 }
 
-/// The beginning of a training result, which is a log's first line too.
+/// The first fields of a training result, which are also the first line of a log.
 void head_fields(auto& f, json::Is<TrainResult> auto& result) {
   f.document("train", 1);
   f("manifest", result.manifest);

@@ -1,13 +1,13 @@
 #pragma once
-// Members that the documents show in another form than the structs hold them in.
+// Members whose form in the documents differs from that in the structs.
 
 #include "core/json_fields.h"
 #include "vitrim/core/artifacts.h"
 
 namespace vitrim {
 
-/// One number of each Estimate. Figures stand as plain numbers under their names, so that scripts read them
-/// without knowing about errors; the standard errors stand beside them in the same shape under NAME_se.
+/// One number of each Estimate. Figures are plain numbers under their names, so that scripts can read them
+/// without handling errors; standard errors have the same shape under NAME_se.
 enum class Part { kValue, kError };
 template <typename T>
 struct Figures {
@@ -28,23 +28,24 @@ inline std::string name_of(const std::string& name, Part part) {
   return part == Part::kValue ? name : name + "_se";
 }
 
-/// The two fields of an Estimate, or of a container of them.
+/// The two fields of an Estimate, or of a container of Estimates.
 void estimate_fields(auto& f, const std::string& name, auto& estimates) {
   for (const Part part : {Part::kValue, Part::kError}) f(name_of(name, part), Figures{estimates, part});
 }
 
-/// `correct`, one character per image: a list of numbers would take three times the room and a line each.
+/// `correct`, one character per image, because a list of numbers would be three times as long and take one
+/// line per image.
 template <typename Bytes>
 struct Digits {
   Bytes& correct;
-  int64_t images;  ///< what a text that is not empty must be as long as
+  int64_t images;  ///< required length of a text that is not empty
 };
 template <typename Bytes>
 Digits(Bytes&, int64_t) -> Digits<Bytes>;
 json::Json write(const Digits<const std::vector<uint8_t>>& digits);
 void read(const json::Json& json, const json::Place& place, const Digits<std::vector<uint8_t>>& digits);
 
-/// Pixels by class, one text per image, "CLASS LABELLED PREDICTED BOTH" a class with commas between classes.
+/// Pixels by class, one text per image: "CLASS LABELLED PREDICTED BOTH" for each class, separated by commas.
 template <typename List>
 struct PixelCounts {
   List& images;
@@ -55,7 +56,7 @@ json::Json write(const PixelCounts<const std::vector<std::vector<ClassPixels>>>&
 void read(const json::Json& json, const json::Place& place,
           const PixelCounts<std::vector<std::vector<ClassPixels>>>& counts);
 
-/// "dense" and "compressed" are what eval writes; without labelled images only the sizes are known.
+/// "dense" and "compressed" are the documents of eval; without labelled images they contain only the sizes.
 template <typename Eval, typename Size>
 struct ModelResult {
   Eval& eval;
@@ -79,7 +80,7 @@ json::Json write(const Phases<const std::vector<std::pair<std::string, double>>>
 void read(const json::Json& json, const json::Place& place,
           const Phases<std::vector<std::pair<std::string, double>>>& phases);
 
-/// A recipe is a text that is JSON itself: a part of the document.
+/// A recipe: a text that is JSON itself and becomes a part of the document.
 template <typename Text>
 struct RecipeText {
   Text& text;

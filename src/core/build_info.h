@@ -2,7 +2,7 @@
 
 namespace vitrim {
 
-/// Defined in a source that cmake/VitrimGitCommit.cmake writes at build time.
+/// Defined in a source file that cmake/VitrimGitCommit.cmake writes at build time.
 const char* build_version();
 const char* build_git_commit();
 

@@ -1,5 +1,5 @@
 #pragma once
-// Strict reading and plain writing of JSON, for this module's documents only (nlohmann-json stays out of the
+// Strict reading and plain writing of JSON, only for documents of this module (nlohmann-json stays out of the
 // public headers).
 
 #include <array>
@@ -15,10 +15,10 @@
 
 namespace vitrim::json {
 
-/// Keeps the order in which keys were written.
+/// Keeps the order of the keys.
 using Json = nlohmann::ordered_json;
 
-/// Where a value stands: the file, and the keys that lead to it ("te.drop.3"), for messages.
+/// The place of a value, for messages: the file, and the keys that lead to the value ("te.drop.3").
 struct Place {
   const std::string* source;
   std::string keys;
@@ -26,13 +26,13 @@ struct Place {
   [[noreturn]] void fail(const std::string& what) const;
 };
 
-/// Parses a document; the only way from text to a tree, here and in every module. FormatError with the byte
-/// offset where it is no JSON, where it names a key twice, and where it is nested deeper than any document
-/// (100 levels). Time and memory grow with the length of the text only.
+/// Parses a document; all modules parse JSON with this function only. Throws FormatError, with the byte
+/// offset, if the text is not JSON, has a key twice, or is nested deeper than any document (100 levels). Time
+/// and memory grow only with the length of the text.
 Json parse(std::string_view text, const std::string& source);
-/// The same for text that may be something else; nothing where it is.
+/// The same for text that may not be JSON; then it returns nothing.
 std::optional<Json> try_parse(std::string_view text);
-/// Text of a document. NaN and infinities become null; bytes that are no UTF-8 (file names) are replaced.
+/// The text of a document. NaN and infinities become null; invalid UTF-8 (in file names) is replaced.
 std::string dump(const Json& json, int indent);
 
 // Typed values; FormatError on another type or a number that does not fit.
@@ -67,12 +67,12 @@ void read(const Json& json, const Place& place, std::pair<T, T>& values) {
   values = {both[0], both[1]};
 }
 
-/// The members of one object. Every key must be asked for, or finish() rejects it with the nearest that was.
+/// The members of one object. finish() rejects every key that was not read, with the nearest key that was.
 class Object {
  public:
   Object(const Json& json, Place place);
   bool has(const std::string& key);
-  /// The member, which must be there.
+  /// A required member.
   const Json& at(const std::string& key);
   Place place(const std::string& key) const { return place_.at(key); }
   /// Reads a required member.
@@ -80,7 +80,7 @@ class Object {
   void get(const std::string& key, T& value) {
     read(at(key), place(key), value);
   }
-  /// Throws where a key is left that nobody asked for. Call last.
+  /// Throws if there is a key that was not read. Call it last.
   void finish() const;
 
  private:
@@ -89,7 +89,7 @@ class Object {
   std::vector<std::string> known_;
 };
 
-/// The layer that a key such as "3" names; FormatError where it names none.
+/// The layer of a key such as "3"; throws FormatError if the key is not a layer.
 int layer_number(const std::string& key, const Place& place);
 
 /// A map from layer numbers as keys: {"0": 1.5, "3": 2}.
@@ -103,7 +103,7 @@ void read(const Json& json, const Place& place, std::map<int, T>& values) {
   }
 }
 
-/// A document's opening: {"kind": ..., "version": ...}.
+/// The first members of a document: {"kind": ..., "version": ...}.
 Json document(const std::string& kind, int64_t version);
 /// Checks an object's "kind" and "version".
 void check_document(Object& object, const std::string& kind, int64_t newest);

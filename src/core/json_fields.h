@@ -1,14 +1,14 @@
 #pragma once
-// One list of a struct's fields for both directions:
+// One list of a struct's fields, for reading and writing:
 //
 //   void fields(auto& f, json::Is<Spectrum> auto& spectrum) {
 //     f("radii", spectrum.radii);
 //     f("log_amplitude", spectrum.log_amplitude);
 //   }
 //
-// A Writer as f makes an object of the struct, a Reader fills the struct from one. A field is anything that
-// has a write() and a read(): plain values, containers of them, structs with a list of their own, and shapes,
-// which refer to a member that the document shows in another form (artifact_shapes.h).
+// If f is a Writer, it makes an object from the struct; if f is a Reader, it fills the struct from an object.
+// A field is anything with write() and read(): plain values, containers of them, structs with their own list
+// of fields, and shapes, which refer to a member whose form in the document differs (artifact_shapes.h).
 
 #include <concepts>
 #include <optional>
@@ -18,13 +18,13 @@
 
 namespace vitrim::json {
 
-/// Struct as read, or const Struct as written.
+/// Struct when reading, const Struct when writing.
 template <typename T, typename Struct>
 concept Is = std::same_as<std::remove_const_t<T>, Struct>;
 
 class Writer;
 
-/// A struct with a list.
+/// A struct with a list of fields.
 template <typename T>
 concept Listed = requires(Writer& f, const T& value) { fields(f, value); };
 
@@ -51,29 +51,29 @@ class Writer {
   void operator()(const std::string& name, const T& value) {
     json_[name] = write(value);
   }
-  /// A field that is not there where it has no value. Without this it is null.
+  /// A field that is omitted if it has no value. Without this it is null.
   template <typename T>
   void if_any(const std::string& name, const std::optional<T>& value) {
     if (value) (*this)(name, *value);
   }
-  /// A field that is not there where it has this value. `formerly`: its name in older documents.
+  /// A field that is omitted if it has this value. `formerly` is its name in older documents.
   template <typename T>
   void unless(const std::string& name, const T& value, const T& usual, const char* /*formerly*/ = "") {
     if (!(value == usual)) (*this)(name, value);
   }
-  /// A field that is not there where `said` is false; its value is then the member's own default.
+  /// A field that is omitted if `said` is false; its value is then the member's default.
   template <typename T>
   void when(bool said, const std::string& name, const T& value) {
     if (said) (*this)(name, value);
   }
-  /// An object inside, whose fields `list` names to the f that it is given.
+  /// A nested object, whose fields `list` passes to the f that it is given.
   template <typename List>
   void group(const std::string& name, const List& list) {
     Writer inner;
     list(inner);
     json_[name] = std::move(inner.json_);
   }
-  /// Stands first in a list.
+  /// The first entry of a list.
   void document(const std::string& kind, int64_t version) { json_ = json::document(kind, version); }
   const Json& json() const { return json_; }
 
@@ -81,7 +81,7 @@ class Writer {
   Json json_;
 };
 
-/// Reads an object as Writer builds it. Every field must be there, and finish() rejects others.
+/// Reads an object that Writer builds. Every field must exist, and finish() rejects others.
 class Reader : public Object {
  public:
   using Object::Object;

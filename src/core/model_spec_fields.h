@@ -1,5 +1,5 @@
 #pragma once
-// The fields of a ModelSpec. Reading checks keys and types, not whether the spec is a possible model.
+// The fields of a ModelSpec. Reading checks keys and types, but not whether the spec is a valid model.
 
 #include "core/json_fields.h"
 #include "vitrim/core/model_spec.h"
@@ -18,7 +18,7 @@ inline const Names<AttentionKind> kAttentionNames = {
     {"cross_shaped_window", AttentionKind::kCrossShapedWindow},
     {"cross_focused_linear", AttentionKind::kCrossFocusedLinear},
     {"static", AttentionKind::kStatic}};
-/// In older documents.
+/// Names in older documents.
 inline const Names<AttentionKind> kFormerAttentionNames = {
     {"cross_window", AttentionKind::kCrossShapedWindow}};
 inline const Names<Pooling> kPoolingNames = {{"token", Pooling::kToken},
@@ -36,7 +36,7 @@ inline const Names<Task> kTaskNames = {{"classification", Task::kClassification}
 inline const Names<Interpolation> kInterpolationNames = {{"bicubic", Interpolation::kBicubic},
                                                          {"bilinear", Interpolation::kBilinear}};
 
-/// An enumerator as its name. `former` names are read and not written.
+/// An enumerator as its name. `former` names are read but not written.
 template <typename Enum>
 struct Named {
   Enum& value;
@@ -93,8 +93,8 @@ void fields(auto& f, json::Is<BlockSpec> auto& block) {
   f("v_dim", block.v_dim);
   f("mlp_dim", block.mlp_dim);
   f("stream_gain", block.stream_gain);
-  // What only some kinds have is not written where it says nothing, so that plain ViTs stay readable for
-  // older versions.
+  // Fields that only some kinds use are not written at their defaults, so that older versions can read plain
+  // ViTs.
   f.unless("window", block.window, int64_t{0});
   f.unless("shift", block.shift, int64_t{0});
   f.unless("sr_ratio", block.sr_ratio, int64_t{1});
@@ -126,7 +126,8 @@ void fields(auto& f, json::Is<SegmentationHead> auto& head) {
 }
 
 void fields(auto& f, json::Is<ModelSpec> auto& spec) {
-  // The version first: a newer document's new keys must be blamed on its age.
+  // The version is checked first, so that the message about a newer document names its version instead of an
+  // unknown key.
   f("version", SpecVersion());
   f("family", spec.family);
   f("name", spec.name);

@@ -1,12 +1,12 @@
 #pragma once
-// How large the products of a spec's sizes are.
+// The size of the products of a spec's sizes.
 
 #include "vitrim/core/model_spec.h"
 
 namespace vitrim {
 
-/// Parameters and multiply-adds of one image, as an estimate from above that can't overflow. Takes a spec
-/// whose single sizes are in range.
+/// An upper bound for the parameters and multiply-adds of one image that can't overflow. Each single size of
+/// the spec must be in range.
 struct SpecProducts {
   double params = 0, macs = 0;
 };

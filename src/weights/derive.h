@@ -1,5 +1,5 @@
 #pragma once
-// Tensors that have to be made of a file's, without LibTorch.
+// Derives tensors from those of a file, without LibTorch.
 
 #include "vitrim/architecture/tensor_info.h"
 #include "vitrim/checkpoint/tensor_view.h"
@@ -8,7 +8,8 @@ namespace vitrim::weights {
 
 /// Names, dtypes and shapes of a file's tensors, and its path and metadata.
 architecture::TensorTable describe(const checkpoint::Checkpoint& file);
-/// The values of `tensors`, made of those of `file`; what the file has as it is shares its memory.
+/// Computes the values of `tensors` from those of `file`; tensors that the file contains unchanged share its
+/// memory.
 checkpoint::Checkpoint derive(const architecture::TensorTable& tensors, const checkpoint::Checkpoint& file);
 
 }  // namespace vitrim::weights
