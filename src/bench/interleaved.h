@@ -1,5 +1,5 @@
 #pragma once
-// What everything that is timed has in common: turns, and percentiles.
+// Shared code of all timing: interleaved rounds, and percentiles.
 
 #include <functional>
 #include <vector>
@@ -8,20 +8,20 @@
 
 namespace vitrim::bench {
 
-/// Linear between neighbours; q in 0..1.
+/// The percentile q in 0..1, linear between neighbours.
 double percentile(std::vector<double> values, double q);
 
-/// Calls until `seconds` have passed, twice at the least.
+/// Repeats the call until `seconds` have passed, at least twice.
 void warm_up(const std::function<void()>& call, double seconds);
 
 enum class Clock {
   kWall,
-  kThread,  ///< processor time of the calling thread: what else runs on the machine does not lengthen it.
-            ///< Says nothing of calls that other threads work for
+  kThread,  ///< processor time of the calling thread, which other work on the machine does not lengthen; it
+            ///< does not include other threads that work for the call
 };
 
-/// Seconds [call][round]: in each round every call is made once, to and fro, so that who comes after whom
-/// changes. `progress` (may be null) advances by one a call.
+/// Seconds [call][round]. In each round every call is made once; the order alternates between forward and
+/// backward, so that each call follows different ones. `progress` (may be null) advances by one per call.
 std::vector<std::vector<double>> time_interleaved(const std::vector<std::function<void()>>& calls, int rounds,
                                                   Progress* progress, Clock clock = Clock::kWall);
 

@@ -1,5 +1,5 @@
 #pragma once
-// A model on LibTorch, on the CPU or a GPU, as someone without vitrim's engine would run it.
+// A model on LibTorch, on the CPU or a GPU, as a user without vitrim's engine would run it.
 
 #include <ATen/core/GraphImplInterface.h>
 #include <ATen/core/Tensor.h>
@@ -15,10 +15,10 @@ void synchronize(bool cuda);
 
 class TorchPath {
  public:
-  /// On a GPU the forward pass is recorded as a CUDA graph, where LibTorch has them; what can't be recorded
-  /// runs as it is, with a warning.
+  /// On a GPU the forward pass is recorded as a CUDA graph, if LibTorch supports them; a pass that can't be
+  /// recorded runs without one, with a warning.
   TorchPath(const model::Model& model, bool bf16, const at::Tensor& images, bool cuda);
-  /// One call, until its outputs are there.
+  /// Makes one call and waits for its outputs.
   void run();
   const at::Tensor& outputs() const { return outputs_; }
 

@@ -1,5 +1,5 @@
 #pragma once
-// Bytes as text for data URLs.
+// Encodes bytes as text for data URLs.
 
 #include <algorithm>
 #include <cstddef>

@@ -9,7 +9,7 @@
 
 namespace vitrim::data {
 
-/// An encoded image: its bytes, its name for messages, and how many pixels it may have.
+/// An encoded image: its bytes, its name for messages, and the largest number of pixels that it may have.
 struct Encoded {
   const uint8_t* bytes = nullptr;
   size_t count = 0;
@@ -17,8 +17,8 @@ struct Encoded {
   int64_t max_pixels = kMaxPixels;
 };
 
-/// Throws FormatError where a header asks for no pixels or for too many: it is damaged or hostile, and memory
-/// is not spent on it.
+/// Throws FormatError if a header declares no pixels or too many: then it is damaged or hostile, and no
+/// memory is spent on it.
 void check_image_size(int64_t height, int64_t width, const Encoded& encoded);
 
 Image decode_jpeg(const Encoded& encoded);

@@ -8,7 +8,8 @@
 
 namespace vitrim::data {
 
-/// load_images() with another preparation; `stage` names its progress, empty: none is told.
+/// load_images() with another function that prepares images. `stage` is the name of its progress; empty: no
+/// progress is reported.
 ImageBatch decode_batch(const Dataset& dataset, const LoadOptions& options, const std::string& stage,
                         const Prepare& prepare);
 

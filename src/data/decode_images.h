@@ -1,5 +1,5 @@
 #pragma once
-// Decoding many images on all cores into one batch, prepared one by one as the caller wants.
+// Decodes many images on all cores into one batch; the caller's function prepares each image.
 
 #include <functional>
 #include <string>
@@ -8,10 +8,11 @@
 
 namespace vitrim::data {
 
-/// An image of data set index `index` as it goes into the batch, preprocess.crop x preprocess.crop.
+/// Prepares an image, with its index in the data set, for the batch: preprocess.crop x preprocess.crop.
 using Prepare = std::function<Image(const Image& image, int64_t index)>;
 
-/// decode_images() with another preparation; `stage` names its progress, empty: none is told.
+/// decode_images() with another function that prepares images. `stage` is the name of its progress; empty: no
+/// progress is reported.
 PixelBatch decode_images(const Dataset& dataset, const LoadOptions& options, const std::string& stage,
                          const Prepare& prepare);
 

@@ -1,5 +1,5 @@
 #pragma once
-// What a folder of images holds, and what of it is passed over.
+// The contents of a folder of images, and the files that are skipped.
 
 #include <cstdint>
 #include <filesystem>
@@ -9,10 +9,10 @@
 
 namespace vitrim::data {
 
-/// Files that look like images and are not read, counted by why.
+/// Files that look like images but are not read, counted by reason.
 class PassedOver {
  public:
-  /// An image in a format that is not read; `kind` is how it is called, ".bmp files".
+  /// An image in a format that is not read; `kind` is its description, ".bmp files".
   void add(const std::string& kind, const std::filesystem::path& path);
   bool empty() const { return kinds_.empty(); }
   /// "3 .bmp files (the first: a/b.bmp), 1 pipe (...)".
@@ -20,7 +20,7 @@ class PassedOver {
   /// The same without the first names: "3 .bmp files, 1 pipe".
   std::string counts() const;
   void merge(const PassedOver& other);
-  /// Warns of all of them, once; nothing where there are none.
+  /// Logs one warning about all of them; nothing if there are none.
   void warn(const std::filesystem::path& root) const;
 
  private:
@@ -31,16 +31,16 @@ class PassedOver {
   std::map<std::string, Kind> kinds_;
 };
 
-/// The folder's entries that are not hidden: images (dangling links too, so that their loss is noticed),
-/// folders, and what is passed over. An image is a regular file whose name ends as one that is decoded, or as
-/// another format's while its content is one that is decoded.
+/// The entries of a folder that are not hidden: images (including dangling links, so that their loss is
+/// noticed), folders, and skipped files. An image is a regular file with the extension of a format that is
+/// decoded, or with another format's extension if its content is in a format that is decoded.
 struct Listing {
   std::vector<std::filesystem::path> images, folders;
   PassedOver passed_over;
 };
 
 Listing list(const std::filesystem::path& folder);
-/// "RELATIVE BYTES", for fingerprints. Throws Error where the file is gone.
+/// "RELATIVE BYTES", for fingerprints. Throws Error if the file no longer exists.
 std::string file_line(const std::filesystem::path& root, const std::string& relative);
 
 }  // namespace vitrim::data

@@ -1,5 +1,5 @@
 #pragma once
-// A loop over indices on several threads.
+// Runs a loop over indices on several threads.
 
 #include <atomic>
 #include <cstdint>
@@ -10,8 +10,7 @@
 
 namespace vitrim::data {
 
-/// Runs work(i) for i in 0..n-1 on `threads` threads. The first exception stops all of them and is thrown
-/// here.
+/// Runs work(i) for i in 0..n-1 on `threads` threads. The first exception stops all threads and is rethrown.
 template <typename Work>
 void for_each_index(int64_t n, int threads, const Work& work) {
   std::atomic<int64_t> next{0};

@@ -1,5 +1,5 @@
 #pragma once
-// Image formats by content and by name: which are read, and what the others are called in messages.
+// Image formats by content and by name: the formats that are read, and the names of others for messages.
 
 #include <cstddef>
 #include <cstdint>
@@ -8,22 +8,22 @@
 
 namespace vitrim::data {
 
-/// What a file's first bytes say it is: "JPEG", "PNG", "WebP", "BMP", "TIFF", "AVIF", ...; empty where they
-/// are no image's that vitrim knows. 32 bytes are enough.
+/// The format of a file by its first bytes: "JPEG", "PNG", "WebP", "BMP", "TIFF", "AVIF", ...; empty if they
+/// are not those of an image format that vitrim knows. 32 bytes are enough.
 std::string_view format_of_content(const uint8_t* bytes, size_t count);
-/// Whether decode_image() reads a format of format_of_content().
+/// Whether decode_image() reads a format that format_of_content() returned.
 bool is_decoded(std::string_view format);
 
-/// What the ending of a file's name promises.
+/// What the extension of a file name implies.
 enum class Ending {
   kDecoded,     ///< .jpg, .jpeg, .jpe, .jfif, .jif, .jfi, .png, .webp
-  kOtherImage,  ///< an image in a format that is not read, .bmp or .tiff
-  kOther,       ///< known for something else than images: .txt, .json
-  kUnknown,     ///< none, or one that says nothing
+  kOtherImage,  ///< an image in a format that is not read: .bmp, .tiff, ...
+  kOther,       ///< known for other contents than images: .txt, .json
+  kUnknown,     ///< no extension, or an unknown one
 };
-/// Of an ending as the name spells it, with or without the dot, in any case.
+/// The kind of an extension, with or without the dot, in any case.
 Ending kind_of_ending(std::string_view ending);
-/// Lower-case ASCII letters.
+/// The text with ASCII letters in lower case.
 std::string lower_ascii(std::string_view text);
 
 /// ".jpg, .jpeg, .png, .webp", for messages.

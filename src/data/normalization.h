@@ -8,8 +8,8 @@
 
 namespace vitrim::data {
 
-/// (x / 255 - mean) / std of every byte of one channel: a byte has only 256 values, so the arithmetic is done
-/// once, in torchvision's order.
+/// (x / 255 - mean) / std for every byte value of one channel. A byte has only 256 values, so they are
+/// computed once, in torchvision's order of operations.
 inline std::array<float, 256> normalization_table(const PreprocessSpec& spec, size_t channel) {
   const auto mean = static_cast<float>(spec.mean[channel]), std = static_cast<float>(spec.std[channel]);
   std::array<float, 256> table{};
@@ -17,7 +17,7 @@ inline std::array<float, 256> normalization_table(const PreprocessSpec& spec, si
   return table;
 }
 
-/// The same of a plane of `count` bytes.
+/// The same for a plane of `count` bytes.
 inline void normalize_plane(const uint8_t* plane, int64_t count, const PreprocessSpec& spec, size_t channel,
                             float* out) {
   const std::array<float, 256> table = normalization_table(spec, channel);

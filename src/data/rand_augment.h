@@ -26,12 +26,12 @@ enum class RandAugmentOp {
 };
 inline constexpr int64_t kRandAugmentOps = 15;
 
-/// One operation at `level` 0..10. `negative` turns the direction of those that have one. Levels mean:
-/// rotation up to 30 degrees, 4 to 1 bits kept (timm keeps none at exactly 10, which makes the image black
-/// and which Pillow now refuses), solarised from 256 down to 0, up to 110 added, factors 1 +- 0.9 (at least
-/// 0.1), shear up to 0.3, translation up to 0.45 of the side.
+/// Applies one operation at `level` 0..10. `negative` reverses the direction of operations that have one. The
+/// range of levels is: rotation up to 30 degrees; 4 to 1 bits kept (at exactly 10 timm keeps none, which
+/// makes the image black and which Pillow now refuses); solarising from 256 down to 0; up to 110 added;
+/// factors 1 +- 0.9 (at least 0.1); shear up to 0.3; translation up to 0.45 of the side.
 void apply(Image& image, RandAugmentOp op, double level, bool negative, const Sampling& sampling);
-/// options.rand_augment_ops operations drawn with replacement, each applied with probability 0.5.
+/// Draws options.rand_augment_ops operations with replacement and applies each with probability 0.5.
 void rand_augment(Image& image, const AugmentOptions& options, const Sampling& sampling, Random& random);
 
 }  // namespace vitrim::data

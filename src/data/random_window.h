@@ -1,5 +1,5 @@
 #pragma once
-// The window of a random resized crop.
+// Chooses the window of a random resized crop.
 
 #include "data/pixel_ops.h"
 #include "vitrim/core/random.h"
@@ -7,8 +7,9 @@
 
 namespace vitrim::data {
 
-/// torchvision's choice: area uniform between the scales, ratio (width / height) log-uniform between the
-/// ratios, sides rounded; after ten tries that do not fit, the largest centred window whose ratio is allowed.
+/// torchvision's rule: the area is uniform between the scales, the ratio (width / height) log-uniform between
+/// the ratios, and sides are rounded. After ten tries that do not fit, it is the largest centred window with
+/// an allowed ratio.
 Window random_window(int64_t height, int64_t width, const AugmentOptions& options, Random& random);
 
 }  // namespace vitrim::data

@@ -1,11 +1,11 @@
 #pragma once
-// The shapes of the synthetic set, as inside tests in whole numbers.
+// The shapes of the synthetic set, as point-in-shape tests in integers.
 
 #include <cstdint>
 
 namespace vitrim::data {
 
-/// In class order; the ring is the cue and no class.
+/// In class order; the ring is only the cue, not a class.
 enum class Shape {
   kDisc,
   kSquare,
@@ -20,7 +20,7 @@ enum class Shape {
   kRing
 };
 
-/// Whether the point lies inside the shape, which fits a circle of radius 1024 around the origin; y points
+/// Whether the point is inside the shape, which fits into a circle of radius 1024 around the origin; y points
 /// down.
 bool inside(Shape shape, int64_t x, int64_t y);
 

@@ -12,22 +12,22 @@ namespace vitrim::data {
 
 /// A file in an archive.
 struct TarMember {
-  std::string name;    ///< as the archive spells it, "folder/0001.jpg"
-  int64_t offset = 0;  ///< of its first byte in the archive
-  int64_t size = 0;    ///< bytes
-  bool link = false;   ///< a hard or symbolic link, which has no bytes of its own
+  std::string name;    ///< name in the archive, "folder/0001.jpg"
+  int64_t offset = 0;  ///< offset of its first byte in the archive
+  int64_t size = 0;    ///< size in bytes
+  bool link = false;   ///< a hard or symbolic link, which has no content in the archive
 };
 
-/// Walks over an archive's members: ustar, the older v7, GNU tar's long names and large sizes, and pax with
-/// its path and size records. Costs one small read a member, or less where members are small.
+/// Iterates over the members of an archive: ustar, the older v7, GNU tar's long names and large sizes, and
+/// pax with its path and size records. Costs one small read per member, or less if members are small.
 class TarReader {
  public:
   explicit TarReader(const RandomAccessFile& file) : file_(file) {}
-  /// Goes to the next regular file or link; false at the archive's end. Throws FormatError with the byte
-  /// where something is no tar header, where the archive is cut off (also one that only lacks its end mark),
-  /// or where a member is stored sparsely.
+  /// Moves to the next regular file or link; returns false at the end of the archive. Throws FormatError,
+  /// with the byte, if a header is invalid, if the archive is truncated (also if only its end mark is
+  /// missing), or if a member is stored sparsely.
   bool next(TarMember& member);
-  /// A member's bytes, for small ones.
+  /// Reads the bytes of a small member.
   std::string read(const TarMember& member) { return bytes_at(member.offset, member.size); }
 
  private:
@@ -36,8 +36,8 @@ class TarReader {
   void check_end(int64_t offset);
 
   const RandomAccessFile& file_;
-  int64_t position_ = 0;  // of the next header
-  // The stretch around the last read: small members and the header after them often lie within.
+  int64_t position_ = 0;  // position of the next header
+  // The range around the last read: small members and the next header are often within it.
   std::array<char, 4096> window_;
   int64_t window_begin_ = 0;
   size_t window_size_ = 0;

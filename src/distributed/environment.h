@@ -1,5 +1,5 @@
 #pragma once
-// Which rank of which job this process is, from the environment.
+// Determines the job and the rank of this process from the environment.
 
 #include <functional>
 #include <optional>
@@ -10,10 +10,10 @@ namespace vitrim::distributed {
 
 struct Rendezvous {
   int rank = 0, size = 1, local_rank = 0;
-  std::string host;  ///< where rank 0 listens
+  std::string host;  ///< the host where rank 0 listens
   int port = 0;
-  bool store_is_up = false;  ///< torchrun's agent already listens there, so that rank 0 must not
-  std::string store_prefix;  ///< of the keys, where torchrun starts workers anew
+  bool store_is_up = false;  ///< torchrun's agent already listens there, so rank 0 must not
+  std::string store_prefix;  ///< prefix of the keys, for workers that torchrun restarts
 };
 
 using GetVariable = std::function<std::optional<std::string>(const char* name)>;

@@ -1,5 +1,5 @@
 #pragma once
-// Which of the other ranks are still alive.
+// Detects which of the other ranks are still alive.
 
 #include <c10/util/intrusive_ptr.h>
 
@@ -13,17 +13,17 @@
 
 namespace vitrim::distributed {
 
-/// A rank that ends closes its connections, but one that is stopped, or whose machine is gone, only stays
-/// silent, and so does one that is busy. So every rank counts in the store, from a thread of its own, and
-/// looks whether the others do: work may take as long as it likes.
+/// A rank that exits closes its connections. But a rank that is stopped, or whose machine is gone, is only
+/// silent, and so is a rank that is busy. Therefore every rank increments a counter in the store, from a
+/// separate thread, and checks the counters of the others; work may take any time.
 class Watch {
  public:
-  /// `patience`: how long a rank may be silent.
+  /// `patience`: seconds that a rank may be silent.
   Watch(c10::intrusive_ptr<c10d::Store> store, int rank, int size, std::chrono::milliseconds patience);
   ~Watch();
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
-  /// A rank that has been silent for too long; rank 0, which keeps the store, where the store does not
+  /// A rank that has been silent for too long. It is rank 0, which runs the store, if the store does not
   /// answer.
   std::optional<int> lost_rank() const;
 

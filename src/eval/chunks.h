@@ -9,8 +9,8 @@
 namespace vitrim::eval {
 
 /// Decodes the images of `share` for `model`, options.chunk at a time, and calls `use` with each chunk.
-/// Returns how many images were corrupt and skipped; throws as data::load_images() where they are more than
-/// options.max_corrupt.
+/// Returns the number of corrupt images that were skipped. Throws as data::load_images() does if there are
+/// more than options.max_corrupt.
 int64_t for_each_chunk(const model::Model& model, const data::Dataset& dataset,
                        const AccuracyOptions& options, distributed::Share share,
                        const std::function<void(const data::ImageBatch&)>& use);

@@ -1,5 +1,5 @@
 #pragma once
-// The bytes that cmake/VitrimReport.cmake embeds: the chart libraries and the page's own style and script.
+// The files that cmake/VitrimReport.cmake embeds: the chart libraries, and the page's own style and script.
 
 #include <string_view>
 

@@ -1,5 +1,5 @@
 #pragma once
-// Small pieces that every section of the page is made of: escaped text, numbers for people, tables, figures.
+// Small functions that every section of the page uses: escaped text, formatted numbers, tables, figures.
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
@@ -12,18 +12,18 @@
 
 namespace vitrim::report {
 
-/// What stands in place of a figure that is not there: an en dash.
+/// Replaces a figure that does not exist: an en dash.
 inline constexpr const char* kDash = "\u2013";
 
 /// Text for HTML content and quoted attributes: & < > " ' become character references.
 std::string escape(std::string_view text);
-/// JSON for a <script type="application/json"> element: no "<" is left in it, so no data can end the element
-/// or open a comment.
+/// JSON for a <script type="application/json"> element. It contains no "<", so data can't end the element or
+/// open a comment.
 std::string script_json(const nlohmann::json& value);
 
-/// Fixed decimals with a real minus sign; an en dash where the value is not finite.
+/// Fixed decimals with a real minus sign; an en dash if the value is not finite.
 std::string fixed(double value, int decimals);
-/// fixed() with a sign always: "+1.2", "−0.3".
+/// fixed() that always has a sign: "+1.2", "−0.3".
 std::string signed_fixed(double value, int decimals);
 /// About three significant digits, for figures of unknown size.
 std::string significant(double value);
@@ -31,7 +31,7 @@ std::string significant(double value);
 std::string compact(double count);
 /// 0.823 to "82.3 %".
 std::string percent(double fraction, int decimals = 1);
-/// What judges this result: "Top-1 accuracy", or "mIoU" of segmentation.
+/// The name of this result's main figure: "Top-1 accuracy", or "mIoU" for segmentation.
 std::string metric_name(const EvalResult& eval);
 /// "1.23 ± 0.04" with the decimals that the standard error warrants.
 std::string with_error(const Estimate& estimate);
@@ -41,10 +41,10 @@ std::string p_value(double p);
 std::string duration(double seconds);
 /// "1, 3, 4"; "none" for an empty set.
 std::string layer_names(const std::vector<int>& layers);
-/// JSON number, null where not finite.
+/// A JSON number; null if the value is not finite.
 nlohmann::json number(double value);
 
-/// A table cell: text is escaped here, so callers pass plain text.
+/// A table cell. The text is escaped here, so callers pass plain text.
 struct Cell {
   Cell(std::string plain, bool numeric_cell = false) : text(std::move(plain)), numeric(numeric_cell) {}
   Cell(const char* plain) : text(plain) {}
@@ -59,10 +59,10 @@ class Table {
  public:
   Table(std::string caption, std::vector<Cell> header)
       : caption_(std::move(caption)), header_(std::move(header)) {}
-  /// The first cell names the row. `marked` rows are the chosen ones.
+  /// The first cell is the name of the row. `marked` rows are the chosen ones.
   void row(std::vector<Cell> cells, bool marked = false);
   bool empty() const { return rows_.empty(); }
-  /// In its own scrolling box, so a wide table never widens the page.
+  /// The table in its own scrolling box, so that a wide table never widens the page.
   std::string html() const;
 
  private:
@@ -80,7 +80,7 @@ struct Card {
   std::string label, value, note;
 };
 std::string cards_html(const std::vector<Card>& cards);
-/// "+12.3 %"; empty where there is nothing to compare with.
+/// "+12.3 %"; empty if there is nothing to compare with.
 std::string change(double from, double to);
 /// "[81.2, 83.4]" of two fractions; signed for differences.
 std::string interval(const std::pair<double, double>& ci, bool sign = false);
@@ -89,19 +89,19 @@ std::string file_name(const std::string& source);
 
 /// A chart with its caption, its data for the script and the same data as a table.
 struct Figure {
-  std::string chart;    ///< name under which the script knows how to draw it
+  std::string chart;    ///< name by which the script finds the drawing function
   std::string title;    ///< one line above
   std::string caption;  ///< two sentences: what is drawn, and how to read it
   nlohmann::json data;
   std::string table;  ///< HTML; shown open without JavaScript
 };
 
-/// The body as it grows: sections in order, figures numbered through.
+/// The body of the page under construction: sections in order, figures with consecutive numbers.
 class Page {
  public:
-  /// `short_title` stands in the navigation.
+  /// `short_title` is shown in the navigation.
   void section(const std::string& id, const std::string& title, const std::string& short_title);
-  /// A subheading that names the document; nothing for an empty label.
+  /// A subheading with the name of the document; nothing if the label is empty.
   void subheading(const std::string& label);
   void paragraph(const std::string& text);
   void figure(const Figure& figure);

@@ -12,7 +12,7 @@
 
 namespace vitrim::report {
 
-/// One artifact and the name it goes by on the page: its file name where several of its kind are shown, else
+/// One artifact and its name on the page: its file name if several artifacts of its kind are shown, else
 /// empty.
 template <typename T>
 struct Named {
@@ -25,20 +25,20 @@ struct Named {
 struct Training {
   TrainResult result;
   bool finished = false;  ///< there is a result document
-  int64_t planned = 0;    ///< epochs by its recipe; 0 where it does not say
+  int64_t planned = 0;    ///< number of epochs in its recipe; 0 if the recipe does not state it
 };
 
 struct Inputs {
-  std::vector<Named<LayerScores>> scores;  ///< of their own and from inside `compresses`
+  std::vector<Named<LayerScores>> scores;  ///< separate documents, and those inside `compresses`
   std::vector<Named<CompressResult>> compresses;
-  std::vector<Named<EvalResult>> evals;  ///< documents of their own only
+  std::vector<Named<EvalResult>> evals;  ///< separate documents only
   std::vector<Named<Training>> trainings;
   std::vector<Named<BenchResult>> benches;
   std::vector<Named<PlanResult>> plans;
   std::vector<PeerRow> peers;
 };
 
-/// Throws std::invalid_argument where there is no document, FormatError naming the source where one is no
+/// Throws std::invalid_argument if there is no document, FormatError with the source if one is not an
 /// artifact that can be shown.
 Inputs read_inputs(const std::vector<Document>& documents);
 
@@ -46,7 +46,7 @@ Inputs read_inputs(const std::vector<Document>& documents);
 struct AccuracyRow {
   enum class Role { kDense, kCompressed, kControl, kOther };
   std::string name;
-  std::string group;  ///< file that it came from
+  std::string group;  ///< the file that it is from
   Role role = Role::kOther;
   std::vector<int> layers;
   EvalResult eval;
@@ -55,13 +55,12 @@ struct AccuracyRow {
   double held_out_kl = 0;
 };
 
-/// Whether two results judge the same images, so that they can be paired.
+/// Whether two results are on the same images, so that they can be compared in pairs.
 bool same_images(const EvalResult& a, const EvalResult& b);
 
-/// All models with an accuracy: dense and compressed of every compression, before and after of every training
-/// run, then evals. Evals on the same
-/// images as an earlier dense model or, without one, as the first eval are compared with it. A dense model
-/// shared by compressions stands once.
+/// All models with an accuracy: dense and compressed model of every compression, the models before and after
+/// every training run, then evals. An eval is compared with an earlier dense model on the same images or, if
+/// there is none, with the first eval on them. A dense model that several compressions share appears once.
 std::vector<AccuracyRow> accuracy_rows(const Inputs& inputs);
 
 }  // namespace vitrim::report

@@ -1,5 +1,5 @@
 #pragma once
-// The sections of the page, in its order. Each adds nothing where the documents hold nothing for it.
+// The sections of the page, in order. A section adds nothing if the documents have no data for it.
 
 #include <string>
 
@@ -8,8 +8,7 @@
 
 namespace vitrim::report {
 
-/// What was done in one sentence a document, and the key figures as cards (HTML, stands under the page's
-/// title).
+/// A summary with one sentence per document, and the key figures as cards (HTML, below the page's title).
 std::string head_html(const Inputs& inputs);
 /// The same for pages on training runs.
 std::string training_head(const Inputs& inputs);
@@ -17,19 +16,19 @@ std::string training_head(const Inputs& inputs);
 void comparison_section(Page& page, const Inputs& inputs);
 /// Curves of all runs in one figure, a table of them where there are several.
 void training_section(Page& page, const Inputs& inputs);
-/// How entropy moves between attention and MLP while lambda falls, run by run.
+/// The entropy of attention and MLPs while lambda falls, for each run.
 void flow_section(Page& page, const Inputs& inputs);
 void model_section(Page& page, const Inputs& inputs);
-/// Tokens by block, and images with what was merged.
+/// Tokens per block, and images that show the merged tokens.
 void merge_section(Page& page, const Inputs& inputs);
-/// Which linear layers are int8 and what that costs each.
+/// Which linear layers are int8, and the cost of each.
 void quantization_section(Page& page, const Inputs& inputs);
-/// The Pareto front of a plan, and how well latencies add up.
+/// The Pareto front of a plan, and the accuracy of predicted latencies.
 void plan_section(Page& page, const Inputs& inputs);
-/// How well pixels are labelled, class by class, and images with their masks.
+/// The accuracy of segmentation for each class, and images with their masks.
 void segmentation_section(Page& page, const Inputs& inputs);
 void bench_section(Page& page, const Inputs& inputs);
-/// Accuracy against speed: what bench timed, joined with what was evaluated, and other programs' models.
+/// Accuracy against speed: the rows of bench, joined with evals, and other programs' models.
 void latency_section(Page& page, const Inputs& inputs);
 void entropy_section(Page& page, const Inputs& inputs);
 void transfer_section(Page& page, const Inputs& inputs);
@@ -40,15 +39,15 @@ void spectrum_section(Page& page, const Inputs& inputs);
 void time_section(Page& page, const Inputs& inputs);
 void manifest_section(Page& page, const Inputs& inputs);
 
-/// All phases of a compression together.
+/// The seconds of all phases of a compression together.
 double total_seconds(const CompressResult& result);
-/// Blocks that are narrower than they were, and not for having lost their attention.
+/// The number of blocks that are narrower than before for other reasons than removed attention.
 size_t pruned_blocks(const CompressResult& result);
-/// "Chosen by: REASON.", and where APMA chose, what it is; empty without a reason.
+/// "Chosen by: REASON.", with an explanation of APMA if it chose; empty without a reason.
 std::string chosen_by(const std::string& reason);
-/// What APMA is here, where `reason` names it; else empty.
+/// An explanation of APMA if `reason` names it; else empty.
 std::string about_apma(const std::string& reason);
-/// "te" and "absorbed" for people.
+/// "te" and "absorbed" as readable text.
 std::string criterion_name(const std::string& criterion);
 /// The criterion that `scores` did not use.
 std::string other_criterion_name(const LayerScores& scores);

@@ -1,5 +1,5 @@
 #pragma once
-// Batches assembled on the processor's cores while an accelerator computes.
+// Assembles batches on the CPU's cores while an accelerator computes.
 
 #include <future>
 
@@ -10,8 +10,7 @@ namespace vitrim::train {
 /// Rows [begin, end) of a step, assembled by `threads` threads.
 Rows assemble(const BatchSource& source, int64_t step, int64_t begin, int64_t end, int threads);
 
-/// Hands out rows and begins, in the background, with those that will be asked for next. One caller at a
-/// time.
+/// Returns rows and prepares the next ones in the background. Only one thread may call it at a time.
 class Prefetch {
  public:
   Prefetch(const BatchSource& source, int threads) : source_(source), threads_(threads) {}
@@ -23,8 +22,8 @@ class Prefetch {
     int64_t step = 0, begin = 0, end = 0;
     bool operator==(const StepRows&) const = default;
   };
-  /// The rows at `now`; those at `next` are begun with (next.begin == next.end: nothing comes next in this
-  /// epoch).
+  /// Returns the rows at `now` and starts to prepare those at `next` (next.begin == next.end: this epoch has
+  /// no more).
   Rows take(const StepRows& now, const StepRows& next);
 
  private:

@@ -7,11 +7,11 @@
 namespace vitrim::train {
 
 struct RecipeFile {
-  std::string_view name;  ///< of recipes/NAME.toml
+  std::string_view name;  ///< NAME of recipes/NAME.toml
   std::string_view text;
 };
 
-/// All of them, sorted by name.
+/// All recipes, sorted by name.
 const std::vector<RecipeFile>& recipe_files();
 
 }  // namespace vitrim::train

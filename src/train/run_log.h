@@ -1,5 +1,5 @@
 #pragma once
-// A run's log: JSON lines, appended as it goes.
+// The log of a run: JSON lines that are appended during the run.
 
 #include <cstdint>
 #include <string>
@@ -8,14 +8,16 @@ namespace vitrim::train {
 
 class RunLog {
  public:
-  /// Opens `path` for a new run (an older log is replaced), or, where `resume_at` is not negative, goes on
-  /// after that many bytes: lines that a killed run wrote after its last state come again. An empty path: no
-  /// log. Throws Error where the file can't be written, or another process still writes it.
+  /// Opens `path` for a new run (an older log is replaced). If `resume_at` is not negative, the log continues
+  /// after that many bytes, because lines that a killed run wrote after its last state will be written again.
+  /// An empty path means no log. Throws Error if the file can't be written, or if another process is still
+  /// writing it.
   RunLog(std::string path, int64_t resume_at);
   ~RunLog();
   RunLog(const RunLog&) = delete;
   RunLog& operator=(const RunLog&) = delete;
-  /// One line. A full disk makes a warning, once, not an end: the weights matter more.
+  /// Appends one line. A full disk causes one warning but does not stop the run, because the weights matter
+  /// more.
   void line(const std::string& text);
   int64_t bytes() const { return bytes_; }
 

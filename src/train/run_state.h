@@ -1,6 +1,6 @@
 #pragma once
-// Everything a training run needs to go on where it was: weights, averages, the optimiser's memory, position,
-// records. Random numbers need no state: they are functions of seed and position (streams.h).
+// Everything that a training run needs to resume: weights, averages, the optimiser's state, position,
+// records. Random numbers need no state, because they are functions of seed and position (streams.h).
 
 #include <optional>
 #include <string>
@@ -13,45 +13,47 @@
 namespace vitrim::train {
 
 struct RunState {
-  // Tensors by parameter name. `best` is empty where no epoch was chosen yet, `ema` where nothing is
-  // averaged.
+  // Tensors by parameter name. `best` is empty if no epoch was chosen yet, `ema` if nothing is averaged.
   model::StateDict weights, ema, best, first, second, steps;
-  model::StateDict toward;   ///< how far an absorption moves weights; empty: there was none
-  double moved_at = 1;       ///< lambda to which they have moved
-  HeldOutLambda held_out;    ///< of dilution.schedule "held_out"
-  int64_t epoch = 0;         ///< epochs finished
-  int64_t batch = 0;         ///< batches of the next epoch that are done
-  double loss_sum = 0;       ///< over those batches
-  double train_seconds = 0;  ///< spent on those batches
+  model::StateDict
+      toward;           ///< difference by which absorption moves each weight; empty: there is no absorption
+  double moved_at = 1;  ///< lambda up to which the weights have moved
+  HeldOutLambda held_out;    ///< state of dilution.schedule "held_out"
+  int64_t epoch = 0;         ///< number of finished epochs
+  int64_t batch = 0;         ///< finished batches of the next epoch
+  double loss_sum = 0;       ///< sum of the loss over these batches
+  double train_seconds = 0;  ///< seconds spent on these batches
   std::vector<EpochRecord> records;
   int64_t best_epoch = 0;
   bool finished = false;    ///< all epochs are done
-  std::vector<int> dilute;  ///< layers that fade out
-  int64_t log_bytes = 0;    ///< length of the log then
-  std::string recipe;       ///< TOML, one key a line
+  std::vector<int> dilute;  ///< layers that are diluted
+  int64_t log_bytes = 0;    ///< length of the log at that time
+  std::string recipe;       ///< TOML, one key per line
   std::string identity;
-  std::string spec;  ///< ModelSpec's JSON; of states that older versions wrote: empty
+  std::string spec;  ///< ModelSpec as JSON; empty in states of older versions
 };
 
-/// Written atomically, with a checksum of everything in it: a full disk or a kill leaves the last good one.
+/// Writes the state atomically, with a checksum of its contents; a full disk or a kill leaves the previous
+/// state intact.
 void save_run_state(const RunState& state, const std::string& path);
-/// Throws FormatError where the file is damaged (its checksum differs) or says what can't be.
+/// Reads a state. Throws FormatError if the file is damaged (its checksum differs) or contains impossible
+/// values.
 RunState load_run_state(const std::string& path);
-/// The same without its tensors, which are most of the file, and without the checksum over them.
+/// The same without the tensors, which are most of the file, and without the checksum over them.
 RunState load_run_position(const std::string& path);
-/// What a state must hold to go on with a run.
+/// The contents that a state must have for a run to resume.
 struct RunShape {
-  const model::StateDict& parameters;  ///< the model's
+  const model::StateDict& parameters;  ///< parameters of the model
   int64_t epochs = 0, steps_per_epoch = 0;
   bool averages = false, keeps_best = false;
   const std::vector<int>& dilute;
 };
-/// Throws FormatError naming what is missing, surplus, out of range or of another shape.
+/// Throws FormatError that names what is missing, surplus, out of range or of another shape.
 void check_run_state(const RunState& state, const std::string& path, const RunShape& run);
-/// Of two texts with one setting a line: `"A" where the command now says "B"` of the first line that differs;
-/// empty where none does.
+/// Compares two texts with one setting per line: returns `"A" where the command now says "B"` for the first
+/// line that differs; empty if no line differs.
 std::string first_difference(const std::string& then, const std::string& now);
-/// Throws Error naming the first difference where a state does not belong to a run.
+/// Throws Error, with the first difference, if a state does not belong to a run.
 void check_same_run(const RunState& state, const std::string& path, const std::string& recipe,
                     const std::string& identity);
 

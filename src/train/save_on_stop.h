@@ -1,5 +1,5 @@
 #pragma once
-// Saves a run when a stop is asked for, beside the step that is under way.
+// Saves a run when a stop is requested, in parallel to the current step.
 
 #include <atomic>
 #include <functional>
@@ -8,8 +8,9 @@
 
 namespace vitrim::train {
 
-/// From its construction on the run's thread has the state to itself, but within may_save(). When a stop is
-/// requested (core/log.h), `save` is called once on a thread of its own, as soon as it may be.
+/// After construction the run's thread has exclusive access to the state, except within may_save(). When a
+/// stop is requested (core/log.h), `save` is called once, on a separate thread, as soon as the state may be
+/// read.
 class SaveOnStop {
  public:
   explicit SaveOnStop(std::function<void()> save);
@@ -17,16 +18,16 @@ class SaveOnStop {
   SaveOnStop(const SaveOnStop&) = delete;
   SaveOnStop& operator=(const SaveOnStop&) = delete;
 
-  /// Runs `work`, which leaves the state alone. Waits, when it has ended, for a save that has begun.
+  /// Runs `work`, which must not change the state. Afterwards waits for a save that has begun.
   void may_save(const std::function<void()>& work);
-  /// From now on nothing is saved.
+  /// Ends saving.
   void finish();
 
  private:
   void watch(const std::function<void()>& save);
 
   std::mutex state_;
-  std::unique_lock<std::mutex> held_;  // the run's thread's
+  std::unique_lock<std::mutex> held_;  // lock of the run's thread
   std::atomic<bool> finished_{false};
   std::thread thread_;
 };

@@ -1,5 +1,5 @@
 #pragma once
-// One optimiser step's loss and gradients.
+// Computes loss and gradients of one optimiser step.
 
 #include <ATen/core/Tensor.h>
 
@@ -15,22 +15,22 @@
 
 namespace vitrim::train {
 
-/// The parameters that take part: all but those of layers that are diluted away.
+/// The trained parameters: all except those of layers that are diluted away.
 struct Trainable {
   std::vector<std::string> names;
   std::vector<at::Tensor> tensors;
-  std::vector<bool> decayed;  ///< matrices; not biases, norms, layer scales, tokens and position embeddings
-                              ///< (as DeiT and timm)
+  std::vector<bool> decayed;  ///< true for matrices; false for biases, norms, layer scales, tokens and
+                              ///< position embeddings (as in DeiT and timm)
 };
 Trainable trainable_parameters(const model::Model& model, const std::vector<model::BlockGain>& gains);
 
-/// Computes gradients of one step, over the cores of one process or, with several ranks or on a GPU, by one
-/// backward pass at a time whose gradients are reduced while it runs.
+/// Computes the gradients of one step: on the cores of one process, or, with several ranks or on a GPU, with
+/// one backward pass at a time whose gradients are reduced during the pass.
 class GradientStep {
  public:
   GradientStep(const model::Model& model, const TrainOptions& options, const BatchSource& source,
                const Trainable& trainable);
-  /// Loss and gradients of the whole global batch: the same on all ranks.
+  /// Loss and gradients of the global batch; equal on all ranks.
   BatchGradients run(int64_t step_of_epoch, const std::vector<model::BlockGain>& gains);
 
  private:
@@ -41,10 +41,11 @@ class GradientStep {
   const BatchSource& source_;
   std::vector<at::Tensor> parameters_;
   std::unique_ptr<distributed::GradientReducer> reducer_;
-  std::unique_ptr<Prefetch> prefetch_;  // on an accelerator
+  std::unique_ptr<Prefetch> prefetch_;  // used on an accelerator only
 };
 
-/// Scales the gradients down to norm `limit` where theirs is larger; 0: never. Returns their norm.
+/// Scales the gradients down to norm `limit` if their norm is larger; 0: no limit. Returns their norm before
+/// scaling.
 double clip_gradients(std::vector<at::Tensor>& gradients, double limit);
 
 }  // namespace vitrim::train

@@ -1,7 +1,7 @@
 #pragma once
-// Every random decision of a training run draws from a stream of its own, named by what it is for and where
-// it stands. So a run needs no generator state to be resumed, and one image is varied alike whatever rank or
-// core handles it.
+// Every random decision of a training run draws from a separate stream, which is determined by its purpose
+// and position. So a run needs no generator state to resume, and an image is augmented in the same way on any
+// rank or core.
 
 #include <cstdint>
 
@@ -9,7 +9,7 @@ namespace vitrim::train {
 
 enum class Stream : uint64_t { kOrder = 1, kAugment = 2, kMix = 3, kDropPath = 4 };
 
-/// Stream number for vitrim::Random.
+/// The stream number for vitrim::Random.
 inline uint64_t stream(Stream use, uint64_t position) {
   return (static_cast<uint64_t>(use) << 56) + position + 1;
 }
