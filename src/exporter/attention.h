@@ -1,6 +1,6 @@
 #pragma once
-// Attention of every kind, from the norm's output to what the last projection reads. One file a kind, as in
-// the model.
+// Attention of every kind, from the output of the norm to the input of the last projection. One file per
+// kind, as in the model.
 
 #include "exporter/layer_builder.h"
 #include "exporter/merging.h"
@@ -16,12 +16,12 @@ struct Projected {
 };
 Projected project(LayerBuilder& layers, const AttentionSite& site, const Value& x);
 
-/// x [B, N, C] -> [B, N, v_width]. `merged` holds the sizes that softmax attention weighs keys by;
-/// `mean_keys`, where not null, takes the mean over heads of the keys.
+/// x [B, N, C] -> [B, N, v_width]. `merged` holds the sizes by which softmax attention weights keys;
+/// `mean_keys`, if not null, receives the mean of the keys over heads.
 Value attention(LayerBuilder& layers, const AttentionSite& site, const Value& x, const MergedStream& merged,
                 Value* mean_keys);
 
-// One a file.
+// One per file.
 Value softmax_attention(LayerBuilder& layers, const AttentionSite& site, const Value& x,
                         const MergedStream& merged, Value* mean_keys);
 Value window_attention(LayerBuilder& layers, const AttentionSite& site, const Value& x);

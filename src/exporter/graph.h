@@ -1,6 +1,6 @@
 #pragma once
-// An ONNX graph under construction: nodes, the constants they read, names that are unique and tell where a
-// thing belongs.
+// An ONNX graph under construction: nodes, the constants that they read, and unique names that show the place
+// of a node in the model.
 
 #include <ATen/core/Tensor.h>
 
@@ -19,7 +19,7 @@ namespace vitrim::exporter {
 /// Element types, numbered as ONNX does.
 enum class Type { kFloat = 1, kUint8 = 2, kInt8 = 3, kInt32 = 6, kInt64 = 7, kBool = 9, kHalf = 10 };
 
-/// What a node gives or the graph holds.
+/// An output of a node, or a tensor of the graph.
 struct Value {
   std::string name;
   Type type = Type::kFloat;
@@ -40,7 +40,7 @@ using Shape = std::vector<int64_t>;
 
 class Graph {
  public:
-  /// The scope's name stands before every node's: "/blocks.0/attn".
+  /// The scope's name is the prefix of every node's name: "/blocks.0/attn".
   class Scope {
    public:
     Scope(Graph& graph, const std::string& name);
@@ -54,21 +54,21 @@ class Graph {
   };
 
   Value input(const std::string& name, Type type, const Shape& shape);
-  /// Renames nothing: an Identity node carries the output's name.
+  /// Adds the output as an Identity node with the output's name, without renaming.
   void output(const std::string& name, const Value& value, const Shape& shape);
-  /// Writes a value's shape into the file, for those who look at it.
+  /// Writes the shape of a value into the file, for readers of the graph.
   void describe(const Value& value, const Shape& shape);
 
-  /// A tensor of the file under this very name, which must be new.
+  /// A tensor of the file under exactly this name, which must be new.
   Value tensor(const std::string& name, const at::Tensor& tensor, Type type);
-  /// The same, kept once for all who ask for this name.
+  /// The same, stored once for all callers with this name.
   Value shared_tensor(const std::string& name, const at::Tensor& tensor, Type type);
-  /// A list of integers, kept once.
+  /// A list of integers, stored once.
   Value integers(const std::vector<int64_t>& values);
-  /// A number, kept once per type; of integers a whole one.
+  /// A number, stored once per type; it must be an integer for integer types.
   Value scalar(double value, Type type);
 
-  /// A node with one output; both are called `label` within the scope.
+  /// A node with one output; both get the name `label` in the scope.
   Value node(const std::string& op, const std::string& label, const std::vector<Value>& inputs, Type type,
              const std::vector<Attribute>& attributes = {});
   /// A node with several outputs of one type.
@@ -78,7 +78,7 @@ class Graph {
 
   int64_t num_nodes() const { return num_nodes_; }
   const std::vector<Initializer>& initializers() const { return initializers_; }
-  /// The GraphProto but for its initializers.
+  /// The GraphProto without its initializers.
   const Message& message() const { return message_; }
   const OnnxTensor& input_info() const { return input_; }
   const OnnxTensor& output_info() const { return output_; }

@@ -1,6 +1,5 @@
 #pragma once
-// The layers of vision transformers as ONNX nodes, in a model's names and in the precision that was asked
-// for.
+// The layers of vision transformers as ONNX nodes, with a model's names and in the requested precision.
 
 #include <set>
 #include <string>
@@ -17,17 +16,17 @@ class LayerBuilder {
 
   const ModelSpec& spec() const { return model_.spec(); }
   Graph& graph() { return graph_; }
-  /// Images at once; -1: any number.
+  /// Number of images at once; -1: any number.
   int64_t batch() const { return batch_; }
-  /// Of matrix products.
+  /// The type of matrix products.
   Type compute_type() const { return compute_; }
 
   bool has(const std::string& parameter) const { return model_.has_parameter(parameter); }
-  /// A parameter to compute with here, instead of in the graph.
+  /// A parameter for computations in this writer, not in the graph.
   const at::Tensor& take(const std::string& parameter);
-  /// A parameter as float32 tensor of the file.
+  /// A parameter as a float32 tensor of the file.
   Value stored(const std::string& parameter);
-  /// Throws where a parameter of the model was taken by nobody: the graph would compute something else.
+  /// Throws if any parameter of the model was not used, because the graph would then compute something else.
   void check_all_taken() const;
 
   Value to_float(const Value& x) { return cast(x, Type::kFloat); }
@@ -40,7 +39,7 @@ class LayerBuilder {
   Value unary(const std::string& op, const std::string& label, const Value& x) {
     return graph_.node(op, label, {x}, x.type);
   }
-  /// x times, plus a number.
+  /// x times a number, or plus a number.
   Value scaled(const std::string& label, const Value& x, double factor) {
     return binary("Mul", label, x, graph_.scalar(factor, x.type));
   }
@@ -48,7 +47,7 @@ class LayerBuilder {
     return binary("Add", label, x, graph_.scalar(offset, x.type));
   }
 
-  /// In `shape` 0 keeps a dimension, -1 is what is left.
+  /// In `shape`, 0 keeps a dimension and -1 is the remaining size.
   Value reshape(const std::string& label, const Value& x, const std::vector<int64_t>& shape);
   Value transpose(const std::string& label, const Value& x, const std::vector<int64_t>& order);
   Value slice(const std::string& label, const Value& x, int64_t axis, int64_t begin, int64_t end,
@@ -59,8 +58,8 @@ class LayerBuilder {
   /// Mean, largest value or Euclidean norm, over one axis.
   Value reduce(const std::string& op, const std::string& label, const Value& x, int64_t axis, bool keep);
 
-  /// x `prefix.weight`^T + `prefix.bias`, in the compute type, of an int8 layer with the arithmetic of
-  /// docs/quantization.md. What is after the prefix's last dot names it.
+  /// x `prefix.weight`^T + `prefix.bias` in the compute type; for an int8 layer with the arithmetic of
+  /// docs/quantization.md. The text after the prefix's last dot names the node.
   Value linear(const Value& x, const std::string& prefix);
   /// LayerNorm over the last axis, float32.
   Value layer_norm(const Value& x, const std::string& prefix);
@@ -68,7 +67,7 @@ class LayerBuilder {
   Value plain_norm(const std::string& label, const Value& x, int64_t width);
   /// x / 2 (1 + erf(x / sqrt 2)).
   Value gelu(const Value& x);
-  /// What the spec's MLPs do to their hidden units.
+  /// The activation function of the spec's MLPs.
   Value activation(const Value& x);
   /// 2-d convolution with `prefix.weight` and `prefix.bias` (if there is one), in the compute type.
   struct Convolution {
@@ -83,7 +82,7 @@ class LayerBuilder {
  private:
   Value compute_tensor(const std::string& name, const at::Tensor& tensor);
   Value int8_linear(const Value& x, const std::string& prefix);
-  /// W x in float32 of x [B, N, in]: inputs quantised token by token as they come, or by one fixed range.
+  /// W x in float32 for x [B, N, in]: inputs are quantised dynamically per token, or with one fixed range.
   Value dynamic_product(const Value& x, const std::string& prefix);
   Value static_product(const Value& x, const std::string& prefix, const InputRange& range);
 

@@ -19,8 +19,7 @@ class Message {
   /// string, bytes.
   Message& text(int field, std::string_view value);
   Message& message(int field, const Message& value) { return text(field, value.data_); }
-  /// Only the beginning of a byte string of this length; who writes the message to a file writes the bytes
-  /// themselves after it.
+  /// Only the header of a byte string of this length; the caller writes the bytes after it.
   Message& announce(int field, uint64_t bytes);
 
   const std::string& data() const { return data_; }

@@ -1,12 +1,12 @@
 #pragma once
-// What LibTorch's path follows of a spec.
+// The fields and kinds of a spec that LibTorch's path implements.
 
 #include "vitrim/architecture/executor.h"
 
 namespace vitrim::model {
 
-/// A field or a kind that is not declared here is refused with a sentence that names it
-/// (architecture::why_not()). Declare a new one once its arithmetic is there.
+/// A field or kind that is not declared here is refused with a sentence that names it
+/// (architecture::why_not()). Declare a new one when its arithmetic is implemented.
 const architecture::Executor& executor();
 
 }  // namespace vitrim::model

@@ -1,14 +1,14 @@
 #pragma once
-// Focused linear attention (Han et al. 2023, FLatten): phi(q) (phi(k)^T v), phi sharpening directions without
-// changing lengths.
+// Focused linear attention (Han et al. 2023, FLatten): phi(q) (phi(k)^T v), where phi sharpens directions
+// without changing lengths.
 
 #include "model/attention.h"
 
 namespace vitrim::model {
 
-/// q [R, n, heads * qk], k [R, m, heads * qk], v [R, m, heads * v] -> [R, n, heads * v], the depthwise filter
-/// of v included, which sees v as a map of `map`'s size (n tokens; interpolated over the flattened tokens
-/// where m < n). `gate` [heads, qk] or undefined.
+/// q [R, n, heads * qk], k [R, m, heads * qk], v [R, m, heads * v] -> [R, n, heads * v], including the
+/// depthwise filter of v. The filter reads v as a map of `map`'s size (n tokens; if m < n, v is interpolated
+/// over the flattened tokens). `gate` is [heads, qk] or undefined.
 at::Tensor focused_attend(const Model& model, const AttentionSite& site, const std::string& names,
                           const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t heads,
                           Grid map, const at::Tensor& gate);

@@ -1,5 +1,5 @@
 #pragma once
-// From a checkpoint of anyone's to vitrim's spec and names.
+// Opens a checkpoint of any origin under vitrim's spec and names.
 
 #include <string>
 #include <vector>
@@ -13,14 +13,14 @@ namespace vitrim::model {
 struct OpenedCheckpoint {
   ModelSpec spec;
   StateDict weights;     ///< under vitrim's names
-  std::string names;     ///< whose names the file has; empty: vitrim's own checkpoint
+  std::string names;     ///< name of the naming scheme of the file; empty: vitrim's own checkpoint
   bool foreign = false;  ///< the names were translated
   SpecSources sources;
 };
 
-/// Reads a checkpoint and the files beside it; warns once of what had to be guessed. With `new_head` a
-/// classifier that vitrim can't read is left out. Tensors are not checked against the spec yet (make_model
-/// does).
+/// Reads a checkpoint and the files in its folder, and warns once about all guessed values. With `new_head`,
+/// a classifier that vitrim can't read is left out. Tensors are not checked against the spec (make_model()
+/// does that).
 OpenedCheckpoint open_checkpoint(const std::string& source, const architecture::LoadHints& hints,
                                  bool new_head = false);
 

@@ -1,16 +1,16 @@
 #pragma once
-// What kinds of attention share: queries, keys and values from tokens, and softmax(q k^T) v.
+// Functions that kinds of attention share: queries, keys and values from tokens, and softmax(q k^T) v.
 
 #include "model/attention.h"
 
 namespace vitrim::model {
 
-/// q [B, T, qk_width] and k [B, M, qk_width], v [B, M, v_width]; M < N where a spatial reduction makes a
-/// smaller map of keys.
+/// q [B, T, qk_width], k [B, M, qk_width], v [B, M, v_width]; M < N if a spatial reduction makes a smaller
+/// map of keys.
 struct Projected {
   at::Tensor q, k, v;
 };
-/// `tokens` (may be undefined) chooses the queries.
+/// `tokens` selects the queries; undefined: all.
 Projected project(const Model& model, const AttentionSite& site, const at::Tensor& x,
                   const at::Tensor& tokens);
 
@@ -24,7 +24,7 @@ at::Tensor flat_gate(const at::Tensor& gate, const at::Tensor& like);
 at::Tensor softmax_attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                           const at::Tensor& bias);
 
-/// [B, N, C] of a map -> [B * windows, height * width, C], windows row by row; and back.
+/// Cuts a map into windows, [B, N, C] -> [B * windows, height * width, C], windows row by row; and back.
 at::Tensor to_windows(const at::Tensor& t, Grid map, Grid window);
 at::Tensor from_windows(const at::Tensor& t, Grid map, Grid window);
 /// The map rolled by -shift (or back by +shift) in both directions; t [B, N, C].

@@ -7,8 +7,8 @@
 
 namespace vitrim::model {
 
-/// Last stream and extended ones -> features (mean of the last one's patches after the final norm) and
-/// logits [B, num_classes, h, w].
+/// The last stream and the intermediate ones -> features (mean of the last stream's patches after the final
+/// norm) and logits [B, num_classes, h, w].
 Output segment(const Model& model, const at::Tensor& x, const Intermediates& intermediates);
 
 }  // namespace vitrim::model

@@ -1,9 +1,9 @@
 // Exponentials and activations, included by kernels_body.h inside its namespace.
 
-// 2^x for x <= 126, relative error 2e-7: the whole part goes into the exponent, the rest through the series
-// of exp. Below 2^-126: 0.
+// 2^x for x <= 126, relative error 2e-7: the integer part becomes the exponent, the rest goes through the
+// series of exp. Below 2^-126: 0.
 static inline Vf exp2(Vf x) {
-  const Vf magic = all(12582912.0f);  // 1.5 * 2^23: adding it rounds to whole numbers
+  const Vf magic = all(12582912.0f);  // 1.5 * 2^23: adding it rounds to integers
   const Vf floor_at = all(-126.0f);
   const Vi tiny = x < floor_at;
   const Vf clamped = tiny ? floor_at : x;
@@ -36,10 +36,11 @@ static inline Vf gelu(Vf x) {
   return x > 0.0f ? x - half : -half;
 }
 
-// The same for results that bfloat16 holds, absolute error 7.6e-5: Phi(x) - 1/2 = x P(x^2) up to |x| = 4.2,
-// constant beyond. P is the polynomial in v = 2 x^2 / 4.2^2 - 1 whose largest error in x Phi(x) is least
-// (reweighted least squares on 4001 points), with Phi(4.2) = 1.
-// Some registers step by step together: a machine looks only so far ahead, and each alone is a long chain.
+// The same for results in bfloat16, absolute error 7.6e-5: Phi(x) - 1/2 = x P(x^2) up to |x| = 4.2, constant
+// beyond. P is the polynomial in v = 2 x^2 / 4.2^2 - 1 with the smallest maximum error in x Phi(x)
+// (reweighted least squares on 4001 points), with Phi(4.2) = 1. N registers are processed step by step
+// together, because each alone is a long chain of dependent operations, and a CPU looks only a limited number
+// of instructions ahead.
 template <int N>
 static inline void gelu_short(Vf (&x)[N]) {
   constexpr float kSeries[] = {0.011175743304f, -0.016467198730f, 0.023777732626f, -0.037926182151f,
@@ -69,7 +70,7 @@ static inline Vf sigmoid(Vf x) {
   return (x < 0.0f ? e : all(1.0f)) / (1.0f + e);
 }
 
-// T: what will hold it.
+// T: the type of the result.
 template <typename T>
 static inline Vf activated(Epilogue epilogue, Vf x) {
   switch (epilogue) {

@@ -1,6 +1,6 @@
 #pragma once
 // Attention of models with stages: queries, keys and values region by region, softmax or focused linear
-// attention between them, depthwise filters of v.
+// attention on them, and depthwise filters of v.
 
 #include "runtime/stage_memory.h"
 #include "runtime/team.h"
@@ -14,19 +14,19 @@ struct AttentionCall {
   const KernelSet<T>& kernels;
   float eps;
   int64_t group;
-  StageMemory<T>& shared;  ///< holds the stream and takes the result
+  StageMemory<T>& shared;  ///< contains the stream and receives the result
   StageMemory<T>& own;
 };
 
-/// Reads shared.x, writes shared.mixed [tokens, mixed_width()], which the last projection reads. All members
-/// call it; it begins where all see the stream and ends where all see the result.
+/// Reads shared.x and writes shared.mixed [tokens, mixed_width()], the input of the last projection. All
+/// threads of the team call it when the stream is complete; when it returns, the result is complete.
 template <typename T>
 void attend(const AttentionCall<T>& call, ThreadContext context);
 
-// The steps of it.
+// The steps of run().
 
-/// Some regions of one branch, counted through the images' maps, worked on in the buffers of `memory` by the
-/// members.
+/// Some regions of one branch, numbered through the maps of all images. The team's threads process them in
+/// the buffers of `memory`.
 template <typename T>
 struct RegionBatch {
   const BranchWeights<T>& branch;
@@ -37,15 +37,15 @@ struct RegionBatch {
   Rows own_lines() const { return share(lines(), context); }
 };
 
-/// The smaller map that keys and values come from, of all images: shared.reduced [images * key_tokens(), C],
-/// normed.
+/// The smaller map that keys and values come from, for all images: shared.reduced [images * key_tokens(), C],
+/// after its norm.
 template <typename T>
 void reduce_map(const AttentionCall<T>& call, ThreadContext context);
-/// memory.q, k and v of the context's part of the batch; v into memory.few_v where it has yet to be spread
-/// over the map.
+/// Computes memory.q, k and v for the context's part of the batch; v goes into memory.few_v if it must still
+/// be interpolated over the map.
 template <typename T>
 void project_batch(const AttentionCall<T>& call, const RegionBatch<T>& batch);
-/// Softmax of all regions; out: the place of the batch's first token.
+/// Softmax attention of all regions; out: the address of the batch's first token.
 template <typename T>
 void softmax_attention(const AttentionCall<T>& call, const RegionBatch<T>& batch, T* out, int64_t ldo);
 /// The same for focused linear attention.

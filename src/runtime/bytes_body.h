@@ -1,4 +1,4 @@
-// Products of bytes, and sums on their way out of a product, included by kernels_body.h inside its namespace.
+// Products of bytes, and the conversion of sums to results. Included by kernels_body.h inside its namespace.
 
 // sum += the products of four unsigned bytes a with four signed ones b, exact.
 #ifdef VITRIM_DOT_BYTES
@@ -13,7 +13,8 @@ static inline Vi pairs(Vs a, Vs b) {
   return (x << 16 >> 16) * (y << 16 >> 16) + (x >> 16) * (y >> 16);
 #endif
 }
-// As int16: two products of bytes would not fit the 16-bit sums of the instruction that multiplies bytes.
+// The bytes are converted to int16, because the sum of two products would overflow the 16-bit sums of the
+// instruction that multiplies bytes.
 static inline Vi add_dots(Vi sum, Vu a, Vu b) {
   const Vs even = reinterpret_cast<Vs>(a & 0x00ff00ffu), odd = reinterpret_cast<Vs>(a >> 8 & 0x00ff00ffu);
   const Vs signed_b = reinterpret_cast<Vs>(b);
@@ -36,7 +37,7 @@ static inline void add_products(Vi (&sum)[R][N], const Byte* a, int64_t lda, con
   }
 }
 
-// A row of a product's sums as float32, with the bias: sums of floats, or of bytes.
+// A row of a product's sums as float32, with the bias: the sums are of floats or of bytes.
 template <bool kBytes, typename T>
 struct Sums {
   const float* row;
@@ -45,7 +46,7 @@ struct Sums {
   const int32_t* shift;
   float factor;
 
-  // Row r0 + r of the result, whose sums stand in row r of c.
+  // Row r0 + r of the result; its sums are in row r of c.
   Sums(const Gemm<T>& g, const float* c, int64_t r0, int64_t r, int64_t j0)
       : row(c + r * kPanel),
         bias(g.bias ? g.bias + j0 : nullptr),

@@ -1,4 +1,4 @@
-// VITRIM_DOT and VITRIM_TO_BF16 for kernels_body.h, by AVX-512's bfloat16 instructions.
+// VITRIM_DOT and VITRIM_TO_BF16 for kernels_body.h, with AVX-512's bfloat16 instructions.
 
 #include <immintrin.h>
 

@@ -1,5 +1,5 @@
-// Products of bytes for kernels_body.h: VITRIM_DOT_BYTES with VNNI of AVX-512 or AVX, else VITRIM_PAIRS. To
-// be included before the namespace, with VITRIM_LANES defined.
+// Products of bytes for kernels_body.h: VITRIM_DOT_BYTES with VNNI of AVX-512 or AVX, else VITRIM_PAIRS.
+// Include it before the namespace, with VITRIM_LANES defined.
 
 #if defined(__x86_64__)
 #include <immintrin.h>

@@ -1,12 +1,12 @@
 #pragma once
-// What a forked process has to set right: of all threads only the one that called fork() goes on in it.
+// Repairs state in a forked process: of all threads, only the one that called fork() continues in it.
 
 #include <functional>
 
 namespace vitrim::runtime {
 
 /// Calls `in_child` in every process that is forked while the hook exists, before fork() returns there. It
-/// runs alone, in the middle of whatever other threads were doing, so it may neither allocate nor lock.
+/// runs alone, at an arbitrary point of the other threads' work, so it must neither allocate nor lock.
 class ForkHook {
  public:
   explicit ForkHook(std::function<void()> in_child);

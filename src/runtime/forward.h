@@ -1,6 +1,6 @@
 #pragma once
-// What an engine asks of a family: images to the classifier's input. It holds the family's packed
-// weights and the memory of every thread.
+// The interface between the engine and a family: from images to the classifier's input. An implementation
+// holds the family's packed weights and the memory of every thread.
 
 #include <memory>
 
@@ -16,12 +16,12 @@ class Forward {
  public:
   virtual ~Forward() = default;
   virtual const ModelSpec& spec() const = 0;
-  /// images [group, in_channels, H, W], at most kGroup -> features [group, feature_width()]. Called by thread
-  /// `rank` for itself (context {}), or by all threads together.
+  /// images [group, in_channels, H, W], group at most kGroup -> features [group, feature_width()]. It is
+  /// called by thread `rank` alone (context {}), or by all threads together.
   virtual void run(const float* images, int64_t group, int rank, ThreadContext context, float* features) = 0;
   /// Width of the classifier's input.
   virtual int64_t feature_width() const = 0;
-  /// Features -> logits; empty where the model has no classifier.
+  /// Features -> logits; empty if the model has no classifier.
   virtual const Matrix<T>& head() const = 0;
   virtual int64_t weight_bytes() const = 0;
   virtual int64_t work_bytes() const = 0;

@@ -1,9 +1,9 @@
-// Products of bfloat16 and of bytes on 16x16 tiles, included after kernels_body.h by kernels_amx.cpp, with
-// the hardware's tiles and with emulated ones, so that all but the six instructions themselves can be tested
-// anywhere.
+// Products of bfloat16 and of bytes on 16x16 tiles, included after kernels_body.h by kernels_amx.cpp, once
+// with the hardware's tiles and once with emulated tiles, so that everything except the six instructions can
+// be tested on any machine.
 //
-// A step takes 32 rows and 32 columns: two tiles of either operand, four of sums. Rows past the end are
-// computed and not used, so operands on the left are allocated in multiples of 32 rows.
+// A step computes 32 rows and 32 columns: two tiles of each operand, four tiles of sums. Rows past the end
+// are computed but not used, so left operands are allocated in multiples of 32 rows.
 
 template <typename Tiles, typename T, typename Out>
 static void multiply_tiles(const Gemm<Out>& g, const T* left, const T* right) {
@@ -47,7 +47,7 @@ static void multiply_tiles(const Gemm<Out>& g, const T* left, const T* right) {
   Tiles::release();
 }
 
-// There are no tiles of float32.
+// Tiles of float32 do not exist.
 template <typename Tiles, typename Out>
 static void gemm_tiles(const Gemm<Out>& g) {
   if (g.b_bytes) {
@@ -59,7 +59,7 @@ static void gemm_tiles(const Gemm<Out>& g) {
   }
 }
 
-// Four products of 16 x 16 x 32 a round, of bytes twice as deep.
+// Four products of 16 x 16 x 32 per round; for bytes the depth is 64.
 template <typename Tiles, typename T>
 static int64_t peak_loop_tiles(int64_t repeats) {
   alignas(64) static const uint8_t zeros[16 * 64] = {};

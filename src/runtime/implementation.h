@@ -1,5 +1,5 @@
 #pragma once
-// What an Engine is made of, for any element type and any table of kernels.
+// The implementation of Engine, for any element type and any table of kernels.
 
 #include <memory>
 
@@ -20,7 +20,7 @@ class Engine::Implementation {
   Isa isa{};
 };
 
-/// `precision` is kF32 or kBf16. The public constructor takes the kernels of chosen_isa(); tests take others.
+/// `precision` is kF32 or kBf16. Engine uses the kernels of chosen_isa(); tests use others.
 std::unique_ptr<Engine::Implementation> make_implementation(const ModelSpec& spec,
                                                             const checkpoint::Checkpoint& weights,
                                                             int threads, Precision precision,

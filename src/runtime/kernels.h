@@ -2,14 +2,14 @@
 // The engine's arithmetic: one table of functions per instruction set, all compiled from kernels_body.h (and
 // gemm_tiles.h). Nothing here allocates.
 //
-// Matrices on the right of a product are packed once: panels of at most 64 columns, a multiple of 16. In a
-// panel, float32 stands row by row; bfloat16 in rows of pairs, so that a 32-bit word holds rows 2p and 2p + 1
-// of one column, as the dot-product instructions and tiles want it. The number of rows k is padded with zeros
-// to a multiple of 32 for bfloat16. Matrices on the left are row-major, their rows padded likewise.
+// Right operands of products are packed once, into panels of at most 64 columns, a multiple of 16. In a
+// panel, float32 is stored row by row; bfloat16 is stored in rows of pairs, so that a 32-bit word holds rows
+// 2p and 2p + 1 of one column, as dot-product instructions and tiles require. The number of rows k is padded
+// with zeros to a multiple of 32 for bfloat16. Left operands are row-major, with rows padded in the same way.
 //
-// Layers that are quantised to int8 multiply bytes instead (docs/quantization.md): signed weights, four rows
-// of a column to a word, and activations x + 128, unsigned, both padded to a multiple of 64 rows. Their sums
-// are exact in int32 and become float32 where they leave the registers.
+// Layers that are quantised to int8 multiply bytes instead (docs/quantization.md): weights are signed, with
+// four rows of a column per word; activations are unsigned, x + 128. Both are padded to a multiple of 64
+// rows. Their sums are exact in int32 and are converted to float32 when they leave the registers.
 
 #include <cstdint>
 
@@ -20,7 +20,7 @@ enum class Isa;
 struct Bf16 {
   uint16_t bits;
 };
-/// Eight bits of a quantised layer: an activation + 128, or a weight in two's complement.
+/// A byte of a quantised layer: an activation + 128, or a weight in two's complement.
 struct Byte {
   uint8_t bits;
 };
@@ -32,11 +32,12 @@ inline constexpr int64_t kDepthStep =
     sizeof(T) == 1   ? 64
     : sizeof(T) == 2 ? 32
                      : 1;  ///< rows of a packed matrix are padded to a multiple of this
-/// Elements of one column that share a 32-bit word of a packed matrix.
+/// Number of elements of one column in a 32-bit word of a packed matrix.
 template <typename T>
 inline constexpr int64_t kPerWord = 4 / static_cast<int64_t>(sizeof(T));
 
-// Not inline: a copy of an inline function compiled for a newer machine may be the one that the linker keeps.
+// Not inline, because the linker might keep the copy of an inline function that was compiled for a newer
+// machine.
 static constexpr int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 
 // Static for the same reason as round_up.
@@ -56,7 +57,7 @@ static inline void set_float(Bf16* p, float x) {
                    : static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-/// What happens to a product where it leaves the kernel.
+/// What the kernel does with a product before it stores it.
 enum class Epilogue {
   kStore,   ///< out[T] = c + bias, padded columns included
   kFloat,   ///< out[float] = c + bias
@@ -75,7 +76,7 @@ template <typename T>
 struct Gemm {
   const T* a = nullptr;  ///< [rows, >= k], `lda` apart
   int64_t lda = 0, rows = 0;
-  // Of a quantised layer instead of `a` and `b`; c = a_factor b_factor (sum a b - b_shift).
+  // For a quantised layer, instead of `a` and `b`; c = a_factor b_factor (sum a b - b_shift).
   const Byte* a_bytes = nullptr;     ///< [rows, >= k], `lda` apart
   const Byte* b_bytes = nullptr;     ///< packed [k, columns]
   const float* a_factor = nullptr;   ///< [rows]
@@ -85,40 +86,39 @@ struct Gemm {
   int64_t k = 0, columns = 0;        ///< padded
   float* scratch = nullptr;          ///< [rows rounded up to 32, 64]
   Epilogue epilogue = Epilogue::kStore;
-  bool gated = false;   ///< columns come as 16 gates, then the 16 units that they are for: out[j] = f(gate j)
-                        ///< * unit j; `columns` is a multiple of 32
+  bool gated = false;   ///< columns alternate between 16 gates and their 16 units: out[j] = f(gate j) * unit
+                        ///< j; `columns` is a multiple of 32
   void* out = nullptr;  ///< [rows, ..], `ldo` apart
   int64_t ldo = 0;
-  int64_t valid = 0;            ///< columns that kFloat, kAdd and kScaled write
+  int64_t valid = 0;            ///< number of columns that kFloat, kAdd and kScaled write
   const float* bias = nullptr;  ///< [columns], zero where padded; null: none
   const float* row_scale = nullptr;
 };
 
-/// Rows as a quantised layer reads them: x_q = round(v 127 / max |v|), ties to even, of every row by itself;
-/// out = x_q + 128, 128 beyond `width` up to `padded`; factors[row] = max |v| / 127, NaN where a v is. T:
-/// what is read.
+/// Quantises the input rows of a layer, each row by itself: x_q = round(v 127 / max |v|), ties to even; out =
+/// x_q + 128, and 128 from `width` up to `padded`; factors[row] = max |v| / 127, or NaN if a value is NaN. T:
+/// the input type.
 template <typename T>
 struct Quantize {
   const T* x = nullptr;  ///< [rows, width], `ldx` apart
   int64_t ldx = 0, rows = 0, width = 0;
-  // v = x; with a gain gain x; with a shift too the LayerNorm of x: v = gain (x - mean) / sqrt(variance +
-  // eps)
-  // + shift.
+  // v = x without gain and shift; v = gain x with a gain; with both v is the LayerNorm of x,
+  // v = gain (x - mean) / sqrt(variance + eps) + shift.
   const float* gain = nullptr;   ///< [width]
   const float* shift = nullptr;  ///< [width]
   float eps = 0;
-  Byte* out = nullptr;  ///< [rows, padded], `ldo` apart; a row may begin where that of x does
+  Byte* out = nullptr;  ///< [rows, padded], `ldo` apart; a row may have the address of the row of x
   int64_t padded = 0, ldo = 0;
   float* factors = nullptr;  ///< [rows]
 };
 
-/// A depthwise convolution with zeros around a map: every channel has a filter of its own. Cost: lines *
-/// width * channels * side^2 multiply-adds.
+/// A depthwise convolution of a map that is padded with zeros; every channel has its own filter. Cost: lines
+/// * width * channels * side^2 multiply-adds.
 template <typename T>
 struct Depthwise {
   const T* in = nullptr;  ///< the map's tokens [height * width, channels], `ldi` apart
   int64_t ldi = 0, height = 0, width = 0;
-  int64_t begin = 0, end = 0;          ///< lines of the map that are computed
+  int64_t begin = 0, end = 0;          ///< lines of the map to compute
   const float* filter = nullptr;       ///< [side * side, channels]
   const float* bias = nullptr;         ///< [channels]
   int64_t side = 0, channels = 0;      ///< odd; a multiple of 16
@@ -132,11 +132,11 @@ struct KernelSet {
   void (*gemm)(const Gemm<T>&);
   /// out[r] = (x[r] - mean) / sqrt(variance + eps), zero beyond `width` up to ldo.
   void (*normalize)(const float* x, int64_t ldx, int64_t rows, int64_t width, float eps, T* out, int64_t ldo);
-  /// Rows of the stream, normed, as a quantised layer reads them.
+  /// Rows of the stream, after LayerNorm, quantised for a layer.
   void (*quantize_normed)(const Quantize<float>&);
   void (*quantize)(const Quantize<T>&);
-  /// p = 2^(score + bias - max) for the first `keys` columns, zero beyond up to ldp; inverse_sums[r] = 1 /
-  /// sum. The bias's rows are `ldb` apart, 0: the same for all; it may be null.
+  /// p = 2^(score + bias - max) for the first `keys` columns, then zeros up to ldp; inverse_sums[r] = 1 /
+  /// sum. The rows of the bias are `ldb` apart (0: one row for all); the bias may be null.
   void (*softmax)(const float* scores, int64_t lds, int64_t rows, int64_t keys, const float* bias,
                   int64_t ldb, T* p, int64_t ldp, float* inverse_sums);
   /// out = x, zero beyond `width` up to ldo.
@@ -147,8 +147,8 @@ struct KernelSet {
   void (*pack)(const T* m, int64_t ldm, int64_t rows, int64_t columns, T* out);
   void (*depthwise)(const Depthwise<T>&);
   /// Focused linear attention's map of `width` channels, a multiple of 16: f = (relu(x + offset) + 1e-6) *
-  /// factor, x = f^power |f| / |f^power|, in place. offset [rows, width] may be null; a factor of zero takes
-  /// a channel out.
+  /// factor, x = f^power |f| / |f^power|, in place. offset [rows, width] may be null; a factor of zero
+  /// removes a channel.
   void (*focus)(T* x, int64_t ldx, int64_t rows, int64_t width, const float* offset, const float* factor,
                 int64_t power);
   /// sums[c] += x[r][c]; `width` is a multiple of 16.
@@ -158,17 +158,17 @@ struct KernelSet {
                        float offset, float* out);
   /// out[c][r] = x[r][c], zero beyond `rows` up to ldo.
   void (*transpose)(const T* x, int64_t ldx, int64_t rows, int64_t columns, T* out, int64_t ldo);
-  /// out = a + t (b - a), a multiple of 16 of them.
+  /// out = a + t (b - a); the number of values is a multiple of 16.
   void (*blend)(const T* a, const T* b, float t, int64_t width, T* out);
-  /// `repeats` rounds of products on operands in registers (or tiles), nothing loaded or stored: the
-  /// machine's peak. Returns the multiply-adds of one round.
+  /// `repeats` rounds of products on operands in registers (or tiles), without loads or stores: the machine's
+  /// peak. Returns the multiply-adds of one round.
   int64_t (*peak_loop)(int64_t repeats);
 };
 
 struct Kernels {
   KernelSet<float> f32;
   KernelSet<Bf16> bf16;
-  /// As KernelSet::peak_loop, of bytes.
+  /// The same as KernelSet::peak_loop, for bytes.
   int64_t (*peak_loop_bytes)(int64_t repeats);
 };
 
@@ -182,7 +182,7 @@ static inline const KernelSet<T>& kernels_for(const Kernels& kernels) {
   }
 }
 
-/// The table of an instruction set that this machine has.
+/// The table of an instruction set, which this machine must have.
 const Kernels& kernels_of(Isa isa);
 
 const Kernels& plain_kernels();
@@ -192,7 +192,7 @@ const Kernels& avx512_kernels();
 const Kernels& avx512_vnni_kernels();
 const Kernels& avx512_bf16_kernels();
 const Kernels& amx_kernels();
-/// amx_kernels() with the tiles' arithmetic done by plain code: what a machine without tiles can test.
+/// amx_kernels() with tile arithmetic in plain code, for tests on machines without tiles.
 const Kernels& emulated_tile_kernels();
 
 }  // namespace vitrim::runtime

@@ -1,19 +1,19 @@
-// The kernels, written once and compiled once per instruction set: included by kernels_*.cpp inside a
-// namespace of its own, which defines before
-//   VITRIM_LANES    floats in a register
-//   VITRIM_VECTORS  registers side by side in a tile of the product
-//   VITRIM_DOT      optional: VITRIM_DOT(sum, a, b) adds the products of pairs of bfloat16 in 32-bit words
-//   VITRIM_TO_BF16  optional: VITRIM_TO_BF16(v) rounds floats to bfloat16
-//   VITRIM_DOT_BYTES  optional: the same of four unsigned bytes a and signed ones b, exact
-//   VITRIM_PAIRS    optional: VITRIM_PAIRS(a, b) multiplies pairs of int16 and adds either pair
-// Everything is in that namespace and static: nothing compiled here may be taken by the linker for a machine
-// that lacks the instructions. For the same reason no standard header is used.
+// The kernels. They are written once and compiled once per instruction set: kernels_*.cpp include this file
+// inside a separate namespace and define before:
+//   VITRIM_LANES      floats in a register
+//   VITRIM_VECTORS    registers side by side in a tile of the product
+//   VITRIM_DOT        optional: VITRIM_DOT(sum, a, b) adds the products of pairs of bfloat16 in 32-bit words
+//   VITRIM_TO_BF16    optional: VITRIM_TO_BF16(v) rounds floats to bfloat16
+//   VITRIM_DOT_BYTES  optional: the same for four unsigned bytes a and signed bytes b, exact
+//   VITRIM_PAIRS      optional: VITRIM_PAIRS(a, b) multiplies int16 values and adds neighbouring products
+// Everything is in that namespace and static, so that the linker can't use code from here on a machine that
+// lacks the instructions. For the same reason no standard header is included.
 
 constexpr int kLanes = VITRIM_LANES;
 constexpr int kTileRows = 6;
 constexpr int kVectors = VITRIM_VECTORS;
 constexpr int kTileColumns = kLanes * kVectors;
-// Depth of a block of the right matrix: 64 columns of it stay in the L1 cache.
+// Depth of a block of the right operand: 64 columns of it fit into the L1 cache.
 template <typename T>
 constexpr int64_t kDepthBlock = 128 * kPerWord<T>;
 
@@ -53,7 +53,7 @@ static inline void store_as(Bf16* p, Vf v) {
   *reinterpret_cast<VhAnywhere*>(p) = __builtin_convertvector(number ? rounded : all_words(0x7fc0), Vh);
 #endif
 }
-// Four lanes at a time: one by one they would wait for each other.
+// Four lanes at a time, because single additions would wait for each other.
 typedef float Four __attribute__((vector_size(16), may_alias));
 static inline float sum_of(Vf v) {
   const Four* part = reinterpret_cast<const Four*>(&v);
@@ -75,7 +75,8 @@ static inline float largest_of(Vf v) {
 
 // ---- products ----
 
-// sum [R, N] += the products of one step in depth: a column of a (for bfloat16 two) with the row of b at `b`.
+// sum [R, N] += the products of one step in depth: a column of a (for bfloat16 two columns) with the row of b
+// at `b`.
 template <int R, int N>
 static inline void add_products(Vf (&sum)[R][N], const float* a, int64_t lda, const float* b) {
   Vf row[N];
@@ -113,7 +114,7 @@ static inline void add_products(Vf (&sum)[R][N], const Bf16* a, int64_t lda, con
 
 #include "runtime/bytes_body.h"
 
-// What sums stand in: float32, of bytes int32.
+// The type of sums: float32; int32 for bytes.
 template <typename T>
 struct SumOf {
   typedef Vf Type;
@@ -153,7 +154,7 @@ static void strip_of(const T* a, int64_t lda, const T* b, int64_t width, int64_t
     if (left >= kVectors) {
       tile<R, kVectors>(a, lda, from, width, k, c + j, fresh);
     } else if constexpr (kVectors >
-                         2) {  // panels are multiples of 16 columns, so this is AVX-512's last panel
+                         2) {  // panels have a multiple of 16 columns, so this is the last panel on AVX-512
       if (left == 3) tile<R, 3>(a, lda, from, width, k, c + j, fresh);
       if (left == 2) tile<R, 2>(a, lda, from, width, k, c + j, fresh);
       if (left == 1) tile<R, 1>(a, lda, from, width, k, c + j, fresh);
@@ -208,8 +209,8 @@ static void write_activated(const Gemm<T>& g, const float* c, int64_t r0, int64_
   }
 }
 
-// What leaves the kernel: `rows` rows of a panel of `width` columns, which begins at row r0 and column j0 of
-// the result. kBytes: c holds sums of bytes.
+// Stores results: `rows` rows of a panel of `width` columns, which begins at row r0 and column j0 of the
+// result. kBytes: c contains sums of bytes.
 template <bool kBytes, typename T>
 static void write_product(const Gemm<T>& g, const float* c, int64_t r0, int64_t rows, int64_t j0,
                           int64_t width) {
@@ -237,7 +238,7 @@ static void write_product(const Gemm<T>& g, const float* c, int64_t r0, int64_t 
       const float scale = g.row_scale[r0 + r];
       for (int64_t j = 0; j < whole; j += kLanes) store_as(out + j, sums.at(j) * scale);
       if (whole == valid) continue;
-      const Vf last = sums.at(whole) * scale;  // a panel is whole registers wide
+      const Vf last = sums.at(whole) * scale;  // the width of a panel is a multiple of the registers'
       for (int64_t j = whole; j < valid; ++j) set_float(out + j, last[j - whole]);
     } else {
       float* out = static_cast<float*>(g.out) + (r0 + r) * g.ldo + j0;
@@ -253,7 +254,7 @@ static void write_product(const Gemm<T>& g, const float* c, int64_t r0, int64_t 
   }
 }
 
-// T: what stands on the left and right, Out: what leaves.
+// T: the type of the operands, Out: the type of the result.
 template <typename T, typename Out>
 static void multiply(const Gemm<Out>& g, const T* left, const T* right) {
   for (int64_t j0 = 0; j0 < g.columns; j0 += kPanel) {
@@ -265,7 +266,7 @@ static void multiply(const Gemm<Out>& g, const T* left, const T* right) {
       for (int64_t r0 = 0; r0 < g.rows; r0 += kTileRows) {
         const int64_t rows = g.rows - r0 < kTileRows ? g.rows - r0 : kTileRows;
         float* c = g.scratch + (first && last ? 0 : r0 * kPanel);
-        // The block after this one is on its way while this one is used: a strip fetches its share of it.
+        // The next block is prefetched while this one is used: each strip fetches its share of it.
         const char* next = reinterpret_cast<const char*>(panel + k0 * width + depth * width);
         const int64_t bytes = depth * width * static_cast<int64_t>(sizeof(T)),
                       part = (bytes * kTileRows / g.rows + 63) / 64 * 64;
@@ -287,7 +288,7 @@ static void gemm(const Gemm<T>& g) {
   }
 }
 
-// ---- what is between products ----
+// ---- operations between products ----
 
 #include "runtime/quantize_body.h"
 
@@ -340,7 +341,7 @@ static void softmax(const float* scores, int64_t lds, int64_t rows, int64_t keys
       }
     }
     for (int64_t j = keys; j < ldp; ++j) set_float(to + j, 0.0f);
-    // NaN scores (an image with NaN pixels) must come out as NaN, though no comparison sees them.
+    // NaN scores (from an image with NaN pixels) must give NaN, although no comparison detects them.
     inverse_sums[r] = 1.0f / sum;
   }
 }
@@ -404,8 +405,8 @@ static void pack(const Bf16* m, int64_t ldm, int64_t rows, int64_t columns, Bf16
 
 // ---- depthwise filters and focused linear attention ----
 
-// Four neighbours of one line, or one, and one register of channels. kSide: the filter's side, 0: any. At the
-// edges of the map some taps are outside.
+// Four neighbouring tokens of one line, or one token, and one register of channels. kSide: the filter's side;
+// 0: any. At the edges of the map some taps are outside.
 template <int N, int kSide, bool kInside, typename T>
 static inline void filter_tokens(const Depthwise<T>& d, int64_t y, int64_t x, int64_t c) {
   const int64_t side = kSide > 0 ? kSide : d.side, half = side / 2;
@@ -480,7 +481,7 @@ static void depthwise(const Depthwise<T>& d) {
   }
 }
 
-// By squares: a file may ask for any power.
+// By repeated squaring, because a file may state any power.
 static inline Vf to_power(Vf x, int64_t power) {
   Vf out = power % 2 == 1 ? x : all(1.0f);
   for (power /= 2; power > 0; power /= 2) {
@@ -501,7 +502,7 @@ static void focus(T* x, int64_t ldx, int64_t rows, int64_t width, const float* o
       if (more) v += load(more + j);
       return ((v < 0.0f ? Vf{} : v) + 1e-6f) * load(factor + j);  // NaN stays NaN
     };
-    // Powers of f over its largest entry: those of f itself fall below float32's range.
+    // Powers of f divided by its largest entry, because powers of f itself underflow in float32.
     Vf squares = {}, powers = {}, best = {};
     for (int64_t j = 0; j < width; j += kLanes) {
       const Vf f = at(j);
@@ -539,7 +540,7 @@ static void inverse_dots(const T* x, int64_t ldx, int64_t rows, int64_t width, c
 
 template <typename T>
 static void transpose(const T* x, int64_t ldx, int64_t rows, int64_t columns, T* out, int64_t ldo) {
-  constexpr int64_t kSide = 16;  // as many lines of the cache as it can hold at once
+  constexpr int64_t kSide = 16;  // as many cache lines as can be held at once
   for (int64_t r0 = 0; r0 < rows; r0 += kSide) {
     const int64_t count = rows - r0 < kSide ? rows - r0 : kSide;
     for (int64_t c = 0; c < columns; ++c) {
@@ -563,7 +564,7 @@ static void blend(const T* a, const T* b, float t, int64_t width, T* out) {
 
 #include "runtime/peak_loop_body.h"
 
-// pack has an overload for either type, and only an argument can tell them apart.
+// pack has one overload per type, which only an argument can select.
 template <typename T>
 static constexpr KernelSet<T> all_kernels(void (*pack_rows)(const T*, int64_t, int64_t, int64_t, T*)) {
   return {gemm<T>,        normalize<T>,       quantize<float>, quantize<T>,  softmax<T>,
@@ -571,5 +572,5 @@ static constexpr KernelSet<T> all_kernels(void (*pack_rows)(const T*, int64_t, i
           add_columns<T>, inverse_dots<T>,    transpose<T>,    blend<T>,     peak_loop<T>};
 }
 
-// Known to the compiler: code that ran at start-up would be this instruction set's, on every machine.
+// A compile-time constant: code that runs at start-up would use this instruction set on every machine.
 static constexpr Kernels kKernels = {all_kernels<float>(pack), all_kernels<Bf16>(pack), peak_loop_bytes};

@@ -1,5 +1,6 @@
 #pragma once
-// What the families' forward passes share: products with packed weights, LayerNorm of rows, the MLP.
+// Functions that the forward passes of all families share: products with packed weights, LayerNorm of rows,
+// the MLP.
 
 #include <string>
 
@@ -8,34 +9,34 @@
 
 namespace vitrim::runtime {
 
-/// Rows that pass through a block's second half together. The whole of a 224-pixel ViT image: measured,
-/// reading the weights once for 200 rows is worth more than keeping what lies between two layers in the L2
-/// cache (docs/performance.md).
+/// Number of rows that pass through the second half of a block together: all rows of a 224-pixel ViT image.
+/// Measurements show that reading the weights once for 200 rows saves more than keeping the values between
+/// two layers in the L2 cache (docs/performance.md).
 inline constexpr int64_t kRowsTogether = 416;
-/// Images that a thread takes at a time: tokens that are merged, not needed or of a late stage leave few rows
-/// of one image.
+/// Number of images that a thread processes together. One image has few rows after tokens are merged, are not
+/// needed, or in a late stage.
 inline constexpr int64_t kGroup = 4;
 
-/// Rows are allocated in multiples of 32 and with 32 to spare: tiles read past the end.
+/// Rows are allocated in multiples of 32, with 32 extra rows, because tiles read past the end.
 inline int64_t padded_rows(int64_t rows) { return round_up(rows, 32) + 32; }
 
-/// Rows on the left of a product, as its matrix reads them: values, or bytes and their factors.
+/// The rows of a left operand, in the form that its matrix reads: values, or bytes and their factors.
 template <typename T>
 struct Left {
   const T* values = nullptr;
-  int64_t ld = 0;  ///< of what is held
+  int64_t ld = 0;  ///< distance of rows of the values or bytes
   const Byte* bytes = nullptr;
   const float* factors = nullptr;
 
-  /// From row `begin` on.
+  /// The rows from `begin` on.
   Left from(int64_t begin) const {
     return {values ? values + begin * ld : nullptr, ld, bytes ? bytes + begin * ld : nullptr,
             factors ? factors + begin : nullptr};
   }
 };
 
-/// Memory for the rows on the left of a product: values [padded_rows, ld], of which a quantised layer's take
-/// a part, and factors [padded_rows].
+/// Memory for the rows of a left operand: values [padded_rows, ld], of which the bytes of a quantised layer
+/// use a part, and factors [padded_rows].
 template <typename T>
 struct Room {
   T* values = nullptr;
@@ -43,25 +44,26 @@ struct Room {
   float* factors = nullptr;
 
   Room from(int64_t begin) const { return {values + begin * ld, ld, factors + begin}; }
-  /// The rows that were made there for this matrix.
+  /// The rows in this memory, for this matrix.
   Left<T> as_left(const Matrix<T>& matrix) const {
     if (!matrix.quantized()) return {values, ld};
     return {nullptr, ld * static_cast<int64_t>(sizeof(T)), reinterpret_cast<const Byte*>(values), factors};
   }
 };
 
-/// LayerNorm of rows [rows, width] of the stream as the matrix reads them; `norm` is its affine part where
-/// that isn't folded into the matrix.
+/// LayerNorm of rows [rows, width] of the stream, in the form that the matrix reads; `norm` is the affine
+/// part if it is not folded into the matrix.
 template <typename T>
 Left<T> normalize_for(const KernelSet<T>& kernels, const Matrix<T>& matrix, const NormWeights& norm,
                       float eps, const float* x, int64_t width, int64_t rows, const Room<T>& room);
-/// Rows that stand in `room` as values, as the matrix reads them: a quantised layer's become bytes in place.
+/// Converts rows of values in `room` into the form that the matrix reads; for a quantised layer they become
+/// bytes in place.
 template <typename T>
 Left<T> convert_for(const KernelSet<T>& kernels, const Matrix<T>& matrix, int64_t width, int64_t rows,
                     const Room<T>& room);
 
-/// `rows` rows at `a` times the matrix, with its bias; the epilogue and where it goes are the caller's.
-/// scratch: [padded_rows(rows), kPanel].
+/// Multiplies `rows` rows at `a` by the matrix and adds its bias; the caller sets the epilogue and the
+/// output. scratch: [padded_rows(rows), kPanel].
 template <typename T>
 Gemm<T> product(const Matrix<T>& matrix, const Left<T>& a, int64_t rows, float* scratch);
 
@@ -71,23 +73,23 @@ void layer_norm(const float* x, int64_t width, float eps, const NormWeights& wei
 void layer_norm_rows(const KernelSet<float>& kernels, float* x, int64_t rows, int64_t width, float eps,
                      const NormWeights& weights);
 
-/// LayerNorm (folded into fc1 unless that is quantised), fc1, the activation (of a gated MLP of the gates,
-/// times the units), fc2 (LayerScale folded in).
+/// An MLP: LayerNorm (folded into fc1 unless that is quantised), fc1, the activation (in a gated MLP: of the
+/// gates, times the units), fc2 (with LayerScale folded in).
 template <typename T>
 struct MlpWeights {
-  Matrix<T> fc1, fc2;  ///< of a gated MLP fc1's columns are gates and units, alternating every 16
-  NormWeights norm;    ///< where it isn't folded
-  int64_t hidden = 0;  ///< units that fc2 reads
+  Matrix<T> fc1, fc2;  ///< in a gated MLP, fc1's columns alternate between 16 gates and 16 units
+  NormWeights norm;    ///< the norm, if it is not folded
+  int64_t hidden = 0;  ///< input width of fc2
   Epilogue activation = Epilogue::kGelu;
   bool gated = false;
 
   MlpWeights() = default;
-  /// `norm2`, `mlp.fc1`, `mlp.fc2` and `ls2` after `prefix`.
+  /// Loads `norm2`, `mlp.fc1`, `mlp.fc2` and `ls2` after `prefix`.
   MlpWeights(const WeightSource& source, const ModelSpec& spec, const BlockSpec& block,
              const std::string& prefix);
-  /// Columns that come out of fc1 and its activation, padded.
+  /// Output columns of fc1 and its activation, padded.
   int64_t hidden_columns() const { return gated ? fc1.columns / 2 : fc1.columns; }
-  /// Width of a row between the layers: fc1 writes all of its columns, fc2 reads as deep as it is padded.
+  /// Width of a row between the layers: fc1 writes all of its columns, and fc2 reads up to its padded depth.
   int64_t hidden_width() const { return hidden_columns() > fc2.k ? hidden_columns() : fc2.k; }
   int64_t bytes() const { return fc1.bytes() + fc2.bytes(); }
 };
@@ -103,7 +105,7 @@ struct TileMemory {
 template <typename T>
 void add_mlp(const KernelSet<T>& kernels, const MlpWeights<T>& mlp, float eps, float* x, int64_t width,
              int64_t rows, const TileMemory<T>& memory);
-/// The first layer alone, as values into memory.hidden; `epilogue` is kStore or the MLP's activation.
+/// Only the first layer, as values into memory.hidden; `epilogue` is kStore or the MLP's activation.
 template <typename T>
 void mlp_hidden(const KernelSet<T>& kernels, const MlpWeights<T>& mlp, float eps, const float* x,
                 int64_t width, int64_t rows, Epilogue epilogue, const TileMemory<T>& memory);

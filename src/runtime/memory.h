@@ -1,5 +1,5 @@
 #pragma once
-// Aligned memory that is counted, so that the engine can say what it holds.
+// Aligned memory that is counted, so that the engine can report its size.
 
 #include <cstdint>
 #include <cstdlib>
@@ -9,7 +9,7 @@
 
 namespace vitrim::runtime {
 
-/// Zeroed, aligned to 64 bytes (a cache line, a tile's row). Only a constructor allocates.
+/// Zero-initialised memory, aligned to 64 bytes (a cache line, a tile's row). Only the constructor allocates.
 template <typename T>
 class Buffer {
  public:

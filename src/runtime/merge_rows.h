@@ -1,5 +1,6 @@
 #pragma once
-// Token merging on one image's rows (model/merged_tokens.h says what it computes), without allocating.
+// Token merging on the rows of one image, without allocation; model/merged_tokens.h describes what it
+// computes.
 
 #include <vector>
 
@@ -11,13 +12,13 @@ namespace vitrim::runtime {
 class RowMerger {
  public:
   RowMerger() = default;
-  /// For at most `tokens` rows of `width` floats, compared by metrics of at most `depth`.
+  /// For at most `tokens` rows of `width` floats, which are compared by metrics of at most `depth` values.
   RowMerger(int64_t tokens, int64_t width, int64_t depth);
 
-  /// Nothing is merged: every row stands for one token.
+  /// Resets to the unmerged state: every row represents one token.
   void reset(int64_t tokens);
-  /// Merges `count` of the first `tokens` rows of x by `metric` [tokens, depth], which is made unit length on
-  /// the way; the result goes to `out`.
+  /// Merges `count` pairs of the first `tokens` rows of x by `metric` [tokens, depth], which is normalised to
+  /// unit length in place; the result is written to `out`.
   void merge(const KernelSet<float>& kernels, float* x, float* metric, int64_t ldm, int64_t depth,
              int64_t tokens, int64_t prefix, int64_t count, float* out);
   bool any() const { return any_; }

@@ -1,13 +1,13 @@
 // The machine's peak: products on operands in registers. Included by kernels_body.h inside its namespace.
 
-// Operands the compiler knows nothing about, so that it can neither fold nor drop the products.
+// Operands that are opaque to the compiler, so that it can neither fold nor drop the products.
 static float volatile kOperand = 1.0f;
 static float volatile sink;
 
 template <typename T>
 static int64_t peak_loop(int64_t repeats) {
-  // Every sum begins with a value of its own to the compiler, or it would see that all rows compute the same
-  // and do it once.
+  // Every sum starts from a separate value, as far as the compiler knows; otherwise it would detect that all
+  // rows compute the same and compute only one.
   Vf sum[kTileRows][kVectors];
   for (int r = 0; r < kTileRows; ++r) {
     for (int j = 0; j < kVectors; ++j) sum[r][j] = all(kOperand);

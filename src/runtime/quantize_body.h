@@ -1,7 +1,7 @@
-// A row's moments, and rows of numbers that become rows of bytes. Included by kernels_body.h inside its
+// The moments of a row, and the conversion of rows of values to bytes. Included by kernels_body.h inside its
 // namespace.
 
-// Four sums at a time: one would wait for each addition.
+// Four sums at a time, because a single one would wait for each addition.
 template <typename Value>
 static inline float sum_over(int64_t whole, Value&& value) {
   Vf sums[4] = {};
@@ -14,7 +14,7 @@ static inline float sum_over(int64_t whole, Value&& value) {
   return sum_of((sums[0] + sums[1]) + (sums[2] + sums[3]));
 }
 
-// A row's mean and one over its deviation.
+// The mean of a row, and the reciprocal of its standard deviation.
 template <typename T>
 static inline void moments(const T* x, int64_t width, float eps, float& mean, float& factor) {
   const int64_t whole = width / kLanes * kLanes;
@@ -30,7 +30,8 @@ static inline void moments(const T* x, int64_t width, float eps, float& mean, fl
   factor = 1.0f / __builtin_sqrtf(square / static_cast<float>(width) + eps);
 }
 
-// Keeps what is before it from being fused with what is after it: x_q is the same on every machine.
+// Prevents the compiler from fusing the operations before and after it, so that x_q is the same on every
+// machine.
 static inline Vf rounded_product(Vf a, float b) {
   Vf product = a * b;
 #if defined(__x86_64__)
@@ -49,7 +50,7 @@ static inline int32_t largest_of(Vi v) {
   return a > b ? a : b;
 }
 
-// What a quantised layer makes of a row before it rounds.
+// The values of a row that a quantised layer rounds.
 enum class Before { kNothing, kGain, kNorm };
 
 template <Before kBefore, typename T>
@@ -74,7 +75,7 @@ static inline void quantize_rows(const Quantize<T>& q) {
         last[i] = (v - mean) * factor * q.gain[whole + i] + q.shift[whole + i];
       if constexpr (kBefore == Before::kGain) last[i] = v * q.gain[whole + i];
     }
-    // Magnitudes compare as their bits do, and NaN is above all.
+    // Magnitudes compare like their bits, and NaN is above all of them.
     Vi best = reinterpret_cast<Vi>(as_words(last) & 0x7fffffffu);
     for (int64_t j = 0; j < whole; j += kLanes) {
       const Vi magnitude = reinterpret_cast<Vi>(as_words(value(j)) & 0x7fffffffu);
@@ -86,7 +87,7 @@ static inline void quantize_rows(const Quantize<T>& q) {
     q.factors[r] = most / 127.0f;
     const float steps = most > 0.0f ? 127.0f / most : 0.0f;
     Byte* to = q.out + r * q.ldo;
-    // Adding 1.5 * 2^23 rounds to whole numbers, which then stand in the low bits.
+    // Adding 1.5 * 2^23 rounds to integers, which are then in the low bits.
     auto bytes = [&](Vf v) {
       const Vu bits = as_words(rounded_product(v, steps) + 12582912.0f) + 128u;
       return __builtin_convertvector(bits, Vb);

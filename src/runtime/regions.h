@@ -1,5 +1,5 @@
 #pragma once
-// Parts of a map inside which attention works: windows, shifted windows, stripes, the whole map.
+// The regions of a map within which attention works: windows, shifted windows, stripes, or the whole map.
 
 #include <vector>
 
@@ -7,19 +7,19 @@
 
 namespace vitrim::runtime {
 
-/// A map's tokens region by region, regions row by row. The map may be rolled first, so that windows are
-/// shifted.
+/// The tokens of a map region by region, with regions row by row. For shifted windows the map is rolled
+/// first.
 struct Regions {
   Grid map, region;
   int64_t shift = 0;
-  int64_t count = 1;           ///< regions of a map
-  std::vector<int32_t> order;  ///< token of the map at each place; empty where the order is the map's
+  int64_t count = 1;           ///< regions per map
+  std::vector<int32_t> order;  ///< token of the map at each place; empty if the order is that of the map
 
   Regions() = default;
   Regions(Grid map, Grid region, int64_t shift);
   int64_t size() const { return region.size(); }
-  /// Calls work(place, token, length) for the consecutive tokens among places [begin, end), which are counted
-  /// through the maps of all images.
+  /// Calls work(place, token, length) for runs of consecutive tokens among the places [begin, end), which are
+  /// numbered through the maps of all images.
   template <typename Work>
   void for_runs(int64_t begin, int64_t end, Work&& work) const {
     if (order.empty()) {
@@ -36,10 +36,10 @@ struct Regions {
       i += length;
     }
   }
-  /// Of a shifted map the last windows hold tokens from opposite edges. 0: a region without such; else bit 0:
-  /// in the last row of windows, bit 1: in the last column.
+  /// In a shifted map, the last windows contain tokens from opposite edges. 0: the region has none; else bit
+  /// 0: it is in the last row of windows, bit 1: in the last column.
   int edge_of(int64_t region_index) const;
-  /// Whether two tokens of a region with that edge lie on the same side.
+  /// Whether two tokens of a region with this edge value are on the same side.
   bool meet(int edge, int64_t a, int64_t b) const;
 };
 

@@ -1,6 +1,6 @@
 #pragma once
-// Some images through a model with stages (Swin, PVT, CSwin and FLatten's forms of them), block by block
-// together, by one thread or by several.
+// Runs some images together through a model with stages (Swin, PVT, CSwin and FLatten's variants of them),
+// block by block, with one thread or several.
 
 #include "runtime/forward.h"
 #include "runtime/stage_memory.h"
@@ -21,15 +21,15 @@ class StageForward : public Forward<T> {
   int64_t work_bytes() const override;
 
  private:
-  // Where a call works.
+  // The state of one call.
   struct CallContext {
     int64_t group;
     ThreadContext context;
     StageMemory<T>& shared;
     StageMemory<T>& own;
   };
-  // From images (stage 0) or from the stream at the end of the stage before to the stream before the first
-  // block.
+  // Computes the stream before the first block of a stage from images (stage 0) or from the stream at the end
+  // of the previous stage.
   void begin_stage(int stage, const float* images, const CallContext& call) const;
   void run_block(const StageBlock<T>& block, const CallContext& call) const;
   void first_half(const StageBlock<T>& block, Rows rows, const CallContext& call) const;
@@ -40,7 +40,7 @@ class StageForward : public Forward<T> {
   const KernelSet<T>& kernels_;
   const KernelSet<float>& floats_;
   float eps_;
-  std::vector<StageMemory<T>> memories_;  // a thread each
+  std::vector<StageMemory<T>> memories_;  // one per thread
 };
 
 }  // namespace vitrim::runtime

@@ -1,5 +1,5 @@
 #pragma once
-// The memory that one thread computes a model with stages in, laid out once for its largest blocks.
+// The memory of one thread for a model with stages, laid out once for the largest blocks.
 
 #include <algorithm>
 
@@ -7,26 +7,27 @@
 
 namespace vitrim::runtime {
 
-/// Query rows whose scores are held at a time; fewer where there are many keys.
+/// Number of query rows whose scores are held at a time; fewer if there are many keys.
 inline int64_t query_rows(int64_t keys) { return keys <= 256 ? 64 : 32; }
-/// Regions of that many tokens that go through an attention together.
+/// Number of regions of this many tokens that go through an attention together.
 inline int64_t regions_together(int64_t tokens) { return std::max<int64_t>(1, kRowsTogether / tokens); }
-/// Rows that a stage's first product takes together: they hold whole patches.
+/// Number of rows in a stage's first product; they contain whole patches.
 inline constexpr int64_t kPatchRows = 208;
-/// Images whose MLPs' hidden values are held together where a convolution stands between the layers.
+/// Number of images whose hidden values of the MLP are held together if there is a convolution between its
+/// layers.
 inline int64_t images_together(int64_t tokens) {
   return std::clamp<int64_t>(kRowsTogether / tokens, 1, kGroup);
 }
 
 template <typename T>
 struct StageMemory {
-  // Of a group of images; the first thread's where several share one.
+  // For a group of images; threads that share a group use the memory of the first thread.
   Buffer<float> x, next, reduced_factors;
   Buffer<T> mixed, reduced, map_hidden, fixed_values;
-  // Of some regions; the first thread's where several share one region.
+  // For some regions; threads that share a region use the memory of the first thread.
   Buffer<T> q, k, v, few_v, out, keys, values, summaries;
   Buffer<float> key_sums;
-  // Of a thread.
+  // For one thread.
   Buffer<T> normed, hidden, patches, p, transposed, summary_rows;
   Buffer<float> wide, scores, inverse_sums, summary, scratch, fixed_scratch, factors;
   int64_t bytes = 0;
@@ -85,7 +86,7 @@ struct StageMemory {
       grow(stream, padded_rows(kGroup * tokens) * block.dim);
       grow(dim, block.dim);
       grow(normed_width, round_up(block.dim, 32));
-      // A tile of a map is whole lines.
+      // A tile of a map consists of whole lines.
       const int64_t rows = std::max(kRowsTogether, block.grid.width);
       grow(tile, rows);
       grow(hidden, padded_rows(rows) * block.mlp.hidden_width());

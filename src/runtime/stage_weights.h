@@ -1,7 +1,7 @@
 #pragma once
-// The weights of a model with stages as the engine uses them. LayerNorm's gain and shift are folded into the
-// layer after it where that layer sees nothing else and is not quantised, LayerScale into the layer before
-// it, the scale of softmax (and log2 e) into the queries. Heads stand side by side, each padded.
+// The weights of a model with stages in the engine's form. LayerNorm's gain and shift are folded into the
+// next layer if that layer reads nothing else and is not quantised, LayerScale into the previous layer, and
+// the scale of softmax (and log2 e) into the queries. Heads are stored side by side, each padded.
 
 #include <vector>
 
@@ -23,24 +23,26 @@ struct FilterWeights {
 template <typename T>
 struct StepWeights {
   architecture::StepLayout layout;
-  int64_t channels = 0;  ///< of what it reads
-  Matrix<T> matrix;      ///< from [down, across, channels], or [channels, down, across] of images
+  int64_t channels = 0;  ///< input channels
+  Matrix<T> matrix;  ///< weights for rows [down, across, channels], or [channels, down, across] for images
   NormWeights before, after;
   std::vector<float> positions;  ///< [tokens, C]
 };
 
-/// The heads that share regions: all of a block, or half of CSwin's.
+/// The heads that share regions: all heads of a block, or half of CSwin's.
 template <typename T>
 struct BranchWeights {
   int64_t first_head = 0, heads = 0;
-  int64_t keys = 0;  ///< of one region
+  int64_t keys = 0;  ///< keys per region
   Regions regions;
   Matrix<T> q, k, v;  ///< -> heads * qk_pad, heads * qk_pad, heads * v_pad columns
   Buffer<float> bias,
-      masks;  ///< windows, times log2 e: [heads, n, columns of scores]; [3, n, columns], for edges 1 to 3
+      masks;  ///< masks of windows, times log2 e: [heads, n, columns of scores]; [3, n, columns], for edges 1
+              ///< to 3
   Buffer<float> factor,
-      offset;  ///< focused: [heads * qk_pad] one over the scale, zero at padding; [keys, heads * qk_pad]
-  FilterWeights filter;  ///< of v, in the region's map
+      offset;  ///< focused attention: [heads * qk_pad] reciprocal of the scale, zero at padding; [keys, heads
+               ///< * qk_pad]
+  FilterWeights filter;  ///< depthwise filter of v, on the map of the region
   int64_t bytes() const;
 };
 
@@ -52,9 +54,11 @@ struct StageBlock {
   float stream_gain = 1;
   std::vector<BranchWeights<T>> branches;  ///< none: no attention, or static attention
   StaticWeights<T> fixed;
-  NormWeights norm1, key_norm;  ///< before q (and what isn't reduced), before k and v; where not folded
-  Matrix<T> reduce;  ///< of a smaller map of keys: [down, across, C] -> C; its norm is folded into k and v
-  Matrix<T> proj;    ///< from heads * v_pad
+  NormWeights norm1, key_norm;  ///< norms before q (and before keys and values if the map is not reduced),
+                                ///< and before reduced k and v; if they are not folded
+  Matrix<T> reduce;  ///< weights that reduce the map of keys: [down, across, C] -> C; its norm is folded into
+                     ///< k and v
+  Matrix<T> proj;    ///< weights of the last projection, for rows of heads * v_pad
   MlpWeights<T> mlp;
   FilterWeights mlp_filter;
 
@@ -69,7 +73,7 @@ struct StageBlock {
 template <typename T>
 struct StageWeights {
   ModelSpec spec;
-  std::vector<StepWeights<T>> steps;  ///< one a stage
+  std::vector<StepWeights<T>> steps;  ///< one per stage
   std::vector<StageBlock<T>> blocks;
   NormWeights norm;
   Matrix<T> head;

@@ -1,5 +1,5 @@
 #pragma once
-// Threads that work on one task together.
+// A team of threads that work on one task.
 
 #include <algorithm>
 #include <atomic>
@@ -12,12 +12,12 @@
 
 namespace vitrim::runtime {
 
-/// A place where `size` threads wait for each other; for one thread it costs nothing. Waiting spins briefly
-/// and then sleeps: on a busy machine a spinning thread holds the core that the others need.
+/// A barrier for `size` threads; for one thread it costs nothing. Waiting threads spin briefly and then
+/// sleep, because on a busy machine a spinning thread blocks a core that others need.
 class Barrier {
  public:
   explicit Barrier(int size) : size_(size) {}
-  /// Nobody has arrived; for when threads that waited here are gone.
+  /// Resets the barrier; for use when the threads that waited here no longer exist.
   void reset() {
     arrived_ = 0;
     round_ = 0;
@@ -43,7 +43,7 @@ class Barrier {
   std::atomic<uint32_t> round_{0};
 };
 
-/// One of the threads of a task: which one, of how many.
+/// The position of a thread in its team: its index, and the team's size.
 struct ThreadContext {
   int rank = 0, size = 1;
   Barrier* barrier = nullptr;
@@ -53,20 +53,20 @@ struct ThreadContext {
   bool first() const { return rank == 0; }
 };
 
-/// A part of something that is counted.
+/// A range of rows.
 struct Rows {
   int64_t begin = 0, end = 0;
   int64_t count() const { return end - begin; }
 };
 
-/// The context's part of `rows`: in order, as even as they go.
+/// The context's part of `rows`: parts are in order and of sizes as equal as possible.
 inline Rows share(int64_t rows, ThreadContext context) {
   const int64_t each = (rows + context.size - 1) / context.size;
   const int64_t begin = std::min(rows, each * context.rank);
   return {begin, std::min(rows, begin + each)};
 }
 
-/// Calls work(part) for the context's parts of `rows`, of at most `most` each.
+/// Calls work(part) for consecutive parts of the context's rows, each of at most `most` rows.
 template <typename Work>
 void for_tiles(int64_t rows, int64_t most, ThreadContext context, Work&& work) {
   if (rows <= 0) return;
@@ -78,8 +78,8 @@ void for_tiles(int64_t rows, int64_t most, ThreadContext context, Work&& work) {
   }
 }
 
-/// Threads that stay. The caller's thread is number 0. The constructor, and the first run() of a forked
-/// process, throw std::system_error where the system gives no more threads.
+/// A pool of permanent threads. The caller's thread has index 0. The constructor, and the first run() in a
+/// forked process, throw std::system_error if the system can't start more threads.
 class Pool {
  public:
   explicit Pool(int threads);
@@ -87,10 +87,11 @@ class Pool {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
   int size() const { return size_; }
-  /// Calls task(rank) on every thread and waits for all. Not to be called by two threads at once. Does not
-  /// allocate.
+  /// Calls task(rank) on every thread and waits for all of them. Two threads must not call it at once. Does
+  /// not allocate.
   void run(const std::function<void(int)>& task);
-  /// In a forked process, where only the caller's thread is left: run() starts others. Does not allocate.
+  /// Called in a forked process, where only the caller's thread exists: run() then starts new threads. Does
+  /// not allocate.
   void forget_threads();
 
  private:

@@ -1,6 +1,6 @@
 #pragma once
-// Some images through a ViT, block by block together, by one thread or by several: weights are then read once
-// for all of them.
+// Runs some images together through a ViT, block by block, with one thread or several, so that weights are
+// read once for all of them.
 
 #include "runtime/forward.h"
 #include "runtime/vit_workspace.h"
@@ -16,7 +16,7 @@ class VitForward : public Forward<T> {
 
   const ModelSpec& spec() const override { return weights_.spec; }
   void run(const float* images, int64_t group, int rank, ThreadContext context, float* features) override;
-  /// Twice the stream's width with a distillation token, or where the classifier reads token and average.
+  /// Twice the stream's width with a distillation token, or if the classifier reads token and average.
   int64_t feature_width() const override {
     return (weights_.spec.distillation_token ? 2 : 1) * weights_.spec.feature_dim();
   }
@@ -27,7 +27,7 @@ class VitForward : public Forward<T> {
  private:
   void embed(const float* image, int64_t index, ThreadContext context, Workspace<T>& shared,
              Workspace<T>& own) const;
-  // tokens, queries: of one image.
+  // tokens and queries are counted per image.
   void attend(int block, int64_t group, int64_t tokens, int64_t queries, ThreadContext context,
               Workspace<T>& shared, Workspace<T>& own) const;
   void attend_head(int block, int64_t head, int64_t image, int64_t tokens, int64_t queries,
@@ -43,7 +43,7 @@ class VitForward : public Forward<T> {
   const KernelSet<T>& kernels_;
   const KernelSet<float>& float_kernels_;
   std::vector<int64_t> live_;             // architecture::live_tokens()
-  std::vector<Workspace<T>> workspaces_;  // a thread each
+  std::vector<Workspace<T>> workspaces_;  // one per thread
 };
 
 }  // namespace vitrim::runtime

@@ -1,5 +1,5 @@
 #pragma once
-// The memory that one thread computes in, laid out once for a model's widest block.
+// The memory of one thread, laid out once for a model's widest block.
 
 #include <algorithm>
 #include <vector>
@@ -10,10 +10,11 @@
 
 namespace vitrim::runtime {
 
-/// Query rows whose scores are held at a time: they stay in the L1 cache with the keys' panel.
+/// Number of query rows whose scores are held at a time; they stay in the L1 cache together with the panel of
+/// keys.
 inline constexpr int64_t kQueryRows = 32;
 
-/// Widths that every block fits into.
+/// Widths that are large enough for every block.
 struct Widest {
   int64_t tokens = 0, dim = 0, qk = 0, v = 0, heads_v = 0, mlp = 0, depth = 0, fixed = 0, fixed_scratch = 0,
           merged_keys = 0;
@@ -45,11 +46,12 @@ struct Widest {
 
 template <typename T>
 struct Workspace {
-  // Of a group of images; the first thread's where several share one. Rows of the images follow each other.
+  // For a group of images; threads that share a group use the memory of the first thread. The rows of the
+  // images are consecutive.
   Buffer<float> x, merged_x, metric, normed_factors;
   Buffer<T> normed, mixed, head_keys, fixed_values;
-  std::vector<RowMerger> mergers;  // an image each
-  // Of a thread.
+  std::vector<RowMerger> mergers;  // one per image
+  // For one thread.
   Buffer<T> pixels, q, kv, keys, values, p, tile_normed, hidden;
   Buffer<float> tile_factors, wide, scores, inverse_sums, scratch, row, fixed_scratch;
   int64_t bytes = 0;

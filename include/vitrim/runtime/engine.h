@@ -48,8 +48,8 @@ class Engine {
   /// outputs()], which are logits, or features if the model has no classifier. Throws std::invalid_argument
   /// if either span has another number of values, so images with other channels or another size are never
   /// misread. It may be called from several threads; the calls then run one after another (for parallel
-  /// calls, create one engine per thread). The images are spread over the engine's threads; the images of an
-  /// incomplete round are each computed by several threads. A row of the result depends only on its image,
+  /// calls, create one engine per thread). The images are divided equally among the engine's threads; the
+  /// remaining images are computed by all threads together. A row of the result depends only on its image,
   /// not on the batch or the number of threads.
   void run(std::span<const float> images, int64_t batch, std::span<float> out);
 
