@@ -28,13 +28,13 @@ using vitrim::runtime::Engine;
 
 thread_local std::string last_error;
 
-// What callers hold is a number that is never given twice, so an engine that was freed, or never was one, is
-// told from one that is there, and an engine lives until the last call that runs it has ended.
+// A caller's handle is a number that is never reused, so an engine that was freed, or a pointer that never
+// was an engine, can be detected. An engine stays alive until the last call that runs it has ended.
 class Engines {
  public:
   static Engines& all() {
     static Engines& engines = *[] {  // never destroyed: other threads may run at exit
-      // A forked process finds the table whole.
+      // The lock is held during fork(), so that the forked process has a consistent table.
       pthread_atfork([] { all().mutex_.lock(); }, [] { all().mutex_.unlock(); },
                      [] { all().mutex_.unlock(); });
       return new Engines;
@@ -49,7 +49,7 @@ class Engines {
 
   vitrim_engine* add(Held held) {
     const std::lock_guard lock(mutex_);
-    last_ += 16;  // as pointers are: some languages look at the lowest bits
+    last_ += 16;  // multiples of 16 like pointers, because some languages use the lowest bits
     auto* handle = reinterpret_cast<vitrim_engine*>(last_);  // NOLINT(performance-no-int-to-ptr)
     engines_.emplace(handle, std::move(held));
     return handle;
@@ -64,9 +64,9 @@ class Engines {
     return found->second;
   }
 
-  /// Waits for nobody: the last call that holds the engine ends it.
+  /// Does not wait: the last call that holds the engine destroys it.
   void remove(const vitrim_engine* handle) {
-    Held held;  // ends outside the lock
+    Held held;  // destroyed after the lock is released
     const std::lock_guard lock(mutex_);
     const auto found = engines_.find(handle);
     if (found == engines_.end()) return;
@@ -91,9 +91,9 @@ bool guarded(const Work& work) {
       const std::string_view text = error.what();
       last_error = text.substr(0, text.find('\n'));
     }
-  } catch (...) {  // no memory for the sentence, or no std::exception
+  } catch (...) {  // no memory for the sentence, or not a std::exception
     last_error.clear();
-    last_error += "unknown";  // fits into the string itself
+    last_error += "unknown";  // short enough to need no allocation
   }
   return false;
 }
@@ -155,7 +155,7 @@ vitrim_engine* vitrim_load(const char* path, int threads, const char* precision)
 
 const char* vitrim_warnings(const vitrim_engine* engine) {
   const char* out = "";
-  guarded([&] { out = Engines::all().get(engine).warnings->c_str(); });  // the table holds it on
+  guarded([&] { out = Engines::all().get(engine).warnings->c_str(); });  // the table keeps it alive
   return out;
 }
 

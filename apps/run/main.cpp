@@ -150,7 +150,7 @@ void classify(const Flags& flags, const Context& context, runtime::Engine& engin
   const std::vector<float> logits = answers(engine, images, flags.common.batch_size);
   Json out = document(flags, context, engine, "predictions");
   out["images"] = Json::array();
-  std::string text;  // told once the JSON is written
+  std::string text;  // printed after the JSON is written
   const auto outputs = static_cast<size_t>(engine.outputs());
   for (size_t i = 0; i < images.names.size(); ++i) {
     Json& row = out["images"].emplace_back();

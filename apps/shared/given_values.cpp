@@ -18,14 +18,14 @@ bool is_output(const CLI::Option& option) {
          name == "--state";
 }
 
-// Outputs that are documents. A model may well be written in place of the one that was read.
+// Outputs that are documents. (A model may well be written over the one that was read.)
 bool is_result(const CLI::Option& option, const CLI::App& command) {
   const std::string name = option.get_name(), of = command.get_name();
   if (name == "--output") return of == "report" || of == "analyze";
   return is_output(option) && name != "--state";
 }
 
-// Whether writing the file `path` would replace `input`, or a file in that folder that is no result.
+// Whether writing the file `path` would overwrite `input`, or a file in that folder that is not a result.
 bool replaces(const fs::path& path, const fs::path& input) {
   std::error_code failed;
   if (!fs::is_regular_file(path, failed)) return false;

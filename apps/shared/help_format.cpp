@@ -17,7 +17,7 @@ size_t terminal_width() {
   return std::clamp<size_t>(size.ws_col, kNarrowest, kWidest);
 }
 
-// What is typed: names, the values' kind or the words to choose from, and whether the option must be there.
+// What the user types: names, the kind of value or the allowed words, and whether the option is required.
 std::string typed(const CLI::Option& option, bool positional) {
   std::string out = positional ? option.get_name(true, false) : option.get_name(false, true);
   for (size_t at; (at = out.find("{false}")) != std::string::npos;) out.erase(at, 7);
@@ -34,10 +34,10 @@ std::string typed(const CLI::Option& option, bool positional) {
 }
 
 std::string names(const std::set<CLI::Option*>& options) {
-  std::set<std::string> sorted;  // the parser has them in the order of their addresses
+  std::set<std::string> sorted;  // the parser sorts them by their addresses
   for (const CLI::Option* option : options) {
     if (!option->get_group().empty())
-      sorted.insert(option->get_name());  // not those that --help-all shows only
+      sorted.insert(option->get_name());  // without those that only --help-all shows
   }
   std::string out;
   for (const std::string& name : sorted) out += (out.empty() ? "" : ", ") + name;
@@ -81,7 +81,7 @@ std::string HelpFormat::make_option(const CLI::Option* option, bool positional) 
   return out.str();
 }
 
-// A group that is hidden leaves an empty line.
+// A hidden group leaves an empty line.
 std::string HelpFormat::make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const {
   std::string out = CLI::Formatter::make_help(app, std::move(name), mode);
   for (size_t at; (at = out.find("\n\n\n")) != std::string::npos;) out.erase(at, 1);

@@ -21,12 +21,12 @@ namespace vitrim::app {
 namespace {
 
 std::string& name_of_program() {
-  static std::string& name = *new std::string("vitrim");  // never destroyed: signals are told at exit too
+  static std::string& name = *new std::string("vitrim");  // never destroyed: signals are reported at exit too
   return name;
 }
 
-// The first line of LibTorch's messages; the rest is its own stack. Of the library's own, without the
-// function that says it.
+// The first line of LibTorch's messages, without its stack trace; vitrim's own messages without the name of
+// the function.
 std::string sentence(const std::string& text) {
   const std::string line = text.substr(0, text.find('\n'));
   const size_t end = line.find("] ");
@@ -44,8 +44,8 @@ const CLI::App& active_command(const CLI::App& app) {
   return parsed.empty() ? app : *parsed.front();
 }
 
-// "MODEL, --calib and --output are required": all that a command needs and was not given; empty where there
-// is all.
+// "MODEL, --calib and --output are required": everything that a command needs and that is missing; empty if
+// nothing is missing.
 std::string missing_options(const CLI::App& command) {
   std::vector<std::string> names;
   for (const CLI::Option* option : command.get_options()) {
@@ -57,7 +57,7 @@ std::string missing_options(const CLI::App& command) {
   return names.empty() ? "" : out + (names.size() == 1 ? " is required" : " are required");
 }
 
-// Every flag and subcommand that would have been right in its place.
+// Every flag and subcommand that would have been valid at its place.
 std::vector<std::string> valid_names(const CLI::App& app) {
   std::vector<std::string> names;
   for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; }))
@@ -73,14 +73,15 @@ bool known(const std::string& word, const std::vector<std::string>& names) {
   return std::find(names.begin(), names.end(), flag) != names.end();
 }
 
-// What --help or --version print, for which the parser throws an `error` with exit code 0.
+// The text of --help or --version, for which the parser throws an `error` with exit code 0.
 std::string help_text(const CLI::App& app, const CLI::ParseError& error) {
   std::ostringstream text, nothing;
   app.exit(error, text, nothing);
   return text.str();
 }
 
-// Context::options of what was parsed: all but those that say where results go and how many threads work.
+// Context::options of the parsed command line: all options except those for output paths and the number of
+// threads.
 std::string given_options(const CLI::App& app) {
   std::string out;
   for (const CLI::App* command : app.get_subcommands()) {
@@ -98,7 +99,7 @@ std::string given_options(const CLI::App& app) {
   return out;
 }
 
-// Prints what was wrong with the command line, with the nearest valid name; the exit code, 2.
+// Prints what is wrong with the command line, with the nearest valid name; returns the exit code, 2.
 int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv,
                  bool help_was_shown) {
   std::string message = without_type_bounds(error.what());
@@ -133,7 +134,7 @@ const std::string& program_name() { return name_of_program(); }
 void begin_program(const std::string& name) {
   name_of_program() = name;
   hold_standard_streams();
-  std::signal(SIGXFSZ, SIG_IGN);  // a file size limit then fails the write, with a sentence that says so
+  std::signal(SIGXFSZ, SIG_IGN);  // a write beyond the file size limit then fails, with a sentence about it
 }
 
 Context make_context(int argc, char** argv) {
@@ -150,7 +151,7 @@ std::vector<std::string> expanded_arguments(int argc, char** argv) {
   std::vector<std::string> words;
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
-    const size_t value = word.starts_with("--") ? word.find('=') + 1 : 0;  // 0 where there is no =
+    const size_t value = word.starts_with("--") ? word.find('=') + 1 : 0;  // 0 if there is no =
     words.push_back(word.substr(0, value) + checkpoint::expand_home(word.substr(value)));
   }
   return words;
@@ -164,7 +165,7 @@ int fail(const std::string& message) {
 int run_program(CLI::App& app, Context& context, int argc, char** argv, const HelpHooks& hooks) {
   try {
     std::vector<std::string> words = expanded_arguments(argc, argv);
-    std::reverse(words.begin(), words.end());  // as CLI11 takes them
+    std::reverse(words.begin(), words.end());  // the order that CLI11 expects
     app.parse(std::move(words));
     context.options = given_options(app);
     if (const std::string wrong = wrong_value(app); !wrong.empty()) throw CLI::ValidationError(wrong);
@@ -175,7 +176,7 @@ int run_program(CLI::App& app, Context& context, int argc, char** argv, const He
       return report_usage(app, error, argc, argv, !help.empty());
     }
     if (hooks.before_help && error.get_name() == "CallForHelp") hooks.before_help();
-    // Printed where a failure to print is caught.
+    // Printed where a failed write is detected.
     context.run = [text = help_text(app, error)] { write_standard_output(text); };
   }
   try {

@@ -41,7 +41,7 @@ void watch(const sigset_t set) {
   constexpr auto kWhole = static_cast<time_t>(kGraceSeconds);
   const timespec grace{kWhole, static_cast<long>((kGraceSeconds - kWhole) * 1e9)};
   sigtimedwait(&set, nullptr, &grace);
-  // Nothing may run any more, destructors included: threads are in the middle of their work.
+  // Nothing may run any more, not even destructors, because threads are in the middle of their work.
   abandon_outputs();
   _exit(say_stopped());
 }
@@ -49,15 +49,15 @@ void watch(const sigset_t set) {
 }  // namespace
 
 void watch_signals() {
-  // Every later thread inherits the mask, so that only the watching one receives these signals, and no system
-  // call elsewhere needs to be interrupted.
+  // Every later thread inherits the mask, so only the watching thread receives these signals, and system
+  // calls of other threads are not interrupted.
   const sigset_t set = stop_signals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   std::thread(watch, set).detach();
 }
 
 int say_stopped() {
-  // Not through a stream, whose lock a thread that hangs may hold.
+  // Not through a stream, because a thread that hangs may hold its lock.
   const std::string text = program_name() + ": stopped\n";
   if (!is_said().exchange(true)) (void)!::write(STDERR_FILENO, text.data(), text.size());
   return kStatus;

@@ -16,7 +16,7 @@ namespace vitrim::app {
 
 namespace {
 
-// The length of the UTF-8 character at the beginning of `text` and its code; 0 where there is none.
+// The length of the UTF-8 character at the beginning of `text`, and its code; 0 if there is no valid one.
 size_t character(std::string_view text, uint32_t& code) {
   const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
   const uint8_t first = byte(0);
@@ -39,7 +39,7 @@ size_t character(std::string_view text, uint32_t& code) {
 bool is_shown(uint32_t code) {
   if (code == '\n') return true;
   if (code < 0x20 || (code >= 0x7f && code < 0xa0)) return false;       // C0, DEL, C1
-  if (code == 0x200e || code == 0x200f || code == 0x61c) return false;  // marks of direction
+  if (code == 0x200e || code == 0x200f || code == 0x61c) return false;  // marks of the writing direction
   return !(code >= 0x2028 && code <= 0x202e) && !(code >= 0x2066 && code <= 0x2069);
 }
 
@@ -87,7 +87,7 @@ void hold_standard_streams() {
   constexpr int kModes[] = {O_RDONLY, O_RDONLY, O_WRONLY};
   for (int descriptor = 0; descriptor < 3; ++descriptor) {
     if (::fcntl(descriptor, F_GETFD) < 0 && errno == EBADF)
-      (void)::open("/dev/null", kModes[descriptor]);  // takes the lowest that is free: this one
+      (void)::open("/dev/null", kModes[descriptor]);  // takes the lowest free descriptor, which is this one
   }
 }
 

@@ -37,9 +37,9 @@ class TerminalSink : public LogSink {
 
   void message(LogLevel level, const std::string& text) override {
     std::lock_guard<std::mutex> lock(mutex_);
-    // Warnings are told even when quiet: they change what a figure means.
+    // Warnings are printed even with --quiet, because they change the meaning of figures.
     if (quiet_ && level == LogLevel::kInfo) return;
-    // Some commands open a file twice, first for its architecture: what is wrong with it is said once.
+    // Some commands open a file twice, first for its architecture; a warning about it is printed once.
     if (level == LogLevel::kWarning && !warned_.insert(text).second) return;
     erase_line();
     std::fprintf(stderr, "%s%s\n", level == LogLevel::kWarning ? "warning: " : "", printable(text).c_str());
@@ -77,7 +77,7 @@ class TerminalSink : public LogSink {
     drawn_ = true;
   }
 
-  // A log file gets a line every ten seconds and one at the end of a stage.
+  // A log file gets a line every ten seconds, and one at the end of a stage.
   void plain_line(const ProgressUpdate& update) {
     double& last = last_plain_[update.stage];
     if (!update.finished && update.seconds - last < 10) return;
@@ -87,7 +87,7 @@ class TerminalSink : public LogSink {
 
   static std::string text(const ProgressUpdate& u) {
     char buffer[256];
-    // Stages are named by the program itself.
+    // The names of stages come from the program itself.
     if (u.finished) {
       std::snprintf(buffer, sizeof buffer, "%s: %lld %s in %s", u.stage.c_str(),
                     static_cast<long long>(u.done), u.unit.c_str(), duration(u.seconds).c_str());

@@ -1,4 +1,4 @@
-// vitrim analyze: which attention layers carry information.
+// vitrim analyze: measures which attention layers carry information.
 
 #include <cstdio>
 

@@ -1,4 +1,4 @@
-// vitrim bench: how fast a model really is, against another one, interleaved.
+// vitrim bench: measures the speed of models, interleaved.
 
 #include "vitrim/bench/bench.h"
 
@@ -27,8 +27,8 @@ struct BenchFlags {
 
 std::string short_name(const std::string& model) { return std::filesystem::path(model).filename().string(); }
 
-// What was said about MODEL holds for the others too: they are forms of one model. Of several sets of weights
-// in a file only MODEL's are chosen.
+// The hints about MODEL apply to the others too, which are forms of the same model. Only MODEL may have a
+// chosen set of weights in a file with several.
 std::unique_ptr<model::Model> load_other(const BenchFlags& flags, const std::string& name) {
   architecture::LoadHints hints = flags.model.hints();
   hints.weights.clear();
@@ -43,8 +43,8 @@ std::unique_ptr<model::Model> load_other(const BenchFlags& flags, const std::str
   }
 }
 
-// "dense", "native:FILE", "libtorch:dense", "FILE": a model, on the engine named before the colon or on
-// --engine's.
+// "dense", "native:FILE", "libtorch:dense" or "FILE": a model, on the engine before the colon or on that of
+// --engine.
 bench::Entry entry(const BenchFlags& flags, const std::string& text,
                    const std::shared_ptr<model::Model>& own) {
   bench::Entry out;
@@ -103,7 +103,7 @@ void run(const BenchFlags& flags, const Context& context) {
   options.threads = flags.common.threads > 0 ? flags.common.threads : at::get_num_threads();
   options.seed = flags.common.seed;
   const std::shared_ptr<model::Model> own = flags.model.load("f32");
-  // What it is compared with comes first: speed-ups are over it.
+  // The reference comes first, because speed-ups are relative to the first entry.
   std::vector<bench::Entry> entries;
   for (const std::string& other : flags.against) entries.push_back(entry(flags, other, own));
   entries.push_back(entry(flags, "self", own));
@@ -142,7 +142,8 @@ void add_bench(CLI::App& app, Context& context) {
   command->add_option("--batch", flags->options.batches, "batch sizes to time, such as 1,32")
       ->delimiter(',')
       ->check(CLI::Range(1, 65536))
-      ->default_str("1,32");  // CLI11 writes lists as other headers of the source let it
+      ->default_str(
+          "1,32");  // the form in which CLI11 shows lists depends on the headers of this source file
   command
       ->add_option("--engine", flags->engine,
                    "engine that is timed: native (vitrim's CPU engine) or libtorch")

@@ -1,6 +1,6 @@
 #include "chain.h"
 
-// The library as a header, as in src/train/recipe_toml.cpp.
+// The header-only form of the library, as in src/train/recipe_toml.cpp.
 #define TOML_HEADER_ONLY 1
 #define TOML_MAX_NESTED_VALUES 16
 #include <toml++/toml.h>
@@ -79,7 +79,7 @@ bool given(const ChainStep& step, const std::string& flag) {
                      [&](const auto& one) { return one.first == flag; });
 }
 
-// A key and its value as flags; `false` is as if it were not there.
+// A key and its value as flags; `false` is the same as no key.
 void add_flag(const Chain& chain, const toml::key& key, const toml::node& node, ChainStep& step) {
   const std::string flag = dashed(key.str());
   if (const auto* truth = node.as_boolean()) {
@@ -91,12 +91,12 @@ void add_flag(const Chain& chain, const toml::key& key, const toml::node& node, 
     step.flags.emplace_back(flag, word_of(chain, node));
     return;
   }
-  std::string joined;  // every flag that takes several takes them with commas
+  std::string joined;  // every flag with several values accepts them separated by commas
   for (const toml::node& item : *list) joined += (joined.empty() ? "" : ",") + word_of(chain, item);
   step.flags.emplace_back(flag, joined);
 }
 
-// What the chain says itself belongs to no step.
+// Keys of the chain itself do not belong to a step.
 const std::set<std::string>& own_flags() {
   static const std::set<std::string> kFlags = {"output", "json", "help", "help-all"};
   return kFlags;
@@ -135,7 +135,7 @@ void read_step(const Chain& chain, const toml::table& table, const CLI::App& app
                       "the name of a step is made of letters, digits, - and _");
 }
 
-// What a step is told where it says nothing itself.
+// The values of flags that a step does not set itself.
 void complete(const Chain& chain, const toml::table* all, const CLI::App& app, ChainStep& step) {
   const CLI::App& command = command_of(app, step.command);
   const auto fill = [&](const std::string& flag, const std::string& value) {
@@ -162,7 +162,7 @@ void complete(const Chain& chain, const toml::table* all, const CLI::App& app, C
 
 void connect(const Chain& chain, std::vector<ChainStep>& steps) {
   std::set<std::string> names;
-  std::string newest;  // the step whose model goes on
+  std::string newest;  // the latest step that wrote a model
   std::vector<std::string> models;
   for (ChainStep& step : steps) {
     const std::string place = "line " + std::to_string(step.line);
@@ -203,7 +203,7 @@ std::string read_source(const std::string& source, std::string& label) {
   return read_text_file(source);
 }
 
-// Only letters, digits and a few marks go without quotes in TOML; everything is quoted here.
+// TOML allows only letters, digits and a few marks without quotes; everything is quoted here.
 std::string quoted(const std::string& text) {
   std::string out = "\"";
   for (const char c : text) {
@@ -219,7 +219,7 @@ std::string quoted(const std::string& text) {
   return out + "\"";
 }
 
-// A few kilobytes; the parser takes dotted keys apart with functions that call themselves.
+// A few kilobytes, because the parser is recursive for dotted keys.
 void check_size(const std::string& label, const std::string& text) {
   if (text.size() > kLongestChain || std::count(text.begin(), text.end(), '.') > 20000)
     throw FormatError(label, "", "it is larger than any recipe; name a TOML file of steps");
@@ -301,7 +301,7 @@ Chain read_chain(const std::string& source, const ChainOverrides& overrides, con
   connect(chain, chain.steps);
   for (ChainStep& step : chain.steps) {
     complete(chain, all ? all->as_table() : nullptr, app, step);
-    // The same options are the same step, wherever they stand in the file.
+    // Steps with the same options are equal, whatever their order in the file.
     std::stable_sort(step.flags.begin(), step.flags.end(),
                      [](const auto& a, const auto& b) { return a.first < b.first; });
     const bool needs_calib = step.command == "analyze" || step.command == "compress" ||

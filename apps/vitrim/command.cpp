@@ -43,7 +43,7 @@ void add_commands(CLI::App& app, Context& context) {
   add_examples(app);
   for (CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
     command->group("Commands");
-  // What the flags say together is checked before any work.
+  // Combinations of flags are checked before any work.
   app.callback([&app, &context] {
     context.run = [command = app.get_subcommands().front(), run = std::move(context.run)] {
       check_flags(*command);

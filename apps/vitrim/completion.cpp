@@ -14,7 +14,7 @@ std::string joined(const std::vector<std::string>& words) {
   return out;
 }
 
-// The words that an option takes, "{f32,bf16}" in the name of its type; none where it takes anything.
+// The words that an option accepts, "{f32,bf16}" in the name of its type; none if it accepts anything.
 std::string choices(const CLI::Option& option) {
   const std::string type = option.get_type_name();
   const size_t begin = type.find('{'), end = type.find('}');
@@ -49,7 +49,7 @@ std::string script(const CLI::App& app, bool zsh) {
   }
   std::ostringstream out;
   out << "# Completion of vitrim, made by `vitrim completion " << (zsh ? "zsh" : "bash") << "`.\n";
-  if (zsh)  // where no start-up file has loaded zsh's own completion yet
+  if (zsh)  // if no start-up file has loaded zsh's own completion yet
     out << "(( $+functions[compdef] )) || { autoload -U compinit && compinit; }\n"
            "autoload -U +X bashcompinit && bashcompinit\n";
   out << "_vitrim() {\n"

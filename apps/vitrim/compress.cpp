@@ -31,14 +31,14 @@ struct CompressFlags : CompressionFlags {
   bool resume = false;
 };
 
-// How many layers --static asks for, where it does not name them: "25%", or the 3 of "best:3".
+// The number of layers in --static, if it does not list them: "25%", or the 3 of "best:3".
 std::optional<std::string> static_count(const std::string& text) {
   constexpr std::string_view kBest = "best:";
   if (text.starts_with(kBest)) return text.substr(kBest.size());
   return text.ends_with('%') ? std::optional(text) : std::nullopt;
 }
 
-// Settings that decide what the work comes to, one a line.
+// Settings that influence the result, one per line.
 std::string settings_of(const CLI::App& command, const Settings& settings) {
   static const std::set<std::string> kOthers = {"--resume", "--report", "--json",   "--threads", "--quiet",
                                                 "--help",   "--eval",   "--output", "--recipe",  "--set"};
@@ -105,7 +105,7 @@ void run(const CompressFlags& flags, const CLI::App& command, const Context& con
       flags.evaluation.open(flags.common, flags.data, *model, flags.model.model, accuracy);
   const data::ImageBatch images =
       flags.views.load(flags.analyze, flags.common, flags.data, *model, flags.model.model, options);
-  // Before the first fit, so that a state of other work is refused at once.
+  // Before the first fit, so that a state of another run is refused at once.
   pipeline::CompressState state;
   if (flags.resume) {
     const std::string path = hub::stem_of(flags.output.output) + ".state";
@@ -121,7 +121,7 @@ void run(const CompressFlags& flags, const CLI::App& command, const Context& con
   if (flags.quantize.wanted && group->size() > 1)
     throw Error(
         "--quantize runs in one process; start it without torchrun, or run vitrim quantize afterwards");
-  // What is written is what is evaluated.
+  // The written model is the one that is evaluated.
   const data::Dataset* first = flags.quantize.wanted && !flags.controls ? nullptr : evaluation.get();
   pipeline::Compressed compressed = [&] {
     try {

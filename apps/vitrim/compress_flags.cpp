@@ -193,7 +193,7 @@ void print_result(const CompressResult& r, const std::string& output) {
         r.quantization->kl, percent(r.quantization->plain_agreement).c_str(), r.quantization->plain_kl);
   }
   if (r.quantization && r.held_out_kl == r.quantization->kl) {
-    // `quantize` alone: said above.
+    // `quantize` alone is printed above.
   } else if (r.held_out_agreement > 0 || (r.held_out_kl > 0 && !r.compressed_spec.merges())) {
     tell(
         "on %scalibration images kept out of the fit: same prediction as the dense model on %s, mean KL %.3g "

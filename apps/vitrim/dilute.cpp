@@ -1,4 +1,4 @@
-// vitrim dilute: NOSE's own way of taking attention out, by training.
+// vitrim dilute: removes attention by training, as NOSE does.
 
 #include <ATen/ATen.h>
 
@@ -22,7 +22,7 @@ struct DiluteFlags {
   bool absorb_first = false;
 };
 
-// Training images without their labels, or those of --calib.
+// Training images without their labels, or the images of --calib.
 data::ImageBatch load_some(const DiluteFlags& flags, const model::Model& model) {
   AnalyzeFlags analyze = flags.analyze;
   if (analyze.calib.empty()) analyze.calib = flags.train.source;
@@ -31,16 +31,17 @@ data::ImageBatch load_some(const DiluteFlags& flags, const model::Model& model) 
                          flags.model.model);
 }
 
-constexpr int64_t kBatch = 50;  // where nothing is trained
+constexpr int64_t kBatch = 50;  // for passes without training
 
-// The layers that are named, or that analyze chooses on some of the training images (their labels unused).
+// The layers that the user lists, or that analyze chooses on some of the training images (without their
+// labels).
 std::vector<int> choose(const DiluteFlags& flags, const model::Model& model, distributed::Group& group,
                         std::string& reason) {
   if (const auto layers = flags.analyze.named_layers(model.num_blocks())) {
     reason = "named";
     return *layers;
   }
-  // A resumed run dilutes what it diluted, and spares the search.
+  // A resumed run dilutes the same layers as before, without another search.
   if (flags.train.resume) {
     if (const auto layers = train::diluted_layers(flags.train.state_path())) {
       if (static_cast<int>(layers->size()) !=
@@ -64,7 +65,7 @@ std::vector<int> choose(const DiluteFlags& flags, const model::Model& model, dis
   return scores.chosen;
 }
 
-// Where the weights are to go as lambda falls; none where a run is resumed, which has kept them.
+// The weights to move towards as lambda falls; none for a resumed run, which has them in its state.
 model::StateDict absorb_layers(const DiluteFlags& flags, const model::Model& model,
                                const std::vector<int>& layers, distributed::Group& group) {
   if (flags.train.resume && train::diluted_layers(flags.train.state_path())) return {};

@@ -1,4 +1,4 @@
-// vitrim eval: accuracy of a model on labelled images, mean intersection over union of one for segmentation.
+// vitrim eval: measures accuracy on labelled images, or mean intersection over union for segmentation.
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -55,7 +55,7 @@ void print_features(const std::string& model, const EvalResult& r) {
        percent(r.top1_ci95.second).c_str(), percent(r.top5).c_str());
 }
 
-// The dense model, whose neighbours are the right ones.
+// The dense model, whose neighbours count as right.
 EvalResult retrieval(const EvalFlags& flags, const model::Model& model, const data::Dataset& dataset,
                      const eval::AccuracyOptions& options) {
   const auto reference = model::load_model(flags.against, {});

@@ -7,7 +7,7 @@
 namespace vitrim::app {
 namespace {
 
-// To be run in the root of a checkout, in this order of commands; each within seconds.
+// The examples run in the root of a checkout, in this order of commands; each takes seconds.
 const std::map<std::string, std::vector<std::string>>& examples() {
   static const std::map<std::string, std::vector<std::string>> kExamples = {
       {"analyze",

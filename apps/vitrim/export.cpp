@@ -30,13 +30,14 @@ struct ExportFlags {
   int64_t longest_file = exporter::kLongestMessage;
 };
 
-// -o names a folder, where there is one or the name ends as folders' names may.
+// Whether -o means a folder: it exists, or the name ends like a folder's.
 bool names_folder(const std::string& output) {
   return output.ends_with('/') || std::filesystem::is_directory(output);
 }
 
-// A graph's file in a folder, by the convention that hubs of models and the libraries that read them share.
-// The instruction set is the one that the graph's uint8 inputs and int8 weights are for; others run it too.
+// The name of a graph's file in a folder, by the convention of model hubs and the libraries that read them.
+// The instruction set in it is the one that the graph's uint8 inputs and int8 weights suit best; other
+// machines run the graph too.
 std::string file_in(const std::string& folder, bool int8, bool half) {
   return (std::filesystem::path(folder) / (int8   ? "model_qint8_avx512_vnni.onnx"
                                            : half ? "model_fp16.onnx"
@@ -44,7 +45,7 @@ std::string file_in(const std::string& folder, bool int8, bool half) {
       .string();
 }
 
-// As --format says, else by the name's ending.
+// The format of --format, else by the extension of the name.
 std::string format_of(const ExportFlags& flags) {
   const bool nowhere = flags.output == "/dev/null" || names_folder(flags.output);
   if (names_folder(flags.output) && !flags.format.empty() && flags.format != "onnx")
@@ -70,7 +71,7 @@ void check_output(const std::string& output, const std::string& json) {
   }
 }
 
-// One name a line.
+// One name per line.
 std::vector<std::string> read_classes(const std::string& path, int64_t num_classes) {
   const std::vector<std::string> names = data::read_class_list(path);
   if (static_cast<int64_t>(names.size()) != num_classes) {
@@ -184,7 +185,7 @@ void run(const ExportFlags& flags) {
       export_folded(flags, *model);
     }
   } catch (const std::invalid_argument& error) {
-    // The sentence without the function that says it; the model's name in its place.
+    // The sentence with the model's name in place of the function's name.
     const std::string text = error.what();
     const size_t end = text.starts_with('[') ? text.find("] ") : std::string::npos;
     throw Error(flags.model.model + ": " + (end == std::string::npos ? text : text.substr(end + 2)));
@@ -233,7 +234,7 @@ void add_export(CLI::App& app, Context& context) {
   command->add_option("--images", flags->images, "how many images of --calib are used, spread over all")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  // For tests: external data without gigabytes.
+  // For tests: external data without gigabytes of weights.
   command->add_option("--longest-file", flags->longest_file)->check(CLI::NonNegativeNumber)->group("");
   flags->common.add_to(*command, /*computes=*/false);
   command->callback([flags, &context] { context.run = [flags] { run(*flags); }; });

@@ -35,13 +35,13 @@ bool is_channel_criterion(const std::string& name) {
 bool few_shot(const Asked& asked) { return asked.is("--few-shot"); }
 bool by_apma(const Asked& asked) { return asked.value("--channels-by") == "apma"; }
 
-// Heads may end unequal, so that the model is masked and can't be written.
+// Whether heads may keep different numbers of channels, so that the model is masked and can't be written.
 bool masked(const Asked& asked) {
   return (asked("--unequal-heads") && !asked.is("--unequal-heads")) ||
          (by_apma(asked) && asked.lists("--without", "proportions"));
 }
 
-// Whether apma, as it was asked for, scores channels on images.
+// Whether apma, with the requested options, scores channels on images.
 bool apma_looks(const Asked& asked) {
   const std::string first = asked.value("--begin-with"), similarity = asked.value("--similarity");
   const bool begins =
@@ -96,7 +96,7 @@ const std::vector<FlagRule>& flag_rules() {
   static const std::vector<std::string> kFewShot = {
       "--knn", "--train", "--probe", "--block-epochs", "fit.patches", "fit.batch", "fit.learning_rate"};
   static const std::vector<FlagRule> kRules = {
-      // Which layers.
+      // The choice of layers.
       {{"dilute"}, {}, [](const Asked& a) { return a("--remove") != a("--remove-attention"); }, kNoChoice},
       {{"compress"}, {}, chooses_layers, kNoChoice},
       {{"sweep"},
@@ -133,7 +133,7 @@ const std::vector<FlagRule>& flag_rules() {
        [](const Asked& a) { return !a.is("--no-absorb"); },
        "{}: a plan's losses are those of refitted models; leave it out"},
 
-      // Channels. A wrong name of a criterion is the greater mistake, and refused where the name is read.
+      // Channels. A wrong name of a criterion is refused earlier, where the name is read.
       {kPruning, kChannels, [](const Asked& a) { return a.prunes; }, kNoTarget},
       {kPruning, kApma, [](const Asked& a) { return a.prunes; }, kNoTarget},
       {kPruning, kApma,
@@ -172,7 +172,7 @@ const std::vector<FlagRule>& flag_rules() {
        "sweep writes models that were cut; heads of unequal widths can only be compared, by prune "
        "--few-shot"},
 
-      // prune is two programs: with --few-shot it refits, without it trains.
+      // prune works in two ways: with --few-shot it refits, without it trains.
       {{"prune"},
        kOfTraining,
        [](const Asked& a) { return !few_shot(a); },
@@ -246,7 +246,7 @@ const std::vector<FlagRule>& flag_rules() {
        [](const Asked& a) { return a.zero("--start"); },
        "{} states where it starts; omit --start"},
 
-      // Judging and timing.
+      // Evaluation and timing.
       {{"prune", "compress", "sweep", "merge", "quantize", "plan"},
        {"--eval-resize"},
        [](const Asked& a) { return a("--eval"); },

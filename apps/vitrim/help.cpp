@@ -10,7 +10,7 @@
 namespace vitrim::app {
 namespace {
 
-// What most calls need, in every command that has it.
+// Options that most calls need, in every command that has them.
 const std::vector<std::string>& common() {
   static const std::vector<std::string> kNames = {"MODEL",  "FILE",    "--output",  "--calib",
                                                   "--data", "--eval",  "--classes", "--report",
@@ -18,7 +18,7 @@ const std::vector<std::string>& common() {
   return kNames;
 }
 
-// The others that --help shows, command by command; a command that is not named here shows all.
+// The other options that --help shows, by command; a command that is not listed shows all.
 const std::map<std::string, std::vector<std::string>>& own() {
   static const std::map<std::string, std::vector<std::string>> kNames = {
       {"analyze", {"--remove", "--images", "--criterion", "--search"}},
@@ -53,7 +53,7 @@ bool contains(const std::vector<std::string>& names, const CLI::Option& option) 
                      [&](const std::string& name) { return option.check_name(name); });
 }
 
-// The examples of --help-all run in a checkout; here they name files that a person would have.
+// The examples of --help-all run in a checkout; here they use files that a user would have.
 std::string with_own_files(std::string text) {
   static const std::vector<std::pair<std::regex, std::string>> kNames = {
       {std::regex("models/synthetic_vit\\.safetensors"), "model.safetensors"},
@@ -78,7 +78,7 @@ void shorten(CLI::App& command) {
     ++hidden;
   }
   if (hidden == 0) return;
-  // What comes before the examples is a list of settings.
+  // The text before the examples is a list of settings.
   std::string examples = command.get_footer();
   examples.erase(0, std::min(examples.find("Examples:"), examples.size()));
   command.footer("More options: vitrim " + command.get_name() + " --help-all\n" + examples);

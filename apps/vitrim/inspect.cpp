@@ -1,4 +1,4 @@
-// vitrim inspect: parameters and MACs, block by block, and what would be left.
+// vitrim inspect: shows parameters and MACs, block by block, and what a removal would leave.
 
 #include <cmath>
 #include <cstdio>
@@ -28,8 +28,8 @@ struct InspectFlags {
   bool list = false;
 };
 
-// The linear layers of a model with some in int8, as its file tells: what `vitrim quantize` measured, or, of
-// a file without that, their precision alone.
+// The linear layers of a model with int8 layers, from its file: what `vitrim quantize` measured, or only
+// their precision if the file does not have that.
 std::vector<QuantizedLayer> layers_of(const ModelSpec& spec, const std::string& source) {
   if (!spec.quantized()) return {};
   const checkpoint::Checkpoint file = checkpoint::load(source);
@@ -49,7 +49,7 @@ std::vector<QuantizedLayer> layers_of(const ModelSpec& spec, const std::string& 
   return out;
 }
 
-// Those of a block.
+// The layers of one block.
 std::vector<QuantizedLayer> of_block(const ModelSpec& spec, int block,
                                      const std::vector<QuantizedLayer>& layers) {
   std::vector<QuantizedLayer> out;
@@ -75,7 +75,8 @@ ordered_json describe_layers(const std::vector<QuantizedLayer>& layers) {
   return out;
 }
 
-// "  qkv 1.2e-05  fc1 4-bit  fc2 float": the KL that int8 costs after the name where it was measured.
+// "  qkv 1.2e-05  fc1 4-bit  fc2 float": each name is followed by the KL divergence that int8 adds, if
+// measured.
 std::string layers_text(const std::vector<QuantizedLayer>& layers) {
   std::string out;
   for (const QuantizedLayer& layer : layers) {
@@ -121,7 +122,7 @@ ordered_json describe(const ModelSpec& spec, const std::vector<QuantizedLayer>& 
   return out;
 }
 
-// What the blocks' table does not show.
+// Properties that the table of blocks does not show.
 ordered_json describe_whole(const ModelSpec& spec, const std::vector<std::string>& said) {
   ordered_json out = json::parse(to_json(spec), "the ModelSpec");
   out.erase("version");
@@ -130,7 +131,7 @@ ordered_json describe_whole(const ModelSpec& spec, const std::vector<std::string
   return out;
 }
 
-// Numbers are numbers, words are words.
+// Prints numbers as numbers and text as text.
 ordered_json describe_assumed(const std::vector<Assumption>& assumed) {
   ordered_json out = ordered_json::array();
   for (const Assumption& one : assumed) {

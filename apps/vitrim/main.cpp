@@ -1,5 +1,4 @@
-// vitrim: the command-line program. One file per subcommand; errors are caught in run_program() and nowhere
-// else.
+// vitrim: the command-line program. There is one file per subcommand; only run_program() catches errors.
 
 #include <malloc.h>
 #include <unistd.h>
@@ -16,17 +15,17 @@
 
 namespace {
 
-// OpenMP's threads spin while they wait, which on a machine with anything else to do takes the cores from the
-// very work they wait for (a factor of two to forty, docs/performance.md). The policy is read when the
-// library is loaded, so the program starts itself anew with it.
+// OpenMP's threads spin while they wait. On a machine with any other load they take the cores from the very
+// work that they wait for (a factor of two to forty, docs/performance.md). OpenMP reads the policy when the
+// library is loaded, so the program sets it and restarts itself.
 void wait_asleep(char** argv) {
   if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
   setenv("OMP_WAIT_POLICY", "passive", 1);
-  execv("/proc/self/exe", argv);  // returns only where that fails: then without
+  execv("/proc/self/exe", argv);  // returns only on failure; then the program continues without the policy
 }
 
-// Large tensors come and go by the thousand; given back to the system each time, their pages would be zeroed
-// each time (a tenth of all cycles).
+// Large tensors are allocated and freed thousands of times. If each were returned to the system, its pages
+// would be zeroed every time (a tenth of all cycles).
 void keep_memory() {
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
@@ -37,7 +36,7 @@ void keep_memory() {
 int main(int argc, char** argv) {
   vitrim::app::begin_program("vitrim");
   try {
-    vitrim::runtime::cap_libraries();  // they read their limits once
+    vitrim::runtime::cap_libraries();  // the libraries read their limits once
   } catch (const std::exception& error) {
     return vitrim::app::fail(error.what());
   }

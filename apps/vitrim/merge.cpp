@@ -1,4 +1,4 @@
-// vitrim merge: put a schedule of merged tokens into a ViT.
+// vitrim merge: puts a schedule of token merging into a ViT.
 
 #include "vitrim/pipeline/merge.h"
 
@@ -37,7 +37,7 @@ pipeline::MergeOptions options_of(const MergeFlags& flags) {
   return options;
 }
 
-// Fewer multiply-adds are no gain by themselves: matching costs time too.
+// Fewer multiply-adds do not guarantee a speed-up, because matching takes time too.
 void measure_speed(const MergeFlags& flags, const model::Model& merged, CompressResult& result) {
   if (flags.pays_at == 0 || !merged.spec().merges()) return;
   bench::BenchOptions options;

@@ -1,4 +1,4 @@
-// vitrim plan: what a budget buys, and the best model within it.
+// vitrim plan: finds the best model within a budget.
 
 #include "vitrim/pipeline/plan.h"
 
@@ -190,7 +190,7 @@ void run(const PlanFlags& flags, const Context& context) {
   const auto evaluation =
       flags.evaluation.open(flags.common, flags.data, *model, flags.model.model, accuracy);
   flags.data.preprocess(model->spec(),
-                        flags.model.model);  // what is wrong with it is said before anything is timed
+                        flags.model.model);  // mistakes in it are reported before anything is timed
   std::unique_ptr<pipeline::Planner> planner;
   try {
     planner = std::make_unique<pipeline::Planner>(*model, options);

@@ -1,5 +1,5 @@
-// vitrim prune: choose channels of the attention that stays, cut them, refit what reads them; then, unless
-// --few-shot says that there are only a few unlabelled images, fine-tune.
+// vitrim prune: chooses channels, cuts them, and refits the layers that read them; then fine-tunes, unless
+// --few-shot says that there are only a few unlabelled images.
 
 #include <chrono>
 
@@ -44,7 +44,7 @@ void refuse_impossible(const ModelSpec& spec, const pipeline::PruneOptions& opti
   }
 }
 
-// Some of the images, their labels unused.
+// Some of the images, without their labels.
 data::ImageBatch load_some(const PruneCommandFlags& flags, const model::Model& model,
                            const CommonFlags& common) {
   return load_unlabelled(flags.train.source, flags.images, common, flags.train.data, model.spec(),
@@ -98,10 +98,10 @@ void prune_and_train(const PruneCommandFlags& flags, const Context& context,
   CommonFlags common = flags.train.common;
   common.batch_size = 50;
   options.absorb = flags.absorb.options(common);
-  options.absorb.epochs = 0;  // training follows
+  options.absorb.epochs = 0;  // training follows, so the fit needs no epochs
   options.absorb.group = options.prune.group = group.get();
   TrainResult result;
-  // What was chosen once stays chosen: an unfinished run keeps its pruned model in its state.
+  // The choice is made once: an unfinished run has its pruned model in its state.
   std::unique_ptr<model::Model> model =
       flags.train.resume ? train::stored_model(flags.train.state_path()) : nullptr;
   if (model) {
@@ -133,7 +133,7 @@ void prune_and_train(const PruneCommandFlags& flags, const Context& context,
 }
 
 void run(const PruneCommandFlags& flags, const Context& context, const CLI::App& command) {
-  flags.train.resolve();  // sets what has no flag
+  flags.train.resolve();  // sets the options without a flag
   pipeline::CompressOptions options = options_of(flags);
   if (flags.few_shot) {
     few_shot(flags, context, command.count("--save-dtype") > 0 ? flags.train.dtype : OutputFlags().dtype,
@@ -165,7 +165,7 @@ void add_prune(CLI::App& app, Context& context) {
   flags->absorb.add_to(*command, /*beside_training=*/true);
   flags->train.settings.recipe = "apma_imagenet";
   flags->train.add_to(*command, {fit_keys(flags->absorb.values), channel_keys(flags->prune.values)});
-  flags->train.common.batch_size = 50;  // of --few-shot; training's is the recipe's
+  flags->train.common.batch_size = 50;  // for --few-shot; training uses the recipe's
   command->get_option("--output")
       ->required(false)
       ->description("the pruned checkpoint: a .safetensors file, or FOLDER/ for a folder as on model hubs");

@@ -1,4 +1,4 @@
-// vitrim quantize: a model's linear layers in int8.
+// vitrim quantize: converts a model's linear layers to int8.
 
 #include "vitrim/pipeline/quantize.h"
 
@@ -54,7 +54,7 @@ void run(const QuantizeFlags& flags, const Context& context) {
     result.model = flags.model.model;
     result.output = flags.output.output;
     write_compressed(flags.common, *quantized.model, result, output);
-  } catch (const std::invalid_argument& error) {  // of --keep, --budget-kl or too few images
+  } catch (const std::invalid_argument& error) {  // caused by --keep, --budget-kl or too few images
     throw UsageError(error.what());
   }
 }

@@ -1,4 +1,4 @@
-// vitrim report: result files to one page.
+// vitrim report: renders result files as one page.
 
 #include "vitrim/report/report.h"
 

@@ -1,5 +1,5 @@
-// vitrim run: a chain of commands from a file. Every step is the program called anew; what a step made is
-// kept, and made again only where something that it was made of has changed.
+// vitrim run: runs a chain of commands from a file. Every step is a new call of the program. A step's result
+// is kept, and made again only if one of its inputs has changed.
 
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -45,8 +45,8 @@ struct StepOutcome {
   double seconds = 0;
 };
 
-// What decides whether something was made of the same: a file's content, a model's weights, the names and
-// sizes in a folder of images; empty for what is no path.
+// A fingerprint of an input: a file's content, a model's weights, or the names and sizes in a folder of
+// images; empty if `word` is not a path.
 std::string identity_of(const std::string& word) {
   std::error_code failed;
   if (word.empty() || word.size() > 4096) return "";
@@ -80,7 +80,7 @@ std::string key_of(const std::vector<std::string>& words) {
   bool named_output = false;
   for (const std::string& word : words) {
     const size_t equals = word.starts_with("--") ? word.find('=') : std::string::npos;
-    // What lies where results go says nothing about them.
+    // Files at the destination of results are not inputs.
     const bool output = std::exchange(named_output, word == "-o") || word.starts_with("--json=");
     text += word + "\n";
     if (!output) text += identity_of(equals == std::string::npos ? word : word.substr(equals + 1)) + "\n";
@@ -90,7 +90,7 @@ std::string key_of(const std::vector<std::string>& words) {
 
 std::string record_path(const std::string& folder) { return folder + "/step.json"; }
 
-// {file: hash} of everything that the step left.
+// {file: hash} of all files that the step wrote.
 Json outputs_in(const std::string& folder) {
   std::vector<std::string> files;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
@@ -103,7 +103,7 @@ Json outputs_in(const std::string& folder) {
   return out;
 }
 
-// Whether what lies in the folder was made with this key and is all there.
+// Whether the folder's contents were made with this key and are complete.
 bool is_made(const std::string& folder, const std::string& key) {
   std::error_code failed;
   if (!fs::is_regular_file(record_path(folder), failed)) return false;
@@ -125,7 +125,7 @@ void parse_step(const Chain& chain, const ChainStep& step, std::vector<std::stri
   }
 }
 
-// The program with these arguments; its exit status. A stop is handed on.
+// Runs the program with these arguments and returns its exit status. A stop is passed on to it.
 int run_call(std::vector<std::string> words) {
   words.insert(words.begin(), "vitrim");
   std::vector<char*> arguments;
@@ -185,7 +185,7 @@ void run_step(const Chain& chain, size_t number, const std::vector<std::string>&
 
 std::string document(const Chain& chain, const Context& context, const RunFlags& flags,
                      const std::vector<StepOutcome>& outcomes) {
-  EvalResult carrier;  // for the manifest's own form
+  EvalResult carrier;  // only to write the manifest
   carrier.manifest = manifest_of(context, flags.common, "");
   Json out;
   out["kind"] = "run";

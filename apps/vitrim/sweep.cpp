@@ -1,5 +1,5 @@
-// vitrim sweep: compress for every number of removed layers and every target of channel pruning, and the
-// Pareto front of accuracy against multiply-adds.
+// vitrim sweep: runs compress for every number of removed layers and every target of channel pruning, and
+// shows the Pareto front of accuracy against multiply-adds.
 
 #include "vitrim/pipeline/sweep.h"
 
@@ -66,8 +66,8 @@ std::string fingerprint_of(const model::Model& model) {
   return sha256_hex(out);
 }
 
-// Everything that a model of the sweep depends on but its own two figures: what is in the folder belongs to
-// the sweep where this is the same.
+// Everything that a model of the sweep depends on, except its number of layers and its target. Results in the
+// folder belong to this sweep if it is equal.
 std::string settings_of(const CLI::App& command, const SweepFlags& flags, const model::Model& model,
                         const data::ImageBatch& images, const data::Dataset* evaluation) {
   std::string out = "vitrim sweep " + flags.model.model + ", weights " + fingerprint_of(model) + "\n";
@@ -93,7 +93,7 @@ struct Stored {
 };
 using Results = std::vector<Stored>;
 
-// The sweep's files.
+// The files of the sweep.
 class Folder {
  public:
   Folder(std::string path, bool attention_only) : path_(std::move(path)), attention_only_(attention_only) {
@@ -117,7 +117,7 @@ class Folder {
       throw Error(path_ + ": can't be made a folder (" + error.message() + "); name another one with -o");
     check_writable(page());
   }
-  /// Refuses a folder whose `results` were made with other settings.
+  /// Throws if the `results` in the folder were made with other settings.
   void claim(const Results& results, const std::string& settings) const {
     const std::string name = file("settings.txt");
     if (results.empty()) return write_text_file(name, settings);
@@ -135,8 +135,7 @@ class Folder {
     throw Error(name + ": the results there were made with other settings ('" + before + "', now '" + now +
                 "'); name another folder with -o, or use the same settings");
   }
-  /// All results with their checkpoints, those that most is left of first. Throws FormatError where one can't
-  /// be read.
+  /// All results with their checkpoints, least compressed first. Throws FormatError if one can't be read.
   Results results() const {
     Results out;
     if (!std::filesystem::is_directory(path_)) return out;
@@ -173,7 +172,8 @@ class Folder {
   bool attention_only_;
 };
 
-// Whether a result says how far its model is from the dense one; without a fit nothing was kept to tell.
+// Whether a result states how far its model is from the dense one; without a fit there are no held-out images
+// to measure it.
 bool judged(const CompressResult& result) {
   return result.held_out_kl != 0 || result.held_out_agreement != 0;
 }
@@ -219,7 +219,7 @@ void print_front(const Folder& folder, const Results& results) {
   tell("wrote %s\n", folder.page().c_str());
 }
 
-// The rules again, now that it is known what is removed and pruned.
+// Checks the rules again, now that it is known what is removed and pruned.
 void check_points(const CLI::App& command, const std::vector<pipeline::SweepPoint>& points) {
   const auto any = [&](auto&& holds) { return std::any_of(points.begin(), points.end(), holds); };
   Asked asked(command);
@@ -291,7 +291,7 @@ void run(const SweepFlags& flags, const Context& context, const CLI::App& comman
       there[static_cast<int64_t>(i)] = static_cast<int64_t>(found);
     }
   });
-  group->broadcast(there);  // one view of the folder for all ranks
+  group->broadcast(there);  // all ranks must see the folder in the same state
   std::vector<pipeline::SweepPoint> missing;
   for (size_t i = 0; i < points.size(); ++i) {
     if (there[static_cast<int64_t>(i)].item<int64_t>() == 0) missing.push_back(points[i]);
@@ -327,7 +327,7 @@ void run(const SweepFlags& flags, const Context& context, const CLI::App& comman
       timed.manifest = manifest_of(context, flags.common, images.fingerprint);
       write_text_file(folder.times(), to_json(timed));
     }
-    // Else the last model that was made has drawn it.
+    // Otherwise the page was written after the last model.
     if (missing.empty() || !flags.time.empty()) folder.draw(results, flags.model.model, flags.peers);
     flags.common.write_json(summary(folder, results));
     if (flags.common.speaks()) print_front(folder, results);

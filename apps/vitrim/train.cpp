@@ -1,4 +1,4 @@
-// vitrim train: train a model from a ModelSpec or fine-tune a checkpoint.
+// vitrim train: trains a model from a ModelSpec, or fine-tunes a checkpoint.
 
 #include "train_flags.h"
 #include "vitrim/architecture/infer.h"
@@ -16,14 +16,14 @@ struct TrainCommandFlags {
   std::string spec, init;
   int64_t image_size = 0;
   UnsaidFlags unsaid;
-  std::string weights;  ///< which set of --init
+  std::string weights;  ///< which set of weights in --init
   bool new_head = false;
-  std::string task, head;  ///< --head names a head for pixels
+  std::string task, head;  ///< --head selects a head for segmentation
   int64_t head_width = 512;
 };
 
-// An architecture's name, or a file. A name says nothing about classes: those of the training images are
-// taken.
+// The name of an architecture, or a file. A name does not state the classes, so those of the training images
+// are used.
 ModelSpec read_spec(const std::string& source, const architecture::LoadHints& hints) {
   if (architecture::is_known_name(source)) return model::load_spec(source, hints);
   ModelSpec spec = model_spec_from_json(read_text_file(source), source);
@@ -46,12 +46,12 @@ void check_task(const TrainCommandFlags& flags, const ModelSpec& spec) {
                                                     : "--head " + flags.head + " is a head for pixels"));
 }
 
-// The width of what is asked for.
+// The width of the requested head.
 int64_t head_channels(const TrainCommandFlags& flags) {
   return flags.head == "upernet" ? flags.head_width : 0;
 }
 
-// What suits the beginning, where nobody says.
+// Defaults that suit the initial model.
 std::string usual_recipe(const TrainCommandFlags& flags, const ModelSpec& spec) {
   if (spec.segmentation || !flags.head.empty()) return "ade20k";
   return flags.spec.empty() ? "finetune" : "deit";
@@ -70,11 +70,12 @@ void run(TrainCommandFlags flags, const Context& context) {
   check_task(flags, spec);
   if (flags.train.settings.recipe.empty()) flags.train.settings.recipe = usual_recipe(flags, spec);
   const bool new_segmentation = !flags.head.empty();
-  // The classes come from the data, which is opened as the spec says; two stand in for them until then.
+  // The number of classes comes from the data, which is opened with the spec's preprocessing; until then it
+  // is 2.
   if (new_segmentation)
     spec = architecture::with_segmentation_head(spec, architecture::parse_segmentation_head(flags.head),
                                                 head_channels(flags), 2);
-  if (flags.new_head) spec.class_names.clear();  // the new classifier answers for other classes
+  if (flags.new_head) spec.class_names.clear();  // the new classifier has other classes
   const TrainInputs inputs = open_inputs(flags.train, spec, result.init);
   if (new_segmentation && !inputs.dataset->has_masks()) {
     throw Error(inputs.dataset->description() + " has no masks; --head " + flags.head +
@@ -95,8 +96,8 @@ void run(TrainCommandFlags flags, const Context& context) {
     model = model::load_model(flags.init, hints);
   }
   require_float_weights(model->spec(), "training");
-  // Where the classes are those of the training folders, their names go along, so that nobody has to say the
-  // folders' order again.
+  // If the classes are the training folders, the checkpoint gets their names, so that the order of the
+  // folders need not be stated again.
   ModelSpec named = model->spec();
   if (flags.new_head || (!flags.spec.empty() && architecture::is_known_name(flags.spec)))
     named.class_names = inputs.dataset->class_names();

@@ -98,7 +98,7 @@ void TrainFlags::add_to(CLI::App& command, const std::vector<train::Keys>& keys)
       ->capture_default_str();
   segmentation.add_to(command);
   data.add_to(command);
-  common.batch_size = 0;  // the flag stands for the recipe's key here
+  common.batch_size = 0;  // here the flag sets the recipe's key
   common.add_to(command);
 }
 
@@ -129,7 +129,7 @@ TrainInputs open_inputs(const TrainFlags& flags, const ModelSpec& spec, const st
   TrainInputs out;
   out.recipe = flags.resolve();
   out.preprocess = flags.data.preprocess(spec, model_source);
-  // A class list is for the folders among them; tar shards have their indices in themselves.
+  // A class list applies to folders; tar shards contain their class indices.
   bool folders = false;
   for (const std::string& source : {flags.source, flags.eval, flags.validate})
     folders = folders || (!source.empty() && !data::is_tar_name(source));
@@ -211,7 +211,7 @@ void check_inputs(const TrainFlags& flags, const TrainInputs& inputs, const Mode
                 std::to_string(spec.num_classes) + "; a teacher must have been trained on the same classes");
   }
   if (inputs.recipe.block_weight > 0) train::check_streams(spec, taught);
-  flags.data.preprocess(taught, teacher);  // refuses what says nothing about mean and std
+  flags.data.preprocess(taught, teacher);  // throws if neither states mean and std
 }
 
 void prepare(model::Model& model, const TrainFlags& flags, const TrainInputs& inputs,
@@ -219,7 +219,7 @@ void prepare(model::Model& model, const TrainFlags& flags, const TrainInputs& in
   model.set_compute_dtype(model::parse_compute_dtype(flags.common.precision));
   if (flags.device == "cuda")
     model.set_device(at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(group.local_rank())));
-  // What it was trained on is what it wants to see.
+  // The teacher gets images normalised as in its own training.
   model.set_preprocess(inputs.preprocess);
 }
 
@@ -287,11 +287,11 @@ void train_and_write(const TrainFlags& flags, const Context& context, model::Mod
       result.init + ", " + inputs.dataset->fingerprint() + ", seed " + std::to_string(flags.common.seed) +
       (layers.empty() ? "" : ", layers " + format_layer_list(layers)) + (absorbed ? ", absorbed first" : "") +
       ", " + at::toString(model.compute_dtype()) + ", inputs " + describe(inputs.preprocess) +
-      // Which shards a rank draws from depends on how many there are.
+      // The shards that a rank reads depend on the number of ranks.
       (inputs.dataset->shard_ends().empty() || group->size() == 1
            ? ""
            : ", " + std::to_string(group->size()) + " ranks") +
-      // What folder names mean is no part of the fingerprint.
+      // The fingerprint does not include the class indices of folders.
       (flags.data.class_order.empty() ? "" : ", class order " + flags.data.class_order) +
       (flags.keep_best ? ", best of " + inputs.validation->fingerprint() : "") +
       (inputs.recipe.dilution_schedule == "held_out" && inputs.validation
@@ -315,7 +315,7 @@ void train_and_write(const TrainFlags& flags, const Context& context, model::Mod
     teacher->set_compute_dtype(model.compute_dtype());
     teacher->set_device(model.device());
     options.train.teacher = teacher.get();
-    // Flags speak of the student; what the teacher's file says about itself goes before them.
+    // The flags describe the student; for the teacher, its own file takes precedence.
     options.train.teacher_preprocess = teacher->spec().preprocess
                                            ? *teacher->spec().preprocess
                                            : flags.data.preprocess(teacher->spec(), inputs.recipe.teacher);

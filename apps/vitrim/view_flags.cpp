@@ -67,7 +67,7 @@ data::ImageBatch ViewFlags::load(const AnalyzeFlags& analyze, const CommonFlags&
       data::spread_indices(dataset->size(), analyze.images > 0 ? analyze.images : dataset->size());
   const auto count = static_cast<int64_t>(wanted.size());
   const int64_t within = absorb::images_within(model.spec(), static_cast<int64_t>(memory_gib * (1 << 30)));
-  // The fit on images as they are holds their mirrored streams too.
+  // The fit on the loaded images also holds their mirrored streams.
   const int64_t loaded = std::min(count, std::max<int64_t>(64, options.absorb.flip ? within / 2 : within));
   for (const int64_t i : data::spread_indices(count, loaded))
     load.indices.push_back(wanted[static_cast<size_t>(i)]);
@@ -111,7 +111,7 @@ data::ImageBatch ViewFlags::load(const AnalyzeFlags& analyze, const CommonFlags&
   options.refine.learning_rate = rate;
   options.distill.epochs = distill_epochs;
   options.distill.learning_rate = distill_rate;
-  // What was loaded stays beside the chunks.
+  // The loaded images stay in memory in addition to the chunks.
   const int64_t chunk = std::max<int64_t>(64, within - loaded / 4);
   options.refine.chunk = options.distill.chunk = std::min<int64_t>(chunk, 4096);
   return images;
