@@ -31,12 +31,12 @@ struct AbsorbedScorer::Impl {
   const model::Model* fixed;
   AbsorbedScorerOptions options;
   distributed::Group& group;
-  distributed::Group& alone = distributed::or_alone(nullptr);  // walking a branch
+  distributed::Group& alone = distributed::or_alone(nullptr);  // a group of one, while a branch is walked
   int64_t images, fit_images;
   at::Tensor embedded;              // [n, N, C]
   std::vector<at::Tensor> teacher;  // stream after each block, bfloat16
-  model::Output dense;              // on the images kept out of the fit
-  std::vector<LayerSet> sets;       // of the tree being walked
+  model::Output dense;              // on the held-out images
+  std::vector<LayerSet> sets;       // the sets of the current tree
   std::map<LayerSet, ScoredSet> known;
   analysis::Resamples resamples;
   int64_t evaluations = 0;
@@ -60,7 +60,7 @@ struct AbsorbedScorer::Impl {
     resamples = analysis::make_resamples(images - fit_images, options.replicates, options.seed);
   }
 
-  // One block's attention half and hidden units for all images.
+  // The attention half of one block and its hidden units, for all images.
   struct Pass {
     at::Tensor y;       // [n, N, C]
     at::Tensor hidden;  // [n, N, mlp_dim], in the compute dtype
@@ -70,8 +70,8 @@ struct AbsorbedScorer::Impl {
     return std::count(options.removed.begin(), options.removed.end(), layer) > 0;
   }
 
-  // The model with block `layer` static, fitted to what the teacher's attention does from the student's
-  // stream.
+  // The model with block `layer` static, fitted to the output of the teacher's attention, with the student's
+  // stream as input.
   std::unique_ptr<model::Model> make_fixed(int layer, const at::Tensor& x) const {
     auto student = fixed->clone();
     AbsorbOptions fit;
@@ -88,8 +88,8 @@ struct AbsorbedScorer::Impl {
     return student;
   }
 
-  // Block `layer` of the student whose stream is x, in a set of which the layer is part or not: ridge refit
-  // on the fit images, output for all.
+  // Runs block `layer` of the student, whose stream is x, in a set that contains the layer or not: ridge
+  // refit on the fit images, output for all images.
   at::Tensor absorb_block(int layer, const at::Tensor& x, bool in_set) const {
     const bool becomes_static = in_set && fixed && !always_removed(layer);
     const bool removed = always_removed(layer) || (in_set && !fixed);
@@ -135,9 +135,9 @@ struct AbsorbedScorer::Impl {
     return pass.y;
   }
 
-  // How far to go from the old fc2 to the refitted one: the best step in [0, 1] for the block's output on the
-  // images kept out of the fit. A few images over-fit a block with very large activations; one number a
-  // block, chosen outside the fit, takes that back.
+  // The step in [0, 1] from the old fc2 to the refitted one that is best for the block's output on the
+  // held-out images. With few images, the fit overfits a block with very large activations; one number per
+  // block, chosen outside of the fit, limits that.
   double step_length(int layer, const Pass& pass, const at::Tensor& old_weight, const at::Tensor& old_bias,
                      const RidgeFit::Solution& solution) const {
     const auto dtype = model.compute_dtype();
@@ -148,7 +148,7 @@ struct AbsorbedScorer::Impl {
     const at::Tensor residual = teacher[layer].slice(0, fit_images).to(at::kFloat) -
                                 pass.y.slice(0, fit_images) -
                                 at::linear(h, old_weight.to(dtype), old_bias.to(dtype)).to(at::kFloat);
-    // The fit saw a sample of the patches; CLS keeps its share of the weight.
+    // The fit used a sample of the patches; CLS keeps its share of the weight.
     const double patch_scale = std::max(1.0, static_cast<double>(model.spec().block_grid(layer).size()) /
                                                  static_cast<double>(options.ridge_patches));
     const at::Tensor weights =
@@ -159,7 +159,7 @@ struct AbsorbedScorer::Impl {
     return length > 0 ? std::clamp(along / length, 0.0, 1.0) : 0.0;
   }
 
-  // `intermediates` are those of the images kept out.
+  // `intermediates` are those of the held-out images.
   void walk(const select::PrefixTree& tree, int index, const at::Tensor& x,
             const model::Intermediates& intermediates, bool changed, Progress& progress) {
     const select::PrefixNode& node = tree.nodes()[index];
@@ -167,7 +167,7 @@ struct AbsorbedScorer::Impl {
     for (int child : node.children) {
       const select::PrefixNode& next = tree.nodes()[child];
       const bool now = changed || next.removed || always_removed(next.layer);
-      // Below the first removed block the student is the teacher.
+      // Below the first removed block, student and teacher are equal.
       const at::Tensor z =
           now ? absorb_block(next.layer, x, next.removed) : teacher[next.layer].to(at::kFloat);
       model::Intermediates extended = intermediates;
@@ -177,7 +177,7 @@ struct AbsorbedScorer::Impl {
     }
   }
 
-  // Scores all of `unknown`: this rank's share by walking, the rest from the other ranks.
+  // Scores all of `unknown`: this rank computes its share, and the other ranks send the rest.
   void measure(const std::vector<LayerSet>& unknown) {
     const SetShares shares = divide_sets(unknown, model.num_blocks(), group.size());
     evaluations += shares.evaluations;

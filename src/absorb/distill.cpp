@@ -1,4 +1,4 @@
-// The last stage of absorption: the whole student against what the dense model says.
+// The last stage of absorption: trains the whole student on the dense model's outputs.
 
 #include <ATen/ATen.h>
 
@@ -22,10 +22,10 @@ namespace vitrim::absorb {
 
 namespace {
 
-// Rows of one backward pass on a core.
+// Number of rows in one backward pass on a core.
 constexpr int64_t kMicroRows = 16;
 
-// Sum over the rows.
+// The loss, summed over the rows.
 at::Tensor loss_of(const model::Model& student, const model::Model& teacher, const at::Tensor& pixels,
                    const DistillOptions& options) {
   model::Output wanted;
@@ -79,7 +79,7 @@ AbsorbReport distill(model::Model& student, const model::Model& teacher, const I
   auto step = kept ? static_cast<int64_t>(take_number(*kept, "steps")) : 0;
   auto without_progress = kept ? static_cast<int64_t>(take_number(*kept, "without_progress")) : 0;
   for (int64_t epoch = first_epoch; epoch < options.epochs && without_progress < options.patience; ++epoch) {
-    // Other orders and views than refine() saw.
+    // Passes with other orders and views than those of refine().
     const int64_t pass = 1000 + epoch;
     const std::vector<int64_t> order = order_of_pass(source.size, absorb.seed, pass);
     for (int64_t c = 0; c < chunks; ++c) {

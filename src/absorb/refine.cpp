@@ -66,7 +66,7 @@ AbsorbReport refine(model::Model& student, const model::Model& teacher, const Im
     if (begin) block->take(*begin);
   }
 
-  // Chunks of one size but for rounding, so that none is a remainder of a few images.
+  // Chunks have equal sizes up to rounding, so that none is a remainder of a few images.
   const int64_t chunks = (source.size + options.chunk - 1) / options.chunk;
   int64_t steps_a_pass = 0;
   const auto bounds = [&](int64_t c) { return source.size * c / chunks; };

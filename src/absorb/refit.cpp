@@ -23,8 +23,8 @@ void fold_layer_scale(model::Model& model, const std::string& matrix, const std:
   model.set_parameter(scale, at::ones_like(gamma));
 }
 
-// Refits one matrix of block `index` by ridge regression on a sample of tokens. `rows` says for a batch and
-// its tokens what the matrix reads [B, T, inputs] and what it should say [B, T, outputs].
+// Refits one matrix of block `index` by ridge regression on a sample of tokens. `rows` returns, for a batch
+// and its tokens, the input of the matrix [B, T, inputs] and its target [B, T, outputs].
 using Rows =
     std::function<std::pair<at::Tensor, at::Tensor>(int64_t begin, int64_t end, const at::Tensor& tokens)>;
 void refit(model::Model& student, int index, const std::string& matrix, int64_t images,

@@ -34,7 +34,7 @@ RidgeFit::Solution RidgeFit::solve(const at::Tensor& weight0, const at::Tensor& 
   const at::Tensor start = at::cat({weight0.t(), bias0.unsqueeze(0)}, 0).to(at::kDouble);
   const at::Tensor mean_diagonal = gram_.diagonal().mean();
   const at::Tensor ridge = at::eye(gram_.size(0), at::kDouble) * (mean_diagonal * strength);
-  // Solved for the change, so that a large `strength` leaves W_0 as it is, to the last bit.
+  // Solves for the difference from W_0, so that a large `strength` leaves W_0 unchanged to the last bit.
   const auto [factor, info] = at::linalg_cholesky_ex(gram_ + ridge);
   if (info.item<int>() != 0) {
     throw Error(

@@ -6,14 +6,14 @@
 namespace vitrim::absorb {
 namespace {
 
-// The first block at which two sets differ; num_layers where they are the same.
+// The first block at which two sets differ; num_layers if they are equal.
 int first_difference(const select::LayerSet& a, const select::LayerSet& b, int num_layers) {
   const auto [in_a, in_b] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
   return std::min(in_a == a.end() ? num_layers : *in_a, in_b == b.end() ? num_layers : *in_b);
 }
 
-// The order of the tree's leaves: a set shares its longest prefix with its neighbour. Ascending lists, of
-// which the longer comes before its prefix.
+// The order of the tree's leaves, in which neighbours share the longest prefixes: ascending lists, where a
+// longer list comes before its prefix.
 bool before_in_tree(const select::LayerSet& a, const select::LayerSet& b) {
   const auto [in_a, in_b] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
   if (in_a == a.end() || in_b == b.end()) return in_a != a.end();

@@ -17,12 +17,12 @@ namespace vitrim::absorb {
 
 namespace {
 
-// A share of the mean diagonal: the equations of channels that hardly vary stay solvable, and nothing else
-// changes.
+// A fraction of the mean diagonal: it keeps the equations of nearly constant channels solvable and changes
+// nothing else.
 constexpr double kRidge = 1e-4;
 constexpr int64_t kImages = 8;
 
-// Normal equations of one regression a channel: gram [W, K, K], cross [W, K, targets], float64.
+// Normal equations of one regression per channel: gram [W, K, K], cross [W, K, targets], float64.
 struct Equations {
   at::Tensor gram, cross;
 
@@ -59,8 +59,8 @@ struct Equations {
   }
 };
 
-// What the filter's places see around the patches `at` (int64 [n]) of the map of values [B, N, W], zeros
-// around it: [W, side^2, B * n].
+// The values under the filter around the patches `at` (int64 [n]) of the map of values [B, N, W], with zero
+// padding: [W, side^2, B * n].
 at::Tensor neighbours(const at::Tensor& map, int64_t side, Grid grid, const at::Tensor& at) {
   const int64_t images = map.size(0), channels = map.size(2);
   const at::Tensor planes =
@@ -76,14 +76,14 @@ struct Fit {
   Equations patches, prefix;
 };
 
-// `tokens` are those that count, prefix tokens first.
+// `tokens` are the tokens of the fit, prefix tokens first.
 void add_images(Fit& fit, const model::Model& student, const model::Model& teacher, int index,
                 const at::Tensor& input, const at::Tensor& teacher_input, const at::Tensor& tokens) {
   const BlockSpec& block = student.spec().blocks[static_cast<size_t>(index)];
   const Grid grid = student.spec().block_grid(index);
   const int64_t prefix = student.spec().prefix_tokens(), n = tokens.numel() - prefix;
   at::Tensor x = input;
-  if (student.spec().position(index).index == 0) {  // after the step that begins the stage
+  if (student.spec().position(index).index == 0) {  // after the step at the beginning of the stage
     model::BlockTrace now;
     student.run_block(index, input, model::kSkip, &now);
     x = now.input;
@@ -127,7 +127,7 @@ void fit_static(model::Model& student, const model::Model& teacher, int index, c
     fits.push_back({{channels, places + 1 + prefix, 1}, {channels, 1 + prefix, prefix}});
   model::for_each_batch(share.size(), options.batch_size, [&](int worker, int64_t first, int64_t last) {
     for (int64_t begin = share.begin + first; begin < share.begin + last;) {
-      // Images are drawn for in eights of the whole, so that all workers and ranks draw alike.
+      // Random patches are drawn per group of eight images, so that they do not depend on workers and ranks.
       const int64_t end = std::min(share.begin + last, (begin / kImages + 1) * kImages);
       const at::Tensor tokens = sample_tokens(student.spec(), index, options.ridge_patches,
                                               options.seed + static_cast<uint64_t>(begin / kImages));

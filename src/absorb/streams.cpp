@@ -99,7 +99,7 @@ at::Tensor sample_tokens(const ModelSpec& spec, int index, int64_t patches, uint
 
 at::Tensor token_weights(const ModelSpec& spec, int64_t tokens, double cls_weight) {
   at::Tensor weights = at::ones({tokens});
-  // Where tokens are averaged, none is worth more than another.
+  // If tokens are averaged, all have the same weight.
   if (spec.pooling != Pooling::kAverage) weights.slice(0, 0, spec.prefix_tokens()).fill_(cls_weight);
   return weights;
 }

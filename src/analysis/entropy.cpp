@@ -13,7 +13,7 @@ namespace vitrim::analysis {
 
 namespace {
 
-// A channel with less than this share of the largest channel's sigma is constant for our purposes.
+// A channel whose sigma is less than this share of the largest channel's counts as constant.
 constexpr double kSigmaFloor = 1e-6;
 
 // ln sigma per channel from counts and moments about a pivot: count [R], sums [R, C], squares [R, C] -> [R,
@@ -33,7 +33,8 @@ std::vector<double> to_vector(const at::Tensor& values) {
   return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};
 }
 
-// [b, C] or [b, T, C] -> float64 [b, T, C] about the pivot, which keeps sums of squares from cancelling.
+// [b, C] or [b, T, C] -> float64 [b, T, C] relative to the pivot, which avoids cancellation in sums of
+// squares.
 at::Tensor centred(const at::Tensor& features, at::Tensor& pivot) {
   at::Tensor x = features.detach().to(at::kDouble);
   if (x.dim() == 2) x = x.unsqueeze(1);
@@ -41,8 +42,8 @@ at::Tensor centred(const at::Tensor& features, at::Tensor& pivot) {
   return x - pivot;
 }
 
-// Moves the pivot to rank 0's and gives the way it went: sum (x - q) = sum (x - p) + n (p - q), and likewise
-// the squares.
+// Moves the pivot to that of rank 0 and returns the difference: sum (x - q) = sum (x - p) + n (p - q), and
+// similarly for squares.
 at::Tensor share_pivot(distributed::Group& group, at::Tensor& pivot) {
   const at::Tensor old = pivot;
   pivot = pivot.clone();
@@ -130,8 +131,8 @@ class FullEntropy : public FeatureEntropy {
   double value() const override { return entropy(at::ones({groups_}, at::kDouble), nullptr); }
 
   std::vector<double> replicates(const Resamples& resamples) const override {
-    // Whole groups are drawn: the first `groups_` columns of an image resample are rescaled to draws of
-    // groups.
+    // The bootstrap draws whole groups: the first `groups_` columns of an image resample are rescaled to
+    // draws of groups.
     const Resamples by_group =
         resamples.counts.size(1) == groups_ ? resamples : make_resamples(groups_, resamples.size(), 1);
     std::vector<double> out;
@@ -164,7 +165,7 @@ class FullEntropy : public FeatureEntropy {
     return (ln_sigma.sum() + factor.diagonal().log().sum()).item<double>();
   }
 
-  // Samples an image: tokens of one image are far from independent, so the shrinkage counts images.
+  // Samples per image: tokens of one image are far from independent, so the shrinkage counts images.
   double per_image() const { return count_.sum().item<double>() / static_cast<double>(images_); }
 
   // Oracle approximating shrinkage (Chen, Wiesel, Eldar, Hero 2010) of a correlation matrix towards the
@@ -175,7 +176,7 @@ class FullEntropy : public FeatureEntropy {
     const double trace_of_square = (correlation * correlation).sum().item<double>();
     const double numerator = (1 - 2 / p) * trace_of_square + trace * trace;
     const double denominator = (samples + 1 - 2 / p) * (trace_of_square - trace * trace / p);
-    // Never fully unshrunk: a thousandth keeps the matrix positive definite whatever the rounding.
+    // At least a thousandth of shrinkage keeps the matrix positive definite despite rounding.
     const double rho = denominator <= 0 ? 1 : std::clamp(numerator / denominator, 1e-3, 1.0);
     at::Tensor shrunk = correlation * (1 - rho);
     shrunk.diagonal().fill_(1);

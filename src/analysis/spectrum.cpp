@@ -12,9 +12,9 @@ namespace vitrim::analysis {
 
 namespace {
 
-// Weights [H * W, kSpectrumRadii]: how much each DFT bin counts at each radius. A bin at radius f (in 0..1)
-// is shared between the two nearest radii; every column is normalised to a mean. Radii that no bin is near
-// take the nearest bins, so that small grids work too.
+// Weights [H * W, kSpectrumRadii] of each DFT bin at each radius. A bin at radius f (in 0..1) is split
+// between the two nearest radii; every column is normalised to a mean. A radius without a near bin takes the
+// nearest bins, so that small grids work too.
 at::Tensor ring_weights(int64_t height, int64_t width) {
   at::Tensor weights = at::zeros({height * width, kSpectrumRadii}, at::kDouble);
   auto w = weights.accessor<double, 2>();
@@ -41,7 +41,7 @@ at::Tensor ring_weights(int64_t height, int64_t width) {
   }
   for (int64_t r = 0; r < kSpectrumRadii; ++r) {
     const double target = static_cast<double>(r) / static_cast<double>(kSpectrumRadii - 1);
-    // The rings around the target, and the share of the upper one.
+    // The rings on both sides of the target, and the weight of the upper one.
     size_t upper = std::lower_bound(rings.begin(), rings.end(), target - 1e-9) - rings.begin();
     upper = std::min(upper, rings.size() - 1);
     const size_t lower = rings[upper] <= target + 1e-9 || upper == 0 ? upper : upper - 1;

@@ -30,7 +30,7 @@ std::string to_string(Mask mask) { return mask == Mask::kSkip ? "drop" : "identi
 model::BlockGain mask_gain(Mask mask) { return mask == Mask::kSkip ? model::kSkip : model::kIdentity; }
 
 struct TransferEntropyScorer::Impl {
-  // What is kept of a set: not its features, only what they were asked for.
+  // The stored results of a set; its features are not stored.
   struct Record {
     double entropy = 0;
     std::vector<double> replicates;
@@ -49,7 +49,7 @@ struct TransferEntropyScorer::Impl {
   Impl(const model::Model& m, const data::ImageBatch& i, TransferEntropyOptions o)
       : model(m), images(i), options(o), resamples(make_resamples(i.size(), o.replicates, o.seed)) {}
 
-  // Runs every set not yet known; the dense model always comes along first.
+  // Runs every set that is not cached yet; the dense model always runs first.
   void measure(std::vector<LayerSet> wanted) {
     std::vector<LayerSet> sets;
     wanted.insert(wanted.begin(), LayerSet{});
@@ -70,7 +70,7 @@ struct TransferEntropyScorer::Impl {
     distributed::Group& group = distributed::or_alone(options.group);
     const distributed::Share share = group.share(n);
     Progress progress("transfer entropy", tree.evaluations() * share.size(), "image-blocks");
-    // Counted in images, since the workers' shares may not be whole batches.
+    // Counted in images, because the workers' shares may not be whole batches.
     model::for_each_batch(share.size(), options.batch_size, [&](int, int64_t begin, int64_t end) {
       const at::NoGradGuard no_grad;
       const at::Tensor x = model.embed(normalized(images, share.begin + begin, share.begin + end));
@@ -80,7 +80,7 @@ struct TransferEntropyScorer::Impl {
       group.gather_rows(features[s]);
       if (logits[s].defined()) group.gather_rows(logits[s]);
     }
-    // The dense model's figures are needed for all others.
+    // The figures of the dense model are needed for all other sets.
     for (size_t s = 0; s < sets.size(); ++s) {
       if (sets[s].empty()) {
         dense_features = features[s];

@@ -16,7 +16,7 @@ namespace vitrim::merge {
 
 namespace {
 
-// A model of its own whose schedule can be set, and what it says without merging.
+// A separate model whose schedule can be changed, and its outputs without merging.
 class Trials {
  public:
   Trials(const model::Model& model, const data::ImageBatch& images, int64_t batch_size)
@@ -55,7 +55,7 @@ Chosen choose_schedule(const model::Model& model, const data::ImageBatch& images
                        const ChooseOptions& options) {
   Trials trials(model, images, options.batch_size);
   const ModelSpec plain = trials.plain_spec();
-  within_macs(plain, 0, macs);  // refuses what can't be reached
+  within_macs(plain, 0, macs);  // throws if the target can't be reached
   const std::vector<int> blocks = merging_blocks(plain);
   Chosen out{schedule_of(plain), 0};
   const int64_t dense = architecture::total_macs(plain);
@@ -68,7 +68,7 @@ Chosen choose_schedule(const model::Model& model, const data::ImageBatch& images
       std::vector<int64_t> wanted = out.pairs;
       wanted[static_cast<size_t>(block)] += options.step;
       const ModelSpec spec =
-          with_schedule(plain, wanted, /*quiet=*/true);  // a block above may be left with fewer
+          with_schedule(plain, wanted, /*quiet=*/true);  // a later block may then have fewer pairs to merge
       const int64_t saved = now - architecture::total_macs(spec);
       if (saved <= 0) continue;
       check_cancelled();

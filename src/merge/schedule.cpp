@@ -38,7 +38,7 @@ std::vector<int> merging_blocks(const ModelSpec& spec) {
   std::vector<int> blocks;
   for (size_t i = 0; i < spec.blocks.size(); ++i) {
     if (spec.blocks[i].attention == AttentionKind::kSoftmax) blocks.push_back(static_cast<int>(i));
-    // Static attention needs every token in its place, so nothing merges below it.
+    // Static attention needs every token at its place, so no earlier block merges.
     if (spec.blocks[i].attention == AttentionKind::kStatic) blocks.clear();
   }
   return blocks;

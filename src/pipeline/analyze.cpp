@@ -70,7 +70,7 @@ int64_t brute_force_evaluations(int candidates, int count, int layers) {
   return static_cast<int64_t>(std::llround(std::min(sets, 1e15))) * layers;
 }
 
-// TE of sets that were found under another criterion, so that both figures stand beside each other.
+// TE of sets that were found with another criterion, so that both figures are available.
 void add_te(analysis::TransferEntropyScorer& te, std::vector<SetResult>& sets) {
   std::vector<LayerSet> layers;
   for (const SetResult& s : sets) layers.push_back(s.layers);
@@ -140,7 +140,7 @@ LayerScores analyze(const model::Model& model, const data::ImageBatch& images,
       scores.absorbed[s.result.layers.front()] = s.result.score;
     Restricted of_absorbed(scorer, options.kept);
     select::SearchOptions narrowed = search;
-    // One more than needed at least, so that there is a choice; at least one set of every size is left.
+    // At least one more than needed, so that there is a choice; at least one set of every size remains.
     narrowed.beam_candidates =
         std::max(options.count + 1, static_cast<int>(std::ceil(options.absorbed_candidates * candidates)));
     std::vector<SetResult> found = results_of(select::search(of_absorbed, narrowed));
@@ -148,8 +148,7 @@ LayerScores analyze(const model::Model& model, const data::ImageBatch& images,
     return found;
   };
   if (options.count > 0) {
-    // The search comes before all else that shares the scorer's cache, so that its own cost is what is
-    // counted.
+    // The search runs before everything else that shares the scorer's cache, so that its own cost is counted.
     if (options.criterion == LayerCriterion::kTransferEntropy) {
       const int64_t before = te.block_evaluations();
       scores.sets = search_te();

@@ -32,7 +32,7 @@ std::unique_ptr<model::Model> cut(const model::Model& dense, const std::vector<i
   return own_model(surgery::fold_stream_gains(surgery::remove_attention(parts, layers)), dense);
 }
 
-// The spec that removal of `layers` leaves.
+// The spec after the removal of `layers`.
 ModelSpec cut_spec(const ModelSpec& spec, const std::vector<int>& layers, const CompressOptions& options) {
   const ModelSpec some = options.static_layers.empty()
                              ? spec
@@ -62,12 +62,12 @@ Student make_student(const model::Model& dense, const std::vector<int>& layers,
     });
   };
   const bool prunes = options.prune.prunes();
-  // Channels are judged in a model whose MLPs have taken over what the removed layers did.
+  // Channels are scored in a model whose MLPs are already fitted to do the work of the removed layers.
   if (!prunes || !layers.empty() || !options.static_layers.empty()) absorb();
   if (prunes) {
     if (watch && dense.spec().qk_norm)
       log_info("q and k keep their channels: all heads share the weights of their norm");
-    // What judges the fit chooses no channels either.
+    // Images that evaluate the fit are not used to choose channels either.
     stage("choose channels", [&](const absorb::AbsorbOptions&) {
       student.model = prune_channels(
           *student.model,
@@ -110,7 +110,7 @@ std::vector<int> removable(const ModelSpec& spec, const CompressOptions& options
   return out;
 }
 
-// The layers that lose least as static attention, with `removed` gone.
+// The layers that cause the least loss as static attention, after the removal of `removed`.
 std::vector<int> choose_static(const model::Model& dense, const std::vector<int>& removed,
                                const data::ImageBatch& calibration, const CompressOptions& options) {
   std::vector<int> able = surgery::layers_to_fix(dense.spec());
@@ -129,7 +129,7 @@ std::vector<int> choose_static(const model::Model& dense, const std::vector<int>
   return select::search(scorer, search).sets.front().result.layers;
 }
 
-// Every set of the comparison, absorbed and evaluated like the chosen one.
+// All control sets, absorbed and evaluated like the chosen one.
 void run_controls(const model::Model& dense, const std::vector<int>& layers,
                   const data::ImageBatch& calibration, const data::Dataset* evaluation,
                   const eval::AccuracyOptions& accuracy, const CompressOptions& options,
@@ -169,7 +169,7 @@ void run_controls(const model::Model& dense, const std::vector<int>& layers,
 
 void check_compress(const ModelSpec& spec, const CompressOptions& options) {
   std::vector<int> order = removable(spec, options);
-  cut_spec(spec, options.layers, options);  // refuses layers that can't be removed or made static
+  cut_spec(spec, options.layers, options);  // throws on layers that can't be removed or made static
   if (options.static_count > 0) {
     const auto able = static_cast<int>(surgery::layers_to_fix(spec).size());
     const int gone =
@@ -192,7 +192,8 @@ void check_compress(const ModelSpec& spec, const CompressOptions& options) {
   };
   const auto count = std::min(order.size(), static_cast<size_t>(std::max(options.analyze.count, 0)));
   if (!options.layers.empty() || !options.remove_layers || count == 0) return check(options.layers);
-  // The layers are not chosen yet: without the cheapest most is left, without the dearest least.
+  // The layers are not chosen yet. Removing the cheapest leaves the most, removing the most expensive leaves
+  // the least.
   std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
     return architecture::attention_macs(spec, a) < architecture::attention_macs(spec, b);
   });

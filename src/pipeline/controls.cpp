@@ -1,4 +1,4 @@
-// The sets that a choice must beat, treated exactly like it.
+// The control sets that a choice must beat; they are treated exactly like it.
 
 #include "pipeline/controls.h"
 

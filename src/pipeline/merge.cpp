@@ -20,7 +20,7 @@ int64_t target_macs(const ModelSpec& plain, const MergeOptions& options) {
   return parse_macs(options.target, architecture::total_macs(plain));
 }
 
-// Half of the images: those at even or at odd places.
+// Half of the images: those at even or at odd positions.
 data::ImageBatch every_other(const data::ImageBatch& images, int64_t first) {
   std::vector<int64_t> indices;
   for (int64_t i = first; i < images.size(); i += 2) indices.push_back(i);
@@ -30,14 +30,14 @@ data::ImageBatch every_other(const data::ImageBatch& images, int64_t first) {
   return data::select_images(images, indices);
 }
 
-// Of a schedule that needs no images.
+// The schedule, if it needs no images.
 ModelSpec planned(const ModelSpec& plain, const MergeOptions& options, bool quiet) {
   if (!options.schedule.empty())
     return merge::with_schedule(plain, merge::parse_schedule(options.schedule, plain), quiet);
   return merge::within_macs(plain, options.start, target_macs(plain, options));
 }
 
-// Where every patch of a few images ended.
+// The final token of every patch, for a few images.
 std::vector<MergedPicture> take_pictures(const model::Model& model, const data::ImageBatch& images) {
   const at::NoGradGuard no_grad;
   std::vector<MergedPicture> out;
@@ -76,7 +76,7 @@ Merged merge(const model::Model& model, const data::ImageBatch* calibration, con
   if (options.choose) {
     if (!calibration) throw std::invalid_argument("[pipeline::merge] a schedule is chosen on images");
     const data::ImageBatch choosing = every_other(*calibration, 0);
-    every_other(*calibration, 1);  // refuses before the long search
+    every_other(*calibration, 1);  // throws before the long search
     pairs =
         merge::choose_schedule(*plain, choosing, target_macs(plain_spec, options), options.choosing).pairs;
     watch.lap("choose");
@@ -89,7 +89,7 @@ Merged merge(const model::Model& model, const data::ImageBatch* calibration, con
   log_info(result.reason);
   describe_models(plain_spec, out.model->spec(), result);
   if (calibration) {
-    // Images that a schedule was chosen on say nothing about it.
+    // Images on which a schedule was chosen can't evaluate it.
     const data::ImageBatch held_out = options.choose ? every_other(*calibration, 1) : *calibration;
     if (plain_spec.num_classes > 0)
       result.held_out_kl =

@@ -61,7 +61,7 @@ void check_model(const ModelSpec& spec, const std::vector<Budget>& budgets) {
   }
 }
 
-// The grid with the sets that NOSE would remove, of every size.
+// The grid with the sets of every size that NOSE would remove.
 plan::MoveGrid with_chosen_sets(plan::MoveGrid grid, const model::Model& dense, const data::ImageBatch& fit,
                                 const PlanOptions& options) {
   const size_t sizes = std::max(grid.sets.size(), grid.fixed.size());
@@ -74,7 +74,8 @@ plan::MoveGrid with_chosen_sets(plan::MoveGrid grid, const model::Model& dense, 
   search.strategy = select::Strategy::kBeam;
   const int most = static_cast<int>(sizes) - 1, layers = static_cast<int>(scorer.candidates().size());
   search.beam_candidates = std::max(most + 1, static_cast<int>(std::ceil(0.6 * layers)));
-  for (int count = 1; count <= most; ++count) {  // the scorer remembers: a size costs its own level alone
+  for (int count = 1; count <= most;
+       ++count) {  // the scorer caches sets, so each size costs only its own level
     search.count = count;
     const std::vector<int> found = select::search(scorer, search).sets.front().result.layers;
     for (auto* sets : {&grid.sets, &grid.fixed}) {
@@ -100,8 +101,8 @@ struct Planner::Impl {
   const PlanOptions options;
   const std::vector<int64_t> batches;
   plan::MoveGrid grid;
-  std::unique_ptr<PlanClock> clock;  // null where the engine can't run the model
-  PlanResult facts;                  // what is known without an image
+  std::unique_ptr<PlanClock> clock;  // null if the engine can't run the model
+  PlanResult facts;                  // results that need no image
 
   Impl(const model::Model& model, PlanOptions wanted)
       : dense(model), options(std::move(wanted)), batches(batches_of(options.budgets)) {
@@ -112,7 +113,7 @@ struct Planner::Impl {
     plan::GridOptions moves = options.grid;
     moves.round = options.prune.round;
     grid = plan::make_grid(dense.spec(), moves);
-    // Counts first: they cost nothing.
+    // Counts come first, because they cost nothing.
     CandidateTable table = plan::make_table(dense.spec(), grid, options.budgets.size());
     table = with_budgets(std::move(table), /*latencies=*/false);
     if (plan::why_not_timed(dense.spec()).empty()) start_clock();
@@ -155,7 +156,7 @@ struct Planner::Impl {
     return table;
   }
 
-  // With the costs that a result shows.
+  // The rows with the costs that a result shows.
   void complete(PlanRow& row, const ModelSpec& spec) const {
     const eval::ModelCost cost = eval::count_cost(spec);
     row.params = cost.params;
@@ -163,8 +164,8 @@ struct Planner::Impl {
     if (clock) row.latency = clock->predict(batches.front(), spec);
   }
 
-  // The measured one that holds and loses least; built, where one is wanted, and the next one where what was
-  // built misses after all.
+  // The measured candidate that meets the budget with the least loss. If it is to be built and then misses
+  // the budget after all, the next one is built.
   std::unique_ptr<model::Model> build(const CandidateTable& table, const data::ImageBatch& images,
                                       const CandidateModels& models, PlanResult& result) const {
     plan::Candidates order = plan::measured_by_loss(table);
@@ -185,7 +186,7 @@ struct Planner::Impl {
         missed = built_misses(built, dense, options, batches.front());
       } catch (const Interrupted&) {
         throw;
-      } catch (const Error& error) {  // outputs that disagree
+      } catch (const Error& error) {  // the outputs disagree
         if (limits_latency(options.budgets)) {
           missed = error.what();
         } else {

@@ -69,7 +69,7 @@ Built build(const model::Model& dense, const data::ImageBatch& images, const Pla
     quantize_last(dense, out.model, out.result, &images, nullptr, nullptr, {}, calibrate);
     out.result.reason = "plan: " + plan::describe(row);
   }
-  out.result.held_out_agreement = 0;  // of images that the merged model did not see; the caller's figure
+  out.result.held_out_agreement = 0;  // measured without merging; the caller sets the figure
   describe_models(dense.spec(), out.model->spec(), out.result);
   return out;
 }
@@ -126,7 +126,7 @@ std::string built_misses(Built& built, const model::Model& dense, const PlanOpti
     timing.rounds = options.rounds;
     timing.warmup = 0.2;
     timing.peak_seconds = 0;
-    timing.thread_time = options.threads == 1;  // as candidates were timed
+    timing.thread_time = options.threads == 1;  // as for the candidates
     timing.seed = options.seed;
     const bench::Compared compared = bench::compare(dense, *built.model, timing, options.precision);
     if (one == batch) {
@@ -135,7 +135,7 @@ std::string built_misses(Built& built, const model::Model& dense, const PlanOpti
     }
     for (const Budget& budget : options.budgets) {
       if (budget.batch != one) continue;
-      // Of a share the ratio round by round tells.
+      // For a share, the ratio of each round decides.
       const bool relative = budget.amount.ends_with('%');
       const bool met = relative ? plan::holds(budget, 1, compared.speed.speedup)
                                 : plan::holds(budget, compared.after, compared.before);

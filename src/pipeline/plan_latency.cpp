@@ -60,7 +60,7 @@ PlanClock::PlanClock(const ModelSpec& dense, const plan::MoveGrid& grid, const P
   if (table) {
     plan::check_table(*table, table_, options.table_source);
     table_.batches = table->batches;
-    // A table from before static attention was a move does not know what it takes.
+    // An older table, from before static attention was a move, does not contain its times.
     std::erase_if(table_.batches, [&](const LatencyPieces& pieces) {
       return grid.fixed.size() > 1 &&
              std::none_of(pieces.knots.begin(), pieces.knots.end(),

@@ -17,10 +17,10 @@ namespace vitrim::pipeline {
 
 namespace {
 
-// Whether widths were asked for, not a target.
+// Whether the options give widths instead of a target.
 bool named_widths(const PruneOptions& options) { return options.width > 0 || options.mlp_width > 0; }
 
-// The units that such widths speak of.
+// The units to which these widths apply.
 std::vector<prune::Unit> narrowed_units(const ModelSpec& spec, const PruneOptions& options) {
   return prune::units_of(spec, options.mlp_width == 0 ? prune::Scope::kAttention
                                : options.width == 0   ? prune::Scope::kMlp
@@ -75,7 +75,7 @@ std::vector<at::Tensor> choose(const model::Model& dense, const prune::ChannelBu
   return prune::best_channels(budget.units(), scores, widths, options.per_head);
 }
 
-// Channels are judged with all tokens; what is cut keeps its schedule of merging.
+// Channels are scored with all tokens; the cut model keeps its merging schedule.
 std::unique_ptr<model::Model> with_all_tokens(const model::Model& model) {
   std::unique_ptr<model::Model> out = model.clone();
   out->set_compute_dtype(model.compute_dtype());
@@ -100,7 +100,8 @@ std::unique_ptr<model::Model> prune_channels(const model::Model& dense, const da
                                              const PruneOptions& options) {
   const prune::ChannelBudget budget = make_budget(dense.spec(), options);
   const std::vector<at::Tensor> factors = choose(*with_all_tokens(dense), budget, images, options);
-  // Rounding is a step function: an ulp between two machines could make two models.
+  // Rank 0 chooses for all, because rounding is a step function: a difference of one ulp between two machines
+  // could give two models.
   for (const at::Tensor& factor : factors) distributed::or_alone(options.group).broadcast(factor);
   const std::vector<model::ChannelGates> gates = prune::as_gates(dense.spec(), budget.units(), factors);
   std::unique_ptr<model::Model> out;
@@ -115,7 +116,7 @@ std::unique_ptr<model::Model> prune_channels(const model::Model& dense, const da
 
 namespace {
 
-// What is not as by default.
+// The options that differ from their defaults.
 std::string describe(const prune::IndicatorOptions& options) {
   const prune::IndicatorOptions usual;
   std::ostringstream text;

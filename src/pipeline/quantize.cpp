@@ -23,7 +23,7 @@ std::string said(const QuantizationFigures& figures) {
          (int4 ? ", their weights in 4 bits" : "");
 }
 
-// Sets the model and what the fit says of it; nothing is measured here.
+// Sets the model and the figures of the fit; nothing is measured here.
 void make(const model::Model& model, const data::ImageBatch* calibration,
           const quantize::QuantizeOptions& options, const quantize::CalibrateOptions& calibrate,
           QuantizedModel& out) {
@@ -52,7 +52,7 @@ QuantizedModel quantize(const model::Model& model, const data::ImageBatch* calib
   describe_models(model.spec(), out.model->spec(), result);
   watch.lap("quantize");
   if (calibration && !model.spec().segmentation) {
-    absorb::AbsorbOptions split;  // as calibrate() shares the images
+    absorb::AbsorbOptions split;  // the same split as in calibrate()
     split.held_out = calibrate.held_out;
     split.seed = calibrate.seed;
     const data::ImageBatch kept = absorb::held_out_images(*calibration, split);

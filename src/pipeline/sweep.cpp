@@ -13,7 +13,7 @@ namespace vitrim::pipeline {
 
 namespace {
 
-// "70.0 %" as "70%": what means the same is the same, in lists and in names of files.
+// "70.0 %" as "70%", so that equal targets are equal in lists and in names of files.
 std::string plainly(std::string text) {
   text.erase(std::remove(text.begin(), text.end(), ' '), text.end());
   double percent = 0;

@@ -18,9 +18,9 @@ namespace {
 
 constexpr int64_t kHeldOutImages = 1000;
 
-// The model as it is at lambda, as a model of its own. `fold` says whether the factor 2 of removed layers
-// goes into the weights, as in what is exported, or stays in the spec: entropies depend on scale, and folding
-// would move them.
+// The model at lambda, as a separate model. `fold` says whether the factor 2 of removed layers is folded into
+// the weights, as in the exported model, or stays in the spec: entropies depend on scale, and folding would
+// change them.
 std::unique_ptr<model::Model> snapshot(const model::Model& model, const train::TrainOptions& options,
                                        double lambda, bool fold) {
   const std::vector<int>& layers = options.dilute;
@@ -52,7 +52,7 @@ void track(const model::Model& model, const std::vector<int>& layers, double lam
   record.attention_entropy = values(trace.attention);
   record.mlp_entropy = values(trace.mlp);
   if (layers.empty()) return;
-  record.te = 0;  // what is gone carries nothing
+  record.te = 0;  // a removed layer carries nothing
   if (lambda == 0) return;
   analysis::TransferEntropyOptions te;
   te.replicates = 2;
@@ -61,7 +61,7 @@ void track(const model::Model& model, const std::vector<int>& layers, double lam
   record.te = scorer.score({layers}).front().result.score.value;
 }
 
-// Some of the validation images, spread over the classes.
+// Some of the validation images, spread over all classes.
 data::ImageBatch load_held_out(const model::Model& model, const TrainRunOptions& options) {
   if (!options.validation) {
     throw std::invalid_argument(
@@ -80,7 +80,7 @@ data::ImageBatch load_held_out(const model::Model& model, const TrainRunOptions&
   return data::load_images(*options.validation, load);
 }
 
-// Mean cross-entropy of the labels.
+// Mean cross-entropy with the labels.
 double mean_loss(const model::Model& model, const data::ImageBatch& images) {
   constexpr int64_t kBatch = 50;
   const at::Tensor labels = at::tensor(images.labels, at::kLong);
@@ -112,7 +112,8 @@ TrainRun train_run(model::Model& model, const data::Dataset& dataset, const Trai
   const std::vector<int>& layers = options.train.dilute;
   result.removed = layers;
   result.recipe = train::to_json(options.train.recipe);
-  // Diluting keeps the classes, so before and after can be compared; a new classifier knows nothing before.
+  // Dilution keeps the classes, so the models before and after can be compared; a new classifier is untrained
+  // before.
   if (options.evaluation && !layers.empty())
     result.dense = eval::evaluate(model, *options.evaluation, options.accuracy);
   train::TrainOptions run = options.train;
@@ -134,9 +135,9 @@ TrainRun train_run(model::Model& model, const data::Dataset& dataset, const Trai
         (ema ? record.ema_top1 : record.top1) = found.top1;
       }
     }
-    // Information moves in the weights that are trained; their average only follows.
+    // The trained weights are measured, because their average only follows them.
     if (!options.track || ema) return;
-    model_now->set_device(at::kCPU);  // a few images, and what measures them counts on the processor
+    model_now->set_device(at::kCPU);  // only a few images, and the measurement runs on the CPU
     track(*model_now, layers, lambda, *options.track, options.train.group.get(), record);
   };
   if (by_held_out) {

@@ -44,7 +44,7 @@ int64_t batch_of(const std::string& word, const std::string& text) {
   return std::stoll(digits);
 }
 
-// A share or a time, or a count: everything that can be seen without a model.
+// Checks everything that can be checked without a model: a share or a time, or a count.
 void check_amount(const Budget& budget) {
   const Amount amount = parse_amount(budget.amount);
   const bool latency = budget.quantity == Quantity::kLatency;

@@ -63,7 +63,7 @@ MoveGrid make_grid(const ModelSpec& dense, const GridOptions& options) {
     if (width > 0 && width < (grid.mlps.size() > 1 ? grid.mlps.back() : hidden)) grid.mlps.push_back(width);
   }
   if (options.merge && can_merge(dense)) {
-    // As many pairs in every block that merges as leave next to nothing at the top, and shares of that.
+    // The number of pairs per merging block that leaves next to no tokens at the end, and fractions of it.
     for (const int start : count > 2 ? std::vector<int>{0, count / 3} : std::vector<int>{0}) {
       const double each = static_cast<double>(dense.num_tokens() - dense.prefix_tokens()) / (count - start);
       int64_t last = 0;
@@ -117,7 +117,8 @@ std::vector<Candidate> enumerate(const ModelSpec& dense, const MoveGrid& grid) {
       row.merging = merging;
       row.int8 = false;
       const ModelSpec plain = candidate_spec(dense, row);
-      if (std::find(seen.begin(), seen.end(), plain) != seen.end()) continue;  // clipped to another
+      if (std::find(seen.begin(), seen.end(), plain) != seen.end())
+        continue;  // equal to another candidate after clipping
       seen.push_back(plain);
       const eval::ModelCost cost = eval::count_cost(plain);
       row.params = cost.params;
@@ -140,7 +141,7 @@ std::vector<Candidate> enumerate(const ModelSpec& dense, const MoveGrid& grid) {
   for (const std::vector<int>& removed : grid.sets) {
     row.removed = removed;
     for (const std::vector<int>& fixed : grid.fixed) {
-      // Beyond what is removed, or none.
+      // Static layers that are not removed, or none.
       const bool beyond = fixed.size() > removed.size() &&
                           std::includes(fixed.begin(), fixed.end(), removed.begin(), removed.end());
       if (!fixed.empty() && !beyond) continue;

@@ -6,7 +6,7 @@ namespace vitrim::plan {
 
 namespace {
 
-// The kinds of move, in the order in which the best of each is measured.
+// The kinds of move, in the order in which the best candidate of each is measured.
 constexpr bool (*kKinds[])(const PlanRow&) = {
     [](const PlanRow& row) { return !row.removed.empty(); },
     [](const PlanRow& row) { return !row.fixed.empty(); },

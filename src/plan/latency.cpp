@@ -18,7 +18,8 @@ namespace {
 double channels_of(const BlockSpec& block) { return static_cast<double>(block.num_heads * block.v_dim); }
 double head_width(const BlockSpec& block) { return 0.5 * static_cast<double>(block.qk_dim + block.v_dim); }
 
-// Ascending in x; linear between neighbours, beyond the ends as between the outermost two.
+// Interpolates points that ascend in x: linear between neighbours, and beyond the ends as between the
+// outermost two.
 double interpolate(const std::map<double, double>& points, double x) {
   if (points.empty()) return 0;
   if (points.size() == 1) return points.begin()->second;
@@ -32,7 +33,8 @@ double interpolate(const std::map<double, double>& points, double x) {
 
 // --- what is timed ---
 
-// A piece is what `with` takes longer than `without` (nothing: than all its other pieces), over `count`.
+// The time of a piece is the time of `with` minus that of `without` (nothing: minus that of all its other
+// pieces), divided by `count`.
 struct Probe {
   Piece piece;
   ModelSpec with;
@@ -48,7 +50,7 @@ class Probes {
       : dense_(dense), widths_(options.widths), fixed_(options.fixed) {
     const std::vector<int64_t>& mlps = options.mlps;
     std::sort(widths_.begin(), widths_.end());
-    // The ends of the range and its middle tell enough: attention's products are linear in width.
+    // The ends of the range and its middle are enough, because attention's products are linear in width.
     if (widths_.size() > 2) widths_ = {widths_.front(), widths_[widths_.size() / 2]};
     std::set<std::pair<int64_t, int64_t>> shapes;
     for (const BlockSpec& block : dense.blocks) {
@@ -62,7 +64,7 @@ class Probes {
         attending_.push_back(shape);
       if (shapes.insert({-1, block.mlp_dim}).second) mlps_.push_back(without_attention(shape));
     }
-    // An MLP's products are linear in its width too; the narrowest one tells how steep.
+    // An MLP's products are linear in its width too; the narrowest one gives the slope.
     if (!mlps.empty()) {
       BlockSpec narrow = mlps_.front();
       narrow.mlp_dim = std::min(narrow.mlp_dim, *std::min_element(mlps.begin(), mlps.end()));
@@ -78,7 +80,8 @@ class Probes {
     }
   }
 
-  // Of an image `rows` patches high; `whole` adds what depends on the whole image only.
+  // The probes for an image with `rows` rows of patches; `whole` adds those that depend on the whole image
+  // only.
   std::vector<Probe> at(int64_t rows, bool whole) const {
     std::vector<Probe> out;
     const auto add = [&](const char* kind, int64_t heads, double width, double tokens, ModelSpec with,
@@ -126,7 +129,7 @@ class Probes {
       if (tokens - static_cast<double>(dense_.prefix_tokens()) < 2 * kCopies + 2) continue;
       BlockSpec merging = shape;
       merging.merge = 1;
-      // Every copy matches one token fewer.
+      // Each copy matches one token fewer than the previous one.
       add("matching", shape.num_heads, 0, tokens - 0.5 * static_cast<double>(kCopies - 1),
           model(rows, repeated(merging, kCopies, widest_)), model(rows, repeated(shape, kCopies, widest_)),
           kCopies);
@@ -174,7 +177,7 @@ class Probes {
   std::vector<BlockSpec> attending_, mlps_;
 };
 
-// Seconds of every architecture among the probes, each timed once.
+// Seconds per call of every architecture among the probes, each timed once.
 class Timed {
  public:
   void add(const ModelSpec& spec) {
@@ -191,7 +194,7 @@ class Timed {
   std::vector<double> seconds_;
 };
 
-// What the model takes but for pieces like this one, as far as it is known.
+// The time of the model without pieces like this one, as far as it is known.
 double others(const LatencyModel& known, const ModelSpec& spec, const std::string& kind) {
   double total = 0;
   for (const Piece& piece : pieces_of(spec)) {
@@ -239,7 +242,7 @@ double LatencyModel::predict(const ModelSpec& spec) const {
 }
 
 std::string why_not_timed(const ModelSpec& spec) {
-  // Pieces are timed on maps of other sizes, which windows and stages do not divide.
+  // Pieces are timed on maps of other sizes, which windows and stages do not divide evenly.
   if (spec.family != "vit") return "blocks of ViTs and DeiTs are timed, not those of family " + spec.family;
   if (std::any_of(spec.blocks.begin(), spec.blocks.end(),
                   [](const BlockSpec& b) { return b.attention == AttentionKind::kStatic; }))
@@ -272,7 +275,8 @@ LatencyPieces measure_pieces(const ModelSpec& dense, const LatencyOptions& optio
       measured.push_back(
           {probe, {group.seconds(probe.with), probe.without ? group.seconds(*probe.without) : 0}});
   }
-  // The ends are what is left of a model when all else is known, so the order of the kinds counts.
+  // The ends are the remainder of a model after all other pieces are known, so the order of the kinds
+  // matters.
   for (const std::string kind :
        {"mlp", "attention", "last attention", "static", "last static", "matching", "ends"}) {
     const LatencyModel known(out.knots);
@@ -308,7 +312,8 @@ PredictionQuality quality_of(const std::vector<std::pair<double, double>>& pairs
     out.median_error = errors.size() % 2 == 1 ? errors[half] : 0.5 * (errors[half - 1] + errors[half]);
     out.worst_error = errors.back();
   }
-  double alike = 0, left = 0, right = 0;  // Kendall's tau-b: pairs equal on one side count on the other alone
+  double alike = 0, left = 0,
+         right = 0;  // Kendall's tau-b: pairs that are equal on one side count on the other side only
   for (size_t i = 0; i < pairs.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
       const double a = pairs[i].first - pairs[j].first, b = pairs[i].second - pairs[j].second;

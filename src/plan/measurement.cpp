@@ -87,7 +87,7 @@ Measured measure(CandidateTable table, const Candidates& chosen, const std::vect
         PlanRow& row = table.candidates[chosen[i]].row;
         if (batch == batches.front()) row.measured_latency = timed.seconds[i];
         for (const Budget& budget : budgets) {
-          // A share is one of the dense model as it runs now, in the same turns.
+          // A share refers to the dense model as measured now, in the same rounds.
           if (budget.batch == batch && !holds(budget, timed.seconds[i], timed.dense)) row.holds = false;
         }
       }

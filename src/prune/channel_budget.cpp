@@ -82,7 +82,7 @@ ChannelBudget::ChannelBudget(const ModelSpec& spec, std::vector<Unit> units, Tar
       if (block.qk >= 0) b.qk_dim = qk;
       if (block.v >= 0) b.v_dim = v;
       if (block.mlp >= 0) b.mlp_dim = mlp;
-      // Of the whole model: what the other blocks have in it is constant.
+      // For the whole model: the contribution of the other blocks is constant.
       if (target_.params) return static_cast<double>(architecture::count_parameters(changed));
       const int64_t m = target_.attention_only ? 0 : architecture::mlp_macs(changed, index);
       return static_cast<double>(architecture::attention_macs(changed, index) + m);
@@ -142,10 +142,11 @@ std::vector<int64_t> ChannelBudget::fit(const std::function<std::vector<double>(
     (macs(rounded(middle)) <= target_.macs ? low : high) = middle;
   }
   std::vector<int64_t> widths = rounded(low);
-  if (macs(widths) > target_.macs) {  // shares that stay high at any shift
+  if (macs(widths) > target_.macs) {  // shares that stay high for every shift
     for (size_t u = 0; u < units_.size(); ++u) widths[u] = choices_[u].front();
   }
-  // What rounding left over: give a step to the unit that is furthest below its share, as long as one fits.
+  // The remainder from rounding: as long as a step fits, it goes to the unit that is furthest below its
+  // share.
   const auto most = static_cast<int64_t>(std::floor(static_cast<double>(target_.macs) * 1.005));
   while (true) {
     int best = -1;

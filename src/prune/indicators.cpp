@@ -23,11 +23,11 @@ namespace vitrim::prune {
 
 namespace {
 
-constexpr double kFirstShare = 0.98;  // where every unit's proportion begins
+constexpr double kFirstShare = 0.98;  // initial proportion of every unit
 constexpr double kTargetPhase = 0.6;  // share of the steps in which the target falls
 constexpr double kAjar =
-    0.2;  // of focused attention's masked channels while indicators learn: counts for 0.2^3
-constexpr double kLimit = 50;  // offsets beyond it change no sigmoid any more
+    0.2;  // gate of focused attention's masked channels while indicators learn; it counts as 0.2^3
+constexpr double kLimit = 50;  // offsets beyond it no longer change any sigmoid
 
 at::Tensor standardised(const at::Tensor& values) {
   const at::Tensor spread = values.std();
@@ -35,7 +35,7 @@ at::Tensor standardised(const at::Tensor& values) {
   return (values - values.mean()) / spread;
 }
 
-// The learned numbers of one unit.
+// The learned parameters of one unit.
 struct Learned {
   at::Tensor indicator;  // m [heads, width]
   at::Tensor offset;     // b, scalar
@@ -50,7 +50,7 @@ double share_at(const at::Tensor& effective, double offset, double temperature) 
   return kept_share(effective + offset, Truncation::kShare, temperature);
 }
 
-// The offset at which a unit keeps a share.
+// The offset at which a unit keeps a given share.
 double offset_for(const at::Tensor& effective, double share, double temperature) {
   double low = -kLimit, high = kLimit;
   for (int step = 0; step < 60; ++step) {
@@ -119,8 +119,8 @@ class Fit {
     if (options_.initialise) {
       first = score_channels(dense_, budget_.units(), options_.begin_with, few,
                              {options_.batch_size, options_.seed});
-      // What spans orders of magnitude would leave a few channels far from all others. Differences are of
-      // attention; an MLP's channels begin with energies under them.
+      // Scores that span orders of magnitude would put a few channels far from all others, so their logarithm
+      // is used. Differences are defined for attention; the channels of an MLP begin with energies instead.
       for (size_t u = 0; u < first.size(); ++u) {
         const bool difference = options_.begin_with == ChannelCriterion::kDifference &&
                                 budget_.units()[u].group != architecture::ChannelGroup::kMlp;
@@ -151,7 +151,7 @@ class Fit {
     return is_linear_attention(dense_.spec().blocks[static_cast<size_t>(unit.block)].attention);
   }
 
-  // The dense model's answers to all images.
+  // The outputs of the dense model for all images.
   void answer() {
     const at::NoGradGuard no_grad;
     answers_ = at::empty(model::answers_shape(dense_.spec(), images_.size()));
@@ -162,13 +162,13 @@ class Fit {
     });
   }
 
-  // Focused attention raises q and k to a power: at a gate of 0 its slope is 0 as well, and a channel once
-  // out would never be asked back.
+  // Focused attention raises q and k to a power. At a gate of 0 its derivative is 0 as well, and a channel
+  // that was removed could never come back.
   bool cubed(const Unit& unit) const {
     return unit.group == architecture::ChannelGroup::kQk && is_linear(unit);
   }
 
-  // 0 and 1, the best channels of every head at the unit's present share.
+  // A mask of 0 and 1: the best channels of every head at the unit's current share.
   std::vector<at::Tensor> hard(const std::vector<int64_t>& widths) const {
     std::vector<at::Tensor> scores;
     for (const Learned& l : learned_) scores.push_back(l.effective().detach());
@@ -194,13 +194,14 @@ class Fit {
     }
     std::vector<at::Tensor> gates, copies;
     for (size_t u = 0; u < learned_.size(); ++u) {
-      // Straight through: the mask's value, the sigmoid's slope.
+      // Straight-through gradient: the value of the mask, the derivative of the sigmoid.
       gates.push_back((masks[u] + softs[u] - softs[u].detach()) * learned_[u].gain);
       copies.push_back(gates.back().detach().clone().requires_grad_(true));
     }
     const std::vector<model::ChannelGates> by_block = as_gates(dense_.spec(), budget_.units(), copies);
     for (int i = 0; i < student_->num_blocks(); ++i) student_->set_gates(i, by_block[static_cast<size_t>(i)]);
-    // The cores differentiate up to the gates, each its rows; from there one pass leads to what is learned.
+    // Each core differentiates its rows up to the gates; one further pass leads from there to the learned
+    // parameters.
     const train::BatchGradients sums =
         train::batch_gradients(copies, {0, rows.size(0), 8}, [&](int64_t first, int64_t last) {
           const at::Tensor part = rows.slice(0, first, last);
@@ -237,7 +238,7 @@ class Fit {
 
   void finish(Indicators& out) const {
     const at::NoGradGuard no_grad;
-    // The same change of every unit's offset meets the target after rounding.
+    // Finds the common change of all units' offsets that meets the target after rounding.
     out.widths = budget_.fit(
         [&](double shift) {
           std::vector<double> shares;
@@ -252,7 +253,7 @@ class Fit {
           kept_share(l.effective() + l.offset.item<double>(), options_.truncation, options_.temperature));
     const std::vector<at::Tensor> masks = hard(out.widths);
     for (size_t u = 0; u < learned_.size(); ++u) {
-      // A gain that learned its way to 0 or below would take the channel out, or turn it round.
+      // A gain that became 0 or negative would remove the channel or change its sign.
       out.gates.push_back(options_.reweight ? masks[u] * learned_[u].gain.detach().clamp_min(0.05)
                                             : masks[u]);
     }

@@ -71,7 +71,7 @@ at::Tensor column_energy(const model::Model& model, const Unit& unit) {
       .reshape({unit.heads, unit.width});
 }
 
-// Sums over images of what a unit's score is made of.
+// Sums over images of the quantities of a unit's score.
 class Measure {
  public:
   Measure(const Unit& unit, ChannelCriterion criterion) : unit_(unit), criterion_(criterion) {}
@@ -92,8 +92,8 @@ class Measure {
   at::Tensor result(const model::Model& model) const {
     if (unit_.group == ChannelGroup::kQk) return of_attention() ? first_ : first_ * second_;
     if (!of_attention() || unit_.group == ChannelGroup::kMlp) return first_ * column_energy(model, unit_);
-    // Of v, in the head's own channels: its output less channel i's alone, sqrt(1 - share of the energy); or
-    // channel i's.
+    // For v, in the head's own channels: its output without channel i's part, sqrt(1 - share of the energy);
+    // or channel i's part.
     const at::Tensor share = first_ / first_.sum(1, true).clamp_min(1e-30);
     return criterion_ == ChannelCriterion::kAbsence ? share.sqrt() : -(1 - share).clamp_min(0).sqrt();
   }
@@ -123,8 +123,9 @@ class Measure {
     accumulate(second_, k.square().sum(over), part.head_begin);
   }
 
-  // Minus the distance to what channel i makes alone, or the distance to what the others make, summed over
-  // regions. A_h = phi(q) phi(k)^T is the sum of its channels' terms, so norms follow from two Gram matrices.
+  // Minus the distance to the attention of channel i alone, or the distance to that of the other channels,
+  // summed over regions. A_h = phi(q) phi(k)^T is the sum of its channels' terms, so norms follow from two
+  // Gram matrices.
   at::Tensor linear_difference(const model::QueryKeys& part) const {
     const at::Tensor gram = at::matmul(part.q.transpose(2, 3), part.q) *
                             at::matmul(part.k.transpose(2, 3), part.k);  // [R, heads, d, d]: <a_i, a_j>

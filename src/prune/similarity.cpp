@@ -16,7 +16,7 @@ using architecture::ChannelGroup;
 
 namespace {
 
-// s = (1 - c) / mean_h(1 - c); where all are alike there is nothing to tell them by.
+// s = (1 - c) / mean_h(1 - c); if all channels are equal, s is 1.
 at::Tensor weights_of(const at::Tensor& apart) {
   const at::Tensor mean = apart.mean(1, true);
   return at::where(mean > 1e-6, (apart / mean.clamp_min(1e-6)).clamp_min(1e-6), at::ones_like(apart));
@@ -53,9 +53,9 @@ at::Tensor weight_gram(const model::Model& model, const Unit& unit) {
   return at::matmul(all, all.transpose(1, 2));
 }
 
-// Inner products of what the channels do on images. QK: of the channels' terms q_i k_i^T of the scores, so
-// the product of two Gram matrices; softmax ignores what is the same for all keys, so k is centred. V: of
-// what the projection reads, centred over tokens.
+// Inner products of the channels' activations on images. QK: of the channels' terms q_i k_i^T of the scores,
+// that is, the product of two Gram matrices; softmax ignores anything that is equal for all keys, so k is
+// centred. V: of the projection's input, centred over tokens.
 void add_activations(const model::Model& model, const Unit& unit, const model::BlockTrace& trace,
                      at::Tensor& gram) {
   if (unit.group == ChannelGroup::kV) {

@@ -19,7 +19,8 @@ namespace vitrim::quantize {
 
 namespace {
 
-// Multiply-adds that choosing exponents, and measuring each layer alone, may take; and images for each.
+// The limit of multiply-adds for choosing exponents, and for measuring each layer alone; and the number of
+// images for each.
 constexpr double kChoosing = 2e12, kMeasuring = 3e12;
 constexpr int64_t kFewest = 8;
 constexpr double kTrials = 17;  // block runs of a calibrated block
@@ -32,7 +33,7 @@ struct Distance {
   double kl = 0, agreement = 0;
 };
 
-// On images that no fit saw, tokens merged as the spec says.
+// Measured on images that no fit used, with tokens merged as the spec says.
 class HeldOut {
  public:
   HeldOut(const model::Model& model, const data::ImageBatch& images, int64_t batch_size)
@@ -56,11 +57,11 @@ class HeldOut {
   at::Tensor dense_;
 };
 
-// As many of the units with the largest KL left out as hold the budget.
+// The model with as few float units as the budget requires: those with the largest KL divergence.
 std::unique_ptr<model::Model> within_budget(const Work& work, const std::vector<double>& kl,
                                             const HeldOut& held_out, double budget, Distance& distance) {
   const std::vector<QuantizedUnit>& units = work.units();
-  std::vector<size_t> order(units.size());  // those that stay int8 longest first
+  std::vector<size_t> order(units.size());  // the units that stay int8 longest come first
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return kl[a] < kl[b]; });
   const auto with = [&](size_t count) {
@@ -68,7 +69,7 @@ std::unique_ptr<model::Model> within_budget(const Work& work, const std::vector<
     for (size_t i = 0; i < count; ++i) int8.push_back(units[order[i]]);
     return work.with_int8(int8);
   };
-  // The KL grows with their number, but for noise; what is returned is measured.
+  // The KL divergence grows with their number, apart from noise; the returned choice is measured.
   size_t holds = 0, breaks = units.size() + 1;
   std::unique_ptr<model::Model> best;
   while (breaks - holds > 1) {
@@ -153,7 +154,7 @@ Quantized calibrate(const model::Model& model, const data::ImageBatch& images, c
     const int64_t count =
         images_within(kMeasuring, macs * static_cast<double>(work.units().size()) / 2, kept.size());
     const FloatRun run = run_float(*measured, kept, count, calibrate.batch_size);
-    // Of a layer alone nothing is refitted: refits make up for what the layers below have lost.
+    // For one layer alone, nothing is refitted, because refits compensate for the losses of earlier layers.
     std::vector<Snapshot> fitted;
     for (int i = 0; i < model.num_blocks(); ++i) fitted.push_back(work.snapshot(i));
     for (const Snapshot& block : notes.equalised) work.restore(block);

@@ -18,7 +18,7 @@ namespace vitrim::quantize {
 
 namespace {
 
-constexpr int64_t kLooked = 32;  // images whose largest values are looked for
+constexpr int64_t kLooked = 32;  // number of images used for the largest values
 
 class BlockCalibration {
  public:
@@ -82,8 +82,8 @@ class BlockCalibration {
                           });
   }
 
-  // The float model's stream after the block, that after its attention at the tokens that fit, and the means
-  // of what its layers read, over the images that fit.
+  // The float model's stream after the block, its stream after the attention at the tokens of the fit, and
+  // the means of its layers' inputs over the images of the fit.
   void run_teacher() {
     const int64_t n = streams_.teacher.size(0), fit = streams_.fit;
     const BlockSpec& block = spec_.blocks[static_cast<size_t>(index_)];
@@ -112,7 +112,7 @@ class BlockCalibration {
     teacher_norm2_ = (second / static_cast<double>(fit * fit_tokens_.size(0))).to(at::kFloat);
   }
 
-  // The block's squared distance to the float model's on the images that choose.
+  // The squared distance of the block's output from the float model's, on the images that choose.
   double error() const {
     const int64_t from = streams_.fit, to = from + streams_.choose;
     const at::Tensor weight =
@@ -133,7 +133,7 @@ class BlockCalibration {
     return sum;
   }
 
-  // The largest magnitudes of what each unit reads.
+  // The largest magnitudes of each unit's input.
   void look() {
     std::mutex mutex;
     const auto grow = [&](bool QuantizedLayers::* member, const at::Tensor& x) {
@@ -161,7 +161,7 @@ class BlockCalibration {
       const Snapshot before = work_.snapshot(index_);
       Snapshot best = before;
       for (const double exponent : kExponents) {
-        if (exponent == 0) continue;  // as it is
+        if (exponent == 0) continue;  // the current state
         work_.restore(before);
         equalise(work_, unit, equalising_factors(work_, unit, largest_.at(unit.layers.front()), exponent));
         const double now = error();
@@ -174,7 +174,7 @@ class BlockCalibration {
     }
   }
 
-  // Keeps what `step` did where it brought the block nearer; `unit`: it was a refit of that.
+  // Keeps the change of `step` if it brought the block nearer; `unit`: the change was a refit of this unit.
   void try_step(const std::function<bool()>& step, const QuantizedUnit* unit) {
     const Snapshot before = work_.snapshot(index_);
     if (!step()) return;
@@ -187,7 +187,8 @@ class BlockCalibration {
     }
   }
 
-  // b so that the mean of what the layers say is the float model's, `mean` being what that reads.
+  // The bias with which the mean of the layers' outputs is that of the float model, where `mean` is the mean
+  // of their input.
   bool correct_bias(const QuantizedUnit& unit, const char* norm, const at::Tensor& mean) {
     const bool second = unit.member == &QuantizedLayers::fc1;
     if (!student_.has_parameter(unit.layers.front() + ".bias")) return false;
@@ -201,7 +202,7 @@ class BlockCalibration {
       if (second) {
         read = after_attention_of_student(begin, end);
       } else if (spec_.position(index_).index == 0 && spec_.position(index_).stage > 0) {
-        model::BlockTrace trace;  // what the stage begins with stands in the trace alone
+        model::BlockTrace trace;  // only the trace contains the step at the beginning of the stage
         student_.run_block(index_, x, model::kKeep, &trace);
         read = trace.input;
       } else {
@@ -214,7 +215,7 @@ class BlockCalibration {
       rows += read.size(0) * read.size(1);
     });
     const at::Tensor got = (sum / static_cast<double>(rows)).to(at::kFloat);
-    // The equalised norm's gain over the float model's is what the channels were divided by.
+    // The gain of the equalised norm divided by the float model's is the divisor of the channels.
     const at::Tensor ratio =
         student_.parameter(prefix_ + norm + ".weight") / teacher_.parameter(prefix_ + norm + ".weight");
     const at::Tensor wanted = mean * at::where(at::isfinite(ratio), ratio, at::ones_like(ratio));
@@ -227,7 +228,7 @@ class BlockCalibration {
     return true;
   }
 
-  // What the student's attention reads and mixes at the tokens that fit; proj changes neither.
+  // The input and output of the student's attention at the tokens of the fit; proj changes neither.
   void attend() {
     std::mutex mutex;
     batches(0, streams_.fit, [&](int64_t begin, int64_t end) {
@@ -254,7 +255,7 @@ class BlockCalibration {
     return x + branch;
   }
 
-  // proj or fc2 by ridge regression on what the int8 layer reads.
+  // Refits proj or fc2 by ridge regression on the inputs of the int8 layer.
   bool refit(const QuantizedUnit& unit, const char* scale) {
     const std::string& layer = unit.layers.front();
     const std::string gain_name = layer + architecture::kInputGain;
@@ -306,9 +307,9 @@ class BlockCalibration {
   Notes& notes_;
   const ModelSpec& spec_;
   std::string prefix_;
-  at::Tensor fit_tokens_, all_tokens_;                                   // that a fit sees; that anyone reads
+  at::Tensor fit_tokens_, all_tokens_;  // tokens of the fit; all tokens that are read
   at::Tensor target_, after_attention_, teacher_norm1_, teacher_norm2_;  // the float model's
-  at::Tensor input_, mixed_;                                             // the student's, where they fit
+  at::Tensor input_, mixed_;  // the student's, at the tokens of the fit
   std::map<std::string, at::Tensor> largest_;
   double error_ = 0;
 };

@@ -13,7 +13,7 @@ namespace {
 using architecture::ChannelGroup;
 using architecture::ChannelSlice;
 
-// The slices of parameters that make v, without proj's columns.
+// The slices of parameters that compute v, without proj's columns.
 std::vector<ChannelSlice> value_rows(const ModelSpec& spec, const QuantizedUnit& unit) {
   std::vector<ChannelSlice> out;
   for (const ChannelSlice& slice : architecture::channel_slices(spec, unit.block)) {
@@ -60,7 +60,7 @@ at::Tensor equalising_factors(const Work& work, const QuantizedUnit& unit, const
       used, largest.clamp_min(1e-20).log() * exponent - columns.clamp_min(1e-20).log() * (1 - exponent),
       at::zeros_like(largest));
   const at::Tensor middle = logarithm.sum() / used.sum().clamp_min(1);
-  // Far beyond what helps; keeps a nearly empty channel from overflowing.
+  // Far above useful factors; it keeps a nearly empty channel from overflowing.
   const at::Tensor s = (logarithm - middle).clamp_(-9, 9).exp();
   return at::where(used, s, at::ones_like(s));
 }

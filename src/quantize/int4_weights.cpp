@@ -14,12 +14,12 @@ namespace vitrim::quantize {
 namespace {
 
 constexpr int64_t kGroup = architecture::kInt4Group;
-constexpr float kMostInt4 = 7;   // -8 is left out, so that a layer and its negative are alike
-constexpr int kMostFactor = 15;  // 4 bits; with 7 of the scale, F16 holds the products
+constexpr float kMostInt4 = 7;   // -8 is not used, so that a layer and its negative are treated alike
+constexpr int kMostFactor = 15;  // 4 bits; with 7 bits of the scale, F16 represents the products
 constexpr int kScaleBits = 7;
-constexpr float kLowest = 0.7f, kHighest = 1.1f;  // scales tried, of max |w| / (7 15)
+constexpr float kLowest = 0.7f, kHighest = 1.1f;  // range of the scales to try, relative to max |w| / (7 15)
 
-// The number of 4 bits that stands for w, with 1 / step.
+// The 4-bit number for w, given 1 / step.
 float int4_of(float w, float steps) {
   const float q = nearest_whole(w * steps);
   return q > kMostInt4 ? kMostInt4 : q < -kMostInt4 ? -kMostInt4 : q;
@@ -44,12 +44,13 @@ struct Int4Row {
   std::vector<int> factors;
 };
 
-// The best factors of a scale; stops where the error is no less than `least`.
+// The best factors for a scale; stops when the error is not below `least`.
 Int4Row with_scale(const float* w, const std::vector<float>& largest, float scale, double least) {
   Int4Row out;
   double sum = 0;
   for (size_t g = 0; g < largest.size(); ++g) {
-    // A step of a group's largest / 7 cuts nothing off; less than 0.6 of it cuts off more than it gains.
+    // A step of the group's largest value / 7 clips nothing; a step below 0.6 of that clips more than it
+    // gains.
     const float most = largest[g] / (kMostInt4 * scale);
     const int last = std::clamp(static_cast<int>(std::ceil(most)), 1, kMostFactor),
               first = std::clamp(static_cast<int>(std::floor(0.6f * most)), 1, last);
@@ -77,7 +78,7 @@ float spacing(float x) {
   return std::ldexp(1.0f, exponent - kScaleBits);
 }
 
-// One row: its whole numbers, returns their scale.
+// Quantises one row: writes its integers and returns their scale.
 float quantize_int4_row(const float* row, int64_t width, int8_t* out) {
   const auto groups = static_cast<size_t>((width + kGroup - 1) / kGroup);
   std::vector<float> w(groups * static_cast<size_t>(kGroup), 0.0f), largest(groups, 0.0f);
@@ -88,7 +89,7 @@ float quantize_int4_row(const float* row, int64_t width, int8_t* out) {
   const float usual =
       width > 0 ? *std::max_element(largest.begin(), largest.end()) / (kMostInt4 * kMostFactor) : 0.0f;
   std::fill_n(out, width, int8_t{0});
-  // Steps below this would leave the numbers that float32 holds in full.
+  // Steps below this would be outside of the normal numbers of float32.
   if (!(usual > 256 * std::numeric_limits<float>::min())) return 1;
   const float low = usual * kLowest;
   Int4Row best;

@@ -10,7 +10,8 @@ namespace vitrim::quantize {
 
 namespace {
 
-// The float model's answers from `x`, the stream before block `from`; what was extended below is the run's.
+// The float model's answers from `x`, the stream before block `from`; the intermediate streams before it are
+// those of the run.
 at::Tensor finish_from(const model::Model& teacher, const FloatRun& run, int from, at::Tensor x,
                        int64_t batch_size) {
   distributed::Group& alone = distributed::or_alone(nullptr);

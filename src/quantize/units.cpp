@@ -14,7 +14,7 @@ namespace {
 
 std::string last_part(const std::string& name) { return name.substr(name.rfind('.') + 1); }
 
-// The layers that `keep` names, all of them checked.
+// The layers in `keep`, all of them checked.
 std::set<std::string> kept_layers(const ModelSpec& spec, const std::vector<std::string>& keep) {
   std::set<std::string> all, short_names, out;
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {

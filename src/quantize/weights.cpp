@@ -12,11 +12,11 @@ namespace vitrim::quantize {
 
 namespace {
 
-constexpr float kMost = 127;             // -128 is left out, so that a layer and its negative are alike
-constexpr int kFirst = 85, kLast = 110;  // scales tried, in hundredths of max / 127
-constexpr int kLanes = 8;                // sums that run beside each other, for the compiler's vectors
+constexpr float kMost = 127;  // -128 is not used, so that a layer and its negative are treated alike
+constexpr int kFirst = 85, kLast = 110;  // range of the scales to try, in hundredths of max / 127
+constexpr int kLanes = 8;                // number of independent sums, for the compiler's vectors
 
-// The whole number that stands for w, with 1 / scale.
+// The integer for w, given 1 / scale.
 float stands_for(float w, float steps) {
   const float q = nearest_whole(w * steps);
   return q > kMost ? kMost : q < -kMost ? -kMost : q;
@@ -27,7 +27,7 @@ template <typename Value>
 double row_sum(int64_t width, Value&& value) {
   double sum = 0;
   int64_t i = 0;
-  constexpr int64_t kTogether = 512;  // float32 adds up no more than this
+  constexpr int64_t kTogether = 512;  // number of values that are summed in float32
   while (i + kLanes <= width) {
     float part[kLanes] = {};
     const int64_t end = std::min(width - width % kLanes, i + kTogether);
@@ -40,11 +40,11 @@ double row_sum(int64_t width, Value&& value) {
   return sum;
 }
 
-// One row: its whole numbers, returns their scale.
+// Quantises one row: writes its integers and returns their scale.
 float quantize_row(const float* w, int64_t width, int8_t* out) {
   float largest = 0;
   for (int64_t i = 0; i < width; ++i) largest = std::max(largest, std::abs(w[i]));
-  const float usual = largest / kMost > 0 ? largest / kMost : 1;  // also where it would be too small
+  const float usual = largest / kMost > 0 ? largest / kMost : 1;  // also if it would underflow
   float best = usual;
   double least = std::numeric_limits<double>::infinity();
   for (int percent = kFirst; percent <= kLast; ++percent) {

@@ -10,7 +10,8 @@ int64_t combinations(int total, int count, int64_t cap) {
   count = std::min(count, total - count);
   int64_t ways = 1;
   for (int i = 1; i <= count; ++i) {
-    // Always whole, and never less than the step before, so what has reached the cap need not go on.
+    // The value is always an integer and never smaller than in the previous step, so the loop can stop at the
+    // cap.
     const int64_t factor = total - count + i;
     if (ways > std::numeric_limits<int64_t>::max() / factor) return cap;
     ways = ways * factor / i;

@@ -56,8 +56,8 @@ std::vector<CompressionPlan> control_plans(const std::vector<int>& candidates, i
                   std::to_string(sorted.back()));
   }
   std::vector<CompressionPlan> plans;
-  // The same set twice would pass for two samples, so draws go on until a new one comes, unless there are no
-  // more.
+  // The same set twice would count as two samples, so sets are drawn until a new one comes, unless there are
+  // no more.
   const int64_t draws = combinations(total, count, random_seeds);
   std::set<LayerSet> drawn;
   for (int64_t i = 1; i <= draws; ++i) {

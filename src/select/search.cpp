@@ -14,7 +14,7 @@ namespace {
 
 [[noreturn]] void fail(const std::string& what) { throw std::invalid_argument("[select::search] " + what); }
 
-// Lower scores first, what could not be measured last.
+// Lower scores first; sets that could not be measured last.
 bool lower(double a, double b) {
   if (std::isnan(a) || std::isnan(b)) return !std::isnan(a) && std::isnan(b);
   return a < b;
@@ -57,7 +57,7 @@ std::vector<LayerSet> all_sets(const std::vector<int>& candidates, int count) {
   while (true) {
     LayerSet& set = sets.emplace_back();
     for (const int pick : picks) set.push_back(candidates[pick]);
-    // The last place that can still move moves on, and those after it follow on its heels.
+    // The last position that can still move advances, and the positions after it follow directly.
     int place = count - 1;
     while (place >= 0 && picks[place] == total - count + place) --place;
     if (place < 0) return sets;
@@ -66,7 +66,7 @@ std::vector<LayerSet> all_sets(const std::vector<int>& candidates, int count) {
   }
 }
 
-// Every set that is one candidate larger than one of `kept`, each once.
+// Every set that has one candidate more than one of `kept`, each once.
 std::vector<LayerSet> extensions(const std::vector<LayerSet>& kept, const std::vector<int>& candidates) {
   std::set<LayerSet> larger;
   for (const LayerSet& set : kept) {
@@ -81,8 +81,8 @@ std::vector<LayerSet> extensions(const std::vector<LayerSet>& kept, const std::v
   return {larger.begin(), larger.end()};
 }
 
-// The share of image resamples in which each set comes out best among these; a measure of how much the choice
-// owes to the images.
+// The share of image resamples in which each set is the best of these; it measures how much the choice
+// depends on the images.
 void fill_chosen_fractions(std::vector<ScoredSet>& sets) {
   const size_t resamples = sets.front().replicates.size();
   for (const ScoredSet& set : sets) {
@@ -99,7 +99,7 @@ void fill_chosen_fractions(std::vector<ScoredSet>& sets) {
       const bool tie_broken = !lower(b, a) && sets[i].result.layers < sets[best].result.layers;
       if (lower(a, b) || tie_broken) best = i;
     }
-    // A resample on which nothing could be measured chooses nothing.
+    // A resample without any measured score chooses no set.
     if (!std::isnan(sets[best].replicates[r])) ++wins[best];
   }
   for (size_t i = 0; i < sets.size(); ++i) {
@@ -107,7 +107,7 @@ void fill_chosen_fractions(std::vector<ScoredSet>& sets) {
   }
 }
 
-// The layers that larger sets are built from: the best ones alone.
+// The layers from which larger sets are built: those with the best single scores.
 std::vector<int> promising(std::vector<ScoredSet> singles, const SearchOptions& options) {
   std::sort(singles.begin(), singles.end(), better);
   const int wanted = std::max(options.beam_candidates, options.count);

@@ -1,7 +1,7 @@
-// Branch and bound over sets for min |sum dH_i + sum w_ij|. Sets are walked in lexicographic order; adding a
+// Branch and bound over sets for min |sum dH_i + sum w_ij|. Sets are visited in lexicographic order. Adding a
 // layer costs O(n), because every layer's gain (its own term and its interactions with the layers chosen so
-// far) is carried along. A subtree is left out when the signed sum provably stays so far on one side of zero
-// that none of its sets can be among the best.
+// far) is updated. A subtree is skipped if the signed sum provably stays so far on one side of zero that none
+// of its sets can be among the best.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -16,7 +16,7 @@
 namespace vitrim::select {
 namespace {
 
-// Below this many sets, looking at each is cheaper than a bound.
+// Below this number of sets, evaluating each one is cheaper than a bound.
 constexpr int64_t kSetsWorthABound = 64;
 
 class Minimiser {
@@ -32,8 +32,8 @@ class Minimiser {
       magnitude += std::abs(single[i]);
       for (int j = i + 1; j < size_; ++j) magnitude += std::abs(pair_[i][j]);
     }
-    // Sums and bounds are computed in different orders. Each has fewer than n^2 terms, so this covers both
-    // sides' rounding.
+    // Sums and bounds are computed in different orders. Each has fewer than n^2 terms, so this covers the
+    // rounding of both.
     slack_ = 2.0 * size_ * (size_ + 1) * std::numeric_limits<double>::epsilon() * magnitude;
     gains_[0] = std::move(single);
     fill_interaction_bounds();
@@ -49,8 +49,9 @@ class Minimiser {
   }
 
  private:
-  // Bounds on half of what layer i can gain from its interactions with `others` further layers at or after
-  // `first`: the sum of its smallest (largest) ones. Half, since the pair's other end counts the other half.
+  // Bounds on half of the interaction gain of layer i with `others` further layers at or after `first`: the
+  // sum of its smallest (largest) interactions. It is a half, because the other layer of each pair counts the
+  // other half.
   struct Bounds {
     double low = 0;
     double high = 0;
@@ -81,7 +82,7 @@ class Minimiser {
     }
   }
 
-  // A lower bound of the sum over the ways to choose `missing` layers at or after `first`, or minus the upper
+  // A lower bound of the sum over all ways to choose `missing` layers at or after `first`, or minus the upper
   // bound.
   double bound(int first, int missing, const std::vector<double>& gain, double sum, bool upper) {
     const auto begin = scratch_.begin();
@@ -99,8 +100,8 @@ class Minimiser {
   bool hopeless(int first, int missing, const std::vector<double>& gain, double sum) {
     if (best_.size() < keep_ || combinations(size_ - first, missing, kSetsWorthABound) < kSetsWorthABound)
       return false;
-    // Only a strictly worse set is hopeless; an equal one loses too, for it comes later in lexicographic
-    // order, but rounding may hide that.
+    // Only strictly worse sets can be skipped. An equal one would lose too, because it comes later in
+    // lexicographic order, but rounding may hide that.
     const double worst = best_.front().first + slack_;
     return bound(first, missing, gain, sum, false) > worst || bound(first, missing, gain, sum, true) > worst;
   }
@@ -181,7 +182,7 @@ std::vector<LayerSet> best_surrogate_sets(const std::vector<double>& single,
       fail_surrogate("layer " + std::to_string(candidates[i]) + " has no finite score");
     for (int j = 0; j < total; ++j) {
       if (i == j) continue;
-      // One triangle for both, so that a last bit of difference between them cannot matter.
+      // Both use one triangle, so that a difference in the last bit between the triangles does not matter.
       few_pair[i][j] = pair[candidates[std::min(i, j)]][candidates[std::max(i, j)]];
       if (!std::isfinite(few_pair[i][j])) {
         fail_surrogate("the interaction of layers " + std::to_string(candidates[i]) + " and " +

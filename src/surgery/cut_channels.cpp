@@ -19,7 +19,7 @@ using architecture::ChannelSlice;
 
 namespace {
 
-// One group of one block: the factors, and for each head the channels that stay.
+// One group of one block: the factors, and the kept channels of each head.
 struct Group {
   at::Tensor factors;  // [heads, width], double
   std::vector<std::vector<int64_t>> kept;
@@ -76,7 +76,7 @@ class BlockCut {
     groups_.emplace(kind, std::move(g));
   }
 
-  // Factors of a slice's channels, in its order.
+  // The factors of a slice's channels, in the order of the slice.
   static at::Tensor factors(const Group& g, const ChannelSlice& slice) {
     return g.factors.slice(0, slice.head_begin, slice.head_begin + slice.heads).flatten();
   }
@@ -109,7 +109,7 @@ class BlockCut {
     }
   }
 
-  // softplus(new) = softplus(old) / factor; what is cut anyway keeps its value.
+  // softplus(new) = softplus(old) / factor; removed channels keep their value.
   void fold_into_scale(model::StateDict& weights, const ChannelSlice& slice,
                        const at::Tensor& factors) const {
     if ((factors < 0).any().item<bool>()) fail("a factor on q and k of focused linear attention is negative");
@@ -153,7 +153,7 @@ class BlockCut {
                                                              : block.mlp_dim;
     for (int64_t h = 0; h < slice.heads; ++h) {
       const int64_t begin = slice.offset + (slice.shared ? 0 : h * width);
-      if (slice.shared && h > 0 && (!g || alike(*g))) break;  // one filter a channel still serves all heads
+      if (slice.shared && h > 0 && (!g || alike(*g))) break;  // one filter per channel still serves all heads
       if (g) {
         for (int64_t c : g->kept[static_cast<size_t>(slice.head_begin + h)]) rows.push_back(begin + c);
       } else {

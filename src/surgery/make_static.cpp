@@ -59,7 +59,7 @@ ModelSpec make_static(const ModelSpec& spec, const std::vector<int>& layers, int
 
 namespace {
 
-// The rows of a block's projection that make its values.
+// The rows of a block's projection that compute its values.
 at::Tensor value_rows(const SpecAndWeights& model, int block, const std::string& kind) {
   for (const architecture::ChannelSlice& slice : architecture::channel_slices(model.spec, block)) {
     if (slice.group != architecture::ChannelGroup::kV || slice.dim != 0 ||

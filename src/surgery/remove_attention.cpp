@@ -18,7 +18,8 @@ void scale(model::StateDict& weights, const std::string& name, double factor) {
   if (weights.contains(name)) weights.set(name, weights.at(name) * factor);
 }
 
-// What one branch writes: its layer scale where there is one, else the last projection; never both.
+// The parameters that scale the output of one branch: its layer scale if there is one, else the last
+// projection; never both.
 void scale_branch(const ModelSpec& spec, model::StateDict& weights, const std::string& projection,
                   const std::string& gamma, double factor) {
   if (spec.layer_scale) {
@@ -95,7 +96,7 @@ SpecAndWeights fold_stream_gains(const SpecAndWeights& model) {
     const ModelSpec::Position at = out.spec.position(i);
     for (const std::string& name : architecture::stream_writers(out.spec, at.stage))
       scale(out.weights, name, gain);
-    for (int j = i - at.index; j < i; ++j) {  // the stage's blocks below
+    for (int j = i - at.index; j < i; ++j) {  // the earlier blocks of the stage
       const std::string prefix = architecture::block_prefix(out.spec, j);
       scale_attention(out.spec, out.weights, j, gain);
       scale_branch(out.spec, out.weights, prefix + "mlp.fc2", prefix + "ls2.gamma", gain);
@@ -110,7 +111,7 @@ SpecAndWeights dilute(const SpecAndWeights& model, const std::vector<int>& layer
   if (!(lambda >= 0 && lambda <= 1))
     throw std::invalid_argument("[surgery::dilute] lambda " + std::to_string(lambda) + " is not in [0, 1]");
   if (lambda == 0) return fold_stream_gains(remove_attention(model, layers, stream));
-  remove_attention(model.spec, layers);  // refuses what can't be diluted
+  remove_attention(model.spec, layers);  // throws on layers that can't be diluted
   require_float_weights(model.spec, "dilution");
   SpecAndWeights out = model;
   for (int layer : layers) {
