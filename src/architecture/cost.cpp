@@ -11,7 +11,7 @@ namespace {
 
 int64_t squared(int64_t x) { return x * x; }
 
-// Queries, keys and values. Every token of the map is read once where a smaller one is made.
+// MACs of queries, keys and values. To make a smaller map, every token of the map is read once.
 int64_t projection_macs(const AttentionSite& site, int64_t queries) {
   const int64_t dim = site.block.embed_dim;
   const int64_t reduction = site.block.sr_ratio > 1 ? site.grid.size() * dim * dim : 0;
@@ -19,7 +19,7 @@ int64_t projection_macs(const AttentionSite& site, int64_t queries) {
          reduction;
 }
 
-// Of one branch, in all its regions together.
+// MACs of one branch, in all its regions together.
 int64_t branch_macs(const AttentionSite& site, const AttentionBranch& branch, int64_t queries) {
   const BlockSpec& block = site.block;
   const int64_t qk = block.qk_dim, v = block.v_dim, heads = branch.heads;
@@ -33,8 +33,8 @@ int64_t branch_macs(const AttentionSite& site, const AttentionBranch& branch, in
   return total + queries * keys * heads * (qk + v);
 }
 
-// Values of all tokens, filters over the map (not where only tokens before it are read), shares of the
-// sources once summed per kind of token, and the last projection.
+// MACs of static attention: values of all tokens, filters over the map (unless only tokens before it are
+// read), shares of the sources, which are summed once per kind of token, and the last projection.
 int64_t static_macs(const AttentionSite& site, int64_t live) {
   const int64_t width = site.v_width(), dim = site.block.embed_dim, sources = 1 + site.prefix,
                 read = live > 0 ? std::min(live, site.tokens()) : site.tokens(),

@@ -1,5 +1,5 @@
-// How many patches a ViT's image has, off the length of its position embedding. vitrim takes square images,
-// so what may be another rectangle is asked for.
+// Infers the number of patches of a ViT's image from the length of its position embedding. vitrim supports
+// square images, so for a length that may belong to another rectangle the size must be given.
 
 #include <algorithm>
 #include <stdexcept>
@@ -11,8 +11,8 @@ namespace vitrim::architecture {
 
 namespace {
 
-// "6 x 8": the sides of a rectangle of so many patches that is no square, as near to one as can be; empty
-// where there is none, or only strips.
+// "6 x 8": the sides of the rectangle with this many patches that is closest to a square but not one; empty
+// if there is none, or only strips.
 std::string rectangle(int64_t patches) {
   constexpr int64_t kLongest = 8;  // times the short side
   int64_t best = 0;
@@ -57,7 +57,8 @@ void infer_positions(const TensorTable& state, const Evidence& evidence, ModelSp
   int64_t side = covering;
   spec.embed_prefix_tokens = prefix > 0;
   if (prefix > 0 && bare > 0 && (covering == 0 || (stated(bare) && !stated(covering)))) {
-    // DeiT III and most models with registers have no positions for these tokens. A rectangle may hide here.
+    // DeiT III and most models with registers have no positions for these tokens. The length may also belong
+    // to a rectangle.
     const bool usual = (spec.register_tokens > 0 || state.contains("blocks.0.ls2.gamma")) &&
                        is_published_bare_size(bare * spec.patch_size);
     const std::string other = rectangle(length - prefix);

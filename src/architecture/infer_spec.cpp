@@ -1,4 +1,5 @@
-// The architecture of a checkpoint: vitrim's own metadata, else the first family that knows its names.
+// Infers the architecture of a checkpoint: from vitrim's own metadata, else by the first family that
+// recognises its names.
 
 #include <array>
 #include <cmath>
@@ -53,7 +54,7 @@ double infer_norm_eps(const TensorTable& state, const Evidence& evidence, double
     return *stated;
   }
   if (evidence.usual) usual = evidence.usual->norm_eps;
-  if (!evidence.architecture.empty()) return usual;  // timm's value, or the named architecture's own
+  if (!evidence.architecture.empty()) return usual;  // the value of the architecture that is named
   char text[32];
   std::snprintf(text, sizeof text, "%g", usual);
   evidence.assume({"norm_eps", text, evidence.usual ? evidence.usual->why : "as of most models of this kind",
@@ -79,8 +80,8 @@ std::optional<std::array<double, 3>> as_triple(std::string text) {
 
 }  // namespace
 
-// mean and std from metadata; the rest as timm's ViTs have it: crop the whole input out of 10/9 of it,
-// bicubic.
+// mean and std from metadata; the rest as in timm's ViTs: crop of the model's size from a resize to 10/9 of
+// it, bicubic.
 std::optional<PreprocessSpec> infer_preprocess(const TensorTable& state, const Evidence& evidence,
                                                int64_t image_size) {
   const auto mean = as_triple(metadata_value(state, {"mean"}));
@@ -111,13 +112,13 @@ std::optional<PreprocessSpec> infer_preprocess(const TensorTable& state, const E
 
 namespace {
 
-// Whether `name` is `other` with further words between its own, as modules around a layer put there.
+// Whether `name` equals `other` with additional words between its own, as wrapping modules insert them.
 bool is_widened(std::string_view name, std::string_view other) {
   if (other.size() <= name.size()) return false;
   const size_t dot = name.rfind('.');
   if (dot == std::string_view::npos) return other.ends_with("." + std::string(name));
   if (!other.ends_with(name.substr(dot))) return false;
-  size_t at = 0;  // in name
+  size_t at = 0;  // position in `name`
   for (size_t begin = 0; begin <= other.size();) {
     const size_t end = std::min(other.find('.', begin), other.size());
     const std::string_view word = other.substr(begin, end - begin),
@@ -214,7 +215,8 @@ void resize(ModelSpec& spec, int64_t image_size) {
 
 namespace {
 
-// Whether a block without attention hands the stream on as it is or doubled; nothing in the tensors tells.
+// Sets whether a block without attention passes the stream on unchanged or doubled; the tensors do not
+// determine it.
 void set_stream_gain(const TensorTable& state, const Evidence& evidence, ModelSpec& spec) {
   std::optional<double> gain = evidence.hints.stream_gain;
   if (gain && *gain != 1 && *gain != 2)
@@ -335,7 +337,7 @@ ModelSpec infer_spec(const TensorTable& state, const Evidence& evidence) {
   try {
     validate(spec);
   } catch (const std::invalid_argument& error) {
-    if (hints.image_size) throw;  // the size asked for may be at fault
+    if (hints.image_size) throw;  // the requested size may be the cause
     std::string what = error.what();
     if (what.starts_with('[')) what.erase(0, what.find("] ") + 2);
     const bool of_size = what.find("image") != std::string::npos || what.find("window") != std::string::npos;

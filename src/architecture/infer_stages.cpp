@@ -1,5 +1,5 @@
-// Reads the architecture of models with stages off the names and shapes of their tensors: Swin, PVT, CSwin
-// and FLatten's forms of them.
+// Infers the architecture of models with stages from the names and shapes of their tensors: Swin, PVT, CSwin
+// and FLatten's variants of them.
 
 #include <algorithm>
 #include <cmath>
@@ -15,7 +15,7 @@ int64_t rows(const TensorTable& state, const std::string& name, int64_t dims, in
   return need(state, name, dims).size(dim);
 }
 
-// The heads of the stages: stated, told by FLatten's depthwise filters, which are as wide as a head, or those
+// The heads of the stages: stated, or from FLatten's depthwise filters, which are as wide as a head, or those
 // of the published models.
 class StageHeads {
  public:
@@ -28,14 +28,14 @@ class StageHeads {
     }
   }
 
-  /// `width`: of the values that `filters` belongs to.
+  /// `width`: number of value channels that `filters` belongs to.
   int64_t operator()(int64_t stage, const std::string& filters, int64_t width, int64_t usual) {
     const auto& given = evidence_.hints.num_heads;
     if (!given.empty()) return given.size() == 1 ? given[0] : given[static_cast<size_t>(stage)];
     if (state_.contains(filters)) return width / std::max<int64_t>(1, rows(state_, filters, 4));
     return usual_[static_cast<size_t>(stage)] = usual;
   }
-  /// Call after the last block: says which heads were taken as usual.
+  /// Call it after the last block: records which numbers of heads were assumed.
   void tell(bool published) const {
     std::string text;
     for (const int64_t heads : usual_) text += (text.empty() ? "" : ",") + std::to_string(heads);
@@ -52,7 +52,7 @@ class StageHeads {
   std::vector<int64_t> usual_;
 };
 
-// Widths of a block's attention from its value projection's columns and all its rows.
+// The widths of a block's attention, from the columns of its value projection and the number of all rows.
 void set_widths(const TensorTable& state, const std::string& place, BlockSpec& block, int64_t projected,
                 int64_t values) {
   const int64_t heads = block.num_heads;
@@ -74,7 +74,7 @@ int64_t count_stages(const TensorTable& state, const std::string& prefix, const 
   return stages;
 }
 
-// A model's beginning that all have.
+// The beginning that all these models share.
 ModelSpec begin(const TensorTable& state, const Evidence& evidence, const std::string& family,
                 const std::string& patches) {
   ModelSpec spec;
@@ -90,7 +90,7 @@ ModelSpec begin(const TensorTable& state, const Evidence& evidence, const std::s
   return spec;
 }
 
-// `told`: by the tensors, 0 where they do not tell.
+// `told`: the value that the tensors determine; 0 if they do not.
 void set_image_size(ModelSpec& spec, const TensorTable& state, const Evidence& evidence, int64_t told,
                     int64_t usual = 224) {
   int64_t size = evidence.hints.image_size.value_or(told);
@@ -103,7 +103,7 @@ void set_image_size(ModelSpec& spec, const TensorTable& state, const Evidence& e
   spec.preprocess = infer_preprocess(state, evidence, size);
 }
 
-// Side of the map that a table of positions covers; 0 where it is no square.
+// The side of the map that a table of positions covers; 0 if it is not square.
 int64_t map_side(const TensorTable& state, const std::string& table) {
   const int64_t positions = rows(state, table, 3, 1), side = side_of(positions);
   if (side == 0) {
@@ -154,7 +154,7 @@ void follow_image_size(ModelSpec& spec, int64_t before) {
     } else if (block.attention == AttentionKind::kCrossShapedWindow && at.stage >= 2 && block.window > 0 &&
                block.window == before / 32) {
       block.window =
-          spec.image_size[0] / 32;  // as the published models have it at 224 and 384; other stripes stay
+          spec.image_size[0] / 32;  // as in the published models at 224 and 384; other stripes do not change
     }
   }
 }
@@ -168,7 +168,7 @@ std::optional<ModelSpec> infer_swin(const TensorTable& state, const Evidence& ev
   spec.patch_size = rows(state, "patch_embed.proj.weight", 4, 2);
   const int64_t stages = count_stages(state, "layers.", ".blocks.0.", 0);
   StageHeads heads_of(state, evidence, stages);
-  int64_t map = 0;  // of the first stage, where a buffer tells it
+  int64_t map = 0;  // side of the first stage's map, if a buffer determines it
   for (int64_t s = 0; s < stages; ++s) {
     const std::string layer = "layers." + std::to_string(s) + ".blocks.";
     const int64_t depth = count_numbered(state, layer, ".");
@@ -266,7 +266,7 @@ std::optional<ModelSpec> infer_pvt(const TensorTable& state, const Evidence& evi
 
 namespace {
 
-// CSwin-T and -S, -B, -L by their first stage's channels.
+// CSwin-T and -S, -B, -L, recognised by the channels of their first stage.
 int64_t published_cswin_heads(int64_t embed_dim, int64_t stage) {
   if (embed_dim == 144) return std::min<int64_t>(6 << stage, 24);
   return int64_t{embed_dim == 96 ? 4 : 2} << stage;
@@ -278,7 +278,7 @@ std::optional<ModelSpec> infer_cswin(const TensorTable& state, const Evidence& e
   if (!state.contains("stage1_conv_embed.0.weight")) return std::nullopt;
   ModelSpec spec = begin(state, evidence, "cswin", "stage1_conv_embed.0.weight");
   const int64_t stages = count_stages(state, "stage", ".0.", 1);
-  // Focused attention over the whole map tells the map's size; stripes and softmax do not.
+  // Focused attention over the whole map determines the map's size; stripes and softmax do not.
   StageHeads heads_of(state, evidence, stages);
   int64_t size = evidence.hints.image_size.value_or(0);
   for (int64_t s = 0; s < stages && size == 0; ++s) {
@@ -305,14 +305,15 @@ std::optional<ModelSpec> infer_cswin(const TensorTable& state, const Evidence& e
         block.attention = linear ? AttentionKind::kCrossFocusedLinear : AttentionKind::kCrossShapedWindow;
         block.num_heads = heads_of(s, first + "dwc.weight", stripes ? values / 2 : values,
                                    published_cswin_heads(spec.embed_dim, s));
-        // A filter's rows are one head's, its branch has half of the heads.
+        // The rows of a filter are those of one head; its branch has half of the heads.
         if (evidence.hints.num_heads.empty() && stripes && state.contains(first + "dwc.weight"))
           block.num_heads *= 2;
         set_widths(state, prefix + "qkv.weight", block, rows(state, prefix + "qkv.weight", 2), values);
         if (stripes && linear) {
           block.window = rows(state, first + "positional_encoding", 3, 1) / std::max<int64_t>(1, map);
         } else if (stripes) {
-          // Softmax leaves no trace of the stripes' width: the published models' 1, 2, and 1/32 of the image.
+          // With softmax the tensors do not determine the width of stripes: the published models' 1, 2, and
+          // 1/32 of the image are assumed.
           block.window = s < 2 ? s + 1 : size / 32;
           stripes_assumed = true;
         }

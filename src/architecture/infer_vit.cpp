@@ -1,4 +1,4 @@
-// Reads a ViT's architecture off the names and shapes of its tensors.
+// Infers a ViT's architecture from the names and shapes of its tensors.
 
 #include <algorithm>
 
@@ -32,8 +32,8 @@ std::string either(const std::vector<int64_t>& counts) {
   return out;
 }
 
-// Where nothing states the heads of this ViT: those of the architecture that is named, of the published sizes
-// of this shape, or of 64 channels each.
+// The number of heads if it is not stated: that of the named architecture, of the published sizes with this
+// shape, or heads of 64 channels.
 int64_t usual_heads(const TensorTable& state, const Evidence& evidence, const VitShape& shape) {
   const int64_t width = shape.embed_dim;
   const std::string wide = std::to_string(width) + " channels";
@@ -70,7 +70,7 @@ int64_t usual_heads(const TensorTable& state, const Evidence& evidence, const Vi
 int64_t infer_heads(const TensorTable& state, const Evidence& evidence, const VitShape& shape) {
   if (!evidence.hints.num_heads.empty()) return evidence.hints.num_heads.front();
   if (const auto stated = metadata_count(state, {"num_heads", "heads"})) return *stated;
-  for (int64_t i = 0; i < shape.depth; ++i) {  // norms of queries are as wide as a head
+  for (int64_t i = 0; i < shape.depth; ++i) {  // norms of queries have the width of a head
     const std::string norm = "blocks." + std::to_string(i) + ".attn.q_norm.weight";
     if (state.contains(norm)) return shape.embed_dim / std::max<int64_t>(1, state.at(norm).numel());
   }
@@ -104,7 +104,7 @@ BlockSpec infer_block(const TensorTable& state, const std::string& prefix, int64
   return block;
 }
 
-// Whether the MLPs have a gate: then fc1 makes two units for each that fc2 reads.
+// Whether the MLPs have a gate; then fc1 has two units for each input of fc2.
 bool infer_gates(const TensorTable& state, const ModelSpec& spec) {
   bool gated = false;
   for (size_t i = 0; i < spec.blocks.size(); ++i) {
@@ -121,7 +121,7 @@ bool infer_gates(const TensorTable& state, const ModelSpec& spec) {
   return gated;
 }
 
-// What the tensors of the whole tell of the size. Blocks whose MLPs differ are of no published size.
+// The size that the tensors of all blocks determine. Blocks with different MLPs match no published size.
 VitShape shape_of(const TensorTable& state, const ModelSpec& spec, int64_t depth) {
   VitShape shape;
   shape.embed_dim = spec.embed_dim;
@@ -142,7 +142,7 @@ VitShape shape_of(const TensorTable& state, const ModelSpec& spec, int64_t depth
   return shape;
 }
 
-// What neither shapes nor names of tensors tell of a ViT, but for its heads.
+// The properties of a ViT, other than its heads, that neither shapes nor names of tensors determine.
 void infer_the_rest(const TensorTable& state, const Evidence& evidence, const VitShape& shape,
                     ModelSpec& spec) {
   const bool published = published_heads(shape).exact,
@@ -155,7 +155,7 @@ void infer_the_rest(const TensorTable& state, const Evidence& evidence, const Vi
   } else if (is_published_with_gelu_tanh(shape)) {
     spec.activation = Activation::kGeluTanh;
   }
-  if (!evidence.architecture.empty()) return;  // the name says the rest, or it is as timm has it
+  if (!evidence.architecture.empty()) return;  // the name determines the rest, or it is as in timm
   if (!evidence.hints.activation) {
     evidence.assume({"activation", activation_name(spec.activation),
                      spec.gated_mlp   ? "a gate, so SwiGLU"

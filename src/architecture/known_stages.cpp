@@ -1,4 +1,4 @@
-// Published sizes of models with stages: Swin by timm's names; PVT, PVTv2 and FLatten's models as
+// Published sizes of models with stages: Swin under timm's names; PVT, PVTv2 and FLatten's models as
 // FLatten-Transformer builds them.
 
 #include <stdexcept>
@@ -41,7 +41,7 @@ void check(const StagesOptions& o) {
   }
 }
 
-// A window, stripe or reduction of a family's block on a map.
+// The window, stripe or reduction of a family's block on a map.
 void set_region(BlockSpec& block, const std::string& family, bool linear, int64_t region, int64_t index,
                 int64_t map, bool last) {
   if (family == "pvt" || family == "pvt_v2") {
@@ -85,7 +85,8 @@ namespace {
 
 using List = std::vector<int64_t>;
 
-// FLatten-Transformer's softmax stages take window 7, at 384 px 12, whatever the linear stages' window is.
+// FLatten-Transformer's softmax stages have windows of 7 (12 at 384 px), independent of the linear stages'
+// window.
 void add_swins(std::map<std::string, ModelSpec>& out) {
   struct Size {
     const char* name;
@@ -128,8 +129,8 @@ void add_pvts(std::map<std::string, ModelSpec>& out) {
     o.mlp_ratios = std::move(ratios);
     o.attention = "SSSS";
     out[name] = stages_spec(family, o);
-    // FLatten-Transformer's constructors reduce keys and values as PVT does; its published configurations
-    // (PVT_LA_SR_RATIOS 1111) do not reduce them at all.
+    // FLatten-Transformer's constructors reduce keys and values as PVT does, but its published configurations
+    // (PVT_LA_SR_RATIOS 1111) do not reduce them.
     o.attention = "LLLL";
     o.linear_regions = o.regions;
     out["flatten_" + std::string(name)] = stages_spec(family, o);

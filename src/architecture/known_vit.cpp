@@ -1,4 +1,4 @@
-// Published ViT and DeiT sizes by timm's names.
+// Published ViT and DeiT sizes under timm's names.
 
 #include <stdexcept>
 
@@ -13,7 +13,8 @@ struct Size {
   int64_t embed_dim, depth, num_heads;
 };
 
-// timm's preprocessing for its `augreg` ViTs and for DeiT: crop 224 out of 248 (crop_pct 0.9), bicubic.
+// timm's preprocessing for its `augreg` ViTs and for DeiT: crop of 224 from a resize to 248 (crop_pct 0.9),
+// bicubic.
 PreprocessSpec vit_preprocess(int64_t image_size) {
   PreprocessSpec p;
   p.resize = image_size == 384 ? 384 : image_size * 10 / 9;

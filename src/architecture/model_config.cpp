@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 using json::Json;
 using json::Place;
 
-// Any of these files is a few kilobytes, with a thousand classes some hundred.
+// Each of these files has a few kilobytes; with a thousand classes, some hundred.
 constexpr uintmax_t kLargest = uintmax_t{16} << 20;
 
 std::optional<Json> read_json(const std::string& path) {
@@ -65,9 +65,9 @@ class Members {
       place(key).fail("expected a number from 1 to 1048576");
     return value;
   }
-  // A square's side, in any of the forms that square() reads.
+  // The side of a square, in any of the forms that square() reads.
   std::optional<int64_t> side(const std::string& key) const;
-  // One number, or one a stage.
+  // One number, or one per stage.
   std::vector<int64_t> numbers(const std::string& key) const {
     const Json* const value = find(key);
     if (!value) return {};
@@ -118,7 +118,7 @@ void check_units(const PreprocessSpec& preprocess, const Place& place) {
   if (const std::string problem = wrong_units(preprocess); !problem.empty()) place.fail(problem);
 }
 
-// A square's side, written as a number, as [height, width] or as {"height": ..., "width": ...}.
+// The side of a square, written as a number, as [height, width] or as {"height": ..., "width": ...}.
 int64_t square(const Json& value, const Place& place) {
   std::array<int64_t, 2> sides{};
   if (value.is_object()) {
@@ -141,18 +141,19 @@ std::optional<int64_t> Members::side(const std::string& key) const {
   return square(*value, place(key));
 }
 
-// A field that only people read, or that a flag can replace: what it says wrongly never keeps a model out.
+// A field that is only informative, or that a flag can replace: a wrong value does not prevent loading the
+// model.
 void warn_unused(const Place& place, const std::string& what) {
   log_warning(*place.source + ": " + place.keys + ": " + what);
 }
 
-// {"0": "tench", "1": ...}, or a list of names; nothing where they are transformers' placeholders, or not the
+// {"0": "tench", "1": ...}, or a list of names; empty if they are transformers' placeholders, or not the
 // classes 0, 1, ...
 std::vector<std::string> labels(const Json& map, const Place& place) {
   std::vector<std::string> names(map.size());
   std::vector<bool> seen(map.size(), false);
   bool placeholders = true;
-  for (const auto& item : map.items()) {  // a list has its positions as keys
+  for (const auto& item : map.items()) {  // the keys of a list are its positions
     const std::string& key = item.key();
     const bool number =
         !key.empty() && key.size() < 8 && key.find_first_not_of("0123456789") == std::string::npos;
@@ -182,8 +183,8 @@ constexpr std::array<std::string_view, 10> kTransformers = {"vit",
                                                             "siglip_vision_model",
                                                             "vit_mae"};
 
-// Where models that hold an image model keep the latter's configuration: CLIP, encoder-decoders, detectors,
-// ...
+// The keys under which models that contain an image model store its configuration: CLIP, encoder-decoders,
+// detectors, ...
 constexpr std::array kInnerConfigs = {"vision_config", "encoder", "backbone_config", "image_encoder_config"};
 
 bool is_read(const std::string& model_type) {
@@ -211,7 +212,7 @@ void read_transformers(const Members& top, ModelConfig& out) {
   }
   const Members model = inner ? Members(*inner, top.place(where)) : top;
   out.num_heads = model.numbers(model.find("num_heads") ? "num_heads" : "num_attention_heads");
-  // transformers leaves out of the config of a tower what its class has anyway; all of these have 12 heads.
+  // transformers omits from the config of a tower the defaults of its class; all of these have 12 heads.
   if (out.num_heads.empty() && out.model_type != "swin") out.num_heads = {12};
   out.norm_eps = model.get<double>("layer_norm_eps");
   if (const std::string name = model.text("hidden_act"); !name.empty())
@@ -227,7 +228,7 @@ void read_transformers(const Members& top, ModelConfig& out) {
   if (const Json* const names = top.find("id2label")) out.class_names = labels(*names, top.place("id2label"));
 }
 
-// Pillow's number of a filter, or its name in small letters: "BICUBIC", "PIL.Image.Resampling.BICUBIC".
+// Pillow's number of a filter, or its name in lower case: "BICUBIC", "PIL.Image.Resampling.BICUBIC".
 std::string filter_name(const Json& filter) {
   if (!filter.is_string()) return filter.dump();
   std::string name = filter.get<std::string>();
@@ -236,7 +237,7 @@ std::string filter_name(const Json& filter) {
   return name;
 }
 
-// What transformers' image processors do.
+// The preprocessing of transformers' image processors.
 PreprocessSpec read_processor(const Members& top) {
   PreprocessSpec out;
   out.crop = 0;
@@ -248,7 +249,7 @@ PreprocessSpec read_processor(const Members& top) {
     out.mean = {0, 0, 0};
     out.std = {1, 1, 1};
   }
-  // (f x - mean) / std with another factor than 1/255 is (x / 255 - mean / (255 f)) / (std / (255 f)).
+  // (f x - mean) / std with a factor f other than 1/255 equals (x / 255 - mean / (255 f)) / (std / (255 f)).
   double factor = top.get<double>("rescale_factor").value_or(1.0 / 255);
   if (!top.flag("do_rescale", true)) factor = 1;
   const double scale = 255 * factor;
@@ -265,8 +266,7 @@ PreprocessSpec read_processor(const Members& top) {
     if (size->is_object()) out.resize = Members(*size, place).positive("shortest_edge");
     if (!out.resize) {
       out.resize = square(*size, place);
-      // A number, before processors wrote which of the two they mean, is CLIP's short side and others' both
-      // sides.
+      // In files of older processors, a plain number is the short side for CLIP and both sides for others.
       out.squash = !size->is_number() || kind.find("CLIP") == std::string::npos;
     }
   }
@@ -297,8 +297,8 @@ Pooling pooling_of(const std::string& name, const Place& place) {
   place.fail("the pooling '" + name + "' is not supported (token, avg); take a model with one of these");
 }
 
-// Preprocessing that can't be understood leaves the model as it is: --mean and --std are asked for where they
-// matter.
+// If preprocessing can't be understood, the model is loaded without it; --mean and --std are requested where
+// they are needed.
 template <typename Read>
 std::optional<PreprocessSpec> usable(const Read& read) {
   try {
@@ -364,7 +364,7 @@ void read_timm(const Members& top, ModelConfig& out) {
 
 }  // namespace
 
-// What timm's architectures differ in that their tensors do not show (timm 1.0).
+// Differences between timm's architectures that their tensors do not show (timm 1.0).
 void take_timm_name(const std::string& name, ModelConfig& out) {
   out.architecture = name;
   const auto has = [&](std::string_view part) { return name.find(part) != std::string::npos; };
@@ -384,7 +384,8 @@ ModelConfig read_model_config(const std::string& checkpoint) {
                     processor = (folder / "preprocessor_config.json").string();
   if (const auto document = read_json(config)) {
     const Members top(*document, Place{&config, ""});
-    // transformers' wrapper of timm's models keeps timm's names, and says what timm's config.json does.
+    // transformers' wrapper of timm's models keeps timm's names, and its config states what timm's
+    // config.json does.
     const bool timm = top.find("architecture") != nullptr,
                transformers =
                    top.find("model_type") != nullptr && !(timm && top.text("model_type") == "timm_wrapper");

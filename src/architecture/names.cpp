@@ -11,7 +11,7 @@ namespace {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-// What # and * stand for in `name`; false where it does not match.
+// The texts that # and * match in `name`; false if it does not match.
 bool capture(std::string_view pattern, std::string_view name, std::vector<std::string_view>& captured) {
   captured.clear();
   size_t at = 0;
@@ -47,7 +47,7 @@ std::string filled(std::string_view pattern, const std::vector<std::string_view>
   return out;
 }
 
-// Parts of one tensor, in order.
+// The parts of one tensor, in order.
 struct Parts {
   std::vector<std::optional<TensorInfo>> tensors;
   std::vector<std::string> names;

@@ -1,5 +1,6 @@
-// timm's names are vitrim's own. Here are the variants that timm, and the authors of MAE, DINOv2, DeiT III
-// and EVA, have of them, and what timm's other models of those names compute that vitrim can't.
+// timm's names are vitrim's own. This file contains the variants of them in timm and in the code of the
+// authors of MAE, DINOv2, DeiT III and EVA, and the tensors of timm models with these names that vitrim can't
+// compute.
 
 #include <algorithm>
 
@@ -75,9 +76,10 @@ constexpr Foreign kForeignToTimm[] = {
      "is a Swin with absolute positions, which vitrim does not support; take one without"},
 };
 
-// What only timm's name for the architecture tells: these models' tensors look like those of others.
+// Properties that only timm's name of the architecture determines, because the tensors of these models look
+// like those of others.
 struct Silent {
-  std::string_view part;  // of the name
+  std::string_view part;  // part of the name
   std::string_view what;
 };
 constexpr Silent kSilent[] = {
@@ -125,7 +127,7 @@ TensorTable with_key_bias(const TensorTable& state, const ModelConfig& config) {
 
 void translate_timm(const TensorTable& state, const ModelConfig& config, Translated& out) {
   out.names = "timm";
-  // Anything else has names of its own, which must stay as they are.
+  // Other tensors have other names, which must not change.
   const bool vit = has_any(state, "blocks.#.norm1.weight") || has_any(state, "blocks.#.norm2.weight") ||
                    has_any(state, "blocks.#.in_proj.weight") || has_any(state, "blocks.#.attns.*");
   refuse_foreign(state, kForeignToTimm);

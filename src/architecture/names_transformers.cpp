@@ -1,5 +1,5 @@
-// The names of Hugging Face's transformers. Files have older names than the models of transformers 5 in
-// memory (save_pretrained turns them back); both are in the tables.
+// The names of Hugging Face's transformers. Files contain older names than the models of transformers 5 in
+// memory (save_pretrained converts them back); the tables have both.
 
 #include <array>
 
@@ -39,7 +39,7 @@ constexpr NameRule kVit[] = {
     {"cls_classifier.*", "head.*"},
     {"distillation_classifier.*", "head_dist.*"},
     {"pooler.*", ""},   // a tanh layer after the class token, for pretraining
-    {"decoder.*", ""},  // of masked pretraining
+    {"decoder.*", ""},  // used in masked pretraining
 };
 
 constexpr NameRule kDinov2[] = {
@@ -148,7 +148,7 @@ constexpr Foreign kForeignToTransformers[] = {
      "begins with a convolutional network (hybrid ViT), which vitrim does not support; take a plain ViT"},
 };
 
-// The model in it under its bare names.
+// The contained model, with the prefix of its names removed.
 TensorTable bare(const TensorTable& state) {
   TensorTable out;
   out.path = state.path;
@@ -168,7 +168,7 @@ TensorTable bare(const TensorTable& state) {
   return out;
 }
 
-// DeiT's second token where nothing reads it: a token that only attention sees, as a register.
+// DeiT's second token, if nothing reads it: a token that only attention uses, like a register.
 void adapt_vit(Translated& out) {
   TensorTable& state = out.state;
   if (!state.contains("dist_token") || !state.contains("head.weight") || state.contains("head_dist.weight"))
@@ -178,7 +178,8 @@ void adapt_vit(Translated& out) {
   state.add("reg_token", token);
 }
 
-// Registers are put in after the positions: the class token's position becomes part of the token.
+// Registers are inserted after the positions are added, so the class token's position becomes part of the
+// token.
 void adapt_dinov2(Translated& out) {
   TensorTable& state = out.state;
   out.plain_positions = !state.contains("reg_token");
@@ -208,7 +209,7 @@ void adapt_clip(Translated& out) {
     out.dropped.insert(out.dropped.end(), unused.begin(), unused.end());
   }
   if (!state.contains("cls_token")) out.activation = Activation::kGeluTanh, out.norm_eps = 1e-6;
-  // CLIPForImageClassification averages the tokens as they leave the last block.
+  // CLIPForImageClassification averages the tokens directly after the last block.
   if (classifies && state.contains("cls_token")) {
     out.pooling = Pooling::kAverage;
     for (const char* name : {"norm.weight", "norm.bias"}) {
@@ -216,12 +217,12 @@ void adapt_clip(Translated& out) {
       out.dropped.push_back(std::string("post_layer") + name);
     }
   }
-  // The projection into the space that text shares is a classifier without bias.
+  // The projection into the space shared with text is a classifier without bias.
   if (state.contains("head.weight") && !classifies)
     state.add("head.bias", zeros({need(state, "head.weight", 2).size(0)}));
 }
 
-// The step between stages belongs to the stage after it.
+// The step between two stages belongs to the later one.
 void adapt_swin(Translated& out) {
   TensorTable moved;
   moved.path = out.state.path;
@@ -286,7 +287,7 @@ const Naming kNamings[] = {
 std::span<const std::string_view> inner_models() { return kInner; }
 
 bool translate_transformers(const TensorTable& state, Translated& out) {
-  // text_model.* has the same names below as vision_model.*: only the latter's prefix is taken off.
+  // text_model.* and vision_model.* contain the same names; only the latter's prefix is removed.
   const TensorTable plain = bare(state);
   refuse_foreign(plain, kForeignToTransformers);
   for (const Naming& naming : kNamings) {

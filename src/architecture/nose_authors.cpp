@@ -8,7 +8,7 @@ namespace vitrim::architecture {
 
 namespace {
 
-// Their models fall from lambda 1 to 0 by this epoch, whatever the number of epochs.
+// In their training, lambda falls from 1 to 0 by this epoch, independent of the number of epochs.
 constexpr int64_t kDilutedAt = 299;
 
 // "[0,1,3]".
@@ -46,7 +46,7 @@ bool read_nose_authors(TensorTable& state) {
   if (done != state.metadata.end()) {
     for (const int64_t block : layers(done->second)) erase_attention(state, block);
   }
-  // Their models without attention (deit_base_patch16_224_shrink) do not read which layers are diluted.
+  // Their models without attention (deit_base_patch16_224_shrink) ignore the list of diluted layers.
   const bool shrunk = metadata_value(state, {"args.model"}).find("shrink") != std::string::npos;
   if (diluted == state.metadata.end() || shrunk) return true;
   for (const int64_t block : layers(diluted->second)) {

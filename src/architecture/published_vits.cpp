@@ -1,4 +1,5 @@
-// One table. timm 1.0 is its source; tests/full/foreign_checkpoints.py holds it against timm's models.
+// The table of sizes. Its source is timm 1.0; tests/full/foreign_checkpoints.py compares it with timm's
+// models.
 
 #include "architecture/published_vits.h"
 
@@ -18,7 +19,7 @@ struct Row {
   Token class_token = Token::kAny;
 };
 
-// A name that holds another's stands before it.
+// A name that contains another one comes before it.
 constexpr Row kRows[] = {
     {"test_vit2", 64, 8, 192, 2},
     {"test_vit", 64, 6, 192, 2},
@@ -62,7 +63,7 @@ bool has_token(const Row& row, bool class_token) {
   return row.class_token == Token::kAny || (row.class_token == Token::kNeeded) == class_token;
 }
 
-// timm's gap model of 16 heads shares its shape with SigLIP's of 12 at its own image size only.
+// timm's gap model with 16 heads has the shape of SigLIP's model with 12 heads only at its own image size.
 bool has_positions(const Row& row, const VitShape& shape) {
   return row.name != "vit_base_patch16_gap_" || (shape.patch_size == 16 && shape.patches == 196);
 }
@@ -78,7 +79,8 @@ PublishedHeads published_heads(const VitShape& shape) {
         continue;
       const bool same =
           row.depth == shape.depth && row.mlp_dim == shape.mlp_dim && row.gated == shape.gated_mlp;
-      // Test models and MoCo v3's say nothing about others of their width; the latter's files have a prefix.
+      // Test models and those of MoCo v3 are not evidence for other models of their width; MoCo's files are
+      // recognised by a prefix.
       const bool common = !row.name.starts_with("test_") && row.name != "moco_v3";
       if (exact ? same && row.name != "moco_v3" : common) out.counts.push_back(row.num_heads);
     }

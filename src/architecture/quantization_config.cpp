@@ -26,7 +26,8 @@ std::string quantization_config(const ModelSpec& spec) {
     if (targets.empty()) return;
     json::Json group = {
         {"targets", targets}, {"weights", weights}, {"input_activations", numbers(8, "token", true)}};
-    if (!four.empty()) group["format"] = format;  // the package would take 4 bits for another format
+    if (!four.empty())
+      group["format"] = format;  // otherwise the package would assume another format for 4 bits
     groups["group_" + std::to_string(groups.size())] = group;
   };
   add(eight, numbers(8, "channel", false), of_eight);

@@ -15,8 +15,8 @@ SegmentationLayer unit(const std::string& name, int64_t in, int64_t out, int64_t
   return {name + ".conv", in, out, side, grid, false, name + ".gn"};
 }
 
-// By which power of two a ViT's map is enlarged for the first level of the pyramid: to a stride of 4 pixels
-// where the patch is a power of two, else by 4. Every further level is half as large.
+// The power of two by which a ViT's map is upsampled for the first level of the pyramid: to a stride of 4
+// pixels if the patch size is a power of two, else by a factor of 4. Every further level is half as large.
 int64_t first_power(int64_t patch) {
   int64_t power = 0;
   while (4 << power < patch) ++power;
@@ -141,7 +141,7 @@ ModelSpec with_segmentation_head(ModelSpec spec, SegmentationHeadKind kind, int6
   spec.pooling = Pooling::kAverage;
   spec.final_norm = true;
   spec.fc_norm = false;
-  if (spec.preprocess) {  // the short side is what scales count from, and all of the image is seen
+  if (spec.preprocess) {  // the scale refers to the short side, and the whole image is used
     spec.preprocess->resize = spec.image_size[0];
     spec.preprocess->interpolation = Interpolation::kBilinear;
   }

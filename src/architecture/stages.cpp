@@ -15,7 +15,7 @@ bool is_swin(const ModelSpec& spec) { return spec.family == "swin" || spec.famil
 bool is_pvt(const ModelSpec& spec) { return spec.family == "pvt" || spec.family == "pvt_v2"; }
 std::string numbered(const char* name, int stage) { return name + std::to_string(stage + 1); }
 
-// A norm right after the patch embedding makes its bias useless; timm leaves it out there.
+// With a norm directly after the patch embedding, the embedding's bias has no effect; timm omits it.
 StepLayout vit_step(const ModelSpec& spec) {
   StepLayout out;
   out.projection = "patch_embed.proj";
@@ -25,7 +25,8 @@ StepLayout vit_step(const ModelSpec& spec) {
   return out;
 }
 
-// FLatten-Transformer has the steps between stages at the end of the stage before, timm at the beginning.
+// FLatten-Transformer has the steps between stages at the end of the earlier stage, timm at the beginning of
+// the later one.
 StepLayout swin_step(const ModelSpec& spec, int stage) {
   StepLayout out;
   if (stage == 0) {
@@ -45,7 +46,7 @@ StepLayout swin_step(const ModelSpec& spec, int stage) {
 }
 
 // FLatten-Transformer's names (for softmax attention also those of the original PVTv2). Version 2 has
-// overlapping patches, a norm at each stage's end and no position embedding.
+// overlapping patches, a norm at the end of each stage, and no position embedding.
 StepLayout pvt_step(const ModelSpec& spec, int stage) {
   StepLayout out;
   out.projection = numbered("patch_embed", stage) + ".proj";
@@ -62,7 +63,7 @@ StepLayout pvt_step(const ModelSpec& spec, int stage) {
   return out;
 }
 
-// FLatten-Transformer's names, which are those of the original CSwin.
+// FLatten-Transformer's names, which equal those of the original CSwin.
 StepLayout cswin_step(const ModelSpec& spec, int stage) {
   StepLayout out;
   const std::string name = "merge" + std::to_string(stage) + ".";

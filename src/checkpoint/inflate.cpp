@@ -9,7 +9,7 @@
 namespace vitrim::checkpoint {
 namespace {
 
-/// Deflate packs at most 258 bytes into 2 bits.
+/// Deflate can code 258 bytes in 2 bits, but no more.
 constexpr uint64_t kMostPerByte = 1032;
 
 /// zlib counts in 32 bits, so larger records go through it in pieces.
@@ -38,7 +38,7 @@ Bytes inflate(const uint8_t* packed, uint64_t packed_size, uint64_t size, const 
     problem = "could not be unpacked for want of memory";
     return {};
   }
-  // new aligns for every element type; one byte more so that an empty record has an address too.
+  // `new` aligns for every element type; one byte more, so that an empty record has an address too.
   std::shared_ptr<uint8_t[]> memory(new (std::nothrow) uint8_t[size + 1]);
   if (!memory) {
     problem = "needs more memory than there is";
@@ -56,7 +56,7 @@ Bytes inflate(const uint8_t* packed, uint64_t packed_size, uint64_t size, const 
     outcome = ::inflate(&stream.zlib, Z_NO_FLUSH);
     read += in - stream.zlib.avail_in;
     written += out - stream.zlib.avail_out;
-    // Neither side moved: the data end early or hold more than they should.
+    // No progress on either side: the data end early, or there are more than expected.
     if (outcome == Z_OK && in == stream.zlib.avail_in && out == stream.zlib.avail_out) outcome = Z_BUF_ERROR;
   }
   if (outcome != Z_STREAM_END) {

@@ -16,7 +16,8 @@ using namespace std::string_view_literals;
 
 enum class FileKind { kSafetensors, kPth, kIndex, kUnknown };
 
-/// safetensors: the header's length, then {. A zip archive has its method in that byte, which is never a {.
+/// A safetensors file begins with the length of the header and a {. In a zip archive the byte at this place
+/// is part of the method, which is never a {.
 FileKind kind_of(std::string_view start) {
   if (start.size() > 8 && start[8] == '{') return FileKind::kSafetensors;
   if (start.starts_with("PK"sv)) return FileKind::kPth;
@@ -26,7 +27,7 @@ FileKind kind_of(std::string_view start) {
   return FileKind::kUnknown;
 }
 
-/// Throws where the file is none of these.
+/// Throws if the file is none of these.
 FileKind look(const std::string& path) {
   const auto file = MappedFile::open(path);
   const std::string_view start(reinterpret_cast<const char*>(file->data()),
@@ -35,7 +36,7 @@ FileKind look(const std::string& path) {
   if (kind != FileKind::kUnknown) return kind;
   if (const std::string what = mistaken_file(start, path); !what.empty())
     throw FormatError(path, "byte 0", what);
-  // The name may say what was meant, and that reader says best what is wrong with it.
+  // The name may show what was intended; that format's reader then gives the best message.
   if (path.ends_with(".safetensors")) return FileKind::kSafetensors;
   throw FormatError(path, "byte 0",
                     "this is neither a safetensors file nor a zip archive written by torch.save; name a "

@@ -13,7 +13,7 @@
 namespace vitrim::checkpoint {
 namespace {
 
-/// Closes the descriptor on every way out.
+/// Closes the descriptor on every exit path.
 struct Descriptor {
   int value;
   ~Descriptor() {
@@ -39,7 +39,7 @@ MappedFile::MappedFile(std::string path, const uint8_t* data, size_t size)
 MappedFile::~MappedFile() { ::munmap(const_cast<uint8_t*>(data_), size_); }
 
 std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path) {
-  // O_NONBLOCK: opening a named pipe must fail below, not wait for a writer.
+  // O_NONBLOCK: opening a named pipe must fail below instead of waiting for a writer.
   const Descriptor descriptor{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (descriptor.value < 0) fail_to_open(path, errno);
   struct stat status{};

@@ -12,7 +12,7 @@
 namespace vitrim::checkpoint {
 namespace {
 
-constexpr size_t kMostEntries = 10000;  // of a huge folder only a part is looked at
+constexpr size_t kMostEntries = 10000;  // only this many entries of a huge folder are compared
 constexpr size_t kMostNames = 3;
 
 /// Levenshtein distance.
@@ -45,8 +45,8 @@ std::string missing_file_hint(const std::string& path) {
   std::error_code failed;
   if (!fs::is_directory(folder, failed)) return "the folder " + folder.string() + " does not exist either";
   const std::string name = wanted.filename().string();
-  // Distance first, so that sorting puts the nearest in front; names that only share the kind of file come
-  // last.
+  // The distance comes first, so that sorting puts the nearest names first; names that have only the kind of
+  // file in common come last.
   std::vector<std::pair<size_t, std::string>> candidates;
   size_t seen = 0;
   for (fs::directory_iterator entry(folder, failed), end; !failed && entry != end && seen < kMostEntries;

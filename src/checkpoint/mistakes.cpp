@@ -11,19 +11,19 @@ namespace {
 
 using namespace std::string_view_literals;
 
-/// By what a mistake is recognised.
+/// The sign by which a mistake is recognised.
 enum class Sign {
   kStart,    ///< a file's first bytes
-  kFile,     ///< a file's name, a pattern of the shell's kind
-  kArchive,  ///< a record of a zip archive, without the folder that holds all
-  kFolder,   ///< a name in a folder that holds no checkpoint
+  kFile,     ///< a file's name, as a shell pattern
+  kArchive,  ///< a record of a zip archive, without the top folder
+  kFolder,   ///< a name in a folder without a checkpoint
   kTensor,   ///< a tensor of the model
 };
 
 struct Mistake {
   Sign sign;
   std::string_view pattern;
-  const char* what;   ///< and the remedy
+  const char* what;   ///< what it is, and the remedy
   bool head = false;  ///< a classifier that a new one replaces
 };
 
@@ -217,7 +217,7 @@ bool fits(const Mistake& mistake, const std::string& name) {
 
 std::string file_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
-/// The first row of the table that one of the names fits.
+/// The first row of the table that matches one of the names.
 std::string found(Sign sign, const std::vector<std::string>& names) {
   for (const Mistake& mistake : kMistakes) {
     if (mistake.sign == sign &&

@@ -9,18 +9,18 @@
 namespace vitrim::checkpoint {
 namespace {
 
-// The pickle of a large model with its optimiser has some 100,000 values, which take a few megabytes in the
-// file and some twenty here.
+// The pickle of a large model with its optimiser has some 100,000 values. They take a few megabytes in the
+// file and some twenty in memory.
 constexpr size_t kLongestPickle = size_t{256} << 20;
 constexpr size_t kMostBytes = size_t{128} << 20;
 
-// What the interpreter's own structures take, roughly and never less: a list that grows holds up to three
-// times what it needs while it moves; a block of memory has some 32 bytes of its own.
+// A rough upper estimate for the memory of the interpreter's structures: a growing list holds up to three
+// times its contents while it moves, and a block of memory has an overhead of some 32 bytes.
 constexpr size_t kBlockBytes = 32, kReferenceBytes = 3 * sizeof(PickleRef), kMarkBytes = 3 * sizeof(size_t);
 constexpr size_t kMemoBytes = 64;
 
 // clang-format off
-/// The opcodes, by the names that CPython's pickletools gives them.
+/// The opcodes, by their names in CPython's pickletools.
 enum Opcode : uint8_t {
   MARK = '(', STOP = '.', POP = '0', POP_MARK = '1', DUP = '2', BININT = 'J', BININT1 = 'K', BININT2 = 'M', NONE = 'N',
   BINPERSID = 'Q', REDUCE = 'R', BINSTRING = 'T', SHORT_BINSTRING = 'U', BINUNICODE = 'X', APPEND = 'a', BUILD = 'b',
@@ -81,7 +81,7 @@ class Interpreter {
 
   // --- values and the stack
   PickleValue& value(PickleRef ref) { return pickle_.values[ref]; }
-  /// Counts memory as it is used; nothing is given back, so work is bounded with it.
+  /// Counts memory as it is used; freed memory is not subtracted, so work is bounded too.
   void charge(size_t bytes) {
     used_ += bytes;
     if (used_ > kMostBytes)
@@ -104,7 +104,7 @@ class Interpreter {
   void push_number(Kind kind, int64_t number) { push_new(kind).number = number; }
   void push_text(Kind kind, std::string_view text) { push_new(kind).text = text; }
 
-  /// The lowest stack position that may be touched: values under a mark are not on offer.
+  /// The lowest stack position that an opcode may touch: values below a mark are out of reach.
   size_t floor() const { return marks_.empty() ? 0 : marks_.back(); }
   void need(size_t count) const {
     if (stack_.size() - floor() < count) fail_damaged("an instruction finds too few values");
@@ -215,7 +215,7 @@ class Interpreter {
   std::unordered_map<uint64_t, PickleRef> memo_;
 };
 
-/// Carries out one instruction; true at the end.
+/// Executes one instruction; true at the end.
 bool Interpreter::step(uint8_t opcode) {
   opcode_at_ = size_ - cursor_.left() - 1;
   switch (opcode) {
@@ -235,7 +235,7 @@ bool Interpreter::step(uint8_t opcode) {
       marks_.push_back(stack_.size());
       return false;
     case POP:
-      // CPython pops a mark where one is on top.
+      // CPython pops a mark if there is one on top.
       if (!marks_.empty() && marks_.back() == stack_.size())
         marks_.pop_back();
       else
@@ -272,7 +272,7 @@ bool Interpreter::step(uint8_t opcode) {
 }
 
 // clang-format off
-/// Numbers, texts and bytes; false where the opcode is none of theirs.
+/// Numbers, texts and bytes; false if the opcode is none of these.
 bool Interpreter::step_data(uint8_t opcode) {
   switch (opcode) {
     case NONE: push_new(Kind::kNone); break;
@@ -284,7 +284,7 @@ bool Interpreter::step_data(uint8_t opcode) {
     case LONG1: push_long(take<uint8_t>()); break;
     case LONG4: push_long(take<uint32_t>()); break;
     case BINFLOAT: take<uint64_t>(); push_new(Kind::kFloat); break;
-    // Python 2's str: names, most of the time.
+    // Python 2's str: usually names.
     case SHORT_BINSTRING: push_text(Kind::kText, take_text(take<uint8_t>())); break;
     case BINSTRING: push_text(Kind::kText, take_text(take<uint32_t>())); break;
     case SHORT_BINUNICODE: push_text(Kind::kText, take_text(take<uint8_t>())); break;
@@ -338,7 +338,7 @@ bool Interpreter::step_container(uint8_t opcode) {
 }
 // clang-format on
 
-/// Names, and calls that are only noted down.
+/// Names, and calls that are only recorded.
 bool Interpreter::step_object(uint8_t opcode) {
   switch (opcode) {
     case GLOBAL: {
@@ -382,7 +382,7 @@ bool Interpreter::step_object(uint8_t opcode) {
     }
     case BUILD: {
       const PickleRef state = pop();
-      // On anything but a noted call this could only set attributes, which nothing here reads.
+      // On anything but a recorded call this could only set attributes, which nothing here reads.
       if (PickleValue& target = value(top()); target.kind == Kind::kObject) target.state = state;
       break;
     }
@@ -392,7 +392,7 @@ bool Interpreter::step_object(uint8_t opcode) {
   return true;
 }
 
-/// A name out of the file, short and in one line, whatever the file holds.
+/// A name from the file, shortened and in one line, whatever the file contains.
 std::string printable(std::string_view name) {
   constexpr size_t kLongest = 80;
   std::string shown;

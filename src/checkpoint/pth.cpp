@@ -14,26 +14,26 @@
 namespace vitrim::checkpoint {
 namespace {
 
-// Limits that no checkpoint of a vision model comes near, so that a small hostile file can't grow without
-// bound: its dicts may share their entries and so spell out far more names than the file has bytes.
+// Limits far above any checkpoint of a vision model, so that a small hostile file can't use unbounded memory:
+// its dicts may share entries and so expand to far more names than the file has bytes.
 constexpr size_t kDeepestDict = 64;
 constexpr size_t kMostTensors = 100'000;
 constexpr size_t kLongestName = 1000;
 constexpr size_t kMostNotes = 1000;
 constexpr size_t kMostVisits = 2'000'000;
-constexpr size_t kVisitBytes = 16;  ///< of a name count as one visit
-/// Tensors may share storages, and with stride 0 be larger than theirs; all tensors together may be so many
-/// times as large as all storages, and this many bytes more.
+constexpr size_t kVisitBytes = 16;  ///< this many bytes of a name count as one visit
+/// Tensors may share storages, and with stride 0 be larger than their storage. All tensors together may be
+/// this many times as large as all storages, plus this many bytes.
 constexpr int64_t kMostSharing = 16, kMostExpanded = int64_t{256} << 20;
-/// What every element type can be read at; complex128 is the largest.
+/// The alignment at which every element type can be read; complex128 is the largest.
 constexpr size_t kStorageAlignment = 16;
 
-/// Beyond what files can be: so that sums and products of sizes do not overflow.
+/// Larger than any file, so that sums and products of sizes do not overflow.
 constexpr int64_t kLargestFile = int64_t{1} << 50;
 
 constexpr const char* kSaveStateDict = "save plain tensors, torch.save(model.state_dict(), file)";
 
-/// The folder in the archive that holds everything, "archive/" most of the time.
+/// The folder in the archive that contains everything, usually "archive/".
 std::string archive_folder(const ZipArchive& archive) {
   for (const auto& [name, record] : archive.records()) {
     const size_t slash = name.find('/');
@@ -64,7 +64,7 @@ void check_supported(const ZipArchive& archive, const std::string& folder) {
         "the tensors are not stored little-endian; save the checkpoint again on a little-endian machine");
 }
 
-/// Walks the dicts and gathers the tensors under dotted names.
+/// Walks the dicts and collects the tensors under dotted names.
 class Collector {
  public:
   Collector(const ZipArchive& archive, std::string folder, const Pickle& pickle)
@@ -107,14 +107,14 @@ class Collector {
                       std::string("its dicts hold more entries than any model's; ") + kSaveStateDict);
   }
 
-  /// "blocks" or 0; empty where the key is no name.
+  /// "blocks" or 0; empty if the key is not a name.
   static std::string key_text(const PickleValue& key) {
     if (key.kind == PickleKind::kText && key.text.size() <= kLongestName) return std::string(key.text);
     if (key.kind == PickleKind::kInt) return std::to_string(key.number);
     return {};
   }
 
-  /// The dict's entries as Python would hold them: a repeated key keeps its place and takes the last value.
+  /// The dict's entries as in Python: a repeated key keeps its place and takes the last value.
   std::vector<std::pair<std::string, PickleRef>> entries(PickleRef dict) {
     std::vector<std::pair<std::string, PickleRef>> kept;
     std::unordered_map<std::string, size_t> places;
@@ -159,8 +159,8 @@ class Collector {
     if (state_.size() == before) barren_[dict] = true;
   }
 
-  /// Tensors that bear numbers in the place of names: averages that a training script keeps beside its model,
-  /// say. Nobody can read them, but people are told of them.
+  /// Tensors with numbers instead of names, for example averages that a training script stores with its
+  /// model. They can't be used, but the user is told about them.
   void walk_list(PickleRef list, const std::string& prefix) {
     const PickleValue& found = pickle_[list];
     if ((found.kind != PickleKind::kList && found.kind != PickleKind::kTuple) || barren_[list] ||
@@ -182,8 +182,8 @@ class Collector {
     if (state_.size() == before) barren_[list] = true;
   }
 
-  /// Numbers, words and lists of numbers beside the weights ("epoch", "arch"), and the script's arguments
-  /// ("args.model"), as metadata: they tell what tensors do not.
+  /// Numbers, text and lists of numbers next to the weights ("epoch", "arch"), and the script's arguments
+  /// ("args.model"), as metadata: they state what tensors do not.
   void note_plain_values(PickleRef dict, const std::string& prefix) {
     for (const auto& [key, value] : entries(dict)) {
       if (key.find('.') != std::string::npos || state_.metadata.size() >= kMostNotes) continue;
@@ -198,7 +198,7 @@ class Collector {
     }
   }
 
-  /// Empty where it is no plain value, or a long one.
+  /// Empty if it is not a plain value, or a long one.
   std::string plain_text(const PickleValue& value) const {
     if (value.kind == PickleKind::kInt || value.kind == PickleKind::kBool)
       return std::to_string(value.number);
@@ -218,7 +218,8 @@ class Collector {
     if (kind == TensorKind::kTensor) {
       add(value, name);
     } else if (!training_state && (kind == TensorKind::kForeign || holds_tensor(value))) {
-      // Beside other tensors it is a weight that can't be read; elsewhere some object of the training script.
+      // Among other tensors it is a weight that can't be read; elsewhere it is some object of the training
+      // script.
       if (among_tensors || kind == TensorKind::kForeign)
         throw FormatError(archive_.path(), name.substr(0, kLongestName),
                           "the tensor depends on " + pickle_.describe(value) +
@@ -227,7 +228,7 @@ class Collector {
     }
   }
 
-  /// True where a tensor lies anywhere below `start`.
+  /// Whether there is a tensor anywhere below `start`.
   bool holds_tensor(PickleRef start) {
     std::vector<PickleRef> pending{start};
     std::unordered_map<PickleRef, bool> seen{{start, true}};
@@ -277,7 +278,7 @@ class Collector {
       throw FormatError(archive_.path(), name,
                         "the tensor reaches beyond its storage of " + std::to_string(elements) +
                             " elements; the file is damaged, copy or download it again");
-    // Every byte between first and last is looked at (bools) or copied, if only once for each tensor.
+    // Every byte from the first to the last is checked (bools) or copied, though only once per tensor.
     const int64_t bytes = std::max(*count, *reach) * item;
     if (bytes > most_bytes_ - bytes_)
       throw FormatError(archive_.path(), name,
@@ -294,7 +295,7 @@ class Collector {
                       name);
   }
 
-  /// Each record is unpacked, checked and where need be aligned once, however many tensors share it.
+  /// Each record is decompressed, checked and, if needed, aligned once, however many tensors share it.
   const Bytes& read_storage(const TensorRecipe& recipe, const std::string& name) {
     const auto known = storages_.find(recipe.storage_key);
     const Bytes& bytes =
@@ -325,15 +326,15 @@ class Collector {
   const std::string folder_;
   const Pickle& pickle_;
   std::map<std::string, Bytes, std::less<>> storages_;
-  int64_t bytes_ = 0, most_bytes_ = 0;  ///< of all tensors
-  std::vector<bool> barren_;            ///< dicts without tensors need no second walk
+  int64_t bytes_ = 0, most_bytes_ = 0;  ///< bytes of all tensors
+  std::vector<bool> barren_;            ///< dicts without tensors are not walked twice
   std::vector<PickleRef> path_;         ///< dicts being walked
   size_t visits_ = 0;
   PickleRef skipped_ = kNoValue;
   Checkpoint state_;
 };
 
-/// Says what a file that is no zip archive is, as far as its first bytes tell.
+/// Describes a file that is not a zip archive, as far as its first bytes allow.
 void refuse_legacy(const MappedFile& file) {
   const std::string_view start(reinterpret_cast<const char*>(file.data()), std::min<size_t>(file.size(), 4));
   if (start.starts_with("PK")) return;

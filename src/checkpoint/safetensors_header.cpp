@@ -10,8 +10,8 @@
 namespace vitrim::checkpoint {
 namespace {
 
-/// Takes the parser's events one by one: a tree would keep only the last of two equal names, and costs memory
-/// before anything is checked. The header's fixed form makes the place in it a small state.
+/// Handles the parser's events one by one. A tree would keep only the last of two equal names, and would use
+/// memory before anything is checked. Because the header has a fixed form, its state is small.
 class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
  public:
   explicit HeaderEvents(const std::string& file) : file_(file) {}
@@ -131,7 +131,7 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
     seen = true;
   }
 
-  /// A value of a kind that the header has no use for at this place.
+  /// A value of a kind that is not valid at this place of the header.
   [[noreturn]] bool wrong_value() const {
     switch (position_) {
       case Position::kStart:

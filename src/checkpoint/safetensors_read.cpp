@@ -19,7 +19,7 @@ constexpr size_t kLengthBytes = 8;
 
 std::string number(uint64_t value) { return std::to_string(value); }
 
-/// The header's text; what follows it are the data.
+/// The text of the header; the data follow it.
 std::string_view header_text(const MappedFile& file) {
   const std::string& path = file.path();
   if (file.size() < kLengthBytes)
@@ -43,7 +43,7 @@ std::string_view header_text(const MappedFile& file) {
   return text;
 }
 
-/// Throws unless the tensor's bytes lie in the data and are as many as its shape and dtype say.
+/// Throws unless the tensor's bytes are within the data and their number matches its shape and dtype.
 void check_range(const TensorRecord& tensor, uint64_t data_size, const std::string& file) {
   const std::string range = "data_offsets [" + number(tensor.begin) + ", " + number(tensor.end) + "]";
   if (tensor.begin > tensor.end) throw FormatError(file, tensor.name, range + " are out of order");

@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t kHeaderAlignment = 8;
 
-/// JSON text. Throws where `text` is not UTF-8, which JSON can't hold.
+/// A JSON string. Throws if `text` is not UTF-8, which JSON requires.
 std::string quoted(const std::string& text, const std::string& what) {
   try {
     return nlohmann::json(text).dump();
@@ -32,8 +32,9 @@ void check_writable_tensor(const std::string& name, const TensorView& tensor) {
                                 "; convert it to one of " + safetensors_names());
 }
 
-/// Positions of the entries in the order of their data: largest elements first, so that every tensor is
-/// aligned to its element's size though the format allows no gaps. Files of a single dtype keep the order.
+/// Positions of the entries in the order of their data: the largest elements first, so that every tensor is
+/// aligned to its element's size although the format allows no gaps. With a single dtype, the order does not
+/// change.
 std::vector<size_t> data_order(const std::vector<Checkpoint::Entry>& entries) {
   std::vector<size_t> order(entries.size());
   std::iota(order.begin(), order.end(), size_t{0});
@@ -73,7 +74,7 @@ std::string header_json(const Checkpoint& state, const std::vector<size_t>& orde
             std::to_string(begins[i] + tensor.nbytes()) + "]}";
   }
   json += '}';
-  // Spaces, which JSON allows at the end, bring the data to an aligned place.
+  // Spaces, which JSON allows at the end, align the data.
   while (json.size() % kHeaderAlignment != 0) json += ' ';
   if (json.size() > kLongestHeader)
     throw std::invalid_argument("[save_safetensors] the header would be " + std::to_string(json.size()) +
@@ -85,7 +86,7 @@ std::string header_json(const Checkpoint& state, const std::vector<size_t>& orde
 }  // namespace
 
 void save_safetensors(const Checkpoint& state, const std::string& path) {
-  // Everything that can be wrong with the arguments is found before the file is touched.
+  // All arguments are checked before the file is touched.
   for (const auto& [name, tensor] : state.entries()) check_writable_tensor(name, tensor);
   const std::vector<size_t> order = data_order(state.entries());
   const std::string header = header_json(state, order);

@@ -17,9 +17,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Far above what the index of any model needs (some hundred bytes a tensor).
+/// Far above the index of any model (some hundred bytes per tensor).
 constexpr size_t kLongestIndex = size_t{64} << 20;
-/// The names under which tools leave a checkpoint in a folder, best first.
+/// The names under which tools store a checkpoint in a folder, best first.
 constexpr std::array kUsualNames{"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
                                  "pytorch_model.bin.index.json"};
 constexpr size_t kMostNamed = 5;
@@ -32,7 +32,7 @@ std::string listed(const std::vector<std::string>& names) {
   return text;
 }
 
-/// Tensor names by the file that holds them, and the other way round.
+/// Tensor names by the file that contains them, and files by tensor name.
 struct Index {
   std::map<std::string, std::vector<std::string>> files;
   std::map<std::string, std::string> tensors;
@@ -58,7 +58,7 @@ Index read_index(const std::string& path) {
     if (!item.value().is_string())
       throw FormatError(path, "weight_map." + item.key(), "expected the name of a file");
     const auto shard = item.value().get<std::string>();
-    // A plain name: a downloaded index must not make vitrim read files elsewhere.
+    // Only plain names are allowed: a downloaded index must not make vitrim read files elsewhere.
     if (shard.empty() || shard == "." || shard == ".." || shard.find('/') != std::string::npos ||
         shard.find('\0') != std::string::npos)
       throw FormatError(path, "weight_map." + item.key(),

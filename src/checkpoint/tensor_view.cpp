@@ -33,7 +33,7 @@ float widened(uint32_t value, int exponent_bits, int mantissa_bits, bool has_inf
 
 float from_half(uint16_t half) {
   const uint32_t exponent = half & 0x7C00u;
-  if (exponent != 0 && exponent != 0x7C00u)  // as most are
+  if (exponent != 0 && exponent != 0x7C00u)  // the most frequent case
     return bits((half & 0x8000u) << 16 | ((half & 0x7FFFu) + (112u << 10)) << 13);
   return widened(half, 5, 10, true);
 }
@@ -50,7 +50,7 @@ float as_float(const uint8_t* from) {
   return static_cast<float>(load<T>(from));
 }
 
-// `count` elements that follow one another.
+// Converts `count` consecutive elements.
 template <typename Convert>
 void convert(const uint8_t* from, int64_t count, size_t item, float* out, Convert&& one) {
   for (int64_t i = 0; i < count; ++i) out[i] = one(from + static_cast<size_t>(i) * item);

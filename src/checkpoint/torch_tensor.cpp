@@ -16,7 +16,7 @@ bool is_global(const Pickle& pickle, PickleRef ref, std::string_view module, std
   return value.kind == Kind::kGlobal && value.module == module && value.text == name;
 }
 
-/// How a tensor is put together, by the function that torch.save names.
+/// How a tensor is rebuilt, by the function that torch.save names.
 enum class Rebuild { kNone, kOther, kTensor, kTensorWithDtype, kParameter, kFromType };
 
 Rebuild rebuild_kind(const Pickle& pickle, PickleRef callee) {
@@ -34,7 +34,7 @@ Rebuild rebuild_kind(const Pickle& pickle, PickleRef callee) {
   return of_torch && function.text.starts_with("_rebuild") ? Rebuild::kOther : Rebuild::kNone;
 }
 
-/// The classes that _rebuild_from_type_v2 may name without changing what the numbers mean.
+/// The classes that _rebuild_from_type_v2 may name without changing the meaning of the numbers.
 bool is_plain_class(const Pickle& pickle, PickleRef ref) {
   return is_global(pickle, ref, "torch", "Tensor") ||
          is_global(pickle, ref, "torch.nn.parameter", "Parameter") ||
@@ -47,7 +47,7 @@ class TensorReader {
       : pickle_(pickle), file_(file), name_(name) {}
 
   TensorRecipe read(PickleRef ref) {
-    // Parameters and typed tensors wrap one another; a plain tensor never nests deeper than a few levels.
+    // Parameters and typed tensors wrap one another; a valid tensor never nests deeper than a few levels.
     constexpr int kDeepest = 8;
     PickleRef callee = pickle_[ref].callee, arguments = pickle_[ref].arguments;
     for (int depth = 0; depth < kDeepest; ++depth) {
@@ -102,7 +102,7 @@ class TensorReader {
 
   std::vector<int64_t> integers(PickleRef ref, const char* what) const {
     PickleRef tuple = ref;
-    // torch.Size((2, 3)) is a tuple by another name.
+    // torch.Size((2, 3)) is a tuple with another name.
     if (const PickleValue& value = pickle_[ref];
         value.kind == Kind::kObject && is_global(pickle_, value.callee, "torch", "Size"))
       tuple = argument(value.arguments, 0);
@@ -165,13 +165,14 @@ class TensorReader {
     return recipe;
   }
 
-  /// Tensors may be stored as the conjugate or the negative of their numbers.
+  /// Tensors may be stored as the conjugate or the negative of their values.
   void check_metadata(PickleRef arguments, size_t position) const {
     if (position >= pickle_[arguments].items.size()) return;
     const PickleRef metadata = pickle_[arguments].items[position];
     if (pickle_[metadata].kind == Kind::kNone) return;
     if (pickle_[metadata].kind != Kind::kDict) fail_foreign(metadata);
-    // "conj", "neg": torch knows no more, and one long dict shared by all tensors would be read as often.
+    // "conj", "neg": torch has no others; and a long dict that all tensors share would be read once per
+    // tensor.
     constexpr size_t kMostMetadata = 16;
     if (pickle_[metadata].items.size() > 2 * kMostMetadata)
       fail("the tensor's metadata have more than " + std::to_string(kMostMetadata) +
@@ -224,7 +225,7 @@ bool is_dict(const Pickle& pickle, PickleRef ref) {
 std::vector<std::pair<PickleRef, PickleRef>> dict_items(const Pickle& pickle, PickleRef ref) {
   std::vector<std::pair<PickleRef, PickleRef>> items;
   const PickleValue& dict = pickle[ref];
-  // Python 2 hands an OrderedDict its content as one list of pairs.
+  // Python 2 passes the content of an OrderedDict as one list of pairs.
   if (dict.kind == Kind::kObject && pickle[dict.arguments].kind == Kind::kTuple &&
       !pickle[dict.arguments].items.empty()) {
     const PickleValue& pairs = pickle[pickle[dict.arguments].items[0]];

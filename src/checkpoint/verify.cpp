@@ -20,14 +20,14 @@ bool all_finite(const TensorView& tensor) {
     real.strides = contiguous_strides(real.shape);
   }
   if (!is_floating_point(real.dtype)) return true;
-  if (real.dtype == DType::kF64) {  // may be finite though it is no float32
+  if (real.dtype == DType::kF64) {  // may be finite although it exceeds float32
     const auto* p = reinterpret_cast<const double*>(real.data);
     return std::all_of(p, p + real.numel(), [](double x) { return std::isfinite(x); });
   }
   std::vector<float> copied;
   const auto* p = reinterpret_cast<const float*>(real.data);
   if (real.dtype != DType::kF32) p = (copied = floats_of(real)).data();
-  // Without a branch and in words of one width, so that the loop is bound by memory.
+  // Without branches and in words of one width, so that memory bandwidth limits the loop.
   const int64_t count = real.numel();
   uint32_t wrong = 0;
   for (int64_t i = 0; i < count; ++i)

@@ -10,7 +10,7 @@ namespace {
 
 constexpr int64_t kMostElements = int64_t{1} << 58;  // times the largest element still fits int64_t
 
-/// a * b for a, b >= 0; nothing above kMostElements.
+/// a * b for a, b >= 0; empty above kMostElements.
 std::optional<int64_t> multiply(int64_t a, int64_t b) {
   int64_t product = 0;
   if (__builtin_mul_overflow(a, b, &product) || product > kMostElements) return std::nullopt;
@@ -50,7 +50,7 @@ std::optional<int64_t> element_reach(const std::vector<int64_t>& shape, const st
 
 Bytes aligned(Bytes bytes, size_t alignment) {
   if (bytes.size == 0 || reinterpret_cast<uintptr_t>(bytes.data) % alignment == 0) return bytes;
-  // new aligns for every element type.
+  // `new` aligns for every element type.
   std::shared_ptr<uint8_t[]> copy(new uint8_t[bytes.size]);
   std::memcpy(copy.get(), bytes.data, bytes.size);
   return Bytes{copy, copy.get(), bytes.size};

@@ -22,7 +22,8 @@ constexpr uint16_t kEncryptedFlag = 1;
 constexpr uint16_t kZip64Extra = 1;
 constexpr uint32_t kIn64 = 0xffffffff;  // "see the zip64 field instead"
 
-// Weights pack to no less than a half, text to a tenth; what unpacks to more is made to fill the memory.
+// Weights compress to no less than a half, text to a tenth; anything that expands to more is made to fill the
+// memory.
 constexpr uint64_t kMostUnpacked = 20, kUnpackedAlways = uint64_t{64} << 20;
 
 constexpr const char* kCopyAgain = "; the archive is damaged or cut short, copy or download it again";
@@ -31,7 +32,7 @@ uint32_t checksum_of(const uint8_t* data, size_t size) {
   return static_cast<uint32_t>(crc32_z(0, data, size));
 }
 
-/// Replaces the sizes and the offset that did not fit 32 bits; false where the extra field is damaged.
+/// Replaces the sizes and the offset that do not fit into 32 bits; false if the extra field is damaged.
 bool apply_zip64(ByteCursor extra, ZipArchive::Record& record) {
   if (record.size != kIn64 && record.packed_size != kIn64 && record.header != kIn64) return true;
   while (extra.left() >= 4) {
@@ -66,8 +67,8 @@ ZipArchive::Directory ZipArchive::find_directory() const {
   const uint8_t* data = file_->data();
   const size_t size = file_->size();
   if (size < kEndSize) fail("", std::string("it ends inside the zip directory") + kCopyAgain);
-  // The end record is the last thing in the file but for a comment of unknown length, so it is looked for
-  // from the end.
+  // The end record is at the end of the file, followed only by a comment of unknown length, so the search
+  // starts from the end.
   size_t end = size - kEndSize;
   const size_t first = end > kLongestComment ? end - kLongestComment : 0;
   for (;; --end) {
@@ -153,7 +154,7 @@ void ZipArchive::locate_data(const std::string& name, Record& record, uint64_t l
   ByteCursor local(file_->data() + record.header, kLocalSize);
   if (local.take<uint32_t>() != kLocalSignature)
     fail(name, std::string("the record has no header") + kCopyAgain);
-  local.skip(22);  // what the directory says as well
+  local.skip(22);  // fields that the directory contains too
   const uint16_t name_length = local.take<uint16_t>();
   const uint16_t extra_length = local.take<uint16_t>();
   record.data = record.header + kLocalSize + name_length + extra_length;
@@ -165,7 +166,7 @@ void ZipArchive::locate_data(const std::string& name, Record& record, uint64_t l
     fail(name, std::string("the record is stored, but its two sizes differ") + kCopyAgain);
 }
 
-/// All deflated records together must stay in a sound relation to the file.
+/// All deflated records together must be in a plausible relation to the size of the file.
 void ZipArchive::check_unpacked(const std::string& name, const Record& record) {
   if (record.method != kDeflated) return;
   const uint64_t most = kMostUnpacked * file_->size() + kUnpackedAlways;
@@ -175,7 +176,7 @@ void ZipArchive::check_unpacked(const std::string& name, const Record& record) {
   unpacked_ += record.size;
 }
 
-/// Overlapping records are how a small archive unpacks to a huge one.
+/// Overlapping records would let a small archive expand to a huge one.
 void ZipArchive::check_overlap() const {
   std::vector<std::pair<const std::string*, const Record*>> sorted;
   for (const auto& [name, record] : records_) sorted.emplace_back(&name, &record);

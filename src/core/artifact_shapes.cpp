@@ -77,7 +77,7 @@ void read(const Json& json, const Place& place, const Digits<std::vector<uint8_t
   std::string text;
   read(json, place, text);
   if (text.find_first_not_of("01") != std::string::npos) place.fail("expected only 0 and 1");
-  // A result without the per-image answers is possible, one with answers for other images is not.
+  // A result without the answers per image is valid; one with answers for another number of images is not.
   if (!text.empty() && static_cast<int64_t>(text.size()) != digits.images) {
     place.fail("has " + std::to_string(text.size()) + " images, \"images\" says " +
                std::to_string(digits.images));

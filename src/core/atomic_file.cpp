@@ -22,7 +22,7 @@
 namespace vitrim {
 namespace {
 
-// The remedy that goes with a system error; "" where the reason says it all.
+// The remedy for a system error; "" if the reason is enough.
 std::string remedy(int error) {
   switch (error) {
     case ENOSPC:
@@ -62,10 +62,10 @@ std::string folder_of(const std::string& path) {
   return folder.empty() ? "." : folder;
 }
 
-// The file that `path` means once symbolic links are followed, which need not exist yet.
+// The file that `path` means after symbolic links are followed; it need not exist yet.
 std::string follow_links(const std::string& path) {
   std::filesystem::path target = path;
-  constexpr int kMostLinks = 40;  // what Linux allows
+  constexpr int kMostLinks = 40;  // the limit of Linux
   for (int links = 0; links < kMostLinks; ++links) {
     std::error_code error;
     if (!std::filesystem::is_symlink(std::filesystem::symlink_status(target, error))) return target.string();
@@ -76,9 +76,9 @@ std::string follow_links(const std::string& path) {
   fail("follow the link", path, ELOOP);
 }
 
-// The descriptor that names such as /dev/stdout stand for, or -1. Opening the name would start at the
-// beginning of a redirected file and overwrite what the shell or the program has put there already; a
-// duplicate goes on at the same place.
+// The descriptor that a name such as /dev/stdout means, or -1. Opening the name would start at the beginning
+// of a redirected file and overwrite what the shell or the program has written already; a duplicate of the
+// descriptor continues at the same place.
 int inherited_descriptor(const std::string& path) {
   if (path == "/dev/stdout") return STDOUT_FILENO;
   if (path == "/dev/stderr") return STDERR_FILENO;
@@ -100,8 +100,8 @@ int open_direct(const std::string& path) {
   return descriptor;
 }
 
-// The temporary files there are, so that a program that must end at once leaves none; and the lock under
-// which files are renamed, so that it does not end between two of a set.
+// The existing temporary files, so that a program that must exit at once can remove them; and the lock under
+// which files are renamed, so that the program does not exit between two files of a set.
 std::recursive_mutex outputs_mutex;
 std::set<std::string>& temporaries() {
   static auto* const all = new std::set<std::string>;  // outlives every thread
@@ -115,14 +115,14 @@ void remove_temporary(const std::string& temporary) {
 }
 
 thread_local OutputSet* current_set = nullptr;
-std::atomic<uint64_t> counter{0};  // of names in use
+std::atomic<uint64_t> counter{0};  // number for the next name
 
 std::string unused_ending(const char* kind) {
   return "." + std::to_string(::getpid()) + "." + std::to_string(counter++) + kind;
 }
 
 int open_temporary(const std::string& path, const std::string& target, std::string& temporary) {
-  // The name itself must do, or all the work is for nothing.
+  // The name itself must be possible, or all the work is lost.
   struct stat unused{};
   if (::lstat(target.c_str(), &unused) != 0 && errno == ENAMETOOLONG) fail("write", path, errno);
   bool shorter = false;
@@ -135,7 +135,7 @@ int open_temporary(const std::string& path, const std::string& target, std::stri
       temporaries().insert(temporary);
       return descriptor;
     }
-    // A leftover of a killed process that had the same number: take the next name.
+    // The file of a killed process with the same number: try the next name.
     if (errno == EEXIST || errno == EINTR) continue;
     if (errno == ENAMETOOLONG && !std::exchange(shorter, true)) continue;
     const int error = errno;
@@ -144,8 +144,8 @@ int open_temporary(const std::string& path, const std::string& target, std::stri
   }
 }
 
-// Keeps the rename on the disk too. Some file systems cannot sync folders, and by then the data is safe:
-// errors do not count.
+// Makes the rename durable too. Some file systems cannot sync folders, and the data is safe by then, so
+// errors are ignored.
 void sync_folder(const std::string& folder) {
   const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) return;
@@ -159,15 +159,16 @@ void rename_temporary(const std::string& temporary, const std::string& target, c
   temporaries().erase(temporary);
 }
 
-// Keeps the file that is about to be replaced under another name, which it returns; "" where there is none.
+// Keeps the file that is about to be replaced under another name, which it returns; "" if there is none.
 std::string keep_old(const std::string& target, const std::string& path) {
   while (true) {
     std::string kept = folder_of(target) + "/.vitrim" + unused_ending(".old");
     if (::link(target.c_str(), kept.c_str()) == 0) return kept;
     if (errno == ENOENT) return {};
-    if (errno == EEXIST) continue;  // of a killed process that had the same number
+    if (errno == EEXIST) continue;  // file of a killed process with the same number
     struct stat status{};
-    if (::lstat(target.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return {};  // the rename says why
+    if (::lstat(target.c_str(), &status) != 0 || !S_ISREG(status.st_mode))
+      return {};                                                   // the rename will report the reason
     if (::rename(target.c_str(), kept.c_str()) == 0) return kept;  // a file system without hard links
     fail("write", path, errno);
   }
@@ -186,7 +187,7 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
     return;
   }
   target_ = follow_links(path_);
-  // Renaming would replace a write-protected file without asking; whoever protected it meant it.
+  // Renaming would replace a write-protected file without asking, but it was protected intentionally.
   if (exists && ::faccessat(AT_FDCWD, path_.c_str(), W_OK, AT_EACCESS) != 0) fail("write", path_, errno);
   descriptor_ = open_temporary(path_, target_, temporary_);
   if (exists) (void)!::fchmod(descriptor_, status.st_mode & 07777);
@@ -202,8 +203,8 @@ void AtomicFile::write(const void* data, size_t bytes) {
     throw std::logic_error("[core::AtomicFile] write after commit or after a failure");
   const char* next = static_cast<const char*>(data);
   while (bytes > 0) {
-    // A full disk shows as a short write first and as an error only on the next call, so go on until all is
-    // out.
+    // A full disk causes a short write first and an error only on the next call, so the loop continues until
+    // everything is written.
     const ssize_t written = ::write(descriptor_, next, bytes);
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) {
@@ -257,7 +258,7 @@ void OutputSet::commit() {
     pending_.clear();
   }
   const std::lock_guard lock(outputs_mutex);
-  std::vector<std::string> kept;  // the files that were there, one an entry of pending_
+  std::vector<std::string> kept;  // the previous files, one per entry of pending_
   try {
     for (const Pending& one : pending_) {
       kept.push_back(keep_old(one.target, one.path));
@@ -271,7 +272,7 @@ void OutputSet::commit() {
         ::rename(kept[i].c_str(), one.target.c_str());
       else if (renamed)
         ::unlink(one.target.c_str());
-      ::unlink(kept[i].c_str());  // where it was the same file still, renaming left both names
+      ::unlink(kept[i].c_str());  // if it was still the same file, renaming left both names
     }
     throw;
   }
@@ -294,7 +295,8 @@ uint64_t OutputSet::bytes(const std::string& path) const {
 }
 
 void abandon_outputs() noexcept {
-  // For good: nothing is renamed after this. A thread that hangs in the file system may hold it.
+  // The lock is never released, so nothing is renamed afterwards. A thread that hangs in the file system may
+  // hold it.
   for (int tries = 0; !outputs_mutex.try_lock() && tries < 50; ++tries)
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   for (const std::string& temporary : temporaries()) ::unlink(temporary.c_str());
@@ -313,7 +315,7 @@ std::string read_text_file(const std::string& path) {
                                               : std::strerror(error);
     throw Error("[core::read_text_file] cannot read " + path + ": " + why);
   };
-  // O_NONBLOCK: opening a named pipe must fail below, not wait for a writer.
+  // O_NONBLOCK: opening a named pipe must fail below instead of waiting for a writer.
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) fail_reading(errno);
   struct stat status{};

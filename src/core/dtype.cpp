@@ -10,7 +10,7 @@ struct Row {
   std::string_view name;
 };
 
-// In the enumerators' order.
+// In the order of the enumerators.
 constexpr Row kRows[] = {
     {8, true, "float64"},     {4, true, "float32"}, {2, true, "float16"},    {2, true, "bfloat16"},
     {8, false, "int64"},      {4, false, "int32"},  {2, false, "int16"},     {1, false, "int8"},

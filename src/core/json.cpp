@@ -17,13 +17,13 @@ void Place::fail(const std::string& what) const { throw FormatError(*source, key
 
 namespace {
 
-// Result documents and configurations nest ten deep. What walks a document (writing, comparing) calls itself
-// for each level, so that a deep one would take the stack.
+// Result documents and configurations are nested about ten levels deep. Code that walks a document (writing,
+// comparing) is recursive, so a deep one would exhaust the stack.
 constexpr size_t kDeepest = 100;
 
-/// Builds the tree from the parser's events. nlohmann's own builder knows no limit of depth, keeps one of two
-/// equal keys without a word, and looks for each new key among all before it, so that a megabyte of keys
-/// costs it minutes.
+/// Builds the tree from the parser's events. nlohmann's own builder has no limit for the depth, silently
+/// keeps one of two equal keys, and compares each new key with all before it, so that a megabyte of keys
+/// takes it minutes.
 class TreeBuilder : public nlohmann::json_sax<Json> {
  public:
   explicit TreeBuilder(const std::string& source) : source_(source) {}
@@ -35,7 +35,7 @@ class TreeBuilder : public nlohmann::json_sax<Json> {
   bool number_unsigned(number_unsigned_t value) override { return add(Json(value)); }
   bool number_float(number_float_t value, const string_t&) override { return add(Json(value)); }
   bool string(string_t& value) override { return add(Json(std::move(value))); }
-  bool binary(binary_t&) override { return false; }  // not in texts
+  bool binary(binary_t&) override { return false; }  // does not occur in text
   bool start_object(size_t) override { return open(true); }
   bool start_array(size_t) override { return open(false); }
   bool end_object() override { return close(); }
@@ -56,7 +56,7 @@ class TreeBuilder : public nlohmann::json_sax<Json> {
   }
 
  private:
-  /// What is known of a list or an object that has no end yet.
+  /// The state of a list or an object that is not finished yet.
   struct Open {
     bool is_object;
     std::vector<std::pair<std::string, Json>> members;
@@ -88,7 +88,8 @@ class TreeBuilder : public nlohmann::json_sax<Json> {
     open_.pop_back();
     if (!done.is_object) return add(Json(std::move(done.items)));
     Json object = Json::object();
-    // The vector inside the map: the map's own emplace searches, and a growing one copies what it holds.
+    // Uses the vector inside the map, because the map's own emplace searches, and a growing vector would copy
+    // its contents.
     auto& members = static_cast<Json::object_t::Container&>(object.get_ref<Json::object_t&>());
     members.reserve(done.members.size());
     for (auto& [key, value] : done.members) members.emplace_back(std::move(key), std::move(value));
@@ -138,7 +139,7 @@ void read(const Json& json, const Place& place, int64_t& value) {
 }
 
 void read(const Json& json, const Place& place, uint64_t& value) {
-  // Hand-built values are signed even where positive.
+  // Values that code builds are signed even if positive.
   if (!json.is_number_integer() || (!json.is_number_unsigned() && json.get<int64_t>() < 0)) {
     place.fail("expected a whole number that is not negative");
   }
@@ -189,7 +190,8 @@ void Object::finish() const {
 int layer_number(const std::string& key, const Place& place) {
   int layer = -1;
   const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), layer);
-  // Written back, since "00" and "-0" are numbers too and would stand beside "0".
+  // The number is converted back to text, because "00" and "-0" are numbers too and would be accepted in
+  // addition to "0".
   if (error != std::errc() || layer < 0 || std::to_string(layer) != key)
     place.fail("the key is no layer number");
   return layer;

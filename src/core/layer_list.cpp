@@ -8,7 +8,7 @@
 namespace vitrim {
 namespace {
 
-// Digits only: no sign, no blanks, no overflow.
+// Only digits are accepted: no sign, no blanks, no overflow.
 bool parse_index(std::string_view text, int& value) {
   if (text.empty() || text.front() < '0' || text.front() > '9') return false;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);

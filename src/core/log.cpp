@@ -17,8 +17,8 @@ constexpr int64_t kNanosecondsBetweenUpdates = 100'000'000;
 std::mutex sink_mutex;
 std::shared_ptr<LogSink> sink_in_use;
 
-// Callers hold their own reference while they speak, so the sink may be replaced meanwhile and never under a
-// held lock.
+// Callers hold their own reference while they use the sink, so it may be replaced in the meantime, and is
+// never called under a lock.
 std::shared_ptr<LogSink> current_sink() {
   const std::lock_guard lock(sink_mutex);
   return sink_in_use;
@@ -96,7 +96,7 @@ Progress::~Progress() {
   try {
     state_->send(true);
   } catch (...) {
-    // Destructors run while errors travel; a sink that fails to draw a line must not replace them.
+    // Destructors run while exceptions propagate; a sink that fails to draw a line must not replace them.
   }
 }
 
@@ -105,7 +105,7 @@ void Progress::advance(int64_t units) {
   check_cancelled();
   const int64_t now = state_->elapsed();
   int64_t last = state_->last_sent.load();
-  // One thread wins the exchange and sends; the others go on working.
+  // One thread wins the exchange and sends; the others continue to work.
   if (now - last >= kNanosecondsBetweenUpdates && state_->last_sent.compare_exchange_strong(last, now)) {
     state_->send(false);
   }

@@ -10,8 +10,8 @@
 namespace vitrim {
 namespace {
 
-// "model name" where the kernel gives it (x86), else what else names the processor (some ARM kernels), else
-// "".
+// "model name" if the kernel gives it (x86), else another key that names the processor (some ARM kernels),
+// else "".
 std::string cpu_name() {
   std::ifstream file("/proc/cpuinfo");
   std::string line;

@@ -11,10 +11,11 @@
 namespace vitrim {
 namespace {
 
-// No transformer comes near.
+// Far above any transformer.
 constexpr int64_t kLargest = int64_t{1} << 20;
 constexpr size_t kMostBlocks = 10'000;
-// Of parameters and of an image's multiply-adds. Times a batch of 4096 they still fit into 64 bits.
+// The limit for parameters and for an image's multiply-adds. Times a batch of 4096 they still fit into 64
+// bits.
 constexpr double kLargestProduct = static_cast<double>(int64_t{1} << 50);
 
 [[noreturn]] void fail(const std::string& what) { throw std::invalid_argument("[core::validate] " + what); }

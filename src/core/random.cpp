@@ -21,8 +21,8 @@ uint64_t mix(uint64_t z) {
 
 }  // namespace
 
-// Stream 0 is plain SplitMix64, so its published test values hold. Other streams start at a scrambled place
-// of the same cycle of 2^64: neighbouring seeds and streams land far apart.
+// Stream 0 is plain SplitMix64, so its published test values apply. Other streams start at a scrambled
+// position of the same cycle of 2^64, so neighbouring seeds and streams are far apart.
 Random::Random(uint64_t seed, uint64_t stream)
     : state_(stream == 0 ? seed : mix(seed + kGolden) ^ mix(mix(stream) + kGolden)) {}
 
@@ -37,7 +37,7 @@ int64_t Random::below(int64_t n) {
   if (n <= 0)
     throw std::invalid_argument("[core::Random::below] n must be positive, got " + std::to_string(n));
   const uint64_t range = static_cast<uint64_t>(n);
-  // 2^64 mod range: values under it would make the low remainders more frequent, so they are drawn again.
+  // 2^64 mod range: values below it would make the low remainders more frequent, so they are drawn again.
   const uint64_t reject_below = (0 - range) % range;
   uint64_t value = next();
   while (value < reject_below) value = next();

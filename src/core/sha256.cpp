@@ -1,5 +1,5 @@
-// SHA-256 by hand: the only use is one fingerprint of a file list per run, which is no reason to make every
-// user of the library link a cryptography package. Nothing here guards a secret.
+// An own SHA-256: it is used for one fingerprint of a file list per run, which is no reason to make every
+// user of the library link a cryptography package. It protects no secret.
 #include "core/sha256.h"
 
 #include <bit>
@@ -49,7 +49,8 @@ std::array<uint8_t, 32> sha256(std::string_view bytes) {
   const auto* data = reinterpret_cast<const uint8_t*>(bytes.data());
   const size_t whole = bytes.size() / 64 * 64;
   for (size_t offset = 0; offset < whole; offset += 64) absorb_block(state, data + offset);
-  // The tail: what is left, a one bit, zeros, and the length in bits as the last eight bytes of a block.
+  // The tail: the remaining bytes, a one bit, zeros, and the length in bits as the last eight bytes of a
+  // block.
   std::string tail(bytes.substr(whole));
   tail.push_back(static_cast<char>(0x80));
   while (tail.size() % 64 != 56) tail.push_back('\0');

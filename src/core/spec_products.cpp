@@ -8,7 +8,7 @@ namespace {
 
 double real(int64_t value) { return static_cast<double>(value); }
 
-// Scores and sums of one head and channel: tokens times what each of them sees.
+// Scores and sums of one head and channel: tokens times the number of tokens that each of them attends to.
 double pairs_seen(const BlockSpec& block, double tokens, Grid grid) {
   switch (block.attention) {
     case AttentionKind::kNone:
@@ -35,7 +35,8 @@ void add_block(const ModelSpec& spec, int index, SpecProducts& sum) {
   const double tokens = real(spec.prefix_tokens()) + real(grid.height) * real(grid.width);
   const double width = real(block.embed_dim), heads = real(block.num_heads);
   const double values = heads * real(block.v_dim), rows = 2 * heads * real(block.qk_dim) + values;
-  // Reduced maps have a convolution of their own, linear attention depthwise filters, windows a table.
+  // Reduced maps have an additional convolution, linear attention has depthwise filters, windows have a
+  // table.
   const double weights = width * (rows + values + 3 * real(block.mlp_dim)) +
                          width * width * real(block.sr_ratio) * real(block.sr_ratio) +
                          values * real(spec.filter_size) * real(spec.filter_size);
@@ -62,7 +63,8 @@ SpecProducts spec_products(const ModelSpec& spec) {
   const double classes = real(spec.num_classes);
   if (spec.segmentation) {
     const double channels = std::max(real(spec.segmentation->channels), real(spec.feature_dim()));
-    // A UPerNet's convolutions read the maps of all levels side by side, the finest as the patches lie.
+    // A UPerNet's convolutions read the maps of all levels side by side; the finest has the resolution of the
+    // patches.
     const double levels = real(static_cast<int64_t>(spec.segmentation->blocks.size())) + 4;
     const double weights = 9 * channels * channels * levels * levels + classes * channels;
     sum.params += weights;

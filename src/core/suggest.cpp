@@ -9,7 +9,7 @@ namespace {
 
 char lower(char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); }
 
-// Optimal string alignment distance: three rows are enough, since a swap looks back two.
+// Optimal string alignment distance: three rows are enough, because a swap looks back two rows.
 size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<size_t> before_last(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
   for (size_t j = 0; j <= b.size(); ++j) last[j] = j;
@@ -31,7 +31,7 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string nearest(std::string_view word, const std::vector<std::string>& valid) {
-  // A key from a broken file can be megabytes long; what lies beyond this changes no suggestion.
+  // A key from a broken file can be megabytes long; text beyond this length changes no suggestion.
   word = word.substr(0, 256);
   const std::string* best = nullptr;
   size_t best_distance = std::numeric_limits<size_t>::max();

@@ -10,7 +10,7 @@ using json::Writer;
 
 namespace {
 
-/// The text before the next line end, which is taken off `rest`; `ended` says whether there was one.
+/// The text before the next line end, which is removed from `rest`; `ended` says whether there was one.
 std::string_view next_line(std::string_view& rest, bool& ended) {
   const size_t end = rest.find('\n');
   ended = end != std::string_view::npos;
@@ -22,7 +22,7 @@ std::string_view next_line(std::string_view& rest, bool& ended) {
 
 bool is_json(std::string_view text) { return json::try_parse(text).has_value(); }
 
-/// Lines from `step` on were written before a kill and are told again.
+/// Removes lines from `step` on, which were written before a kill and are repeated.
 template <typename T>
 void forget_from(std::vector<T>& records, int64_t step) {
   while (!records.empty() && records.back().step >= step) records.pop_back();
@@ -92,7 +92,7 @@ TrainResult train_result_from_log(std::string_view lines, const std::string& sou
       EpochRecord record;
       fields(f, record);
       f.finish();
-      // Its own last step was told before it.
+      // Its last step was logged before it.
       forget_from(result.steps, record.step + 1);
       forget_from(result.epochs, record.step);
       result.epochs.push_back(std::move(record));

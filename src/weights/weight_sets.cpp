@@ -17,14 +17,14 @@ namespace vitrim::weights {
 
 namespace {
 
-using Words = std::vector<std::string_view>;  // a dotted name's components
+using Words = std::vector<std::string_view>;  // the components of a dotted name
 
-/// What wraps modules for parallel, compiled or checkpointed training, anywhere in a name.
+/// Words anywhere in a name that come from wrappers for parallel, compiled or checkpointed training.
 constexpr std::array<std::string_view, 5> kWrapperWords = {
     "module", "_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module", "_fpw_module"};
 
-/// What transformers' classes with a head keep beside the model in them; a norm there is the model's own or
-/// refused.
+/// Names that transformers' classes with a head have in addition to the contained model; a norm there belongs
+/// to the model or is refused.
 constexpr std::array<std::string_view, 11> kBesideInner = {
     "classifier", "cls_classifier", "distillation_classifier", "decoder",     "visual_projection",
     "layernorm",  "text_model",     "text_projection",         "logit_scale", "logit_bias",
@@ -59,22 +59,22 @@ bool begins_with(const Words& words, const Words& prefix) {
   return words.size() > prefix.size() && std::equal(prefix.begin(), prefix.end(), words.begin());
 }
 
-/// Whether the words from `at` on are a weight: the plain one, or what pruning, parametrisations and adapters
-/// make of it (which is refused later, by name).
+/// Whether the words from `at` on are a weight: the plain one, or one from pruning, parametrisations and
+/// adapters (which is refused later, by name).
 bool is_weight(const Words& words, size_t at) {
   const std::string rest = join(words, at);
   return rest == "weight" || rest == "weight_orig" || rest == "base_layer.weight" || rest == "weight_g" ||
          rest == "parametrizations.weight.original" || rest == "parametrizations.weight.original0";
 }
 
-/// Where a model lies: everything under `prefix`, or, where there is an `inner` model, only that and what
-/// belongs beside it.
+/// The place of a model: everything under `prefix`; or, if there is an `inner` model, only that and the names
+/// that belong to it.
 struct Root {
   Words prefix;
   std::string_view inner;
 };
 
-/// The root of the model whose patches this tensor embeds.
+/// The root of the model to which this patch-embedding tensor belongs.
 std::optional<Root> root_of(const Words& words) {
   for (const std::string_view stem : architecture::patch_embeddings()) {
     const Words sign = split(stem);
@@ -95,7 +95,7 @@ std::optional<Root> root_of(const Words& words) {
   return std::nullopt;
 }
 
-/// Counters of profilers and averages, losses, metrics and optimisers: no model computes with them.
+/// Counters of profilers and averages, losses, metrics and optimisers, which no model computes with.
 bool is_bookkeeping(const Words& words) {
   constexpr std::array<std::string_view, 4> kCounters = {"total_ops", "total_params", "n_averaged",
                                                          "num_updates"};
@@ -114,15 +114,16 @@ bool is_bookkeeping(const Words& words) {
   });
 }
 
-/// Heads that training without labels adds to a model and that nobody evaluates: MSN, SwAV, DINO, iBOT, BYOL.
+/// Heads that training without labels adds to a model and that are not used in evaluation: MSN, SwAV, DINO,
+/// iBOT, BYOL.
 bool is_training_head(const Words& words) {
   constexpr std::array<std::string_view, 6> kHeads = {"prototypes", "projection_head", "projector",
                                                       "predictor",  "dino_head",       "ibot_head"};
   return std::find(kHeads.begin(), kHeads.end(), words.front()) != kHeads.end();
 }
 
-/// Whether a file keeps an optimiser's or a callback's state under this name: averages that are not what a
-/// script loads for inference.
+/// Whether this name contains the state of an optimiser or callback: averages that a script does not load for
+/// inference.
 bool is_of_optimiser(std::string_view word) {
   return word == "opt" || word.find("optim") != std::string_view::npos ||
          word.find("callback") != std::string_view::npos;
@@ -132,8 +133,8 @@ bool is_number(std::string_view word) {
   return !word.empty() && word.size() < 6 && word.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-/// blocks.CHUNK.BLOCK.*, as DINOv2's training code stores blocks, becomes blocks.BLOCK.*; blocks that are
-/// counted from 0 again in every chunk are counted on.
+/// blocks.CHUNK.BLOCK.*, as DINOv2's training code stores blocks, becomes blocks.BLOCK.*; if blocks are
+/// counted from 0 again in every chunk, they are renumbered.
 void join_chunks(std::vector<WeightSet::Member>& members) {
   std::map<int, std::set<int>> chunks;
   for (const auto& member : members) {
@@ -164,15 +165,16 @@ void join_chunks(std::vector<WeightSet::Member>& members) {
   }
 }
 
-/// Which of two sets inference takes, by the first words in which their prefixes differ.
+/// Rules for which of two sets inference uses, by the first words in which their prefixes differ.
 struct Preference {
-  const char *taken, *other;  ///< patterns of the shell's kind
+  const char *taken, *other;  ///< shell patterns
   const char* needs;          ///< a pattern that some tensor must match
-  bool top;                   ///< only as the file's own entries, not as parts of a module
-  /// Only where both sets are of one architecture: a larger teacher teaches a student that is meant.
+  bool top;                   ///< only for top-level entries of the file, not for parts of a module
+  /// Only if both sets have the same architecture: a larger teacher teaches a student, which is then the
+  /// model.
   bool alike;
-  bool projector;   ///< trained without labels: a head of several layers is a projector and no classifier
-  const char* why;  ///< after "it is "
+  bool projector;   ///< trained without labels: a head of several layers is a projector, not a classifier
+  const char* why;  ///< follows "it is "
 };
 
 constexpr const char* kTimm = "the averaged set, which timm takes for inference";
@@ -208,7 +210,7 @@ constexpr Preference kPreferences[] = {
     {"backbone", "backbone_momentum", "", false, false, true, kQuery},
 };
 
-/// Whether a tensor of a model that was trained without labels is of its projector: "head.0.weight",
+/// Whether a tensor of a model that was trained without labels belongs to its projector: "head.0.weight",
 /// "fc.fc1.bias", but not "head.weight" or Swin's "head.fc.weight".
 bool is_projector(const std::string& name) {
   const Words words = split(name);
@@ -218,8 +220,8 @@ bool is_projector(const std::string& name) {
 
 bool fits(const char* pattern, const std::string& word) { return fnmatch(pattern, word.c_str(), 0) == 0; }
 
-/// The first words in which two sets' names differ (empty where one's name ends), and whether those are the
-/// names' first.
+/// The first words in which the names of two sets differ (empty if one name ends there), and whether they are
+/// the first words of the names.
 struct Difference {
   std::string first, second;
   bool top;
@@ -231,7 +233,7 @@ Difference difference(const std::string& first, const std::string& second) {
   return {at < a.size() ? std::string(a[at]) : "", at < b.size() ? std::string(b[at]) : "", at == 0};
 }
 
-/// Whether two sets hold one architecture, heads aside.
+/// Whether two sets have the same architecture, ignoring heads.
 bool are_alike(const WeightSet& a, const WeightSet& b, const std::vector<FileTensor>& tensors) {
   std::map<std::string_view, const std::vector<int64_t>*> shapes;
   for (const auto& member : a.tensors) shapes[member.name] = &tensors[member.index].shape;
@@ -280,7 +282,7 @@ std::vector<std::string> names_of(const WeightSets& found) {
   return names;
 }
 
-/// Whether `part` stands in `name` between dots.
+/// Whether `part` occurs in `name` between dots.
 bool has_part(const std::string& name, const std::string& part) {
   return ("." + name + ".").find("." + part + ".") != std::string::npos;
 }
@@ -315,7 +317,7 @@ WeightSets find_weight_sets(const std::vector<FileTensor>& tensors) {
   for (const Words& prefix : order) found.sets.push_back({prefix.empty() ? "." : join(prefix), {}, {}});
   std::vector<std::set<std::string>> taken(order.size());
   for (size_t i = 0; i < tensors.size(); ++i) {
-    // The longest prefix: a set may lie inside another's.
+    // The longest prefix wins, because a set may be inside another one.
     size_t best = order.size();
     for (size_t s = 0; s < order.size(); ++s) {
       if (begins_with(words[i], order[s]) && (best == order.size() || order[s].size() > order[best].size()))
@@ -332,7 +334,7 @@ WeightSets find_weight_sets(const std::vector<FileTensor>& tensors) {
         continue;
       }
       if (belongs) {
-        // Two tensors that only wrapper words tell apart keep their names, and are refused as surplus.
+        // Two tensors that differ only in wrapper words keep their names, and are refused as surplus.
         std::string name = join(rest);
         if (!taken[best].insert(name).second) name = tensors[i].name;
         found.sets[best].tensors.push_back({i, name});
@@ -351,7 +353,7 @@ WeightChoice choose_weights(WeightSets& found, const std::vector<FileTensor>& te
   WeightChoice choice;
   std::vector<WeightSet>& sets = found.sets;
   if (!wanted.empty()) choice.taken = named(found, wanted, path);
-  // Sets to choose among: not those of optimisers, nor those that equal an earlier one.
+  // The sets to choose among, without those of optimisers and those that equal an earlier one.
   std::vector<size_t> candidates;
   for (size_t i = 0; i < sets.size(); ++i) {
     const bool spare = sets.size() > 1 && is_of_optimiser(split(sets[i].name).front());
@@ -378,7 +380,7 @@ WeightChoice choose_weights(WeightSets& found, const std::vector<FileTensor>& te
     }
     choice.taken = *best;
   }
-  for (size_t i = 0; i < sets.size(); ++i) {  // what no script loads for inference is named all the same
+  for (size_t i = 0; i < sets.size(); ++i) {  // sets that no script loads for inference are listed too
     if (i != choice.taken && sets.size() > 1 && is_of_optimiser(split(sets[i].name).front()) &&
         std::find(candidates.begin(), candidates.end(), i) == candidates.end() &&
         !are_equal(sets[choice.taken], sets[i], same))
