@@ -34,7 +34,7 @@ bool is_bf16(Precision precision, bool cuda = false) {
   return (cuda && precision == Precision::kAuto) || runtime::resolve(precision) == Precision::kBf16;
 }
 
-// A entry ready to run at one batch size.
+// An entry that is ready to run at one batch size.
 struct Ready {
   std::unique_ptr<runtime::Engine> engine;
   std::unique_ptr<TorchPath> torch;
@@ -66,8 +66,8 @@ Ready make_ready(const Entry& entry, const at::Tensor& images, const BenchOption
   return ready;
 }
 
-// Before anything is timed: does every entry say what its model says? ||got - wanted|| / ||wanted|| over
-// some images.
+// Checks before timing that every entry computes what its model does: ||got - wanted|| / ||wanted|| over some
+// images.
 double check_outputs(const Entry& entry, Ready& ready, bool bf16) {
   const at::NoGradGuard no_grad;
   ready.call();
@@ -88,7 +88,7 @@ double check_outputs(const Entry& entry, Ready& ready, bool bf16) {
   return difference;
 }
 
-// Of this program image (getrusage's would be that of whatever started it, where that was larger).
+// Of this program image; getrusage's would be that of the parent process if that was larger.
 int64_t peak_memory() {
   std::ifstream file("/proc/self/status");
   for (std::string key; file >> key;) {
@@ -98,7 +98,7 @@ int64_t peak_memory() {
   return 0;
 }
 
-// LibTorch's best single product, at shapes of a DeiT-B's layers and a large square one.
+// The speed of LibTorch's best single product, at shapes of a DeiT-B's layers and a large square one.
 double library_peak(bool bf16, double seconds, bool cuda) {
   const at::NoGradGuard no_grad;
   const at::TensorOptions options =
@@ -127,7 +127,7 @@ BenchRow row_of(const Entry& entry, const Ready& ready, const Ready& first, cons
   row.name = entry.name;
   row.model = entry.model->spec().name;
   row.engine = entry.native ? "native" : "libtorch";
-  // Of a quantised model: what its other layers are in.
+  // For a quantised model: the precision of its other layers.
   row.precision = std::string(entry.model->spec().quantized() ? "int8, " : "") + (bf16 ? "bf16" : "f32");
   row.batch = ready.images.size(0);
   for (const auto& [name, tensor] : entry.model->parameters().entries())
@@ -158,11 +158,11 @@ BenchRow row_of(const Entry& entry, const Ready& ready, const Ready& first, cons
 }  // namespace
 
 double output_tolerance(const ModelSpec& spec, bool bf16) {
-  // Roundings of a block add up as a root and a trained network enlarges them some times (float32: nine sums
-  // of at most 4096 terms, times 10; bfloat16: nine roundings to 2^-9, times 5: 0.1 for twelve blocks). A
-  // rounding can pair merged tokens otherwise, which moves outputs by more. Outputs of a broken model, all
-  // zero say, are 1 away. In int8 layers a rounding of float32 can move a value by a step, as much as
-  // bfloat16 does.
+  // The roundings of blocks add up as the square root of their number, and a trained network enlarges them by
+  // some factor (float32: nine sums of at most 4096 terms, times 10; bfloat16: nine roundings to 2^-9, times
+  // 5, which is 0.1 for twelve blocks). With merged tokens, a rounding can change the pairs, which moves
+  // outputs by more. Outputs of a broken model, for example all zeros, have a distance of 1. In int8 layers,
+  // a float32 rounding can move a value by one step, as much as bfloat16 does.
   const double blocks = static_cast<double>(spec.blocks.size());
   const double rounding = bf16 || spec.quantized() ? std::sqrt(9 * blocks) * std::ldexp(1.0, -9) * 5
                                                    : std::sqrt(4096 * 9 * blocks) * std::ldexp(1.0, -24) * 10;
@@ -222,7 +222,7 @@ BenchResult run(const std::vector<Entry>& entries, const BenchOptions& options) 
     const Entry& entry = entries[i % entries.size()];
     const double peak = entry.native && entry.model->spec().quantized() ? result.byte_peak : float_peak;
     const bool measured =
-        peak > 0 && !(options.cuda && row.engine == "native");  // the GPU's peak says nothing of the CPU
+        peak > 0 && !(options.cuda && row.engine == "native");  // the GPU's peak does not apply to the CPU
     row.share_of_peak = measured ? row.tflops / peak : 0;
   }
   result.peak_memory = peak_memory();
@@ -264,7 +264,7 @@ ModelSpec dense_like(const ModelSpec& spec) {
   }
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     BlockSpec& block = out.blocks[static_cast<size_t>(i)];
-    // Channels may be pruned everywhere: a head's dense width is the stream's share.
+    // Channels may be pruned in all blocks, so the dense width of a head is derived from the stream's width.
     block = widest;
     block.merge = 0;
     block.qk_dim = block.v_dim = std::max(widest.qk_dim, spec.embed_dim / widest.num_heads);

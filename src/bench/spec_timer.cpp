@@ -19,7 +19,7 @@ struct TimedSpec {
   at::Tensor images, out;
 };
 
-// The spec with no layer in int8.
+// The spec without int8 layers.
 ModelSpec without_int8(ModelSpec spec) {
   for (BlockSpec& block : spec.blocks) block.int8 = block.int4 = {};
   return spec;

@@ -12,8 +12,8 @@
 namespace vitrim::bench {
 
 void synchronize(bool cuda) {
-  // Reading one number waits for all that was asked before it on the stream; it needs no CUDA header, so one
-  // build serves both.
+  // Reading one number waits for all earlier work on the stream. It needs no CUDA header, so one build serves
+  // CPU and GPU.
   if (cuda) at::zeros({1}, at::TensorOptions(at::kFloat).device(at::kCUDA)).item<float>();
 }
 
@@ -41,13 +41,15 @@ void TorchPath::forward() {
   outputs_ = out.logits.defined() ? out.logits : out.features;
 }
 
-// LibTorch's interface to graphs of any accelerator: no CUDA header, so one build serves both.
+// LibTorch's interface to graphs on any accelerator, which needs no CUDA header, so one build serves CPU and
+// GPU.
 void TorchPath::record() {
   const c10::impl::VirtualGuardImpl device(at::kCUDA);
   {
     const c10::StreamGuard side(
         device.getStreamFromGlobalPool(images_.device()));  // the default stream can't be recorded
-    for (int i = 0; i < 2; ++i) forward();  // libraries choose their algorithms and weights take their dtype
+    for (int i = 0; i < 2; ++i)
+      forward();  // the warm-up lets libraries choose their algorithms and casts the weights
     synchronize(true);
     graph_ = at::create_graph_impl(at::kCUDA);
     graph_->capture_begin();

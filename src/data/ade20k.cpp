@@ -1,6 +1,6 @@
-// Semantic segmentation in ADE20K's layout (Zhou et al. 2017): `images/NAME.jpg` beside
-// `annotations/NAME.png`, maybe both in folders such as training and validation. A mask's 0 is no class; 1,
-// 2, ... are the classes in order.
+// Semantic segmentation in ADE20K's layout (Zhou et al. 2017): `images/NAME.jpg` and `annotations/NAME.png`,
+// both possibly in subfolders such as training and validation. In a mask, 0 is no class; 1, 2, ... are the
+// classes in order.
 
 #include <algorithm>
 #include <optional>
@@ -27,7 +27,7 @@ constexpr const char* kNamesFile = "objectInfo150.txt";
 
 struct Ade20kFolder {
   fs::path root;
-  std::string split;  ///< empty: the files lie in `images` and `annotations` themselves
+  std::string split;  ///< empty: the files are directly in `images` and `annotations`
 };
 
 bool holds_both(const fs::path& folder) {

@@ -11,11 +11,11 @@
 namespace vitrim::data {
 namespace {
 
-/// Four lanes a pixel, the last one unused, so that a pixel is one or two vector registers.
+/// Four lanes per pixel, the last one unused, so that a pixel fits into one or two vector registers.
 constexpr int64_t kLanes = 4;
 using Lanes = std::array<double, kLanes>;
 
-/// The image with its outermost pixels repeated twice around it, so that no kernel needs to look where it is.
+/// The image with its outermost pixels repeated twice around it, so that kernels need no bounds checks.
 class Bordered {
  public:
   explicit Bordered(const Image& image) : stride_((image.width + 2 * kBorder) * kLanes) {
@@ -41,7 +41,7 @@ class Bordered {
   std::vector<float> values_;
 };
 
-/// Keys' cubic convolution with a = -1 through four values, at d in [0, 1) between the middle two.
+/// Keys' cubic convolution with a = -1 through four values, at position d in [0, 1) between the middle two.
 double cubic(double v1, double v2, double v3, double v4, double d) {
   const double p2 = -v1 + v3;
   const double p3 = 2 * (v1 - v2) + v3 - v4;
@@ -107,7 +107,7 @@ Image transform(const Image& image, const std::array<double, 6>& m, const std::a
   return result;
 }
 
-/// To the nearest number with 15 decimals, as Pillow does, so that a quarter turn's cosine is 0.
+/// Rounds to 15 decimals, as Pillow does, so that the cosine of a quarter turn is 0.
 double round15(double value) {
   std::array<char, 32> text;
   const auto end =

@@ -16,7 +16,7 @@ namespace {
 
 int64_t rounded(double value) { return std::llrint(value); }  // half to even, as Python's round()
 
-/// Where a window of `side` pixels begins on an axis of `size` pixels with `padding` more on either end.
+/// The start of a window of `side` pixels on an axis of `size` pixels with `padding` more on either end.
 int64_t random_begin(int64_t size, int64_t side, int64_t padding, Random& random) {
   const int64_t spare = size + 2 * padding - side;
   return spare < 0 ? (size - side) / 2 : random.below(spare + 1) - padding;
@@ -39,7 +39,7 @@ Image crop_to_input(const Image& image, const PreprocessSpec& preprocess, const 
   return crop(resized, {top, left, side, side});
 }
 
-/// Written so that a NaN fails.
+/// The comparison is written so that NaN fails.
 void check(bool good, const char* field, const std::string& value, const char* allowed) {
   if (good) return;
   throw std::invalid_argument(std::string("[data::augment] ") + field + " must be " + allowed + ", not " +

@@ -14,9 +14,9 @@
 namespace vitrim::data {
 namespace {
 
-constexpr double kLongest = 4;  // times the short side's target: panoramas stay affordable
+constexpr double kLongest = 4;  // factor on the short side's target, which limits the cost of panoramas
 
-/// A window of a mask; what lies outside is ignored.
+/// A window of a mask; pixels outside of the mask are ignored.
 Mask crop(const Mask& mask, const Window& window) {
   Mask out{window.height, window.width, std::vector<uint8_t>(window.height * window.width, kIgnoredClass)};
   const int64_t bottom = std::min(mask.height, window.top + window.height),
@@ -28,7 +28,7 @@ Mask crop(const Mask& mask, const Window& window) {
   return out;
 }
 
-/// Whether one class has too much of what is labelled, and others have some.
+/// Whether one class covers too large a share of the labelled pixels while other classes are present.
 bool one_sided(const Mask& mask, double ratio) {
   std::array<int64_t, 256> counts{};
   for (const uint8_t c : mask.classes) ++counts[c];
@@ -52,7 +52,7 @@ Window draw_window(const Mask& mask, int64_t side, const SegmentAugmentOptions& 
   return window;
 }
 
-/// The mean colour where the window lies outside the image.
+/// The mean colour, where the window is outside of the image.
 void fill_outside(Image& image, int64_t height, int64_t width, const PreprocessSpec& preprocess) {
   for (int64_t y = 0; y < image.height; ++y) {
     for (int64_t x = y < height ? width : 0; x < image.width; ++x) {
@@ -78,7 +78,7 @@ Mask resize_mask(const Mask& mask, int64_t height, int64_t width) {
     throw std::invalid_argument("[data::resize_mask] both masks need at least one pixel");
   if (height == mask.height && width == mask.width) return mask;
   Mask out{height, width, std::vector<uint8_t>(height * width)};
-  std::vector<int64_t> column(width);  // the pixel whose square holds the new pixel's middle
+  std::vector<int64_t> column(width);  // the pixel that contains the centre of the new pixel
   for (int64_t x = 0; x < width; ++x) column[x] = (2 * x + 1) * mask.width / (2 * width);
   for (int64_t y = 0; y < height; ++y) {
     const uint8_t* row = mask.classes.data() + (2 * y + 1) * mask.height / (2 * height) * mask.width;

@@ -21,7 +21,7 @@ bool is_number(std::string_view text) {
   return !text.empty() && text.size() <= 18 && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-/// The names of "0000..1023", or nothing where the text is no range.
+/// The names of "0000..1023"; empty if the text is not a range.
 std::optional<std::vector<std::string>> range(const std::string& pattern, std::string_view text) {
   const size_t dots = text.find("..");
   if (dots == std::string_view::npos) return std::nullopt;
@@ -45,7 +45,7 @@ std::optional<std::vector<std::string>> range(const std::string& pattern, std::s
 
 std::vector<std::string> expand(const std::string& pattern, std::string_view text, int depth);
 
-/// The names of what stands between two braces.
+/// The names of the text between two braces.
 std::vector<std::string> alternatives(const std::string& pattern, std::string_view inside, int depth) {
   if (auto numbers = range(pattern, inside)) return *numbers;
   std::vector<std::string> names;

@@ -26,7 +26,7 @@ constexpr Layout kCifar10{"cifar10", 1, 10}, kCifar100{"cifar100", 2, 100};
 constexpr int64_t kCoarseClasses = 20;
 constexpr int64_t kMostCifarBytes = int64_t{1} << 33;  // 2.8 million images; the published files have 50000
 
-/// Index of the first record whose labels are out of range, or -1; `bytes` is whole records.
+/// Index of the first record whose labels are out of range, or -1; `bytes` consists of whole records.
 int64_t first_bad_label(const Layout& layout, const std::string& bytes) {
   const int64_t records = static_cast<int64_t>(bytes.size()) / layout.record();
   for (int64_t i = 0; i < records; ++i) {
@@ -91,7 +91,7 @@ std::unique_ptr<Dataset> open_cifar(const std::string& file) {
   std::string bytes = read_regular_file(file, kMostCifarBytes, "CIFAR binary");
   const int64_t count = static_cast<int64_t>(bytes.size());
   if (count == 0) throw FormatError(file, "", "empty file; a CIFAR binary has 3073 or 3074 bytes an image");
-  // Sizes that both records divide are rare but possible; there the labels decide.
+  // Sizes that are multiples of both record sizes are rare but possible; then the labels decide.
   std::string problem =
       "size " + std::to_string(count) +
       " is no multiple of 3073 (CIFAR-10) or 3074 (CIFAR-100) bytes; the file is cut off or no CIFAR binary";

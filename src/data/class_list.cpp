@@ -22,7 +22,7 @@ std::string_view trimmed(std::string_view line) {
 std::string decoded(std::string_view text, const std::string& file) {
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   const bool big = text.starts_with("\xFE\xFF"), little = text.starts_with("\xFF\xFE");
-  // Without a mark, UTF-16 shows by the zero byte of its first character.
+  // Without a mark, UTF-16 is recognised by the zero byte of its first character.
   const bool big_unmarked = text.size() >= 2 && text[0] == '\0' && text[1] != '\0';
   const bool little_unmarked = text.size() >= 2 && text[0] != '\0' && text[1] == '\0';
   if (!big && !little && !big_unmarked && !little_unmarked) {

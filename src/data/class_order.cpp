@@ -28,8 +28,8 @@ std::string_view number_at(std::string_view text, size_t& at) {
   return digits;
 }
 
-/// The natural order of two names in lower case: below 0, 0 or above. A run of digits stands for its value,
-/// and a name that begins with digits has an empty text before them, as where names are split at digits.
+/// Compares two names in lower case in the natural order: below 0, 0 or above. A run of digits is compared by
+/// value, and a name that begins with digits has an empty text before them, as if names were split at digits.
 int compare_natural(std::string_view a, std::string_view b) {
   size_t i = 0, j = 0;
   while (i < a.size() || j < b.size()) {
@@ -47,7 +47,7 @@ int compare_natural(std::string_view a, std::string_view b) {
   return 0;
 }
 
-using Order = std::vector<size_t>;  // folders, as positions in the list of their names
+using Order = std::vector<size_t>;  // folders, as indices into the list of their names
 
 Order sorted(const std::vector<std::string>& folders, ClassOrder order) {
   Order out(folders.size());
@@ -72,7 +72,7 @@ ClassIndices ranks(const std::vector<std::string>& folders, const Order& order) 
   return out;
 }
 
-/// Some names of an order around the place where it differs from another.
+/// Some names of an order around the first place where it differs from another.
 std::string shown(const std::vector<std::string>& folders, const Order& order, size_t first_difference) {
   constexpr size_t kShown = 5;
   const size_t begin = first_difference < kShown ? 0 : first_difference - 1;
@@ -99,7 +99,7 @@ ClassIndices agreed(const std::vector<std::string>& folders, const std::string& 
 
 // --- by a class list
 
-/// Class indices by name; a name that is there twice has kTwice.
+/// Class indices by name; a name that occurs twice has kTwice.
 using Index = std::unordered_map<std::string, int64_t>;
 constexpr int64_t kTwice = -2;
 
@@ -110,7 +110,7 @@ void enter(Index& index, const std::string& name, int64_t value) {
 
 std::string first_word(const std::string& line) { return line.substr(0, line.find_first_of(" \t")); }
 
-/// " (the nearest one: NAME)"; nothing where looking for it would take long.
+/// " (the nearest one: NAME)"; empty if the search would take long.
 std::string nearest_of(const std::string& name, const std::vector<std::string>& names) {
   constexpr size_t kMostNames = 2000, kLongest = 255;
   std::vector<std::string> candidates;
@@ -130,7 +130,7 @@ ClassIndices by_list(const std::vector<std::string>& folders, const std::string&
                         "class " + lines[i] + " is there twice; remove one");
     }
   }
-  // A line that is a folder's name as a whole stands for that folder only.
+  // A line that equals a folder's name stands only for that folder.
   std::vector<bool> taken(lines.size());
   for (const std::string& folder : folders) {
     const auto line = whole.find(composed(folder));
@@ -169,14 +169,14 @@ ClassIndices by_list(const std::vector<std::string>& folders, const std::string&
 
 // --- by the model's names
 
-/// What is compared where names are not alike to the letter: "Golden_Retriever" and "golden retriever".
+/// The form in which names are compared if they are not identical: "Golden_Retriever" and "golden retriever".
 std::string folded(const std::string& name) {
   std::string out = lower_case(name);
   std::replace(out.begin(), out.end(), '_', ' ');
   return out;
 }
 
-/// The classes that folders are named after, -1 where a folder bears no class's name or several classes'.
+/// The classes that folders are named after; -1 if a folder has no class's name, or names of several classes.
 std::vector<int64_t> match(const std::vector<std::string>& folders, const std::vector<std::string>& names) {
   Index exact, alike, first_names;
   for (size_t i = 0; i < names.size(); ++i) {
@@ -197,7 +197,7 @@ std::vector<int64_t> match(const std::vector<std::string>& folders, const std::v
   return out;
 }
 
-/// Nothing where no folder bears a class's name.
+/// Empty if no folder has the name of a class.
 std::optional<ClassIndices> by_names(const std::vector<std::string>& folders,
                                      const std::vector<std::string>& names, const std::string& root) {
   const std::vector<int64_t> found = match(folders, names);

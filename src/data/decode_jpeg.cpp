@@ -1,5 +1,5 @@
-// JPEG through libjpeg-turbo with its default settings (accurate integer DCT, fancy upsampling), which are
-// Pillow's too.
+// Decodes JPEG with libjpeg-turbo and its default settings (accurate integer DCT, fancy upsampling), which
+// are Pillow's too.
 
 // clang-format off
 #include <csetjmp>
@@ -17,9 +17,9 @@
 namespace vitrim::data {
 namespace {
 
-/// libjpeg's state. libjpeg reports errors by a call that must not return, so every step below is a function
-/// with its own setjmp and without C++ objects that a longjmp would leave undestroyed; the steps' caller
-/// holds the memory.
+/// libjpeg's state. libjpeg reports errors with a call that must not return. So every step below is a
+/// function with its own setjmp and without C++ objects, which a longjmp would not destroy; the caller of the
+/// steps owns the memory.
 struct JpegDecoder {
   jpeg_decompress_struct info{};
   jpeg_error_mgr errors{};
@@ -40,8 +40,8 @@ struct JpegDecoder {
   std::longjmp(decoder->jump, 1);
 }
 
-/// Called while the scans of a file with several are read. Every scan may walk over all blocks and take a few
-/// bytes only, so a small file can ask for hours of work.
+/// Called while the scans of a file with several scans are read. Every scan may process all blocks but have
+/// only a few bytes, so a small file can cause hours of work.
 void judge_scans(j_common_ptr info) {
   auto* decoder = static_cast<JpegDecoder*>(info->client_data);
   if (decoder->info.input_scan_number <= decoder->most_scans) return;
@@ -49,8 +49,8 @@ void judge_scans(j_common_ptr info) {
   std::longjmp(decoder->jump, 1);
 }
 
-/// libjpeg calls most damage a warning and goes on with grey blocks. Where pixels were lost the image is
-/// corrupt; stray bytes between segments and odd headers lose nothing and occur in published data sets.
+/// libjpeg treats most damage as a warning and continues with grey blocks. If pixels were lost, the image is
+/// corrupt. Stray bytes between segments and odd headers lose no pixels, and occur in published data sets.
 void judge_warning(j_common_ptr info, int level) {
   if (level >= 0) return;  // trace
   switch (info->err->msg_code) {
@@ -80,8 +80,8 @@ bool read_header(JpegDecoder& decoder, const uint8_t* bytes, size_t count) {
   return true;
 }
 
-/// How many scans are read: encoders write 10 or so; 500 is where other readers stop. Together they walk over
-/// at most 32 images of the most pixels.
+/// The largest number of scans: encoders write about 10, and other readers stop at 500. All scans together
+/// may process at most 32 images of the largest size.
 int most_scans(int64_t pixels, int64_t max_pixels) {
   constexpr int64_t kMostScans = 500, kFullImages = 32;
   const int64_t walks = max_pixels > INT64_MAX / kFullImages ? kMostScans : kFullImages * max_pixels / pixels;
@@ -102,7 +102,7 @@ bool read_row(JpegDecoder& decoder, uint8_t* row) {
   return true;
 }
 
-/// Reads on to the end marker, so that a file cut off after its last row is found out.
+/// Reads up to the end marker, to detect a file that is truncated after its last row.
 bool finish(JpegDecoder& decoder) {
   if (setjmp(decoder.jump)) return false;
   jpeg_finish_decompress(&decoder.info);
@@ -115,8 +115,8 @@ uint8_t divide_by_255(int x) {
   return static_cast<uint8_t>((y + (y >> 8)) >> 8);
 }
 
-/// Ink to light as Pillow does it. Adobe's files store ink inverted (255: none), and those are the only CMYK
-/// JPEGs in use.
+/// Converts ink to light as Pillow does. Adobe's files store inverted ink (255: none), and these are the only
+/// CMYK JPEGs in use.
 void cmyk_to_rgb(const uint8_t* cmyk, uint8_t* rgb, int64_t width) {
   for (int64_t x = 0; x < width; ++x, cmyk += 4, rgb += 3) {
     const int paper = cmyk[3];
@@ -143,8 +143,8 @@ Image decode_jpeg(const Encoded& encoded) {
   decoder.most_scans = most_scans(rows * columns, encoded.max_pixels);
   decoder.progress.progress_monitor = judge_scans;
   decoder.info.progress = &decoder.progress;
-  // Only files of several scans need more than a few rows: two bytes a sample, so that colour at half
-  // resolution has room for the most pixels.
+  // Only files with several scans need more than a few rows: two bytes per sample, which is enough for the
+  // largest image with colour at half resolution.
   constexpr long kRows = 32L << 20;
   decoder.info.mem->max_memory_to_use =
       kRows + static_cast<long>(std::min<int64_t>(encoded.max_pixels, int64_t{1} << 48)) * 4;

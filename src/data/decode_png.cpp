@@ -1,6 +1,6 @@
-// PNG through libpng: every colour type and depth to 8-bit RGB. Alpha and transparent colours are dropped,
-// 16-bit samples keep their high byte (Pillow does the same but for 16-bit grey, which it clips instead),
-// gamma and colour profiles are not applied.
+// Decodes PNG with libpng: every colour type and depth to 8-bit RGB. Alpha and transparent colours are
+// dropped. 16-bit samples keep their high byte (as in Pillow, except for 16-bit grey, which it clips
+// instead). Gamma and colour profiles are not applied.
 
 #include <png.h>
 
@@ -13,7 +13,7 @@
 namespace vitrim::data {
 namespace {
 
-/// libpng's state; its errors end in a longjmp, so see JpegDecoder for how the steps below are cut.
+/// libpng's state. Its errors end in a longjmp; see JpegDecoder for the division into steps.
 struct PngDecoder {
   const uint8_t* bytes = nullptr;
   size_t count = 0, position = 0;
@@ -48,7 +48,8 @@ bool read_header(PngDecoder& decoder) {
   if (decoder.info == nullptr) return false;
   if (setjmp(png_jmpbuf(decoder.png))) return false;
   png_set_read_fn(decoder.png, &decoder, read_bytes);
-  // What is no pixel (texts, profiles) is bounded here; so are the sides, by libpng's own 1,000,000.
+  // The size of everything except pixels (texts, profiles) is limited here; libpng itself limits the sides to
+  // 1,000,000.
   png_set_chunk_cache_max(decoder.png, 64);
   png_set_chunk_malloc_max(decoder.png, 1 << 20);
   png_read_info(decoder.png, decoder.info);
@@ -65,11 +66,11 @@ void set_rgb(png_structp png, png_byte color) {
   png_set_strip_alpha(png);
 }
 
-/// What the pixels become.
+/// The output format of the pixels.
 enum class PngLayout { kRgb, kAsStored };
 
-/// Reads all rows (all passes of an interlaced image), then on to the end chunk so that a file cut off late
-/// is found out.
+/// Reads all rows (all passes of an interlaced image) and then up to the end chunk, to detect a truncated
+/// file.
 bool read_rows(PngDecoder& decoder, PngLayout layout, png_bytepp rows, size_t row_bytes) {
   png_structp png = decoder.png;
   if (setjmp(png_jmpbuf(png))) return false;
@@ -98,7 +99,7 @@ FormatError corrupt(const PngDecoder& decoder, const Encoded& encoded, const std
                      std::string("corrupt PNG (") + decoder.message + "); replace the file");
 }
 
-/// The pixels after a header that was read; sets the picture's sides.
+/// Reads the pixels after the header, and sets the sides of the image.
 template <typename Picture>
 std::vector<uint8_t> read_png(PngDecoder& decoder, const Encoded& encoded, PngLayout layout,
                               Picture& picture) {

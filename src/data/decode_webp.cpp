@@ -1,5 +1,5 @@
-// WebP through libwebp, lossy and lossless, with its default settings (fancy upsampling), which are Pillow's
-// too. Alpha is dropped, as from PNGs.
+// Decodes WebP with libwebp, lossy and lossless, with its default settings (fancy upsampling), which are
+// Pillow's too. Alpha is dropped, as for PNG.
 
 #include <webp/decode.h>
 

@@ -15,8 +15,8 @@ namespace vitrim::data {
 
 namespace {
 
-/// libjpeg's state. Its errors end in a longjmp out of C code, through which no exception may pass; encode()
-/// has no C++ objects that the jump would leave undestroyed.
+/// libjpeg's state. Its errors end in a longjmp from C code, through which no exception may pass; encode()
+/// has no C++ objects, which the jump would not destroy.
 struct JpegEncoder {
   jpeg_compress_struct info{};
   jpeg_error_mgr errors{};
@@ -42,7 +42,7 @@ struct JpegEncoder {
 
 void keep_encoder_silent(j_common_ptr) {}
 
-/// `rows` holds height * width pixels of `channels` bytes; false where libjpeg refuses.
+/// `rows` contains height * width pixels of `channels` bytes; false if libjpeg fails.
 bool encode(JpegEncoder& encoder, const uint8_t* rows, int channels) {
   jpeg_compress_struct& jpeg = encoder.info;
   jpeg.err = jpeg_std_error(&encoder.errors);
@@ -61,7 +61,7 @@ bool encode(JpegEncoder& encoder, const uint8_t* rows, int channels) {
   jpeg_set_quality(&jpeg, 80, TRUE);
   jpeg_start_compress(&jpeg, TRUE);
   while (jpeg.next_scanline < height) {
-    // libjpeg's interface wants a pointer to what it only reads.
+    // libjpeg's interface needs a mutable pointer to data that it only reads.
     JSAMPROW row = const_cast<JSAMPROW>(rows + static_cast<size_t>(jpeg.next_scanline) * width *
                                                    static_cast<size_t>(channels));
     jpeg_write_scanlines(&jpeg, &row, 1);
@@ -76,7 +76,7 @@ std::string jpeg_data_url(const at::Tensor& pixels) {
   if (pixels.dim() != 3 || (pixels.size(0) != 3 && pixels.size(0) != 1) || pixels.scalar_type() != at::kByte)
     throw std::invalid_argument("[data::jpeg_data_url] uint8 [3, H, W] or [1, H, W] is needed");
   const at::Tensor rows = pixels.permute({1, 2, 0}).contiguous();
-  constexpr int64_t kLongestSide = 65500;  // libjpeg's
+  constexpr int64_t kLongestSide = 65500;  // limit of libjpeg
   if (rows.size(0) < 1 || rows.size(1) < 1 || rows.size(0) > kLongestSide || rows.size(1) > kLongestSide) {
     throw std::invalid_argument("[data::jpeg_data_url] a JPEG has sides of 1 to " +
                                 std::to_string(kLongestSide) + " pixels, not " +

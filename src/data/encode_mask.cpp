@@ -15,14 +15,14 @@
 namespace vitrim::data {
 
 std::array<uint8_t, 3> class_color(int64_t class_index) {
-  // Hues a golden angle apart, so that the first few differ most; brightness and saturation from cycles of 3
-  // and 2.
+  // Hues are a golden angle apart, so that the first few differ most; brightness and saturation have cycles
+  // of 3 and 2.
   const double hue = static_cast<double>(class_index * 137508 % 360000) / 60000.0;  // 0 to 6
   const double value = 1.0 - 0.22 * static_cast<double>(class_index % 3),
                saturation = class_index / 3 % 2 == 0 ? 0.85 : 0.5;
   std::array<uint8_t, 3> out{};
   for (int c = 0; c < 3; ++c) {
-    // How far the hue is from this channel's own, at 0, 2 and 4.
+    // Distance of the hue from this channel's own hue, at 0, 2 and 4.
     const double away = std::abs(std::remainder(hue - 2.0 * c, 6.0));
     const double strength = std::clamp(2.0 - away, 0.0, 1.0);
     out[static_cast<size_t>(c)] =
@@ -35,7 +35,7 @@ std::string mask_data_url(const at::Tensor& classes) {
   if (classes.dim() != 2 || classes.scalar_type() != at::kByte)
     throw std::invalid_argument("[data::mask_data_url] uint8 [H, W] is needed");
   const at::Tensor rows = classes.contiguous();
-  // libpng's simplified interface: colours are those of the map, and no long jump leaves this function.
+  // libpng's simplified interface: colours come from the colour map, and no long jump leaves this function.
   std::array<uint8_t, 256 * 4> map{};
   for (int64_t i = 0; i < 256; ++i) {
     const std::array<uint8_t, 3> color = i == kIgnoredClass ? std::array<uint8_t, 3>{} : class_color(i);

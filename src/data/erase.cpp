@@ -11,8 +11,8 @@
 namespace vitrim::data {
 namespace {
 
-/// Two standard normals at a time from one draw (Box-Muller in float32, 32 bits each): Random::normal costs
-/// four times as much, and a box has up to fifty thousand values.
+/// Two standard normals from one draw (Box-Muller in float32, 32 bits each): Random::normal takes four times
+/// as long, and a box has up to fifty thousand values.
 class NormalPairs {
  public:
   explicit NormalPairs(Random& random) : random_(random) {}

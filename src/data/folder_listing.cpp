@@ -15,7 +15,7 @@ namespace {
 
 bool hidden(const fs::path& path) { return path.filename().string().starts_with('.'); }
 
-/// The format that a file's first bytes show; empty where it can't be read.
+/// The format of a file by its first bytes; empty if it can't be read.
 std::string_view sniff(const fs::path& path) {
   try {
     std::array<uint8_t, 32> bytes{};
@@ -26,7 +26,7 @@ std::string_view sniff(const fs::path& path) {
   }
 }
 
-/// Sorts a file that is no folder into the listing.
+/// Adds an entry that is not a folder to the listing.
 void add_file(const fs::directory_entry& entry, Listing& listing) {
   const fs::path& path = entry.path();
   const std::string ending = path.extension().string();
@@ -34,7 +34,7 @@ void add_file(const fs::directory_entry& entry, Listing& listing) {
   std::error_code error;
   const fs::file_status status = entry.status(error);
   const bool regular = fs::is_regular_file(status);
-  // A link to nowhere is kept: reading it fails and names it.
+  // A dangling link is kept; reading it fails with its name.
   if (kind == Ending::kDecoded && (regular || status.type() == fs::file_type::not_found)) {
     listing.images.push_back(path);
   } else if (!regular) {
@@ -58,7 +58,7 @@ void add_file(const fs::directory_entry& entry, Listing& listing) {
 void PassedOver::add(const std::string& kind, const fs::path& path) {
   Kind& one = kinds_[kind];
   if (one.count++ == 0) one.first = path.string();
-  // Which one comes first must not depend on the folder's order.
+  // The first example must not depend on the order of the folder.
   one.first = std::min(one.first, path.string());
 }
 

@@ -1,4 +1,4 @@
-// Folders of image files: one folder a class, or all images in one folder without labels.
+// Folders of image files: one folder per class, or all images in one folder without labels.
 
 #include <algorithm>
 #include <filesystem>
@@ -22,7 +22,7 @@ struct ImageEntry {
   int64_t label = -1;
 };
 
-/// Names of parts of a set, never of things that are photographed all at once.
+/// Names that mean parts of a data set when several of them occur.
 bool is_split(const std::string& name) {
   static constexpr std::string_view kSplits[] = {"train", "training",  "val",    "valid", "validation",
                                                  "test",  "testing",   "dev",    "eval",  "evaluation",
@@ -31,7 +31,7 @@ bool is_split(const std::string& name) {
   return std::find(std::begin(kSplits), std::end(kSplits), word) != std::end(kSplits);
 }
 
-/// Folders beside each other that hold images.
+/// Sibling folders that contain images.
 struct Parts {
   std::vector<std::string> splits;
   size_t with_images = 0, nested = 0;
@@ -42,7 +42,7 @@ struct Parts {
     splits.push_back(name);
     nested += holds_folders ? 1 : 0;
   }
-  /// A class may well be called train or test, but hardly two, and not all.
+  /// A class may be called train or test, but hardly two classes, and not all of them.
   bool are_of_a_set() const { return !splits.empty() && (splits.size() == with_images || nested >= 2); }
   [[noreturn]] void fail(const fs::path& folder) const {
     std::string text;
@@ -52,16 +52,16 @@ struct Parts {
   }
 };
 
-/// Whether some of these images lie in folders inside `folder`.
+/// Whether some of these images are in subfolders of `folder`.
 template <typename Iterator>
 bool are_nested(Iterator begin, Iterator end, const fs::path& folder) {
   return std::any_of(begin, end, [&](const fs::path& image) { return image.parent_path() != folder; });
 }
 
-/// All images below `folder`, at any depth. Images of several parts of a set are not mixed, unless
-/// `parts_too`.
+/// All images below `folder`, at any depth. Images of several parts of a set are not mixed unless `parts_too`
+/// is set.
 void collect(const fs::path& folder, int64_t depth, bool parts_too, Listing& found) {
-  constexpr int64_t kMaxDepth = 32;  // a link to a folder above it would never end
+  constexpr int64_t kMaxDepth = 32;  // a link to a parent folder would never end
   if (depth > kMaxDepth) {
     throw Error(folder.string() + ": folders nest deeper than " + std::to_string(kMaxDepth) +
                 "; remove links that lead in circles");
@@ -130,14 +130,14 @@ std::vector<ImageEntry> make_entries(const fs::path& root, const std::vector<fs:
   return entries;
 }
 
-/// A folder below the set's own, with all images in it.
+/// A subfolder of the data set, with all images in it.
 struct Class {
   std::string name;
   Listing found;
-  bool nested = false;  ///< it holds folders
+  bool nested = false;  ///< it contains folders
 };
 
-/// A folder of splits would make "train" and "val" classes, or mix images that judge with images that teach.
+/// A folder of splits would make "train" and "val" classes, or mix evaluation images with training images.
 void refuse_splits(const fs::path& root, const std::vector<Class>& classes) {
   Parts parts;
   for (const Class& one : classes) {
@@ -157,7 +157,7 @@ std::vector<Class> collect_classes(const std::vector<fs::path>& folders, bool pa
   return out;
 }
 
-/// Leaving such a folder out would shift the indices of all classes after it.
+/// Skipping such a folder would shift the indices of all later classes.
 void refuse_without_images(const fs::path& root, const std::vector<Class>& classes) {
   for (const Class& one : classes) {
     if (!one.found.images.empty()) continue;

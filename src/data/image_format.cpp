@@ -8,7 +8,7 @@ namespace {
 
 using namespace std::string_view_literals;
 
-/// Bytes that stand at a place in every file of a format.
+/// Bytes at a fixed place in every file of a format.
 struct Signature {
   size_t offset;
   std::string_view bytes;

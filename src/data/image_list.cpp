@@ -37,7 +37,7 @@ class ImageFile final : public Dataset {
   int64_t bytes_ = 0;
 };
 
-/// Several sets, one after the other.
+/// The concatenation of several sets.
 class ImageList final : public Dataset {
  public:
   ImageList(std::vector<std::unique_ptr<Dataset>> parts, int64_t max_pixels)
@@ -76,7 +76,7 @@ class ImageList final : public Dataset {
   std::vector<int64_t> ends_;  // one past the last index of each
 };
 
-/// Whether `source` is read as one image: what exists and is nothing that open_dataset() takes.
+/// Whether `source` is read as one image: it exists and is nothing that open_dataset() reads.
 bool is_image(const std::string& source) {
   std::error_code error;
   const fs::file_status status = fs::status(source, error);

@@ -16,7 +16,7 @@
 namespace vitrim::data {
 namespace {
 
-/// HWC to CHW, so that a batch is what a convolution reads. One channel: the first.
+/// HWC to CHW, the layout that convolutions read. With one channel: the first.
 void write_planes(const Image& image, int64_t channels, uint8_t* planes) {
   const int64_t plane = image.height * image.width;
   for (int64_t i = 0; i < plane; ++i) {
@@ -35,7 +35,7 @@ int thread_count(int requested, int64_t images) {
   return static_cast<int>(std::min<int64_t>(all, images));
 }
 
-/// An image as `options` wants it before it is resized.
+/// An image as `options` requires it before it is resized.
 Image read_for(const Dataset& dataset, int64_t index, const LoadOptions& options) {
   Image image = dataset.read(index);
   ResizeLimit{dataset.max_pixels(), dataset.name(index)}.check(image, options.preprocess);
@@ -56,7 +56,7 @@ PixelBatch allocate(int64_t n, int64_t channels, int64_t side) {
   return batch;
 }
 
-/// Says which images are lost; throws where that is more than was allowed, or all.
+/// Warns about corrupt images; throws if there are more than allowed, or if no image is left.
 void judge_corrupt(const std::vector<std::string>& corrupt, int64_t total, const std::string& first_reason,
                    int64_t allowed) {
   if (corrupt.empty()) return;

@@ -1,6 +1,6 @@
-// The antialiased resize that Pillow made the common one: a separable filter whose support grows with the
-// reduction, weights in fixed point, 8 bits between the passes. Integer sums make the result the same
-// everywhere, and equal to Pillow's.
+// Pillow's antialiased resize: a separable filter whose support grows with the reduction, weights in fixed
+// point, and 8 bits between the passes. Integer sums make the result the same on all machines, and equal to
+// Pillow's.
 
 #include <algorithm>
 #include <cmath>
@@ -28,7 +28,7 @@ double bicubic(double x) {
   return 0.0;
 }
 
-/// What one output position sees along one axis: inputs first .. first + weights.size() - 1.
+/// The input of one output position along one axis: positions first .. first + weights.size() - 1.
 struct Tap {
   int64_t first = 0;
   std::vector<int32_t> weights;
@@ -116,7 +116,7 @@ Image resize(const Image& image, int64_t height, int64_t width, Interpolation in
                                 std::to_string(image.width) + " x " + std::to_string(image.height) + " to " +
                                 std::to_string(width) + " x " + std::to_string(height) + " was asked for");
   }
-  // Horizontal first, then vertical; a pass that changes nothing is skipped, so that no rounding is added.
+  // Horizontal first, then vertical; a pass that changes nothing is skipped to avoid rounding.
   if (width == image.width) {
     return height == image.height ? image : resize_height(image, height, interpolation);
   }

@@ -16,12 +16,11 @@ constexpr int64_t kSide = kSyntheticSide;
 constexpr int64_t kUnit = 8;             ///< positions count in eighths of a pixel
 constexpr int64_t kHueCircle = 6 * 256;  ///< steps of hue around the circle
 constexpr int64_t kHues = 6;
-/// Hues stray from the middle of their sixth of the circle, nearly to its ends: two that belong together may
-/// look less alike than two neighbours do, which is what keeps the task from being perfectly solvable by a
-/// small model.
+/// Hues vary within their sixth of the circle, nearly to its ends. Two that belong together may differ more
+/// than two neighbours, which keeps a small model from solving the task perfectly.
 constexpr int64_t kHueJitter = 90;
 
-/// The seeds of a split; labels are drawn from another stream of it than images.
+/// The seeds of a split; labels use another stream than images.
 uint64_t seed_of(SyntheticSplit split) { return 0x76697472696D0000ull + static_cast<uint64_t>(split); }
 
 using Color = std::array<int64_t, 3>;
@@ -31,8 +30,7 @@ struct Glyph {
   int64_t hue = 0;
   int64_t radius = 0, x = 0, y = 0;  ///< in eighths of a pixel
   Color color{};
-  int64_t turn =
-      0;  ///< tangent of half the angle, in 128ths: sine and cosine are then ratios of whole numbers
+  int64_t turn = 0;  ///< tangent of half the angle, in 128ths: sine and cosine are then ratios of integers
 };
 
 /// low..high, both included.
@@ -53,9 +51,9 @@ Color hsv(int64_t hue, int64_t saturation, int64_t value) {
   return sectors[sector];
 }
 
-/// Gives each glyph a cell of 16 x 16 pixels (2 x 2 patches of 8) of its own and a place near its middle.
-/// Shapes keep one cell or more between themselves and the ring, so that no patch, nor any two neighbouring
-/// ones, shows both.
+/// Gives each glyph its own cell of 16 x 16 pixels (2 x 2 patches of 8) and a position near its centre. There
+/// is at least one cell between a shape and the ring, so that no patch, nor any two neighbouring ones, shows
+/// both.
 void place(std::vector<Glyph>& glyphs, Random& random) {
   constexpr int64_t kCells = 4, kCell = kSide / kCells * kUnit, kJitter = kUnit / 2;
   const std::vector<int64_t> cells = permutation(kCells * kCells, random);
@@ -73,12 +71,13 @@ void place(std::vector<Glyph>& glyphs, Random& random) {
   }
 }
 
-/// The ring first, then the shape that it points at, then the others.
+/// The ring first, then the shape with its hue, then the others.
 std::vector<Glyph> draw_glyphs(int64_t label, Random& random) {
   std::vector<int64_t> hues = permutation(kHues, random);
   std::vector<int64_t> shapes = permutation(kSyntheticClasses, random);
   std::swap(*std::find(shapes.begin(), shapes.end(), label), shapes[0]);
-  // Images with one shape need no ring: they teach the shapes early, and training finds the relation sooner.
+  // Images with one shape need no ring: they teach the shapes early, and training finds the relation to the
+  // ring sooner.
   static constexpr int64_t kCounts[] = {1, 2, 3, 3, 4, 4, 5, 5};
   const int64_t count = kCounts[random.below(std::size(kCounts))];
   std::vector<Glyph> glyphs(1 + count);
@@ -95,7 +94,7 @@ std::vector<Glyph> draw_glyphs(int64_t label, Random& random) {
   return glyphs;
 }
 
-/// A dim ground with soft patches of light and a fine grain.
+/// A dim background with soft spots of light and fine grain.
 void draw_background(Image& image, Random& random) {
   constexpr int64_t kCells = 8, kCell = kSide / kCells;
   const Color ground = hsv(random.below(kHueCircle), between(random, 10, 90), between(random, 40, 90));
@@ -119,8 +118,8 @@ void draw_background(Image& image, Random& random) {
   }
 }
 
-/// Calls see(x, y, covered) for every pixel that the glyph, `moved` down and right, may cover; 4 x 4 samples
-/// a pixel.
+/// Calls see(x, y, covered) for every pixel that the glyph, moved by `moved` down and right, may cover; with
+/// 4 x 4 samples per pixel.
 template <typename See>
 void for_covered(const Glyph& glyph, int64_t moved, const See& see) {
   const int64_t cosine = 128 * 128 - glyph.turn * glyph.turn, sine = 2 * 128 * glyph.turn;
@@ -143,7 +142,7 @@ void for_covered(const Glyph& glyph, int64_t moved, const See& see) {
   }
 }
 
-/// Blends `color` in where the glyph covers a pixel. `opacity` in 256ths.
+/// Blends `color` into the pixels that the glyph covers. `opacity` is in 256ths.
 void paint(Image& image, const Glyph& glyph, int64_t moved, const Color& color, int64_t opacity) {
   for_covered(glyph, moved, [&](int64_t x, int64_t y, int64_t covered) {
     const int64_t weight = covered * opacity;  // of 16 * 256

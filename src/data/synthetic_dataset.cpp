@@ -53,7 +53,7 @@ class SyntheticMasks final : public Dataset {
   Image read(int64_t index) const override { return images_.read(index); }
   bool has_masks() const override { return true; }
   Mask read_mask(int64_t index) const override {
-    images_.name(index);  // throws where there is no such image
+    images_.name(index);  // throws if there is no such image
     return draw_synthetic_mask(split_, index).mask;
   }
   std::vector<std::string> class_names() const override { return synthetic_mask_class_names(); }

@@ -10,7 +10,7 @@ struct Point {
   int64_t x, y;
 };
 
-// A regular star of radius 1024 whose inner corners lie at radius 430.
+// A regular star of radius 1024 with inner corners at radius 430.
 constexpr Point kStarCorners[] = {{0, -1024}, {253, -348}, {974, -316}, {409, 133},   {602, 828},
                                   {0, 430},   {-602, 828}, {-409, 133}, {-974, -316}, {-253, -348}};
 constexpr Point kTriangleCorners[] = {{0, -1000}, {940, 680}, {-940, 680}};

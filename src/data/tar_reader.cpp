@@ -17,9 +17,9 @@ namespace {
 
 constexpr int64_t kBlock = 512;
 constexpr int64_t kMaxExtension = 1 << 20;  // a long name or pax header that needs more is damaged
-constexpr int64_t kMaxPadding = 1 << 21;    // what is looked at after the end mark
+constexpr int64_t kMaxPadding = 1 << 21;    // bytes that are checked after the end mark
 
-// Where the fields of a header lie.
+// The positions of the fields in a header.
 struct Span {
   size_t offset, size;
 };
@@ -28,10 +28,10 @@ constexpr size_t kTypeFlag = 156;
 
 std::string_view field(std::string_view header, Span span) { return header.substr(span.offset, span.size); }
 
-/// Up to the first NUL.
+/// The text up to the first NUL.
 std::string_view text_of(std::string_view bytes) { return bytes.substr(0, bytes.find('\0')); }
 
-/// Octal digits between spaces and NULs, or GNU's big-endian binary after a set top bit; nothing where it is
+/// Octal digits between spaces and NULs, or GNU's big-endian binary after a set top bit; empty if it is
 /// neither or too large.
 std::optional<int64_t> number_of(std::string_view bytes) {
   int64_t value = 0;
@@ -52,7 +52,7 @@ std::optional<int64_t> number_of(std::string_view bytes) {
   return value;
 }
 
-/// The sum of the header's bytes with blanks for the sum itself; old programs summed signed bytes.
+/// The sum of the header's bytes, with blanks in place of the sum itself; old programs used signed bytes.
 bool checksum_fits(std::string_view header) {
   const auto wanted = number_of(field(header, kChecksum));
   if (!wanted) return false;
@@ -70,14 +70,14 @@ bool all_zero(std::string_view bytes) { return bytes.find_first_not_of('\0') == 
 
 int64_t padded(int64_t size) { return (size + kBlock - 1) / kBlock * kBlock; }
 
-/// What a pax header or a GNU long name says about the next member.
+/// The attributes of the next member from a pax header or a GNU long name.
 struct Override {
   std::optional<std::string> path;
   std::optional<int64_t> size;
   bool sparse = false;
 };
 
-/// Takes in "LENGTH KEY=VALUE\n" records; false where they are malformed.
+/// Reads "LENGTH KEY=VALUE\n" records; false if they are malformed.
 bool read_pax(std::string_view records, Override& next) {
   while (!records.empty()) {
     size_t length = 0;
@@ -106,7 +106,8 @@ bool read_pax(std::string_view records, Override& next) {
 
 std::string name_in(std::string_view header) {
   const std::string_view name = text_of(field(header, kName));
-  // GNU tar's own format has times where ustar has the prefix, and tells itself by blanks after the magic.
+  // GNU tar's own format has times in the place of ustar's prefix; it is recognised by blanks after the
+  // magic.
   const bool ustar = field(header, kMagic).substr(0, 6) == std::string_view("ustar\0", 6);
   const std::string_view prefix = ustar ? text_of(field(header, kPrefix)) : std::string_view();
   return prefix.empty() ? std::string(name) : std::string(prefix) + "/" + std::string(name);
@@ -171,7 +172,7 @@ bool TarReader::next(TarMember& member) {
     std::optional<int64_t> size = number_of(field(header, kSize));
     const bool extension = type == 'L' || type == 'K' || type == 'x' || type == 'g' || type == 'X';
     if (!extension && next.size) size = next.size;
-    // Links, devices and folders have no data, whatever their size says.
+    // Links, devices and folders have no data, whatever size they state.
     const bool without_data = type >= '1' && type <= '6';
     if (without_data) size = 0;
     if (!size) fail(at + static_cast<int64_t>(kSize.offset), "the member's size is no number");
@@ -183,7 +184,7 @@ bool TarReader::next(TarMember& member) {
 
     if (extension) {
       if (type == 'K' || type == 'g')
-        continue;  // a long link name; what holds for all members is no name or size
+        continue;  // a long link name, or global attributes, which are not a name or a size
       if (*size > kMaxExtension)
         fail(at, "an extended header of " + std::to_string(*size) + " bytes; the archive is damaged");
       const std::string content = bytes_at(data, *size);
@@ -200,7 +201,7 @@ bool TarReader::next(TarMember& member) {
     next = {};
     extended = false;
     const bool regular = type == '0' || type == '\0' || type == '7', link = type == '1' || type == '2';
-    if ((!regular && !link) || name.ends_with('/')) continue;  // v7 marks folders by the slash
+    if ((!regular && !link) || name.ends_with('/')) continue;  // in v7 a folder's name ends in a slash
     member = {std::move(name), data, *size, link};
     return true;
   }

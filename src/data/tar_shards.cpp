@@ -45,21 +45,22 @@ struct Entry {
 struct Shard {
   std::string path;
   std::vector<Entry> entries;  ///< in the order of their bytes
-  std::string names;           ///< of the images, one after the other: a string each would double the memory
+  std::string names;  ///< names of the images, concatenated, because one string each would double the memory
 
   std::string name(const Entry& entry) const { return names.substr(entry.name_begin, entry.name_size); }
 };
 
 enum class Kind { kImage, kClass, kOther };
 
-/// What the part of a sample (all after the base name's first dot, any case) says.
+/// The meaning of a sample's part, by its extension (everything after the base name's first dot, in any
+/// case).
 Kind kind_of(std::string_view part) {
   if (part.find('.') != std::string_view::npos) return Kind::kOther;
   if (kind_of_ending(part) == Ending::kDecoded) return Kind::kImage;
   return lower_ascii(part) == "cls" ? Kind::kClass : Kind::kOther;
 }
 
-/// Counts a member that looks like an image and is none by WebDataset's rule.
+/// Counts a member that looks like an image but is not one by WebDataset's rule.
 void pass_over(const std::string& path, const TarMember& member, const std::string& sample,
                const std::string& part, PassedOver& passed_over) {
   const std::string ending = fs::path(member.name).extension().string();
@@ -75,13 +76,13 @@ void pass_over(const std::string& path, const TarMember& member, const std::stri
   }
 }
 
-/// A class index as text.
+/// Parses a class index.
 int32_t parse_label(const RandomAccessFile& file, TarReader& reader, const TarMember& member) {
   constexpr int64_t kMaxBytes = 64;
   constexpr const char* kBlank = " \t\r\n";
   const std::string text = member.size <= kMaxBytes ? reader.read(member) : "";
   const size_t begin = std::min(text.find_first_not_of(kBlank), text.size());
-  const size_t end = text.find_last_not_of(kBlank) + 1;  // 0 where all is blank
+  const size_t end = text.find_last_not_of(kBlank) + 1;  // 0 if everything is blank
   int32_t label = -1;
   const char* last = text.data() + std::max(begin, end);
   const auto read = std::from_chars(text.data() + begin, last, label);
@@ -135,7 +136,7 @@ Shard index_shard(const std::string& path, PassedOver& passed_over) {
         {member.offset, member.size, shard.names.size(), member.name.size(), sample.label});
     shard.names += member.name;
   }
-  // An image in a format that is not read would go missing without a word.
+  // An image in a format that is not read must not be dropped silently.
   const std::pair<const std::string, Sample>* lost = nullptr;
   for (const auto& item : samples) {
     if (item.second.entry == kNone && (!lost || item.second.label_at < lost->second.label_at)) lost = &item;
@@ -151,7 +152,7 @@ Shard index_shard(const std::string& path, PassedOver& passed_over) {
   return shard;
 }
 
-/// The deepest folder that holds all shards, so that names below it are the same wherever the set lies.
+/// The deepest common folder of all shards, so that names below it do not depend on where the set is.
 fs::path common_folder(const std::vector<Shard>& shards) {
   fs::path common = fs::path(shards.front().path).parent_path();
   const auto holds = [&](const Shard& shard) {
@@ -233,14 +234,14 @@ class TarShards final : public Dataset {
     return {shard, &shards_[shard].entries[static_cast<size_t>(index - begin)]};
   }
 
-  /// The shard's file, which stays open until kMaxOpenFiles others were opened after it and nobody reads it
+  /// The shard's file. It stays open until kMaxOpenFiles others were opened after it and no thread reads it
   /// any more.
   std::shared_ptr<const RandomAccessFile> open(size_t shard) const {
     {
       const std::lock_guard lock(mutex_);
       if (open_[shard]) return open_[shard];
     }
-    // Outside the lock, since opening may take long on a network; two threads may both do it.
+    // Outside the lock, because opening may take long on a network; two threads may open the same file.
     auto file = std::make_shared<const RandomAccessFile>(shards_[shard].path);
     const std::lock_guard lock(mutex_);
     if (open_[shard]) return open_[shard];
@@ -287,7 +288,7 @@ void check_names(const std::string& source, const std::vector<std::string>& path
               "; restore or leave out");
 }
 
-/// Either every image has a label or none.
+/// Either all images have labels or none.
 void check_labels(const std::vector<Shard>& shards) {
   int64_t labelled = 0, unlabelled = 0;
   std::string first;
@@ -320,7 +321,7 @@ std::unique_ptr<Dataset> open_tar_shards(const std::string& source, const Datase
   std::vector<Shard> shards(paths.size());
   std::vector<PassedOver> each_passed_over(paths.size());
   const auto count = static_cast<int64_t>(paths.size());
-  // Waiting for the disk, not computing: more threads than cores keep more requests under way.
+  // The threads mostly wait for the disk, so more threads than cores keep more requests in flight.
   const auto threads =
       static_cast<int>(std::min<int64_t>(count, std::max(8u, std::thread::hardware_concurrency())));
   {

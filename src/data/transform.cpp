@@ -9,9 +9,9 @@
 namespace vitrim::data {
 namespace {
 
-/// Where a window of `side` pixels begins on an axis of `size` pixels; negative where the window sticks out
-/// and zeros are padded. torchvision rounds half a pixel to the even offset where it crops, and puts the
-/// smaller half of the padding first.
+/// The start of a window of `side` pixels on an axis of `size` pixels; negative if the window is larger and
+/// zeros are padded. torchvision rounds half a pixel to the even offset when it crops, and puts the smaller
+/// half of the padding first.
 int64_t window_begin(int64_t size, int64_t side) {
   const int64_t spare = size - side;
   if (spare < 0) return -((-spare) / 2);
@@ -27,7 +27,7 @@ void check_side(const char* where, int64_t side) {
 
 /// Height and width.
 std::pair<int64_t, int64_t> short_side_target(const Image& image, int64_t side) {
-  if (std::min(image.height, image.width) < 1) return {side, side};  // resize() says what is wrong
+  if (std::min(image.height, image.width) < 1) return {side, side};  // resize() reports the error
   if (image.width <= image.height) return {side * image.height / image.width, side};
   return {side, side * image.width / image.height};
 }
@@ -35,7 +35,7 @@ std::pair<int64_t, int64_t> short_side_target(const Image& image, int64_t side) 
 }  // namespace
 
 void ResizeLimit::check(const Image& image, int64_t height, int64_t width) const {
-  // The pass between has the old height and the new width.
+  // The intermediate image has the old height and the new width.
   const int64_t rows = std::max(height, image.height);
   if (width <= 0 || rows <= max_pixels / width) return;
   throw FormatError(name, "",

@@ -8,8 +8,8 @@
 namespace vitrim::data {
 namespace {
 
-/// Sorting a run of combining accents takes time that grows with its square, so only what may be a file's
-/// name (255 bytes, in UTF-16 tripled) is normalised.
+/// Sorting a run of combining accents takes quadratic time, so only texts that may be a file name (255 bytes,
+/// tripled in UTF-16) are normalised.
 constexpr size_t kLongestName = 1024;
 
 const utf8proc_uint8_t* bytes_of(std::string_view text) {

@@ -17,7 +17,7 @@ void check_alike(Group& group, const std::string& lines) {
       if (!std::getline(first, a)) a = "nothing more";
       if (!std::getline(other, b)) b = "nothing more";
     } while (a == b && first);
-    group.barrier();  // all ranks have what they compare before the first of them ends
+    group.barrier();  // every rank has all data before the first of them exits
     throw Error("rank 0 was started with \"" + a + "\", rank " + std::to_string(rank) + " with \"" + b +
                 "\"; start all ranks with the same command");
   }

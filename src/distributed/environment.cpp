@@ -53,7 +53,7 @@ Rendezvous from_torchrun(const GetVariable& get) {
   return rendezvous;
 }
 
-// The steps that Slurm makes by itself (batch, interactive, extern) have the highest numbers there are.
+// The steps that Slurm itself creates (batch, interactive, extern) have the highest possible numbers.
 bool in_slurm_step(const GetVariable& get) {
   const auto step = get("SLURM_STEP_ID");
   if (!step || !get("SLURM_PROCID")) return false;
@@ -85,7 +85,7 @@ Rendezvous from_slurm(const GetVariable& get, const char* size_name) {
   if (const auto port = get("MASTER_PORT")) {
     rendezvous.port = parse_number("MASTER_PORT", *port, 1, 65535);
   } else if (job) {
-    // Jobs that share a node get different ports, below those that systems hand out by themselves (32768 and
+    // Jobs that share a node get different ports, below those that systems assign automatically (32768 and
     // up).
     rendezvous.port = 15000 + parse_number("SLURM_JOB_ID", *job, 0, 2147483647) % 15000;
   } else {
@@ -116,7 +116,7 @@ std::string first_slurm_host(const std::string& list) {
   const std::string ranges = list.substr(end + 1, close - end - 1);
   const std::string first = ranges.substr(0, ranges.find_first_of("-,"));
   if (first.empty()) return fail();
-  // What follows the bracket, up to the next comma, belongs to the name and may itself have brackets:
+  // The text after the bracket, up to the next comma, belongs to the name and may itself contain brackets:
   // "rack[1-2]node[3-4]".
   const std::string rest = list.substr(close + 1);
   return prefix + first + (rest.empty() || rest[0] == ',' ? "" : first_slurm_host(rest));

@@ -10,8 +10,8 @@
 namespace vitrim::distributed {
 namespace {
 
-// The last layers' gradients come first, so buckets are filled from the end of the list. The first one is
-// small: the sooner it is full, the sooner there is something to send.
+// The gradients of the last layers are ready first, so buckets are filled from the end of the list. The first
+// bucket is small, so that communication starts early.
 std::vector<std::vector<size_t>> assign_buckets(const std::vector<at::Tensor>& parameters,
                                                 int64_t first_bytes, int64_t bucket_bytes) {
   auto buckets = std::get<0>(c10d::compute_bucket_assignment_by_size(
@@ -59,8 +59,8 @@ GradientReducer::~GradientReducer() = default;
 
 void GradientReducer::prepare(const std::vector<at::Tensor>& outputs) {
   if (!impl_->reducer) return;
-  // Reducer's own waiting is limited, so the ranks set out together: what they did between two steps may take
-  // them as long as it likes.
+  // The Reducer's own waits have a time limit, so the ranks start together: their work between two steps may
+  // take any time.
   impl_->group->barrier();
   impl_->group->checked("averaging gradients", [&] { impl_->reducer->prepare_for_backward(outputs); });
 }

@@ -24,7 +24,7 @@ std::optional<std::string> get_variable(const char* name) {
   return value;
 }
 
-// c10d prints warnings and stack traces of its own to standard error; what they say arrives here as an
+// c10d prints its own warnings and stack traces to standard error; their contents arrive here as an
 // exception.
 void silence_c10d() {
   if (!get_variable("TORCH_CPP_LOG_LEVEL")) FLAGS_caffe2_log_level = c10::GLOG_FATAL;
@@ -35,7 +35,7 @@ std::string in_use(int port) {
          ": another program uses it; set MASTER_PORT (torchrun: --master-port) to another";
 }
 
-// A socket that only this machine sees. Left to itself, the store listens on every network.
+// A socket that only this machine can reach. By default, the store listens on every network.
 int listen_on_loopback(int port) {
   const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int yes = 1;
@@ -86,7 +86,7 @@ std::unique_ptr<Group::Impl> join(const Rendezvous& rendezvous, const Options& o
   impl->group->setDefaultBackend(options.cuda ? c10d::ProcessGroup::NCCL : c10d::ProcessGroup::GLOO);
   impl->group->setGroupName("vitrim");
   const c10::intrusive_ptr<c10d::Store> own =
-      impl->store->clone();  // a connection of the watching thread's own
+      impl->store->clone();  // a separate connection for the watching thread
   own->setTimeout(timeout);
   impl->watch = std::make_unique<Watch>(c10::make_intrusive<c10d::PrefixStore>("watch", own), rendezvous.rank,
                                         rendezvous.size, timeout);

@@ -48,8 +48,8 @@ void Watch::run() {
         const int64_t count = store_->add(key_of(r), 0);
         if (count != counts[i]) changed[i] = Clock::now();
         counts[i] = count;
-        // If this very process was stopped meanwhile, all others seem silent: only what was seen in good time
-        // counts.
+        // If this process itself was stopped in the meantime, all others seem silent, so only checks that
+        // were made in time count.
         if (asked - changed[i] > patience_) lost = r;
       }
     } catch (const std::exception&) {

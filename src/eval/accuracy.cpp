@@ -21,7 +21,7 @@ namespace {
 struct Counter {
   int64_t top1 = 0, top5 = 0;
   std::vector<uint8_t> correct;
-  int64_t broken = 0;  // of these images some output is no number; they count as wrong
+  int64_t broken = 0;  // number of images with an output that is not finite; they count as wrong
   std::string first_broken{};
 
   void add(const at::Tensor& logits, const data::ImageBatch& images) {
@@ -84,7 +84,7 @@ void run(const model::Model& model, const data::ImageBatch& images, const Accura
   counter.add(logits, images);
 }
 
-// The counts of all ranks on every rank; shares are in rank order, so `correct` is in image order.
+// Combines the counts of all ranks on every rank; shares are in rank order, so `correct` is in image order.
 void add_ranks(distributed::Group& group, Counter& counter, int64_t corrupt, int64_t max_corrupt,
                const std::string& description) {
   if (group.size() == 1) return;
@@ -101,7 +101,7 @@ void add_ranks(distributed::Group& group, Counter& counter, int64_t corrupt, int
   if (all > corrupt) log_warning(text + " on all ranks together; they are skipped");
 }
 
-// Outputs that overflowed are no predictions.
+// Outputs that overflowed are not predictions.
 void check_broken(const Counter& counter, const std::string& description) {
   if (counter.broken == 0) return;
   const std::string text = description + ": the model's outputs are not finite for " +

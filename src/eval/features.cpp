@@ -18,14 +18,14 @@ namespace vitrim::eval {
 
 namespace {
 
-// Rows of a matrix of similarities that are held at a time.
+// Number of rows of the similarity matrix that are held at a time.
 constexpr int64_t kRows = 256;
 
 at::Tensor unit(const at::Tensor& features) {
   return features / features.norm(2, 1, /*keepdim=*/true).clamp_min(1e-12);
 }
 
-// Similarities of the queries [begin, end) to all, their own taken out.
+// Similarities of the queries [begin, end) to all images, with their own removed.
 at::Tensor to_others(const at::Tensor& units, int64_t begin, int64_t end) {
   at::Tensor out = at::matmul(units.slice(0, begin, end), units.t());
   out.diagonal(begin).fill_(-2);  // below every cosine

@@ -54,7 +54,7 @@ std::vector<int64_t> all_of(size_t n) {
   return out;
 }
 
-// 95 % of what `figure` says of resampled images.
+// The 95 % interval of `figure` over resampled images.
 template <typename Figure>
 std::pair<double, double> interval(size_t n, uint64_t seed, const Figure& figure) {
   Random random(seed, /*stream=*/0x6d696f75);
@@ -64,7 +64,7 @@ std::pair<double, double> interval(size_t n, uint64_t seed, const Figure& figure
     for (int64_t& i : drawn) i = random.below(static_cast<int64_t>(n));
     value = figure(drawn);
   }
-  // A resample without any labelled pixel says nothing.
+  // A resample without any labelled pixel is skipped.
   values.erase(std::remove_if(values.begin(), values.end(), [](double v) { return std::isnan(v); }),
                values.end());
   if (values.empty())

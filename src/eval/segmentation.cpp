@@ -46,8 +46,8 @@ struct PixelPredictor::Impl {
     return *found;
   }
 
-  // [n, 3, H, W] -> [n, K, h, w] of the images as they are; `covered` says whether the map lies over exactly
-  // them.
+  // [n, 3, H, W] -> [n, K, h, w] for the images as they are; `covered` says whether the map covers exactly
+  // the images.
   at::Tensor run(const at::Tensor& images, bool& exact) const {
     const int64_t height = images.size(2), width = images.size(3), tall = rounded_up(height, unit),
                   wide = rounded_up(width, unit);
@@ -68,7 +68,7 @@ struct PixelPredictor::Impl {
         .slice(3, 0, width);
   }
 
-  // Where windows begin along a side.
+  // The starts of the windows along a side.
   std::vector<int64_t> begins(int64_t size) const {
     std::vector<int64_t> out;
     for (int64_t at = 0;; at += stride) {
@@ -119,7 +119,7 @@ at::Tensor PixelPredictor::logits(const at::Tensor& image) const {
 
 at::Tensor PixelPredictor::classes(const at::Tensor& image, int64_t height, int64_t width) const {
   constexpr int64_t kAtOnce =
-      16;  // classes enlarged at a time: all of them at full size would be hundreds of megabytes
+      16;  // number of classes upsampled at a time; all of them at full size would take hundreds of megabytes
   const at::NoGradGuard no_grad;
   const at::Tensor small = logits(image);
   at::Tensor best, chosen;
@@ -198,7 +198,7 @@ Seen look(const PixelPredictor& predictor, const data::Dataset& dataset, int64_t
   return out;
 }
 
-// The corrupt images of all ranks, refused or warned of.
+// Collects the corrupt images of all ranks, and refuses them or warns.
 void judge_problems(const std::vector<Seen>& seen, int64_t all, const AccuracyOptions& options,
                     const std::string& description) {
   std::string text;
@@ -213,7 +213,8 @@ void judge_problems(const std::vector<Seen>& seen, int64_t all, const AccuracyOp
   log_warning(what + "; they are skipped");
 }
 
-// Every image's counts as numbers, for the other ranks: how many classes, then each class's four.
+// The counts of every image as numbers, for the other ranks: the number of classes, then four numbers per
+// class.
 std::vector<int64_t> packed(const std::vector<Seen>& seen) {
   std::vector<int64_t> out;
   for (const Seen& s : seen) {

@@ -1,4 +1,4 @@
-// The model card: YAML that a hub reads, then what a person wants to know before using the model.
+// The model card: YAML for the hub, then the information that a user needs before using the model.
 
 #include <cmath>
 #include <cstdio>
@@ -25,7 +25,7 @@ std::string formatted(const char* format, double value) {
 std::string percent(double share) { return formatted("%.1f %%", 100 * share); }
 std::string points(double share) { return formatted("%+.1f", 100 * share); }
 
-// A hub's id, and no path.
+// Whether the text is a hub's id and not a path.
 bool is_hub_id(const std::string& name) {
   std::error_code failed;
   const size_t slash = name.find('/');
@@ -77,7 +77,7 @@ std::string table(const std::string& base, int64_t base_params, int64_t base_mac
   return out + row("this model", params, macs, after) + "\n";
 }
 
-// A fence that the text can't close.
+// A code fence that the text can't close.
 std::string fenced(const std::string& language, const std::string& text) {
   std::string fence = "```";
   while (text.find(fence) != std::string::npos) fence += '`';
@@ -104,7 +104,7 @@ std::string use(const std::string& name, const ModelSpec& spec) {
                                        "normalised as in training"));
 }
 
-// Every command since the original model: those that its base's own config.json names, then this one.
+// All commands since the original model: those in the config.json of its base, then this one.
 std::string made(const std::string& base, const Manifest& manifest) {
   std::string commands;
   for (const std::string& command : earlier_commands(base)) commands += command + "\n";
@@ -114,7 +114,8 @@ std::string made(const std::string& base, const Manifest& manifest) {
          (manifest.data_fingerprint.empty() ? "" : ", images: " + manifest.data_fingerprint) + ".\n";
 }
 
-// "12 ", on how many images held_out_agreement was measured; empty where the result does not say.
+// "12 ", the number of images on which held_out_agreement was measured; empty if the result does not state
+// it.
 std::string held_out_images(const CompressResult& r) {
   const int64_t images = r.features       ? r.features->images
                          : r.quantization ? r.quantization->held_out_images
@@ -132,7 +133,7 @@ std::string what_was_done(const CompressResult& result) {
   return removal(result.removed, result.reason);
 }
 
-// The value of the license field in the card that is there; empty where it is not filled in.
+// The value of the license field in the existing card; empty if it is not filled in.
 std::string stated_license(const std::string& path) {
   std::error_code failed;
   if (!fs::is_regular_file(path, failed)) return "";

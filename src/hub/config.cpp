@@ -58,8 +58,8 @@ std::string config_json(const ModelSpec& spec, const Origin& origin, const Manif
 
 std::string preprocessor_json(const PreprocessSpec& p) {
   Json out;
-  // Of transformers' processors, the one for ViTs makes both sides what is said, CLIP's the short side, and
-  // it crops.
+  // Among transformers' processors, the one for ViTs resizes both sides to the given size, and CLIP's resizes
+  // the short side and crops.
   const bool plain = p.squash && p.resize && *p.resize == p.crop;
   out["image_processor_type"] = plain ? "ViTImageProcessor" : "CLIPImageProcessor";
   out["do_convert_rgb"] = true;

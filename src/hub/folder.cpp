@@ -38,7 +38,7 @@ void check_writable(const std::string& path, const std::string& output) {
   const fs::path folder = fs::path(path).parent_path();
   const bool to_be_made = output.ends_with('/') && !fs::exists(output, failed) &&
                           fs::weakly_canonical(folder) == fs::weakly_canonical(stem_of(output));
-  // A file in the folder's place can be written where the folder can be made.
+  // A file in place of the folder can be written if the folder could be created.
   vitrim::check_writable(to_be_made ? stem_of(output) : path);
 }
 
@@ -58,7 +58,7 @@ NewFolder::NewFolder(const std::string& output) {
 
 NewFolder::~NewFolder() {
   std::error_code failed;
-  if (!made_.empty()) fs::remove(made_, failed);  // fails where it is not empty
+  if (!made_.empty()) fs::remove(made_, failed);  // fails if it is not empty
 }
 
 }  // namespace vitrim::hub

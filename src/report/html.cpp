@@ -114,7 +114,7 @@ std::string with_error(const Estimate& estimate) {
   if (!std::isfinite(estimate.value)) return kDash;
   const double error = estimate.standard_error;
   if (!(error > 0)) return significant(estimate.value);
-  // Two digits of the error, and the value to the same place.
+  // Two digits of the error, and the value with the same number of decimals.
   int decimals = 1 - static_cast<int>(std::floor(std::log10(error)));
   decimals = decimals < 0 ? 0 : decimals > 6 ? 6 : decimals;
   return fixed(estimate.value, decimals) + " \u00b1 " + fixed(error, decimals);
@@ -165,7 +165,7 @@ std::string Table::html() const {
 }
 
 std::string cards_html(const std::vector<Card>& cards) {
-  // Rows of equal length where the number allows it.
+  // Rows of equal length if the number allows it.
   const size_t columns = cards.size() == 4 || cards.size() > 6 ? 4 : cards.size() < 3 ? 2 : 3;
   std::string out = "<dl class=\"cards\" style=\"--columns:" + std::to_string(columns) + "\">";
   for (const Card& card : cards) {

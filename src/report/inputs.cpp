@@ -12,7 +12,7 @@
 namespace vitrim::report {
 namespace {
 
-/// Sources by file name where those differ, else by full path; empty where there is only one.
+/// Sources by file name if those differ, else by full path; empty if there is only one.
 template <typename T>
 void label(std::vector<Named<T>>& items) {
   if (items.size() < 2) return;
@@ -45,8 +45,8 @@ int64_t planned_epochs(const std::string& recipe) {
   return epochs != schedule->end() && epochs->is_number_integer() ? epochs->get<int64_t>() : 0;
 }
 
-/// Whether `log` tells of the run that `result` came of. A resumed run's document names another command than
-/// the log's first line, so the epochs decide: no two runs agree in them to the last digit.
+/// Whether `log` is from the run of `result`. The document of a resumed run has another command than the
+/// first line of the log, so the epochs decide: no two runs agree in them to the last digit.
 bool same_run(const TrainResult& log, const TrainResult& result) {
   if (log.output != result.output || log.init != result.init || log.recipe != result.recipe ||
       log.removed != result.removed || log.epochs.size() > result.epochs.size())
@@ -58,7 +58,7 @@ bool same_run(const TrainResult& log, const TrainResult& result) {
   return true;
 }
 
-/// A run's log and its result document become one run, in the place of the first.
+/// Merges a run's log and its result document into one run, at the place of the first.
 void join_runs(std::vector<Named<Training>>& runs) {
   for (size_t i = 0; i < runs.size(); ++i) {
     for (size_t j = runs.size() - 1; j > i; --j) {
@@ -82,7 +82,7 @@ void join_runs(std::vector<Named<Training>>& runs) {
 }  // namespace
 
 bool same_images(const EvalResult& a, const EvalResult& b) {
-  // A training run's evaluations leave the fingerprint out.
+  // Evaluations in a training run have no fingerprint.
   const std::string &first = a.manifest.data_fingerprint, &second = b.manifest.data_fingerprint;
   return a.images > 0 && a.images == b.images && a.data == b.data &&
          (first == second || first.empty() || second.empty()) && a.correct.size() == b.correct.size() &&
@@ -130,7 +130,7 @@ Inputs read_inputs(const std::vector<Document>& documents) {
                             "of training logs");
     }
   }
-  // A compression carries the scores it was planned from: given both, they are shown once.
+  // A compression contains the scores that it was planned with; if both are given, they are shown once.
   for (size_t i = 0; i < inputs.scores.size(); ++i) {
     const std::string text = to_json(inputs.scores[i].value);
     for (size_t j = inputs.scores.size() - 1; j > i; --j) {
@@ -150,17 +150,17 @@ Inputs read_inputs(const std::vector<Document>& documents) {
 
 std::vector<AccuracyRow> accuracy_rows(const Inputs& inputs) {
   std::vector<AccuracyRow> rows;
-  std::vector<size_t> baselines;  // per row, where the row stands that it is compared with
+  std::vector<size_t> baselines;  // for each row, the index of the row that it is compared with
   constexpr size_t kNone = static_cast<size_t>(-1);
   const auto append = [&](AccuracyRow row, size_t baseline) {
     rows.push_back(std::move(row));
     baselines.push_back(baseline);
     return rows.size() - 1;
   };
-  // Equal results, most of all a dense model that several documents share, stand once.
+  // Equal results, in particular a dense model that several documents share, appear once.
   const auto add = [&](AccuracyRow row, size_t baseline) {
     for (size_t i = 0; i < rows.size(); ++i) {
-      // Evaluations inside training runs name no model: there the role has to tell.
+      // Evaluations in training runs have no name of a model, so their role is the name.
       if (same_result(row.eval, rows[i].eval) && (row.role == rows[i].role || !row.eval.model.empty()))
         return i;
     }
@@ -200,20 +200,20 @@ std::vector<AccuracyRow> accuracy_rows(const Inputs& inputs) {
                     {},
                     "",
                     0};
-    // Later results refer to the first one on the same images that is no compressed model.
+    // Later results are compared with the first one on the same images that is not a compressed model.
     size_t baseline = kNone;
     for (size_t i = 0; i < rows.size(); ++i) {
       const AccuracyRow& other = rows[i];
       if (other.role == AccuracyRow::Role::kCompressed || other.paired || !same_images(other.eval, row.eval))
         continue;
-      if (row.eval.segmentation) break;  // compared by those who evaluated both
+      if (row.eval.segmentation) break;  // compared by the command that evaluated both
       row.paired = compare_paired(other.eval.correct, row.eval.correct);
       baseline = i;
       break;
     }
     add(std::move(row), baseline);
   }
-  // Two compressions of different models have two dense rows: tell them apart.
+  // Two compressions of different models have two dense rows, which need different names.
   int dense = 0;
   for (const AccuracyRow& row : rows) dense += row.role == AccuracyRow::Role::kDense;
   for (AccuracyRow& row : rows) {

@@ -9,7 +9,7 @@
 namespace vitrim::report {
 namespace {
 
-/// P(X <= k) for X ~ Binomial(n, 1/2), summed in logarithms so that large n does not underflow.
+/// P(X <= k) for X ~ Binomial(n, 1/2), summed in logarithms so that it does not underflow for large n.
 double half_binomial_tail(int64_t k, int64_t trials) {
   const double n = static_cast<double>(trials);
   double sum = 0;
@@ -36,8 +36,9 @@ PairedResult compare_paired(const std::vector<uint8_t>& first, const std::vector
   if (won + lost > 0)
     result.mcnemar_p = std::min(1.0, 2 * half_binomial_tail(std::min(won, lost), won + lost));
 
-  // Resampling images is a draw of (won, lost, same) counts from a multinomial; for hundreds of images and
-  // more its difference is normal to within the digits shown, and small sets are drawn image by image.
+  // Resampling images draws (won, lost, same) counts from a multinomial distribution. For hundreds of images
+  // and more, the difference is normal to within the displayed digits; for small sets, images are drawn one
+  // by one.
   constexpr int kResamples = 2000;
   Random random(20240601);
   const double p_won = static_cast<double>(won) / n, p_lost = static_cast<double>(lost) / n;

@@ -6,13 +6,13 @@
 namespace vitrim::report {
 namespace {
 
-/// Nothing may be loaded: no request leaves the page even if data tried to make one. Everything the page
-/// needs stands in it.
+/// The policy forbids all loading: no request leaves the page even if data tried to make one. The page
+/// contains everything that it needs.
 constexpr const char* kPolicy =
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; base-uri "
     "'none'; form-action 'none'";
 
-/// Runs before the first paint, so that a chosen theme does not flash and charts find their tables closed.
+/// Runs before the first paint, so that a chosen theme does not flash and the tables of charts start closed.
 constexpr const char* kEarly =
     "document.documentElement.classList.add('js');"
     "try{const "
@@ -50,7 +50,7 @@ std::string render(const std::vector<Document>& documents, const std::string& ti
   time_section(page, inputs);
   manifest_section(page, inputs);
   const std::string body = page.finish();
-  // A build without chart libraries: the page stays as browsers without JavaScript show it.
+  // In a build without chart libraries, the page stays as browsers without JavaScript show it.
   const bool charts = !assets::d3().empty();
 
   std::string out =
@@ -75,7 +75,7 @@ std::string render(const std::vector<Document>& documents, const std::string& ti
   out += "<footer>Made by vitrim. This page holds all its data and loads nothing.</footer>\n";
 
   if (!charts) return out + "</body>\n</html>\n";
-  // The libraries' licences ask to travel with them.
+  // The licences of the libraries must be included with them.
   out += script({"/*! d3", assets::d3_license(), "*/", assets::d3()});
   out += script({"/*! Observable Plot", assets::plot_license(), "*/", assets::plot()});
   out += script({assets::page_js(), assets::model_js(), assets::layers_js(), assets::sets_js(),

@@ -37,7 +37,7 @@ nlohmann::json row_json(const AccuracyRow& row) {
   return out;
 }
 
-/// "Top-1", "mIoU", or both where the page shows models of both tasks.
+/// "Top-1", "mIoU", or both if the page shows models of both tasks.
 std::string metric_of(const std::vector<AccuracyRow>& rows) {
   const auto pixels = std::count_if(rows.begin(), rows.end(),
                                     [](const AccuracyRow& row) { return row.eval.segmentation.has_value(); });
@@ -84,7 +84,7 @@ nlohmann::json rows_json(const std::vector<AccuracyRow>& rows) {
 
 void controls_figure(Page& page, const CompressResult& result) {
   std::vector<AccuracyRow> rows;
-  // Without labelled images a control has its divergence only.
+  // Without labelled images, a control has only its divergence.
   const auto paired = [](const EvalResult& eval, const std::optional<PairedResult>& value) {
     return eval.images > 0 ? value : std::nullopt;
   };

@@ -7,13 +7,13 @@
 namespace vitrim::report {
 namespace {
 
-// What was compressed and judged: models of one name and images are drawn as one.
+// The compressed model and its evaluation images: models with the same name and images are drawn as one.
 std::string base_of(const CompressResult& result) {
   return result.model + ", " + std::to_string(result.dense_params) + ", " +
          std::to_string(result.dense_macs) + ", " + result.dense->data;
 }
 
-// Which of the methods a compression used, in the words of the figure.
+// The methods that a compression used, as text for the figure.
 std::string method_of(const CompressResult& result) {
   std::string text;
   const auto add = [&](bool done, const char* what) {
@@ -25,7 +25,7 @@ std::string method_of(const CompressResult& result) {
   return text.empty() ? "masked or refitted only" : text;
 }
 
-// Accuracy against multiply-adds; nothing where fewer than two of the results were evaluated.
+// Accuracy against multiply-adds; empty if fewer than two of the results were evaluated.
 void front_figure(Page& page, const Inputs& inputs) {
   nlohmann::json rows = nlohmann::json::array();
   Table table("Accuracy and multiply-adds of each compression",

@@ -98,7 +98,7 @@ std::vector<Card> compress_cards(const CompressResult& result) {
                      "95 % interval " + interval(result.paired->ci95) +
                          (tested ? "; McNemar " + p_value(result.paired->mcnemar_p) : "")});
   }
-  // Neither can be zero where they were measured: some image always moves a little.
+  // A measured value is never zero, because some image always changes a little.
   if (result.held_out_kl != 0 || result.held_out_agreement != 0) {
     const std::string kl = "mean KL to the dense output " + significant(result.held_out_kl) + " nats";
     if (result.held_out_agreement > 0) {

@@ -1,4 +1,5 @@
-// Accuracy against speed. A row of bench and an evaluation are of one model where they name one file.
+// Accuracy against speed. A row of bench and an evaluation belong to the same model if they name the same
+// file.
 
 #include <optional>
 #include <set>
@@ -40,7 +41,7 @@ class Evaluations {
   std::vector<std::pair<std::string, Judged>> known_;
 };
 
-// How the figure tells models apart.
+// How the figure distinguishes models.
 std::string kind_of(const BenchRow& row, bool dense) {
   if (row.precision.starts_with("int8")) return dense ? "dense, int8" : "int8";
   return dense ? "dense" : row.precision;

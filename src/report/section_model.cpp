@@ -5,7 +5,7 @@
 namespace vitrim::report {
 namespace {
 
-// Of one branch of a block.
+// The cost of one branch of a block.
 struct BranchCost {
   int64_t params = 0, macs = 0;
 };

@@ -23,7 +23,7 @@ nlohmann::json optional_number(const std::optional<double>& value, double scale 
   return value ? number(scale * *value) : nlohmann::json();
 }
 
-// What the Pareto front is drawn over: the first latency budget, else the first budget.
+// The x-axis of the Pareto front: the first latency budget, else the first budget.
 struct Axis {
   std::string quantity, unit;
   double scale = 1;

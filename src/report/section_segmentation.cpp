@@ -6,7 +6,7 @@
 namespace vitrim::report {
 namespace {
 
-constexpr size_t kMostClasses = 20;  // in the table by class
+constexpr size_t kMostClasses = 20;  // number of rows in the table by class
 
 std::vector<AccuracyRow> segmented(const Inputs& inputs) {
   std::vector<AccuracyRow> rows;
@@ -57,7 +57,7 @@ std::string picture(const std::string& url, const std::string& what) {
          escape(what) + "</figcaption></figure>";
 }
 
-/// An image, its mask, and what each model says of it.
+/// An image, its mask, and the prediction of each model.
 std::string pictures_html(const std::vector<AccuracyRow>& rows) {
   const std::vector<SegmentedPicture>& shown = rows.front().eval.segmentation->pictures;
   std::string out;

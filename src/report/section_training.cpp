@@ -1,4 +1,4 @@
-// Training runs: the head, the curves, and entropy on its way from attention to MLP.
+// Training runs: the summary, the curves, and the flow of entropy from attention to MLPs.
 #include <algorithm>
 #include <cmath>
 
@@ -8,8 +8,8 @@
 namespace vitrim::report {
 namespace {
 
-constexpr size_t kStepPoints = 500;  // of a run in a chart; more are averaged
-constexpr size_t kFlowEpochs = 100;  // columns of a heat map; more are thinned out
+constexpr size_t kStepPoints = 500;  // largest number of points per run in a chart; more are averaged
+constexpr size_t kFlowEpochs = 100;  // largest number of columns of a heat map; more are thinned out
 
 std::string whole(double count) { return fixed(count, 0); }
 
@@ -24,14 +24,14 @@ std::string so_far(const Training& run) {
   return run.planned > 0 ? std::to_string(done) + " of " + epochs_text(run.planned) : epochs_text(done);
 }
 
-/// What a log without a result document says of its run.
+/// A description of a run from its log, without a result document.
 const char* open_end(const Training& run) {
   return run.planned > 0 && epochs_done(run) >= run.planned
              ? "from its log alone"
              : "from the log of a run that goes on or was stopped";
 }
 
-/// How far a run came.
+/// The progress of a run.
 std::string status(const Training& run) {
   if (run.finished) return epochs_text(epochs_done(run));
   return so_far(run) + ", " + open_end(run);
@@ -39,7 +39,7 @@ std::string status(const Training& run) {
 
 bool dilutes(const Training& run) { return !run.result.removed.empty(); }
 
-/// The first epoch after which nothing is diluted any more; 0 where there is none yet.
+/// The first epoch after which no layer is diluted any more; 0 if there is none yet.
 int64_t gone_after(const Training& run) {
   for (const EpochRecord& record : run.result.epochs) {
     if (record.lambda == 0) return record.epoch;
@@ -117,7 +117,7 @@ std::vector<Card> cards_of(const Training& run) {
   return cards;
 }
 
-/// Steps of one epoch, by the last epoch that was told.
+/// Steps per epoch, from the last epoch in the log.
 double steps_per_epoch(const TrainResult& result) {
   const EpochRecord& last = result.epochs.back();
   return last.epoch > 0 && last.step > 0 ? static_cast<double>(last.step) / static_cast<double>(last.epoch)
@@ -195,7 +195,7 @@ void add_rows(Table& table, const Named<Training>& item, bool named) {
 
 void curves_figure(Page& page, const Inputs& inputs) {
   const bool named = inputs.trainings.size() > 1;
-  // Where a run has not told the length of an epoch yet, all are drawn by step.
+  // If a run has not logged the length of an epoch yet, all runs are drawn by step.
   bool by_step = false, steps = false, ema = false, any = false, diluted = false, pixels = false;
   for (const auto& item : inputs.trainings) {
     const TrainResult& result = item.value.result;
@@ -254,7 +254,7 @@ void curves_figure(Page& page, const Inputs& inputs) {
        table.html()});
 }
 
-/// Key figures of several runs, and each against the first on the same images: that is how a diluted model is
+/// Key figures of several runs, each compared with the first run on the same images; so a diluted model is
 /// compared with a dense one that was trained as long.
 void runs_table(Page& page, const Inputs& inputs) {
   const auto& first = inputs.trainings.front();
@@ -311,7 +311,7 @@ double at(const std::vector<double>& values, size_t i) {
   return i < values.size() ? values[i] : std::nan("");
 }
 
-/// The last figure of a layer, and the first.
+/// The last figure of a layer, and its first.
 std::pair<double, double> ends(const std::vector<const EpochRecord*>& epochs, bool attention, size_t block) {
   std::pair<double, double> out{std::nan(""), std::nan("")};
   for (const EpochRecord* record : epochs) {

@@ -29,7 +29,7 @@ SamplerOptions sampler_options(const data::Dataset& dataset, const Recipe& recip
   return out;
 }
 
-// Beta(alpha, alpha) by Joehnk's method, which is quick for alpha up to about 1, the range of mixing.
+// Beta(alpha, alpha) by Joehnk's method, which is fast for alpha up to about 1, the range of mixing.
 double beta(double alpha, Random& random) {
   while (true) {
     const double x = std::pow(random.uniform(), 1 / alpha), y = std::pow(random.uniform(), 1 / alpha);
@@ -37,7 +37,7 @@ double beta(double alpha, Random& random) {
   }
 }
 
-// What varies images without their masks, or answers that are no mixture, can't be.
+// Options that change images without their masks, or targets that can't be mixed, are refused.
 void check_segmentation(const Recipe& recipe) {
   std::string surplus;
   const auto refuse = [&](bool on, const char* key) {
@@ -105,7 +105,7 @@ data::SegmentedImage BatchSource::read(int64_t& index) const {
           segments ? data::read_segmented(dataset_, index) : data::SegmentedImage{dataset_.read(index), {}};
       const data::ResizeLimit limit{dataset_.max_pixels(), dataset_.name(index)};
       if (segments) {
-        // The short side's largest target, and what augment_segmented() lets the long one become.
+        // The largest target of the short side, and the longest long side that augment_segmented() allows.
         const auto side = static_cast<int64_t>(
             static_cast<double>(options_.preprocess.resize.value_or(options_.preprocess.crop)) *
             recipe_.segmentation.scale_max);
@@ -136,7 +136,7 @@ data::SegmentedImage BatchSource::read(int64_t& index) const {
 void BatchSource::load(int64_t position, at::Tensor& image, at::Tensor& target) const {
   int64_t index = order_[static_cast<size_t>(position)];
   const data::SegmentedImage original = read(index);
-  // Positions count on from epoch to epoch, so no two images of a run are varied alike.
+  // Positions continue from epoch to epoch, so no two images of a run are augmented alike.
   Random random(options_.seed,
                 stream(Stream::kAugment,
                        static_cast<uint64_t>(epoch_ * static_cast<int64_t>(order_.size()) + position)));
@@ -164,7 +164,8 @@ void BatchSource::mix(int64_t position, at::Tensor& images, at::Tensor& targets,
   double lambda = beta(cut ? recipe_.cutmix : recipe_.mixup, random);
   at::Tensor a = images[row], b = images[row + 1];
   if (cut) {
-    // A box of share 1 - lambda around a random centre, cut off at the border; lambda is then what is left.
+    // A box with share 1 - lambda of the area around a random centre, clipped at the border; lambda is then
+    // the share that remains.
     const int64_t height = images.size(2), width = images.size(3);
     const double side = std::sqrt(1 - lambda);
     const auto tall = static_cast<int64_t>(static_cast<double>(height) * side),
@@ -217,7 +218,7 @@ at::Tensor BatchSource::empty_targets(int64_t n) const {
 Rows BatchSource::rows(int64_t step, int64_t begin, int64_t end) const {
   if (epoch_ < 0) throw std::logic_error("[train::BatchSource] begin_epoch comes first");
   const bool mixes = recipe_.mixup > 0 || recipe_.cutmix > 0;
-  // A pair is mixed as a whole, even where only one of its rows is asked for.
+  // A pair is mixed completely, even if only one of its rows is requested.
   const int64_t first = mixes ? begin / 2 * 2 : begin,
                 last = mixes ? std::min(batch_size(), (end + 1) / 2 * 2) : end;
   const int64_t side = options_.preprocess.crop, base = step * batch_size();

@@ -12,7 +12,7 @@ namespace vitrim::train {
 namespace {
 
 std::string text_of(double value) {
-  // The shortest digits that read back as the same number; counts without an exponent.
+  // The shortest text that reads back as the same number; counts without an exponent.
   if (std::abs(value) < 1e12 && value == std::floor(value))
     return std::to_string(static_cast<int64_t>(value));
   char buffer[64];
@@ -38,7 +38,7 @@ std::string in_words(const Range& range) {
   return words;
 }
 
-/// A flag's text as the kind of value that the key wants, or as the text itself where it is none.
+/// Converts a flag's text to the type of the key; returns the text itself if that is not possible.
 KeyValue parse_value(const Key& key, const std::string& text) {
   if (std::holds_alternative<std::string*>(key.slot)) return text;
   if (text == "true" || text == "false") return text == "true";
@@ -62,7 +62,7 @@ const Key* find_key(const Keys& keys, std::string_view name) {
 }
 
 std::string unknown_key(const Keys& keys, const std::string& unknown) {
-  // A known name in the wrong section, or in none, is nearer than any edit.
+  // A known name in the wrong section, or without one, is closer than any edit.
   const std::string name = unknown.substr(unknown.rfind('.') + 1);
   std::string best;
   std::vector<std::string> names;

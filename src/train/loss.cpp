@@ -41,14 +41,14 @@ at::Tensor high_frequency_content(const at::Tensor& x, const ModelSpec& spec) {
   const auto [height, width] = spec.stage_grid(spec.num_stages() - 1);
   const at::Tensor map =
       x.slice(1, spec.prefix_tokens()).to(at::kFloat).reshape({x.size(0), height, width, -1});
-  // Distance of every frequency from zero, in units of pi along the longer of the two axes.
+  // The distance of every frequency from zero, in units of pi along the longer of the two axes.
   auto frequencies = [](int64_t n) {
     return at::fft_fftfreq(n, 1.0, at::TensorOptions(at::kFloat)).abs() * 2;
   };
   const at::Tensor radius =
       at::maximum(frequencies(height).unsqueeze(1), frequencies(width).unsqueeze(0)).to(x.device());
   const at::Tensor high = (radius > 0.5).to(at::kFloat), low = 1 - high;
-  // The small constant keeps the amplitude's slope finite where it is zero.
+  // The small constant keeps the derivative of the amplitude finite at zero.
   const at::Tensor spectrum = at::fft_fft2(map, std::nullopt, {1, 2});
   const at::Tensor amplitude = (at::real(spectrum).square() + at::imag(spectrum).square() + 1e-12)
                                    .sqrt()

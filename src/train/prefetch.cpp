@@ -27,7 +27,7 @@ Rows assemble(const BatchSource& source, int64_t step, int64_t begin, int64_t en
 }
 
 Prefetch::~Prefetch() {
-  if (ready_.valid()) ready_.wait();  // it reads the source
+  if (ready_.valid()) ready_.wait();  // the background task reads the source
 }
 
 Rows Prefetch::take(const StepRows& now, const StepRows& next) {

@@ -32,7 +32,7 @@ std::string quoted(const std::string& text) {
 std::string toml_value(const KeyValue& value) {
   if (const auto* text = std::get_if<std::string>(&value)) return quoted(*text);
   std::string out = shown(value);
-  // Without a point or an exponent TOML would read a whole number.
+  // Without a point or an exponent, TOML would read an integer.
   if (std::holds_alternative<double>(value) && out.find_first_of(".e") == std::string::npos) out += ".0";
   return out;
 }
@@ -143,7 +143,7 @@ void validate(const Recipe& recipe) {
     add(name(copy.accumulate) + " (" + shown(copy.accumulate) + ") must divide " + name(copy.batch_size) +
         " (" + shown(copy.batch_size) + ")");
   }
-  // Only epochs without the diluted attention may be exported, so there must be one.
+  // Only epochs in which the diluted attention is gone may be exported, so there must be at least one.
   if (copy.dilution_epochs > 0 && copy.dilution_epochs >= copy.epochs) {
     add(name(copy.dilution_epochs) + " (" + shown(copy.dilution_epochs) + ") must be below " +
         name(copy.epochs) + " (" + shown(copy.epochs) +

@@ -1,11 +1,11 @@
-// The one table of recipe keys, through which recipes are read, set, checked and written.
+// The table of recipe keys, with which recipes are read, set, checked and written.
 
 #include "vitrim/train/recipe.h"
 
 namespace vitrim::train {
 
 Keys keys_of(Recipe& r) {
-  constexpr double kMany = 1e9;  // beyond it a count is a slip, and products of counts would overflow
+  constexpr double kMany = 1e9;  // larger counts are mistakes, and products of them would overflow
   constexpr Range kShare = between(0, 1);
   return {
       {"schedule.epochs", &r.epochs, between(1, kMany)},

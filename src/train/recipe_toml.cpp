@@ -1,9 +1,9 @@
-// Recipes out of TOML files, and the embedded ones.
+// Reads recipes from TOML files, and the embedded ones.
 
-// The library as a header: a program that links vitrim needs no shared library for it.
+// The header-only form of the library, so that a program that links vitrim needs no shared library for it.
 #define TOML_HEADER_ONLY 1
-// A recipe has sections and keys; what nests deeper would be taken apart again by functions that call
-// themselves.
+// A recipe has only sections and keys. Deeper nesting is refused, because the parser's destructors are
+// recursive.
 #define TOML_MAX_NESTED_VALUES 16
 #include <toml++/toml.h>
 
@@ -23,7 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Source {
-  std::string label;  ///< for messages, and to see that files include each other in a circle
+  std::string label;  ///< for messages, and to detect files that include each other in a circle
   std::string text;
   bool embedded = false;
 };
@@ -37,7 +37,7 @@ std::string no_such_recipe(const std::string& name) {
          "\"? A file is named with its suffix or folder";
 }
 
-/// The embedded recipe, or nothing.
+/// The embedded recipe; empty if there is none.
 std::optional<Source> embedded(const std::string& name) {
   for (const RecipeFile& file : recipe_files()) {
     if (file.name == name) return Source{"recipe " + name, std::string(file.text), true};
@@ -50,7 +50,7 @@ Source from_file(const fs::path& path) {
   return {normal, read_text_file(normal), false};
 }
 
-/// What `include = "name"` in `from` means.
+/// The file or recipe that `include = "name"` in `from` means.
 Source included(const Source& from, const std::string& where, const std::string& name) {
   if (is_plain_name(name) || from.embedded) {
     const std::string suffix = ".toml";
@@ -65,8 +65,8 @@ Source included(const Source& from, const std::string& where, const std::string&
   }
 }
 
-// No recipe comes near these. The parser has no limit for the parts of a dotted key, each of which is a table
-// in the one before it.
+// Limits far above any recipe. The parser does not limit the parts of a dotted key, each of which is a table
+// in the previous one.
 constexpr size_t kLongestRecipe = size_t{1} << 20;
 constexpr size_t kMostDots = 64;
 constexpr size_t kMostProblems = 20;
@@ -97,7 +97,7 @@ void check_size(const Source& source) {
 
 std::string line_of(const toml::source_region& region) { return "line " + std::to_string(region.begin.line); }
 
-/// The node as a value, or nothing where recipes have no such kind of value.
+/// The node as a value; empty if recipes have no values of this kind.
 std::optional<KeyValue> value_in(const toml::node& node) {
   if (const auto* flag = node.as_boolean()) return flag->get();
   if (const auto* whole = node.as_integer()) return whole->get();
@@ -111,7 +111,7 @@ std::string kind_of(const toml::node& node) {
   return node.is_array() ? "a list" : "a date or time";
 }
 
-/// By line.
+/// Sorted by line.
 using Problems = std::vector<std::pair<uint32_t, std::string>>;
 
 std::string told(Problems problems) {
@@ -149,7 +149,7 @@ void read_source(const Keys& keys, const Source& source, std::vector<std::string
   for (const Key& key : keys) {
     if (sections.empty() || sections.back() != key.section()) sections.push_back(key.section());
   }
-  // The table is sorted by key; mistakes are told in the order of lines.
+  // The table is sorted by key, but mistakes are listed in the order of lines.
   Problems problems;
   const auto add = [&](const toml::source_region& region, const std::string& problem) {
     problems.emplace_back(region.begin.line, line_of(region) + ": " + problem);

@@ -19,8 +19,8 @@ RunLog::RunLog(std::string path, int64_t resume_at) : path_(std::move(path)) {
   if (descriptor_ < 0)
     throw Error(path_ + ": cannot write the log: " + std::strerror(errno) +
                 "; name another place with --log");
-  // A second run with the same outputs would tear up the first one's; the lock goes with the process, however
-  // that ends.
+  // A second run with the same outputs would corrupt the first one's log; the lock is released when the
+  // process ends, in any way.
   if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
     close(descriptor_);
     throw Error(
@@ -34,7 +34,7 @@ RunLog::RunLog(std::string path, int64_t resume_at) : path_(std::move(path)) {
   }
   const off_t length = lseek(descriptor_, 0, SEEK_END);
   bytes_ = length < resume_at ? length : resume_at;
-  // What can't be cut (a pipe) is only appended to.
+  // A target that can't be truncated (a pipe) is only appended to.
   if (length > bytes_ && ftruncate(descriptor_, bytes_) != 0) bytes_ = length;
   lseek(descriptor_, bytes_, SEEK_SET);
 }

@@ -15,7 +15,7 @@ namespace vitrim::train {
 namespace {
 
 constexpr const char* kKey = "vitrim.training";
-constexpr int64_t kVersion = 2;  // 1 had no checksum
+constexpr int64_t kVersion = 2;  // version 1 had no checksum
 
 struct Part {
   const char* prefix;
@@ -33,7 +33,7 @@ std::vector<std::string> lines(const std::string& text) {
   return out;
 }
 
-// Of everything in the file but the checksum itself.
+// The checksum over everything in the file except itself.
 std::string checksum_of_state(const model::StateDict& file, json::Json meta) {
   meta.erase("checksum");
   return model::checksum_of(file, json::dump(meta, -1));
@@ -146,7 +146,7 @@ RunState read_position(const model::StateDict& file, const std::string& path, bo
 
 }  // namespace
 
-// The file is only mapped: what is not looked at is not read.
+// The file is only mapped, so parts that are not accessed are not read.
 RunState load_run_position(const std::string& path) {
   return read_position(checkpoint::load_safetensors(path), path, /*with_tensors=*/false);
 }
@@ -169,8 +169,8 @@ RunState load_run_state(const std::string& path) {
 
 namespace {
 
-/// All of `part` are parameters of the model, of the same shape (scalars where `scalar`) and float32; where
-/// `whole`, no parameter is missing.
+/// Checks that all tensors of `part` are parameters of the model, of the same shape (scalars if `scalar`) and
+/// float32; if `whole`, that no parameter is missing.
 void check_part(const model::StateDict& part, const char* prefix, const std::string& path,
                 const RunShape& run, bool whole, bool scalar = false) {
   for (const auto& [name, tensor] : part.entries()) {
@@ -196,7 +196,7 @@ void check_run_state(const RunState& state, const std::string& path, const RunSh
   need(state.epoch <= run.epochs, "epoch",
        "is " + std::to_string(state.epoch) + ", and the recipe has " + std::to_string(run.epochs));
   need(state.finished == (state.epoch == run.epochs), "finished", "contradicts the number of epochs");
-  // All batches of an epoch may be done before its end was told.
+  // All batches of an epoch may be finished before its end was recorded.
   need(state.batch <= (state.finished ? 0 : run.steps_per_epoch), "batch",
        "is " + std::to_string(state.batch) + ", and an epoch has " + std::to_string(run.steps_per_epoch));
   need(state.dilute == run.dilute, "dilute", "names other layers than the command");

@@ -24,8 +24,8 @@ Sampler::Sampler(SamplerOptions options) : options_(std::move(options)) {
 
 namespace {
 
-// Row of each of a batch's images where copies stand apart: neighbouring rows are mixed with each other, and
-// ranks take runs of rows.
+// The row of each image of a batch such that copies are far apart, because neighbouring rows are mixed with
+// each other and ranks take consecutive rows.
 std::vector<int64_t> spread_copies(int64_t batch, int64_t repeats) {
   std::vector<int64_t> row(static_cast<size_t>(batch));
   for (int64_t r = 0, next = 0; r < repeats; ++r) {
@@ -34,7 +34,7 @@ std::vector<int64_t> spread_copies(int64_t batch, int64_t repeats) {
   return row;
 }
 
-// A stream of images through a buffer from which a random one leaves for each that comes.
+// A shuffle buffer: for each image that enters, a random one leaves.
 std::vector<int64_t> through_buffer(const std::vector<int64_t>& images, int64_t capacity, Random& random) {
   std::vector<int64_t> buffer, out;
   out.reserve(images.size());
@@ -79,7 +79,7 @@ std::vector<int64_t> Sampler::by_shard(int64_t epoch) const {
   std::vector<int64_t> order(static_cast<size_t>(steps * options_.batch_size));
   for (int64_t rank = 0; rank < options_.ranks; ++rank) {
     std::vector<int64_t> images;
-    // With fewer shards than ranks some ranks read the same shard, in an order of their own.
+    // With fewer shards than ranks, some ranks read the same shard, each in its own order.
     for (int64_t s = rank % shards; s < shards; s += options_.ranks) {
       const auto shard = static_cast<size_t>(shuffled[static_cast<size_t>(s)]);
       for (int64_t i = shard == 0 ? 0 : options_.shard_ends[shard - 1]; i < options_.shard_ends[shard]; ++i)
@@ -87,7 +87,7 @@ std::vector<int64_t> Sampler::by_shard(int64_t epoch) const {
     }
     const std::vector<int64_t> own = through_buffer(images, options_.buffer, random);
     if (own.empty()) throw std::invalid_argument("[train::Sampler] a shard holds no image");
-    // Shards differ in size: a rank with too few images begins anew, one with too many leaves some out.
+    // Shards differ in size, so a rank with too few images starts over, and one with too many skips some.
     for (int64_t s = 0; s < steps; ++s) {
       for (int64_t p = 0; p < share; ++p) {
         order[static_cast<size_t>(s * options_.batch_size + rank * share + row[static_cast<size_t>(p)])] =

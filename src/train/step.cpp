@@ -13,17 +13,17 @@ namespace vitrim::train {
 
 namespace {
 
-// Rows of one backward pass on a core: enough for the matrix kernels, few enough that activations stay near
-// the core (docs/performance.md).
+// Number of rows in one backward pass on a core: enough for the matrix kernels, and few enough that
+// activations stay in its caches (docs/performance.md).
 constexpr int64_t kMicroRows = 32;
 
-// Answers for every pixel of so many rows would be the largest tensors by far; 2^25 numbers are 128 MiB.
+// Logits for every pixel of this many rows would be by far the largest tensors; 2^25 values are 128 MiB.
 int64_t micro_rows(const ModelSpec& spec, int64_t crop) {
   if (!spec.segmentation) return kMicroRows;
   return std::clamp<int64_t>((int64_t{1} << 25) / (spec.num_classes * crop * crop), 1, kMicroRows);
 }
 
-// Pixels normalised for one model, as another one wants them.
+// Converts pixels that are normalised for one model to the normalisation of another.
 at::Tensor renormalised(const at::Tensor& images, const PreprocessSpec& from, const PreprocessSpec& to) {
   if (from.mean == to.mean && from.std == to.std) return images;
   std::vector<float> factor, offset;
@@ -37,8 +37,8 @@ at::Tensor renormalised(const at::Tensor& images, const PreprocessSpec& from, co
   return images * channels(factor) + channels(offset);
 }
 
-// Tokens and tables that say where something is: decay would pull them towards nothing (DeiT, Swin and
-// FLatten leave them out too).
+// Tokens and tables that encode positions: decay would pull them towards zero (DeiT, Swin and FLatten exclude
+// them too).
 bool is_position(const std::string& name) {
   for (const char* part :
        {"pos_embed", "cls_token", "dist_token", "reg_token", "relative_position_bias_table"}) {
@@ -49,10 +49,10 @@ bool is_position(const std::string& name) {
 
 struct Taught {
   at::Tensor logits;
-  std::vector<at::Tensor> streams;  // after every block
+  std::vector<at::Tensor> streams;  // streams after every block
 };
 
-// What the teacher says of images; its streams only where they are asked for.
+// The teacher's outputs; its streams only if they are needed.
 Taught ask_teacher(const model::Model& teacher, const at::Tensor& images, bool with_streams) {
   const at::NoGradGuard no_grad;
   if (!with_streams) return {teacher.forward(images).logits, {}};
@@ -100,7 +100,7 @@ at::Tensor GradientStep::loss(const Rows& rows, const std::vector<model::BlockGa
                               ? rows.keep.to(device, model_.compute_dtype()).unsqueeze(-1).unsqueeze(-1)
                               : at::Tensor();
   at::Tensor x = model_.embed(images);
-  std::vector<at::Tensor> streams;  // after every block, where the teacher's are compared with them
+  std::vector<at::Tensor> streams;  // streams after every block, if they are compared with the teacher's
   model::MergedTokens merged;
   model::Intermediates intermediates;
   for (int i = 0; i < model_.num_blocks(); ++i) {
@@ -151,7 +151,7 @@ BatchGradients GradientStep::run(int64_t step, const std::vector<model::BlockGai
   if (!reducer_ && !prefetch_) return run_on_cores(step, gains);
   const int ranks = reducer_ ? options_.group->size() : 1, rank = reducer_ ? options_.group->rank() : 0;
   const int64_t share = options_.recipe.batch_size / ranks, first = share * rank;
-  // On a CPU as few rows at a time as run_on_cores() takes.
+  // On a CPU, the same small number of rows at a time as in run_on_cores().
   const int64_t most = model_.device().is_cpu() ? micro_rows(model_.spec(), options_.preprocess.crop) : share;
   const int64_t parts = std::max(options_.recipe.accumulate, (share + most - 1) / most);
   auto place = [&](int64_t at, int64_t part) {
@@ -173,7 +173,7 @@ BatchGradients GradientStep::run(int64_t step, const std::vector<model::BlockGai
   }
   for (const at::Tensor& p : parameters_) {
     at::Tensor& grad = p.mutable_grad();
-    // The reducer gives the mean over ranks of gradients that were divided by the whole batch.
+    // The reducer computes the mean over ranks of gradients that were already divided by the whole batch.
     out.gradients.push_back(grad.defined() ? (ranks > 1 ? grad * static_cast<double>(ranks) : grad.clone())
                                            : at::zeros_like(p));
     if (grad.defined()) grad.zero_();

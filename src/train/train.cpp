@@ -54,13 +54,13 @@ BatchSourceOptions source_options(const model::Model& model, const TrainOptions&
   return out;
 }
 
-// What an error says, without the function that says it.
+// The message of an error, without the name of the function.
 std::string sentence(const std::string& text) {
   const size_t end = text.starts_with('[') ? text.find("] ") : std::string::npos;
   return end == std::string::npos ? text : text.substr(end + 2);
 }
 
-// One run: what it holds, and its steps.
+// One run: its state and its steps.
 class Run {
  public:
   Run(model::Model& model, const data::Dataset& dataset, const TrainOptions& options)
@@ -103,14 +103,14 @@ class Run {
 
   Trained finish() {
     const Recipe& recipe = options_.recipe;
-    // A rank that left by itself would leave the others in a step without it: all agree() on a stop.
+    // If one rank stopped alone, the others would wait for it in a step, so all ranks agree() on a stop.
     std::optional<CancelDeferral> together;
     if (several()) together.emplace();
-    // Of a resumed run only what is left counts, so that rate and time left are true.
+    // In a resumed run only the remaining steps count, so that rate and remaining time are right.
     Progress progress(
         "train", (recipe.epochs * source_.steps_per_epoch() - steps_done()) * source_.batch_size(), "images");
     last_saved_ = Clock::now();
-    // A step may take longer than a stop waits for it, so what the last one left is saved beside it.
+    // A step may take longer than a stop waits for it, so the state of the last step is saved in parallel.
     saver_.emplace([this] { save_progress(); });
     try {
       while (state_.epoch < recipe.epochs) {
@@ -120,7 +120,8 @@ class Run {
     } catch (const Interrupted&) {
       save_progress();
       throw;
-    } catch (const Error&) {  // another rank is gone, say; the weights are those of the last step
+    } catch (
+        const Error&) {  // for example because another rank is gone; the weights are those of the last step
       if (several() && sound_) save_progress();
       throw;
     }
@@ -146,7 +147,7 @@ class Run {
     return dilution_gains(dilution_, lambda(), model_.num_blocks());
   }
 
-  // Lets the held-out images say whether lambda falls.
+  // Decides on the held-out images whether lambda falls.
   void look_at_held_out() {
     if (!by_held_out() || dilution_.epochs <= 0) return;
     while (state_.held_out.due(epochs_done() / dilution_.epochs)) {
@@ -166,7 +167,7 @@ class Run {
     }
   }
 
-  // Weights that an absorption moves go on their way as lambda falls.
+  // Moves the weights towards those of the absorption as lambda falls.
   void follow_lambda() {
     const double now = lambda();
     if (state_.toward.size() == 0 || now >= state_.moved_at) return;
@@ -187,7 +188,7 @@ class Run {
     renew_optimiser();
   }
 
-  // The optimiser over the parameters that take part; when layers are gone, they take their memory with them.
+  // Creates the optimiser for the trained parameters; when layers are removed, their state is dropped.
   void renew_optimiser() {
     Trainable now = trainable_parameters(model_, gains());
     if (optimiser_ && now.names == trainable_.names) return;
@@ -199,7 +200,7 @@ class Run {
                        trainable_.decayed);
     for (size_t i = 0; i < trainable_.names.size(); ++i) {
       const std::string& name = trainable_.names[i];
-      // Layers leave the training, none comes into it.
+      // Layers only leave the training; none is added.
       if (steps_done() > 0 && !state_.first.contains(name))
         throw FormatError(options_.state_path, "adamw.first." + name,
                           "is missing; the training state is damaged: take a copy of it, or start again "
@@ -220,7 +221,7 @@ class Run {
     }
   }
 
-  // What came since the last state, where a step was taken since.
+  // Saves the progress since the last state, if a step was taken.
   void save_progress() {
     if (steps_done() > std::max<int64_t>(saved_at_, 0)) save();
   }
@@ -239,8 +240,8 @@ class Run {
       save_run_state(state_, options_.state_path);
       saved_at_ = steps_done();
     } catch (const Error& error) {
-      // The file is written beside the last one, which is whole. Days of training are worth more than this
-      // state: the next one may find space again.
+      // The file is written under another name first, so the previous state stays complete. Days of training
+      // are worth more than this state, and the next one may find space again.
       log_warning("the training state could not be written: " + sentence(error.what()) + "; " +
                   (saved_at_ < 0 ? "there is none yet"
                                  : "the one after step " + std::to_string(saved_at_) + " is whole in " +
@@ -250,7 +251,7 @@ class Run {
   }
 
   void run_epoch(Progress& progress) {
-    const at::AutoGradMode with_gradients(true);  // whatever the caller set
+    const at::AutoGradMode with_gradients(true);  // independent of the caller's mode
     begin_epoch();
     auto since_log = Clock::now();
     int64_t logged_at = state_.batch;
@@ -290,8 +291,8 @@ class Run {
     }
   }
 
-  // All ranks must begin at the same place, and do with rank 0's weights (and what goes with them, if they
-  // resume: from one file).
+  // All ranks must begin from the same state, so they take the weights of rank 0 (and, if they resume, all
+  // other state from one file).
   void agree_on_start() {
     if (!several()) return;
     const std::string place =
@@ -313,8 +314,8 @@ class Run {
     }
   }
 
-  // The recipe and what else steers the steps: ranks that differed in it would train something that nobody
-  // asked for, or wait for each other for ever.
+  // The recipe and everything else that influences the steps. Ranks that differed in it would train a wrong
+  // model, or wait for each other for ever.
   void agree_on_options() const {
     std::string mine = to_toml(options_.recipe);
     const auto add = [&](const char* name, const auto& value) {
@@ -332,8 +333,8 @@ class Run {
     distributed::check_alike(*options_.group, mine);
   }
 
-  // Whether anybody wants to stop, asked of all ranks so that all stop after the same step; and whether the
-  // loss is a number.
+  // Whether any rank was asked to stop, agreed by all ranks so that all stop after the same step; and whether
+  // the loss is finite.
   bool agree(BatchGradients& batch) {
     bool stop = cancel_requested();
     if (several()) {
@@ -360,8 +361,8 @@ class Run {
       averages.push_back(state_.ema.at(name));
       now.push_back(tensor.detach());
     }
-    // The average begins at weights that soon mean nothing, so it forgets them faster at first (the usual
-    // warm-up of timm and TensorFlow).
+    // The average starts from weights that soon become irrelevant, so it forgets them faster at first (the
+    // usual warm-up in timm and TensorFlow).
     const auto n = static_cast<double>(steps_done() + 1);
     at::_foreach_lerp_(averages, now, 1 - std::min(options_.recipe.ema_decay, (1 + n) / (10 + n)));
   }
@@ -403,7 +404,7 @@ class Run {
     model_.forget_casts();  // the optimiser changed the weights in place
     saver_->may_save([&] { options_.measure(model_, record.lambda, false, record); });
     if (options_.recipe.ema_decay <= 0) return;
-    // Whatever ends the measuring (a stop asked for, say), the weights that are trained come back.
+    // However the measurement ends (for example by a stop), the trained weights are restored.
     struct Restore {
       Run& run;
       model::StateDict own;
@@ -428,12 +429,12 @@ class Run {
 
   void load_weights(const model::StateDict& weights) {
     const at::NoGradGuard no_grad;
-    // In place: the optimiser holds these very tensors.
+    // In place, because the optimiser holds these tensors.
     for (const auto& [name, tensor] : weights.entries()) model_.parameter(name).detach().copy_(tensor);
     model_.forget_casts();
   }
 
-  // The last epoch, or the best; only ever one in which nothing is half diluted.
+  // The last epoch, or the best one; always one in which no layer is partly diluted.
   void choose(const EpochRecord& record) {
     if (record.lambda != 0) return;
     if (options_.keep_best && state_.best_epoch > 0) {
@@ -443,7 +444,7 @@ class Run {
         return;
     }
     state_.best_epoch = record.epoch;
-    if (!options_.keep_best) return;  // then it is the last one, which the model holds
+    if (!options_.keep_best) return;  // otherwise it is the last one, which the model holds already
     state_.best = {};
     for (const auto& [name, tensor] : model_.parameters().entries()) {
       state_.best.add(name, (options_.recipe.ema_decay > 0 ? state_.ema.at(name) : tensor).detach().clone());
@@ -474,7 +475,7 @@ class Run {
   std::optional<AdamW> optimiser_;
   std::optional<GradientStep> gradients_;
   Clock::time_point last_saved_;
-  std::optional<SaveOnStop> saver_;  // last: it reads the others
+  std::optional<SaveOnStop> saver_;  // last member, because it reads the others
 };
 
 }  // namespace

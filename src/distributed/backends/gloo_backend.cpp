@@ -8,8 +8,8 @@ namespace vitrim::distributed {
 c10::intrusive_ptr<c10d::Backend> make_gloo_backend(const BackendOptions& options) {
   using Gloo = c10d::ProcessGroupGloo;
   auto gloo = Gloo::Options::create(options.timeout);
-  // Without a network, or with one that blocks its own address, ranks of one machine still see one another
-  // over the loopback.
+  // Without a network, or with one that blocks the machine's own address, ranks of one machine still reach
+  // one another over the loopback.
   const char* interface = std::getenv("GLOO_SOCKET_IFNAME");
   if (interface != nullptr && *interface != '\0') {
     gloo->devices.push_back(Gloo::createDeviceForInterface(interface));

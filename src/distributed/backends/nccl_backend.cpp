@@ -16,7 +16,7 @@ c10::intrusive_ptr<c10d::Backend> make_nccl_backend(const BackendOptions& option
                 " ranks or more were started on it; start one rank a GPU");
   }
   c10::cuda::set_device(static_cast<c10::DeviceIndex>(options.rendezvous.local_rank));
-  // NCCL's watchdog would abort the process where a rank is lost; a blocking wait throws instead.
+  // NCCL's watchdog would abort the process if a rank is lost; a blocking wait throws instead.
   setenv("TORCH_NCCL_BLOCKING_WAIT", "1", 0);
   auto nccl = c10d::ProcessGroupNCCL::Options::create();
   nccl->timeout = options.timeout;
