@@ -6,7 +6,7 @@ namespace vitrim::exporter {
 
 namespace {
 
-// The tokens that keys and values come from: all, or a smaller map (PVT).
+// The tokens that keys and values come from: all tokens, or those of a smaller map (PVT).
 Value key_tokens(LayerBuilder& layers, const AttentionSite& site, const Value& x) {
   const int64_t ratio = site.block.sr_ratio, channels = site.block.embed_dim;
   if (ratio == 1) return x;

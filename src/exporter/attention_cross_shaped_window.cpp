@@ -1,6 +1,6 @@
-// CSwin: attention inside stripes, half of the heads in stripes that go down the map, half in stripes across;
-// without stripes all heads see the whole map. Inside a stripe softmax, or focused linear attention
-// (FLatten-CSwin). A depthwise filter of v tells positions.
+// CSwin: attention within stripes. Half of the heads work in stripes that go down the map, half in stripes
+// across; without stripes all heads attend over the whole map. Within a stripe attention is softmax or
+// focused linear attention (FLatten-CSwin). A depthwise filter of v adds positions.
 
 #include "exporter/attention.h"
 #include "exporter/regions.h"

@@ -1,6 +1,6 @@
-// FLatten: focused linear attention over the whole map (PVT: with a smaller map of keys and values) or inside
-// windows. All of it in float32: third powers and quotients of small sums exceed the range of float16; only
-// the depthwise filter works in the compute type.
+// FLatten: focused linear attention over the whole map (PVT: with a smaller map of keys and values) or within
+// windows. It is computed in float32, because third powers and quotients of small sums exceed the range of
+// float16; only the depthwise filter uses the compute type.
 
 #include <ATen/ATen.h>
 
@@ -19,7 +19,7 @@ Value phi(LayerBuilder& layers, const std::string& name, const Value& x, const V
   const Graph::Scope scope(layers.graph(), name);
   const Value f = layers.binary("Div", "scaled",
                                 layers.shifted("positive", layers.unary("Relu", "relu", x), 1e-6), scale);
-  // Only the direction of the powers counts: those of f itself fall below float32's range.
+  // Only the direction of the powers matters; powers of f itself would underflow in float32.
   const Value share = layers.binary("Div", "share", f, layers.reduce("ReduceMax", "largest", f, -1, true));
   const Value power =
       layers.binary("Pow", "power", share,
@@ -29,8 +29,8 @@ Value phi(LayerBuilder& layers, const std::string& name, const Value& x, const V
   return layers.binary("Mul", "focused", direction, layers.reduce("ReduceL2", "norm", f, -1, true));
 }
 
-// The m values of a smaller map stretched to n along the flattened tokens, linearly between the centres of
-// equal cells. x [R, m, C].
+// The m values of a smaller map, interpolated to n along the flattened tokens, linearly between the centres
+// of equal cells. x [R, m, C].
 Value stretch(LayerBuilder& layers, const Value& x, int64_t m, int64_t n) {
   std::vector<int64_t> below, above;
   at::Tensor weight = at::empty({1, n, 1});
@@ -53,13 +53,13 @@ Value stretch(LayerBuilder& layers, const Value& x, int64_t m, int64_t n) {
   return layers.binary("Add", "stretched", take("below", below, 1 - weight), take("above", above, weight));
 }
 
-// v as a map through its depthwise filters: [R, m, heads * width] -> [R, n, heads * width], float32.
+// Applies the depthwise filters to v as a map: [R, m, heads * width] -> [R, n, heads * width], float32.
 Value filtered(LayerBuilder& layers, const AttentionSite& site, const FocusedHeads& inputs) {
   const Graph::Scope scope(layers.graph(), "filter");
   const int64_t width = site.block.v_dim, channels = inputs.heads * width, n = inputs.map.size();
   const Value v = inputs.keys == n ? inputs.v : stretch(layers, layers.to_float(inputs.v), inputs.keys, n);
   const Value first = layers.transpose("channels_first", v, {0, 2, 1});
-  const bool own = site.block.per_head_filters;  // else one filter a channel serves all heads
+  const bool own = site.block.per_head_filters;  // else one filter per channel serves all heads
   const Value planes = layers.reshape(
       "planes", first, {own ? 0 : -1, own ? channels : width, inputs.map.height, inputs.map.width});
   const Value out = layers.convolution(planes, inputs.names + "dwc",

@@ -1,4 +1,4 @@
-// Every token sees every token (ViT), or a smaller map of keys and values (PVT).
+// Every token attends to all tokens (ViT), or to a smaller map of keys and values (PVT).
 
 #include "exporter/attention.h"
 #include "exporter/regions.h"
@@ -20,7 +20,7 @@ Value softmax_attention(LayerBuilder& layers, const AttentionSite& site, const V
   inputs.num_heads = heads;
   inputs.qk_dim = qk;
   inputs.v_dim = v;
-  if (merged.sizes.defined()) {  // a token that stands for several counts as several
+  if (merged.sizes.defined()) {  // a merged token counts as many times as its size
     inputs.bias.push_back(layers.reshape("size_bias", layers.unary("Log", "log_sizes", merged.sizes),
                                          {0, 1, 1, merged.tokens}));
   }

@@ -1,4 +1,5 @@
-// Fixed depthwise filters over the map of values, and fixed shares of their mean and of the prefix tokens.
+// Static attention: fixed depthwise filters over the map of values, and fixed shares of their mean and of the
+// prefix tokens.
 
 #include <ATen/ATen.h>
 
@@ -17,7 +18,7 @@ Value static_attention(LayerBuilder& layers, const AttentionSite& site, const Va
   std::vector<Value> parts = {
       layers.to_compute(layers.reduce("ReduceMean", "mean", layers.to_float(map), 1, true))};
   if (prefix > 0) parts.push_back(layers.slice("prefix", v, 1, 0, prefix));
-  // Every kind of token takes its shares of the sources, channel by channel: [B, W, 1, from] [W, from, to].
+  // Each kind of token takes its shares of the sources, channel by channel: [B, W, 1, from] [W, from, to].
   const Value sources = layers.reshape(
       "by_channel", layers.transpose("sources_last", layers.concat("sources", parts, 1), {0, 2, 1}),
       {0, width, 1, groups});

@@ -1,4 +1,4 @@
-// Swin: softmax inside windows that every second block shifts, with a bias for every relative position and
+// Swin: softmax within windows, which every second block shifts, with a bias for every relative position and
 // head.
 
 #include <ATen/ATen.h>
@@ -10,7 +10,7 @@ namespace vitrim::exporter {
 
 namespace {
 
-// A table's rows laid out for each pair of positions: [1, heads, n, n].
+// The rows of a table arranged for each pair of positions: [1, heads, n, n].
 at::Tensor position_bias(const at::Tensor& table, int64_t side) {
   const int64_t n = side * side;
   at::Tensor rows = at::empty({n * n}, at::kLong);
@@ -25,8 +25,8 @@ at::Tensor position_bias(const at::Tensor& table, int64_t side) {
   return table.index_select(0, rows).t().reshape({1, table.size(1), n, n});
 }
 
-// Which band of a shifted map a line belongs to: what is in front of the last window, the last window's old
-// and its wrapped lines.
+// The band of a shifted map that a line belongs to: the lines before the last window, the last window's own
+// lines, or its wrapped lines.
 int64_t band(int64_t line, int64_t length, int64_t side, int64_t shift) {
   return (line >= length - side) + (line >= length - shift);
 }

@@ -169,7 +169,7 @@ std::vector<Value> Graph::outputs(const std::string& op, const std::vector<std::
     out.push_back({unique(label), type});
     node.text(node_field::kOutput, out.back().name);
   }
-  // Names of nodes and of values are two spaces, so a node is called as its first output.
+  // Names of nodes and names of values are separate, so a node has the name of its first output.
   node.text(node_field::kName, out.front().name).text(node_field::kOp, op);
   for (const Attribute& attribute : attributes)
     node.message(node_field::kAttribute, attribute_message(attribute));

@@ -17,7 +17,7 @@ namespace vitrim::exporter {
 
 namespace {
 
-// What layer `name` of block `index` reads, from what the block computed.
+// The input of layer `name` of block `index`, from the block's intermediate results.
 at::Tensor input_of(const model::Model& model, int index, const std::string& name,
                     const model::BlockTrace& trace) {
   const ModelSpec& spec = model.spec();
@@ -42,7 +42,7 @@ void widen(InputRange& range, const at::Tensor& values) {
   range.high = std::max(range.high, high.item<float>());
 }
 
-// Those of one batch.
+// The ranges of one batch.
 void add_batch(const model::Model& model, const at::Tensor& images, InputRanges& ranges) {
   at::Tensor x = model.embed(images);
   model::MergedTokens merged;

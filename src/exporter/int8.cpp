@@ -12,15 +12,15 @@ namespace vitrim::exporter {
 
 namespace {
 
-constexpr double kLargestStep = 127;  // of what is read token by token, on either side of zero
-constexpr double kMiddle = 128;       // what stands for zero in uint8, which runtimes multiply fastest
-// What a row of zeros is divided by instead: 127 / 1e-30 is still a number.
+constexpr double kLargestStep = 127;  // steps on either side of zero, for inputs that are quantised per token
+constexpr double kMiddle = 128;       // the zero point of uint8, which runtimes multiply fastest
+// The divisor for a row of zeros: 127 / 1e-30 is still finite.
 constexpr double kSmallestRow = 1e-30;
 
 }  // namespace
 
-// A bias of three dimensions: ONNX Runtime would join one of a single dimension and its product to a float32
-// Gemm before it looks for integer products.
+// The bias has three dimensions, because ONNX Runtime would fuse a bias with a single dimension and its
+// product into a float32 Gemm before it looks for integer products.
 Value LayerBuilder::int8_linear(const Value& x, const std::string& prefix) {
   const std::string label = prefix.substr(prefix.rfind('.') + 1);
   Value out;
@@ -59,7 +59,7 @@ Value LayerBuilder::dynamic_product(const Value& x, const std::string& prefix) {
 
 // MatMul between DequantizeLinear and DequantizeLinear.
 Value LayerBuilder::static_product(const Value& x, const std::string& prefix, const InputRange& range) {
-  // 255 steps between the two ends, one of them at zero exactly.
+  // 255 steps between the two ends, with one step exactly at zero.
   const double width = static_cast<double>(range.high) - range.low, step = width > 0 ? width / 255 : 1;
   const double zero = std::clamp(std::round(-range.low / step), 0.0, 255.0);
   const at::Tensor& values = take(prefix + ".weight");

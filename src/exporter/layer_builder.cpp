@@ -115,7 +115,7 @@ Value LayerBuilder::plain_norm(const std::string& label, const Value& x, int64_t
                      {{"axis", int64_t{-1}}, {"epsilon", spec().norm_eps}});
 }
 
-// The five nodes that readers know as one: opset 20's Gelu would ask for newer ones.
+// The five nodes that readers recognise as GELU; opset 20's Gelu would require newer readers.
 Value LayerBuilder::gelu(const Value& x) {
   const Graph::Scope scope(graph_, "act");
   const Value erf =

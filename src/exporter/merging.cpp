@@ -8,21 +8,21 @@ namespace vitrim::exporter {
 
 namespace {
 
-// Below every cosine, also after one is added.
+// Below every cosine, also after a cosine is added to it.
 constexpr double kNever = -10;
 
 // rows [B, k] (int64) of x [B, n, width] -> [B, k, width]
 Value rows_of(LayerBuilder& layers, const std::string& label, const Value& x, const Value& rows,
               int64_t width) {
   Graph& graph = layers.graph();
-  // GatherND, which would read whole rows, has no shape for ONNX Runtime's inference where batches are apart.
+  // GatherND could read whole rows, but ONNX Runtime's shape inference fails for it with separate batches.
   const Value column = graph.node("Unsqueeze", label + "_at", {rows, graph.integers({-1})}, Type::kInt64);
   const Value indices =
       graph.node("Expand", label + "_everywhere", {column, graph.integers({1, 1, width})}, Type::kInt64);
   return graph.node("GatherElements", label, {x, indices}, x.type, {{"axis", int64_t{1}}});
 }
 
-// [1, first, second]: what keeps prefix tokens from going and from taking.
+// [1, first, second]: added values that exclude prefix tokens on both sides of a pair.
 Value protection(LayerBuilder& layers, int64_t first, int64_t second, int64_t prefix) {
   at::Tensor table = at::zeros({1, first, second});
   table.slice(1, 0, (prefix + 1) / 2).fill_(kNever);
@@ -54,7 +54,7 @@ Matching match(LayerBuilder& layers, const Value& metric, int64_t tokens, int64_
   const Value best = layers.reduce("ReduceMax", "best", cosines, -1, false);
   const Value partner = graph.node("ArgMax", "partner", {cosines}, Type::kInt64,
                                    {{"axis", int64_t{-1}}, {"keepdims", int64_t{0}}});
-  // Two outputs of two types: the indices' type is set by hand.
+  // The two outputs have different types: the type of the indices is set here.
   std::vector<Value> ranked = graph.outputs("TopK", {"ranked", "order"}, {best, graph.integers({first})},
                                             Type::kFloat, {{"axis", int64_t{-1}}});
   Value order = ranked[1];
@@ -63,7 +63,7 @@ Matching match(LayerBuilder& layers, const Value& metric, int64_t tokens, int64_
   out.gone = layers.slice("gone", order, 1, 0, count);
   out.target =
       graph.node("GatherElements", "target", {partner, out.gone}, Type::kInt64, {{"axis", int64_t{1}}});
-  // Sorted as float32, which holds these small numbers exactly and which every reader's TopK takes.
+  // Sorted as float32, which represents these small numbers exactly and which TopK of every reader supports.
   const Value stay = layers.cast(layers.slice("staying", order, 1, count, first), Type::kFloat);
   const Value sorted = graph
                            .outputs("TopK", {"sorted", "sorted_at"}, {stay, graph.integers({first - count})},
@@ -73,7 +73,7 @@ Matching match(LayerBuilder& layers, const Value& metric, int64_t tokens, int64_
   return out;
 }
 
-// Prefix tokens first and in their order, then the rest of either half.
+// Prefix tokens come first, in their order, then the rest of each half.
 Value arrange(LayerBuilder& layers, const Value& kept, const Value& second, int64_t num_kept,
               int64_t num_second) {
   const int64_t prefix = layers.spec().prefix_tokens();
@@ -98,7 +98,7 @@ Value merge_tokens(LayerBuilder& layers, const Value& y, const Value& metric, in
   const int64_t tokens = merged.tokens, width = layers.spec().embed_dim, first = (tokens + 1) / 2,
                 second = tokens / 2;
   const Matching matching = match(layers, layers.to_float(metric), tokens, count);
-  Value weighted;  // [B, N, C + 1]: sums, and what to divide them by
+  Value weighted;  // [B, N, C + 1]: sums, and their divisors
   if (merged.sizes.defined()) {
     weighted =
         layers.concat("weighted", {layers.binary("Mul", "times_size", y, merged.sizes), merged.sizes}, 2);
@@ -109,7 +109,7 @@ Value merge_tokens(LayerBuilder& layers, const Value& y, const Value& metric, in
   }
   const Value even = layers.slice("first", weighted, 1, 0, tokens, 2),
               odd = layers.slice("second", weighted, 1, 1, tokens, 2);
-  // One row for each of the second half, with a 1 where a token goes to it.
+  // One row per token of the second half, with a 1 at each token that is merged into it.
   std::vector<int64_t> numbers;
   for (int64_t i = 0; i < second; ++i) numbers.push_back(i);
   const Value column =

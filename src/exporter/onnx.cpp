@@ -67,7 +67,7 @@ Value mlp(LayerBuilder& layers, int index, const Value& normed) {
   return layers.linear(layers.activation(hidden), names + "fc2");
 }
 
-// What a branch adds to the stream, float32.
+// The contribution of a branch to the stream, float32.
 Value branch(LayerBuilder& layers, const Value& out, const std::string& gamma) {
   const Value whole = layers.to_float(out);
   return layers.spec().layer_scale

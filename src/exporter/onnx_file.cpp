@@ -32,9 +32,9 @@ enum { kKey = 1, kValue = 2 };
 
 constexpr int64_t kIrVersion = 8;  // opset 17's
 constexpr int64_t kExternalLocation = 1;
-// Small tensors stay in the file, so that shapes and numbers can be read without the other one.
+// Small tensors stay in the model file, so that shapes and constants can be read without the data file.
 constexpr int64_t kSmallestExternal = 1024;
-// Offsets at page ends can be mapped into memory.
+// Offsets at page boundaries can be mapped into memory.
 constexpr int64_t kPage = 4096;
 
 static_assert(std::endian::native == std::endian::little, "ONNX keeps raw data with the low byte first");
@@ -43,7 +43,7 @@ Message entry(const std::string& key, const std::string& value) {
   return Message().text(entry_field::kKey, key).text(entry_field::kValue, value);
 }
 
-// The TensorProto without what says where the data is.
+// The TensorProto without the fields for the place of its data.
 Message description(const Initializer& initializer) {
   Message out;
   for (int64_t size : initializer.tensor.sizes()) out.integer(tensor_field::kDims, size);
@@ -51,12 +51,12 @@ Message description(const Initializer& initializer) {
       .text(tensor_field::kName, initializer.name);
 }
 
-// One initializer as it stands in the file: its message up to the data that follow, if they do.
+// One initializer as written: its message up to the data, if the data follow.
 struct Entry {
   const Initializer* initializer;
   Message head;
   bool inside = true;
-  int64_t offset = 0;  // in the other file
+  int64_t offset = 0;  // offset in the data file
   int64_t message_bytes() const {
     return static_cast<int64_t>(head.data().size()) + (inside ? initializer->bytes() : 0);
   }
@@ -85,7 +85,7 @@ std::vector<Entry> entries(const Graph& graph, const std::string& data_name) {
   return out;
 }
 
-// Everything but the graph.
+// Everything except the graph.
 Message model_head(const std::map<std::string, std::string>& metadata) {
   Message out;
   out.integer(model_field::kIrVersion, kIrVersion)
@@ -194,7 +194,8 @@ std::vector<OnnxSummary::File> write_graph(const Graph& graph,
     file.write(entry.head.data());
     if (entry.inside) write_data(file, *entry.initializer);
   }
-  // The data first: a model without its weights would be worse than weights without their model.
+  // The data file is renamed first, because a model without its weights would be worse than weights without
+  // their model.
   if (data) data->commit();
   file.commit();
   both.commit();

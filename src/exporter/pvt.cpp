@@ -34,7 +34,7 @@ class Pvt : public FamilyGraph {
     const std::string name = numbered("patch_embed", stage);
     const Graph::Scope scope(layers.graph(), name);
     const int64_t stride = stage == 0 ? spec.patch_size : 2;
-    const int64_t padding = !second_ ? 0 : stage == 0 ? 3 : 1;  // of overlapping kernels of 7 and 3
+    const int64_t padding = !second_ ? 0 : stage == 0 ? 3 : 1;  // for overlapping kernels of 7 and 3
     const Value patches = layers.convolution(planes, name + ".proj", {stride, padding, 1});
     const Value normed = layers.layer_norm(
         layers.from_planes(patches, spec.stage_grid(stage), spec.stage_dim(stage)), name + ".norm");

@@ -25,7 +25,7 @@ Value roll_map(LayerBuilder& layers, const Value& x, Grid map, int64_t shift, in
   Value rolled = layers.reshape("square", x, {0, map.height, map.width, channels});
   for (int64_t axis : {1, 2}) {
     const int64_t length = axis == 1 ? map.height : map.width;
-    const int64_t first = ((-shift) % length + length) % length;  // what comes to the beginning
+    const int64_t first = ((-shift) % length + length) % length;  // the index that moves to the beginning
     rolled = layers.concat(
         "rolled",
         {layers.slice("tail", rolled, axis, first, length), layers.slice("head", rolled, axis, 0, first)},

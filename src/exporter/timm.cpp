@@ -1,4 +1,4 @@
-// The dense model that timm's class loads: compressed blocks filled up with zeros.
+// The dense model that timm's class loads: compressed blocks are padded with zeros.
 
 #include <ATen/ATen.h>
 
@@ -18,7 +18,7 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr const char* kTimmPlace = "[exporter::timm_model] ";
-constexpr double kVitEps = 1e-6, kSwinEps = 1e-5;  // what timm's classes take by themselves
+constexpr double kVitEps = 1e-6, kSwinEps = 1e-5;  // the defaults of timm's classes
 
 [[noreturn]] void fail(const std::string& what) { throw std::invalid_argument(kTimmPlace + what); }
 
@@ -36,14 +36,14 @@ at::Tensor pad_columns(const at::Tensor& matrix, int64_t heads, int64_t to) {
   return pad_heads(matrix.t(), heads, to).t().contiguous();
 }
 
-// timm takes int(dim * ratio) hidden channels.
+// timm uses int(dim * ratio) hidden channels.
 double ratio_of(int64_t width, int64_t dim) {
   double ratio = static_cast<double>(width) / static_cast<double>(dim);
   while (static_cast<int64_t>(static_cast<double>(dim) * ratio) < width) ratio = std::nextafter(ratio, 1e9);
   return ratio;
 }
 
-// Heads of a stage's blocks; some number that divides the width where none has attention.
+// The number of heads of a stage's blocks; any number that divides the width if no block has attention.
 int64_t heads_of(const ModelSpec& spec, int stage) {
   int64_t heads = 0;
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
@@ -65,8 +65,7 @@ int64_t mlp_width(const ModelSpec& spec, int stage) {
   return width;
 }
 
-// The window that timm gives a stage's blocks when asked for `window`, and how far it shifts every second
-// one.
+// The window that timm gives a stage's blocks for the argument `window`, and the shift of every second block.
 struct StageWindow {
   int64_t window = 0, shift = 0;
 };
@@ -75,8 +74,8 @@ StageWindow timm_window(Grid grid, int64_t window) {
   return smaller <= window ? StageWindow{smaller, 0} : StageWindow{window, window / 2};
 }
 
-// Whether timm gives a block its own window and shift when asked for `window`; one without attention takes
-// any that divides its map.
+// Whether timm gives a block its own window and shift for the argument `window`; for a block without
+// attention, any window that divides its map is right.
 bool window_fits(const ModelSpec& spec, int index, int64_t window) {
   const BlockSpec& block = spec.blocks[static_cast<size_t>(index)];
   const Grid grid = spec.block_grid(index);
@@ -89,8 +88,8 @@ bool window_fits(const ModelSpec& spec, int index, int64_t window) {
          block.shift == (spec.position(index).index % 2 == 1 ? timm.shift : 0);
 }
 
-// What timm is to be asked for, a stage each: one window for all where that gives every block its own
-// (published models), else each stage's, and the least where a stage has no attention at all.
+// The argument for timm, one per stage: one window for all if that gives every block its own (published
+// models), else the window of each stage, and the smallest for a stage without attention.
 std::vector<int64_t> stage_windows(const ModelSpec& spec) {
   std::vector<int64_t> windows(static_cast<size_t>(spec.num_stages()), 1);
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
@@ -112,7 +111,7 @@ void check_common(const ModelSpec& spec) {
     fail(
         "timm's class can't merge tokens; take the schedule out (vitrim merge MODEL --r 0) or use --format "
         "onnx");
-  for (int stage = 0; stage < spec.num_stages(); ++stage) heads_of(spec, stage);  // refuses unequal numbers
+  for (int stage = 0; stage < spec.num_stages(); ++stage) heads_of(spec, stage);  // throws on unequal numbers
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     const BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
     if (block.attention == AttentionKind::kNone) continue;
@@ -179,8 +178,8 @@ ModelSpec dense_spec(const ModelSpec& spec) {
   return out;
 }
 
-// What a parameter of an attention that does nothing holds: norms as they begin, all else zero, so that
-// nothing reaches the stream.
+// The value of a parameter in an attention without effect: norms have their initial values, and everything
+// else is zero, so that nothing is added to the stream.
 at::Tensor idle(const architecture::ParameterInfo& info) {
   const bool one =
       (info.shape.size() == 1 && info.name.ends_with(".weight")) || info.name.ends_with(".gamma");
@@ -193,8 +192,8 @@ at::Tensor filled(const architecture::ParameterInfo& info, const at::Tensor& old
   if (name.ends_with("attn.qkv.weight") || name.ends_with("attn.qkv.bias")) {
     const std::vector<at::Tensor> parts =
         old.split_with_sizes({heads * block.qk_dim, heads * block.qk_dim, heads * block.v_dim});
-    // timm divides scores by the root of the filled width. A q norm sees unscaled queries, but there widths
-    // are equal.
+    // timm divides scores by the square root of the padded width. A q norm reads unscaled queries, but then
+    // the widths are equal.
     const double scale = std::sqrt(static_cast<double>(width) / static_cast<double>(block.qk_dim));
     const at::Tensor q = scale == 1 ? parts[0] : (parts[0].to(at::kDouble) * scale).to(old.scalar_type());
     return at::cat(
@@ -248,7 +247,7 @@ ordered_json swin_arguments(const ModelSpec& spec, const std::vector<int64_t>& w
       std::all_of(windows.begin(), windows.end(), [&](int64_t window) { return window == windows.front(); });
   if (alike) {
     out["window_size"] = windows.front();
-  } else {  // in pairs: two numbers would be read as one window's height and width
+  } else {  // in pairs, because two numbers would be read as the height and width of one window
     for (int64_t window : windows) out["window_size"].push_back({window, window});
   }
   out["mlp_ratio"] = ratios;

@@ -54,7 +54,7 @@ class Vit : public FamilyGraph {
   }
 
  private:
-  // [B, 1, 1], which token tables are expanded to.
+  // [B, 1, 1], to which token tables are expanded.
   static Value batch_shape(LayerBuilder& layers, const Value& pixels) {
     Graph& graph = layers.graph();
     if (layers.batch() >= 0) return graph.integers({layers.batch(), 1, 1});

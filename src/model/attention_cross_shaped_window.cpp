@@ -1,6 +1,6 @@
-// CSwin: attention inside stripes. Half of the heads work in stripes that go down the map, half in stripes
-// across; without stripes (window 0) all heads see the whole map. Inside a stripe attention is softmax, or
-// focused linear attention (FLatten-CSwin). A depthwise filter of v tells positions ("LePE").
+// CSwin: attention within stripes. Half of the heads work in stripes that go down the map, half in stripes
+// across; without stripes (window 0) all heads attend over the whole map. Within a stripe attention is
+// softmax or focused linear attention (FLatten-CSwin). A depthwise filter of v adds positions ("LePE").
 
 #include <ATen/ATen.h>
 

@@ -1,4 +1,4 @@
-// FLatten: focused linear attention over the whole map (PVT: with a smaller map of keys and values) or inside
+// FLatten: focused linear attention over the whole map (PVT: with a smaller map of keys and values) or within
 // windows (Swin). Shifted windows are not masked at the edges, as in the reference.
 
 #include <ATen/ATen.h>

@@ -1,4 +1,4 @@
-// Every token sees every token (ViT), or a smaller map of keys and values (PVT's spatial reduction).
+// Every token attends to all tokens (ViT), or to a smaller map of keys and values (PVT's spatial reduction).
 
 #include <ATen/ATen.h>
 

@@ -1,4 +1,4 @@
-// Swin: softmax inside windows, which every second block shifts by half a window, with a learned bias for
+// Swin: softmax within windows, which every second block shifts by half a window, with a learned bias for
 // every relative position and head.
 
 #include <ATen/ATen.h>
@@ -9,7 +9,7 @@ namespace vitrim::model {
 
 namespace {
 
-// Row of the bias table for each pair of positions in a window, int64 [side^4].
+// The row of the bias table for each pair of positions in a window, int64 [side^4].
 at::Tensor relative_positions(int64_t side) {
   const at::Tensor range = at::arange(side, at::kLong);
   const at::Tensor y = range.repeat_interleave(side), x = range.repeat({side});
@@ -17,8 +17,8 @@ at::Tensor relative_positions(int64_t side) {
   return (dy * (2 * side - 1) + dx).flatten();
 }
 
-// Of a shifted map the last windows hold tokens from opposite edges, which must not see each other: 0 or
-// -100, [windows, 1, n, n].
+// In a shifted map, the last windows contain tokens from opposite edges, which must not attend to each other:
+// 0 or -100, [windows, 1, n, n].
 at::Tensor edge_mask(Grid map, int64_t side, int64_t shift) {
   auto bands = [&](int64_t length) {
     const at::Tensor at_position = at::arange(length, at::kLong);

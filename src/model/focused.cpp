@@ -10,7 +10,7 @@ namespace vitrim::model {
 
 namespace {
 
-// v as a map through its depthwise filters. [R, m, heads * width] -> [R, n, heads * width]
+// Applies the depthwise filters to v as a map: [R, m, heads * width] -> [R, n, heads * width].
 at::Tensor filtered(const Model& model, const AttentionSite& site, const std::string& names,
                     const at::Tensor& v, int64_t heads, Grid map) {
   const int64_t regions = v.size(0), channels = v.size(2), width = channels / heads;
@@ -32,10 +32,10 @@ Focused focus(const Model& model, const AttentionSite& site, const std::string& 
   auto phi = [&](const at::Tensor& t) {
     at::Tensor f = (at::relu(t.to(at::kFloat)) + 1e-6) / scale;
     if (gate.defined())
-      f = f * gate.flatten();  // before the norms, which run over all heads: so the cut model's norms are the
-                               // same
-    // Only the direction of the powers counts, so they are taken of f over its largest entry: powers of f
-    // itself fall below float32's range.
+      f = f * gate.flatten();  // before the norms, which run over all heads, so that they equal the norms of
+                               // the cut model
+    // Only the direction of the powers matters, so f is divided by its largest entry first; powers of f
+    // itself would underflow in float32.
     const at::Tensor power =
         (f / f.detach().amax({-1}, true)).pow(static_cast<double>(site.spec.focusing_factor));
     return split_heads(power / power.norm(2, {-1}, true) * f.norm(2, {-1}, true), heads);

@@ -26,7 +26,7 @@ namespace vitrim::model {
 
 namespace {
 
-// A name without a folder or ending that is no file was meant as an architecture.
+// A name without a folder or extension that is not a file was intended as an architecture.
 bool means_architecture(const std::string& source) {
   return !std::filesystem::exists(source) && source.find('/') == std::string::npos &&
          source.find('.') == std::string::npos;
@@ -77,8 +77,8 @@ std::unique_ptr<Model> load_model(const std::string& source, const architecture:
 
 namespace {
 
-// A checkpoint's backbone in a model with another head: its weights are random, and those of norms that the
-// backbone lacks.
+// The backbone of a checkpoint in a model with another head; the head and norms that the backbone lacks have
+// random weights.
 std::unique_ptr<Model> load_under_head(const std::string& source, uint64_t seed,
                                        const architecture::LoadHints& hints,
                                        const std::function<ModelSpec(const ModelSpec&)>& change) {
@@ -97,7 +97,7 @@ std::unique_ptr<Model> load_under_head(const std::string& source, uint64_t seed,
   const auto is_head = [](const architecture::ParameterInfo& info) {
     return info.part == architecture::Part::kClassifier || info.part == architecture::Part::kNorm;
   };
-  std::set<std::string> gone;  // the old head's, where the new one has no such parameter
+  std::set<std::string> gone;  // parameters of the old head that the new one does not have
   for (const architecture::ParameterInfo& info : architecture::parameter_layout(before)) {
     if (is_head(info)) gone.insert(info.name);
   }

@@ -11,15 +11,15 @@ namespace vitrim::model {
 
 namespace {
 
-// rows [B, k] of t [B, N, C]
+// The rows [B, k] of t [B, N, C].
 at::Tensor rows_of(const at::Tensor& t, const at::Tensor& rows) {
   return t.gather(1, rows.unsqueeze(-1).expand({-1, -1, t.size(2)}));
 }
 
 struct Matching {
-  at::Tensor kept;    // [B, first half - count]: tokens of the first half that stay, ascending
-  at::Tensor gone;    // [B, count]: tokens of the first half that go
-  at::Tensor target;  // [B, count]: into which of the second half
+  at::Tensor kept;    // [B, first half - count]: remaining tokens of the first half, ascending
+  at::Tensor gone;    // [B, count]: tokens of the first half that are merged
+  at::Tensor target;  // [B, count]: the tokens of the second half that they are merged into
 };
 
 Matching match(const at::Tensor& metric, int64_t prefix, int64_t count) {
@@ -31,13 +31,13 @@ Matching match(const at::Tensor& metric, int64_t prefix, int64_t count) {
   constexpr double kNever = -std::numeric_limits<double>::infinity();
   scores.slice(1, 0, (prefix + 1) / 2).fill_(kNever);
   scores.slice(2, 0, prefix / 2).fill_(kNever);
-  const auto [best, partner] = scores.max(-1);  // the first of several
+  const auto [best, partner] = scores.max(-1);  // the first one on a tie
   const at::Tensor order = best.argsort(/*stable=*/true, -1, /*descending=*/true);
   const at::Tensor gone = order.slice(1, 0, count);
   return {std::get<0>(order.slice(1, count).sort(-1)), gone, partner.gather(1, gone)};
 }
 
-// Prefix tokens first and in their order, then the rest of either half. kept [B, a, ...], second [B, b, ...].
+// Prefix tokens come first, in their order, then the rest of each half. kept [B, a, ...], second [B, b, ...].
 at::Tensor arrange(const at::Tensor& kept, const at::Tensor& second, int64_t prefix) {
   std::vector<at::Tensor> parts;
   for (int64_t i = 0; i < prefix; ++i)
@@ -47,11 +47,11 @@ at::Tensor arrange(const at::Tensor& kept, const at::Tensor& second, int64_t pre
   return at::cat(parts, 1);
 }
 
-// Where every one of n tokens is now: [B, n].
+// The new index of each of n tokens: [B, n].
 at::Tensor new_places(const Matching& m, int64_t n, int64_t prefix) {
   const int64_t batch = m.kept.size(0), half = n / 2;
   const at::Tensor second = at::arange(half, m.kept.options()).mul(2).add(1).expand({batch, half});
-  const at::Tensor order = arrange(m.kept * 2, second, prefix);  // old number of every token that is left
+  const at::Tensor order = arrange(m.kept * 2, second, prefix);  // old index of every remaining token
   at::Tensor place = at::empty({batch, n}, order.options());
   place.scatter_(1, order, at::arange(order.size(1), order.options()).expand_as(order));
   return place.scatter(1, m.gone * 2, place.gather(1, m.target * 2 + 1));
@@ -71,7 +71,7 @@ at::Tensor merge_tokens(const at::Tensor& y, const at::Tensor& metric, int64_t p
   const Matching m = match(metric, prefix, count);
   const at::Tensor sizes = merged.any() ? merged.sizes : at::ones({y.size(0), n}, y.options());
   const at::Tensor weighted = at::cat({y * sizes.unsqueeze(-1), sizes.unsqueeze(-1)},
-                                      2);  // [B, N, C + 1]: sums, and what to divide them by
+                                      2);  // [B, N, C + 1]: sums, and their divisors
   const at::Tensor first = weighted.slice(1, 0, std::nullopt, 2),
                    second = weighted.slice(1, 1, std::nullopt, 2);
   const at::Tensor sums = second.scatter_add(1, m.target.unsqueeze(-1).expand({-1, -1, weighted.size(2)}),

@@ -21,7 +21,7 @@
 
 namespace vitrim::model {
 
-// Weights cast to the compute dtype, made on first use. Shared by const calls from several threads.
+// Weights cast to the compute dtype on first use. Const calls from several threads share them.
 struct Model::Cache {
   std::mutex mutex;
   std::map<std::string, at::Tensor> tensors;
@@ -47,7 +47,7 @@ at::Tensor Model::optional_parameter(const std::string& name) const {
 at::Tensor Model::compute_weight(const std::string& name) const {
   if (!parameters_.contains(name)) return {};
   const at::Tensor& weight = parameters_.at(name);
-  // Products of int8 are sums of whole numbers, which float32 holds.
+  // Products of int8 are sums of integers, which float32 represents exactly.
   const at::ScalarType dtype = weight.scalar_type() == at::kChar ? at::kFloat : compute_dtype_;
   if (weight.scalar_type() == dtype) return weight;
   if (weight.requires_grad() && at::GradMode::is_enabled()) return weight.to(dtype);
@@ -128,8 +128,9 @@ at::Tensor Model::attention(int index, const at::Tensor& x, const AttendRequest&
   at::Tensor mixed = attention_of(block.attention).attend(*this, site, normed, gated);
   if (gate.v.defined())
     mixed = mixed *
-            flat_gate(gate.v,
-                      mixed);  // v is mixed over tokens channel by channel, so the gate can wait until here
+            flat_gate(
+                gate.v,
+                mixed);  // attention mixes v over tokens within each channel, so the gate can be applied here
   if (trace) trace->mixed = mixed;
   at::Tensor out = linear(mixed, site.names + "proj");
   if (spec_.layer_scale) out = out * parameter(prefix + "ls1.gamma");
@@ -204,7 +205,7 @@ at::Tensor activated(Activation kind, const at::Tensor& x) {
   return at::silu(x);
 }
 
-// fc1's output -> what fc2 reads.
+// The output of fc1 -> the input of fc2.
 at::Tensor activate(const ModelSpec& spec, const at::Tensor& hidden) {
   if (!spec.gated_mlp) return activated(spec.activation, hidden);
   const std::vector<at::Tensor> halves = hidden.chunk(2, -1);
@@ -235,7 +236,7 @@ at::Tensor Model::run_mlp(int index, const at::Tensor& y, BlockTrace* trace, con
 
 void Model::keep_intermediate(int index, const at::Tensor& x, Intermediates& intermediates) const {
   if (!spec_.segmentation || index + 1 == num_blocks()) return;
-  // A shallow model may be read twice after one block.
+  // A head may read a shallow model twice after the same block.
   for (const int64_t block : spec_.segmentation->blocks) {
     if (block == index) intermediates.push_back(x);
   }
@@ -245,8 +246,8 @@ Output Model::finish(const at::Tensor& x, const MergedTokens& merged,
                      const Intermediates& intermediates) const {
   if (spec_.segmentation) return segment(*this, x, intermediates);
   Output out = family_.finish(*this, x, merged);
-  // Without any norm the features' scale would be the stream's, which masking changes: an affine-free
-  // LayerNorm takes it out.
+  // Without any norm the features would have the stream's scale, which masking changes; an affine-free
+  // LayerNorm removes it.
   if (!spec_.final_norm && !spec_.fc_norm)
     out.features = at::layer_norm(out.features, {spec_.feature_dim()}, {}, {}, spec_.norm_eps);
   return out;
@@ -321,8 +322,8 @@ at::Device Model::device() const { return parameters_.entries().front().second.d
 
 void Model::set_requires_grad(bool needed) {
   if (needed) require_float_weights(spec_, "training");
-  // A loaded parameter may be a view of a read-only mapping; training writes in place, so it gets its own
-  // memory.
+  // A loaded parameter may be a view of a read-only mapping; training writes in place, so each parameter gets
+  // its own memory.
   const std::vector<StateDict::Entry> entries = parameters_.entries();
   for (const auto& [name, tensor] : entries) {
     parameters_.set(name, tensor.detach().clone().set_requires_grad(needed));
@@ -345,7 +346,7 @@ std::unique_ptr<Model> make_model(const ModelSpec& spec, const StateDict& weight
   architecture::check_declared(executor(), spec, "[model::make_model] ");
   StateDict loaded;
   for (const auto& [name, tensor] : found.entries()) {
-    const bool int8 = tensor.scalar_type() == at::kChar;  // matched() has let it stand where the spec has it
+    const bool int8 = tensor.scalar_type() == at::kChar;  // matched() accepts int8 only if the spec has it
     loaded.add(name, int8 ? tensor.contiguous() : tensor.to(at::kFloat).contiguous());
   }
   loaded.path = weights.path;
@@ -372,16 +373,16 @@ std::unique_ptr<Model> make_random_model(const ModelSpec& spec, uint64_t seed) {
       value.fill_(1);
     } else if (info.shape.size() == 2 && info.part != architecture::Part::kClassifier &&
                name.ends_with(".weight")) {
-      // Xavier: small widths learn far sooner than from a fixed 0.02.
+      // Xavier-uniform, because small widths learn far sooner than with a fixed 0.02.
       const double limit = std::sqrt(6.0 / static_cast<double>(info.shape[0] + info.shape[1]));
       value.uniform_(-limit, limit, generator);
     } else if (info.shape.size() == 4 && name != "patch_embed.proj.weight") {
       const double limit = 1 / std::sqrt(static_cast<double>(info.shape[1] * info.shape[2] * info.shape[3]));
       value.uniform_(-limit, limit, generator);
     } else if (name.ends_with(".scale") || name.ends_with(".positional_encoding")) {
-      // zeros, as the reference begins
+      // zeros, as in the reference
     } else if (!bias) {
-      // Truncated at two standard deviations, as trunc_normal_(std=0.02) practically is.
+      // Truncated at two standard deviations, which is practically trunc_normal_(std=0.02).
       value.normal_(0, 0.02, generator).clamp_(-0.04, 0.04);
     }
     weights.add(name, value);

@@ -27,7 +27,7 @@ at::Tensor byte_products(const at::Tensor& rows, const at::Tensor& weight) {
 bool multiplies_bytes() {
   static const bool exact = [] {
     if (!at::cpu::is_avx512_vnni_supported()) return false;
-    for (const int64_t rows : {1, 40}) {  // sums of pairs that 16 bits do not hold
+    for (const int64_t rows : {1, 40}) {  // sums of pairs that overflow 16 bits
       const at::Tensor a = at::full({rows, 100}, 127.0f), b = at::full({48, 100}, 127).to(at::kChar);
       if (!at::equal(byte_products(a, b), at::full({rows, 48}, 127 * 127 * 100, at::kInt))) return false;
     }
@@ -42,8 +42,7 @@ at::Tensor quantized_linear(const at::Tensor& x, const at::Tensor& weight, const
   const QuantizedRows rows = quantize_rows(x);
   const int64_t in = weight.size(1);
   at::Tensor sums;
-  // What is not a number becomes some number in a sum of integers, and not a number again by its row's
-  // factor.
+  // NaN becomes some integer in the sum, and NaN again by the factor of its row.
   if (weight.scalar_type() == at::kChar) {
     sums = byte_products(rows.values, weight);
   } else {

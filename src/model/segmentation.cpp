@@ -9,11 +9,11 @@
 #include "architecture/segmentation.h"
 #include "model/family.h"
 
-// Deviations from the published UPerNet: GroupNorm where it has BatchNorm, because its figures are each
-// image's own, so that a batch's gradient is the sum of its images' however they are shared among cores and
-// ranks, and nothing differs between training and use; a LayerNorm on every stream that is extended (Swin's
-// segmentation models have one, ViTs' do not), because removing attention changes a stream's scale and
-// folding must not be seen; no dropout before the last layer.
+// Deviations from the published UPerNet: (1) GroupNorm instead of BatchNorm. Its statistics are per image, so
+// the gradient of a batch is the sum over its images, however they are shared among cores and ranks, and
+// training and inference compute the same. (2) A LayerNorm on every intermediate stream (Swin's segmentation
+// models have one, ViTs' do not), because removing attention changes a stream's scale, and folding must not
+// change the result. (3) No dropout before the last layer.
 
 namespace vitrim::model {
 
@@ -21,8 +21,8 @@ namespace {
 
 constexpr double kGroupEps = 1e-5;
 
-// As many groups as there can be, 32 at most, with 8 channels or more in each: a pooled map of one place
-// still has something to be normalised over.
+// The largest possible number of groups, at most 32 and with at least 8 channels each, so that a pooled map
+// of one place still has several values per group.
 int64_t groups_of(int64_t channels) {
   int64_t groups = std::min<int64_t>(32, std::max<int64_t>(1, channels / 8));
   while (channels % groups != 0) --groups;

@@ -1,4 +1,4 @@
-// A model at another image size, and answers that fit into tables.
+// A model at another image size, and answers in tensors of a fixed shape.
 
 #include <ATen/ATen.h>
 
@@ -28,14 +28,14 @@ std::unique_ptr<Model> Model::at_size(int64_t height, int64_t width) const {
   }
   auto out = make_model(sized, weights);
   out->set_compute_dtype(compute_dtype_);
-  out->cache_ = cache_;  // what is cast is cast once for all sizes; position embeddings never are
+  out->cache_ = cache_;  // casts are shared by all sizes; position embeddings are never cast
   out->gates_ = gates_;
   return out;
 }
 
 namespace {
 
-// Places of a map, one every `step` rows and columns: at most 256.
+// Indices of places of a map, one every `step` rows and columns: at most 256.
 std::vector<int64_t> spread_places(Grid grid) {
   const auto step = std::max<int64_t>(
       1, static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(grid.size()) / 256.0))));

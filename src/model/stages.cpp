@@ -1,4 +1,4 @@
-// Swin, PVT, CSwin and FLatten's forms of them: what StepLayout says, computed.
+// The computation of StepLayout, for Swin, PVT, CSwin and FLatten's variants of them.
 
 #include <ATen/ATen.h>
 

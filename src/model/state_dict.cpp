@@ -37,7 +37,7 @@ constexpr std::array<std::pair<at::ScalarType, DType>, 17> kTypes = {
 at::Tensor tensor_of(const checkpoint::TensorView& view) {
   const auto options = at::TensorOptions().dtype(scalar_type_of(view.dtype));
   if (view.numel() == 0) return at::empty(view.shape, options);
-  // from_blob wants a mutable pointer; the memory itself may be a read-only mapping.
+  // from_blob requires a mutable pointer; the memory itself may be a read-only mapping.
   return at::from_blob(
       const_cast<uint8_t*>(view.data), view.shape, view.strides, [owner = view.owner](void*) {}, options);
 }
@@ -57,7 +57,7 @@ checkpoint::TensorView view_of(const std::string& name, const at::Tensor& tensor
 bool all_finite(const at::Tensor& tensor) {
   const auto type = tensor.scalar_type();
   if (!at::isFloatingType(type) && !at::isComplexType(type)) return true;
-  // The 8-bit kinds have no kernels of their own.
+  // The 8-bit floating-point types have no kernels.
   return at::isfinite(c10::isFloat8Type(type) ? tensor.to(at::kFloat) : tensor).all().item<bool>();
 }
 
@@ -94,7 +94,7 @@ StateDict::operator checkpoint::Checkpoint() const {
 
 namespace {
 
-// Eight bytes at a time go through a multiplication that spreads every bit.
+// Eight bytes at a time are mixed by a multiplication that spreads every bit.
 class Checksum {
  public:
   void add(const void* data, size_t bytes) {

@@ -1,4 +1,4 @@
-// timm's VisionTransformer and DeiT's distilled form.
+// timm's VisionTransformer, and DeiT's distilled variant.
 
 #include <ATen/ATen.h>
 

@@ -6,7 +6,7 @@ namespace vitrim::runtime {
 
 namespace {
 
-// out += the filter of v, in the thread's lines.
+// Adds the depthwise filter of v to out, for the lines of this thread.
 template <typename T>
 void add_filtered(const AttentionCall<T>& call, const RegionBatch<T>& batch, T* out, int64_t ldo) {
   const FilterWeights& filter = batch.branch.filter;

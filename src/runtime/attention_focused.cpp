@@ -1,4 +1,4 @@
-// Focused linear attention inside regions: phi(q) (phi(k)^T v), divided by phi(q) . sum phi(k)
+// Focused linear attention within regions: phi(q) (phi(k)^T v), divided by phi(q) . sum phi(k)
 // (model/focused.h).
 
 #include "runtime/attention.h"
@@ -7,7 +7,7 @@ namespace vitrim::runtime {
 
 namespace {
 
-// v of a smaller map over the whole map's flattened tokens, by straight lines between their middles.
+// Interpolates v of a smaller map over the flattened tokens of the whole map, linearly between their centres.
 template <typename T>
 void spread_values(const AttentionCall<T>& call, const RegionBatch<T>& batch) {
   const int64_t n = batch.branch.regions.size(), m = batch.branch.keys,
@@ -23,8 +23,8 @@ void spread_values(const AttentionCall<T>& call, const RegionBatch<T>& batch) {
   }
 }
 
-// phi(q) or phi(k) in place, rows [begin, end) of the batch; keys carry an encoding of their place in the
-// region.
+// Computes phi(q) or phi(k) in place, for the rows [begin, end) of the batch; keys also get an encoding of
+// their place in the region.
 template <typename T>
 void focus_rows(const AttentionCall<T>& call, const BranchWeights<T>& branch, T* rows, int64_t begin,
                 int64_t end, bool keys) {
@@ -38,7 +38,7 @@ void focus_rows(const AttentionCall<T>& call, const BranchWeights<T>& branch, T*
   }
 }
 
-// phi(k)^T v of one head and region, packed, and the sum of phi(k).
+// Computes phi(k)^T v of one head and region, packed, and the sum of phi(k).
 template <typename T>
 void summarize(const AttentionCall<T>& call, const RegionBatch<T>& batch, const T* v, int64_t index) {
   const StageBlock<T>& block = call.block;
@@ -88,7 +88,7 @@ void focused_attention(const AttentionCall<T>& call, const RegionBatch<T>& batch
   for (int64_t i = batch.context.rank; i < batch.count * heads; i += batch.context.size)
     summarize(call, batch, v, i);
   batch.context.wait();
-  // The means over keys and the 1e-6 of the reference, times the number of keys.
+  // The reference takes means over keys and adds 1e-6; here both are multiplied by the number of keys.
   const float offset = 1e-6f * static_cast<float>(m);
   for (int64_t region = 0; region < batch.count; ++region) {
     const int64_t begin = std::clamp<int64_t>(lines.begin * across - region * n, 0, n),

@@ -1,4 +1,4 @@
-// softmax(q k^T + bias) v inside regions: windows with a bias for every relative position, stripes, a map
+// softmax(q k^T + bias) v within regions: windows with a bias for every relative position, stripes, or a map
 // with its own or fewer keys.
 
 #include "runtime/attention.h"
@@ -13,7 +13,7 @@ struct HeadTask {
   const T* q;
   const T* keys;
   const T* values;
-  const float* bias;  // of the first query; null: none
+  const float* bias;  // the bias of the first query; null: none
   const float* mask;
   T* out;
   int64_t rows;
@@ -75,7 +75,7 @@ void softmax_attention(const AttentionCall<T>& call, const RegionBatch<T>& batch
   const Rows lines = batch.own_lines();
   const int64_t across = branch.regions.region.width;
   for (int64_t region = 0; region < batch.count; ++region) {
-    // The thread's queries of this region, counted within it.
+    // This thread's queries of the region, counted within it.
     const int64_t begin = std::clamp<int64_t>(lines.begin * across - region * n, 0, n),
                   end = std::clamp<int64_t>(lines.end * across - region * n, 0, n);
     if (begin == end) continue;

@@ -16,7 +16,7 @@ StaticWeights<T>::StaticWeights(const WeightSource& source, const ModelSpec& spe
   Linear values = source.linear(names + "v", width, dim, spec.qkv_bias);
   norm = source.norm_before(values, norm1, dim);
   v = Matrix<T>(values);
-  // Channel by channel in the checkpoint, channels last here; zero at padded ones.
+  // The checkpoint stores them channel by channel; here channels are last, and padded ones are zero.
   auto channels_last = [&](const std::string& name, int64_t count) {
     Buffer<float> out(count * v.columns);
     const std::vector<float> from = source.values(name, width * count);
@@ -32,7 +32,7 @@ StaticWeights<T>::StaticWeights(const WeightSource& source, const ModelSpec& spe
 
 namespace {
 
-// What every kind of token takes of the image's mean and prefix tokens: taken [to, channels].
+// The shares of the image's mean and prefix tokens for every kind of token: taken [to, channels].
 template <typename T>
 void take_shares(const StaticCall<T>& call, const T* values, float* sources, float* taken) {
   const StaticWeights<T>& w = call.weights;
@@ -62,7 +62,7 @@ void static_attention(const StaticCall<T>& call, ThreadContext context) {
   float* sources = call.scratch;
   float* taken = sources + w.groups() * channels;
   const bool whole = call.queries == tokens;
-  // Whole images where there is one for everybody, else the lines of each are shared.
+  // Threads take whole images if there is one for each thread; otherwise they share the lines of each image.
   const bool alone = call.group >= context.size;
   for (int64_t image = 0; image < call.group; ++image) {
     if (alone && image % context.size != context.rank) continue;
@@ -90,7 +90,7 @@ void static_attention(const StaticCall<T>& call, ThreadContext context) {
     d.begin = lines.begin;
     d.end = lines.end;
     d.filter = w.taps.data();
-    d.bias = taken;  // the patches' share is the same at every place
+    d.bias = taken;  // the share of the patches is equal at every place
     d.side = w.side;
     d.channels = channels;
     d.out = out;

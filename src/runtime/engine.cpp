@@ -20,8 +20,8 @@ namespace vitrim::runtime {
 
 namespace {
 
-// Images whose features wait for the classifier, which then reads its weights once for all (more where there
-// are more threads).
+// Number of images whose features are collected for the classifier, which then reads its weights once for all
+// of them (more if there are more threads).
 constexpr int64_t kChunk = 64;
 
 template <typename T>
@@ -38,7 +38,8 @@ class FamilyEngine : public Engine::Implementation {
         head_scratch_(padded_rows(chunk_) * kPanel) {
     solo_ = [this](int rank) {
       const int64_t size = image_size();
-      // First every thread its share, in groups of even size; what is left over is shared by all.
+      // First every thread computes an equal share, in groups of even size; all threads together compute the
+      // remaining images.
       const int64_t share = whole_ / pool_.size(), begin = rank * share, end = begin + share,
                     groups = (share + kGroup - 1) / kGroup;
       for (int64_t i = begin, group = 0; i < end; ++group) {
@@ -88,7 +89,7 @@ class FamilyEngine : public Engine::Implementation {
     running_ = false;
     pool_.forget_threads();
     barrier_.reset();
-    new (&mutex_) std::mutex;  // whoever held it is not here to let go
+    new (&mutex_) std::mutex;  // the thread that held it does not exist in this process
   }
 
   void classify(float* out) {
@@ -117,13 +118,13 @@ class FamilyEngine : public Engine::Implementation {
   Buffer<T> head_input_;
   Buffer<float> head_scratch_;
   std::mutex mutex_;
-  // Of the call that is running.
+  // The state of the current call.
   std::function<void(int)> solo_;
   const float* images_ = nullptr;
   int64_t count_ = 0, whole_ = 0;
   std::atomic<bool> running_{false};
   bool torn_ = false;
-  ForkHook fork_{[this] { after_fork(); }};  // last: gone before the rest is
+  ForkHook fork_{[this] { after_fork(); }};  // last member, so that it is destroyed first
 };
 
 template <typename T>
@@ -196,9 +197,9 @@ Engine::Engine(Engine&&) noexcept = default;
 void Engine::run(std::span<const float> images, int64_t batch, std::span<float> out) {
   const ModelSpec& s = spec();
   const auto need = [batch](const char* what, size_t given, std::initializer_list<int64_t> shape) {
-    uint64_t each = 1;  // of a model that validate() took: no overflow
+    uint64_t each = 1;  // the model passed validate(), so this can't overflow
     for (const int64_t size : shape) each *= static_cast<uint64_t>(size);
-    // Divided, as the product of a batch that somebody made up may overflow.
+    // Divides, because a multiplication by an arbitrary batch could overflow.
     if (given % each == 0 && given / each == static_cast<uint64_t>(batch)) return;
     std::string text;
     for (const int64_t size : shape) text += (text.empty() ? "" : ", ") + std::to_string(size);

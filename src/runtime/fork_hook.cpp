@@ -7,20 +7,21 @@
 
 namespace vitrim::runtime {
 
-// All hooks of the process. Held while it forks, so that the child finds the list whole.
+// All hooks of the process. The lock is held during fork(), so that the child has a consistent list.
 struct ForkHooks {
   std::mutex mutex;
   ForkHook* first = nullptr;
 
   static ForkHooks& all() {
-    static ForkHooks& hooks = *[] {  // never destroyed: engines may end later than static objects
-      pthread_atfork([] { all().mutex.lock(); }, [] { all().mutex.unlock(); },
-                     [] {
-                       for (ForkHook* hook = all().first; hook; hook = hook->next_) hook->in_child_();
-                       all().mutex.unlock();
-                     });
-      return new ForkHooks;
-    }();
+    static ForkHooks& hooks =
+        *[] {  // never destroyed, because engines may be destroyed later than static objects
+          pthread_atfork([] { all().mutex.lock(); }, [] { all().mutex.unlock(); },
+                         [] {
+                           for (ForkHook* hook = all().first; hook; hook = hook->next_) hook->in_child_();
+                           all().mutex.unlock();
+                         });
+          return new ForkHooks;
+        }();
     return hooks;
   }
 };

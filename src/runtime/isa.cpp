@@ -18,9 +18,9 @@ namespace {
 struct Known {
   Isa isa;
   const char* name;
-  const char* onednn;  // ONEDNN_MAX_CPU_ISA
-  const char* mkl;     // MKL_ENABLE_INSTRUCTIONS
-  const char* torch;   // ATEN_CPU_CAPABILITY
+  const char* onednn;  // value for ONEDNN_MAX_CPU_ISA
+  const char* mkl;     // value for MKL_ENABLE_INSTRUCTIONS
+  const char* torch;   // value for ATEN_CPU_CAPABILITY
 };
 
 const std::vector<Known>& all() {
@@ -37,7 +37,7 @@ const std::vector<Known>& all() {
 
 #if defined(__x86_64__)
 
-// Tiles are used only by processes that asked the kernel for them.
+// Only processes that requested tiles from the kernel may use them.
 bool may_use_tiles() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   constexpr unsigned kTiles = 1u << 22 | 1u << 24 | 1u << 25;  // of bfloat16, tiles at all, of bytes
@@ -46,7 +46,7 @@ bool may_use_tiles() {
   return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
 
-// Features that the second list of extensions names, and GCC does not.
+// Features in the second list of extensions, which GCC does not know.
 bool has_extension(unsigned bit) {
   unsigned a = 0, b = 0, c = 0, d = 0;
   return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & (1u << bit)) != 0;
@@ -59,7 +59,7 @@ bool has(Isa isa) {
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   const bool vnni = avx512 && __builtin_cpu_supports("avx512vnni");
-  // The dot products of bytes came before those of bfloat16.
+  // CPUs have had dot products of bytes longer than those of bfloat16.
   const bool bf16 = vnni && has_extension(kAvx512Bf16Bit);
   switch (isa) {
     case Isa::kPlain:

@@ -7,12 +7,12 @@ namespace {
 
 #define VITRIM_LANES 16
 #define VITRIM_VECTORS 4
-// clang-format off: the second uses what the first defines
+// clang-format off: the second header uses definitions of the first
 #include "runtime/kernels_body.h"
 #include "runtime/gemm_tiles.h"
 // clang-format on
 
-// Tiles 0 to 3 hold sums, 4 and 5 the left operand, 6 and 7 the right one.
+// Tiles 0 to 3 contain sums, 4 and 5 the left operand, 6 and 7 the right operand.
 struct HardwareTiles {
   static void configure() {
     struct alignas(64) Config {
@@ -30,8 +30,8 @@ struct HardwareTiles {
     _tile_zero(2);
     _tile_zero(3);
   }
-  // GCC does not know that these read and write memory; the operands come through a function pointer's
-  // arguments, so they are written by then.
+  // GCC does not know that these instructions access memory. The operands come through the arguments of a
+  // function pointer, so they are written by then.
   static void load_a0(const void* from, int64_t stride) { _tile_loadd(4, from, stride); }
   static void load_a1(const void* from, int64_t stride) { _tile_loadd(5, from, stride); }
   static void load_b0(const void* from, int64_t stride) { _tile_loadd(6, from, stride); }
@@ -74,7 +74,7 @@ struct HardwareTiles {
   static void store11(float* to) { _tile_stored(3, to, kPanel * 4); }
 };
 
-// A few rows would leave most of a tile empty.
+// With few rows, most of a tile would be empty.
 template <typename Tiles, typename Out>
 static void gemm_by_rows(const Gemm<Out>& g) {
   if (g.rows < 4) {

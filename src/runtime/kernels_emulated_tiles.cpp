@@ -6,7 +6,7 @@ namespace {
 
 #define VITRIM_LANES 4
 #define VITRIM_VECTORS 2
-// clang-format off: the second uses what the first defines
+// clang-format off: the second header uses definitions of the first
 #include "runtime/kernels_body.h"
 #include "runtime/gemm_tiles.h"
 // clang-format on

@@ -31,7 +31,7 @@ void layer_norm_rows(const KernelSet<float>& kernels, float* x, int64_t rows, in
 
 namespace {
 
-// Bytes stand where the values do, each row in the beginning of its own.
+// Bytes are stored in place of the values, each row at the beginning of its values.
 template <typename T, typename From>
 Quantize<From> quantizing(const Matrix<T>& matrix, int64_t width, int64_t rows, const Room<T>& room) {
   Quantize<From> q;
@@ -113,7 +113,8 @@ Epilogue epilogue_of(Activation activation) {
   return Epilogue::kSilu;
 }
 
-// Rows [gates, units] alternating every kColumnStep, so that a gate and its unit leave the product together.
+// Arranges rows [gates, units] to alternate every kColumnStep, so that a gate and its unit leave the product
+// together.
 Linear interleaved(const Linear& layer) {
   const int64_t half = layer.out / 2;
   Linear out{0, layer.in, {}, {}};

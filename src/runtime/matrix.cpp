@@ -17,7 +17,7 @@ Linear Linear::rows(int64_t begin, int64_t end) const {
 void Linear::fold_input(const std::vector<float>& gain, const std::vector<float>& shift) {
   if (quantized())
     throw std::invalid_argument("[runtime::Linear] nothing can be folded into a quantised layer's input");
-  constexpr int64_t kLanes = 8;  // sums side by side: one alone waits for itself
+  constexpr int64_t kLanes = 8;  // number of independent sums, because a single one waits for each addition
   for (int64_t r = 0; r < out; ++r) {
     double moved[kLanes] = {};
     float* const row = weight.data() + r * in;
@@ -84,7 +84,7 @@ void pack_layer(const Linear& layer, int64_t k, int64_t columns, T* out) {
   for (int64_t j0 = 0; j0 < columns; j0 += kPanel) {
     const int64_t width = std::min(kPanel, columns - j0);
     T* panel = out + j0 * k;
-    // Square tiles, so that what is read and what is written stay in the first cache.
+    // Square tiles, so that input and output both stay in the first-level cache.
     for (int64_t i0 = 0; i0 < layer.in; i0 += kPanel) {
       const int64_t end = std::min(i0 + kPanel, layer.in);
       for (int64_t j = 0; j < width && j0 + j < layer.out; ++j) {

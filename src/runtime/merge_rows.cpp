@@ -55,7 +55,7 @@ void RowMerger::merge(const KernelSet<float>& kernels, float* x, float* metric, 
   product.out = scores_.data();
   kernels.gemm(product);
 
-  // Sums with this number have no bits left for less than a step.
+  // Adding this number rounds to multiples of the step, because the sum has no lower bits.
   constexpr auto kRounding = static_cast<float>(1.5 * 0x1p23 * kCosineStep);
   float* all = scores_.data();
   for (int64_t i = 0; i < first * columns; ++i) all[i] = (all[i] + kRounding) - kRounding;
@@ -64,7 +64,8 @@ void RowMerger::merge(const KernelSet<float>& kernels, float* x, float* metric, 
   for (int64_t i = fixed_first; i < first; ++i) {
     const float* row = scores_.data() + i * columns;
     const float* best = std::max_element(row + fixed_second, row + second);
-    best_.data()[i] = *best == *best ? *best : -3;  // NaN, of an image that holds some, must not be sorted by
+    best_.data()[i] =
+        *best == *best ? *best : -3;  // NaN (from an image with NaN pixels) must not be compared by the sort
     partner_.data()[i] = static_cast<int32_t>(best - row);
   }
   int32_t* order = order_.data();
@@ -75,7 +76,7 @@ void RowMerger::merge(const KernelSet<float>& kernels, float* x, float* metric, 
     return x_a > x_b || (x_a == x_b && a < b);
   });
 
-  // Rows of the second half become sums where something joins them, and means again.
+  // Rows of the second half become sums if a token is merged into them, and then means.
   float* sums = sums_.data();
   std::fill_n(sums, tokens, 0.0f);
   for (int64_t i = 0; i < count; ++i) {
@@ -89,7 +90,7 @@ void RowMerger::merge(const KernelSet<float>& kernels, float* x, float* metric, 
     }
     sums[to] += weight;
     for (int64_t c = 0; c < width_; ++c) target[c] += weight * source[c];
-    best_.data()[order[i]] = -2;  // gone
+    best_.data()[order[i]] = -2;  // already merged
   }
   float* sizes = sizes_.data();
   for (int64_t to = 1; to < tokens; to += 2) {
@@ -98,7 +99,7 @@ void RowMerger::merge(const KernelSet<float>& kernels, float* x, float* metric, 
     for (int64_t c = 0; c < width_; ++c) target[c] /= sums[to];
     sizes[to] = sums[to];
   }
-  // New places: prefix, what is left of the first half, the second half. `sums` takes the new sizes.
+  // The new order: prefix, the rest of the first half, the second half. `sums` receives the new sizes.
   int64_t place = 0;
   auto put = [&](int64_t token) {
     std::memcpy(out + place * width_, x + token * width_, static_cast<size_t>(width_) * sizeof(float));

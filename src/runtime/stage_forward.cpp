@@ -68,7 +68,7 @@ void StageForward<T>::begin_stage(int stage, const float* images, const CallCont
   call.context.wait();
 }
 
-// Up to the MLP: the stream's gain and the attention's last projection.
+// The part of a block before the MLP: the gain of the stream, and the attention's last projection.
 template <typename T>
 void StageForward<T>::first_half(const StageBlock<T>& block, Rows rows, const CallContext& call) const {
   float* x = call.shared.x.data() + rows.begin * block.dim;
@@ -85,7 +85,7 @@ template <typename T>
 void StageForward<T>::run_block(const StageBlock<T>& block, const CallContext& call) const {
   if (block.attends()) attend<T>({block, kernels_, eps_, call.group, call.shared, call.own}, call.context);
   if (block.mlp_filter.side > 0) return convolved_mlp(block, call);
-  float* factors = call.own.factors.data();  // one product has left when the next one comes
+  float* factors = call.own.factors.data();  // a product is finished before the next one begins
   const TileMemory<T> tile{{call.own.normed.data(), round_up(block.dim, 32), factors},
                            {call.own.hidden.data(), block.mlp.hidden_width(), factors},
                            call.own.scratch.data()};
@@ -97,8 +97,8 @@ void StageForward<T>::run_block(const StageBlock<T>& block, const CallContext& c
   call.context.wait();
 }
 
-// PVTv2: a depthwise convolution sees the whole map between the layers, so all of a map's first half comes
-// before its second.
+// PVTv2: a depthwise convolution between the layers reads the whole map, so the first half of the MLP runs
+// for the whole map before the second half.
 template <typename T>
 void StageForward<T>::convolved_mlp(const StageBlock<T>& block, const CallContext& call) const {
   const Grid grid = block.grid;
@@ -170,7 +170,7 @@ void StageForward<T>::finish(int64_t image, const CallContext& call, float* feat
                     weights_.norm.shift[static_cast<size_t>(c)];
   }
   if (spec.num_classes == 0 && !spec.final_norm && !spec.fc_norm)
-    layer_norm(features, dim, eps_, {}, features);  // as Model::finish does
+    layer_norm(features, dim, eps_, {}, features);  // as in Model::finish()
 }
 
 template <typename T>

@@ -7,7 +7,7 @@ namespace vitrim::runtime {
 
 namespace {
 
-// The part of a kernel that begins at `from` and lies inside `length`.
+// The part of a kernel with start `from` that is inside of `length`.
 struct Inside {
   int64_t begin, end;
 };
@@ -30,7 +30,7 @@ void image_patch(const KernelSet<T>& kernels, const StepWeights<T>& step, const 
     T* to = patch + c * area + down.begin * kernel + across.begin;
     if (width == kernel) {
       kernels.convert(from, pixels.width, down.end - down.begin, kernel, to, kernel);
-    } else {  // what stands beside a line is another line's, and stays
+    } else {  // values next to a line belong to another line, and must not be overwritten
       for (int64_t y = down.begin; y < down.end; ++y, from += pixels.width, to += kernel)
         kernels.convert(from, pixels.width, 1, width, to, width);
     }

@@ -17,7 +17,7 @@ const float kLog2e = static_cast<float>(std::log2(std::exp(1.0)));
 
 size_t at(int64_t i) { return static_cast<size_t>(i); }
 
-// Columns of `layer` that stand [outer, inner] in the order [inner, outer].
+// Reorders the columns of `layer` from [outer, inner] to [inner, outer].
 Linear swap_inputs(const Linear& layer, int64_t outer, int64_t inner) {
   Linear out = layer;
   for (int64_t r = 0; r < layer.out; ++r) {
@@ -64,7 +64,7 @@ StepWeights<T> step_weights(const WeightSource& source, const ModelSpec& spec, i
   return out;
 }
 
-// Heads [first, first + heads) of a layer whose rows are heads of `width`, each padded.
+// The heads [first, first + heads) of a layer with rows of heads of `width`, each padded.
 Linear padded_heads(const Linear& layer, int64_t first, int64_t heads, int64_t width, int64_t pad) {
   Linear out{0, layer.in, {}, {}, {}};
   for (int64_t h = first; h < first + heads; ++h) {
@@ -75,8 +75,8 @@ Linear padded_heads(const Linear& layer, int64_t first, int64_t heads, int64_t w
   return out;
 }
 
-// Adds filters [channels, side * side] to `out`, which may be larger. padded(channel) is where a channel
-// stands.
+// Adds filters [channels, side * side] to `out`, which may be larger. padded(channel) is the column of a
+// channel.
 template <typename PaddedIndex>
 void add_filter(FilterWeights& out, const std::vector<float>& weight, const std::vector<float>& bias,
                 int64_t side, PaddedIndex&& padded) {
@@ -101,7 +101,7 @@ FilterWeights empty_filter(int64_t side, int64_t channels) {
   return out;
 }
 
-// One attention's parameters on their way into a StageBlock.
+// Loads the parameters of one attention into a StageBlock.
 struct AttentionLinears {
   Linear q, k, v;
   NormWeights norm1, key_norm;
@@ -166,7 +166,7 @@ void add_focused(const WeightSource& source, const ModelSpec& spec, const BlockS
   for (int64_t c = 0; c < width; ++c) {
     const double s = scale[at(c)];
     branch.factor.data()[place(c)] =
-        static_cast<float>(1 / (s > 20 ? s : std::log1p(std::exp(s))));  // one over softplus
+        static_cast<float>(1 / (s > 20 ? s : std::log1p(std::exp(s))));  // reciprocal of softplus
   }
   const std::vector<float> positions = source.values(names + "positional_encoding", branch.keys * width);
   branch.offset = Buffer<float>(branch.keys * padded);
@@ -215,7 +215,7 @@ void add_attention(const WeightSource& source, const ModelSpec& spec, int index,
                                           Regions(out.grid, part.region, block.shift)));
     BranchWeights<T>& branch = out.branches.back();
     if (architecture::has_relative_positions(block.attention)) add_window_bias(source, part.names, branch);
-    // Two filters of v that are added are one filter.
+    // The sum of two filters of v is one filter.
     const int64_t side = std::max(out.linear() ? spec.filter_size : 0, positioned ? kPositionFilter : 0);
     if (side > 0) branch.filter = empty_filter(side, branch.heads * out.v_pad);
     if (out.linear()) add_focused(source, spec, block, part.names, out, branch);
@@ -230,7 +230,7 @@ void add_attention(const WeightSource& source, const ModelSpec& spec, int index,
     const int64_t taps = block.sr_ratio * block.sr_ratio, dim = block.embed_dim;
     Linear reduce = swap_inputs(source.linear(names + "sr", dim, taps * dim), dim, taps);
     const NormWeights norm1 = source.norm(block_prefix(spec, index) + "norm1", dim);
-    NormWeights every;  // the norm's affine part at every tap; nothing stands around the map
+    NormWeights every;  // the norm's affine part at every tap; these maps have no padding
     for (int64_t i = 0; i < taps; ++i) {
       every.gain.insert(every.gain.end(), norm1.gain.begin(), norm1.gain.end());
       every.shift.insert(every.shift.end(), norm1.shift.begin(), norm1.shift.end());

@@ -9,7 +9,8 @@ void Pool::start() {
   threads_->reserve(static_cast<size_t>(size_ - 1));
   try {
     for (int rank = 1; rank < size_; ++rank) threads_->emplace_back([this, rank] { work(rank); });
-  } catch (...) {  // the system gives no more of them: those that run must end before the failure can be told
+  } catch (
+      ...) {  // the system can't start more threads: the running ones must end before the failure is reported
     end();
     throw;
   }
@@ -27,7 +28,7 @@ void Pool::end() {
 }
 
 void Pool::forget_threads() {
-  // Those that were joined are freed. The handles of others can be neither joined nor destroyed.
+  // Joined threads are freed. The handles of others can be neither joined nor destroyed.
   if (threads_ && std::none_of(threads_->begin(), threads_->end(),
                                [](const std::thread& thread) { return thread.joinable(); })) {
     threads_.reset();

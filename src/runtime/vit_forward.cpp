@@ -163,7 +163,7 @@ void VitForward<T>::attend(int block, int64_t group, int64_t tokens, int64_t que
     context.wait();
     return;
   }
-  // A head of all images before the next head: its weights are read once.
+  // Each head runs for all images before the next head, so that its weights are read once.
   for (int64_t i = context.rank; i < shape.num_heads * group; i += context.size)
     attend_head(block, i / group, i % group, tokens, queries, normed.from(i % group * tokens), shared, own);
   if (context.first() && ldm > width) {
@@ -185,7 +185,7 @@ void VitForward<T>::project(int block, Rows rows, Workspace<T>& shared, Workspac
               own.scratch.data());
 }
 
-// The first `kept` rows of every image, moved together.
+// Moves the first `kept` rows of every image together.
 template <typename T>
 void VitForward<T>::keep_first(int64_t group, int64_t tokens, int64_t kept, ThreadContext context,
                                Workspace<T>& shared) const {
@@ -207,7 +207,7 @@ void VitForward<T>::merge(int block, int64_t group, int64_t tokens, ThreadContex
   const float share_of_mean = 1.0f / static_cast<float>(shape.num_heads);
   const Rows mine = share(group * tokens, context);
   for (int64_t r = mine.begin; r < mine.end; ++r) {
-    // The mean over heads, in their order whoever computed them: the same for any number of threads.
+    // The mean over heads, in their order, so that it is equal for any number of threads.
     float* sum = shared.metric.data() + r * depth;
     std::fill_n(sum, depth, 0.0f);
     const T* keys = shared.head_keys.data() + (r / tokens * shape.num_heads * tokens + r % tokens) * depth;
@@ -230,7 +230,7 @@ template <typename T>
 void VitForward<T>::mlp(int block, Rows rows, Workspace<T>& shared, Workspace<T>& own) const {
   const int64_t dim = weights_.spec.embed_dim;
   const MlpWeights<T>& mlp = weights_.blocks[static_cast<size_t>(block)].mlp;
-  float* factors = own.tile_factors.data();  // fc1 has left when fc2 comes
+  float* factors = own.tile_factors.data();  // fc1 is finished before fc2 begins
   add_mlp(kernels_, mlp, static_cast<float>(weights_.spec.norm_eps), shared.x.data() + rows.begin * dim, dim,
           rows.count(),
           {{own.tile_normed.data(), round_up(dim, 32), factors},
@@ -270,7 +270,7 @@ void VitForward<T>::finish(int64_t image, int64_t tokens, Workspace<T>& shared, 
   }
   if (spec.fc_norm) layer_norm(features, dim, eps, weights_.fc_norm, features);
   if (spec.num_classes == 0 && !spec.final_norm && !spec.fc_norm)
-    layer_norm(features, spec.feature_dim(), eps, {}, features);  // as Model::finish does
+    layer_norm(features, spec.feature_dim(), eps, {}, features);  // as in Model::finish()
   if (spec.distillation_token) normed(1, features + dim);
 }
 
@@ -294,8 +294,8 @@ void VitForward<T>::run(const float* images, int64_t group, int rank, ThreadCont
     const bool attends = shape.attention != AttentionKind::kNone;
     if (attends) attend(block, group, tokens, after, context, shared, own);
     if (after < tokens) keep_first(group, tokens, after, context, shared);
-    const bool merges = shape.merge > 0 && live == 0;  // tokens that nobody reads any more need no merging
-    // The block's second half, tile by tile from the projection to the MLP's output.
+    const bool merges = shape.merge > 0 && live == 0;  // tokens that are no longer read need no merging
+    // Runs the second half of a block, tile by tile, from the projection to the output of the MLP.
     auto first_half = [&](Rows rows) {
       const float gain = weights_.blocks[static_cast<size_t>(block)].stream_gain;
       float* x = shared.x.data() + rows.begin * spec.embed_dim;

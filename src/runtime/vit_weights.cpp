@@ -52,7 +52,7 @@ BlockWeights<T> block_weights(const WeightSource& source, const ModelSpec& spec,
   return out;
 }
 
-// Everything of the stream before block 0 that does not depend on the image.
+// The part of the stream before block 0 that does not depend on the image.
 std::vector<float> start_of(const WeightSource& source, const ModelSpec& spec,
                             const std::vector<float>& patch_bias) {
   const int64_t dim = spec.embed_dim, prefix = spec.prefix_tokens(), tokens = spec.num_tokens();
