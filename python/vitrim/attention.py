@@ -1,5 +1,5 @@
-"""The kinds of attention over a map of tokens. What each computes is the C++ library's src/model/attention_*.cpp; parameters have the
-reference's own names."""
+"""The kinds of attention over a map of tokens. They compute the same as the C++ library's src/model/attention_*.cpp; parameters have the names of
+the reference implementations."""
 
 import math
 from typing import Optional, Tuple
@@ -23,7 +23,7 @@ def join_heads(t: Tensor) -> Tensor:
 
 
 def to_windows(t: Tensor, grid: Grid, window: Grid) -> Tensor:
-    """[B, N, C] of a map -> [B * windows, height * width, C], windows row by row."""
+    """Cuts a map into windows, [B, N, C] -> [B * windows, height * width, C], windows row by row."""
     if window == grid:
         return t
     (height, width), (h, w) = grid, window
@@ -55,7 +55,8 @@ def planes_of(x: Tensor, grid: Grid) -> Tensor:
 
 
 class Projections(nn.Module):
-    """`qkv`, or `q` and `kv` (of a smaller map where sr_ratio > 1), and `proj`. Kinds of attention say what happens between."""
+    """The projections: `qkv`, or `q` and `kv` (of a smaller map if sr_ratio > 1), and `proj`. Each kind of attention adds the computation between
+    them."""
 
     def __init__(self, spec: ModelSpec, block: BlockSpec, grid: Grid, separate_q: bool):
         super().__init__()
@@ -84,7 +85,7 @@ class Projections(nn.Module):
 
 
 class Softmax(Projections):
-    """Every token sees every token, or a smaller map of them."""
+    """Every token attends to all tokens, or to a smaller map of them."""
 
     def __init__(self, spec: ModelSpec, block: BlockSpec, grid: Grid, separate_q: bool):
         super().__init__(spec, block, grid, separate_q)
@@ -92,7 +93,7 @@ class Softmax(Projections):
         self.q_norm, self.k_norm = norm(), norm()
 
     def attend(self, x: Tensor, log_sizes: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
-        """The branch, and the keys [B, heads, N, qk_dim] that merging compares; log_sizes [B, N] is added to the scores of every key."""
+        """Returns the branch, and the keys [B, heads, N, qk_dim] that merging compares; log_sizes [B, N] is added to the scores of every key."""
         q, k, v = self.project(x)
         keys = self.k_norm(split_heads(k, self.heads))
         bias = None if log_sizes is None else log_sizes.to(keys.dtype)[:, None, None, :]
@@ -104,14 +105,14 @@ class Softmax(Projections):
 
 
 def _relative_positions(side: int) -> Tensor:
-    """Row of the bias table for each pair of positions in a window, [side^4]."""
+    """The row of the bias table for each pair of positions in a window, [side^4]."""
     at = torch.arange(side, device="cpu")
     y, x = at.repeat_interleave(side), at.repeat(side)
     return ((y[:, None] - y + side - 1) * (2 * side - 1) + (x[:, None] - x + side - 1)).flatten()
 
 
 def _edge_mask(grid: Grid, side: int, shift: int) -> Tensor:
-    """Of a shifted map the last windows hold tokens from opposite edges, which must not see each other: 0 or -100, [windows, 1, n, n]."""
+    """In a shifted map, the last windows contain tokens from opposite edges, which must not attend to each other: 0 or -100, [windows, 1, n, n]."""
     def bands(length: int) -> Tensor:
         at = torch.arange(length, device="cpu")
         return (at >= length - side).long() + (at >= length - shift).long()
@@ -122,7 +123,7 @@ def _edge_mask(grid: Grid, side: int, shift: int) -> Tensor:
 
 
 class Window(Projections):
-    """Softmax inside (shifted) windows with a learned bias for every relative position and head (Swin)."""
+    """Softmax within (shifted) windows, with a learned bias for every relative position and head (Swin)."""
 
     def __init__(self, spec: ModelSpec, block: BlockSpec, grid: Grid, separate_q: bool):
         super().__init__(spec, block, grid, separate_q)
@@ -144,11 +145,11 @@ class Window(Projections):
 
 
 class Focusing:
-    """What focused linear attention (FLatten) holds beside its projections, for modules to inherit: phi(q) (phi(k)^T v), phi sharpening
+    """The parts of focused linear attention (FLatten) other than the projections, for modules to inherit: phi(q) (phi(k)^T v), where phi sharpens
     directions without changing lengths, and a depthwise filter of v."""
 
     def add_focusing(self, spec: ModelSpec, block: BlockSpec, heads: int, keys: int) -> None:
-        """To be called after nn.Module's own construction; `keys` are the tokens that keys come from."""
+        """Call it after nn.Module.__init__(); `keys` is the number of tokens that keys come from."""
         qk = heads * block.qk_dim
         self.focused_heads, self.power, self.per_head_filters = heads, spec.focusing_factor, block.per_head_filters
         self.scale = nn.Parameter(torch.zeros(1, 1, qk))
@@ -157,8 +158,8 @@ class Focusing:
         self.dwc = nn.Conv2d(filters, filters, spec.filter_size, padding=spec.filter_size // 2, groups=filters)
 
     def _phi(self, t: Tensor, scale: Tensor) -> Tensor:
-        # Norms and powers in float32: third powers exceed the range of half precision. The norms run over all heads. Only the direction of the
-        # powers counts, so they are taken of f over its largest entry: powers of f itself fall below float32's range.
+        # Norms and powers are float32, because third powers exceed the range of half precision. The norms run over all heads. Only the direction of
+        # the powers matters, so f is divided by its largest entry first; powers of f itself would underflow in float32.
         f = (torch.relu(t.float()) + 1e-6) / scale
         power = (f / f.detach().amax(dim=-1, keepdim=True)).pow(self.power)
         return split_heads(power / power.norm(dim=-1, keepdim=True) * f.norm(dim=-1, keepdim=True), self.focused_heads)
@@ -178,15 +179,15 @@ class Focusing:
         if v.shape[1] != n:  # a smaller map: interpolated over the flattened tokens, as the reference does
             planes = F.interpolate(planes, size=n, mode="linear")
         channels = planes.shape[1]
-        if not self.per_head_filters:  # one filter a channel, for all heads
+        if not self.per_head_filters:  # one filter per channel, for all heads
             planes = planes.reshape(-1, channels // self.focused_heads, n)
         out = self.dwc(planes.unflatten(2, grid))
         return out.reshape(-1, channels, n).transpose(1, 2)
 
 
 class FocusedLinear(Projections, Focusing):
-    """Focused linear attention over the whole map (PVT: with a smaller map of keys and values) or inside windows. Shifted windows are not
-    masked at the edges, as in the reference."""
+    """Focused linear attention over the whole map (PVT: with a smaller map of keys and values) or within windows. Shifted windows are not masked
+    at the edges, as in the reference."""
 
     def __init__(self, spec: ModelSpec, block: BlockSpec, grid: Grid, separate_q: bool):
         super().__init__(spec, block, grid, separate_q)
@@ -196,18 +197,18 @@ class FocusedLinear(Projections, Focusing):
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = self.project(x)
-        if self.sr_ratio == 1:  # else there are no windows, and keys come from another map
+        if self.sr_ratio == 1:  # otherwise there are no windows, and keys come from another map
             q, k, v = (to_windows(roll_map(t, self.grid, -self.shift), self.grid, self.region) for t in (q, k, v))
         mixed = self.focus(q, k, v, self.region)
         return self.proj(roll_map(from_windows(mixed, self.grid, self.region), self.grid, self.shift))
 
 
 class Fixed:
-    """What static attention holds, for modules to inherit: a depthwise filter of v over the map, and shares [channel, to, from] that patches and prefix
-    tokens (to) take of the map's mean and of prefix tokens (from)."""
+    """The parts of static attention, for modules to inherit: a depthwise filter of v over the map, and shares [channel, to, from] of the map's
+    mean and of prefix tokens (from) for patches and prefix tokens (to)."""
 
     def add_fixed(self, spec: ModelSpec, block: BlockSpec, grid: Grid) -> None:
-        """To be called after nn.Module's own construction."""
+        """Call it after nn.Module.__init__()."""
         width, kinds = block.num_heads * block.v_dim, 1 + spec.prefix_tokens
         self.fixed_grid, self.fixed_prefix = grid, spec.prefix_tokens
         self.v = nn.Linear(block.embed_dim, width, bias=spec.qkv_bias)
@@ -216,7 +217,7 @@ class Fixed:
         self.proj = nn.Linear(width, block.embed_dim)
 
     def attend_fixed(self, x: Tensor) -> Tensor:
-        """The branch."""
+        """Returns the branch."""
         prefix, patches = self.v(x).tensor_split([self.fixed_prefix], dim=1)
         filtered = self.filter(planes_of(patches, self.fixed_grid)).flatten(2).transpose(1, 2)
         sources = torch.cat([patches.mean(1, keepdim=True), prefix], 1)
@@ -225,14 +226,14 @@ class Fixed:
 
 
 class Static(nn.Module, Fixed):
-    """The same weights for every image."""
+    """Static attention: the same weights for every image."""
 
     def __init__(self, spec: ModelSpec, block: BlockSpec, grid: Grid, separate_q: bool):
         super().__init__()
         self.add_fixed(spec, block, grid)
 
     def attend(self, x: Tensor, log_sizes: Optional[Tensor] = None) -> Tuple[Tensor, None]:
-        """The branch; there are no keys, and nothing may be merged below."""
+        """Returns the branch. There are no keys, and no earlier block may merge tokens."""
         return self.attend_fixed(x), None
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What all families are made of: MLPs, blocks, and the model around them with the attributes that timm's training script looks for."""
+"""The parts of all families: MLPs, blocks, and the model around them, with the attributes that timm's training script needs."""
 
 import math
 from typing import Optional, Set
@@ -13,7 +13,7 @@ from .spec import BlockSpec, ModelSpec
 
 
 class DropPath(nn.Module):
-    """Stochastic depth (Huang et al. 2016): drops a branch for whole images while training."""
+    """Stochastic depth (Huang et al. 2016): drops a branch for whole images during training."""
 
     def __init__(self, rate: float):
         super().__init__()
@@ -56,8 +56,8 @@ ACTIVATIONS = {"gelu": nn.GELU, "gelu_tanh": lambda: nn.GELU("tanh"), "quick_gel
 
 
 class Mlp(nn.Module):
-    """fc2(act(fc1 x)), with a depthwise convolution over the map `convolved` in between where there is one (PVTv2); `gated`: fc1 makes two halves [g, u] and
-    fc2 reads act(g) u."""
+    """fc2(act(fc1 x)). `convolved`: with a depthwise convolution over the map between the two (PVTv2). `gated`: fc1 has two halves [g, u] and fc2
+    reads act(g) u."""
 
     def __init__(self, dim: int, hidden: int, convolved: Optional[Grid] = None, activation: str = "gelu", gated: bool = False):
         super().__init__()
@@ -78,10 +78,10 @@ class Mlp(nn.Module):
 
 
 class Block(nn.Module):
-    """y = stream_gain * x + A(LN1 x), z = y + M(LN2 y). A block whose attention was removed holds neither `norm1` nor `attn`."""
+    """y = stream_gain * x + A(LN1 x), z = y + M(LN2 y). A block whose attention was removed has neither `norm1` nor `attn`."""
 
     separate_q = False     # `q` and `kv` instead of `qkv`
-    mlp_convolves = False  # the MLP sees its tokens as a map
+    mlp_convolves = False  # the MLP reads its tokens as a map
 
     def __init__(self, spec: ModelSpec, block: BlockSpec, grid: Grid, drop_path: float = 0.0):
         super().__init__()
@@ -117,11 +117,11 @@ class Block(nn.Module):
 
 
 class Model(nn.Module):
-    """A vision transformer built from its ModelSpec. Families say how it begins (`stem`), goes through its blocks and ends (`pool`)."""
+    """A vision transformer built from its ModelSpec. Subclasses for families define how it begins (`stem`), runs its blocks and ends (`pool`)."""
 
-    head_name = "head"            # the classifier, as the checkpoint calls it
+    head_name = "head"            # name of the classifier in the checkpoint
     stem_name = "patch_embed.proj"
-    no_decay = ()                 # ends of the names of parameters that weight decay leaves alone
+    no_decay = ()                 # suffixes of the names of parameters without weight decay
 
     def __init__(self, spec: ModelSpec):
         super().__init__()
@@ -133,7 +133,7 @@ class Model(nn.Module):
         self.pretrained_cfg = self.default_cfg = self._configuration()
 
     def _configuration(self) -> dict:
-        """timm's description of how images become inputs; without mean and std where the checkpoint does not say them."""
+        """timm's description of the preprocessing; without mean and std if the checkpoint does not state them."""
         spec = self.spec
         config = {"architecture": spec.name or f"vitrim_{spec.family}", "num_classes": spec.num_classes, "input_size": (spec.in_channels, *spec.image_size), "fixed_input_size": True,
                   "pool_size": None, "first_conv": self.stem_name, "classifier": self.head_name}
@@ -149,7 +149,7 @@ class Model(nn.Module):
             raise ValueError(f"the model takes images of [B, {wanted[0]}, {wanted[1]}, {wanted[2]}], not {list(x.shape)}")
 
     def run(self, block: nn.Module, *inputs):
-        """One block, its inner values computed again in the backward pass where set_grad_checkpointing() asked for that."""
+        """Runs one block; with set_grad_checkpointing(), its intermediate values are recomputed in the backward pass."""
         if self.grad_checkpointing and self.training and torch.is_grad_enabled():
             return torch.utils.checkpoint.checkpoint(block, *inputs, use_reentrant=False)
         return block(*inputs)
@@ -159,7 +159,7 @@ class Model(nn.Module):
         raise NotImplementedError
 
     def pool(self, x: Tensor) -> Tensor:
-        """Tokens -> what the classifier sees, [B, C]."""
+        """Tokens -> the input of the classifier, [B, C]."""
         return x.mean(1)
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
@@ -167,7 +167,7 @@ class Model(nn.Module):
         return x if pre_logits else self.get_classifier()(x)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images [B, in_channels, H, W], normalised -> logits [B, num_classes], or features where num_classes is 0."""
+        """Images [B, in_channels, H, W], normalised -> logits [B, num_classes], or features if num_classes is 0."""
         return self.forward_head(self.forward_features(x))
 
     def get_classifier(self) -> nn.Module:
@@ -182,7 +182,7 @@ class Model(nn.Module):
         return head
 
     def reset_classifier(self, num_classes: int, global_pool: Optional[str] = None) -> None:
-        """A classifier for other classes, its weights random; 0: none, the model then gives features."""
+        """Replaces the classifier by one for other classes with random weights; 0: none, so that the model returns features."""
         if global_pool is not None and global_pool != self.pooling_name():
             raise ValueError(f"this model pools by '{self.pooling_name()}'; global_pool '{global_pool}' would be another model")
         holder, _, name = self.head_name.rpartition(".")
@@ -207,8 +207,8 @@ class Model(nn.Module):
         self.grad_checkpointing = enable
 
     def init_weights(self) -> None:
-        """Random weights, as the C++ library draws them: Xavier-uniform matrices, zero biases, unit norms; classifier, tokens and position tables
-        truncated normal 0.02."""
+        """Initialises random weights as the C++ library does: Xavier-uniform matrices, zero biases, unit norms; classifier, tokens and position
+        tables truncated normal 0.02."""
         heads = {id(p) for p in self.get_classifier().parameters()}
         for name, p in self.named_parameters():
             if name.endswith((".bias", ".scale", ".positional_encoding")):
@@ -227,7 +227,7 @@ class Model(nn.Module):
 
 
 class StagedModel(Model):
-    """A model whose map is halved between stages. Families name their parts; this runs them."""
+    """A model whose map is halved between stages. Families name their parts; this class runs them."""
 
     block_type = Block
 
@@ -236,7 +236,7 @@ class StagedModel(Model):
         return nn.ModuleList(self.block_type(spec, spec.blocks[i], spec.stage_grid(stage), rates[i]) for i in spec.stage_blocks(stage))
 
     def enter(self, stage: int, x: Tensor) -> Tensor:
-        """Images, or the end of stage - 1, -> the stream before the first block of `stage`."""
+        """Images, or the end of stage `stage` - 1 -> the stream before the first block of `stage`."""
         raise NotImplementedError
 
     def stage_blocks(self, stage: int) -> nn.ModuleList:
@@ -255,6 +255,6 @@ class StagedModel(Model):
 
 
 def drop_rates(spec: ModelSpec, highest: float):
-    """Stochastic depth's rates, from 0 at the first block to `highest` at the last."""
+    """The rates of stochastic depth, from 0 at the first block to `highest` at the last."""
     last = max(1, len(spec.blocks) - 1)
     return [highest * i / last for i in range(len(spec.blocks))]

@@ -1,4 +1,4 @@
-"""From a safetensors file to a module and back, in pure PyTorch."""
+"""Converts between safetensors files and modules, in pure PyTorch."""
 
 import contextlib
 import os
@@ -17,13 +17,14 @@ from .swin import FlattenSwin, Swin
 from .vit import VisionTransformer
 
 CLASSES = {"vit": VisionTransformer, "swin": Swin, "flatten_swin": FlattenSwin, "pvt": Pvt, "pvt_v2": PvtV2, "cswin": Cswin}
-# Buffers that reference implementations register beside their parameters; no error where a file holds them.
+# Buffers that reference implementations register; a file may contain them.
 _BUFFERS = ("relative_position_index", "attn_mask", "num_batches_tracked", "position_ids")
 PathLike = Union[str, bytes, "os.PathLike[str]"]
 
 
 def build(spec: ModelSpec, state: Optional[Dict[str, Tensor]] = None, *, drop_path_rate: float = 0.0, source: str = "the weights") -> Model:
-    """The module of a spec with these weights (taken as float32; FormatError lists every missing, surplus and misshaped one), or with random ones."""
+    """The module of a spec with these weights (converted to float32), or with random ones. FormatError lists every missing, surplus and misshaped
+    tensor."""
     native.settle_after_fork()
     if state is None:
         if spec.quantized:
@@ -45,7 +46,7 @@ def build(spec: ModelSpec, state: Optional[Dict[str, Tensor]] = None, *, drop_pa
     mixed = [name for name, tensor in model.state_dict().items() if (tensor.dtype == torch.int8) != (held[name].dtype == torch.int8)]
     if mixed:
         raise FormatError(f"{source}: the model spec says which layers are int8, and these tensors are otherwise: " + ", ".join(mixed))
-    # Copies, so that training does not write into a mapped file.
+    # The tensors are copied, so that training does not write into a mapped file.
     model.load_state_dict({name: held[name].detach().to(_stored(held[name], torch.float32), copy=True) for name in expected}, assign=True)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name not in frozen)
@@ -53,12 +54,12 @@ def build(spec: ModelSpec, state: Optional[Dict[str, Tensor]] = None, *, drop_pa
 
 
 def _stored(tensor: Tensor, dtype: torch.dtype) -> torch.dtype:
-    """Weights of int8 layers stay what they are."""
+    """Weights of int8 layers keep their dtype."""
     return torch.int8 if tensor.dtype == torch.int8 else dtype
 
 
 def _read(path: str):
-    """Metadata and tensors of a safetensors file."""
+    """The metadata and tensors of a safetensors file."""
     import safetensors
 
     if not os.path.isfile(path):
@@ -72,7 +73,7 @@ def _read(path: str):
 
 @contextlib.contextmanager
 def _named(path: str):
-    """A name of the file that is UTF-8: safetensors takes no other."""
+    """A name of the file in UTF-8, because safetensors accepts no other."""
     if path.isprintable():  # surrogates are not
         yield path
         return
@@ -83,14 +84,15 @@ def _named(path: str):
 def load(path: PathLike, *, num_classes: Optional[int] = None, drop_path_rate: float = 0.0, num_heads: Union[None, int, Sequence[int]] = None,
          image_size: Optional[int] = None, stream_gain: Optional[float] = None, activation: Optional[str] = None, norm_eps: Optional[float] = None,
          pooling: Optional[str] = None, weights: Optional[str] = None) -> Model:
-    """The module of a checkpoint that vitrim wrote (a file, or a folder with model.safetensors), in evaluation mode, float32, its outputs equal to vitrim's own.
+    """Loads a checkpoint that vitrim wrote (a file, or a folder with model.safetensors) as a module in evaluation mode, in float32, whose outputs equal
+    vitrim's own.
 
-    A known architecture's name, such as deit_tiny_patch16_224, gives it with random weights.
+    The name of a known architecture, such as deit_tiny_patch16_224, gives a module with random weights.
 
-    `num_classes` other than the file's gives a new random classifier (0: none), to be trained; `drop_path_rate` is stochastic depth's, for
-    training. A checkpoint without vitrim's metadata is understood where the C++ library is there; otherwise ValueError says what to do. The other
-    arguments state what such a file may not say, or say wrongly, as the program's flags do; values that are assumed are a warning. `weights` names
-    one of several sets of weights in a file (docs/checkpoints.md), `image_size` another size to run at.
+    With a `num_classes` other than the file's, the module gets a new random classifier (0: none), to be trained. `drop_path_rate` is that of
+    stochastic depth, for training. A checkpoint without vitrim's metadata needs the C++ library; without it, ValueError says what to do. The other
+    arguments state properties that such a file may not state, or states wrongly, as the program's options do; assumed values cause a warning.
+    `weights` names one of several sets of weights in a file (docs/checkpoints.md), `image_size` another image size in pixels.
     """
     path = os.path.expanduser(os.fsdecode(path))
     if os.path.isfile(os.path.join(path, "model.safetensors")):
@@ -109,7 +111,7 @@ def load(path: PathLike, *, num_classes: Optional[int] = None, drop_path_rate: f
 
 
 def _understood(path: str, hints: Dict[str, Any]):
-    """A checkpoint as the C++ library reads it: one of another program, or with what was said about it."""
+    """Reads a checkpoint with the C++ library: one of another program, or with hints about it."""
     if not native.available():
         if hints:
             raise ValueError(f"{path}: {', '.join(hints)} need vitrim's C++ library; leave them out, or install it: {native.reason()}")
@@ -121,7 +123,7 @@ def _understood(path: str, hints: Dict[str, Any]):
 
 
 def unwrapped(module: nn.Module) -> Model:
-    """The vitrim model inside what torch.compile or DistributedDataParallel put around it; TypeError where there is none."""
+    """The vitrim model inside a wrapper of torch.compile or DistributedDataParallel; TypeError if there is none."""
     inner = module
     while not isinstance(inner, Model):
         inner = getattr(inner, "_orig_mod", None) or getattr(inner, "module", None)
@@ -131,7 +133,7 @@ def unwrapped(module: nn.Module) -> Model:
 
 
 def save(module: nn.Module, path: PathLike, *, dtype: torch.dtype = torch.float32) -> None:
-    """Writes weights and spec as safetensors, whole or not at all; the vitrim program and vitrim.load take the file. Links stay links, and an
+    """Writes weights and spec as a safetensors file, atomically; the vitrim program and vitrim.load read it. Symbolic links stay links, and an
     existing file's permissions are kept."""
     import safetensors.torch
 

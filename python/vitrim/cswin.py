@@ -1,5 +1,5 @@
-"""CSwin with FLatten-Transformer's names (those of the original CSwin). Half of the heads work in stripes that go down the map, half in
-stripes across; without stripes all heads see the whole map. Inside a stripe attention is softmax, or focused linear attention."""
+"""CSwin with FLatten-Transformer's names (those of the original CSwin). Half of the heads work in stripes that go down the map, half in stripes
+across; without stripes all heads attend over the whole map. Within a stripe, attention is softmax or focused linear attention."""
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from .spec import BlockSpec, ModelSpec
 
 
 class _Stripes(nn.Module, Focusing):
-    """One bundle of stripes; a depthwise filter of v tells positions."""
+    """One direction of stripes; a depthwise filter of v adds positions."""
 
     def __init__(self, spec: ModelSpec, block: BlockSpec, grid: Grid, stripe: Grid, heads: int):
         super().__init__()
@@ -32,7 +32,7 @@ class _Stripes(nn.Module, Focusing):
 
 
 class CswinBlock(Block, Fixed):
-    """Its attention's parameters are the block's own."""
+    """The parameters of the attention belong to the block itself."""
 
     def add_attention(self, spec: ModelSpec, block: BlockSpec, grid: Grid) -> None:
         self.fixed = block.attention == "static"

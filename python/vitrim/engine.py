@@ -10,14 +10,14 @@ from .spec import ModelSpec
 
 
 class Engine:
-    """A ViT ready to run on the CPU, on vitrim's own kernels.
+    """A model that is ready to run on the CPU, with vitrim's own kernels.
 
         engine = vitrim.Engine("smaller.safetensors", threads=4)
         logits = engine(images)   # float32 [n, channels, H, W] normalised, or uint8 images of the model's size
 
-    Images in a NumPy array give a NumPy array, in a tensor a tensor. Calls release the interpreter's lock; calls of one engine follow one
-    another. `precision` is f32, bf16 or auto; the other arguments are those of vitrim.load. ValueError where the engine does not know the
-    architecture. A forked process can use an engine of its parent, unless the parent was running it during the fork (vitrim.Error says so).
+    Images in a NumPy array give a NumPy array, images in a tensor give a tensor. Calls release the GIL; calls of one engine run one after another.
+    `precision` is f32, bf16 or auto; the other arguments are those of vitrim.load. Raises ValueError if the engine does not support the architecture.
+    A forked process can use an engine of its parent, unless the parent was running it during the fork (then vitrim.Error says so).
     """
 
     def __init__(self, model: Any, *, threads: int = 0, precision: str = "auto", num_heads: Union[None, int, Sequence[int]] = None,
@@ -39,8 +39,8 @@ class Engine:
     precision = property(lambda self: self._engine.precision, doc="f32 or bf16.")
 
     def normalized(self, images: torch.Tensor, mean: Optional[Sequence[float]] = None, std: Optional[Sequence[float]] = None) -> torch.Tensor:
-        """uint8 images of the model's size, [n, channels, H, W] or [n, H, W, channels], as the model takes them. Grey models have the first mean and
-        std; those of other channels than one and three take normalised images alone."""
+        """Normalises uint8 images of the model's size, [n, channels, H, W] or [n, H, W, channels]. Grey models use the first mean and std. Models
+        with other numbers of channels than one and three accept only normalised images."""
         channels = self.spec.in_channels
         if channels not in (1, 3):
             raise ValueError(f"the engine's model takes images of {channels} channels, which uint8 images are not: pass normalised float32 images")

@@ -1,9 +1,9 @@
-"""What can go wrong, as ordinary exceptions. Bad arguments are ValueError and Ctrl-C is KeyboardInterrupt, as everywhere in Python."""
+"""The exceptions of vitrim. As usual in Python, bad arguments raise ValueError and Ctrl-C raises KeyboardInterrupt."""
 
 
 class Error(OSError):
-    """What a file, the data or the machine did wrong. The message is one sentence that names the place and the remedy."""
+    """A failure of a file, of the data or of the machine. The message is one sentence that names the place and the remedy."""
 
 
 class FormatError(Error, ValueError):
-    """A file whose content is not what its format says."""
+    """A file whose content does not follow its format."""

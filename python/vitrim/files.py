@@ -1,4 +1,5 @@
-"""Files that are either the old one or the whole new one, by the rules of the C++ library (include/vitrim/core/atomic_file.h)."""
+"""Atomic replacement of files, by the rules of the C++ library (include/vitrim/core/atomic_file.h): a reader sees the old or the new content,
+never a part."""
 
 import os
 import secrets
@@ -16,9 +17,9 @@ def _reason(error: OSError) -> str:
 
 
 def write(path: str, data: bytes) -> None:
-    """Writes a temporary file beside the target and renames it. A symbolic link stays one: what it points to is replaced, in its own folder. An
-    existing file's permissions are kept, a write-protected one is refused. What is no regular file (a pipe, a device) is written directly.
-    vitrim.Error says what could not be done."""
+    """Writes a temporary file in the target's folder and renames it. A symbolic link stays a link: the file that it points to is replaced, in its
+    own folder. An existing file's permissions are kept, and a write-protected file is refused. A target that is not a regular file (a pipe, a
+    device) is written directly. Raises vitrim.Error if something can't be written."""
     try:
         _write(path, data)
     except OSError as error:
@@ -55,7 +56,7 @@ def _write(path: str, data: bytes) -> None:
 
 
 def _sync_folder(folder: str) -> None:
-    """Keeps the rename on the disk too; some file systems can't, and by then the data is safe."""
+    """Makes the rename durable too. Some file systems can't; by then the data is safe."""
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:

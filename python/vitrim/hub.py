@@ -1,4 +1,4 @@
-"""Models by the name that a model hub gives them."""
+"""Loads models by their name on a model hub."""
 
 import os
 from typing import Any, Optional
@@ -13,9 +13,9 @@ _FILES = ["model.safetensors", "config.json", "preprocessor_config.json"]
 def from_pretrained(name: PathLike, *, revision: Optional[str] = None, cache_dir: Optional[str] = None, local_files_only: bool = False, token: Any = None, **options: Any) -> Model:
     """The module of a model on the Hugging Face hub ("owner/name"), in its local cache, or in a local file or folder.
 
-    A file or folder of that name goes first. Otherwise huggingface_hub downloads what is missing in the cache, and vitrim.Error says what to do where it is not
-    installed, where the network or the model cannot be reached and the cache does not hold it. `revision` is a branch, tag or commit; `options` are those of
-    vitrim.load (num_classes, drop_path_rate, weights).
+    A file or folder of that name takes precedence. Otherwise huggingface_hub downloads what the cache lacks. Raises vitrim.Error, with the remedy, if
+    huggingface_hub is not installed, or if the network or the model can't be reached and the model is not in the cache. `revision` is a branch, tag
+    or commit; `options` are those of vitrim.load (num_classes, drop_path_rate, weights).
     """
     path = os.path.expanduser(os.fsdecode(name))
     if os.path.exists(path):
@@ -26,7 +26,7 @@ def from_pretrained(name: PathLike, *, revision: Optional[str] = None, cache_dir
 
 
 def _snapshot(name: str, revision: Optional[str], cache_dir: Optional[str], local_files_only: bool, token: Any) -> str:
-    """The folder of the cache that holds the model's files."""
+    """The folder of the cache that contains the model's files."""
     try:
         import huggingface_hub
     except ModuleNotFoundError:
@@ -46,7 +46,7 @@ def _snapshot(name: str, revision: Optional[str], cache_dir: Optional[str], loca
 
 
 def _cache(cache_dir: Optional[str]) -> str:
-    """The folder of the local cache, by the rules of huggingface_hub."""
+    """The folder of the local cache, found by the rules of huggingface_hub."""
     if cache_dir is not None:
         return os.path.expanduser(cache_dir)
     home = os.environ.get("HF_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
@@ -54,7 +54,7 @@ def _cache(cache_dir: Optional[str]) -> str:
 
 
 def _cached(name: str, revision: Optional[str], cache_dir: Optional[str]) -> Optional[str]:
-    """The snapshot in the cache, where it holds weights."""
+    """The snapshot in the cache, if it contains weights."""
     folder = os.path.join(_cache(cache_dir), "models--" + name.replace("/", "--"))
     commit = revision or "main"
     reference = os.path.join(folder, "refs", commit)

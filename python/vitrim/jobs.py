@@ -1,5 +1,5 @@
-"""compress, prune, merge, analyze and evaluate: the program's commands as functions. Each takes a model (a file, a known architecture's name, or a
-module that vitrim.load gave) and images, and gives the program's result document as a dict."""
+"""compress, prune, merge, analyze and evaluate: the program's commands as functions. Each takes a model (a file, the name of a known architecture,
+or a module from vitrim.load) and images, and returns the program's result document as a dict."""
 
 import json
 import math
@@ -16,7 +16,7 @@ from .spec import ModelSpec
 
 
 class Result(dict):
-    """A result document (docs: the program's --json). result["paired"]["difference"] is result.paired.difference."""
+    """A result document, as the program writes with --json. result["paired"]["difference"] is also result.paired.difference."""
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -26,11 +26,11 @@ class Result(dict):
 
 
 class CompressedResult(Result):
-    """The result of what makes a model, with the model itself."""
+    """The result of a job that makes a model, with the model itself."""
 
     @property
     def module(self) -> Model:
-        """The compressed model as a PyTorch module, made anew at every call."""
+        """The compressed model as a new PyTorch module for every call."""
         spec, state = native.taken(self._model)
         return build(spec, state)
 
@@ -51,7 +51,7 @@ def _three(value: Any, name: str):
 
 
 def _preprocessing(spec: ModelSpec, name: str, size, settings: Dict[str, Any], resize: Any) -> Dict[str, Any]:
-    """How images become inputs: the model's own way, with what was given laid over it. Arrays of the model's own size are taken as they are."""
+    """The preprocessing: the model's own, overridden by the given settings. Arrays of the model's image size are used without resizing."""
     mean, std = settings["mean"], settings["std"]
     if spec.preprocess is None and (mean is None or std is None):
         raise ValueError(f"{name} does not say how its images were normalised; pass mean and std (0.5 and 0.5 for timm's augreg ViTs, (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225) for DeiT)")
@@ -96,17 +96,17 @@ class _Call:
         self.spec = ModelSpec.from_json(self.model.spec)
 
     def _open(self, images: Any, labels: Any, labelled: bool):
-        """Class folders count only where labels are wanted; where nothing else orders them, the model's class names do."""
+        """Class folders matter only if labels are needed; if nothing else orders them, the model's class names do."""
         classes, order = (self.settings["classes"], self.settings["class_order"]) if labelled else (None, None)
         return native.open_images(images, labels, classes, class_order=order, class_names=self.spec.class_names, labelled=labelled, max_pixels=self.settings["max_pixels"])
 
     def images(self, images: Any, labels: Any = None, labelled: bool = False):
-        """The library's images and their preprocessing."""
+        """The images as the library holds them, and their preprocessing."""
         opened, size = self._open(images, labels, labelled)
         return opened, _preprocessing(self.spec, self.name, size, self.settings, self.settings["resize"])
 
     def reference(self, model: Any, images: Any):
-        """Another model, its name, and how the same images become its inputs."""
+        """Another model, its name, and the preprocessing of the same images for it."""
         opened, name = native.open_model(model)
         _, size = self._open(images, None, False)
         return opened, native.printable(name), _preprocessing(ModelSpec.from_json(opened.spec), name, size, self.settings, self.settings["resize"])
@@ -130,7 +130,8 @@ class _Call:
 
 
 def _check_output(output: Optional[Union[str, "os.PathLike[str]"]], dtype: str) -> Optional[str]:
-    """Refuses before the long work what could not be written after it. A path that ends in a slash, or an existing folder, becomes a folder as on model hubs."""
+    """Checks before the long work that `output` can be written. A path that ends in a slash, or an existing folder, becomes a folder as on model
+    hubs."""
     if dtype not in ("same", "f32", "f16", "bf16"):
         raise ValueError(f"save_dtype must be same, f32, f16 or bf16, not '{dtype}'")
     if output is None:
@@ -156,7 +157,8 @@ def _finished(call: _Call, made, path: Optional[str], dtype: str) -> CompressedR
 
 def analyze(model: Any, images: Any, *, remove: Union[None, int, str] = None, count: Optional[int] = None, criterion: str = "absorbed", search: str = "beam",
             beam_width: Optional[int] = None, estimator: str = "diagonal", mask: str = "drop", te_images: Optional[int] = None, both_criteria: bool = False, **settings: Any) -> Result:
-    """Entropy of every layer, transfer entropy of every attention layer, and with `remove` (3 or "25%") the set to take out.
+    """Measures the entropy of every layer and the transfer entropy of every attention layer; with `remove` (3 or "25%") it also chooses the layers to
+    remove. `count` is the number of images to use, spread over all. `settings` are those of docs/python.md (mean, std, seed, threads, progress, ...).
 
     `count` uses so many of the images, spread over all. `settings` are those of docs/python.md (mean, std, seed, threads, progress, ...).
     """
@@ -169,11 +171,11 @@ def analyze(model: Any, images: Any, *, remove: Union[None, int, str] = None, co
 
 def evaluate(model: Any, images: Any, labels: Any = None, *, knn: Optional[int] = None, probe: bool = False, train: Any = None, train_labels: Any = None,
              retrieval: bool = False, against: Any = None, neighbours: Optional[int] = None, **settings: Any) -> Result:
-    """Top-1 with its 95 % interval and top-5 of a model on labelled images. Precision is f32 unless said otherwise.
+    """Measures top-1, with its 95 % interval, and top-5 of a model on labelled images. The default precision is f32.
 
-    Of a model without a classifier the features are judged: with labelled images `train`, by the votes of the `knn` nearest of them (20 where
-    only `train` is passed) or with `probe=True` by a linear classifier fitted to them; with `retrieval=True` by whether each image's nearest
-    `neighbours` (10) are those that the model `against`, usually the dense one, finds; that needs no labels.
+    For a model without a classifier, the features are evaluated. With labelled images `train`, they are classified by the votes of the `knn` nearest
+    of these images (20 if only `train` is passed), or with `probe=True` by a linear classifier fitted to them. With `retrieval=True`, the result says
+    how often the nearest `neighbours` (10) of an image are those that the model `against` finds, usually the dense one; this needs no labels.
     """
     if retrieval and (knn is not None or probe or train is not None):
         raise ValueError("retrieval compares with another model, knn and probe with labels; pass one of them")
@@ -201,11 +203,11 @@ def compress(model: Any, images: Any, *, remove: Union[None, int, str] = None, r
              scope: Optional[str] = None, channels_by: Optional[str] = None, round: Optional[int] = None, without: Optional[str] = None,  # noqa: A002
              similarity: Optional[str] = None, begin_with: Optional[str] = None, score_images: Optional[int] = None, indicator_epochs: Optional[int] = None,
              indicator_rate: Optional[float] = None, temperature: Optional[float] = None, **settings: Any) -> CompressedResult:
-    """Removes attention layers and fits the MLPs after them to take over their work, on unlabelled calibration images.
+    """Removes attention layers and refits the MLPs to compensate, on unlabelled calibration images.
 
-    `remove` says how many layers (3 or "25%"), `remove_attention` which. With labelled `eval` images both models are evaluated on them, paired.
-    `output` is the checkpoint to write; result.module is the compressed model as a PyTorch module either way. What the other options mean is
-    said by `vitrim compress --help`; None is its default.
+    `remove` is the number of layers (3 or "25%"), `remove_attention` lists them. With labelled `eval` images, both models are evaluated on them and
+    compared in pairs. `output` is the checkpoint to write; result.module is the compressed model as a PyTorch module in any case. `vitrim compress
+    --help` describes the other options; None means the default.
     """
     native.library()
     path = _check_output(output, save_dtype)
@@ -222,8 +224,8 @@ def compress(model: Any, images: Any, *, remove: Union[None, int, str] = None, r
 
 
 def prune(model: Any, images: Any, *, attention_macs: Optional[str] = None, target_macs: Optional[str] = None, **options: Any) -> CompressedResult:
-    """Takes channels out of attention (and MLPs) until the target ("65%" or "2.1G") is met, and refits what reads them, on unlabelled images:
-    `vitrim prune --few-shot`. Takes compress()'s options but those that name layers."""
+    """Removes channels from attention (and MLPs) until the target ("65%" or "2.1G") is met, and refits the layers that read them, on unlabelled
+    images: `vitrim prune --few-shot`. Accepts the options of compress() except those that choose layers."""
     for name in ("remove", "remove_attention", "criterion", "search", "controls"):
         if name in options:
             raise TypeError(f"prune() got an unexpected keyword argument '{name}'")
@@ -235,8 +237,8 @@ def prune(model: Any, images: Any, *, attention_macs: Optional[str] = None, targ
 def merge(model: Any, *, r: Optional[int] = None, schedule: Optional[str] = None, target_macs: Optional[str] = None, start: int = 0, choose: bool = False, step: Optional[int] = None,
           images: Any = None, count: Optional[int] = 64, output: Any = None, eval: Any = None, eval_labels: Any = None, eval_resize: Any = None,  # noqa: A002
           save_dtype: str = "same", **settings: Any) -> CompressedResult:
-    """Merges the most similar tokens after the attention of every block: `r` pairs, a schedule ("1:24" or "8,8,0,16"), or as few as bring the
-    model to `target_macs`; with `choose` where it costs least on `images`."""
+    """Merges the most similar tokens after the attention of every block: `r` pairs, a schedule ("1:24" or "8,8,0,16"), or the smallest number that
+    brings the model to `target_macs`; with `choose`, in the blocks where it costs least on `images`."""
     native.library()
     if (r is not None) + (schedule is not None) + (target_macs is not None) != 1:
         raise ValueError("say how much to merge, in one of these ways: r=13, schedule='1:24' or target_macs='60%'")

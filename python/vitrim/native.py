@@ -1,4 +1,4 @@
-"""The C++ library (vitrim._library): whether it is there, and models and tensors on their way between it and PyTorch."""
+"""The C++ library (vitrim._library): whether it is available, and the conversion of models and tensors between it and PyTorch."""
 
 import importlib
 import operator
@@ -49,13 +49,13 @@ def available() -> bool:
 
 
 def reason() -> str:
-    """Why the extension is not available, with the remedy; empty where it is."""
+    """Why the extension is not available, with the remedy; empty if it is."""
     _load()
     return _reason or ""
 
 
 def library() -> Any:
-    """The extension; ImportError, with a sentence that says what to do, where it is missing."""
+    """The extension; raises ImportError, with the remedy, if it is missing."""
     _load()
     if _library is None:
         raise ImportError(_reason)
@@ -64,15 +64,15 @@ def library() -> Any:
 
 
 def settle_after_fork() -> None:
-    """In a forked process LibTorch's threads are missing, and the thread that forked would wait for them for ever: it goes on with one, as in
-    PyTorch's data loaders."""
+    """In a forked process LibTorch's threads are missing, and the thread that forked would wait for them for ever, so it continues with one
+    thread, as in PyTorch's data loaders."""
     if getattr(_fork, "happened", False):
         _fork.happened = False
         torch.set_num_threads(1)
 
 
 def printable(text: str) -> str:
-    """The text without what stands for a path's bytes that are no UTF-8: these as \\xNN."""
+    """The text with invalid bytes of a path (surrogates) written as \\xNN."""
     return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
@@ -80,12 +80,12 @@ def capsule(tensor: Tensor) -> Any:
     return to_dlpack(tensor.detach())
 
 
-# What a file may not say by itself: arguments of whatever opens one, called as the program's flags.
+# Properties that a file may not state: arguments of every function that opens one, with the names of the program's options.
 HINTS = ("num_heads", "image_size", "stream_gain", "activation", "norm_eps", "pooling", "weights")
 
 
 def warn(sentences: Iterable[str]) -> None:
-    """Each as a warning at the line that called the package: Python shows it once for a line and a text."""
+    """Issues each one as a warning at the line that called the package; Python shows a warning once per line and text."""
     folder, level, frame = os.path.dirname(os.path.abspath(__file__)), 1, sys._getframe()
     while frame is not None and os.path.dirname(os.path.abspath(frame.f_code.co_filename)) == folder:
         frame, level = frame.f_back, level + 1
@@ -94,8 +94,8 @@ def warn(sentences: Iterable[str]) -> None:
 
 
 def open_model(model: Union[str, "os.PathLike[str]", nn.Module], **hints: Any) -> Tuple[Any, str]:
-    """The library's model of a file, a known architecture's name or a module of vitrim's, and what to call it. `hints` are of HINTS; what is
-    assumed about a file, as neither it nor they say it, is a warning."""
+    """The library's model of a file, of a known architecture's name, or of a module, and its name. `hints` are those of HINTS; a value that
+    neither the file nor a hint states is assumed, with a warning."""
     from .checkpoint import unwrapped
 
     given = {name: value for name, value in hints.items() if value is not None}
@@ -116,12 +116,12 @@ def open_model(model: Union[str, "os.PathLike[str]", nn.Module], **hints: Any) -
 
 
 def taken(model: Any) -> Tuple[ModelSpec, Dict[str, Tensor]]:
-    """Spec and weights of the library's model, not copied."""
+    """The spec and weights of the library's model, without copies."""
     return ModelSpec.from_json(model.spec), {name: from_dlpack(tensor) for name, tensor in model.state()}
 
 
 def read_model(path: str, **hints: Any) -> Tuple[ModelSpec, Dict[str, Tensor]]:
-    """Spec and weights of a file as the program understands it."""
+    """The spec and weights of a file, as the library reads it."""
     return taken(open_model(path, **hints)[0])
 
 
@@ -135,7 +135,8 @@ def labels_of(labels: Any) -> List[int]:
 
 
 def as_tensor(images: Any) -> Tensor:
-    """A tensor on the array's own memory; what torch has no word for is copied: read-only arrays (Pillow's), other byte orders and strides."""
+    """A tensor that shares the array's memory. Arrays that torch can't represent are copied: read-only ones (Pillow's), other byte orders, and
+    negative or misaligned strides."""
     if hasattr(images, "flags") and hasattr(images, "strides"):  # NumPy's
         if not images.dtype.isnative:
             images = images.astype(images.dtype.newbyteorder("="))
@@ -145,7 +146,7 @@ def as_tensor(images: Any) -> Tensor:
 
 
 def _pixels(images: Any) -> Tensor:
-    """uint8 images [n, 3, H, W] or [n, H, W, 3], or grey ones of one channel, NumPy's or torch's, as contiguous [n, H, W, 3]."""
+    """uint8 images [n, 3, H, W] or [n, H, W, 3], or grey ones of one channel, from NumPy or torch, as contiguous [n, H, W, 3]."""
     pixels = as_tensor(images)
     if pixels.dtype != torch.uint8:
         kind = str(pixels.dtype).replace("torch.", "")
@@ -159,9 +160,9 @@ def _pixels(images: Any) -> Tensor:
 
 
 def open_images(images: Any, labels: Any = None, classes: Optional[str] = None, **options: Any) -> Tuple[Any, Optional[Tuple[int, int]]]:
-    """The library's data set of: a source as the program takes it (folder, tar shards, .bin file, `synthetic:SPLIT[:COUNT]`), a list of files, or
-    an array; and height and width where all images have the same, known one. `options` are those of the library's DatasetOptions: class_order,
-    class_names, labelled, max_pixels."""
+    """Opens the library's data set for a source as the program accepts it (folder, tar shards, .bin file, `synthetic:SPLIT[:COUNT]`), for a list
+    of files, or for an array; also returns height and width if all images have the same known size. `options` are those of the library's
+    DatasetOptions: class_order, class_names, labelled, max_pixels."""
     if isinstance(images, (str, bytes, os.PathLike)):
         if labels is not None:
             raise ValueError("labels come with the images where these are a folder, shards or a file; pass a list of files or an array to give others")

@@ -1,4 +1,4 @@
-"""How long work shows how far it is: bars of tqdm (which are widgets in a notebook) where it is installed, plain lines otherwise."""
+"""Progress of long work: tqdm bars (widgets in a notebook) if tqdm is installed, otherwise plain lines."""
 
 import logging
 import sys
@@ -27,7 +27,7 @@ class _Bars:
 
 
 class _Lines:
-    """A line every ten seconds, and one at the end of a stage."""
+    """Prints a line every ten seconds, and one at the end of a stage."""
 
     def __init__(self):
         self.told: Dict[str, float] = {}
@@ -65,7 +65,8 @@ def _shown(progress: Progress):
 
 
 class Notifier:
-    """What the library calls. Messages go to the logger `vitrim`: warnings are shown by default, the rest where logging is set up for it."""
+    """The sink that the library calls. Messages go to the logger `vitrim`: warnings are shown by default, the rest if logging is configured for
+    it."""
 
     def __init__(self, progress: Progress):
         if not (progress is None or isinstance(progress, bool) or callable(progress)):

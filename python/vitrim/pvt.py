@@ -1,5 +1,5 @@
-"""PVT and PVTv2 with FLatten-Transformer's names (for softmax attention also those of the original PVTv2). PVT's final norm is in the
-checkpoints, but nothing reads it."""
+"""PVT and PVTv2 with FLatten-Transformer's names (for softmax attention also those of the original PVTv2). PVT's checkpoints contain a final norm,
+but no computation reads it."""
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +48,7 @@ class Pvt(StagedModel):
             else:
                 setattr(self, f"pos_embed{s + 1}", nn.Parameter(torch.zeros(1, height * width, spec.stage_dim(s))))
         if not self.second:
-            # Not trained, so that no optimiser and no gradient reducer waits for it.
+            # Not trained, so that neither an optimiser nor a gradient reducer waits for it.
             self.norm = nn.LayerNorm(spec.feature_dim, eps=spec.norm_eps).requires_grad_(False)
         self.head = self.new_classifier(spec.num_classes)
 

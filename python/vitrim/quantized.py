@@ -1,4 +1,4 @@
-"""Linear layers in int8, as `vitrim quantize` writes them (docs/quantization.md)."""
+"""Linear layers in int8, as written by `vitrim quantize` (docs/quantization.md)."""
 
 import json
 from typing import Dict, List
@@ -9,15 +9,15 @@ from torch import Tensor, nn
 from .errors import FormatError
 
 INPUT_GAIN = "input_gain"  # a buffer of the layers whose input is multiplied, channel by channel, before it is quantised
-# The layers of a block, by the last part of their names, as the spec calls them.
+# The layers of a block, by the last part of their names and by their names in the spec.
 _LAYERS = {"qkv": "qkv", "q": "qkv", "kv": "qkv", "v": "qkv", "proj": "proj", "fc1": "fc1", "fc2": "fc2"}
 _GROUP = 32  # inputs that share a scale where weights have 4 bits
 _EXACT = 1024  # products of two numbers up to 127 whose sum float32 holds exactly: 1024 * 127 * 127 < 2^24
 
 
 class Int8Linear(nn.Module):
-    """y = (sum x_q weight) (max |x| / 127) weight_scale + bias, x_q = round(x 127 / max |x|) token by token, x multiplied by `input_gain` before
-    where the layer has one. The sums are exact; no gradient flows."""
+    """y = (sum x_q weight) (max |x| / 127) weight_scale + bias, where x_q = round(x 127 / max |x|) for each token, and x is first multiplied by
+    `input_gain` if the layer has one. The sums are exact; no gradient flows."""
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True):
         super().__init__()
@@ -43,7 +43,7 @@ class Int8Linear(nn.Module):
 
 
 def put_int8_layers(block: nn.Module, names: List[str], int4: List[str]) -> None:
-    """Replaces the linear layers of a block that the spec names (`int8`, and of those `int4`)."""
+    """Replaces the linear layers of a block that the spec lists (`int8`, and among these `int4`)."""
     for path, module in list(block.named_modules()):
         holder, _, name = path.rpartition(".")
         if isinstance(module, nn.Linear) and _LAYERS.get(name) in names:
@@ -57,7 +57,7 @@ def _layers_of(model: nn.Module, bits: int) -> Dict[str, Int8Linear]:
 
 
 def unpack_int4(model: nn.Module, state: Dict[str, Tensor], source: str) -> Dict[str, Tensor]:
-    """`state` with int8 weights and a scale a row in place of the packed tensors of the layers of 4 bits (vitrim/weights/int4.h says what they hold)."""
+    """`state` with int8 weights and one scale per row in place of the packed tensors of 4-bit layers (vitrim/weights/int4.h describes them)."""
     out = dict(state)
     for path, layer in _layers_of(model, 4).items():
         names = [f"{path}.weight_{part}" for part in ("packed", "scale", "shape")]
@@ -70,7 +70,7 @@ def unpack_int4(model: nn.Module, state: Dict[str, Tensor], source: str) -> Dict
         if packed.dtype != torch.int32 or not scales.is_floating_point() or shape.tolist() != [layer.out_features, layer.in_features]:
             raise FormatError(f"{source}: {path}.weight: its packed form is no int32, its scales are no floating-point numbers, or its shape is another layer's")
         q = torch.stack([(packed >> (4 * i) & 15) - 8 for i in range(8)], -1).flatten(1)[:, :layer.in_features]
-        # Scales as whole multiples of a row's largest common measure, in units of the row's lowest last bit.
+        # Scales as integer multiples of a row's greatest common divisor, in units of the lowest last bit of the row.
         if not (torch.isfinite(scales) & (scales > 0)).all():
             raise FormatError(f"{source}: {names[1]}: a scale is not positive")
         mantissa, exponent = torch.frexp(scales.double())
@@ -89,7 +89,7 @@ def unpack_int4(model: nn.Module, state: Dict[str, Tensor], source: str) -> Dict
 
 
 def pack_int4(model: nn.Module, state: Dict[str, Tensor]) -> Dict[str, Tensor]:
-    """The way back."""
+    """The inverse of unpacking."""
     packed = {}
     for path, layer in _layers_of(model, 4).items():
         values = nn.functional.pad(state[f"{path}.weight"].long(), (0, -layer.in_features % _GROUP)).unflatten(1, (-1, _GROUP))
@@ -118,8 +118,8 @@ def pack_int4(model: nn.Module, state: Dict[str, Tensor]) -> Dict[str, Tensor]:
 
 
 def compressed_tensors_config(model: nn.Module) -> str:
-    """The `quantization_config` of a model with int8 layers, as `vitrim quantize` writes it; "" where no layer is int8, and where one reads its input times a
-    gain, or has 4 bits and a last group shorter than the others, for which the convention has no word."""
+    """The `quantization_config` of a model with int8 layers, as written by `vitrim quantize`; "" if no layer is int8, and if the convention can't
+    describe one: a gain on its input, or 4 bits with a last group that is shorter than the others."""
     eight, four = _layers_of(model, 8), _layers_of(model, 4)
     layers = {**eight, **four}
     if not layers or any(layer.input_gain is not None for layer in layers.values()) or any(layer.in_features % _GROUP for layer in four.values()):
@@ -138,7 +138,7 @@ def compressed_tensors_config(model: nn.Module) -> str:
 
 
 def put_input_gains(model: nn.Module, state: Dict[str, Tensor]) -> None:
-    """Gives the int8 layers of which `state` holds factors on the input a buffer for them."""
+    """Adds a buffer to each int8 layer for which `state` has factors on the input."""
     for path, module in model.named_modules():
         if isinstance(module, Int8Linear) and f"{path}.{INPUT_GAIN}" in state:
             setattr(module, INPUT_GAIN, torch.ones(module.in_features, device=module.weight.device))

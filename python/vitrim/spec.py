@@ -1,5 +1,5 @@
-"""ModelSpec: an architecture as plain data, as it travels in a checkpoint's metadata. The document's form is the C++ library's
-(include/vitrim/core/model_spec.h): a spec that was read and written again is the same text."""
+"""ModelSpec: an architecture as plain data, as stored in a checkpoint's metadata. The format is that of the C++ library
+(include/vitrim/core/model_spec.h): a spec that is read and written again is the same text."""
 
 import dataclasses
 import difflib
@@ -10,8 +10,8 @@ from .errors import FormatError
 from .spec_fields import ACTIVATIONS, ATTENTION_KINDS, COMMON, FAMILIES, FORMER_ATTENTION_KINDS, POOLINGS, VERSION, BlockSpec, ModelFields, PreprocessSpec, StageSpec
 
 METADATA_KEY = "vitrim.spec"
-# What this package's modules follow beyond what every spec has. A field of the library's list that is not named here is refused where a
-# spec sets it, so a new one needs no change here to be safe.
+# The fields that this package's modules implement, in addition to those of every spec. A spec that sets any other field is refused, so a new field
+# needs no change here to be safe.
 FOLLOWED = COMMON | {"activation", "gated_mlp", "focusing_factor", "filter_size", "blocks.window", "blocks.shift", "blocks.sr_ratio",
                      "blocks.merge", "blocks.filter", "blocks.per_head_filters", "blocks.int8", "blocks.int4", "preprocess.mean", "preprocess.std", "preprocess.resize", "preprocess.crop",
                      "preprocess.interpolation", "preprocess.squash"}
@@ -19,7 +19,7 @@ FOLLOWED = COMMON | {"activation", "gated_mlp", "focusing_factor", "filter_size"
 
 @dataclasses.dataclass
 class ModelSpec(ModelFields):
-    """A whole architecture. Defaults are those of timm's VisionTransformer."""
+    """A complete architecture. Defaults are those of timm's VisionTransformer."""
 
     @property
     def prefix_tokens(self) -> int:
@@ -45,7 +45,7 @@ class ModelSpec(ModelFields):
 
     @property
     def feature_dim(self) -> int:
-        """Width of what the classifier sees."""
+        """Width of the features that the classifier reads."""
         return self.stage_dim(self.num_stages - 1) * (2 if self.pooling == "token_and_average" else 1)
 
     @property
@@ -62,7 +62,7 @@ class ModelSpec(ModelFields):
 
     @staticmethod
     def from_json(text: str, source: str = "the model spec") -> "ModelSpec":
-        """Raises FormatError, naming `source` and the key, for what is not a spec that this version understands."""
+        """Raises FormatError, with `source` and the key, if the document is not a spec that this version supports."""
         try:
             document = json.loads(text)
         except (ValueError, RecursionError) as error:  # the latter: nested without end
@@ -81,7 +81,7 @@ class ModelSpec(ModelFields):
 
 
 def why_not(spec: ModelSpec) -> str:
-    """Empty where this package's modules follow everything that the spec says, else a sentence that names what they do not know."""
+    """Empty if this package's modules implement everything in the spec, else a sentence that names what they do not implement."""
     def unknown(value, prefix: str) -> List[str]:
         said = (field for field in dataclasses.fields(value) if "unless" not in field.metadata or getattr(value, field.name) != field.metadata["unless"])
         return [prefix + field.name for field in said if prefix + field.name not in FOLLOWED]
@@ -164,7 +164,7 @@ def _check_type(value, kind, source: str, place: str) -> None:
 
 
 def _validate(spec: ModelSpec, source: str) -> None:
-    """What would otherwise end in a confusing failure further on; the C++ library checks more before it writes a spec."""
+    """Checks values that would otherwise cause a confusing failure later; the C++ library checks more before it writes a spec."""
     def need(good: bool, what: str) -> None:
         if not good:
             raise FormatError(f"{source}: the model spec contradicts itself: {what}")

@@ -1,4 +1,4 @@
-"""Swin under timm's names, and under FLatten-Transformer's, where a stage ends with the step to the next."""
+"""Swin under timm's names, and under FLatten-Transformer's, where a stage ends with the step to the next one."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from .spec import ModelSpec
 
 
 class PatchMerging(nn.Module):
-    """Four neighbours become one token; the lower one comes before the right one."""
+    """Four neighbours become one token; the lower neighbour comes before the right one."""
 
     def __init__(self, spec: ModelSpec, stage: int):
         super().__init__()
@@ -48,7 +48,7 @@ class _Head(nn.Module):
 
 class Swin(StagedModel):
     no_decay = ("relative_position_bias_table",)
-    step_before = 0  # the step to stage s lies in layers[s - step_before]
+    step_before = 0  # the step to stage s is in layers[s - step_before]
 
     def __init__(self, spec: ModelSpec, drop_path_rate: float = 0.0):
         super().__init__(spec)

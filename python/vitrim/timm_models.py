@@ -17,7 +17,7 @@ from timm.models import register_model
 from .blocks import Model
 from .checkpoint import load
 
-# What create_model may pass along, and values that ask for nothing.
+# Arguments that create_model may pass, with the values that request nothing.
 _IDLE = {"drop_rate": (0.0,), "scriptable": (False,), "exportable": (False,), "no_jit": (False,)}
 _IGNORED = ("pretrained_cfg", "pretrained_cfg_overlay", "cache_dir", "pretrained_strict")
 

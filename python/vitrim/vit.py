@@ -1,4 +1,4 @@
-"""timm's VisionTransformer and DeiT's distilled form: any mix of class, distillation and register tokens, and of norms; tokens may merge."""
+"""timm's VisionTransformer and DeiT's distilled variant: any mix of class, distillation and register tokens, and of norms; tokens may merge."""
 
 from typing import Optional, Tuple
 
@@ -28,7 +28,7 @@ class VitBlock(Block):
 class PatchEmbed(nn.Module):
     def __init__(self, spec: ModelSpec):
         super().__init__()
-        # A norm right after it makes its bias useless; timm leaves it out there.
+        # With a norm directly after it, its bias has no effect; timm omits it.
         self.proj = nn.Conv2d(spec.in_channels, spec.embed_dim, spec.patch_size, spec.patch_size, bias=not spec.pre_norm)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -78,7 +78,7 @@ class VisionTransformer(Model):
         return self.norm(x), Merged(sizes, place)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Images, normalised -> tokens after the last norm, [B, num_tokens, C]; where tokens merged, each stands where it began."""
+        """Images, normalised -> tokens after the last norm, [B, num_tokens, C]; merged tokens are copied to the places that they represent."""
         return spread_tokens(*self._tokens(x, places=True))
 
     def pool(self, x: Tensor, merged: Merged = Merged()) -> Tensor:
@@ -116,7 +116,7 @@ class VisionTransformer(Model):
 
     @torch.jit.ignore
     def set_distilled_training(self, enable: bool = True) -> None:
-        """While training, both heads' logits as a pair (DeiT's distillation)."""
+        """In training mode, the logits of both heads as a pair (DeiT's distillation)."""
         self.distilled_training = enable
 
     @torch.jit.ignore

@@ -1,4 +1,5 @@
-"""The command `vitrim`: starts the program that came with the package, on the LibTorch of the installed torch. A package of its own, so that nothing imports torch."""
+"""The command `vitrim`: starts the program of this package with the LibTorch of the installed torch. It is a separate package, so that nothing
+imports torch."""
 
 import importlib.util
 import os
@@ -8,18 +9,18 @@ from importlib import metadata
 
 
 def program() -> str:
-    """The program's file: the wheel's own, or what VITRIM_PROGRAM names."""
+    """The file of the program: the wheel's own, or the one that VITRIM_PROGRAM names."""
     return os.environ.get("VITRIM_PROGRAM") or os.path.join(os.path.dirname(os.path.abspath(__file__)), "bin", "vitrim")
 
 
 def library_folder() -> str:
-    """The folder of the installed torch's libraries; empty where there is no torch."""
+    """The folder of the installed torch's libraries; empty if torch is not installed."""
     found = importlib.util.find_spec("torch")
     return os.path.join(os.path.dirname(found.origin), "lib") if found and found.origin else ""
 
 
 def other_torch() -> str:
-    """What is wrong with the installed torch, with the remedy: a wheel asks for one release. Empty where it fits, or where nothing is asked for."""
+    """The problem with the installed torch, with the remedy: a wheel requires one release. Empty if it fits, or if no release is required."""
     try:
         wanted = [match[1] for match in (re.match(r"torch *\(?==([0-9.]+)", line) for line in metadata.requires("vitrim") or []) if match]
         installed = metadata.version("torch").split("+")[0]

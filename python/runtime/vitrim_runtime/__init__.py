@@ -1,4 +1,4 @@
-"""vitrim's CPU engine on NumPy arrays: it runs checkpoints of vision transformers and needs nothing but NumPy."""
+"""vitrim's CPU engine on NumPy arrays. It runs checkpoints of vision transformers and needs only NumPy."""
 
 import ctypes
 import os
@@ -12,7 +12,7 @@ __all__ = ["Engine", "VitrimError"]
 
 
 class VitrimError(RuntimeError):
-    """What the library could not do, in its own words."""
+    """A failure of the library; the message is the library's sentence."""
 
 
 class _Shape(ctypes.Structure):
@@ -29,7 +29,7 @@ _library = None
 
 
 def _load_library():
-    """libvitrim beside this file, or the one that VITRIM_LIBRARY names."""
+    """Loads libvitrim from this file's folder, or the library that VITRIM_LIBRARY names."""
     global _library
     if _library is None:
         library = ctypes.CDLL(os.environ.get("VITRIM_LIBRARY") or os.path.join(os.path.dirname(os.path.abspath(__file__)), "libvitrim.so"))
@@ -48,12 +48,12 @@ def _load_library():
 
 
 class Engine:
-    """A checkpoint ready to run.
+    """A checkpoint that is ready to run.
 
-    `path` is what vitrim reads: a .safetensors or .pth file, an index of several files, or a folder that holds either. `threads` 0 means
-    one for every core that the process may use. `precision` is "f32", "bf16" or "auto" (bfloat16 where the CPU multiplies it). Raises
-    VitrimError where the file can't be read or the engine does not run its architecture. The other arguments state what a file of another
-    program may not say by itself; what is assumed is a warning.
+    `path` is a checkpoint that vitrim reads: a .safetensors or .pth file, an index of several files, or a folder that contains either. `threads` 0
+    means one thread per core that the process may use. `precision` is "f32", "bf16" or "auto" (bfloat16 if the CPU multiplies it in hardware). Raises
+    VitrimError if the file can't be read or the engine does not run its architecture. The other arguments state properties that a file of another
+    program may not state itself; assumed values cause a warning.
     """
 
     def __init__(self, path: Any, threads: int = 0, precision: str = "auto", *, num_heads: Optional[int] = None, image_size: Optional[int] = None,
@@ -87,7 +87,7 @@ class Engine:
         self._outputs = shape.outputs
 
     def _here(self):
-        """The engine of this process: threads do not survive a fork, so a child makes its own."""
+        """The engine of this process. Threads do not survive a fork, so a child process creates its own engine."""
         with self._lock:
             if self._process != os.getpid():
                 self._handle = None  # the parent's; its memory is left as it is
@@ -98,10 +98,10 @@ class Engine:
     outputs = property(lambda self: self._outputs, doc="Numbers a row of the result holds: logits, or features of a model without classifier.")
 
     def preprocess(self, images: Any) -> numpy.ndarray:
-        """uint8 RGB images -> float32 [n, channels, height, width], to the bit as `vitrim eval` prepares them: resized, cropped and
-        normalised as the checkpoint says, grey for a model of one channel. `images` is one array [height, width, 3], an array of several,
-        or a list of arrays, each of its own size. ValueError for another dtype or shape, VitrimError where the checkpoint does not say how
-        its images were prepared. Releases the interpreter's lock."""
+        """Prepares uint8 RGB images -> float32 [n, channels, height, width], bit-identical to `vitrim eval`: resized, cropped and normalised as
+        the checkpoint says, and converted to grey for a model of one channel. `images` is one array [height, width, 3], an array of several, or
+        a list of arrays of any sizes. Raises ValueError for another dtype or shape, VitrimError if the checkpoint does not state its
+        preprocessing. Releases the GIL."""
         given = [images] if getattr(images, "ndim", 0) == 3 else list(images)
         out = numpy.empty((len(given), *self._input), numpy.float32)
         library, handle = _load_library(), self._here()
@@ -114,7 +114,7 @@ class Engine:
         return out
 
     def run(self, images: Any) -> numpy.ndarray:
-        """float32 [n, channels, height, width], normalised -> float32 [n, outputs]. Releases the interpreter's lock."""
+        """Runs float32 images [n, channels, height, width], normalised -> float32 [n, outputs]. Releases the GIL."""
         given = numpy.asarray(images)
         if given.dtype != numpy.float32 or given.ndim != 4 or given.shape[1:] != self._input:
             raise ValueError(f"expected float32 images of [n, {', '.join(map(str, self._input))}], got {given.dtype} {list(given.shape)}")
@@ -137,7 +137,7 @@ class Engine:
 
 
 def _again(path, threads, precision, hints):
-    """An engine out of a pickle; what there is to know of its file was said when it was made."""
+    """Creates an engine from a pickle, without repeating the warnings about its file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return Engine(path, threads, precision, **hints)
