@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Channel pruning with fine-tuning on CIFAR-100 (20,000 training images, 5,000 test images): the fine-tuned ViT-Ti of cifar100.sh to 75 % of all its MACs, and a
-# small FLatten-PVT (focused linear attention in two stages, softmax in two), trained here from scratch, to 60 % of its attention's. Every row of a model has as many epochs.
-# usage: benchmarks/apma_cifar100.sh [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED) and dense.seed0 of cifar100.sh in
-# build/cifar100. Resumable: a row that is there is kept, one that was interrupted goes on. Table: benchmarks/apma_cifar100_table.py.
+# Channel pruning with fine-tuning on CIFAR-100 (20,000 training images, 5,000 test images). The fine-tuned ViT-Ti of cifar100.sh is pruned to 75 % of
+# all its MACs. A small FLatten-PVT (focused linear attention in two stages, softmax in two), which is trained here from scratch, is pruned to 60 % of
+# its attention's MACs. All rows of a model have the same number of epochs.
+# usage: benchmarks/apma_cifar100.sh [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED) and dense.seed0 of
+# cifar100.sh in build/cifar100. Resumable: existing rows are kept, interrupted ones continue. Table: benchmarks/apma_cifar100_table.py.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source benchmarks/start_rows.sh

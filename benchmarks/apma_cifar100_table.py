@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The table of benchmarks/apma_cifar100.sh's rows: top-1 with Wilson's interval, paired against the dense model trained as long and against APMA.
 
-usage: benchmarks/apma_cifar100_table.py [RESULTS_DIR]; Markdown on standard output. Rows that are not there yet are left out.
+usage: benchmarks/apma_cifar100_table.py [RESULTS_DIR]; Markdown on standard output. Missing rows are left out.
 """
 
 import os

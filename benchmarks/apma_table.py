@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The tables of benchmarks/apma_vit_tiny.sh: top-1 on held-out labelled images, paired against the dense model and against APMA, and what the pruned
-model's output differs by on calibration images kept out of the fit.
+"""The tables of benchmarks/apma_vit_tiny.sh: top-1 on held-out labelled images, compared in pairs with the dense model and with APMA, and the difference
+of the pruned model's output on calibration images held out from the fit.
 
-usage: benchmarks/apma_table.py [--target PERCENT | --front] [RESULTS_DIR]; Markdown on standard output. Rows that are not there yet are left out.
+usage: benchmarks/apma_table.py [--target PERCENT | --front] [RESULTS_DIR]; Markdown on standard output. Missing rows are left out.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Channel pruning on the real ViT-Ti, few-shot: attention MACs at 80, 65 and 50 %, learned indicators against their parts switched on and off and
-# against other criteria, all with the same compensation; then the Pareto front of removal, pruning and both.
-# usage: benchmarks/apma_vit_tiny.sh [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Resumable: a result
-# that is there already is kept. About three minutes a row on two cores; IMAGES, BLOCK_EPOCHS and TARGETS shorten it.
+# Few-shot channel pruning on the real ViT-Ti, to 80, 65 and 50 % of the attention's MACs. It compares learned indicators, with their parts switched
+# on and off, with other criteria, all with the same compensation, and measures the Pareto front of removal, pruning and both.
+# usage: benchmarks/apma_vit_tiny.sh [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Resumable: existing results
+# are kept. A row takes about three minutes on two cores; IMAGES, BLOCK_EPOCHS and TARGETS shorten it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source benchmarks/start_rows.sh

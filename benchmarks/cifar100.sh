@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Dilution learning on CIFAR-100 (20,000 training images, 5,000 test images, at 96 px) from the ViT-Ti ImageNet weights: what the rows of the
-# results page compare, each from the same fine-tuned dense model, with the same recipe and number of epochs.
-# usage: benchmarks/cifar100.sh [SEED] [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Resumable: a row that
-# is there is kept, one that was interrupted goes on.
+# Dilution learning on CIFAR-100 (20,000 training images, 5,000 test images, at 96 px) from the ViT-Ti ImageNet weights. All rows of the results page
+# start from the same fine-tuned dense model and use the same recipe and number of epochs.
+# usage: benchmarks/cifar100.sh [SEED] [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Resumable: existing rows
+# are kept, interrupted ones continue.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seed=${1:-0}
@@ -19,13 +19,13 @@ row() { train_row "$1.seed$seed" "${@:2}" "${common[@]}" "${length[@]}"; }
 dense=$work/dense.seed0.safetensors
 layers() { python3 -c 'import json, sys; print(",".join(map(str, json.load(open(sys.argv[1]))["'"$2"'"])))' "$1"; }
 
-# 1. Dense, from the ImageNet weights. All further rows begin with the model of seed 0.
+# 1. Dense, from the ImageNet weights. All other rows start from the model of seed 0.
 length=(--epochs 8)
 [ "$seed" = 0 ] && row dense train --init "$shared/data/vit_tiny_imagenet1k/model.safetensors" --new-head --image-size 96
-# The rest begins with a model that knows the data. At the recipe's 3e-4 the first two epochs throw the training loss back from 0.95 to 1.15, and half of the
-# epochs go into finding the way back (results/cifar100_3e-4), so the peak is a third of that.
+# The other rows start from a model that is already trained on the data. With the recipe's peak of 3e-4, the first two epochs raise the training loss
+# from 0.95 to 1.15, and half of the epochs only recover from that (results/cifar100_3e-4), so the peak is a third of it.
 length=(--epochs "${EPOCHS:-4}" --learning-rate "${RATE:-1e-4}")
-# 2. Dense, as many epochs more.
+# 2. Dense, for as many more epochs.
 row dense_longer train --init "$dense"
 # 3. Diluted; the set is chosen once, on unlabelled training images.
 if [ "$seed" = 0 ]; then which=(--remove 25%); else which=(--remove-attention "$(layers "$out/nose_25.seed0.json" removed)"); fi
@@ -43,7 +43,7 @@ alike() {
 }
 alike 25 "$chosen"
 [ "$seed" = 0 ] || exit 0
-# 4. Other sets, diluted alike; the random one is what python3 draws from seed 0.
+# 4. Other sets, diluted in the same way; the random one is drawn by python3 from seed 0.
 row random_25 dilute "$dense" --remove-attention "${RANDOM_SET:-0,6,11}" --dilution-epochs "${DILUTION:-2}"
 row first_25 dilute "$dense" --remove-attention 0,1,2 --dilution-epochs "${DILUTION:-2}"
 row nose_33 dilute "$dense" --remove 33% --dilution-epochs "${DILUTION:-2}"

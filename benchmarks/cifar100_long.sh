@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Dilution as it was published, trained long, on CIFAR-100: 40 epochs of which lambda falls to 0 in 30, 25 % of the attention, against the dense model trained
-# exactly as long. Both begin with the fine-tuned dense model of cifar100.sh, and the set is the one that its search chose.
-# usage: benchmarks/cifar100_long.sh [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Two hours on two quiet cores. It
-# runs at idle priority, one process at a time, and can be stopped at any time: a row that is there is kept, one that was interrupted goes on from its last
-# state. EPOCHS and DILUTION set the length, SHARES (default 25) the shares of the attention that go.
+# Dilution as published, with long training, on CIFAR-100: 40 epochs, in 30 of which lambda falls to 0, for 25 % of the attention, against the dense
+# model trained for the same number of epochs. Both start from the fine-tuned dense model of cifar100.sh, and the set is the one that its search
+# chose.
+# usage: benchmarks/cifar100_long.sh [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Takes two hours on two
+# quiet cores. It runs at idle priority, one process at a time, and can be stopped at any time: existing rows are kept, interrupted ones continue from
+# their last state. EPOCHS and DILUTION set the length, SHARES (default 25) the shares of the attention to remove.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source benchmarks/start_rows.sh

@@ -1,4 +1,4 @@
-# What the scripts on CIFAR-100 share, to be sourced from the project's root; they set `shared`, `vitrim`, `out` and `work`.
+# Functions that the scripts on CIFAR-100 share, to be sourced from the project's root; the scripts set `shared`, `vitrim`, `out` and `work`.
 
 # Unpacks build/cifar100/{train,test}.bin.
 unpack_cifar100() {
@@ -9,7 +9,7 @@ unpack_cifar100() {
   done
 }
 
-# train_row NAME COMMAND...: one training run, unless its result is there.
+# train_row NAME COMMAND...: runs one training, unless its result exists.
 train_row() {
   local name=$1
   shift

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# What 25 %, 33 % and 50 % of the attention cost after fine-tuning with a teacher, on CIFAR-100 (20,000 training images, 5,000 test images, at 96 px): layers
-# removed or made static by vitrim compress on unlabelled training images, then trained with labels and the dense model as teacher. The dense model is trained
-# as long with the same teacher. All rows begin with dense.seed0, the ViT-Ti ImageNet weights fine-tuned for 8 epochs.
-# usage: benchmarks/cifar100_static.sh [SEED] [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Resumable: a row that is
-# there is kept, one that was interrupted goes on. EPOCHS (4) sets the length of the fine-tuning, IMAGES (8000) the number of unlabelled images, SHARES chooses
-# rows, and KINDS too: searched (static attention in the layers that a search with static attention in place chooses), static (in those that would be removed
-# first) or removed. Table: benchmarks/cifar100_static_table.py.
+# The cost of 25 %, 33 % and 50 % of the attention after fine-tuning with a teacher, on CIFAR-100 (20,000 training images, 5,000 test images, at 96
+# px). vitrim compress removes layers, or makes them static, on unlabelled training images; then the model is trained with labels and the dense model
+# as teacher. The dense model is trained for as many epochs with the same teacher. All rows start from dense.seed0, the ViT-Ti ImageNet weights
+# fine-tuned for 8 epochs.
+# usage: benchmarks/cifar100_static.sh [SEED] [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Resumable:
+# existing rows are kept, interrupted ones continue. EPOCHS (4) sets the length of the fine-tuning, IMAGES (8000) the number of unlabelled images.
+# SHARES and KINDS choose rows. The kinds are searched (static attention in the layers that a search for static layers chooses), static (in the layers
+# that would be removed first) and removed. Table: benchmarks/cifar100_static_table.py.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seed=${1:-0}
@@ -16,12 +17,12 @@ unpack_cifar100
 epochs=${EPOCHS:-4} images=${IMAGES:-8000}
 data=(--recipe cifar100 --resize 96 --data "$work/train.bin" --eval "$work/test.bin" --threads "${THREADS:-2}" --state-minutes 5 --resume)
 
-# tune NAME INIT: fine-tuning with the dense model as teacher.
+# tune NAME INIT: fine-tunes with the dense model as teacher.
 tune() {
   train_row "$1.epochs$epochs.seed$seed" train --init "$2" --teacher "$dense" --epochs "$epochs" --learning-rate 1e-4 --eval-every "$epochs" --seed "$seed" "${data[@]}"
 }
 
-# fitted NAME FLAG LAYERS: the model that compress makes of the dense one.
+# fitted NAME FLAG LAYERS: the model that compress makes from the dense one.
 fitted() {
   [ -s "$work/$1.safetensors" ] || "$vitrim" compress "$dense" --calib "$work/train.bin" --images "$images" --eval "$work/test.bin" "$2" "$3" --memory 8 --seed 0 \
     --threads "${THREADS:-2}" -o "$work/$1.safetensors" --json "$out/$1.json"
@@ -37,7 +38,7 @@ chosen() {
   python3 -c 'import json, sys; print(",".join(str(i) for i, block in enumerate(json.load(open(sys.argv[1]))["compressed_spec"]["blocks"]) if block["attention"] in ("none", "static")))' "$choice"
 }
 
-# Rows that are kept without their weights are made again where another row begins with them.
+# Rows that are stored without their weights are made again if another row starts from them.
 dense=$work/dense.seed0.safetensors
 [ -s "$dense" ] || { rm -f "$out/dense.seed0.json" "$out/dense.seed0.jsonl"; train_row dense.seed0 train --init "$shared/data/vit_tiny_imagenet1k/model.safetensors" --new-head \
   --image-size 96 --epochs 8 --seed 0 "${data[@]}"; }

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The table of benchmarks/cifar100_static.sh's rows: top-1 on the 5,000 test images before and after the fine-tuning, paired against the dense model that was
-trained as long with the same teacher (before: against the dense model that all rows begin with).
+"""The table of benchmarks/cifar100_static.sh's rows: top-1 on the 5,000 test images before and after the fine-tuning, compared in pairs with the dense
+model that was trained for as many epochs with the same teacher (before: with the dense model from which all rows start).
 
-usage: benchmarks/cifar100_static_table.py [RESULTS_DIR]; Markdown on standard output. Rows that are not there yet are left out.
+usage: benchmarks/cifar100_static_table.py [RESULTS_DIR]; Markdown on standard output. Missing rows are left out.
 """
 
 import os

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""The table of benchmarks/cifar100.sh's rows: top-1 with Wilson's interval, and paired against the dense model trained as long (same seed, same images).
+"""The table of benchmarks/cifar100.sh's rows: top-1 with Wilson's interval, compared in pairs with the dense model that was trained for as many epochs
+(same seed, same images).
 
-usage: benchmarks/cifar100_table.py [RESULTS_DIR]; Markdown on standard output. Rows that are not there yet are left out.
+usage: benchmarks/cifar100_table.py [RESULTS_DIR]; Markdown on standard output. Missing rows are left out.
 """
 
 import os
@@ -39,7 +40,7 @@ def main():
 
 
 def layers_gone(folder, name):
-    """Rows that begin with an absorbed model: what absorption removed."""
+    """Rows that start from an absorbed model: the layers that absorption removed."""
     compressed = read_row(folder, name)
     return ", ".join(map(str, compressed["removed"])) if compressed else "none"
 

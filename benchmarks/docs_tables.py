@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Writes the tables of the documents from result files, so that no figure is typed. In a page, a table stands between two comments:
+"""Writes the tables of the documents from result files, so that no figure is typed by hand. In a page, a table is between two comments:
 
     <!-- table: benchmarks/SCRIPT.py ARGUMENTS -->
     <!-- end of the table -->
 
-The script's standard output, run in the root of the repository, replaces what is between them.
+The standard output of the script, run in the root of the repository, replaces the text between them.
 
-usage: benchmarks/docs_tables.py [--check] [PAGE...]; all pages by default. With --check, nothing is written, and the exit status is 1 where a page differs.
+usage: benchmarks/docs_tables.py [--check] [PAGE...]; all pages by default. With --check, nothing is written, and the exit status is 1 if a page
+differs.
 """
 
 import argparse
@@ -21,7 +22,7 @@ TABLE = re.compile(r"(<!-- table: (benchmarks/[^\n]*?) -->\n\n)(.*?)(\n\n<!-- en
 
 
 def output(command):
-    """What `python3 COMMAND` prints; file patterns in it are expanded by the shell."""
+    """The output of `python3 COMMAND`; the shell expands file patterns in it."""
     done = subprocess.run(["bash", "-c", f'"$0" {command}', sys.executable], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         sys.exit(f"docs_tables.py: {command} ended with status {done.returncode}\n{done.stderr}")
@@ -29,7 +30,7 @@ def output(command):
 
 
 def with_tables(text, run=output):
-    """The page's text with all its tables made anew, and their number."""
+    """The text of the page with all its tables made again, and their number."""
     return TABLE.subn(lambda match: match[1] + run(match[2]) + match[4], text)
 
 

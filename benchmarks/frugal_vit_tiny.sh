@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# What taking attention out of the real ViT-Ti costs few-shot, by removal and by static attention, with more views of the calibration images, with distillation and
-# with pictures from elsewhere (CamVid's streets, CIFAR-100's thumbnails); and what 80 % of its parameters cost. 1,000 calibration images without labels; val700 and
-# dev500, 1,200 labelled images together, judge and choose nothing.
-# usage: benchmarks/frugal_vit_tiny.sh [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Resumable: a row that is there is
-# kept. It runs at idle priority. ROWS chooses rows; table: benchmarks/two_sets_table.py.
+# The cost of removing attention from the real ViT-Ti few-shot: by removal and by static attention, with more views of the calibration images, with
+# distillation, and with pictures from other sources (CamVid's streets, CIFAR-100's thumbnails); and the cost of a model with 80 % of its parameters.
+# There are 1,000 calibration images without labels. val700 and dev500, 1,200 labelled images together, evaluate and choose nothing.
+# usage: benchmarks/frugal_vit_tiny.sh [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Resumable: existing rows
+# are kept. It runs at idle priority. ROWS chooses rows; table: benchmarks/two_sets_table.py.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 shared=${VITRIM_SHARED:-../shared}
@@ -16,7 +16,7 @@ renice -n 19 $$ >/dev/null
 dense=$shared/data/vit_tiny_imagenet1k/model.safetensors
 classes=(--classes "$shared/data/imagenet_synsets.txt")
 
-# judge NAME MODEL: both labelled sets.
+# judge NAME MODEL: evaluates on both labelled sets.
 judge() {
   [ -s "$out/$1.val700.json" ] || "$vitrim" eval "$2" --engine native --threads 2 --data "$shared/data/imagenet_val700" "${classes[@]}" --resize none --quiet --json "$out/$1.val700.json"
   [ -s "$out/$1.dev500.json" ] || "$vitrim" eval "$2" --engine native --threads 2 --data "$shared/data/imagenet_dev500" "${classes[@]}" --quiet --json "$out/$1.dev500.json"
@@ -25,7 +25,7 @@ judge() {
 # wanted NAME: whether ROWS chooses the row and its result is missing.
 wanted() { [[ -z "${ROWS:-}" || " $ROWS " == *" $1 "* ]] && [ ! -s "$out/$1.json" ]; }
 
-# made NAME COMMAND...: one compressed model, and what both labelled sets say of it.
+# made NAME COMMAND...: one compressed model, and its evaluation on both labelled sets.
 made() {
   local name=$1
   shift
@@ -36,10 +36,10 @@ made() {
   fi
 }
 
-# row NAME FLAGS...: compressed on the 1,000 calibration images, or on those of CALIB.
+# row NAME FLAGS...: compresses on the 1,000 calibration images, or on those of CALIB.
 row() { made "$1" compress "$dense" --calib "${CALIB:-$shared/data/imagenet_calib1000}" "${@:2}"; }
 
-# pictures FOLDER SOURCE...: an image folder with the pictures of all sources, calibration images, camvid or cifar100, one class each.
+# pictures FOLDER SOURCE...: an image folder with the pictures of all sources (calibration images, camvid or cifar100), one class each.
 pictures() {
   local folder=$1 source
   shift
@@ -64,7 +64,7 @@ for i in range(1000):
 }
 
 judge dense "$dense"
-# Closed form and three epochs on the images as they are and mirrored: what compress does by default.
+# Closed form and three epochs on the images and their mirror images: the default of compress.
 row removed_3 --remove-attention 0,1,3
 row static_3 --static 0,1,3
 row removed_2 --remove-attention 0,1
@@ -73,17 +73,17 @@ row static_4 --static 0,1,3,8
 row removed_4 --remove-attention 0,1,3,8
 row static_6 --static 0,1,2,3,4,6
 row removed_6 --remove-attention 0,1,2,3,4,6
-# Layers chosen by a search with static attention in place.
+# Layers chosen by a search for static layers.
 row static_best_3 --static best:3
 row static_best_6 --static best:6
-# Random crops of the same images beside them.
+# Random crops of the same images in addition.
 for views in 4 16; do
   row "removed_3_views_$views" --remove-attention 0,1,3 --views "$views"
   row "static_3_views_$views" --static 0,1,3 --views "$views"
 done
 row removed_3_views_16_distilled --remove-attention 0,1,3 --views 16 --distill-epochs 4
 row static_3_views_16_distilled --static 0,1,3 --views 16 --distill-epochs 4
-# Pictures of another kind alone, and beside the calibration images.
+# Pictures of another kind alone, and together with the calibration images.
 for kind in static removed; do
   case $kind in static) how=--static ;; removed) how=--remove-attention ;; esac
   for source in camvid cifar100; do

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# int8 against bfloat16: accuracy of the real ViT-Ti on val700 and dev500, and the speed of DeiT-S and DeiT-B (random weights) on the
-# CPU engine, interleaved. usage: benchmarks/int8.sh [FOLDER], with the real data in the folder that VITRIM_SHARED names, else ../shared.
+# int8 against bfloat16: accuracy of the real ViT-Ti on val700 and dev500, and the speed of DeiT-S and DeiT-B (random weights) on the CPU engine,
+# interleaved. usage: benchmarks/int8.sh [FOLDER], with the real data in the folder that VITRIM_SHARED names, else ../shared.
 set -euo pipefail
 
 out=${1:-benchmarks/results/int8}

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What int8 costs the real ViT-Ti: the dense model, and models with attention removed, static, pruned and merged, each in float32 and in int8, the dense one
-also with weights of 4 bits, all plain and calibrated on 200 calibration images; on val700 and dev500 together (docs/quantization.md).
+"""The cost of int8 for the real ViT-Ti: the dense model, and models with attention removed, static, pruned and merged, each in float32 and in int8, the
+dense one also with weights of 4 bits, all without calibration and calibrated on 200 images; on val700 and dev500 together (docs/quantization.md).
 
 usage: benchmarks/int8_accuracy.py [--only NAME,...] [--calib-images N]; the data are in the folder that VITRIM_SHARED names, else ../shared.
 Models that are in build/int8 already are kept. Writes benchmarks/results/int8/accuracy.json; benchmarks/int8_accuracy_table.py makes the table. No label and no image of val700 or dev500 is used to make a model.
@@ -26,7 +26,7 @@ MODELS = os.path.join(ROOT, "build/int8")
 RESULTS = os.path.join(ROOT, "benchmarks/results/int8/accuracy.json")
 PREPARE = ["--mean", "0.5", "--std", "0.5", "--crop", "224"]
 CALIB = os.path.join(SHARED, "imagenet_calib1000")
-# What each base model is: arguments of vitrim, from the dense one. 300 calibration images each.
+# The arguments of vitrim that make each base model from the dense one, with 300 calibration images each.
 BASES = {
     "dense": None,
     "4 attention layers absorbed": ["compress", "{dense}", "--remove", "4", "--calib", CALIB, "--images", "300"],
@@ -63,7 +63,7 @@ def answers(path, batches):
 
 
 def paired(before, after, rounds=2000):
-    """The difference of two lists of hits in points, and its bootstrap interval of 95 %."""
+    """The difference of two lists of correct predictions in points, and its 95 % bootstrap interval."""
     differences = [int(b) - int(a) for a, b in zip(before, after)]
     draw, n = random.Random(0), len(differences)
     means = sorted(sum(draw.choices(differences, k=n)) / n for _ in range(rounds))

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# What removal and merging are worth on LibTorch's path (eager, bfloat16), NOSE's own setting: DeiT-B less 40 and 50 % of its attention, and merged by 14 too.
-# Random weights: speed does not depend on them. usage: benchmarks/libtorch_path.sh [RESULTS.json]
+# The speed-up of removal and merging on LibTorch's path (eager, bfloat16), which is NOSE's own setting: DeiT-B without 40 and 50 % of its attention,
+# and also with 14 pairs merged. The weights are random, because speed does not depend on them.
+# usage: benchmarks/libtorch_path.sh [RESULTS.json]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 vitrim=${VITRIM_BINARY:-build/release/vitrim}

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The table of benchmarks/merge_vit_tiny.sh's rows: accuracy paired with the same model unmerged, and speed over the best peer's dense model where
-benchmarks/peers/run.py timed the row.
+"""The table of benchmarks/merge_vit_tiny.sh's rows: accuracy compared in pairs with the same model without merging, and speed relative to the best
+peer's dense model if benchmarks/peers/run.py timed the row.
 
 usage: benchmarks/merge_table.py [RESULTS_DIR [PEERS.json]]; Markdown on standard output.
 """
@@ -14,7 +14,7 @@ from nose_table import points  # noqa: E402
 from paired import read_row  # noqa: E402
 
 PAIRS = (4, 8, 12, 16, 20)
-# The model's name in the table, its rows' names, and its name in the peers' file.
+# The model's name in the table, the names of its rows, and its name in the peers' file.
 MODELS = (("dense", "dense", "vitrim, dense"), ("less {0, 1, 3}", "cut", "vitrim, less 0,1,3"))
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Token merging on the real ViT-Ti, dense and less 25 % of its attention: accuracy on held-out labelled images and speed on the native engine, against the dense
-# model, over several schedules.
-# usage: benchmarks/merge_vit_tiny.sh [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Resumable: a result that is there
-# already is kept. CUT names the compressed model (default: what benchmarks/nose_vit_tiny.sh left).
+# Token merging on the real ViT-Ti, dense and without 25 % of its attention: accuracy on held-out labelled images, and speed on the native engine
+# relative to the dense model, for several schedules.
+# usage: benchmarks/merge_vit_tiny.sh [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Resumable: existing
+# results are kept. CUT names the compressed model (default: that of benchmarks/nose_vit_tiny.sh).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source benchmarks/start_rows.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The tables of benchmarks/nose_vit_tiny.sh's rows: what the removal of a number of layers costs, and with --controls, every set of layers that was tried, by the
-distortion on calibration images kept out of the fit.
+"""The tables of benchmarks/nose_vit_tiny.sh's rows: the cost of removing a number of layers, and with --controls all sets of layers that were tried,
+ordered by the distortion on calibration images held out from the fit.
 
 usage: benchmarks/nose_table.py [--controls] [RESULTS_DIR]; Markdown on standard output.
 """

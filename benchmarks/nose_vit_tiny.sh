@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# NOSE on the real ViT-Ti: 2, 3 and 4 of 12 attention layers removed and absorbed, and for 3 the controls at equal budget.
-# usage: benchmarks/nose_vit_tiny.sh [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Resumable: a result
-# that is there already is kept.
+# NOSE on the real ViT-Ti: 2, 3 and 4 of 12 attention layers removed and absorbed, and for 3 layers the controls at an equal budget.
+# usage: benchmarks/nose_vit_tiny.sh [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Resumable: existing results
+# are kept.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source benchmarks/start_rows.sh

@@ -1,4 +1,5 @@
-"""What the tables share: result files by row and seed, and paired comparison of two models on the same images, from the strings of 0 and 1 in their result files."""
+"""Functions that the tables share: result files by row and seed, and paired comparison of two models on the same images, from the strings of 0 and
+1 in their result files."""
 
 import functools
 import math
@@ -16,12 +17,12 @@ def _documents(folder):
 
 
 def read_row(folder, name):
-    """The result NAME; None where it is not there yet."""
+    """The result NAME; None if it does not exist yet."""
     return _documents(folder).get(name)
 
 
 def row_names(folder, start=""):
-    """Names of all results that start so, in order."""
+    """Names of all results with this prefix, in order."""
     return [name for name in sorted(_documents(folder)) if name.startswith(start)]
 
 
@@ -43,7 +44,7 @@ def mcnemar(a, b):
 
 
 def interval(d):
-    """What paired() gave, in words."""
+    """The result of paired() as text."""
     return f"{d[0]:+.1f} ({d[1]:+.1f} to {d[2]:+.1f})"
 
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# What three budgets buy on the real ViT-Ti: 30 % less latency at batch 1, 40 % fewer multiply-adds, 20 % fewer parameters. Candidates are judged on calibration
-# images that no fit saw; val700 judges what was built and chooses nothing.
-# usage: benchmarks/plan_vit_tiny.sh [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Resumable: a result that is there
-# already is kept. THREADS (default 1) are the cores of the engine and of all else, IMAGES and PLAN_IMAGES say how many calibration images are used.
+# The best models of the real ViT-Ti within three budgets: 30 % less latency at batch 1, 40 % fewer multiply-adds, 20 % fewer parameters. Candidates
+# are measured on calibration images that no fit used; val700 evaluates the built models and chooses nothing.
+# usage: benchmarks/plan_vit_tiny.sh [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Resumable: existing results
+# are kept. THREADS (default 1) is the number of threads of the engine and of everything else; IMAGES and PLAN_IMAGES set the number of calibration
+# images.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source benchmarks/start_rows.sh

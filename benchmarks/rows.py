@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The results of a study: files NAME.json in its folder, or the same files in rows.tar.xz there, which the repository keeps with a summary.
+"""The results of a study: files NAME.json in its folder, or the same files in rows.tar.xz there, which the repository stores with a summary.
 
 usage: benchmarks/rows.py pack FOLDER...    moves all result files into rows.tar.xz and writes summary.json: headline figures of every row
        benchmarks/rows.py unpack FOLDER...  puts the files back (for `vitrim report`)
@@ -16,7 +16,7 @@ FIGURES = ("images", "params", "macs", "top1", "top1_ci95", "top5")
 
 
 def contents(folder):
-    """{file name: bytes} of all results; files that lie in the folder go before those in the archive."""
+    """{file name: bytes} of all results; files in the folder take precedence over those in the archive."""
     found = {}
     archive = os.path.join(folder, ARCHIVE)
     if os.path.exists(archive):
@@ -44,7 +44,7 @@ def figures(evaluation):
 
 
 def summary(document):
-    """What a person looks up in a result: what was run, what came of it."""
+    """The main facts of a result: the command and its figures."""
     manifest = document.get("manifest", {})
     out = {key: document[key] for key in ("kind", "removed", "reason", "held_out_kl", "held_out_agreement") if key in document}
     out.update({key: manifest[key] for key in ("command", "git_commit", "cpu", "seed") if manifest.get(key) not in (None, "")})

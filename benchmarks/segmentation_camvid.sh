@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Segmentation on CamVid (street scenes, 11 classes, 367 training and 233 test images): a UPerNet on the ViT-Ti of ImageNet-1k, then, from that model and with equally
-# long further training, dense against 25 % and 50 % of the attention taken out: diluted (NOSE), removed and absorbed on the unlabelled training images, or static.
-# Nothing is chosen on the test images. Two cores, about an hour.
-# usage: benchmarks/segmentation_camvid.sh [SEED] [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Resumable: a row that is there
-# is kept, one that was interrupted goes on. START_EPOCHS (30) and EPOCHS (10) set the lengths, SHARES chooses rows. Table: benchmarks/segmentation_table.py.
+# Segmentation on CamVid (street scenes, 11 classes, 367 training and 233 test images). First a UPerNet is trained on the ViT-Ti of ImageNet-1k. From
+# that model, with equally long further training, the dense model is compared with models without 25 % and 50 % of the attention: diluted (NOSE),
+# removed and absorbed on the unlabelled training images, or static. Nothing is chosen on the test images. Takes about an hour on two cores.
+# usage: benchmarks/segmentation_camvid.sh [SEED] [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Resumable:
+# existing rows are kept, interrupted ones continue. START_EPOCHS (30) and EPOCHS (10) set the lengths, SHARES chooses rows. Table:
+# benchmarks/segmentation_table.py.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seed=${1:-0}
@@ -12,7 +13,7 @@ source benchmarks/segmentation_rows.sh
 start_rows "${2:-benchmarks/results/segmentation_camvid}" segmentation_camvid
 camvid=$shared/data/camvid
 epochs=${EPOCHS:-10}
-# Windows of 224 pixels are cut out of images of 270 to 540 pixels (short side); the test images have 360, their own size.
+# Windows of 224 pixels are cropped from images of 270 to 540 pixels (short side); the test images keep their own size of 360.
 common=(--recipe ade20k --data "$camvid:training" --eval "$camvid:validation" --classes "$camvid/classes.txt" --resize 360 --batch-size 8 --set segmentation.scale_min=0.75
   --set segmentation.scale_max=1.5 --set regularization.drop_path=0 --eval-every 0 --threads "${THREADS:-2}" --state-minutes 5 --seed "$seed" --pictures 4 --resume)
 

@@ -1,6 +1,7 @@
-# What the studies of segmentation share, to be sourced after start_rows; they set `seed` and the flags `common` of every training run.
+# Functions that the studies of segmentation share, to be sourced after start_rows; the scripts set `seed` and the flags `common` of every training
+# run.
 
-# row NAME COMMAND...: one training run, unless its result is there.
+# row NAME COMMAND...: runs one training, unless its result exists.
 row() {
   local name=$1 json=$out/$1.seed$seed.json
   shift

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Segmentation on the images that vitrim draws itself: a UPerNet on the small ViT of models/, then, from that model and with equally long further training, dense
-# against NOSE with 25 % and 50 % of the attention diluted away. Two cores, about a quarter of an hour.
-# usage: benchmarks/segmentation_synthetic.sh [SEED] [RESULTS_DIR]. Resumable: a row that is there is kept, one that was interrupted goes on. The table in
-# docs/segmentation.md is made by benchmarks/segmentation_table.py.
+# Segmentation on the synthetic images of vitrim. First a UPerNet is trained on the small ViT of models/. From that model, with equally long further
+# training, the dense model is compared with NOSE, with 25 % and 50 % of the attention diluted away. Takes about a quarter of an hour on two cores.
+# usage: benchmarks/segmentation_synthetic.sh [SEED] [RESULTS_DIR]. Resumable: existing rows are kept, interrupted ones continue.
+# benchmarks/segmentation_table.py makes the table in docs/segmentation.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seed=${1:-0}
 source benchmarks/start_rows.sh
 source benchmarks/segmentation_rows.sh
 start_rows "${2:-benchmarks/results/segmentation_synthetic}" segmentation_synthetic
-# Only images of synthetic-masks:test judge; the set is chosen on images of the training split, labels unused.
+# Only images of synthetic-masks:test evaluate; the set is chosen on images of the training split, without their labels.
 common=(--recipe plain --data "synthetic-masks:train:${TRAIN_IMAGES:-3000}" --eval "synthetic-masks:test:${TEST_IMAGES:-1000}" --eval-every 0 --batch-size 16 --set augment.horizontal_flip=0.5
   --seed "$seed" --pictures 0 --resume)
 

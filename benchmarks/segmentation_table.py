@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The table of the rows of benchmarks/segmentation_synthetic.sh and segmentation_camvid.sh: mIoU with its interval, and paired against the dense model trained as
-long, both bootstrapped over images from the pixel counts in the result files.
+"""The table of the rows of benchmarks/segmentation_synthetic.sh and segmentation_camvid.sh: mIoU with its interval, and the paired difference to the
+dense model that was trained for as many epochs, both bootstrapped over images from the pixel counts in the result files.
 
-usage: benchmarks/segmentation_table.py [RESULTS_DIR]; Markdown on standard output. Rows that are not there yet are left out.
+usage: benchmarks/segmentation_table.py [RESULTS_DIR]; Markdown on standard output. Missing rows are left out.
 """
 
 import os
@@ -21,7 +21,7 @@ RESAMPLES = 2000
 
 
 def evaluation_of(result):
-    """That of a training run, or of what compress wrote."""
+    """The evaluation of a training run, or that of compress."""
     return result["evaluation"] if "evaluation" in result else result["compressed"]
 
 

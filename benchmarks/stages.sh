@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The CPU engine against LibTorch's path on models with stages (random weights), bfloat16, interleaved: one result file a model.
-# usage: benchmarks/stages.sh [RESULTS_DIR]; MODELS, BATCH, THREADS and ROUNDS change what is run. A result that is there already is kept.
+# usage: benchmarks/stages.sh [RESULTS_DIR]; MODELS, BATCH, THREADS and ROUNDS change what is run. Existing results are kept.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 vitrim=${VITRIM_BINARY:-build/release/vitrim}

@@ -1,6 +1,6 @@
-# What the scripts whose rows are kept begin with, to be sourced from the project's root.
+# The beginning of all scripts that keep rows, to be sourced from the project's root.
 
-# start_rows RESULTS NAME: sets `out`, `work`, `shared` and `vitrim`; results that are there are unpacked and not made again.
+# start_rows RESULTS NAME: sets `out`, `work`, `shared` and `vitrim`; unpacks existing results, which are not made again.
 start_rows() {
   out=$1
   work=build/$2

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""How much each runtime weighs and how soon it answers: installed size, time to import, time from the start of Python to the first answer of one image.
-Each round starts every runtime once in a fresh process, interleaved; medians of all rounds are told.
+"""The size and start-up time of each runtime: installed size, time to import, and time from the start of Python to the first answer for one image. In
+each round, every runtime starts once in a fresh process, interleaved; the result is the median of all rounds.
 
 usage: startup.py ROUNDS MODEL.safetensors MODEL.onnx KIND=PYTHON...     KIND: vitrim-runtime, onnxruntime, openvino, torch; PYTHON has it installed
 """
@@ -30,7 +30,7 @@ TOOLS = ("pip", "setuptools", "wheel", "pkg_resources", "_distutils_hack", "dist
 
 
 def megabytes(python):
-    """Of all installed packages but those that install others."""
+    """The size of all installed packages except package installers."""
     folder = subprocess.run([python, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"], capture_output=True, text=True, check=True).stdout.strip()
     total = 0
     for name in os.listdir(folder):

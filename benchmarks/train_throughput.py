@@ -3,12 +3,12 @@
 
 usage: benchmarks/train_throughput.py [--models tiny,small] [--batches 32,128] [--steps 6] [--rounds 3] [-o FILE.json]
 
-The same recipe everywhere (AdamW, cosine schedule, gradient clipping, label smoothing, no augmentation) on the same JPEG files (224 px, made
-here from drawn images): decoded by vitrim on its cores, by PyTorch in a DataLoader whose number of workers is the better of 0 and 2. One epoch that is exactly
-warm-up and timed steps, so that no epoch's end falls into the time; wall clock over the same steps; the same environment (threads, OMP_WAIT_POLICY). The
-ways take turns (A B C A B C ...), each round a fresh process that warms up before it is timed; the figure is the median of rounds, the result the ratio. A
-busy machine slows all of them, and the ratio stays; absolute figures mean nothing. The way "two" is vitrim as two processes with a thread each, at the same
-global batch. Needs a python with torch, numpy and Pillow.
+All ways use the same recipe (AdamW, cosine schedule, gradient clipping, label smoothing, no augmentation) on the same JPEG files (224 px, made here
+from drawn images). vitrim decodes them on its cores; PyTorch uses a DataLoader with 0 or 2 workers, whichever is faster. One epoch consists of
+exactly the warm-up and the timed steps, so that no end of an epoch is timed; the time is wall-clock time over the same steps, in the same environment
+(threads, OMP_WAIT_POLICY). The ways take turns (A B C A B C ...), each round in a fresh process that warms up before it is timed; the figure is the
+median of rounds, the result the ratio. A busy machine slows all of them alike, so the ratio stays valid; absolute figures are not meaningful. The way
+"two" is vitrim as two processes with one thread each, at the same global batch. Needs a python with torch, numpy and Pillow.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def run_torch(way, width, heads, images, batch, steps, workers):
 
 
 def facts():
-    """What a reader needs to know of the machine and the versions."""
+    """The machine and the versions."""
     import platform
     import torch
     with open("/proc/cpuinfo", encoding="utf-8") as file:
@@ -113,7 +113,7 @@ def main():
                         rates[way].append(rate(way, flags.steps, workers.get(way)))
                 row = {"model": model, "batch": batch, "steps": flags.steps, "rounds": flags.rounds, "workers": workers,
                        "images_per_second": {way: {"median": statistics.median(r), "min": min(r), "max": max(r)} for way, r in rates.items()}}
-                # Within a round: what slowed one slowed the other. vitrim over PyTorch's ways; two processes over one.
+                # Ratios within a round, because a disturbance slows both: vitrim over PyTorch's ways; two processes over one.
                 ratios = {way: [b / a if way == "two" else a / b for a, b in zip(rates[ways[0]], r)] for way, r in rates.items() if way != ways[0]}
                 row["ratio"] = {way: {"median": statistics.median(r), "min": min(r), "max": max(r)} for way, r in ratios.items()}
                 print(json.dumps(row), flush=True)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The engine of two builds of libvitrim.so on the same random weights, interleaved (A B B A) in one process: does a change make it slower?
+"""Compares the engine of two builds of libvitrim.so on the same random weights, interleaved (A B B A) in one process, to see whether a change makes it
+slower.
 
 usage: benchmarks/two_builds.py OLD.so NEW.so [--rounds 15]; needs PyTorch for the images, and `vitrim` (VITRIM_BINARY, else build/release/vitrim) for the weights,
 which are kept in build/two_builds. A ratio above 1 says that NEW.so is faster. Prints Markdown.
@@ -50,7 +51,7 @@ def main():
         images = torch.randn(batch, 3, 224, 224, generator=torch.Generator().manual_seed(0))
         old, new = (Vitrim(library, weights(model), images, args.threads, precision) for library in (args.old, args.new))
         wanted, got = old.call(), new.call()
-        # A few roundings of the products' type, relative to the outputs' size.
+        # A few roundings in the type of the products, relative to the size of the outputs.
         if not numpy.abs(wanted - got).max() <= (0.05 if precision == "bf16" else 1e-4) * numpy.abs(wanted).max():
             sys.exit(f"{model}: the outputs of the two builds differ; nothing is timed")
         times = []

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The table of the rows of benchmarks/frugal_vit_tiny.sh, or of int8_plan.sh: top-1 on val700 and dev500 together with Wilson's interval, paired against the dense model on the same
-images, and the KL on calibration images kept out of the fit.
+"""The table of the rows of benchmarks/frugal_vit_tiny.sh, or of int8_plan.sh: top-1 on val700 and dev500 together with Wilson's interval, the paired
+difference to the dense model on the same images, and the KL divergence on calibration images held out from the fit.
 
-usage: benchmarks/two_sets_table.py [--rows REGEX] [RESULTS_DIR]; Markdown on standard output. Rows that are not there yet are left out.
+usage: benchmarks/two_sets_table.py [--rows REGEX] [RESULTS_DIR]; Markdown on standard output. Missing rows are left out.
 """
 
 import argparse
@@ -24,7 +24,7 @@ def wilson(bits):
 
 
 def bits_of(folder, name):
-    """What the model got right on both sets, one string of 0 and 1; None where a set is missing."""
+    """The correct predictions of the model on both sets, one string of 0 and 1; None if a set is missing."""
     parts = [read_row(folder, f"{name}.{part}") for part in SETS]
     return None if None in parts else "".join(part["correct"] for part in parts)
 
@@ -57,7 +57,7 @@ SOURCES = {"camvid": "CamVid", "cifar100": "CIFAR-100", "mixed": "1,000, CamVid 
 
 
 def fitted_on(row):
-    """The images of the fit, and what was done with them beyond the default."""
+    """The images of the fit, and the options other than the defaults."""
     source = os.path.basename((flag(row, "--calib") or flag(row, "--data")).rstrip("/"))
     text = SOURCES.get(source, source)
     if views := flag(row, "--views"):

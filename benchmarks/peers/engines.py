@@ -1,4 +1,4 @@
-"""One class for each way to run a model; each takes turns with the others in one process. call() -> float32 logits as a NumPy array."""
+"""One class per way to run a model; all of them take turns in one process. call() -> float32 logits as a NumPy array."""
 
 import ctypes
 import os
@@ -47,7 +47,7 @@ class Compiled(Eager):
 
 
 class Inductor:
-    """int8 as PyTorch's guide for x86 gives it: exported, calibrated on `images`, converted, compiled with frozen weights; the rest in bfloat16."""
+    """int8 by PyTorch's guide for x86: exported, calibrated on `images`, converted, and compiled with frozen weights; everything else in bfloat16."""
 
     def __init__(self, model, images):
         import torch._inductor.config
@@ -77,7 +77,7 @@ def export(model, images, path):
 
 
 class OnnxRuntime:
-    """float32, its CPU kernels have no bfloat16; or a graph that onnxruntime_int8() wrote."""
+    """float32, because its CPU kernels have no bfloat16; or a graph that onnxruntime_int8() wrote."""
 
     def __init__(self, path, images, threads):
         import onnxruntime
@@ -92,8 +92,8 @@ class OnnxRuntime:
 
 
 def onnxruntime_int8(path, batches, static):
-    """The graph quantised by ONNX Runtime's own tool: every product in int8, activations by one scale a tensor, as they come or from calibration
-    on `batches`, tensors of images."""
+    """The graph quantised by ONNX Runtime's own tool: every product in int8, activations with one scale per tensor, computed at run time or from
+    calibration on `batches`, tensors of images."""
     import onnxruntime.quantization as quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
     prepared, out = path.replace(".onnx", "-prepared.onnx"), path.replace(".onnx", "-static.onnx" if static else "-dynamic.onnx")
@@ -119,7 +119,7 @@ def onnxruntime_int8(path, batches, static):
 
 
 def openvino_int8(path, batches):
-    """The graph quantised by NNCF for transformers (SmoothQuant included), calibrated on `batches`, tensors of images."""
+    """The graph quantised by NNCF for transformers (including SmoothQuant), calibrated on `batches`, tensors of images."""
     import nncf
     import openvino
     out = path.replace(".onnx", "-int8.xml")

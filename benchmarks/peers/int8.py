@@ -3,11 +3,13 @@
 
 usage: benchmarks/peers/int8.py MODEL --batch N --folder FOLDER [--without TEXT]... [--weights CHECKPOINT] [--pictures FOLDER] [--cut REMOVED[/SCHEDULE]] [--also LABEL=CHECKPOINT]... [--rounds 15] [--gate FOLDER] [--out RESULTS.json]
 
-MODEL is a name that `vitrim inspect` knows (random weights) or, with --weights, what the results call that checkpoint. What is made on the way (checkpoints, graphs, quantised graphs)
-is kept in FOLDER and used again. Peers get `vitrim export`'s float32 graph (--torch-graph: of a DeiT also PyTorch's own export) and quantise it with their own tools; they also run the int8
-graphs that `vitrim export` writes. --inductor adds PyTorch's compiler with its own int8, of a DeiT. --cut adds the model less some attention, merged by a schedule, in int8; --also another model of vitrim's. Outputs are held against float32 before anything is timed.
-An entry that takes more than 1.6 times as long as the fastest peer takes part in every third round only. With --gate a file `ready` in that folder says that all is made, timing starts when
-`go` is there, and `done` says that it has ended: the machine need be quiet in between alone. Install what it needs with: pip install -r benchmarks/peers/requirements.txt
+MODEL is a name that `vitrim inspect` accepts (random weights) or, with --weights, the name of that checkpoint in the results. Intermediate files
+(checkpoints, graphs, quantised graphs) are kept in FOLDER and reused. Peers get the float32 graph of `vitrim export` (with --torch-graph, for a DeiT
+also PyTorch's own export) and quantise it with their own tools; they also run the int8 graphs of `vitrim export`. --inductor adds PyTorch's compiler
+with its own int8, for a DeiT. --cut adds the model without some attention, merged by a schedule, in int8; --also adds another model of vitrim.
+Outputs are compared with float32 before anything is timed. An entry that takes more than 1.6 times as long as the fastest peer runs only in every
+third round. With --gate, the file `ready` in that folder says that everything is made, timing starts when `go` exists, and `done` says that it has
+ended, so the machine need be quiet only between these. Install the requirements with: pip install -r benchmarks/peers/requirements.txt
 """
 
 import argparse
@@ -60,7 +62,7 @@ class Files:
         return self.vitrim("export", source, "--dynamic-batch", *arguments, out=self.path(f"{ending}.onnx"))
 
     def cut(self):
-        """The model less the attention that --cut names, merged by its schedule."""
+        """The model without the attention in --cut, merged by its schedule."""
         layers, _, schedule = self.args.cut.partition("/")
         source = self.dense()
         if layers:
@@ -78,7 +80,7 @@ class Files:
 
 
 def dense_entries(args, files, images):
-    """Of the dense model: (name, what makes the entry, whether it is a peer's int8)."""
+    """Entries of the dense model: (name, function that makes the entry, whether it is a peer's int8)."""
     graphs = {"": files.graph(files.dense(), "")}
     if args.inductor or args.torch_graph:
         torch_model = ViT(args.model).eval()
@@ -86,7 +88,7 @@ def dense_entries(args, files, images):
     if args.torch_graph:
         graphs[" of PyTorch's export"] = export(torch_model, images, files.path(f"-{args.batch}-torch.onnx"))
     int8 = files.int8(files.dense(), files.path("-int8.safetensors"))
-    # Scales of inputs from these images: what they are worth is not the matter here.
+    # The scales of inputs come from these images; their quality does not matter here.
     calibration = [*args.calib, "--images", "32"]
     static = files.graph(int8, "-vitrim-static", *calibration)
     if args.pictures:
@@ -110,7 +112,7 @@ def dense_entries(args, files, images):
 
 
 def entries_of(args, images):
-    """[name, entry, whether it is a peer's int8, what its first outputs should be]."""
+    """[name, entry, whether it is a peer's int8, its expected first outputs]."""
     files = Files(args)
     wanted = Vitrim(args.library, files.dense(), images[:4], args.threads, "f32").call()
     rows = []
@@ -128,7 +130,7 @@ def entries_of(args, images):
 
 
 def timed(rows, rounds, gate):
-    """Seconds of every entry in the rounds in which it took part; None in the others."""
+    """Seconds of every entry in the rounds in which it ran; None in the others."""
     first = []
     for _, entry, _, _ in rows:
         entry.call()
@@ -163,7 +165,8 @@ def ratios(of, to):
 
 
 def pictures(folder, count, odd=0):
-    """[count, 3, 224, 224], pictures spread over every second one of the folder, normalised by 0.5: what is timed, or with `odd` what peers calibrate on."""
+    """[count, 3, 224, 224], normalised by 0.5: pictures spread over every second one of the folder. These are timed; with `odd` they are those on
+    which peers calibrate."""
     paths = sorted(os.path.join(at, name) for at, _, names in os.walk(folder) for name in names if name.lower().endswith((".jpg", ".jpeg", ".png")))[odd::2]
     if len(paths) < count:
         sys.exit(f"{folder} holds {len(paths)} pictures, fewer than {count} for each half")

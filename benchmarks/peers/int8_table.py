@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The results of int8.py as tables: a row a model and batch, then every entry.
+"""The results of int8.py as tables: one row per model and batch, then every entry.
 
 usage: benchmarks/peers/int8_table.py RESULTS.json...; Markdown on standard output.
 """

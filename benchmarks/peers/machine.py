@@ -1,4 +1,4 @@
-"""What a result says of the machine it is from."""
+"""The description of the machine in a result."""
 
 FLAGS = ("avx2", "avx_vnni", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8")
 

@@ -3,9 +3,10 @@
 
 usage: benchmarks/peers/run.py [--size base] [--batch 32] [--rounds 15] [--variant REMOVED[/SCHEDULE]]... [--out RESULTS.json] [--without NAMES]
 
---variant 0,1,3,4,6 is the model less that attention, 0,1,3,4,6,9/0:14 the same with tokens merged, /8:13 the whole model with tokens merged.
-Every entry runs in every round; the table gives medians and the ratio to the best peer's dense model, round by round. Before timing, all outputs are held against PyTorch in
-float32 (merged models against vitrim's own in float32). int8 is compared by int8.py. Install what it needs with: pip install -r benchmarks/peers/requirements.txt
+--variant 0,1,3,4,6 is the model without that attention, 0,1,3,4,6,9/0:14 the same with tokens merged, /8:13 the complete model with tokens merged.
+Every entry runs in every round; the table shows medians and the ratio to the best peer's dense model, round by round. Before timing, all outputs are
+compared with PyTorch in float32 (those of merged models with vitrim's own in float32). int8.py compares int8. Install the requirements with: pip
+install -r benchmarks/peers/requirements.txt
 """
 
 import argparse
@@ -31,7 +32,7 @@ from torch_vit import SIZES, ViT  # noqa: E402
 
 
 def checkpoint(model, name, folder, removed, merge, vitrim):
-    """The model's weights as a file that vitrim loads: less some attention, with a schedule of merged tokens."""
+    """The model's weights as a file that vitrim loads: without some attention, with a schedule of merged tokens."""
     state = {k: v for k, v in model.state_dict().items() if not any(k.startswith(f"blocks.{i}.{part}") for i in removed for part in ("attn", "norm1"))}
     metadata = {"format": "pt"}
     if removed:
@@ -110,7 +111,7 @@ def main():
         for key, entry in entries.items():
             got = entry.call()[:4]
             differences[key] = float(numpy.abs(got - wanted[key]).max() / numpy.abs(wanted[key]).max())
-            # bfloat16 through twelve blocks: sqrt(9 * 12) roundings of 2^-9, enlarged by some 5; another pairing of tokens moves more.
+            # bfloat16 through twelve blocks: sqrt(9 * 12) roundings of 2^-9, times about 5; another pairing of tokens changes more.
             if not differences[key] <= (0.3 if "merged" in key else 0.1):  # NaN too
                 sys.exit(f"{key}: outputs are {differences[key]:.3f} away; nothing is timed")
         for entry in entries.values():

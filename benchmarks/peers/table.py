@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The results of run.py as one table: a column for each file, each entry's speed over the best peer's dense model in the same run.
+"""The results of run.py as one table: a column for each file, with the speed of each entry relative to the best peer's dense model in the same run.
 
 usage: benchmarks/peers/table.py RESULTS.json...; Markdown on standard output.
 """

@@ -1,4 +1,4 @@
-"""A DeiT in PyTorch with timm's parameter names, as someone would run it without vitrim; blocks may lack their attention."""
+"""A DeiT in PyTorch with timm's parameter names, as a user would run it without vitrim; blocks may have no attention."""
 
 import torch
 import torch.nn.functional as F
