@@ -1,4 +1,4 @@
-# utf8proc as Utf8proc::utf8proc (Debian: libutf8proc-dev, whose package has no file for CMake).
+# Finds utf8proc as Utf8proc::utf8proc (Debian: libutf8proc-dev, whose package has no file for CMake).
 include(FindPackageHandleStandardArgs)
 find_path(Utf8proc_INCLUDE_DIR utf8proc.h)
 find_library(Utf8proc_LIBRARY utf8proc)

@@ -1,4 +1,4 @@
-# libwebp as WebP::webp (Debian: libwebp-dev, whose package has no file for CMake).
+# Finds libwebp as WebP::webp (Debian: libwebp-dev, whose package has no file for CMake).
 include(FindPackageHandleStandardArgs)
 find_path(WebP_INCLUDE_DIR webp/decode.h)
 find_library(WebP_LIBRARY webp)

@@ -1,5 +1,5 @@
-# vitrim_distributed_backends(TARGET): adds the backends of c10d that can be built here. LibTorch has Gloo inside but comes without its headers
-# (Debian: libgloo-dev); NCCL needs a CUDA LibTorch and nccl.h, which pip's torch brings in a package of its own.
+# vitrim_distributed_backends(TARGET): adds the backends of c10d that can be built here. LibTorch contains Gloo but not its headers (Debian:
+# libgloo-dev). NCCL needs a CUDA LibTorch and nccl.h, which pip's torch installs in a separate package.
 function(vitrim_distributed_backends target)
   find_path(VITRIM_GLOO_INCLUDE gloo/context.h)
   get_target_property(_definitions torch_cpu INTERFACE_COMPILE_DEFINITIONS)

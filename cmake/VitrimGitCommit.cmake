@@ -1,6 +1,6 @@
-# Two uses of one file. Included, it offers vitrim_git_commit(TARGET), which adds a source to TARGET that defines the version and the
-# git commit of the build. Run as a script (cmake -P) at every build, it rewrites that source, and only where something changed, so
-# that a new commit is seen without configuring again and nothing is compiled otherwise. Without git, or in a tarball, the commit is "".
+# This file has two uses. If it is included, it provides vitrim_git_commit(TARGET), which adds a source to TARGET that defines the version and the git
+# commit of the build. If it runs as a script (cmake -P) at every build, it rewrites that source, but only if something changed, so that a new commit
+# is noticed without configuring again, and otherwise nothing is compiled. Without git, or in a tarball, the commit is "".
 if(NOT CMAKE_SCRIPT_MODE_FILE)
   set(VITRIM_GIT_COMMIT_SCRIPT ${CMAKE_CURRENT_LIST_FILE})
   function(vitrim_git_commit target)
@@ -18,12 +18,12 @@ endif()
 set(commit "")
 find_program(GIT git)
 if(GIT)
-  # A tarball unpacked inside another repository must not report that one's commit.
+  # A tarball that is unpacked inside another repository must not report the commit of that repository.
   execute_process(COMMAND ${GIT} rev-parse --show-toplevel WORKING_DIRECTORY ${SOURCE}
                   OUTPUT_VARIABLE top OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
   file(REAL_PATH ${SOURCE} source)
   if(top STREQUAL source)
-    # "v0.1.0" of a release, "v0.1.0-12-gabcdef" after it, the commit alone where there is no tag yet.
+    # "v0.1.0" for a release, "v0.1.0-12-gabcdef" after it, and only the commit if there is no tag yet.
     execute_process(COMMAND ${GIT} --no-optional-locks describe --tags --always --abbrev=12 --dirty WORKING_DIRECTORY ${SOURCE}
                     OUTPUT_VARIABLE commit OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
   endif()

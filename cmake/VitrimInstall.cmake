@@ -1,4 +1,4 @@
-# What `cmake --install` writes: the program, the static libraries and headers of all modules, and a package that other projects find with
+# The files of `cmake --install`: the program, the static libraries and headers of all modules, and a package that other projects find with
 # find_package(vitrim). Its targets are vitrim::core, vitrim::model, ... and vitrim::vitrim, which stands for all of them.
 include(GNUInstallDirs)
 if(TARGET vitrim_run)
@@ -6,7 +6,7 @@ if(TARGET vitrim_run)
 endif()
 install(TARGETS vitrim_c LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES ${CMAKE_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
-# Only for the wheel of python/runtime: `cmake --install` of the whole leaves it out.
+# Only for the wheel of python/runtime; `cmake --install` without a component leaves it out.
 install(FILES $<TARGET_FILE:vitrim_c> DESTINATION vitrim_runtime RENAME libvitrim.so COMPONENT vitrim_runtime EXCLUDE_FROM_ALL)
 if(NOT VITRIM_TORCH)  # the C interface is all there is
   install(FILES ${CMAKE_SOURCE_DIR}/include/vitrim/vitrim.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/vitrim)
@@ -14,7 +14,7 @@ if(NOT VITRIM_TORCH)  # the C interface is all there is
 endif()
 include(CMakePackageConfigHelpers)
 
-# Every module, also those that have no source file yet and so are INTERFACE libraries.
+# All modules, including those that have no source file yet and so are INTERFACE libraries.
 get_property(_targets DIRECTORY ${CMAKE_SOURCE_DIR}/src PROPERTY BUILDSYSTEM_TARGETS)
 set(_modules "")
 foreach(_target ${_targets})
@@ -39,7 +39,7 @@ install(EXPORT vitrimTargets NAMESPACE vitrim:: DESTINATION ${_package})
 export(EXPORT vitrimTargets NAMESPACE vitrim:: FILE ${CMAKE_BINARY_DIR}/package/vitrimTargets.cmake)
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/vitrim DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 
-# The program finds LibTorch where the build found it, in the build tree and in the installed one.
+# The program finds LibTorch at the place where the build found it, both in the build tree and installed.
 if(TARGET vitrim)
   set_target_properties(vitrim PROPERTIES INSTALL_RPATH "${VITRIM_TORCH_LIB_DIR}")
   install(TARGETS vitrim RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
@@ -49,7 +49,7 @@ set(VITRIM_TORCH_PREFIX "${Torch_DIR}")
 configure_package_config_file(${CMAKE_SOURCE_DIR}/cmake/vitrimConfig.cmake.in ${CMAKE_BINARY_DIR}/package/vitrimConfig.cmake
                               INSTALL_DESTINATION ${_package} NO_SET_AND_CHECK_MACRO)
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/package/vitrimConfigVersion.cmake COMPATIBILITY SameMinorVersion)
-# What Debian's packages lack comes along, for the installed package and for the build tree's.
+# The finders that Debian's packages lack are included, for the installed package and for the build tree's.
 set(_finders ${CMAKE_SOURCE_DIR}/cmake/FindWebP.cmake ${CMAKE_SOURCE_DIR}/cmake/FindUtf8proc.cmake)
 file(COPY ${_finders} DESTINATION ${CMAKE_BINARY_DIR}/package)
 install(FILES ${CMAKE_BINARY_DIR}/package/vitrimConfig.cmake ${CMAKE_BINARY_DIR}/package/vitrimConfigVersion.cmake ${_finders}

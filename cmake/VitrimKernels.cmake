@@ -1,5 +1,5 @@
-# The engine's kernels, compiled once per instruction set. They include no standard library, so nothing of it is compiled for a newer machine, and are
-# optimised in every preset: unoptimised register tiles would be a hundred times slower.
+# The engine's kernels, compiled once per instruction set. They include no standard library, so none of its code is compiled for a newer machine. They
+# are optimised in every preset, because unoptimised register tiles would be a hundred times slower.
 set(VITRIM_KERNEL_FLAGS -O3 -ffp-contract=fast -fno-math-errno -Wno-psabi)
 set(VITRIM_AVX2 -mavx2 -mfma)
 set(VITRIM_AVX512 ${VITRIM_AVX2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512)

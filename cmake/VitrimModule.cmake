@@ -5,11 +5,11 @@
 # a library of their own, vitrim_NAME_tensors, which TORCH modules that depend on NAME link.
 set(VITRIM_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor -Woverloaded-virtual)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  # GCC 12 sees overflows in std::string's own concatenation that are not there (GCC bug 105651).
+  # GCC 12 reports overflows in std::string's concatenation that do not exist (GCC bug 105651).
   list(APPEND VITRIM_WARNINGS -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds)
 endif()
 if(CMAKE_UNITY_BUILD)
-  # GCC knows a source by being the file that it was given, and takes the sources of a unity build for headers.
+  # GCC treats only the file that it was given as a source, and the sources in a unity build as headers.
   list(APPEND VITRIM_WARNINGS -Wno-subobject-linkage)
 endif()
 if(VITRIM_WERROR)
@@ -17,12 +17,12 @@ if(VITRIM_WERROR)
 endif()
 
 if(VITRIM_TORCH)
-  # The one precompiled header: LibTorch's is the only heavy one.
-  # Written only where it changes: a touched file would rebuild everything.
+  # The precompiled header: LibTorch's headers are the only heavy ones. It is written only if it changes, because a newer file would rebuild
+  # everything.
   file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/pch/vitrim_pch.cpp CONTENT "\n")
   add_library(vitrim_pch OBJECT ${CMAKE_BINARY_DIR}/pch/vitrim_pch.cpp)
   target_link_libraries(vitrim_pch PRIVATE torch)
-  # -Wpedantic changes predefined macros, and GCC takes a precompiled header only where they all agree.
+  # -Wpedantic changes predefined macros, and GCC uses a precompiled header only if they all agree.
   target_compile_options(vitrim_pch PRIVATE ${VITRIM_WARNINGS})
   target_precompile_headers(vitrim_pch PRIVATE <ATen/ATen.h> <ATen/core/grad_mode.h> <functional> <map> <memory> <optional> <string> <vector>)
 endif()

@@ -1,5 +1,5 @@
-# The Python package in the build tree, for the tests: build/.../python/vitrim with the extension in it. Left out where Python's headers are missing
-# (Debian: python3-dev) and under sanitizers, whose runtime would have to be loaded before Python.
+# The Python package in the build tree, for the tests: build/.../python/vitrim with the extension in it. It is left out if Python's headers are
+# missing (Debian: python3-dev) and under sanitizers, whose runtime would have to be loaded before Python.
 if(CMAKE_CXX_FLAGS MATCHES "sanitize")
   return()
 endif()
@@ -12,8 +12,8 @@ add_subdirectory(python)
 set_target_properties(vitrim_python PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/python/vitrim)
 file(GLOB _python_files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/python/vitrim/*.py)
 file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/python/vitrim)
-# The table of a spec's fields is made anew from the C++ list with every build; the copy in the tree is for packages that compile nothing, and a test
-# holds it to this one.
+# Every build makes the table of a spec's fields from the C++ list; the copy in the tree is for packages that compile nothing, and a test compares the
+# two.
 add_executable(spec_fields ${CMAKE_SOURCE_DIR}/python/spec_fields/main.cpp)
 target_include_directories(spec_fields PRIVATE ${CMAKE_SOURCE_DIR}/src)
 target_compile_options(spec_fields PRIVATE ${VITRIM_WARNINGS})

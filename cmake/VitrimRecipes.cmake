@@ -1,6 +1,5 @@
-# Embeds recipes/*.toml (of training) into vitrim_train and recipes/run/*.toml (chains of commands) into the program, so that an installed
-# vitrim has them. As in VitrimReport.cmake, `.incbin` puts the bytes into the object file itself; a recipe that was edited is taken at the next
-# build.
+# Embeds recipes/*.toml (of training) into vitrim_train and recipes/run/*.toml (chains of commands) into the program, so that an installed vitrim has
+# them. As in VitrimReport.cmake, `.incbin` puts the bytes into the object file; an edited recipe is embedded by the next build.
 
 # vitrim_embed_recipes(TARGET FOLDER HEADER NAMESPACE TYPE FUNCTION): the source that defines NAMESPACE::FUNCTION(), a list of TYPE {name, text}.
 function(vitrim_embed_recipes target folder header namespace type function)

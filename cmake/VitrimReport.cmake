@@ -36,7 +36,7 @@ add_custom_command(
   VERBATIM)
 file(MAKE_DIRECTORY ${_report_dir})
 
-# Licences travel with the code they cover: they stand as a comment before the libraries.
+# Licences must accompany the code they cover, so they are included as a comment before the libraries.
 set(_modules ${_report_dir}/node_modules)
 set(_report_assets
     d3 ${_modules}/d3/dist/d3.min.js
@@ -80,6 +80,6 @@ while(_report_assets)
   endif()
 endwhile()
 file(CONFIGURE OUTPUT ${_source} CONTENT "${_text}" @ONLY)
-# By itself in a unity build too: a test links the page with other assets, so that the linker must be able to leave this file out.
+# Compiled separately in a unity build too: a test links the page with other assets, so the linker must be able to leave this file out.
 set_source_files_properties(${_source} PROPERTIES OBJECT_DEPENDS "${_depends}" SKIP_UNITY_BUILD_INCLUSION ON)
 target_sources(vitrim_report PRIVATE ${_source})

@@ -24,7 +24,7 @@ endif()
 get_filename_component(VITRIM_TORCH_LIB_DIR "${TORCH_LIBRARY}" DIRECTORY)
 message(STATUS "LibTorch ${Torch_VERSION} in ${VITRIM_TORCH_LIB_DIR}")
 
-# The OpenMP runtime that LibTorch brings along; the compiler's where it brings none.
+# The OpenMP runtime that LibTorch includes; the compiler's if it includes none.
 file(GLOB VITRIM_OPENMP "${VITRIM_TORCH_LIB_DIR}/libgomp*.so*" "${VITRIM_TORCH_LIB_DIR}/libiomp5.so")
 if(VITRIM_OPENMP)
   list(GET VITRIM_OPENMP 0 VITRIM_OPENMP)

@@ -12,7 +12,7 @@ if(NOT vitrim_DIR AND NOT DEFINED ENV{vitrim_DIR})
   if(NOT EXISTS ${_source}/src/CMakeLists.txt)
     message(FATAL_ERROR "vitrim's libraries are neither installed (vitrim_DIR: the folder of vitrimConfig.cmake) nor is this its source tree; VITRIM_PYTHON_ONLY=1 installs the package without them")
   endif()
-  # pip hides the user's packages behind PYTHONPATH, and the torch among them is what is looked for.
+  # pip hides the user's packages with PYTHONPATH, and the torch among them is the one to find.
   set(_plain ${CMAKE_COMMAND} -E env --unset=PYTHONPATH --unset=PYTHONNOUSERSITE)
   if(NOT EXISTS ${_build}/build.ninja)
     message(STATUS "Building vitrim in ${_build}; this takes some minutes")
@@ -22,11 +22,11 @@ if(NOT vitrim_DIR AND NOT DEFINED ENV{vitrim_DIR})
   set(vitrim_DIR ${_build}/package)
   set(VITRIM_PROGRAM ${_build}/vitrim)
 endif()
-# The build tree's targets name what they were built with.
+# The build tree's targets refer to the libraries that they were built with.
 find_package(nlohmann_json QUIET)
 find_package(vitrim 0.1 REQUIRED CONFIG)
-# The program comes into the wheel where it was built. Its own idea of where LibTorch lies is of this machine only: the command that starts it
-# (vitrim_program) says where the installed torch has it.
+# The program is included in the wheel if it was built. Its own path to LibTorch is valid only on this machine; the command that starts it
+# (vitrim_program) adds the path of the installed torch.
 if(NOT VITRIM_PROGRAM)
   get_filename_component(VITRIM_PROGRAM ${vitrim_DIR}/../../../bin/vitrim ABSOLUTE)
 endif()

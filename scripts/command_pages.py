@@ -24,7 +24,7 @@ def help_of(binary, *command):
 
 
 def sections(text):
-    """{heading: [lines]} of a help text; what stands before the first heading is under ''."""
+    """{heading: [lines]} of a help text; the lines before the first heading are under ''."""
     found, name = {"": []}, ""
     for line in text.splitlines():
         if re.fullmatch(r"[A-Z][A-Za-z ]*:", line):
@@ -36,7 +36,7 @@ def sections(text):
 
 
 def entries(lines):
-    """[(what is typed, meaning)]: an entry begins in column 3, its meaning in column 31 or on the lines below."""
+    """[(what the user types, meaning)]: an entry begins in column 3, its meaning in column 31 or on the lines below."""
     found = []
     for line in lines:
         if not line.strip():
@@ -60,7 +60,7 @@ def table(first, lines):
 
 
 def page(title, text, flag="--help-all"):
-    """The page of what `title` calls a program or its command, from its help text."""
+    """The page of the program or command `title`, from its help text."""
     parts = sections(text)
     about = [line for line in parts[""] if line.strip()]
     usage = next(line for line in about if line.startswith("Usage: "))
@@ -79,7 +79,7 @@ def page(title, text, flag="--help-all"):
 def pages(binary):
     commands = entries(sections(help_of(binary))["Commands"])
     made = {name + ".md": page("vitrim " + name, help_of(binary, name)) for name, _ in commands}
-    alone = help_of(os.path.join(os.path.dirname(binary), "vitrim-run"))  # a program of its own
+    alone = help_of(os.path.join(os.path.dirname(binary), "vitrim-run"))  # a separate program
     made["vitrim-run.md"] = page("vitrim-run", alone, "--help")
     lines = [NOTE % "vitrim --help-all", "", "# Commands", "", "| command | what it does |", "|---|---|"]
     lines += [f"| [`vitrim {name}`]({name}.md) | {cell(meaning)} |" for name, meaning in commands]

@@ -16,7 +16,7 @@ if ! cmp -s scripts/docs-requirements.txt "$venv/installed"; then
   cp scripts/docs-requirements.txt "$venv/installed"
 fi
 
-# The pages, with links that leave docs/ turned to where the site has their targets.
+# The pages, in which links out of docs/ point to their targets on the site.
 source=build/site-source
 rm -rf "$source"
 mkdir -p "$source/reference"
@@ -66,7 +66,7 @@ else
 fi
 
 NO_MKDOCS_2_WARNING=1 "$venv/bin/mkdocs" build --strict --quiet
-# A fence that mkdocs did not take as one stands on the page as text.
+# A fence that mkdocs did not recognise appears on the page as text.
 if grep -rl --include='*.html' '```' build/site; then
   echo "docs.sh: these pages show a fence as text" >&2
   exit 1

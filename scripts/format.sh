@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Formats the C++ files that differ from what is committed, or all with --all. --check changes nothing and fails where something would.
-# Versions of clang-format differ in what they write, so it is always version 19.
+# Formats the C++ files that differ from the commit, or all with --all. --check changes nothing and fails if a file is not formatted. Versions of
+# clang-format differ in their results, so only version 19 is used.
 set -euo pipefail
 
 usage() { echo "usage: scripts/format.sh [--all] [--check]"; }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes what a release consists of, in dist/VERSION: the source archive, the wheels and SHA256SUMS. Changes nothing else: it neither tags nor uploads.
+# Makes the files of a release in dist/VERSION: the source archive, the wheels and SHA256SUMS. Changes nothing else: it neither tags nor uploads.
 # usage: scripts/release.sh [--no-wheels]; the version is that of CMakeLists.txt, and CHANGELOG.md must have a section for it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -14,7 +14,7 @@ VITRIM_TORCH_FOLDER=  # set by vitrim_setup
 say() { printf '==> %s\n' "$*"; }
 fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
-# step NAME COMMAND...: runs it and keeps how long it took; a failing command ends the script.
+# step NAME COMMAND...: runs the command and records its time; a failing command ends the script.
 step() {
   local name=$1 started=$SECONDS
   shift
@@ -30,7 +30,7 @@ print_steps() {
 
 has_package() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
 
-# Node 18 or newer together with npm, from wherever.
+# Node 18 or newer together with npm, from any source.
 has_node() {
   command -v npm >/dev/null && command -v node >/dev/null && node -e 'process.exit(process.versions.node.split(".")[0] >= 18 ? 0 : 1)'
 }
@@ -56,7 +56,7 @@ missing_packages() {
   for name in libcli11-dev nlohmann-json3-dev libjpeg62-turbo-dev libpng-dev libwebp-dev libutf8proc-dev zlib1g-dev libtomlplusplus-dev libgtest-dev libgloo-dev; do
     has_package "$name" || echo "$name"
   done
-  # venv's own pip is what Debian splits off into this package.
+  # venv's own pip is in this separate package of Debian.
   if [[ -z $VITRIM_TORCH_FOLDER || $level != build ]] && ! python3 -c 'import ensurepip' 2>/dev/null; then echo python3-venv; fi
   if [[ $level != build ]]; then
     has_chromium || echo chromium
@@ -128,8 +128,8 @@ install_torch() {
   VITRIM_TORCH_FOLDER=$(find_torch) || fail "torch was installed into .venv, but cannot be imported: remove .venv and run this again"
 }
 
-# The libraries that read what vitrim writes (ONNX Runtime; at level full also timm, transformers, OpenVINO), in a venv of their own that
-# sees the torch that vitrim links. Done again only where a list of them has changed. VITRIM_PEERS_PYTHON is its python.
+# The libraries that read vitrim's files (ONNX Runtime; at level full also timm, transformers, OpenVINO), in a separate venv that sees the torch that
+# vitrim links. They are installed again only if a list of them has changed. VITRIM_PEERS_PYTHON is the venv's python.
 install_peers() {
   local level=$1 venv=$VITRIM_ROOT/.venv-peers lists=(tests/requirements.txt) stamp
   if [[ $level == full ]]; then lists+=(tests/full/requirements.txt tests/full/requirements-alone.txt); fi
@@ -145,7 +145,7 @@ install_peers() {
   (cd "$VITRIM_ROOT" && cat "${lists[@]}" && echo "$VITRIM_TORCH_FOLDER") >"$stamp"
 }
 
-# fill_peers LEVEL VENV: fails where anything of it does.
+# fill_peers LEVEL VENV: fails if any installation fails.
 fill_peers() {
   local level=$1 venv=$2 site
   if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then python3 -m venv --clear "$venv" || return; fi
@@ -177,9 +177,10 @@ vitrim_python() {
   fi
 }
 
-# build PRESET TARGET [-DNAME=VALUE...]: configures where that was never done, where other values are asked for, or where the LibTorch of then is gone
-# (ninja does it again by itself when a CMake file changes), and builds. A folder that is configured here compiles several sources at a time
-# (a unity build): LibTorch's headers cost two seconds in each translation unit. One that was configured by hand stays as it is.
+# build PRESET TARGET [-DNAME=VALUE...]: configures if that was never done, if other values are requested, or if the LibTorch of the last
+# configuration no longer exists (ninja configures again by itself when a CMake file changes), and builds. A folder that is configured here compiles
+# several sources at a time (a unity build), because LibTorch's headers cost two seconds in each translation unit. A folder that the user configured
+# stays as it is.
 build() {
   local preset=$1 target=$2 folder=$VITRIM_ROOT/build/$1 torch
   shift 2

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the pages in FOLDER fit for the built site: links that lead out of docs/ work there, and fences name a language alone.
+"""Prepares the pages in FOLDER for the built site: links out of docs/ work there, and fences name only a language.
 
 Pages of the repository's root that the site holds (ARCHITECTURE.md, CONTRIBUTING.md, CHANGELOG.md) become links inside the site; any other
 file of the repository becomes plain text with the file's path, because the site has no copy of it. In the pages that came from the root,
@@ -18,12 +18,12 @@ LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
 
 
 def site_link(text, target, page, folder):
-    """The text that stands in PAGE (a path below FOLDER) for the link [text](target)."""
+    """The text in PAGE (a path below FOLDER) for the link [text](target)."""
     if re.match(r"[a-z]+:|#", target):
         return f"[{text}]({target})"
     path, mark, anchor = target.partition("#")
     from_root = os.path.basename(page) in ROOT_PAGES
-    # Where the target lies in the repository, seen from its root.
+    # The target's path in the repository, relative to its root.
     place = os.path.normpath(os.path.join("" if from_root else os.path.join("docs", os.path.dirname(page)), path))
     inside = place[len("docs/"):] if place.startswith("docs/") else place
     if inside == "commands/README.md":

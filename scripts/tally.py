@@ -3,10 +3,10 @@
 
 usage: tally.py NAME=FOLDER...
 
-A folder holds what one run of ctest left (ctest.json from --show-only=json-v1, ctest.xml from --output-junit, and one GoogleTest XML file
-per test program) or NAME.status files with an exit status (0 passed, 77 skipped). Cases are counted one by one where a test program left
-its file, and a test that left none (no GoogleTest program, or one that crashed) counts as one. Skipped tests are listed. The exit status
-is 1 if a test failed or none ran.
+A folder contains the results of one run of ctest (ctest.json from --show-only=json-v1, ctest.xml from --output-junit, and one GoogleTest XML file per
+test program) or NAME.status files with an exit status (0 passed, 77 skipped). Cases are counted one by one if a test program wrote its file; a test
+without a file (not a GoogleTest program, or one that crashed) counts as one. Skipped tests are listed. The exit status is 1 if a test failed or none
+ran.
 """
 
 import json
@@ -23,13 +23,13 @@ class Tally:
 
 
 def parse(path):
-    # Test output may hold bytes that are no UTF-8.
+    # Test output may contain invalid UTF-8.
     with open(path, "rb") as file:
         return ElementTree.fromstring(file.read().decode("utf-8", errors="replace"))
 
 
 def add_cases(tally, suite, path):
-    """One GoogleTest file; returns how many of its cases failed, and how many there were."""
+    """Reads one GoogleTest file; returns how many of its cases failed, and how many there were."""
     failed = cases = 0
     for case in parse(path).iter("testcase"):
         cases += 1
@@ -50,7 +50,7 @@ def add_cases(tally, suite, path):
 
 
 def case_files(folder, test, program):
-    """The files that one ctest entry left: PROGRAM.xml, or NAME.xml for tests that are scripts."""
+    """The files that one ctest entry wrote: PROGRAM.xml, or NAME.xml for tests that are scripts."""
     for stem in (os.path.basename(program), test):
         path = os.path.join(folder, stem + ".xml")
         if stem != "ctest" and os.path.exists(path):
@@ -59,7 +59,7 @@ def case_files(folder, test, program):
 
 
 def skip_reason(entry):
-    """Why ctest skipped an entry on purpose, or None: ctest also files a program that it cannot find, or a fixture that failed, under skips."""
+    """Why ctest skipped an entry on purpose, or None: ctest also lists a program that it can't find, or a fixture that failed, as skipped."""
     skip = entry.find("skipped")
     message = (skip.get("message") or "") if skip is not None else ""
     if entry.get("status") != "disabled" and not message.startswith("SKIP_"):

@@ -3,8 +3,8 @@
 
 usage: tidy.py [--build FOLDER] [--jobs N] [FILE...]
 
-The build folder only lends its compile commands. GCC's precompiled header is no use to clang, so clang's own is made of the same headers
-first: without it each file would take half a minute.
+The build folder provides only its compile commands. Clang can't use GCC's precompiled header, so clang's own is first made from the same headers;
+without it each file would take half a minute.
 """
 
 import argparse
@@ -21,7 +21,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def find_clang(tidy):
-    """The clang++ of clang-tidy's own version, else None: precompiled headers are only good within one version."""
+    """The clang++ with clang-tidy's version, else None: precompiled headers are valid only within one version."""
     text = subprocess.run([tidy, "--version"], capture_output=True, text=True, check=True).stdout
     version = re.search(r"version (\d+)", text)
     names = ["clang++-" + version.group(1)] if version else []
@@ -32,7 +32,7 @@ def find_clang(tidy):
 
 
 def split_command(entry):
-    """(arguments without what concerns output and precompiled headers, the precompiled header's source or None)"""
+    """(arguments without those for output and precompiled headers, the precompiled header's source or None)"""
     words = entry.get("arguments") or shlex.split(entry["command"])
     kept, header, skip = [], None, False
     for position, word in enumerate(words):
@@ -42,7 +42,7 @@ def split_command(entry):
             header, skip = words[position + 1], True
         elif word == "-o":
             skip = True
-        elif word not in ("-Winvalid-pch", "-Werror", "-c", "-fopenmp"):  # clang would link a runtime of its own
+        elif word not in ("-Winvalid-pch", "-Werror", "-c", "-fopenmp"):  # clang would link its own runtime
             kept.append(word)
     return kept + ["-Wno-unknown-warning-option"], header
 
@@ -58,8 +58,8 @@ def units(entries):
 
 
 def commands(entries, wanted):
-    """Yields (compile command, its sources) for the sources of vitrim itself: for `wanted` each alone, else a unity build's file at once, since most of the
-    time goes into headers. Findings in included sources count as those of headers (HeaderFilterRegex)."""
+    """Yields (compile command, its sources) for the sources of vitrim itself: separately for each of `wanted`, else for a unity build's file as a
+    whole, because most of the time is spent on headers. Findings in included sources count as those of headers (HeaderFilterRegex)."""
     for entry, sources in units(entries):
         ours = [source for source in sources if os.path.relpath(source, ROOT).startswith(("src" + os.sep, "apps" + os.sep))]
         if not wanted and ours:
@@ -71,7 +71,7 @@ def commands(entries, wanted):
 
 
 def make_omp(folder):
-    """An omp.h for clang, which may have none of its own and can't read GCC's: what vitrim calls. Returns the flags that find it."""
+    """An omp.h for clang, which may have none and can't read GCC's; it declares the functions that vitrim calls. Returns the flags to find it."""
     os.makedirs(os.path.join(folder, "omp"), exist_ok=True)
     with open(os.path.join(folder, "omp", "omp.h"), "w", encoding="utf-8") as file:
         file.write('#pragma once\nextern "C" {\nint omp_in_parallel();\nvoid omp_set_num_threads(int);\n}\n')
@@ -79,7 +79,7 @@ def make_omp(folder):
 
 
 def make_pch(clang, words, header, source, folder):
-    """Compiles `header` with the flags of one command; returns what to add to the commands that use it."""
+    """Compiles `header` with the flags of one command; returns the flags to add to the commands that use it."""
     text = os.path.join(folder, "pch.hxx")  # away from GCC's .gch, which clang would try to read
     shutil.copyfile(header, text)
     out = os.path.join(folder, "pch.pch")

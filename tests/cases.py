@@ -1,4 +1,4 @@
-"""Runs unittest cases as a ctest and, like a GoogleTest program, leaves an XML file of them in the folder that GTEST_OUTPUT names."""
+"""Runs unittest cases as a ctest and, like a GoogleTest program, writes an XML file of them into the folder that GTEST_OUTPUT names."""
 
 import os
 import sys
@@ -54,7 +54,7 @@ def _write(cases, name):
 
 def main(name):
     """Runs every case of the calling script; `name` is the ctest entry's. Further arguments choose cases, as unittest takes them."""
-    # Programs that a test starts shall not write result files of their own over these.
+    # Programs that a test starts must not overwrite these result files with their own.
     runner = unittest.TextTestRunner(resultclass=_Result, verbosity=2, stream=sys.stdout)
     program = unittest.main(module="__main__", testRunner=runner, exit=False)
     result = program.result

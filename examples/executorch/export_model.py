@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A compressed model for ExecuTorch, which runs it on phones and small devices: torch.export, lowered to XNNPACK, and run once to see that it says the same.
+"""A compressed model for ExecuTorch, which runs it on phones and small devices: torch.export, lowered to XNNPACK, and run once to check that the output
+is the same.
 
 usage: export_model.py MODEL OUT.pte; needs vitrim, torch and executorch (pip install executorch)
 """

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The C interface, called as another language would: libvitrim through ctypes, held against `vitrim eval`'s predictions.
+"""The C interface, called as from another language: libvitrim through ctypes, compared with the predictions of `vitrim eval`.
 
 VITRIM_LIBRARY names the library, VITRIM_BINARY the program.
 """
@@ -149,7 +149,7 @@ class Interface(Case):
             self.assertIn("threads", self.lib.vitrim_error().decode())
 
     def test_freed_while_it_runs(self):
-        """Runs under way end as ever, later ones are refused."""
+        """Runs that are in progress finish normally; later ones are refused."""
         for _ in range(5):
             engine, statuses = self.load(), []
 
@@ -180,7 +180,7 @@ class Interface(Case):
         self.assertIn(b"nowhere", self.lib.vitrim_error())
 
     def in_child(self, work):
-        """What `work` gives in a forked process, as text."""
+        """The result of `work` in a forked process, as text."""
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`vitrim bench` and the native engine from outside: what is in the result, not how fast it is.
+"""`vitrim bench` and the native engine from outside: the contents of the result, not the speed.
 
 usage: bench_test.py [CASES...], with the program in VITRIM_BINARY.
 """
@@ -39,7 +39,7 @@ class Bench(Case):
         self.assertGreater(result["tile_peak"], 0)
         self.assertGreater(result["library_peak"], 0)
         self.assertIn(b"Measured against what arithmetic promises", self.read("page.html"))
-        # The page can be made of the file too.
+        # The page can also be made from the file.
         self.write("b.json", json.dumps(result).encode())
         self.run_vitrim("report", "b.json", "-o", "again.html")
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`vitrim export` from outside: what it writes, and what it refuses. Whether others can run it is for tests/exporter."""
+"""`vitrim export` from outside: its files and its refusals. tests/exporter checks whether other programs can run them."""
 
 import json
 import os

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the program says to somebody who asks, or typed too little; completion in the shell."""
+"""The help of the program, its hints for incomplete calls, and completion in the shell."""
 
 import os
 import pty

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Files that are made to break a reader, handed to the program: one sentence that names the file, soon.
+"""Files that are made to break a reader: the program must soon end with one sentence that names the file.
 
 usage: hostile_test.py [CASES...], with the program in VITRIM_BINARY.
 """
@@ -30,7 +30,7 @@ def with_metadata(data, **texts):
 
 
 class DeepJson(Case):
-    """210 KB of brackets once took the stack."""
+    """210 KB of brackets once overflowed the stack."""
 
     def deep(self, place, *arguments):
         self.refuse(*arguments, says=(place, "nested more than 100 deep"))

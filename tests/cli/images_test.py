@@ -1,4 +1,4 @@
-"""What lies in image folders, shards and class lists, from outside: class orders, other formats, pipes, image bombs, grey models."""
+"""The contents of image folders, shards and class lists, from outside: class orders, other formats, pipes, image bombs, grey models."""
 
 import io
 import json
@@ -75,7 +75,7 @@ class ClassOrder(Images):
         self.refuse("prune", "model.safetensors", "--few-shot", "--data", "synthetic:calib:32", "--attention-macs", "80%", "--eval", "images", "-o", "out.safetensors", says=says)
         self.refuse("train", "--init", "model.safetensors", "--recipe", "plain", "--data", "images", "-o", "out.safetensors", says=says)
         self.refuse("dilute", "model.safetensors", "--recipe", "plain", "--remove-attention", "0", "--dilution-epochs", "1", "--data", "images", "-o", "out.safetensors", says=says)
-        # Labels of calibration images are not used, so nothing is asked.
+        # Labels of calibration images are not used, so no class order is needed.
         self.run_vitrim("analyze", "model.safetensors", "--calib", "images", "--remove", "1", "--quiet")
 
     def test_the_checkpoints_class_names_decide(self):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What leaves the program: nothing is lost without a word, results come whole or not at all, and names out of files can't command a terminal.
+"""The outputs of the program: nothing is lost silently, results are complete or absent, and names from files can't control a terminal.
 
 usage: outputs_test.py [CASES...], with the program in VITRIM_BINARY.
 """
@@ -16,7 +16,7 @@ from program_case import CALIB, PROGRAM, Case, write_png  # noqa: E402
 
 COMPRESS = ("compress", "model.safetensors", *CALIB, "--remove-attention", "0", "--no-absorb", "-o", "out.safetensors")
 EVAL = ("eval", "model.safetensors", "--data", "synthetic:test:10")
-# Every command that writes a checkpoint or a page, with few images and no training worth the name.
+# Every command that writes a checkpoint or a page, with few images and hardly any training.
 WRITING = (
     COMPRESS,
     ("prune", "model.safetensors", "--few-shot", "--data", "synthetic:calib:32", "--images", "32", "--attention-macs", "80%", "--channels-by", "magnitude", "--no-absorb",
@@ -94,7 +94,7 @@ class StandardOutput(Case):
 
 
 class Values(Case):
-    """What the parser takes for a value and nobody means."""
+    """Values that the parser accepts but nobody intends."""
 
     def test_empty(self):
         """A shell's variable that is not set."""
@@ -149,7 +149,7 @@ class Names(Case):
             self.assertIn("evil", text)
             for character in "\x1b\x07\x9b\u202e":
                 self.assertNotIn(character, text, arguments)
-        # What is right is shown as it is, accents and all.
+        # Valid text is shown unchanged, including accents.
         os.rename(self.path("model.safetensors"), self.path("modèle.safetensors"))
         self.assertIn("modèle.safetensors", self.run_vitrim("eval", "modèle.safetensors", *EVAL[2:]).stdout)
 

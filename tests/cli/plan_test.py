@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`vitrim plan` from outside. Nothing here depends on how fast the machine is."""
+"""`vitrim plan` from outside. Nothing here depends on the speed of the machine."""
 
 import json
 import os
@@ -44,7 +44,7 @@ class Plan(Case):
         page = self.read("page.html")
         self.assertIn(b"What the budget buys", page)
         self.assertIn(b"Do the pieces add up?", page)
-        # The page can be made of the document too, and the table is used again as it is.
+        # The page can also be made from the document, and the table is reused unchanged.
         self.write("plan.json", json.dumps(result).encode())
         self.run_vitrim("report", "plan.json", "-o", "again.html", "--quiet")
         table = self.read("table.json")

@@ -1,4 +1,4 @@
-"""What the tests of the program share: a small model, images, and running the program in a folder of the case's own."""
+"""Code that the tests of the program share: a small model, images, and running the program in a separate folder for each case."""
 
 import array
 import json

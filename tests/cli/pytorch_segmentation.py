@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A ViT with a UPerNet in PyTorch alone, written from docs/segmentation.md: what it says of a folder's images, as the counts by class that `vitrim eval --json` holds.
+"""A ViT with a UPerNet in plain PyTorch, written from docs/segmentation.md: its predictions for the images of a folder, as the counts by class in the
+result of `vitrim eval --json`.
 
 usage: pytorch_segmentation.py MODEL.safetensors FOLDER; JSON on standard output. The model has one head of attention and patches of 8 pixels, images run whole and are not resized.
 """
@@ -48,7 +49,7 @@ class Model:
         return self.group_norm(F.conv2d(x, weight, padding=weight.shape[-1] // 2), name + ".gn").relu()
 
     def streams(self, image):
-        """What the head reads, as planes."""
+        """The input of the head, as planes."""
         patches = F.conv2d(image, self.w["patch_embed.proj.weight"], self.w["patch_embed.proj.bias"], stride=8)
         height, width = patches.shape[2:]
         table = self.w["pos_embed"]

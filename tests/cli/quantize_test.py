@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`vitrim quantize` from outside, and what the other commands do with a quantised model."""
+"""`vitrim quantize` from outside, and the other commands on a quantised model."""
 
 import json
 import os
@@ -98,7 +98,7 @@ class Quantize(Case):
         self.assertEqual(sides[0], result["compressed"]["correct"])
         inspected = self.json_of("inspect", "q.safetensors")["blocks"]
         self.assertEqual([layer.get("weight_bits") for layer in inspected[3]["layers"]], [4, 4, 4, None])
-        # What changes no weight keeps the bits.
+        # Commands that change no weight keep the bits.
         self.run_vitrim("merge", "q.safetensors", "--r", "2", "--pays-at", "0", "-o", "m.safetensors", "--quiet")
         self.assertEqual({name: entry["shape"] for name, entry in header_of(self.path("m.safetensors")).items() if name != "__metadata__"},
                          {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"})

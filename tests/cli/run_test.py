@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`vitrim run`: a chain is run once, goes on where it stopped, and says where a recipe is wrong."""
+"""`vitrim run`: a chain runs once, continues after an interruption, and reports mistakes in a recipe with their place."""
 
 import json
 import os

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""SIGTERM and SIGINT end every command within two seconds, wherever it waits, and leave no half of a file.
+"""SIGTERM and SIGINT end every command within two seconds, wherever it waits, and leave no incomplete file.
 
 usage: signals_test.py [CASES...], with the program in VITRIM_BINARY.
 """

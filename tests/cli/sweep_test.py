@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`vitrim sweep` from outside: every point is what compress makes, what is there is kept, and what can't be is refused before any work.
+"""`vitrim sweep` from outside: every point equals the result of compress, existing results are kept, and impossible points are refused before any work.
 
 usage: sweep_test.py [CASES...], with the program in VITRIM_BINARY.
 """

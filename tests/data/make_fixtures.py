@@ -1,4 +1,4 @@
-"""Writes fixtures/: small images of every kind that vitrim reads, and what Pillow makes of them.
+"""Writes fixtures/: small images of every kind that vitrim reads, and Pillow's results for them.
 
     python3 tests/data/make_fixtures.py        # needs Pillow and NumPy; the results are committed
 

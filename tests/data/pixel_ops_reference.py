@@ -1,4 +1,4 @@
-"""What Pillow makes of single pixel operations: OPERATION ARGUMENT FILTER KIND WIDTH HEIGHT SHA256 on each line.
+"""Pillow's results of single pixel operations: OPERATION ARGUMENT FILTER KIND WIDTH HEIGHT SHA256 on each line.
 
     python3 tests/data/pixel_ops_reference.py 1 > tests/data/fixtures/pixel_ops.txt    # needs Pillow and NumPy; the result is committed
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Several ranks of one job, started by hand and by torchrun; ranks that die, hang or never come.
+"""Several ranks of one job, started directly and by torchrun; ranks that die, hang or never start.
 
 usage: distributed_test.py [CASES...], with the worker program in VITRIM_WORKER.
 """

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What the documents say is done: their commands are run, their links lead somewhere, the command pages are the program's own help.
+"""Checks the documents: their commands run, their links are valid, and the command pages equal the program's help.
 
-A fence says what its block is: `sh` is run here, in the order of the page, in one folder a page that holds what FILES below makes; `sh full` and
-`python full` (real data, the libraries that read vitrim's files) are run by ./check --full, which passes --full; `python` is run where
-VITRIM_PEERS_PYTHON names a python with those libraries. Everything else is only shown.
+The info string of a fence says what its block is. `sh` blocks run here, in the order of the page, in one folder per page with the files of
+make_files() below. `sh full` and `python full` (which need real data, or the libraries that read vitrim's files) run in ./check --full, which passes
+--full. `python` blocks run if VITRIM_PEERS_PYTHON names a python with those libraries. All other blocks are only shown.
 
 usage: docs_test.py [--full] [CASES...], with the program in VITRIM_BINARY.
 """
@@ -44,7 +44,7 @@ def make_images(folder, each, seed):
 
 
 def make_files(folder):
-    """FILES: what the documents' commands find. model.safetensors is the embedded model, the images are noise in ten classes."""
+    """The files that the documents' commands use. model.safetensors is the embedded model; the images are noise in ten classes."""
     os.symlink(os.path.join(ROOT, "models"), f"{folder}/models")
     for name in ("model", "vit"):
         shutil.copy(os.path.join(ROOT, "models", "synthetic_vit.safetensors"), f"{folder}/{name}.safetensors")

@@ -1,4 +1,4 @@
-# What README.md and docs/ say is run.
+# Runs the commands in README.md and docs/.
 find_package(Python3 3.9 REQUIRED COMPONENTS Interpreter)
 if(TARGET vitrim)
   add_test(NAME documents COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/docs_test.py)

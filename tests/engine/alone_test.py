@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Builds the engine in a clean folder where there is no LibTorch to be found, and runs the library's tests on what came out.
+"""Builds the engine in a clean folder without LibTorch, and runs the library's tests on the result.
 
 VITRIM_CMAKE, VITRIM_CXX and VITRIM_GENERATOR come from the build.
 """

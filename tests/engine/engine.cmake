@@ -1,5 +1,4 @@
-# The engine as a deployer gets it: what libvitrim needs and weighs, and a build of it where there is no LibTorch. Not under sanitizers, which add
-# libraries of their own.
+# The engine as a user deploys it: the dependencies and size of libvitrim, and a build without LibTorch. Not under sanitizers, which add libraries.
 find_package(Python3 3.9 REQUIRED COMPONENTS Interpreter)
 if(NOT CMAKE_CXX_FLAGS MATCHES "sanitize")
   add_test(NAME libvitrim COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/library_test.py)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""libvitrim as a deployer gets it: what it needs, what it weighs, what it shows, and that it runs a checkpoint alone.
+"""libvitrim as a user deploys it: its dependencies, its size, its exported symbols, and that it can run a checkpoint alone.
 
 VITRIM_LIBRARY names the library.
 """

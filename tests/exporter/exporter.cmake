@@ -1,4 +1,4 @@
-# Exported files read by others. The tests of the writer look at its private parts too.
+# Exported files, read by other programs. The tests of the writer use its private headers too.
 target_include_directories(exporter_tests PRIVATE ${CMAKE_SOURCE_DIR}/src)
 target_link_libraries(exporter_tests PRIVATE vitrim_quantize nlohmann_json::nlohmann_json)
 add_executable(export_references ${CMAKE_CURRENT_LIST_DIR}/write_references.cpp)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Exports in the hands of others: ONNX Runtime, OpenVINO and timm, on the small models of every kind and on models of real size.
+"""Exports in other programs: ONNX Runtime, OpenVINO and timm, on the small models of every kind and on models of real size.
 
 usage: peers_test.py SMALL_FOLDER REAL_FOLDER [CASE...]   (folders that export_references filled)
 VITRIM_GOLDEN, where set, holds logits of the real ViT-Ti, with and without merging; REAL_FOLDER then has them as vit_tiny_dense, _r8 and _r16.
@@ -30,7 +30,7 @@ from safetensors.numpy import load_file  # noqa: E402
 SMALL, REAL = sys.argv[1:3]
 del sys.argv[1:3]
 CORE = openvino.Core()
-# By itself OpenVINO multiplies in bfloat16 where the processor can.
+# By default OpenVINO multiplies in bfloat16 if the CPU supports it.
 EXACT = {"INFERENCE_PRECISION_HINT": "f32"}
 
 

@@ -1,5 +1,4 @@
-# The report opened in a real browser: node drives headless Chromium over its debugging pipe. Skipped, with a line that says so, where
-# either is missing.
+# Opens the report in a real browser: node controls headless Chromium over its debugging pipe. Skipped, with a message, if either is missing.
 add_executable(report_pages ${CMAKE_CURRENT_LIST_DIR}/write_pages.cpp)
 target_include_directories(report_pages PRIVATE ${CMAKE_CURRENT_LIST_DIR}/..)
 target_link_libraries(report_pages PRIVATE vitrim_report vitrim_core)
@@ -7,7 +6,7 @@ add_executable(report_without_charts ${CMAKE_CURRENT_LIST_DIR}/without_charts.cp
 target_include_directories(report_without_charts PRIVATE ${CMAKE_CURRENT_LIST_DIR}/.. ${CMAKE_SOURCE_DIR}/src)
 target_link_libraries(report_without_charts PRIVATE vitrim_report vitrim_core)
 add_test(NAME report_without_charts COMMAND report_without_charts)
-# The tests of report look at its private parts too.
+# The tests of report use its private headers too.
 target_include_directories(report_tests BEFORE PRIVATE ${CMAKE_SOURCE_DIR}/src)
 target_link_libraries(report_tests PRIVATE nlohmann_json::nlohmann_json)
 
