@@ -118,7 +118,7 @@ std::string locate(const std::string& source) {
   std::string folder = "models--" + name.id;
   folder.replace(folder.find('/'), 1, "--");
   const std::string cache = hub_cache();
-  if (const std::string snapshot = snapshot_in(fs::path(cache) / folder); !snapshot.empty()) return snapshot;
+  if (std::string snapshot = snapshot_in(fs::path(cache) / folder); !snapshot.empty()) return snapshot;
   if (!name.certain) return source;
   throw Error("there is no file or folder '" + source +
               "', and no model of that name in the local Hugging Face cache (" + cache +

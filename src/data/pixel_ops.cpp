@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "vitrim/data/transform.h"
 
@@ -156,8 +157,7 @@ void adjust_contrast(Image& image, double factor) {
   int64_t sum = 0;
   for (size_t i = 0; i + 2 < image.pixels.size(); i += 3) sum += grey(image.pixels.data() + i);
   const auto count = static_cast<double>(image.height * image.width);
-  const int mean = static_cast<int>(static_cast<double>(sum) / count +
-                                    0.5);  // NOLINT(bugprone-incorrect-roundings): Pillow rounds so
+  const int mean = static_cast<int>(std::floor(static_cast<double>(sum) / count + 0.5));  // as Pillow rounds
   const auto f = static_cast<float>(factor);
   look_up(image, make_table([&](int i) { return blend(mean, i, f); }));
 }

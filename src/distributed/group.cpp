@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -50,7 +51,7 @@ Group::Impl::~Impl() {
   // Gloo's destructor would wait for the lost rank. The process is about to end; its connections close then.
   if (!failed) return;
   // Reached from here for good, or a leak checker would call it lost.
-  static auto& abandoned = *new std::vector<c10::intrusive_ptr<c10d::ProcessGroup>>;
+  static auto& abandoned = *std::make_unique<std::vector<c10::intrusive_ptr<c10d::ProcessGroup>>>().release();
   abandoned.push_back(std::move(group));
 }
 

@@ -11,7 +11,7 @@ namespace {
 thread_local bool forked = false;
 
 // When the program starts: later may be behind the fork.
-[[maybe_unused]] const int registered = pthread_atfork(nullptr, nullptr, [] { forked = true; });
+[[maybe_unused]] const int kRegistered = pthread_atfork(nullptr, nullptr, [] { forked = true; });
 
 }  // namespace
 

@@ -50,7 +50,7 @@ const Attention& static_attention() {
 namespace {
 
 AttentionSite static_site(const Model& model, int block) {
-  const AttentionSite site = attention_site(model.spec(), block);
+  AttentionSite site = attention_site(model.spec(), block);
   if (site.block.attention != AttentionKind::kStatic)
     throw std::invalid_argument("[model::static_attention] block " + std::to_string(block) +
                                 " has no static attention");

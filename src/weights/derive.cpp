@@ -84,8 +84,8 @@ Intermediates taps_of(int64_t to, int64_t from_size, int64_t to_size, bool antia
     return out;
   }
   const double wide = std::max(scale, 1.0), center = scale * (static_cast<double>(to) + 0.5);
-  const auto begin = std::max<int64_t>(static_cast<int64_t>(center - 2 * wide + 0.5), 0),
-             end = std::min<int64_t>(static_cast<int64_t>(center + 2 * wide + 0.5), from_size);
+  const auto begin = std::max<int64_t>(static_cast<int64_t>(std::floor(center - 2 * wide + 0.5)), 0),
+             end = std::min<int64_t>(static_cast<int64_t>(std::floor(center + 2 * wide + 0.5)), from_size);
   double total = 0;
   for (int64_t i = begin; i < end; ++i) {
     out.from.push_back(i);

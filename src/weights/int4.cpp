@@ -98,7 +98,8 @@ std::optional<float> common_measure(const float* scales, int64_t count, int* fac
   return static_cast<float>(std::ldexp(static_cast<double>(measure), lowest - 24));
 }
 
-const TensorView& part_of(const Checkpoint& file, const std::string& name, std::vector<int64_t> shape) {
+const TensorView& part_of(const Checkpoint& file, const std::string& name,
+                          const std::vector<int64_t>& shape) {
   if (!file.contains(name)) throw FormatError(file.path, name, "is missing, and the spec says int4");
   const TensorView& tensor = file.at(name);
   if (tensor.shape == shape) return tensor;

@@ -75,7 +75,7 @@ void refuse_tag(const std::string& source) {
 Checkpoint read_weights(const std::string& source, const architecture::LoadHints& hints,
                         std::vector<std::string>* said) {
   refuse_tag(source);
-  const Checkpoint file = checkpoint::load(source);
+  Checkpoint file = checkpoint::load(source);
   std::vector<FileTensor> tensors;
   const bool own = file.metadata.contains(kSpecMetadataKey);
   for (const auto& [name, tensor] : file.entries()) {
