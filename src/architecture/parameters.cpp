@@ -300,13 +300,15 @@ TensorTable matched(const ModelSpec& spec, const TensorTable& tensors) {
   return out;
 }
 
+int64_t ParameterInfo::count() const {
+  int64_t count = scale ? 0 : 1;
+  for (const int64_t size : shape) count *= size;
+  return count;
+}
+
 int64_t count_parameters(const ModelSpec& spec) {
   int64_t total = 0;
-  for (const ParameterInfo& info : parameter_layout(spec)) {
-    int64_t count = info.scale ? 0 : 1;
-    for (const int64_t size : info.shape) count *= size;
-    total += count;
-  }
+  for (const ParameterInfo& info : parameter_layout(spec)) total += info.count();
   return total;
 }
 

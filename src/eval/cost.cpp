@@ -10,9 +10,7 @@ ModelCost count_cost(const ModelSpec& spec) {
   ModelCost cost;
   cost.blocks.resize(spec.blocks.size());
   for (const architecture::ParameterInfo& info : architecture::parameter_layout(spec)) {
-    if (info.scale) continue;
-    int64_t count = 1;
-    for (int64_t size : info.shape) count *= size;
+    const int64_t count = info.count();
     cost.params += count;
     switch (info.part) {
       case architecture::Part::kEmbedding:

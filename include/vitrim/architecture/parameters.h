@@ -31,6 +31,8 @@ struct ParameterInfo {
       true;  ///< false: the reference's checkpoints contain it, but no computation reads it (PVT's last norm)
   bool int8 = false;   ///< stored as 8-bit integers, with its scales in another parameter
   bool scale = false;  ///< scales of an int8 weight, [rows, 1]; not a parameter of the architecture
+  /// The number of parameters of the architecture: its elements, 0 for scales.
+  int64_t count() const;
 };
 
 /// Number of inputs that share a scale in weights of 4 bits; the last group of a row may be shorter.
