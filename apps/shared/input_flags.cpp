@@ -48,6 +48,7 @@ void ProgramFlags::write_json(const std::string& text) const {
 }
 
 void UnsaidFlags::add_to(CLI::App& command) {
+  owner = &command;
   command
       .add_option("--num-heads", num_heads,
                   "number of attention heads, needed where the checkpoint does not state it; one number per "
@@ -81,6 +82,10 @@ void UnsaidFlags::fill(architecture::LoadHints& hints) const {
   if (!activation.empty()) hints.activation = architecture::parse_activation(activation);
   if (norm_eps > 0) hints.norm_eps = norm_eps;
   if (!pooling.empty()) hints.pooling = architecture::parse_pooling(pooling);
+  for (const char* flag : {"--resize", "--interpolation"}) {  // DataFlags has them, in most commands
+    const CLI::Option* option = owner ? owner->get_option_no_throw(flag) : nullptr;
+    if (option && option->count() > 0) hints.stated.emplace_back(flag);
+  }
 }
 
 void ModelInput::add_to(CLI::App& command) {

@@ -40,6 +40,7 @@ struct UnsaidFlags {
   std::vector<int64_t> num_heads;
   double stream_gain = 0, norm_eps = 0;
   std::string activation, pooling;
+  const CLI::App* owner = nullptr;  ///< the command of add_to(), which must outlive these flags
 
   void add_to(CLI::App& command);
   void fill(architecture::LoadHints& hints) const;

@@ -198,7 +198,7 @@ Recognised recognise(const TensorTable& file, const LoadHints& hints) {
         "[architecture::recognise] there is no class token to pool; pass --pooling average");
   check(out.spec, model_config);
   complete(out.spec, model_config);
-  const std::string warning = guesses_text(translated.state.path, out.assumed);
+  const std::string warning = guesses_text(translated.state.path, out.assumed, hints.stated);
   if (!warning.empty()) log_warning(warning);
   if (translated.plain_positions) resize_plainly(out.spec, translated.state);
   validate(out.spec);

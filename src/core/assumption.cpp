@@ -1,11 +1,14 @@
 #include "vitrim/core/assumption.h"
 
+#include <algorithm>
+
 namespace vitrim {
 
-std::string guesses_text(const std::string& path, const std::vector<Assumption>& assumed) {
+std::string guesses_text(const std::string& path, const std::vector<Assumption>& assumed,
+                         const std::vector<std::string>& stated) {
   std::string list, flags;
   for (const Assumption& one : assumed) {
-    if (!one.guess) continue;
+    if (!one.guess || std::find(stated.begin(), stated.end(), one.flag) != stated.end()) continue;
     list += (list.empty() ? "" : ", ") + one.field + " " + one.value + " (" + one.why + ")";
     if (!one.flag.empty() && flags.find(one.flag) == std::string::npos)
       flags += (flags.empty() ? "" : ", ") + one.flag;

@@ -166,6 +166,16 @@ class Checkpoints(Case):
         self.assertEqual((out["blocks"][0]["num_heads"], out["model"]["norm_eps"], out["model"]["activation"], out["model"]["pooling"]), (2, 1e-5, "relu", "average"))
         self.refuse("inspect", "silent.safetensors", "--activation", "mish", says="mish", expect=2)
         self.assertIn("short side to 35 pixels", self.run_vitrim("eval", "silent.safetensors", *data[:-2]).stderr)
+        # What a flag of the command states is not warned of.
+        write_model(self.path("resized.safetensors"), metadata={"mean": "0.5,0.5,0.5", "std": "0.5,0.5,0.5"})
+        evaluate = ("eval", "resized.safetensors", "--data", "synthetic:test:4")
+        said = self.run_vitrim(*evaluate).stderr
+        self.assertIn("preprocess.resize 35 (", said)
+        self.assertIn("preprocess.interpolation bicubic (", said)
+        said = self.run_vitrim(*evaluate, "--resize", "32").stderr
+        self.assertNotIn("preprocess.resize", said)
+        self.assertIn("preprocess.interpolation", said)
+        self.assertNotIn("preprocess.", self.run_vitrim(*evaluate, "--resize", "32", "--interpolation", "bilinear").stderr)
 
     def test_blocks_without_attention_ask_for_their_gain(self):
         write_model(self.path("cut.safetensors"), without=(1,))

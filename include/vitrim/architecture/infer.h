@@ -25,6 +25,8 @@ struct LoadHints {
   std::optional<Activation> activation;
   std::optional<double> norm_eps;
   std::optional<Pooling> pooling;
+  std::vector<std::string> stated;  ///< options (Assumption::flag) that override the checkpoint after the
+                                    ///< load; the warning about guessed values leaves these out
 };
 
 /// The names that parse_activation() accepts: "gelu", "gelu_tanh", ... It throws std::invalid_argument on any

@@ -18,7 +18,9 @@ struct Assumption {
   bool operator==(const Assumption&) const = default;
 };
 
-/// One sentence about the guessed values, for a warning about the file `path`; empty if there are none.
-std::string guesses_text(const std::string& path, const std::vector<Assumption>& assumed);
+/// One sentence about the guessed values, without those whose option is in `stated`, for a warning about the
+/// file `path`; empty if there are none.
+std::string guesses_text(const std::string& path, const std::vector<Assumption>& assumed,
+                         const std::vector<std::string>& stated = {});
 
 }  // namespace vitrim
