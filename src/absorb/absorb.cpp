@@ -92,6 +92,7 @@ AbsorbReport absorb(model::Model& student, const model::Model& teacher, const da
   const model::Output plain = run_all(student, teacher_x.slice(0, fit), options.batch_size, group);
   std::vector<bool> pruned;  // before any fit changes what it is told by
   for (int i = 0; i < student.num_blocks(); ++i) pruned.push_back(attention_pruned(student, teacher, i));
+  at::Tensor pair_input;  // with pair_epochs: the student's stream before block i - 1
   const FitState* begin = beginning(options);
   if (begin) take_parameters(*begin, "student", student);
   const int64_t fitted = begin ? begin->done : 0;
@@ -120,12 +121,17 @@ AbsorbReport absorb(model::Model& student, const model::Model& teacher, const da
           ridge_projection(student, teacher, i, input, teacher_input.slice(0, 0, fit), options);
         ridge_block(student, i, input, target, options);
         if (options.epochs > 0) fit_block(student, i, input, target, options);
+        if (options.pair_epochs > 0 && i > first) {
+          fit_pair(student, i - 1, pair_input.slice(0, 0, fit), target, options);
+          student_x = advance(student, i - 1, pair_input, options.batch_size, group);
+        }
         if (options.keeper) {
           FitState state{place + 1, {}};
           put_parameters(student, "student", state);
           options.keeper->save(state);
         }
       }
+      if (options.pair_epochs > 0) pair_input = student_x;
       student_x = advance(student, i, student_x, options.batch_size, group);
     }
     teacher.keep_intermediate(i, teacher_x.slice(0, fit), teacher_intermediates);
@@ -135,8 +141,12 @@ AbsorbReport absorb(model::Model& student, const model::Model& teacher, const da
   const model::Output dense =
       finish_all(teacher, teacher_x.slice(0, fit), teacher_intermediates, options.batch_size, group);
   const Closeness before = compare(dense, plain);
-  const Closeness after = compare(
-      dense, finish_all(student, student_x.slice(0, fit), student_intermediates, options.batch_size, group));
+  // Fits of pairs change blocks whose intermediate outputs were kept.
+  const model::Output fitted_outputs =
+      options.pair_epochs > 0
+          ? run_all(student, streams_of(teacher, images, options).slice(0, fit), options.batch_size, group)
+          : finish_all(student, student_x.slice(0, fit), student_intermediates, options.batch_size, group);
+  const Closeness after = compare(dense, fitted_outputs);
   report.plain_kl = before.kl;
   report.plain_agreement = before.agreement;
   after.tell(report);

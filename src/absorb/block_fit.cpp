@@ -23,13 +23,26 @@ std::vector<at::Tensor> leaves_of(const model::Model& student, const std::vector
   return leaves;
 }
 
+// Steps of the warm-up of a fit of so many.
+int64_t warm_up_of(int64_t steps) { return std::max<int64_t>(1, std::min<int64_t>(10, steps / 10)); }
+
+std::vector<std::string> names_of(const model::Model& student, int first, int last) {
+  std::vector<std::string> names;
+  for (int i = first; i <= last; ++i) {
+    const std::vector<std::string> more = student.block_parameters(i);
+    names.insert(names.end(), more.begin(), more.end());
+  }
+  return names;
+}
+
 }  // namespace
 
-BlockFit::BlockFit(model::Model& student, int index, const AbsorbOptions& options)
+BlockFit::BlockFit(model::Model& student, int index, const AbsorbOptions& options, int count)
     : student_(student),
       index_(index),
+      last_(index + count - 1),
       options_(options),
-      names_(student.block_parameters(index)),
+      names_(names_of(student, index, last_)),
       leaves_(leaves_of(student, names_)),
       adam_(leaves_, {0.9, 0.99, 1e-8, 0.0}),
       random_(options.seed, /*stream=*/0x666974 + static_cast<uint64_t>(index)) {}
@@ -48,15 +61,16 @@ void BlockFit::run(const at::Tensor& input, const at::Tensor& target, int64_t ep
     for (int64_t cursor = 0; cursor + batch <= images; cursor += batch, ++step) {
       check_cancelled();
       const at::Tensor rows = at::from_blob(order.data() + cursor, {batch}, at::kLong).clone();
-      const at::Tensor tokens = sample_tokens(student_.spec(), index_, options_.fit_patches, random_.next());
+      const at::Tensor tokens = sample_tokens(student_.spec(), last_, options_.fit_patches, random_.next());
       const at::Tensor weight = token_weights(student_.spec(), tokens.size(0), options_.cls_weight);
       const double scale = 1 / (weight.sum().item<double>() * static_cast<double>(batch));
       const train::BatchGradients sums =
           train::batch_gradients(leaves_, {share.begin, share.end}, [&](int64_t begin, int64_t end) {
             const at::Tensor part = rows.slice(0, begin, end);
             const at::Tensor wanted = target.index_select(0, part).index_select(1, tokens);
-            const at::Tensor got =
-                student_.run_block_at(index_, input.index_select(0, part), tokens, nullptr);
+            at::Tensor x = input.index_select(0, part);
+            for (int i = index_; i < last_; ++i) x = student_.run_block(i, x, model::kKeep, nullptr);
+            const at::Tensor got = student_.run_block_at(last_, x, tokens, nullptr);
             return ((got - wanted).square().mean(2) * weight).sum() * scale;
           });
       group.all_reduce(sums.gradients);
@@ -88,9 +102,18 @@ void fit_block(model::Model& student, int index, const at::Tensor& input, const 
                const AbsorbOptions& options) {
   BlockFit fit(student, index, options);
   const int64_t steps = fit.steps(input.size(0)) * options.epochs;
-  const int64_t warm_up = std::max<int64_t>(1, std::min<int64_t>(10, steps / 10));
-  fit.run(input, target, options.epochs,
-          [&](int64_t step) { return train::cosine_schedule(step, steps, warm_up, options.learning_rate); });
+  fit.run(input, target, options.epochs, [&](int64_t step) {
+    return train::cosine_schedule(step, steps, warm_up_of(steps), options.learning_rate);
+  });
+}
+
+void fit_pair(model::Model& student, int index, const at::Tensor& input, const at::Tensor& target,
+              const AbsorbOptions& options) {
+  BlockFit fit(student, index, options, 2);
+  const int64_t steps = fit.steps(input.size(0)) * options.pair_epochs;
+  fit.run(input, target, options.pair_epochs, [&](int64_t step) {
+    return train::cosine_schedule(step, steps, warm_up_of(steps), options.learning_rate / 3);
+  });
 }
 
 }  // namespace vitrim::absorb

@@ -17,8 +17,8 @@ namespace vitrim::absorb {
 /// A fit that goes on where it stopped: the optimiser remembers, and random draws go on.
 class BlockFit {
  public:
-  /// `student` must outlive it.
-  BlockFit(model::Model& student, int index, const AbsorbOptions& options);
+  /// Fits the `count` blocks from `index` on together. `student` must outlive it.
+  BlockFit(model::Model& student, int index, const AbsorbOptions& options, int count = 1);
   /// `epochs` times over the images in random order, in batches of options.fit_batch; images that fill no
   /// batch are left out. input: the student's stream before the block, target: the teacher's after it, both
   /// [n, N, C]. rate(step) is the learning rate of the call's step, from 0. Afterwards the block holds the
@@ -34,7 +34,7 @@ class BlockFit {
 
  private:
   model::Model& student_;
-  int index_;
+  int index_, last_;
   AbsorbOptions options_;
   std::vector<std::string> names_;
   std::vector<at::Tensor> leaves_;
@@ -45,5 +45,10 @@ class BlockFit {
 /// options.epochs epochs with a warm-up and half a cosine.
 void fit_block(model::Model& student, int index, const at::Tensor& input, const at::Tensor& target,
                const AbsorbOptions& options);
+/// Fits the blocks `index` and `index` + 1 together, after each was fitted alone: options.pair_epochs epochs
+/// at a third of the learning rate. input: the student's stream before the first, target: the teacher's after
+/// the second.
+void fit_pair(model::Model& student, int index, const at::Tensor& input, const at::Tensor& target,
+              const AbsorbOptions& options);
 
 }  // namespace vitrim::absorb
