@@ -199,7 +199,7 @@ std::array<double, 3> triple(const std::vector<double>& values, const std::strin
 }  // namespace
 
 PreprocessSpec DataFlags::preprocess(const ModelSpec& spec, const std::string& source) const {
-  data::image_channels(spec, source);  // refuses what images can't give
+  data::image_channels(spec, source);  // refuses numbers of channels that images can't have
   PreprocessSpec out;
   if (spec.preprocess) {
     out = *spec.preprocess;

@@ -1,5 +1,5 @@
 #pragma once
-// Flags that several programs take, and what they mean. Nothing here needs LibTorch.
+// Flags that several programs share, and their effect. Nothing here needs LibTorch.
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace vitrim::app {
 
-/// Where results go, and what a program computes with.
+/// The destination of results, and the resources of the computation.
 struct ProgramFlags {
   std::string json;  ///< file, or "-" for standard output
   bool quiet = false;
@@ -23,19 +23,19 @@ struct ProgramFlags {
 
   void add_output(CLI::App& command);
   void add_threads(CLI::App& command);
-  /// --precision, and --batch-size where batch_size is not 0.
+  /// Adds --precision, and --batch-size if batch_size is not 0.
   void add_numbers(CLI::App& command);
-  /// True when results may be told in words on standard output.
+  /// Whether results may be printed as text on standard output.
   bool speaks() const { return json != "-" && !quiet; }
-  /// Writes `text` where --json says, if it does; to standard output at once, so that a failure is known
-  /// before an OutputSet is committed.
+  /// Writes `text` to the destination of --json, if it was passed. Standard output is written at once, so
+  /// that a failure is known before an OutputSet is committed.
   void write_json(const std::string& text) const;
 };
 
-/// --weights, of every command that reads a checkpoint.
+/// Adds --weights, which every command has that reads a checkpoint.
 void add_weights_flag(CLI::App& command, std::string& weights);
 
-/// What neither the tensors of a checkpoint nor the files beside it may say.
+/// Hints about properties that neither the tensors of a checkpoint nor the files in its folder may state.
 struct UnsaidFlags {
   std::vector<int64_t> num_heads;
   double stream_gain = 0, norm_eps = 0;
@@ -46,24 +46,24 @@ struct UnsaidFlags {
   void fill(architecture::LoadHints& hints) const;
 };
 
-/// Which model, and what its checkpoint does not say.
+/// The model, and hints about its checkpoint.
 struct ModelInput {
   std::string model;
   UnsaidFlags unsaid;
   int64_t image_size = 0;
   int64_t num_classes = 0;
-  std::string task;     ///< what the model must be for; empty: what it is for
-  std::string weights;  ///< which of several sets of weights in the file
+  std::string task;     ///< the task that the model must have; empty: any
+  std::string weights;  ///< which of several sets of weights in the file to read
 
-  /// MODEL and add_hints().
+  /// Adds MODEL and calls add_hints().
   void add_to(CLI::App& command);
   void add_hints(CLI::App& command);
   architecture::LoadHints hints() const;
-  /// UsageError where --task says otherwise.
+  /// Throws UsageError if --task does not match the model.
   void check_task(const ModelSpec& spec) const;
 };
 
-/// Preprocessing and data-set flags.
+/// Flags of preprocessing and data sets.
 struct DataFlags {
   std::vector<double> mean, std;
   std::string resize;  ///< pixels or "none"
@@ -72,25 +72,25 @@ struct DataFlags {
   std::string classes, class_order;
   int64_t max_corrupt = 0, max_pixels = data::kMaxPixels;
 
-  /// All flags.
+  /// Adds all flags.
   void add_to(CLI::App& command);
-  /// Those of preprocessing alone.
+  /// Adds the flags of preprocessing only.
   void add_preprocessing(CLI::App& command);
-  /// Those that say which images are taken for corrupt, and how many may be.
+  /// Adds the flags that say which images count as corrupt, and how many may be corrupt.
   void add_limits(CLI::App& command);
-  /// The checkpoint's preprocessing with the flags laid over it. Throws UsageError where neither says mean
-  /// and std, Error where the model takes no images of 3 channels or 1.
+  /// The checkpoint's preprocessing, overridden by the flags. Throws UsageError if neither states mean and
+  /// std, Error if the model does not read images of 3 channels or 1.
   PreprocessSpec preprocess(const ModelSpec& spec, const std::string& source) const;
-  /// How labelled images are opened for a model.
+  /// The options with which labelled images are opened for a model.
   data::DatasetOptions dataset(const ModelSpec& spec) const;
-  /// How images are opened whose labels are not used.
+  /// The options with which images are opened whose labels are not used.
   data::DatasetOptions unlabelled() const;
 };
 
-/// "none" or a number of pixels; UsageError on anything else.
+/// Parses "none" or a number of pixels; throws UsageError on anything else.
 std::optional<int64_t> parse_resize(const std::string& text);
 
-/// A number with so many digits after the point.
+/// A number with this many digits after the decimal point.
 std::string fixed(double value, int digits);
 /// "82.3 %" and the like.
 std::string percent(double fraction, int digits = 1);

@@ -19,7 +19,7 @@ void Settings::add_to(CLI::App& command, const std::vector<train::Keys>& keys) {
     usual_.push_back(key.value());
     std::string typed = key.key + "=" + train::shown(usual_.back());
     std::erase(typed, '"');
-    constexpr size_t kColumn = 28;  // as options have it
+    constexpr size_t kColumn = 28;  // the column of options in --help
     list += "\n  " + typed +
             (typed.size() + 2 > kColumn ? "\n" + std::string(kColumn + 2, ' ')
                                         : std::string(kColumn - typed.size(), ' ')) +

@@ -20,7 +20,8 @@ namespace vitrim::absorb {
 
 namespace {
 
-// Whether the attention is there but not the teacher's, so that its last projection is to be refitted too.
+// Whether the block has attention that differs from the teacher's, so that its last projection must be
+// refitted too.
 bool attention_pruned(const model::Model& student, const model::Model& teacher, int index) {
   const BlockSpec& now = student.spec().blocks[static_cast<size_t>(index)];
   const BlockSpec& before = teacher.spec().blocks[static_cast<size_t>(index)];
@@ -39,7 +40,7 @@ int64_t fit_count(int64_t images, const AbsorbOptions& options) {
 
 namespace {
 
-// Places [begin, end) of the shuffled order, in the images' old order.
+// Positions [begin, end) of the shuffled order, sorted by image.
 data::ImageBatch some_images(const data::ImageBatch& images, const AbsorbOptions& options, int64_t begin,
                              int64_t end) {
   const at::Tensor rows =
@@ -60,7 +61,8 @@ data::ImageBatch held_out_images(const data::ImageBatch& images, const AbsorbOpt
 
 namespace {
 
-// The streams before block 0. Rows: the images to fit flipped, the same as they are, and last those kept out.
+// The streams before block 0. The rows are: the images of the fit, mirrored; the same images; and the
+// held-out images.
 at::Tensor streams_of(const model::Model& teacher, const data::ImageBatch& images,
                       const AbsorbOptions& options) {
   distributed::Group& group = distributed::or_alone(options.group);
@@ -83,14 +85,14 @@ AbsorbReport absorb(model::Model& student, const model::Model& teacher, const da
   const int64_t held = n - fit_count(n, options);
   distributed::Group& group = distributed::or_alone(options.group);
   at::Tensor teacher_x = streams_of(teacher, images, options), student_x = teacher_x;
-  model::Intermediates teacher_intermediates, student_intermediates;  // of the images kept out
+  model::Intermediates teacher_intermediates, student_intermediates;  // of the held-out images
   const int64_t fit = teacher_x.size(0) - held;
 
   AbsorbReport report;
   report.fit_images = n - held;
   report.held_out_images = held;
   const model::Output plain = run_all(student, teacher_x.slice(0, fit), options.batch_size, group);
-  std::vector<bool> pruned;  // before any fit changes what it is told by
+  std::vector<bool> pruned;  // determined before a fit changes the weights
   for (int i = 0; i < student.num_blocks(); ++i) pruned.push_back(attention_pruned(student, teacher, i));
   at::Tensor pair_input;  // with pair_epochs: the student's stream before block i - 1
   const FitState* begin = beginning(options);
@@ -108,7 +110,7 @@ AbsorbReport absorb(model::Model& student, const model::Model& teacher, const da
     }
     const bool refits_attention = first_sweep && pruned[static_cast<size_t>(i)];
     const at::Tensor teacher_input =
-        refits_attention ? teacher_x : at::Tensor();  // a stream is large; kept only where it is needed
+        refits_attention ? teacher_x : at::Tensor();  // a stream is large, so it is kept only if needed
     teacher_x = advance(teacher, i, teacher_x, options.batch_size, group);
     if (i < first) {
       student_x = teacher_x;

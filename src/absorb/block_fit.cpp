@@ -51,7 +51,7 @@ int64_t BlockFit::steps(int64_t images) const { return images / std::min(options
 
 void BlockFit::run(const at::Tensor& input, const at::Tensor& target, int64_t epochs,
                    const std::function<double(int64_t step)>& rate) {
-  const at::AutoGradMode with_gradients(true);  // whatever the caller set
+  const at::AutoGradMode with_gradients(true);  // independent of the caller's mode
   for (size_t i = 0; i < names_.size(); ++i) student_.bind_parameter(names_[i], leaves_[i]);
   const int64_t images = input.size(0), batch = std::min(options_.fit_batch, images);
   distributed::Group& group = distributed::or_alone(options_.group);

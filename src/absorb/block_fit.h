@@ -1,5 +1,5 @@
 #pragma once
-// Fits one whole block of the student to the teacher's output of that block by AdamW on sampled tokens.
+// Fits one block of the student to the teacher's output of that block, by AdamW on sampled tokens.
 
 #include <ATen/core/Tensor.h>
 
@@ -14,21 +14,21 @@
 
 namespace vitrim::absorb {
 
-/// A fit that goes on where it stopped: the optimiser remembers, and random draws go on.
+/// A fit that can continue where it stopped: it keeps the optimiser's state and the random numbers.
 class BlockFit {
  public:
-  /// Fits the `count` blocks from `index` on together. `student` must outlive it.
+  /// Fits the `count` blocks from `index` on together. `student` must outlive the fit.
   BlockFit(model::Model& student, int index, const AbsorbOptions& options, int count = 1);
-  /// `epochs` times over the images in random order, in batches of options.fit_batch; images that fill no
-  /// batch are left out. input: the student's stream before the block, target: the teacher's after it, both
-  /// [n, N, C]. rate(step) is the learning rate of the call's step, from 0. Afterwards the block holds the
-  /// new weights. Throws Error where the fit diverged.
+  /// Runs `epochs` passes over the images in random order, in batches of options.fit_batch; the images of an
+  /// incomplete batch are skipped. input is the student's stream before the first block, target the teacher's
+  /// stream after the last one, both [n, N, C]. rate(step) is the learning rate of a step of this call,
+  /// counted from 0. Afterwards the blocks have the new weights. Throws Error if the fit diverges.
   void run(const at::Tensor& input, const at::Tensor& target, int64_t epochs,
            const std::function<double(int64_t step)>& rate);
-  /// Steps of one epoch over so many images.
+  /// The number of steps of one epoch over `images` images.
   int64_t steps(int64_t images) const;
-  /// What its optimiser and its random numbers remember, under names of its block; the weights are the
-  /// student's.
+  /// The state of the optimiser and of the random numbers, under names of the block; the weights are in the
+  /// student.
   void put(FitState& state) const;
   void take(const FitState& state);
 
@@ -42,12 +42,12 @@ class BlockFit {
   Random random_;
 };
 
-/// options.epochs epochs with a warm-up and half a cosine.
+/// Fits for options.epochs epochs, with a warm-up and half a cosine.
 void fit_block(model::Model& student, int index, const at::Tensor& input, const at::Tensor& target,
                const AbsorbOptions& options);
-/// Fits the blocks `index` and `index` + 1 together, after each was fitted alone: options.pair_epochs epochs
-/// at a third of the learning rate. input: the student's stream before the first, target: the teacher's after
-/// the second.
+/// Fits the blocks `index` and `index` + 1 together, after each was fitted alone, for options.pair_epochs
+/// epochs at a third of the learning rate. input is the student's stream before the first block, target the
+/// teacher's stream after the second.
 void fit_pair(model::Model& student, int index, const at::Tensor& input, const at::Tensor& target,
               const AbsorbOptions& options);
 

@@ -15,7 +15,7 @@ namespace vitrim::architecture {
 
 namespace {
 
-// How many of its positions a ViT's table has for tokens before the map.
+// The number of positions for tokens before the map in a ViT's table.
 int64_t embedded_prefix(const ModelSpec& spec) { return spec.embed_prefix_tokens ? spec.prefix_tokens() : 0; }
 
 void add_vit_embedding(const ModelSpec& spec, std::vector<ParameterInfo>& out) {
@@ -67,7 +67,7 @@ void add_focused(const AttentionSite& site, const AttentionBranch& branch, std::
   add_convolution(out, branch.names + "dwc", filters, 1, site.spec.filter_size);
 }
 
-// All but the last projection. The order is that of the references' checkpoints.
+// All parameters except the last projection, in the order of the references' checkpoints.
 void add_attention(const AttentionSite& site, std::vector<ParameterInfo>& out) {
   const AttentionKind kind = site.block.attention;
   const bool linear = is_linear_attention(kind), cross = has_position_filter(kind);
@@ -140,7 +140,7 @@ void add_classifier(const ModelSpec& spec, std::vector<ParameterInfo>& out) {
     add_linear(out, "head_dist", spec.num_classes, spec.embed_dim);
 }
 
-// After the weights of int8 layers stand their scales.
+// The weights of int8 layers are followed by their scales.
 void add_scales(const ModelSpec& spec, std::vector<ParameterInfo>& out) {
   std::set<std::string> weights;
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
@@ -161,7 +161,7 @@ void add_scales(const ModelSpec& spec, std::vector<ParameterInfo>& out) {
   out = std::move(all);
 }
 
-// Buffers that reference implementations register beside their parameters; no error when a file holds them.
+// Buffers that reference implementations register; they may be in a file.
 bool is_known_buffer(std::string_view name) {
   for (const std::string_view suffix :
        {"relative_position_index", "attn_mask", "num_batches_tracked", "position_ids"}) {
@@ -239,7 +239,8 @@ TensorInfo at_map_size(const ModelSpec& spec, const ParameterInfo& info, const T
     if (info.name == step_layout(spec, stage).positions)
       return resized_square(tensor, spec.stage_grid(stage));
   }
-  // Positions of focused attention's keys: those of a window or a stripe belong to its size.
+  // Positions of the keys of focused attention; in windows or stripes their number depends on the size of
+  // these.
   if (info.block < 0 || !info.name.ends_with(".positional_encoding")) return tensor;
   const AttentionSite site = attention_site(spec, info.block);
   return site.block.window > 0 ? tensor : resized_square(tensor, key_grid(site));

@@ -18,13 +18,13 @@ namespace fs = std::filesystem;
 
 std::string file_name(const std::string& path) { return fs::path(path).filename().string(); }
 
-// What --flags leave open and the files beside the checkpoint say.
+// Values that the flags do not set and that the files in the checkpoint's folder state.
 LoadHints completed(LoadHints hints, const ModelConfig& model_config, const Translated& translated) {
   if (hints.num_heads.empty()) hints.num_heads = model_config.num_heads;
   if (!hints.norm_eps) hints.norm_eps = model_config.norm_eps;
   if (!hints.activation) hints.activation = model_config.activation;
   if (!hints.pooling) hints.pooling = model_config.pooling ? model_config.pooling : translated.pooling;
-  if (translated.foreign && !model_config.model_type.empty()) {  // what the library's class has
+  if (translated.foreign && !model_config.model_type.empty()) {  // the defaults of the library's class
     hints.norm_eps = hints.norm_eps.value_or(translated.norm_eps);
     hints.activation = hints.activation.value_or(translated.activation);
   }
@@ -33,14 +33,15 @@ LoadHints completed(LoadHints hints, const ModelConfig& model_config, const Tran
     hints.image_size = model_config.image_size;
   } else if (model_config.model_type.starts_with("dinov2") && model_config.preprocess &&
              model_config.preprocess->crop > 0) {
-    // Pretrained on larger images than its processor makes; transformers resizes the positions as it runs.
+    // The model was pretrained on larger images than its processor makes; transformers resizes the positions
+    // at run time.
     const int64_t crop = model_config.preprocess->crop, patch = model_config.patch_size.value_or(1);
     if (crop % patch == 0) hints.image_size = crop;
   }
   return hints;
 }
 
-// What models under these names compute most of the time, where neither a config.json nor a name says more.
+// Values that most models under these names have, used if neither a config.json nor a name states them.
 std::optional<UsualValues> usual_values(const ModelConfig& model_config, const Translated& translated) {
   if (!model_config.architecture.empty()) return std::nullopt;
   UsualValues usual;
@@ -82,12 +83,12 @@ Evidence evidence_of(const LoadHints& hints, const ModelConfig& model_config, co
   return evidence;
 }
 
-// Training scripts note the architecture in their files: timm's as `arch`, DeiT's and MAE's as `args.model`.
+// Training scripts store the architecture in their files: timm's as `arch`, DeiT's and MAE's as `args.model`.
 void read_noted_architecture(const TensorTable& state, const LoadHints& hints, ModelConfig& model_config) {
   if (!model_config.config.empty()) return;
   const std::string name = metadata_value(state, {"arch", "args.model", "args.arch"});
   const bool moco = metadata_value(state, {kPrefixKey}).find("base_encoder") != std::string::npos;
-  // timm's names hold the patch size.
+  // timm's names contain the patch size.
   if (moco) {
     take_timm_name("moco_v3", model_config);
   } else if (name.find("patch") != std::string::npos) {
@@ -133,7 +134,7 @@ void complete(ModelSpec& spec, const ModelConfig& model_config) {
   if (spec.name.empty()) spec.name = model_config.architecture;
 }
 
-// As transformers' DINOv2 does it: bicubic, not antialiased.
+// As in transformers' DINOv2: bicubic, not antialiased.
 void resize_plainly(const ModelSpec& spec, TensorTable& state) {
   const TensorInfo table = need(state, "pos_embed", 3);
   const int64_t patches = table.size(1) - 1, side = side_of(patches);

@@ -22,7 +22,7 @@ std::string environment(const char* name) {
   return value ? value : "";
 }
 
-/// What a hub allows in a name.
+/// The characters that a hub allows in a name.
 bool is_hub_word(std::string_view word) {
   return !word.empty() && word.size() <= 96 && word.front() != '.' && word.front() != '-' &&
          std::all_of(word.begin(), word.end(), [](unsigned char c) {
@@ -30,7 +30,7 @@ bool is_hub_word(std::string_view word) {
          });
 }
 
-/// A name that was meant as a file, not as a model of a hub.
+/// Whether a name was intended as a file, not as a model on a hub.
 bool has_ending(const std::string& name) {
   constexpr std::array<std::string_view, 16> kEndings = {
       ".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".json", ".tar", ".onnx",
@@ -40,8 +40,8 @@ bool has_ending(const std::string& name) {
 }
 
 struct HubName {
-  std::string id;        ///< empty where it is none
-  bool certain = false;  ///< nothing else is written so
+  std::string id;        ///< empty if `source` is not an id
+  bool certain = false;  ///< nothing else has this form
 };
 
 /// The hub's id that `source` may be.
@@ -64,11 +64,11 @@ HubName hub_name(std::string source) {
   const std::string owner = source.substr(0, slash), model = source.substr(slash + 1);
   if (!is_hub_word(owner) || !is_hub_word(model) || has_ending(model)) return {};
   std::error_code failed;
-  // "runs/last" in a folder that is there is a path.
+  // "runs/last" is a path if the folder "runs" exists.
   return {source, certain || !fs::exists(owner, failed)};
 }
 
-/// The snapshot of a model's folder in the cache; empty where there is none.
+/// The snapshot of a model's folder in the cache; empty if there is none.
 std::string snapshot_in(const fs::path& folder) {
   std::error_code failed;
   std::ifstream in(folder / "refs" / "main");

@@ -1,5 +1,5 @@
-// Operations that map one pixel, or it and its neighbours, to one. Compiled without fused multiply-adds:
-// floats must round as Pillow's do.
+// Operations that compute a pixel from one pixel, or from it and its neighbours. Compiled without fused
+// multiply-adds, because floats must round as in Pillow.
 
 #include "data/pixel_ops.h"
 
@@ -22,7 +22,7 @@ Table make_table(Function function) {
   return table;
 }
 
-/// One table for each channel.
+/// Applies one lookup table per channel.
 void look_up(Image& image, const std::array<Table, 3>& tables) {
   for (size_t i = 0; i + 2 < image.pixels.size(); i += 3) {
     for (size_t c = 0; c < 3; ++c) image.pixels[i + c] = tables[c][image.pixels[i + c]];
@@ -41,7 +41,7 @@ std::array<Histogram, 3> histograms(const Image& image) {
   return counts;
 }
 
-/// `from` + factor * (`to` - `from`) in float32, cut off to 0..255 and truncated: Pillow's Image.blend.
+/// `from` + factor * (`to` - `from`) in float32, clipped to 0..255 and truncated: Pillow's Image.blend.
 uint8_t blend(int from, int to, float factor) {
   const float value = static_cast<float>(from) + factor * static_cast<float>(to - from);
   return static_cast<uint8_t>(static_cast<int>(std::min(std::max(value, 0.0f), 255.0f)));
@@ -167,8 +167,8 @@ void adjust_brightness(Image& image, double factor) {
   look_up(image, make_table([&](int i) { return blend(0, i, f); }));
 }
 
-// Pillow's SMOOTH weighs the pixel 5 and its eight neighbours 1, divides by 13 and rounds; its border pixels
-// stay. The rounding is never a tie (13 is odd), so integers give what its floats do.
+// Pillow's SMOOTH weights the pixel by 5 and its eight neighbours by 1, divides by 13 and rounds; border
+// pixels do not change. The rounding never has ties (13 is odd), so integers give the same as its floats.
 void adjust_sharpness(Image& image, double factor) {
   if (image.height < 3 || image.width < 3) return;
   const auto f = static_cast<float>(factor);

@@ -16,7 +16,7 @@
 namespace vitrim::distributed {
 namespace {
 
-// The first sentence of what LibTorch says, without the place in its sources that Gloo puts in front.
+// The first sentence of LibTorch's message, without the place in its sources that Gloo puts in front.
 std::string reason(const std::string& what) {
   std::string line = what.substr(0, what.find('\n'));
   line = line.substr(0, line.find(". "));
@@ -48,9 +48,10 @@ at::Tensor bytes_to_tensor(const std::string& bytes, int64_t length) {
 
 Group::Impl::~Impl() {
   watch.reset();
-  // Gloo's destructor would wait for the lost rank. The process is about to end; its connections close then.
+  // Gloo's destructor would wait for the lost rank, so the group is leaked. The process is about to exit,
+  // which closes its connections.
   if (!failed) return;
-  // Reached from here for good, or a leak checker would call it lost.
+  // A permanent reference, so that leak checkers do not report it.
   static auto& abandoned = *std::make_unique<std::vector<c10::intrusive_ptr<c10d::ProcessGroup>>>().release();
   abandoned.push_back(std::move(group));
 }
@@ -60,7 +61,7 @@ void Group::Impl::wait(c10d::Work& work, bool watched) {
     try {
       work.wait(std::chrono::milliseconds(500));
     } catch (const std::exception&) {
-      // Most likely the half second is over; what else went wrong is thrown below.
+      // Most likely the half second is over; other errors are thrown below.
     }
     if (work.isCompleted()) break;
     const std::optional<int> lost = watch->lost_rank();
@@ -83,7 +84,7 @@ int Group::local_rank() const { return impl_->rendezvous.local_rank; }
 void Group::checked(const std::string& doing, const std::function<void()>& work) const {
   const std::string me = "rank " + std::to_string(rank()) + " of " + std::to_string(size()) + ": ";
   const auto lost_contact = [&](const std::exception& error) {
-    check_cancelled();  // the others were most likely stopped by the same Ctrl-C
+    check_cancelled();  // the other ranks were most likely stopped by the same Ctrl-C
     const std::string other = size() == 2 ? "rank " + std::to_string(1 - rank()) : "another rank";
     return Error(me + other + " stopped answering while " + doing + " (" + reason(error.what()) +
                  "); its own message, if it left one, says why");
@@ -116,7 +117,7 @@ void Group::barrier() {
 void Group::all_reduce(at::Tensor tensor) {
   check_tensor("all_reduce", tensor);
   if (size() == 1 || tensor.numel() == 0) return;
-  if (!tensor.is_cpu()) barrier();  // NCCL's own wait is limited
+  if (!tensor.is_cpu()) barrier();  // NCCL's own wait has a time limit
   checked("adding up results", [&] {
     std::vector<at::Tensor> tensors{tensor};
     c10d::AllreduceOptions options;
@@ -192,7 +193,7 @@ void Group::gather_rows(at::Tensor tensor) {
   if (!tensor.is_cpu()) barrier();
   checked("collecting results", [&] {
     const auto backend = impl_->group->getBackend(tensor.device().type());
-    std::vector<c10::intrusive_ptr<c10d::Work>> sent;  // all at once: the shares are different memory
+    std::vector<c10::intrusive_ptr<c10d::Work>> sent;  // all at once, because the shares are different memory
     for (int root = 0; root < size(); ++root) {
       const Share part = share(tensor.size(0), root);
       if (part.size() == 0) continue;

@@ -7,10 +7,10 @@ namespace vitrim::model {
 
 namespace {
 
-// Of the one thread that a forked process begins with. Other threads start OpenMP's anew.
+// Set for the only thread of a newly forked process. Other threads start OpenMP again.
 thread_local bool forked = false;
 
-// When the program starts: later may be behind the fork.
+// Registered when the program starts, because a later registration may come after the fork.
 [[maybe_unused]] const int kRegistered = pthread_atfork(nullptr, nullptr, [] { forked = true; });
 
 }  // namespace

@@ -1,5 +1,6 @@
-// Static attention: weights that are the same for every image. v as before, then a depthwise filter per
-// channel over the map and shares of the map's mean and of the prefix tokens.
+// Static attention: weights that are the same for every image. The values v are those of softmax attention;
+// then follow a depthwise filter per channel over the map, and shares of the map's mean and of the prefix
+// tokens.
 
 #include <ATen/ATen.h>
 
@@ -24,8 +25,8 @@ class Static : public Attention {
         model.convolution(map, site.names + "filter", 1, site.block.filter / 2, site.v_width())
             .flatten(2)
             .transpose(1, 2);
-    // sources [B, 1 + P, W]: the mean of the map, and the prefix tokens; what each kind of token takes of
-    // them.
+    // The sources [B, 1 + P, W] are the mean of the map and the prefix tokens; each kind of token takes its
+    // shares of them.
     const at::Tensor sources =
         at::cat({v.slice(1, site.prefix).mean(1, /*keepdim=*/true), v.slice(1, 0, site.prefix)}, 1);
     const at::Tensor shares = model.compute_weight(site.names + "shares");  // [W, to, from]

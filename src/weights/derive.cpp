@@ -20,7 +20,7 @@ int64_t product(const std::vector<int64_t>& sizes, size_t begin, size_t end) {
   return out;
 }
 
-// The engine reads float32 in the end, so what is made anew is made of that.
+// The engine reads float32 in the end, so derived tensors are float32.
 TensorView joined(const TensorInfo& info, int64_t dim, const std::vector<TensorView>& inputs) {
   std::vector<float> values(at(info.numel()));
   const int64_t outer = product(info.shape, 0, at(dim)),
@@ -64,14 +64,14 @@ double cubic(double x, double a) {
   return 0;
 }
 
-// Which inputs make an output along one direction, and how much of each.
+// The inputs of each output along one direction, and their weights.
 struct Intermediates {
   std::vector<int64_t> from;
   std::vector<double> share;
 };
 
-// As LibTorch does it: antialiased with a = -0.5 and a kernel that widens where the map shrinks, its shares
-// made to sum to 1; else with a = -0.75 and places beyond the edge read at the edge.
+// As in LibTorch: with antialiasing, a = -0.5 and the kernel widens if the map shrinks, with weights
+// normalised to a sum of 1; otherwise a = -0.75, and positions beyond the edge are read at the edge.
 Intermediates taps_of(int64_t to, int64_t from_size, int64_t to_size, bool antialias) {
   const double scale = static_cast<double>(from_size) / static_cast<double>(to_size);
   Intermediates out;
@@ -96,7 +96,7 @@ Intermediates taps_of(int64_t to, int64_t from_size, int64_t to_size, bool antia
   return out;
 }
 
-// Lines of `length` groups of `inner` values at another length: [outer, length, inner].
+// Resizes lines of `length` groups of `inner` values to another length: [outer, length, inner].
 std::vector<float> stretched(const std::vector<float>& in, int64_t outer, int64_t length, int64_t inner,
                              int64_t to_length, bool antialias) {
   std::vector<float> out(at(outer * to_length * inner));

@@ -24,9 +24,9 @@ using architecture::kInt4Group;
 using checkpoint::Checkpoint;
 using checkpoint::TensorView;
 
-constexpr int64_t kPerWord = 8;  // numbers of 4 bits in an int32
-constexpr int kOffset = 8;       // what is added before a number is packed
-constexpr int kMost = 127;       // of an int8 weight
+constexpr int64_t kPerWord = 8;  // 4-bit numbers per int32
+constexpr int kOffset = 8;       // added to a number before it is packed
+constexpr int kMost = 127;       // largest magnitude of an int8 weight
 
 int64_t in_parts(int64_t count, int64_t size) { return (count + size - 1) / size; }
 
@@ -47,7 +47,7 @@ const T* values_of(const TensorView& contiguous) {
   return reinterpret_cast<const T*>(contiguous.data);
 }
 
-// A layer of 4 bits, by the name of its parameters.
+// A 4-bit layer, by the name of its parameters.
 struct Packed {
   std::string name;
   int64_t rows, width;
@@ -73,7 +73,7 @@ std::vector<Packed> packed_layers(const ModelSpec& spec) {
   return out;
 }
 
-// A row's scales as whole multiples of one number, which is returned; nothing where there is none.
+// The scales of a row as integer multiples of one number, which is returned; empty if there is none.
 std::optional<float> common_measure(const float* scales, int64_t count, int* factors) {
   int lowest = 0;
   std::vector<std::pair<int64_t, int>> parts;  // scale = mantissa 2^exponent
@@ -163,7 +163,7 @@ void unpack(const Packed& layer, Checkpoint& file) {
   file.set(scale_name, checkpoint::view_of(std::move(measures), {layer.rows, 1}));
 }
 
-// The bits of a positive number as F16; nothing where that is not exact, or not a normal number.
+// The bits of a positive number as F16; empty if that is not exact, or not a normal number.
 std::optional<uint16_t> half_of(float x) {
   const auto bits = std::bit_cast<uint32_t>(x);
   const int exponent = static_cast<int>(bits >> 23) - 127;
@@ -198,7 +198,7 @@ void pack(const Packed& layer, Checkpoint& state) {
       const int64_t begin = g * kInt4Group, end = std::min(layer.width, begin + kInt4Group);
       int factor = 0;
       for (int64_t i = begin; i < end; ++i) factor = std::gcd(factor, std::abs(values[r * layer.width + i]));
-      factor = std::max(factor, 1);  // of nothing but zeros
+      factor = std::max(factor, 1);  // a group with only zeros
       const float scale = measure * static_cast<float>(factor);
       if (static_cast<double>(scale) != static_cast<double>(measure) * factor)
         throw wrong("float32 does not hold a scale times its factor exactly");

@@ -24,14 +24,14 @@ namespace fs = std::filesystem;
 using checkpoint::Checkpoint;
 using checkpoint::TensorView;
 
-// Whether two tensors hold the same bytes, without reading them where they share a storage.
+// Whether two tensors have the same bytes; they are not read if both share a storage.
 bool are_same(const TensorView& a, const TensorView& b) {
   if (a.dtype != b.dtype || a.shape != b.shape || a.strides != b.strides) return false;
   if (a.data == b.data) return true;
   return a.is_contiguous() && std::memcmp(a.data, b.data, a.nbytes()) == 0;
 }
 
-// The tensors at these places, under their names.
+// The tensors with these indices, under their names.
 Checkpoint part(const Checkpoint& file, const std::vector<size_t>& indices) {
   Checkpoint out;
   out.path = file.path;
@@ -46,7 +46,7 @@ std::vector<std::string> names_at(const Checkpoint& file, const std::vector<size
   return names;
 }
 
-// Adapters, pruning masks, classifiers of several layers, ...; a new head takes the place of the last.
+// Refuses adapters, pruning masks, classifiers of several layers, ...; a new head replaces the last of these.
 void refuse_mistakes(Checkpoint& state, bool new_head) {
   std::vector<std::string> names;
   for (const auto& [name, tensor] : state.entries()) names.push_back(name);
@@ -58,7 +58,7 @@ void refuse_mistakes(Checkpoint& state, bool new_head) {
   }
 }
 
-// timm's ARCHITECTURE.TAG says which weights are meant, not where they are.
+// timm's ARCHITECTURE.TAG determines the weights, but not where they are.
 void refuse_tag(const std::string& source) {
   const std::string architecture = source.substr(0, source.find('.'));
   if (architecture == source || !architecture::is_known_name(architecture) ||

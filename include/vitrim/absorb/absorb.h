@@ -38,8 +38,8 @@ struct AbsorbOptions {
   double learning_rate = 1e-3;
   int64_t sweeps =
       1;  ///< passes over all blocks; later passes refit fc2 and the block, starting from its current weights
-  int64_t pair_epochs = 0;  ///< epochs in which each block is fitted once more, together with the block
-                            ///< before it, to the teacher's output after both; 0: none
+  int64_t pair_epochs = 0;   ///< epochs in which each block is fitted once more, together with the block
+                             ///< before it, to the teacher's output after both; 0: none
   int64_t fit_patches = 48;  ///< patch tokens drawn per step of the gradient fit
   int64_t fit_batch = 16;
   bool flip = true;       ///< also fit on the mirrored images
