@@ -1,5 +1,5 @@
-// How long an engine takes to load, against reading its file and packing every matrix once:
-// load_engine MODEL.safetensors [ROUNDS]. Both are timed in turns; medians are told.
+// The time to load an engine, compared with reading its file and packing every matrix once: load_engine
+// MODEL.safetensors [ROUNDS]. The two are timed alternately; medians are printed.
 
 #include <algorithm>
 #include <chrono>

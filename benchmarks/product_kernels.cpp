@@ -1,6 +1,6 @@
-// The engine's product loop against the libraries' on one thread, in turns: oneDNN's brgemm (through
-// LibTorch) panel by panel on the same packed operands, and a whole at::linear. usage: product_kernels
-// [ROUNDS]. Says which of them the engine should use on this machine (docs/performance.md).
+// The engine's product loop against those of libraries, on one thread, interleaved: oneDNN's brgemm (through
+// LibTorch) panel by panel on the same packed operands, and a complete at::linear. usage: product_kernels
+// [ROUNDS]. Shows which of them the engine should use on this machine (docs/performance.md).
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>

@@ -1,6 +1,6 @@
 #pragma once
-// What the fuzz tests share: how long they run, where they start, and small changes of bytes. The time that
-// VITRIM_FUZZ_SECONDS names is shared by all fuzz tests, so that it says how long they take in all.
+// Code that the fuzz tests share: their time, their seed, and small changes of bytes. All fuzz tests together
+// take the time in VITRIM_FUZZ_SECONDS.
 
 #include <cstdint>
 #include <cstdlib>
@@ -12,7 +12,7 @@
 
 namespace vitrim::test {
 
-/// A test's share of the time, as a fraction of VITRIM_FUZZ_SECONDS (10 where it is not set).
+/// The share of one test in the time, as a fraction of VITRIM_FUZZ_SECONDS (10 if it is not set).
 inline double fuzz_seconds(double share) {
   const char* named = std::getenv("VITRIM_FUZZ_SECONDS");
   return (named ? std::atof(named) : 10.0) * share;

@@ -1,7 +1,7 @@
 #pragma once
 // The resource rule: no input file of at most 1 MB makes a reader use more than 2 seconds or 512 MiB, whether
-// it is taken or refused. A reader runs in a child process of its own, so that one that crashes, hangs or
-// eats all memory is a failed test and not the end of the test program.
+// it is accepted or refused. A reader runs in a separate child process, so that a reader that crashes, hangs
+// or uses all memory fails the test but does not end the test program.
 
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -37,7 +37,7 @@ struct ResourceLimits {
   int64_t megabytes = 512;
 };
 
-/// What became of a reader.
+/// The outcome of a reader.
 struct Outcome {
   std::string broken;  ///< the rule that it broke; empty: none
   std::string error;   ///< the message of the vitrim::Error that it threw; empty: none
@@ -107,7 +107,7 @@ inline double processor_seconds() {
 
 }  // namespace resource_limits
 
-/// Runs `read` in a child and says which rule it broke, if any.
+/// Runs `read` in a child process and returns which rule it broke, if any.
 inline Outcome run_limited(const std::function<void()>& read, const ResourceLimits& limits = {}) {
   int ends[2];
   if (pipe(ends) != 0) throw std::runtime_error("no pipe");
@@ -155,7 +155,7 @@ inline Outcome run_limited(const std::function<void()>& read, const ResourceLimi
   const std::string message = text.substr(third + 1);
   if (kind == "refused") outcome.error = message;
   if (kind == "other") outcome.broken = "throws something else: " + message;
-  if (kSanitized) return outcome;  // slower and larger by a factor that says nothing
+  if (kSanitized) return outcome;  // slower and larger by a factor that is not meaningful
   if (kind == "memory") outcome.broken = "needs more memory than it gets";
   if (outcome.seconds > limits.seconds)
     outcome.broken = "takes " + std::to_string(outcome.seconds) + " seconds";
@@ -173,7 +173,7 @@ inline std::string refused_within_limits(const std::function<void()>& read,
   return outcome.error;
 }
 
-/// Expects that `read` takes its file within the limits.
+/// Expects that `read` accepts its file within the limits.
 inline void taken_within_limits(const std::function<void()>& read, const ResourceLimits& limits = {}) {
   const Outcome outcome = run_limited(read, limits);
   EXPECT_EQ(outcome.broken, "");

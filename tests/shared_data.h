@@ -1,5 +1,5 @@
 #pragma once
-// Where the shared folder with real data and reference tensors lies, and how a test skips loudly without it.
+// Finds the shared folder with real data and reference tensors; tests are skipped with a message without it.
 
 #include <gtest/gtest.h>
 

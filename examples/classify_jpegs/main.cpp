@@ -1,4 +1,4 @@
-// Classifies images with vitrim's engine alone: classify_jpegs MODEL.safetensors FOLDER_OF_JPEGS [THREADS]
+// Classifies images with only vitrim's engine: classify_jpegs MODEL.safetensors FOLDER_OF_JPEGS [THREADS]
 #include <vitrim/data/loader.h>
 #include <vitrim/model/floats.h>
 #include <vitrim/model/loading.h>

@@ -1,4 +1,4 @@
-// Writes python/vitrim/spec_fields.py: the fields of a ModelSpec as Python holds them, from the one list in
+// Writes python/vitrim/spec_fields.py, the fields of a ModelSpec for Python, from the list in
 // src/core/model_spec_fields.h.
 
 #include <cstdio>
@@ -14,10 +14,10 @@
 namespace vitrim {
 namespace {
 
-// How Python writes a type and a value.
+// The Python text of a type and of a value.
 struct Shown {
   std::string type, value;
-  bool shared = false;  ///< a list, of which every instance needs its own
+  bool shared = false;  ///< a list, of which every instance needs a separate one
 };
 
 std::string quoted(const std::string& text) { return '"' + text + '"'; }
@@ -59,7 +59,7 @@ Shown shown(const std::array<T, N>& values) {
   return shown_list(values);
 }
 
-/// Takes the list as json::Writer does, and writes a dataclass.
+/// Receives the list as json::Writer does, and writes a dataclass.
 class Class {
  public:
   template <typename T>
@@ -79,7 +79,7 @@ class Class {
     sometimes(name, shown(value));
   }
   template <typename T>
-  void if_any(const std::string&, const std::optional<T>&) {}  // Python loads classifiers only
+  void if_any(const std::string&, const std::optional<T>&) {}  // Python loads only classifiers
   const std::string& text() const { return text_; }
 
  private:

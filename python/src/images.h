@@ -1,5 +1,5 @@
 #pragma once
-// Images that Python holds, as a Dataset: 8-bit arrays, or a list of files.
+// Images from Python as a Dataset: 8-bit arrays, or a list of files.
 
 #include <ATen/core/Tensor.h>
 
@@ -11,10 +11,10 @@
 
 namespace vitrim::python {
 
-/// `pixels` is uint8 [n, height, width, 3], contiguous; it is not copied and must not change. `labels` has n
-/// entries, or none: unlabelled. Throws std::invalid_argument where the two do not fit.
+/// A data set over `pixels`, uint8 [n, height, width, 3], contiguous; they are not copied and must not
+/// change. `labels` has n entries, or none: unlabelled. Throws std::invalid_argument if the two do not fit.
 std::unique_ptr<data::Dataset> array_images(const at::Tensor& pixels, const std::vector<int64_t>& labels);
-/// Image files. `labels` as above; of the options only max_pixels counts.
+/// A data set of image files. `labels` as above; of the options only max_pixels is used.
 std::unique_ptr<data::Dataset> file_images(const std::vector<std::string>& files,
                                            const std::vector<int64_t>& labels,
                                            const data::DatasetOptions& options);

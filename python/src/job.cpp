@@ -25,7 +25,7 @@ namespace py = pybind11;
 
 namespace {
 
-constexpr std::chrono::milliseconds kPatience{50};  // between two looks for Ctrl-C
+constexpr std::chrono::milliseconds kPatience{50};  // time between two checks for Ctrl-C
 
 struct Message {
   LogLevel level;
@@ -33,7 +33,7 @@ struct Message {
 };
 using Event = std::variant<Message, ProgressUpdate>;
 
-// What the work says, until the calling thread fetches it.
+// The messages of the work, until the calling thread fetches them.
 class Mailbox : public LogSink {
  public:
   void message(LogLevel level, const std::string& text) override { put(Message{level, text}); }
@@ -45,7 +45,7 @@ class Mailbox : public LogSink {
     changed_.notify_one();
   }
 
-  // Waits a moment for news; false where the work is done and everything was fetched.
+  // Waits a moment for messages; false if the work is done and everything was fetched.
   bool fetch(std::vector<Event>& events) {
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, kPatience, [this] { return finished_ || !events_.empty(); });
@@ -89,13 +89,13 @@ void compute(int threads, const std::function<void()>& work) {
   if (threads > 0) at::set_num_threads(before);
 }
 
-// The log sink and the wish to stop belong to the whole process, so jobs take turns.
+// The log sink and the request to stop belong to the whole process, so jobs run one at a time.
 std::timed_mutex one_job;
 std::atomic<std::thread::id> at_work;
-// How many forks this process is away from the one that loaded the library.
+// The number of forks between the process that loaded the library and this one.
 std::atomic<int> generation{0};
 
-// A forked process has no job: its work stayed in the parent, and so did whoever held the turn.
+// A forked process has no job: its work stayed in the parent, and so did the thread that held the lock.
 [[maybe_unused]] const int registered = pthread_atfork(nullptr, nullptr, [] {
   new (&one_job) std::timed_mutex;
   at_work = std::thread::id();
@@ -147,10 +147,11 @@ void run_job(const py::object& notify, int threads, const std::function<void()>&
     }
     mailbox->finish();
   });
-  // In a process that was forked by a callback the work is not there to be waited for.
+  // In a process that a callback forked, the work does not exist, so it can't be waited for.
   const auto forked = [&] {
     if (!turn.forked()) return false;
-    (void)worker.release();  // a thread that is not here can't be joined, nor its handle destroyed
+    (void)worker
+        .release();  // a thread that does not exist in this process can't be joined, nor its handle destroyed
     set_log_sink(nullptr);
     return true;
   };

@@ -1,5 +1,5 @@
-// vitrim._library: the C++ library for Python. The package's own files give it its Python form (native.py,
-// jobs.py, engine.py).
+// vitrim._library: the C++ library for Python. The package's Python files (native.py, jobs.py, engine.py)
+// wrap it.
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -54,7 +54,7 @@ data::DatasetOptions dataset_options(const py::dict& values) {
   return out;
 }
 
-// What `open` gives, called without the interpreter's lock; its warnings are appended to the list.
+// The result of `open`, which is called without the GIL; its warnings are appended to the list.
 template <typename Open>
 auto opened(py::list& warnings, const Open& open) {
   std::vector<std::string> said;
@@ -144,8 +144,8 @@ std::string analyze(const ModelPointer& model, const Images& images, const py::d
   return json;
 }
 
-// `gallery` are the labelled images that features are judged by, `reference` is the model whose neighbours
-// are the right ones; null where neither is asked for.
+// `gallery` contains the labelled images by which features are evaluated, `reference` is the model whose
+// neighbours count as right; null if not requested.
 std::string evaluate(const ModelPointer& model, const Images& images, const Images& gallery,
                      const ModelPointer& reference, const py::dict& values, const py::object& notify) {
   Options given(values);
@@ -171,8 +171,8 @@ std::string evaluate(const ModelPointer& model, const Images& images, const Imag
   return json;
 }
 
-// The job that compress and merge are: `work` takes the images that were loaded (null: none were given) and
-// how to evaluate, and gives a model with its result.
+// The common job of compress and merge: `work` gets the loaded images (null: none were given) and the options
+// of evaluation, and returns a model with its result.
 template <typename Work>
 py::tuple change(const ModelPointer& model, const Images& images, const Images& evaluation,
                  const Common& common, const py::object& notify, const Work& work) {
@@ -202,7 +202,7 @@ py::tuple compress(const ModelPointer& model, const Images& images, const Images
   const Common common = common_options(given);
   const pipeline::CompressOptions options = compress_options(given, common, model->num_blocks());
   given.finish();
-  // What can't be reached is refused before any work, as far as it is known.
+  // Targets that can't be reached are refused before any work, as far as they are known.
   pipeline::check_compress(model->spec(), options);
   return change(model, images, evaluation, common, notify, [&](const auto* batch, const auto& accuracy) {
     return pipeline::compress(*model, *batch, evaluation.get(), accuracy, options);
@@ -256,7 +256,7 @@ at::ScalarType dtype_of(const std::string& name) {
   throw std::invalid_argument("dtype must be f32, f16 or bf16, not '" + name + "'");
 }
 
-// The checkpoint at `output`, or a folder of it and what `document`, the result, says.
+// Writes the checkpoint at `output`, or a folder with it and the text files for the result `document`.
 void save_result(const model::Model& model, const std::string& output, const std::string& dtype,
                  const std::string& document) {
   const auto type = dtype_of(dtype);
@@ -290,7 +290,7 @@ void translate(std::exception_ptr pending) {
     set(PyExc_RuntimeError, error.what_without_backtrace());
   } catch (const std::invalid_argument& error) {
     set(PyExc_ValueError, error.what());
-  } catch (const std::system_error& error) {  // file systems' too
+  } catch (const std::system_error& error) {  // errors of file systems too
     raise("Error", error);
   }
 }

@@ -1,6 +1,6 @@
 #pragma once
-// Options out of a Python dict. Python's own signatures name them, with the program's defaults where they are
-// not given.
+// Reads options from a Python dict. Python's signatures name them; options that are missing have the
+// program's defaults.
 
 #include <pybind11/pybind11.h>
 
@@ -18,23 +18,23 @@ namespace vitrim::python {
 /// Options that every job has.
 struct Common {
   std::string command;  ///< for the manifest
-  std::string model;    ///< what the user calls it
+  std::string model;    ///< the user's name for it
   std::string precision = "auto";
   uint64_t seed = 0;
   int threads = 0;
   int64_t batch_size = 50;
-  int64_t images = 0;  ///< of those given, spread over all; 0: all
+  int64_t images = 0;  ///< number of the given images to use, spread over all; 0: all
   int64_t max_corrupt = 0;
   PreprocessSpec preprocess, eval_preprocess;
 };
 
-/// A dict that is emptied while it is read. Values of another type, or out of range, are
+/// A dict from which options are removed as they are read. Values of another type, or out of range, throw
 /// std::invalid_argument with the option's name.
 class Options {
  public:
   explicit Options(pybind11::dict values) : values_(std::move(values)) {}
 
-  /// Takes the value into `target` where there is one that is not None.
+  /// Moves the value into `target` if there is one that is not None.
   template <typename T>
   bool take(const char* name, T& target) {
     if (!values_.contains(name)) return false;
@@ -60,14 +60,14 @@ class Options {
     target = value;
     return true;
   }
-  /// Throws std::invalid_argument where something was not taken.
+  /// Throws std::invalid_argument if an option was not read.
   void finish() const;
 
  private:
   pybind11::dict values_;
 };
 
-/// What a checkpoint may not say by itself: num_heads, image_size, stream_gain, activation, norm_eps,
+/// Properties that a checkpoint may not state: num_heads, image_size, stream_gain, activation, norm_eps,
 /// pooling, weights.
 architecture::LoadHints load_hints(Options& options);
 Common common_options(Options& options);
@@ -75,8 +75,8 @@ Common common_options(Options& options);
 pipeline::AnalyzeOptions analyze_options(Options& options, const Common& common, int blocks);
 pipeline::CompressOptions compress_options(Options& options, const Common& common, int blocks);
 pipeline::MergeOptions merge_options(Options& options, const Common& common);
-/// How features are judged: by `knn` neighbours among labelled images (0: 20) or a probe, or by whether
-/// `neighbours` are those that the model called `against` finds.
+/// How features are evaluated: by `knn` neighbours among labelled images (0: 20), by a probe, or by whether
+/// `neighbours` are those that the model `against` finds.
 struct FeatureOptions {
   int64_t knn = 0;
   bool probe = false;

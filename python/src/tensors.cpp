@@ -21,7 +21,7 @@ at::Tensor from_capsule(const py::capsule& capsule) {
 
 py::capsule to_capsule(const at::Tensor& tensor) {
   DLManagedTensor* managed = at::toDLPack(tensor.detach().contiguous());
-  // Whoever takes the tensor over renames the capsule.
+  // The consumer of the tensor renames the capsule.
   return py::capsule(managed, "dltensor", [](PyObject* object) {
     if (!PyCapsule_IsValid(object, "dltensor")) return;
     auto* left = static_cast<DLManagedTensor*>(PyCapsule_GetPointer(object, "dltensor"));

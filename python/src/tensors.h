@@ -1,13 +1,13 @@
 #pragma once
-// Tensors between Python and the library as DLPack capsules: nothing is copied, and the extension needs none
-// of LibTorch's Python parts.
+// Exchanges tensors between Python and the library as DLPack capsules: nothing is copied, and the extension
+// needs none of LibTorch's Python parts.
 
 #include <ATen/core/Tensor.h>
 #include <pybind11/pybind11.h>
 
 namespace vitrim::python {
 
-/// Takes the capsule's tensor over; the capsule is used up.
+/// Takes ownership of the capsule's tensor; the capsule can't be used again.
 at::Tensor from_capsule(const pybind11::capsule& capsule);
 /// A capsule for torch.utils.dlpack.from_dlpack.
 pybind11::capsule to_capsule(const at::Tensor& tensor);

@@ -1,5 +1,5 @@
 #pragma once
-// Text of the library as a Python string.
+// Converts text of the library to a Python string.
 
 #include <pybind11/pybind11.h>
 
@@ -8,7 +8,8 @@
 
 namespace vitrim::python {
 
-/// Bytes that are no UTF-8 (of a file's name in a message) come out as \xNN: no sentence is lost over a name.
+/// Invalid UTF-8 (from a file's name in a message) is written as \xNN, so that no message is lost because of
+/// a name.
 inline pybind11::str shown(std::string_view text) {
   PyObject* made =
       PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "backslashreplace");
@@ -16,8 +17,9 @@ inline pybind11::str shown(std::string_view text) {
   return pybind11::reinterpret_steal<pybind11::str>(made);
 }
 
-/// A sentence of the library with the program's flags as the package's arguments are called: --num-heads as
-/// num_heads. Flags that the package does not have stay, as those of a command to be typed.
+/// A sentence of the library in which the program's options have the names of the package's arguments:
+/// --num-heads as num_heads. Options that the package does not have stay, because they belong to a command to
+/// type.
 std::string in_python(std::string_view text);
 
 }  // namespace vitrim::python

@@ -1,5 +1,5 @@
-// Absorption on small models: the student comes nearer to the teacher on images it never saw, and nothing
-// else changes.
+// Absorption on small models: the student gets closer to the teacher on held-out images, and nothing else
+// changes.
 
 #include "vitrim/absorb/absorb.h"
 
@@ -40,7 +40,7 @@ std::vector<double> block_errors(const model::Model& teacher, const model::Model
   for (int i = 0; i < teacher.num_blocks(); ++i) {
     a = teacher.run_block(i, a, model::kKeep, nullptr);
     b = student.run_block(i, b, model::kKeep, nullptr);
-    // After the last block nobody reads the patches of a model that pools by token.
+    // After the last block nothing reads the patches of a model that pools by token.
     const bool token = i + 1 == teacher.num_blocks() && teacher.spec().pooling == Pooling::kToken;
     errors.push_back(analysis::relative_error(token ? a.select(1, 0) : a, token ? b.select(1, 0) : b));
   }
@@ -70,7 +70,7 @@ TEST_P(Absorb, BringsUnseenImagesNearer) {
   const auto before = block_errors(*dense, *plain, unseen), after = block_errors(*dense, *student, unseen);
   for (int i = 1; i < 4; ++i) EXPECT_LT(after[i], before[i]) << "block " << i;
 
-  // Below the first removed layer, and in the dense model, every bit is what it was.
+  // Below the first removed layer, and in the dense model, nothing changes, to the bit.
   EXPECT_EQ(after[0], 0);
   for (const auto& [name, tensor] : plain->parameters().entries()) {
     const bool below = !name.starts_with("blocks.") || name.starts_with("blocks.0.");
@@ -95,8 +95,8 @@ AbsorbOptions closed_form() {
   return options;
 }
 
-// Pruning folds gains into what keeps its full width: such a block is another one too, and what is measured
-// is the model that comes out.
+// Pruning folds gains also into parts that keep their full width: such a block differs too, and the resulting
+// model is measured.
 class AbsorbGains : public testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Variants, AbsorbGains, testing::Values("plain", "swin", "cswin"),
                          [](const auto& info) { return info.param; });
@@ -107,7 +107,7 @@ TEST_P(AbsorbGains, BlocksOfFullWidthWithOtherWeightsAreRefitted) {
   const int block = static_cast<int>(spec.blocks.size()) - 1;  // softmax everywhere
   std::vector<model::ChannelGates> gates(spec.blocks.size());
   gates.back().qk = at::full({spec.blocks.back().num_heads, spec.blocks.back().qk_dim},
-                             3.0);  // sharper attention, which no projection turns back
+                             3.0);  // sharper attention, which no projection can compensate
   const surgery::SpecAndWeights parts = surgery::cut_channels({spec, dense->parameters()}, gates);
   ASSERT_EQ(parts.spec, spec);
   const auto student = model::make_model(parts.spec, parts.weights);
@@ -296,7 +296,7 @@ TEST_P(AbsorbedScores, SharePrefixes) {
     EXPECT_GT(scored[i].result.score.standard_error, 0);
     ASSERT_EQ(scored[i].replicates.size(), 50u);
   }
-  // A set's score does not depend on its company: what is shared is the same computation.
+  // A set's score does not depend on the other sets of the call: shared work is the same computation.
   AbsorbedScorer alone(*model_, images_, options());
   EXPECT_NEAR(alone.score({{2, 3}})[0].result.score.value, scored[3].result.score.value,
               1e-5 * scored[3].result.score.value);
@@ -318,8 +318,8 @@ TEST_P(AbsorbedScores, AreBelowThoseOfThePlainCut) {
   }
 }
 
-// Static layers lose less than none, and a set's score is that of the same model fitted by absorb() in closed
-// form up to the step length; layers that are gone in every set are gone.
+// Static layers lose less than removed ones. A set's score is that of the same model fitted by absorb() in
+// closed form, up to the step length; layers that are removed in every set stay removed.
 TEST(AbsorbedScorer, ScoresStaticLayersAndWhatIsRemovedAnyway) {
   const auto model = test::lively_model(test::small_spec(4), 9);
   const data::ImageBatch images = test::colour_images(64);

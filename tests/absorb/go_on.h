@@ -1,5 +1,5 @@
 #pragma once
-// Fits that go on from every state that they kept.
+// Fits that continue from every state that they saved.
 
 #include <gtest/gtest.h>
 
@@ -10,8 +10,8 @@
 
 namespace vitrim::absorb {
 
-/// Runs `fit` on fresh students: once through, which keeps `states` states, and from each of them. The same
-/// weights to the bit, and the same figures.
+/// Runs `fit` on fresh students: once completely, which saves `states` states, and then from each of them.
+/// The weights must be the same to the bit, and the figures the same.
 inline void expect_to_go_on(size_t states, const AbsorbOptions& options,
                             const std::function<std::unique_ptr<model::Model>()>& student,
                             const std::function<AbsorbReport(model::Model&, const AbsorbOptions&)>& fit) {

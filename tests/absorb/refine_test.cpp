@@ -1,5 +1,5 @@
-// Fits chunk by chunk and the distillation after them: nearer on images kept out, never worse, alike for any
-// chunk where that can't matter.
+// Fits chunk by chunk, and the distillation after them: closer on held-out images, never worse, and equal for
+// any chunk size where it can't matter.
 
 #include "vitrim/absorb/refine.h"
 
@@ -94,7 +94,8 @@ TEST_F(Refine, DistillationComesNearerStillAndStops) {
   const AbsorbReport distilled = distill(*changed, *dense_, source_, held_out_, options_, distill_options);
   EXPECT_NEAR(distilled.plain_kl, fitted.kl, 1e-9);
   EXPECT_LT(distilled.kl, fitted.kl);
-  // A rate that ruins the model ends it after the epoch that shows so, and what was before stays.
+  // A learning rate that ruins the model ends the training after the epoch that shows it, and the earlier
+  // weights stay.
   loaded_.clear();
   const model::StateDict kept = changed->clone()->parameters();
   distill_options.epochs = 50;

@@ -1,4 +1,4 @@
-// The closed form of static attention: least squares, channel by channel, and a student that comes near.
+// The closed form of static attention: least squares, channel by channel, and a student that gets close.
 
 #include "../../src/absorb/static_fit.h"
 
@@ -25,7 +25,7 @@ class StaticFit : public testing::TestWithParam<std::string> {
     fixed_ = own(surgery::make_static({spec, dense_->parameters()}, {1}));
   }
 
-  // Mean square of what the last projection reads wrongly.
+  // Mean squared error of the last projection's input.
   double distance(const at::Tensor& x) const {
     model::BlockTrace now, wanted;
     fixed_->run_block(1, x, model::kKeep, &now);

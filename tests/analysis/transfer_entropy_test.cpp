@@ -1,4 +1,4 @@
-// Scores of sets on small models against the plain way: one forward pass a set.
+// Scores of sets on small models, compared with the direct way: one forward pass per set.
 
 #include "vitrim/analysis/transfer_entropy.h"
 

@@ -1,4 +1,4 @@
-// Who is called when, and what is made of the seconds; never how many they are.
+// The order of the calls, and the figures derived from the seconds; never the seconds themselves.
 #include "bench/interleaved.h"
 
 #include <ATen/ATen.h>
@@ -57,7 +57,7 @@ TEST(SpecTimer, TimesArchitecturesOfOtherSizesBesideItsReference) {
   const double reference = timer.reference_seconds();
   EXPECT_GT(reference, 0);
   timer.measure({flat});
-  EXPECT_EQ(timer.reference_seconds(), reference);  // told once: later calls are held against it
+  EXPECT_EQ(timer.reference_seconds(), reference);  // returned once: later calls are compared with it
   EXPECT_TRUE(timer.measure({}).empty());
 }
 
@@ -67,7 +67,7 @@ TEST(SpecTimer, RefusesWhatTheEngineDoesNotRun) {
       "not their pixels"));
 }
 
-// run() itself throws where outputs are not the model's.
+// run() itself throws if outputs are not the model's.
 TEST(OnAGpu, RecordedForwardPassesAreTheModels) {
   if (!at::hasCUDA()) GTEST_SKIP() << "there is no GPU";
   BenchOptions options;

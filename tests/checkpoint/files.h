@@ -1,5 +1,5 @@
 #pragma once
-// Checkpoint files made byte by byte, so that a test can make wrong ones.
+// Builds checkpoint files byte by byte, so that a test can make wrong ones.
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -18,7 +18,7 @@
 
 namespace vitrim::test {
 
-/// A folder that is gone when the test is.
+/// A folder that is removed when the test ends.
 class TemporaryFolder {
  public:
   TemporaryFolder() {
@@ -67,7 +67,7 @@ inline uint32_t crc32_of(const std::string& bytes) {
   return ~crc;
 }
 
-/// Writes zip archives of stored records; the fields can be bent on the way.
+/// Writes zip archives of stored records; the fields can be changed.
 struct ZipWriter {
   struct Entry {
     std::string name, content;
@@ -158,7 +158,7 @@ inline std::string p_tensor(const std::string& storage, int64_t offset, const st
                  p_call(p_global("collections", "OrderedDict"), {})});
 }
 
-/// A .pth file out of the pickle of its content (without PROTO and STOP) and its storages.
+/// A .pth file from the pickle of its content (without PROTO and STOP) and its storages.
 inline ZipWriter pth_archive(const std::string& content,
                              const std::vector<std::pair<std::string, std::string>>& storages) {
   ZipWriter zip;
@@ -177,5 +177,5 @@ inline std::string floats(int count) {
 
 }  // namespace vitrim::test
 
-/// A message holds a part.
+/// Whether a message contains a text.
 #define EXPECT_SAYS(message, part) EXPECT_NE(std::string(message).find(part), std::string::npos) << (message)

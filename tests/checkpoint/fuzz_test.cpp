@@ -24,7 +24,7 @@ using model::StateDict;
 
 using namespace vitrim::test;
 
-/// Megabytes, the most that the process ever held.
+/// The largest memory of the process so far, in megabytes.
 int64_t peak_megabytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -60,7 +60,7 @@ void touch(const StateDict& state) {
 
 using Reader = std::function<StateDict(const std::string&)>;
 
-/// Feeds `next()`'s bytes to the reader until the time is up.
+/// Passes the bytes of `next()` to the reader until the time is up.
 void fuzz(const std::string& label, const Reader& reader, const std::function<std::string(Random&)>& next) {
   const TemporaryFolder folder;
   const std::string path = folder / "fuzzed";
@@ -104,8 +104,8 @@ TEST(Fuzz, Safetensors) {
   std::memcpy(&header, valid.data(), 8);
   const std::string text = valid.substr(8, header), data = valid.substr(8 + header);
   fuzz("safetensors", load_safetensors, [&](Random& random) {
-    // Either the file as it is, or its header with the length made right again, which lets changes come
-    // deeper.
+    // Either the file as it is, or its header with the length corrected, so that changes get past the first
+    // check.
     std::string bytes = random.below(3) == 0 ? valid : text;
     const bool whole = bytes.size() == valid.size();
     for (int64_t count = 1 + random.below(3); count > 0; --count) mutate(bytes, random, kWords);
@@ -139,7 +139,7 @@ const std::vector<std::pair<std::string, std::string>>& rich_storages() {
 
 TEST(Fuzz, PthArchive) {
   ZipWriter plain = pth_archive(rich_pickle(), rich_storages());
-  // Without checksums, changes inside the records come through.
+  // Without checksums, changes in the records are not rejected at once.
   for (auto& entry : plain.entries) entry.checksum = 0;
   ZipWriter large = plain;
   for (auto& entry : large.entries) entry.zip64 = true;
@@ -147,7 +147,7 @@ TEST(Fuzz, PthArchive) {
   const std::string files[] = {plain.bytes(), large.bytes()};
   fuzz("archive", load_pth, [&](Random& random) {
     std::string bytes = files[random.below(2)];
-    if (random.below(2) == 0) {  // aim at the directory
+    if (random.below(2) == 0) {  // target the directory
       const size_t start = bytes.find("PK\x01\x02");
       std::string directory = bytes.substr(start);
       mutate(directory, random, kWords);

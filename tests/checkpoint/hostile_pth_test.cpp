@@ -1,4 +1,4 @@
-// .pth files of at most 1 MB that are made to cost: each is refused, or read, within the limits of
+// .pth files of at most 1 MB that are made to be expensive: each is refused, or read, within the limits of
 // resource_limits.h.
 
 #include <ATen/ATen.h>
@@ -26,7 +26,7 @@ std::string repeat(const std::string& text, size_t times) {
   return out;
 }
 
-/// Raw deflate data, as zip holds them.
+/// Raw deflate data, as in zip archives.
 std::string deflated(const std::string& bytes) {
   z_stream stream{};
   EXPECT_EQ(deflateInit2(&stream, 9, Z_DEFLATED, -MAX_WBITS, 9, Z_DEFAULT_STRATEGY), Z_OK);
@@ -59,7 +59,7 @@ class HostilePth : public ::testing::Test {
     write_file(path_, bytes);
     return refused_within_limits([&] { load(path_); });
   }
-  /// Neither is wrong, if only it is quick.
+  /// Both results are right, if they are quick.
   void bear(const std::string& bytes) {
     EXPECT_LE(bytes.size(), kMegabyte);
     write_file(path_, bytes);
@@ -92,7 +92,7 @@ TEST_F(HostilePth, ManyViewsOfALargeStorage) {
     const std::string view = p_tensor(p_storage("FloatStorage", key, count), 0, {count}, {1});
     EXPECT_SAYS(refuse(pth_archive(sharing(view, 20'000), {{key, floats(count)}}).bytes()),
                 "times as large as what is stored");
-    // A few are what training scripts write.
+    // A few of them are normal in files of training scripts.
     write_file(path_, pth_archive(sharing(view, 10), {{key, floats(count)}}).bytes());
     taken_within_limits([&] { load(path_); });
   }
@@ -122,7 +122,7 @@ TEST_F(HostilePth, InstructionsThatTakeMoreMemoryThanTheirBytes) {
         std::string("\x94"), std::string("N\x85"), std::string("(t"), std::string("K\x01\x85\x85\x85")}) {
     const std::string stored = "N" + repeat(piece, most / piece.size());
     bear(pth_archive(stored, {}).bytes());
-    // Packed, the same megabyte holds millions of instructions.
+    // Compressed, the same megabyte contains millions of instructions.
     ZipWriter zip;
     zip.entries.push_back(
         packed_entry("archive/data.pkl", "\x80\x02N" + repeat(piece, (12 << 20) / piece.size())));
@@ -143,7 +143,7 @@ TEST_F(HostilePth, DictsThatSpellOutMoreNamesThanTheFileHasBytes) {
   for (int depth = 0; depth < 60; ++depth)
     twice = "}(" + p_text("a") + twice + "q\x01" + p_text("b") + "h\x01u";
   EXPECT_SAYS(refuse(pth_archive(twice, {{"0", floats(1)}}).bytes()), "more entries than any model's");
-  // Without a tensor at the end, and with one that stands in another object's state.
+  // Without a tensor at the end, and with one in the state of another object.
   std::string barren = "}";
   for (int depth = 0; depth < 60; ++depth)
     barren = "}(" + p_text("a") + barren + "q\x01" + p_text("b") + "h\x01u";
@@ -168,7 +168,7 @@ TEST_F(HostilePth, ZipBombs) {
       pth_archive(p_dict({{"w", p_tensor(p_storage("ByteStorage", "0", 80'000'000), 0, {1}, {1})}}), {});
   zip.entries.push_back(packed_entry("archive/data/0", std::string(80'000'000, '\0')));
   EXPECT_SAYS(refuse(zip.bytes()), "would unpack to more than");
-  // Many, each of which would be allowed.
+  // Many, each of which alone would be allowed.
   ZipWriter many = pth_archive("}", {});
   const ZipWriter::Entry one = packed_entry("", std::string(40'000'000, '\0'));
   for (int i = 0; i < 15; ++i) {
@@ -176,19 +176,19 @@ TEST_F(HostilePth, ZipBombs) {
     many.entries.back().name = "archive/data/" + std::to_string(i);
   }
   EXPECT_SAYS(refuse(many.bytes()), "would unpack to more than");
-  // What packs as well as zeros do, in a small amount, is no bomb.
+  // Data that compresses as well as zeros, in a small amount, is not a bomb.
   ZipWriter small =
       pth_archive(p_dict({{"w", p_tensor(p_storage("ByteStorage", "0", 4'000'000), 0, {9}, {1})}}), {});
   small.entries.push_back(packed_entry("archive/data/0", std::string(4'000'000, '\7')));
   write_file(path_, small.bytes());
   EXPECT_EQ(StateDict(load(path_)).at("w").sum().item<int64_t>(), 63);
-  // A directory of as many entries as fit.
+  // A directory with as many entries as possible.
   ZipWriter names = pth_archive("}", {});
   for (int i = 0; i < 8000; ++i) names.add("a" + std::to_string(i), "");
   bear(names.bytes());
 }
 
-// Files that once took the program down, or its machine's memory.
+// Files that once crashed the program, or filled its machine's memory.
 TEST(Corpus, EveryCheckpointIsRefusedWithinTheLimits) {
   int files = 0;
   for (const auto& entry :

@@ -1,4 +1,4 @@
-// Files, folders and ids that people name, and what they hand over by mistake.
+// Files, folders and ids that users name, and inputs that they pass by mistake.
 
 #include "vitrim/checkpoint/locate.h"
 
@@ -21,7 +21,7 @@ using model::StateDict;
 namespace fs = std::filesystem;
 using namespace vitrim::test;
 
-// A cache as huggingface_hub leaves it, in a home folder of its own.
+// A cache as huggingface_hub writes it, in a separate home folder.
 class Cache : public testing::Test {
  protected:
   void SetUp() override {
@@ -83,12 +83,12 @@ TEST_F(Cache, AModelsFolderInTheCacheIsItsSnapshot) {
   EXPECT_EQ(locate(model), model + "/snapshots/0a1b");
   EXPECT_TRUE(load(model).contains("w"));
   EXPECT_SAYS(message_of<FormatError>([&] { load(folder_ / "hub"); }), "the Hugging Face cache itself");
-  // Without the name of the main snapshot the only one is meant, of several none.
+  // Without the name of the main snapshot, a single snapshot is used, and none of several.
   fs::remove(model + "/refs/main");
   EXPECT_EQ(locate(model), model);
   fs::remove(model + "/snapshots/older");
   EXPECT_EQ(locate(model), model + "/snapshots/0a1b");
-  // What a stopped download leaves.
+  // The files of an interrupted download.
   fs::remove(model + "/snapshots/0a1b/model.safetensors");
   fs::create_symlink("../../blobs/gone", model + "/snapshots/0a1b/model.safetensors");
   EXPECT_SAYS(message_of<Error>([&] { load(model); }), "0a1b/model.safetensors: this link leads nowhere");
@@ -103,7 +103,7 @@ TEST_F(Cache, PathsStayPaths) {
   for (const char* address :
        {"https://huggingface.co/a/b/resolve/main/model.safetensors", "s3://bucket/model.pth"})
     EXPECT_SAYS(message_of<Error>([&] { locate(address); }), "is an address, and vitrim downloads nothing");
-  // The first part is a folder here: a path that was mistyped.
+  // The first part is a folder here, so this is a mistyped path.
   const std::string before = fs::current_path().string();
   fs::current_path(folder_ / "home");
   EXPECT_EQ(locate("runs/last"), "runs/last");

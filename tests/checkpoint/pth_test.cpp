@@ -88,7 +88,7 @@ TEST_F(Pth, NestedDictsBecomeDottedNames) {
   EXPECT_EQ(found.entries()[2].first, "s.7");
 }
 
-// What training scripts note beside the weights tells what tensors do not.
+// Values that training scripts store next to the weights state what tensors do not.
 TEST_F(Pth, PlainValuesBesideTheWeightsAreMetadata) {
   const std::string arguments = p_call(p_global("argparse", "Namespace"), {}) +
                                 p_dict({{"prune_layer", p_text("[0,2]")},
@@ -174,7 +174,7 @@ TEST_F(Pth, CyclesAndSharedDictsStayBounded) {
   // d = {"self": d, "w": tensor}
   const std::string cycle = std::string("}q\x01(") + p_text("self") + "h\x01" + p_text("w") + good_ + "u";
   EXPECT_EQ(read(pth_archive(cycle, {{"0", floats(6)}}).bytes()).size(), 1u);
-  // Every level holds the one below it twice: 2^40 names if they were all spelled out.
+  // Every level contains the one below it twice: 2^40 names if all were written out.
   std::string laughs = p_dict({{"w", good_}}) + "q" + std::string(1, '\0');
   std::string barren = std::string("}q") + '\0';
   for (char level = 1; level <= 40; ++level) {
@@ -184,7 +184,7 @@ TEST_F(Pth, CyclesAndSharedDictsStayBounded) {
   }
   EXPECT_SAYS(refuse(pth_archive(laughs, {{"0", floats(6)}}).bytes()), "more entries than any model");
   EXPECT_SAYS(refuse(pth_archive(barren, {{"0", floats(6)}}).bytes()), "no tensors");
-  // Tensors in lists bear their places as names.
+  // Tensors in lists have their positions as names.
   const std::string listed = p_dict({{"w", good_}, {"ema", p_dict({{"shadow", "]" + good_ + "a"}})}});
   EXPECT_TRUE(read(pth_archive(listed, {{"0", floats(6)}}).bytes()).contains("ema.shadow.0"));
   // Deep nesting: a tower of dicts, and of lists.
@@ -232,7 +232,7 @@ TEST_F(Pth, DamagedArchives) {
   ZipWriter zip = good;
   zip.entries[2].content[5] ^= 1;
   EXPECT_SAYS(refuse(zip.bytes()), "checksum");
-  zip.entries[2].checksum = 0;  // as torch writes it when told to leave checksums out
+  zip.entries[2].checksum = 0;  // as torch writes it without checksums
   EXPECT_EQ(read(zip.bytes()).size(), 1u);
   zip = good;
   zip.entries[2].flags = 1;

@@ -75,7 +75,7 @@ class Checkpoints(Case):
         self.assertIn("weights: those under 'state_dict_ema'", self.json_of("inspect", "timm.safetensors")["model"]["from"][0])
         self.refuse("inspect", "timm.safetensors", "--weights", "teacher", says=("timm.safetensors", "'state_dict'", "'state_dict_ema'"))
         self.refuse("inspect", "deit_tiny_patch16_224", "--weights", "ema", says="without --weights")
-        # What cannot be known is asked for, before any work and by every command.
+        # Properties that can't be known are requested, before any work and by every command.
         self.wrap("two.safetensors", "image.", "sketch.")
         self.refuse("compress", "two.safetensors", *CALIB, "--remove-attention", "1", "-o", "out.safetensors", says=("--weights", "'image' or 'sketch'"))
         out = self.json_of("compress", "two.safetensors", "--weights", "sketch", *CALIB, "--mean", "0.5", "--std", "0.5", "--remove-attention", "1",
@@ -192,7 +192,7 @@ class Checkpoints(Case):
         for name in ("clip_projection", "dinov2", "dinov2_swiglu", "swin", "timm_eva_giant"):  # QuickGELU, token and average, gated MLPs, stages
             out = self.json_of("bench", os.path.join(FIXTURES, name), "--engine", "native", "--precision", "f32", "--batch", "2", "--rounds", "1",
                                "--warm-up", "0", "--peak-seconds", "0")
-            # bench holds outputs against LibTorch's before it times; float32 sums of some hundred products through a few blocks.
+            # bench compares outputs with LibTorch's before timing; float32 sums of some hundred products through a few blocks.
             self.assertLess(out["output_difference"], 1e-4, name)
 
 

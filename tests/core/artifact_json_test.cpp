@@ -413,7 +413,7 @@ TEST(SegmentationJson, SurvivesTheRoundTrip) {
   EXPECT_TRUE(std::isnan(after.segmentation->class_iou[1]));
   EXPECT_EQ(after.headline(), 0.4375);
   EXPECT_EQ(after.headline_name(), std::string("mIoU"));
-  // A classifier's document does not speak of it.
+  // A classifier's document does not contain it.
   EXPECT_EQ(to_json(an_eval()).find("segmentation"), std::string::npos);
 }
 

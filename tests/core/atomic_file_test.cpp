@@ -85,7 +85,7 @@ TEST(AtomicFile, TwoWritersOfOneNameDoNotMeet) {
 
 TEST(AtomicFile, LeftoverOfAKilledProcessIsNoObstacle) {
   const TempDir dir;
-  // Names that this process would take next.
+  // The names that this process would use next.
   for (int i = 0; i < 200; ++i) {
     const std::string name =
         dir.file("x") + "." + std::to_string(::getpid()) + "." + std::to_string(i) + ".tmp";
@@ -195,8 +195,8 @@ TEST(AtomicFile, PermissionsAreKept) {
   EXPECT_EQ(status.st_mode & 0777, 0640);
 }
 
-// What check_writable says to somebody who is not root, "" where it is content. Root may write anywhere, so
-// it must become nobody for a while, in a process of its own.
+// The message of check_writable for a user who is not root; "" if it accepts. Root may write anywhere, so a
+// separate process becomes the user nobody for this.
 std::string complaint_as_nobody(const std::string& path) {
   int ends[2];
   if (::pipe(ends) != 0) return "pipe";

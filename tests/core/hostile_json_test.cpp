@@ -1,5 +1,5 @@
-// Documents that are made to cost: the one parser refuses them, or takes them in time and memory that grow
-// with their length only.
+// Documents that are made to be expensive: the parser refuses them, or reads them with time and memory that
+// grow only with their length.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -33,7 +33,7 @@ TEST(HostileJson, DeepDocumentsAreRefused) {
       EXPECT_TRUE(contains(message, "spec.json: lists and objects are nested more than 100 deep"));
     }
   }
-  // What is nested a little is read and refused for what it says.
+  // A moderately nested document is read, and refused for its content.
   expect_message<FormatError>([] { model_spec_from_json(nested(90), "spec.json"); }, "spec.json");
 }
 

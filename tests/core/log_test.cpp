@@ -106,7 +106,8 @@ TEST_F(LogTest, ProgressIsThrottled) {
     while (std::chrono::steady_clock::now() - begin < std::chrono::milliseconds(350)) progress.advance();
   }
   const double tenths = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() * 10;
-  // First and last come on top; at least two in between show that it is not simply silent.
+  // The first and the last update come in addition; at least two in between show that it is not simply
+  // silent.
   EXPECT_GE(recorder_->updates.size(), 4);
   EXPECT_LE(recorder_->updates.size(), 2 + tenths);
   for (size_t i = 1; i < recorder_->updates.size(); ++i) {

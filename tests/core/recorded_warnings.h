@@ -5,7 +5,7 @@
 
 #include "vitrim/core/log.h"
 
-// Keeps the warnings of its lifetime, one a line; the log is silent afterwards.
+// Records the warnings during its lifetime, one per line; the log is silent afterwards.
 class RecordedWarnings {
  public:
   RecordedWarnings() : sink_(std::make_shared<Sink>()) { vitrim::set_log_sink(sink_); }

@@ -1,5 +1,5 @@
-// The results of a study in benchmarks/results are documents that the program wrote: read and written again
-// they are the same bytes. A change of the JSON's text or order, meant or not, is seen here.
+// The results of a study in benchmarks/results are documents that the program wrote: when read and written
+// again they are the same bytes. This detects every change of the JSON's text or order, intended or not.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -24,7 +24,7 @@ std::string text_of(const fs::path& path) {
   return text.str();
 }
 
-// "" for what is no document of this program.
+// "" for a file that is not a document of this program.
 std::string written_again(const std::string& text, const std::string& name) {
   const std::string kind = artifact_kind(text, name);
   if (kind == "eval") return to_json(eval_result_from_json(text, name));

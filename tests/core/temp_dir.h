@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <string>
 
-// A folder of its own for one test, removed with everything in it.
+// A separate folder for one test, removed with its contents.
 class TempDir {
  public:
   TempDir() {

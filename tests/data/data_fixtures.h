@@ -37,7 +37,7 @@ inline std::string hash(const void* data, size_t bytes) {
 
 inline std::string hash(const Image& image) { return hash(image.pixels.data(), image.pixels.size()); }
 
-/// The pattern of make_fixtures.py: every value occurs, neighbours differ widely.
+/// The pattern of make_fixtures.py: every value occurs, and neighbouring values differ widely.
 inline Image pattern(int64_t height, int64_t width) {
   Image image{height, width, {}};
   for (int64_t y = 0; y < height; ++y) {

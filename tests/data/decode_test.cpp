@@ -35,7 +35,7 @@ TEST(Decode, SaysWhichFileIsNoImage) {
                        "d.png: header: corrupt PNG"));
 }
 
-// Wherever a file is cut, pixels or its end are missing; nothing may be made up for them.
+// Wherever a file is truncated, pixels or its end are missing; nothing may be invented for them.
 class Truncated : public testing::TestWithParam<const char*> {};
 
 TEST_P(Truncated, IsAnErrorAtEveryLength) {
@@ -54,8 +54,8 @@ INSTANTIATE_TEST_SUITE_P(Files, Truncated,
                                          "cmyk.jpg", "rgb.png", "palette4.png", "interlaced.png", "rgb16.png",
                                          "grey4.png", "lossy.webp", "lossless.webp"));
 
-// Damage either shows (FormatError) or hides in values that no decoder can doubt; it never crashes, hangs or
-// prints.
+// Damage is either detected (FormatError) or changes values that no decoder can check; decoding never
+// crashes, hangs or prints.
 TEST(Decode, SurvivesFlippedBytes) {
   for (const char* name : {"rgb420.jpg", "progressive.jpg", "cmyk.jpg", "palette4.png", "interlaced.png"}) {
     const std::string whole = fixture_bytes(name);

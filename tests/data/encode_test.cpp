@@ -38,7 +38,7 @@ TEST(EncodeJpeg, ComesBackAsTheImage) {
   }
 }
 
-// What libjpeg would stop at inside its own frames is refused before, in C++.
+// Inputs at which libjpeg would fail inside its own frames are refused before, in C++.
 TEST(EncodeJpeg, SidesThatNoJpegHasAreRefused) {
   EXPECT_TRUE(
       contains(message_of<std::invalid_argument>([] { jpeg_data_url(at::zeros({3, 1, 65501}, at::kByte)); }),

@@ -25,7 +25,7 @@ using namespace test;
 using vitrim::test::mutate;
 
 constexpr double kShare = 0.1;           // of the time, for each of the tests below
-constexpr int64_t kFewPixels = 1 << 20;  // so that one large image does not take the time of a thousand
+constexpr int64_t kFewPixels = 1 << 20;  // so that one large image does not use the time of a thousand
 
 int64_t peak_megabytes() {
   rusage usage{};
@@ -37,7 +37,7 @@ using Words = std::vector<std::string>;
 using Next = std::function<std::string(Random&)>;
 using Reader = std::function<void(const std::string& bytes, const std::string& name)>;
 
-/// Feeds `next`'s bytes to the reader until the time is up.
+/// Passes the bytes of `next` to the reader until the time is up.
 void fuzz(const std::string& label, const Next& next, const Reader& read) {
   Random random(vitrim::test::fuzz_seed(), std::hash<std::string>{}(label));
   const TempDir folder;
@@ -93,7 +93,7 @@ void read_list(const std::string& bytes, const std::string& name) {
 
 size_t pick(Random& random, size_t n) { return static_cast<size_t>(random.below(static_cast<int64_t>(n))); }
 
-/// A file cut into the parts of its format, of which some are changed, left out, doubled or moved.
+/// A file divided into the parts of its format, of which some are changed, removed, doubled or moved.
 void shuffle_parts(std::vector<std::string>& parts, Random& random, const Words& words) {
   for (int64_t changes = 1 + random.below(3); changes > 0 && !parts.empty(); --changes) {
     const size_t at = pick(random, parts.size());
@@ -153,7 +153,7 @@ std::string next_png(const std::vector<std::string>& files, Random& random) {
     return raw;
   }
   std::vector<std::string> parts = png_parts(file);
-  if (random.below(2) == 0) {  // rows that a header promises, with any filter and any values
+  if (random.below(2) == 0) {  // the rows that a header declares, with any filter and any values
     std::string rows(pick(random, 4000), '\0');
     for (char& c : rows)
       c = static_cast<char>(random.below(3) == 0 ? random.next() : static_cast<uint64_t>(random.below(6)));
@@ -322,7 +322,7 @@ TEST(Fuzz, ClassList) {
       read_list);
 }
 
-/// Every file that ever broke a reader, under the resource rule.
+/// Every file that once broke a reader, under the resource rule.
 TEST(Fuzz, Corpus) {
   const TempDir temporary;
   for (const auto& [folder, read] :

@@ -21,7 +21,7 @@ constexpr uint32_t kSide = 8192;  // squared: kMaxPixels
 static_assert(int64_t{kSide} * kSide == kMaxPixels);
 
 TEST(Limits, TheLargestPngsThatAreReadStayWithinTheRule) {
-  // 16-bit RGBA is what costs most a pixel: 8 bytes of each are unpacked.
+  // 16-bit RGBA costs most per pixel: 8 bytes are decompressed for each.
   for (const PngKind& kind :
        {PngKind{kSide, kSide, 8, 2, 3}, PngKind{kSide, kSide, 16, 6, 4}, PngKind{67, 1000000, 8, 2, 3}}) {
     const std::string png = black_png(kind);
@@ -36,7 +36,7 @@ TEST(Limits, LargerPngsAreRefusedBeforeTheyAreUnpacked) {
                        "wide.png: header: image of 8193 x 8192 pixels"));
   const std::string tall = black_png({1, 1 << 24, 1, 0, 1});  // a pointer a row would take 8 bytes for one
   EXPECT_TRUE(contains(refused_within_limits([&] { decode(tall, "tall.png"); }), "tall.png: header"));
-  // Texts and profiles that unpack to gigabytes are left packed.
+  // Texts and profiles that expand to gigabytes are not decompressed.
   const std::string text = png_chunk("zTXt", std::string("a\0\0", 3) + deflated_zeros(size_t{1} << 28));
   taken_within_limits([&] { decode(black_png({5, 4}, text)); });
   const std::string profile = png_chunk("iCCP", std::string("a\0\0", 3) + deflated_zeros(size_t{1} << 28));
@@ -88,7 +88,7 @@ TEST(Limits, ResizingIsBoundedToo) {
     EXPECT_TRUE(contains(message_of<FormatError>([&] { limit.check(image, spec); }),
                          "long.png: an image of " + std::to_string(width) + " x " + std::to_string(height)));
   }
-  // Squashed, only the pass between is large: 1000000 rows of 256 pixels.
+  // With squash, only the intermediate image is large: 1000000 rows of 256 pixels.
   spec.squash = true;
   EXPECT_THROW(limit.check(Image{1000000, 1, {}}, spec), FormatError);
   EXPECT_NO_THROW(limit.check(Image{1, 1000000, {}}, spec));

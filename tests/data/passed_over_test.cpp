@@ -1,4 +1,4 @@
-// Files that lie among the images and are not read: counted, never silent.
+// Files among the images that are not read: they are counted, never skipped silently.
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -79,7 +79,7 @@ TEST_F(PassedOver, SpecialFilesAreNotRead) {
   EXPECT_EQ(open_dataset(root())->size(), 1);
   EXPECT_TRUE(contains(
       warnings_, "2 special files (pipes, devices, sockets) (the first: " + root() + "/a/endless.png)"));
-  // Also where a file became one after the folder was read, and where archives and other files are named.
+  // Also if a file changed after the folder was read, and if archives and other files are named.
   add("a/2.png", "rgb.png");
   const auto set = open_dataset(root());
   std::filesystem::remove(root() + "/a/2.png");
@@ -102,11 +102,11 @@ TEST_F(PassedOver, AFolderOfSplitsIsRefused) {
                             root() + "/train"));
   EXPECT_EQ(open_dataset(root() + "/train")->num_classes(), 2);
   DatasetOptions unlabelled;
-  unlabelled.labels = false;  // images that judge among those that teach
+  unlabelled.labels = false;  // evaluation images among training images
   EXPECT_THROW(open_dataset(root(), unlabelled), Error);
   add("meta/1.png", "rgb.png");
   EXPECT_TRUE(contains(error(), "(train, val)"));
-  // And below another folder, where the parts would be one class, or calibration images.
+  // And in a subfolder, where the parts would be one class, or calibration images.
   for (const bool labels : {true, false}) {
     unlabelled.labels = labels;
     EXPECT_TRUE(contains(message_of<Error>([&] { open_dataset(folder_.file(""), unlabelled); }),
@@ -132,7 +132,7 @@ TEST_F(PassedOver, UnlabelledFoldersNeedNoOrder) {
   EXPECT_EQ(set->num_classes(), 0);
   EXPECT_EQ(set->label(2), -1);
   EXPECT_EQ(warnings_, "");
-  // A named order does not make up for a class without images.
+  // A given order does not replace the missing class.
   DatasetOptions ordered;
   ordered.class_order = ClassOrder::kNatural;
   EXPECT_TRUE(

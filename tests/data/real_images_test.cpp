@@ -1,4 +1,4 @@
-// The real data of the shared folder (shared/data/README.md), where it is there.
+// The real data of the shared folder (shared/data/README.md), if it exists.
 
 #include <gtest/gtest.h>
 

@@ -30,7 +30,7 @@ TEST(Resize, EqualsPillowsCommittedHashes) {
   EXPECT_EQ(count, 18);
 }
 
-/// A python that imports Pillow; empty where there is none.
+/// A python that imports Pillow; empty if there is none.
 std::string python_with_pillow() {
   const char* peers = std::getenv("VITRIM_PEERS_PYTHON");
   for (const std::string& python : {std::string(peers ? peers : "python3"), std::string("python3")}) {
@@ -39,8 +39,8 @@ std::string python_with_pillow() {
   return "";
 }
 
-// Up to version 12 Pillow's results; from 13 on those of its two passes, of which it does the vertical one
-// first for some sizes and never anything else.
+// Up to version 12, Pillow's results; from 13 on, the results of its two passes, because it does the vertical
+// one first for some sizes and changes nothing else.
 TEST(Resize, EqualsPillowNow) {
   const std::string python = python_with_pillow();
   if (python.empty()) {

@@ -1,4 +1,4 @@
-// Images with masks: ADE20K's layout, the synthetic set's masks, and what varies both together.
+// Images with masks: ADE20K's layout, the synthetic set's masks, and joint augmentation of both.
 
 #include <algorithm>
 #include <array>
@@ -181,7 +181,8 @@ TEST(ResizeMask, TakesTheNearestPixel) {
   EXPECT_EQ(resize_mask(resize_mask(mask, 20, 33), 2, 3).classes, mask.classes);
 }
 
-// An image whose red says its class, so that the two can be held against each other after any crop and flip.
+// An image whose red channel encodes its class, so that image and mask can be compared after any crop and
+// flip.
 SegmentedImage telling(int64_t height, int64_t width) {
   SegmentedImage out{{height, width, {}}, {height, width, {}}};
   for (int64_t y = 0; y < height; ++y) {
@@ -307,8 +308,8 @@ TEST(SyntheticMasks, ShowTheSameImages) {
       contains(message_of<Error>([] { open_dataset("synthetic-masks:tran"); }), "synthetic-masks:SPLIT"));
 }
 
-// What a pixel of a shape is can't be told from its patch: the same shape of the same hue is a class of its
-// own or "other shape", as the far ring says.
+// The class of a shape's pixel can't be determined from its patch: the same shape with the same hue is its
+// own class or "other shape", depending on the distant ring.
 TEST(SyntheticMasks, NeedTheRing) {
   const auto masks = open_dataset("synthetic-masks:train:300");
   int64_t pointed = 0, other = 0;

@@ -1,5 +1,5 @@
 #pragma once
-// Tar archives made byte by byte, so that a test can make wrong ones.
+// Builds tar archives byte by byte, so that a test can make wrong ones.
 
 #include <cstdint>
 #include <cstdio>

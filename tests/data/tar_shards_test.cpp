@@ -28,7 +28,7 @@ std::string problem_with(const std::string& source) {
   return message_of<Error>([&] { open_dataset(source); });
 }
 
-/// What is wrong with an archive of these bytes.
+/// The error message for an archive of these bytes.
 std::string shard_problem(const std::string& bytes) {
   const TempDir folder;
   const std::string path = folder.file("x.tar");
@@ -67,8 +67,8 @@ TEST(TarShards, OtherSetsHaveNoShards) {
   EXPECT_TRUE(open_dataset("synthetic:val:10")->shard_ends().empty());
 }
 
-/// Python's tarfile as the independent writer, in its three formats, with names that need each format's own
-/// means.
+/// Python's tarfile as an independent writer, in its three formats, with names that need the extensions of
+/// each format.
 TEST(TarShards, ReadsWhatPythonWrites) {
   const TempDir folder;
   put(folder.file("write.py"), R"PY(
@@ -357,7 +357,7 @@ TEST(TarShards, OldFormatsAreRead) {
   char digits[8];
   std::snprintf(digits, sizeof digits, "%06o", sum);
   v7.replace(148, 8, std::string(digits, 7) + " ");
-  // GNU's old format: what lies where ustar has a prefix is a time.
+  // GNU's old format has a time in the place of ustar's prefix.
   std::string gnu = tar_header("b.png", '0', tar_octal(fixture_bytes("grey.png").size()));
   gnu.replace(257, 8, std::string("ustar  \0", 8));
   gnu.replace(345, 11, "14717064025");
@@ -420,7 +420,7 @@ TEST(TarShards, AShardThatShrinksOrVanishesInUseIsNamed) {
                        "0.tar: byte 512: the archive became shorter"));
   std::filesystem::remove(folder.file("1.tar"));
   EXPECT_TRUE(contains(message_of<Error>([&] { set->read(1); }), folder.file("1.tar")));
-  // A member that is no image is told with its shard and name.
+  // A member that is not an image is reported with its shard and name.
   put(folder.file("2.tar"), tar_member("b.jpg", "no image at all") + kTarEnd);
   EXPECT_TRUE(contains(message_of<FormatError>([&] { open_dataset(folder.file("2.tar"))->read(0); }),
                        "2.tar/b.jpg: byte 0"));

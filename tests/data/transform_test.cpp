@@ -9,7 +9,7 @@ namespace {
 
 using namespace test;
 
-/// Red holds the row plus 1, green the column plus 1, so a pixel tells where it came from and 0 is padding.
+/// Red is the row plus 1, green the column plus 1, so a pixel shows its origin, and 0 is padding.
 Image coordinates(int64_t height, int64_t width) {
   Image image{height, width, {}};
   for (int64_t y = 0; y < height; ++y) {
@@ -21,7 +21,7 @@ Image coordinates(int64_t height, int64_t width) {
   return image;
 }
 
-/// Row and column that a result's pixel came from; (-1, -1): padding.
+/// The row and column of origin of a result's pixel; (-1, -1): padding.
 std::pair<int, int> source(const Image& image, int64_t y, int64_t x) {
   const uint8_t* pixel = image.pixels.data() + (y * image.width + x) * 3;
   return {pixel[0] - 1, pixel[1] - 1};

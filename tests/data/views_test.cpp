@@ -1,4 +1,4 @@
-// Views: functions of seed, pass and image alone, and as varied as was asked for.
+// Views: functions of only seed, pass and image, and as varied as requested.
 
 #include "vitrim/data/views.h"
 

@@ -1,4 +1,4 @@
-// Which rank a process is, from environments that are given as a table.
+// The rank of a process, from environments given as a table.
 
 #include "../../src/distributed/environment.h"
 

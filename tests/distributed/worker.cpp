@@ -98,8 +98,8 @@ struct Chain {
   }
 };
 
-// Every rank computes the gradients that all would have alone, and compares their mean with what the reducer
-// made.
+// Every rank computes the gradients that each rank would have alone, and compares their mean with the
+// reducer's result.
 void reducer(const std::shared_ptr<Group>& group, int64_t bucket_bytes) {
   const int rank = group->rank(), size = group->size();
   const int micro_batches = 2;

@@ -90,7 +90,7 @@ TEST(Accuracy, SaysWhatToPassWhereClassesDiffer) {
   const std::string message =
       message_of<Error>([&] { evaluate(*model_for_synthetic(7), *dataset, synthetic_options()); });
   for (const char* part : {"--classes", "7 classes", "has 10"}) EXPECT_TRUE(contains(message, part));
-  // More classes in the model than in the data is as wrong: ranks would not agree.
+  // More classes in the model than in the data is an error too: the classes would not agree.
   EXPECT_TRUE(contains(
       message_of<Error>([&] { evaluate(*model_for_synthetic(1000), *dataset, synthetic_options()); }),
       "--classes"));

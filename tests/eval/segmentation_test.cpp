@@ -27,7 +27,7 @@ struct Figures {
   double miou = 0, mean_accuracy = 0, pixel_accuracy = 0;
 };
 
-// The figures as their definition reads, pixel by pixel with sets, nothing shared with what is tested.
+// The figures by their definition, pixel by pixel with sets, sharing no code with the tested functions.
 Figures by_definition(const std::vector<std::pair<at::Tensor, at::Tensor>>& masks, int classes) {
   std::vector<std::set<int64_t>> is(classes), said(classes);
   int64_t pixel = 0, right = 0;
@@ -143,7 +143,7 @@ TEST(PixelPredictor, AWindowOverTheWholeImageIsTheWholeImage) {
   EXPECT_EQ(window.protocol(), "windows of 64 at stride 40");
 }
 
-// Windows by hand: where they lie, and the mean where they overlap.
+// Windows by hand: their positions, and the mean where they overlap.
 TEST(PixelPredictor, WindowsAreAveraged) {
   const at::NoGradGuard no_grad;
   const auto model = model_at(32);

@@ -1,5 +1,5 @@
 #pragma once
-// Models of every kind that an export must carry: all variants, each also with attention removed, channels
+// Models of every kind that the exporter supports: all variants, each also with attention removed, channels
 // cut and tokens merged.
 
 #include <algorithm>

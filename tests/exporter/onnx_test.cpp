@@ -1,4 +1,4 @@
-// What stands in an ONNX file. Whether its graph computes the right thing is for ONNX Runtime to say
+// The contents of an ONNX file. ONNX Runtime checks whether its graph computes the right values
 // (onnxruntime_test.py).
 
 #include "vitrim/exporter/onnx.h"
@@ -87,7 +87,7 @@ int64_t width_of(int64_t type) {
 }
 
 // Every name is defined once and before it is read, nothing is scattered, every constant is read, and every
-// weight lies there in full.
+// weight is completely in the file.
 TEST(Onnx, GraphsAreInOrder) {
   std::vector<test::NamedModel> all = models();
   for (test::NamedModel& model : test::int8_models()) all.push_back(std::move(model));
@@ -204,8 +204,8 @@ TEST(Onnx, RangesAreThoseOfTheInt8Layers) {
   EXPECT_EQ(folder.entries(), 0u);
 }
 
-// What is found block by block is what the layers read: the norm's output lies within a root of its width,
-// fc2 reads what GELU leaves, which is never below -0.17.
+// The ranges found block by block are those of the layers' inputs: the norm's output is within the square
+// root of its width, and fc2 reads GELU's output, which is never below -0.17.
 TEST(InputRanges, AreThoseOfTheImages) {
   const auto model = test::make(test::quantised(model_of("plain")));
   data::ImageBatch images;
@@ -238,7 +238,7 @@ TEST(Onnx, MergingGathers) {
   const OnnxFile file = exported(model_of("plain_merged"), storage);
   EXPECT_EQ(file.count("TopK"), 4);            // two blocks merge, each ranks matches and sorts what stays
   EXPECT_EQ(file.count("GatherND"), 0);        // ONNX Runtime infers no shape for one with batches apart
-  EXPECT_EQ(file.count("GatherElements"), 6);  // each what goes, what stays, and where to
+  EXPECT_EQ(file.count("GatherElements"), 6);  // for each: merged tokens, remaining tokens, and their targets
   EXPECT_EQ(file.count("Equal"), 2);
 }
 
@@ -293,7 +293,7 @@ TEST(Onnx, LargeModelsKeepWeightsInASecondFile) {
   EXPECT_TRUE(contains(message_of<Error>([&] { write_onnx(*model, "/dev/null", options); }),
                        "second file beside the first"));
   EXPECT_FALSE(std::filesystem::exists("/dev/null.data"));
-  // The other file cannot be written: then the model is not either.
+  // If the other file can't be written, the model is not written either.
   const TempDir other;
   std::filesystem::create_directory(other.file("m.onnx.data"));
   message_of<Error>([&] { write_onnx(*model, other.file("m.onnx"), options); });

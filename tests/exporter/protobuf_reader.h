@@ -1,5 +1,5 @@
 #pragma once
-// Reads back what the ONNX writer wrote, field by field, without knowing the writer.
+// Reads the ONNX writer's output, field by field, without code of the writer.
 
 #include <gtest/gtest.h>
 

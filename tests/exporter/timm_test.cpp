@@ -48,7 +48,7 @@ TEST(Timm, DenseComputesWhatCompressedDoes) {
   EXPECT_EQ(done, 8 * 5 + 1);
 }
 
-// Nothing says which windows a stage had whose attention is gone.
+// Nothing states the windows of a stage without attention.
 TEST(Timm, StagesWithoutAttentionTakeAnyWindow) {
   const at::NoGradGuard no_grad;
   const surgery::SpecAndWeights dense{test::staged_spec("swin"),

@@ -29,8 +29,8 @@ void write(const model::Model& model, const std::string& path) {
   const ModelSpec& spec = model.spec();
   const at::NoGradGuard no_grad;
   at::Generator generator = at::detail::createCPUGenerator(3);
-  // Coarse structure and some noise: no two patches alike, so that matchings of tokens are no matter of
-  // rounding.
+  // Coarse structure and some noise: no two patches are alike, so that rounding does not decide the matching
+  // of tokens.
   const at::Tensor coarse = at::randn({3, spec.in_channels, 4, 4}, generator);
   at::Tensor images =
       at::upsample_bilinear2d(coarse, {spec.image_size[0], spec.image_size[1]}, false) +

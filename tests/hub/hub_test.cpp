@@ -189,7 +189,7 @@ TEST(Hub, DescribesAFolderAndLeavesFilesAlone) {
   write_text_file(readme, text.replace(begin, text.find('\n', begin) - begin, "mit"));
   describe(result_for(output));
   EXPECT_NE(read_text_file(readme).find("\nlicense: mit\n"), std::string::npos);
-  // A model made of that folder says both commands.
+  // A model made from that folder lists both commands.
   CompressResult next = result_for(folder.file("next/"));
   next.model = output;
   next.manifest.command = "vitrim quantize out/ -o next/";

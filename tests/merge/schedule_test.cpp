@@ -12,7 +12,7 @@ namespace {
 
 using Pairs = std::vector<int64_t>;
 
-// Blocks 0, 1 and 3 without attention, as a model that compress made.
+// Blocks 0, 1 and 3 without attention, as in a model from compress.
 ModelSpec without_attention(ModelSpec spec, const std::vector<int>& layers) {
   for (const int i : layers) {
     BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
@@ -85,7 +85,7 @@ TEST(ChooseSchedule, ReachesTheTargetAndBeatsTheWorstPlace) {
   EXPECT_EQ(merge::measure_schedules(*model, images, {chosen.pairs, Pairs(4, 0)}, 8),
             (std::vector<double>{chosen.kl, 0}));
   EXPECT_GT(chosen.kl, 0);
-  // The first step of two pairs went where it costs least for what it saves.
+  // The first step of two pairs went to the block where it costs least per multiply-add saved.
   const merge::Chosen one = merge::choose_schedule(*model, images, dense - 1, {2, 8});
   const double saved = static_cast<double>(
       dense - architecture::total_macs(merge::with_schedule(model->spec(), one.pairs, true)));

@@ -1,5 +1,5 @@
-// What a checkpoint does not say: what is known by name or by shape, what is assumed and said, and what is
-// asked for.
+// Properties that a checkpoint does not state: known by name or by shape, assumed with a message, or
+// requested.
 
 #include <ATen/ATen.h>
 
@@ -87,7 +87,7 @@ class Assumed : public testing::Test {
   std::string refusal(const architecture::LoadHints& hints = {}) {
     return message_of<FormatError>([&] { load(hints); });
   }
-  // Null where nothing was assumed about `field`.
+  // Null if nothing was assumed about `field`.
   const Assumption* assumed(const std::string& field) const {
     for (const Assumption& one : sources_.assumed) {
       if (one.field == field) return &one;
@@ -105,7 +105,7 @@ class Assumed : public testing::Test {
   std::shared_ptr<Recorder> recorder_ = std::make_shared<Recorder>();
 };
 
-// Width, depth and MLP of what timm 1.0 and transformers publish.
+// Width, depth and MLP of the models that timm 1.0 and transformers publish.
 TEST(PublishedHeads, OfEveryWidth) {
   struct Case {
     Size size;
@@ -188,7 +188,7 @@ TEST_F(Assumed, TheNamedArchitectureDecides) {
   EXPECT_TRUE(contains(refusal(), "--num-heads"));
   write_config(R"({"architecture": "vit_large_patch16_224", "model_args": {"embed_dim": 64}})");
   EXPECT_EQ(load().blocks[0].num_heads, 16) << "timm changes the width alone";
-  // Training scripts note it in the file.
+  // Training scripts store it in the file.
   model::StateDict state = tensors({});
   state.metadata["arch"] = "test_vit_patch16_160";
   write(state);
@@ -350,7 +350,7 @@ TEST_F(Assumed, BlocksWithoutAttentionAskForTheirGain) {
   EXPECT_TRUE(contains(recorder_->warnings.at(0), "--stream-gain is not needed"));
 }
 
-// It has attention, but not under a name that is read.
+// It has attention, but not under a known name.
 TEST_F(Assumed, AnAttentionUnderOtherNamesIsNoBlockWithoutAttention) {
   for (const auto& [name, says] :
        {std::pair("attn.to_q.weight", "read from attn.qkv, or from attn.q_proj"),

@@ -1,5 +1,5 @@
-// Checkpoints of transformers and timm: small kept ones (tests/model/foreign_models.py made them, and what
-// those libraries answer), and broken ones.
+// Checkpoints of transformers and timm: small stored ones (tests/model/foreign_models.py made them, with the
+// outputs of these libraries), and broken ones.
 
 #include <array>
 #include <filesystem>
@@ -66,7 +66,7 @@ TEST_P(Kept, SavesUnderItsOwnNamesAndReloads) {
   const TempDir temp;
   const auto model = load_model(folder());
   save_model(*model, temp.file("own.safetensors"));
-  // What lies beside vitrim's own file is not asked.
+  // Files in the folder of vitrim's own checkpoint are not read.
   fs::copy_file(fixtures() / "dinov2/config.json", temp.file("config.json"));
   const auto again = load_model(temp.file("own.safetensors"));
   EXPECT_EQ(again->spec(), model->spec());
@@ -300,7 +300,7 @@ TEST_F(Broken, WhatVitrimHasNotIsNamedWithTheMend) {
     state.add("vision_model.head.probe", at::ones({1}));
   });
   EXPECT_TRUE(contains(refusal(), "by attention (SigLIP)"));
-  // The names of tensors are those of models that vitrim knows; only the architecture tells.
+  // The tensors have the names of models that vitrim supports; only the architecture differs.
   take("timm_eva_giant");
   replace("config.json", "eva_giant_patch14_224", "eva02_base_patch14_224");
   EXPECT_TRUE(contains(refusal(), "rotary"));

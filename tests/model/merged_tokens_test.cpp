@@ -1,4 +1,4 @@
-// Token merging: the real ViT-Ti against reference logits, and what must hold whatever is merged.
+// Token merging: the real ViT-Ti against reference logits, and properties that hold for any merging.
 
 #include "vitrim/model/merged_tokens.h"
 
@@ -47,7 +47,7 @@ TEST(MergeTokens, SumsSizesAndPlacesHoldOverManySteps) {
       // terms, sqrt(16) 2^-24 times a few).
       EXPECT_TRUE(at::equal(merged.sizes.sum(1), at::full({3}, static_cast<float>(16 + prefix))));
       EXPECT_LT(relative_difference((x * merged.sizes.unsqueeze(-1)).sum(1), y.sum(1)), 1e-5);
-      // Every token is the mean of those that went to its place.
+      // Every token is the mean of the tokens that were merged into it.
       const at::Tensor spread = model::spread_tokens(x, merged);
       ASSERT_EQ(spread.sizes(), y.sizes());
       for (int64_t b = 0; b < 3; ++b) {
@@ -100,8 +100,8 @@ class MergedRealViT : public test::RealViTTiny {
     }
     const at::Tensor wanted = golden_.at(name + "_size").squeeze(-1);
     EXPECT_TRUE(at::equal(std::get<0>(merged.sizes.sort(1)), std::get<0>(wanted.sort(1))));
-    // As the dense model's: the matching is discrete, so either every choice agrees or
-    // logits are far off.
+    // As for the dense model: the matching is discrete, so either every choice agrees or the logits differ
+    // widely.
     EXPECT_LT(relative_difference(model_->finish(x, merged).logits, golden_.at("logits_" + name)),
               tolerance_);
   }

@@ -1,4 +1,4 @@
-// What a model promises beside its outputs: sampling tokens, threads, bfloat16, loading and saving, error
+// Properties of a model other than its outputs: sampling tokens, threads, bfloat16, loading and saving, error
 // messages.
 
 #include <filesystem>
@@ -50,7 +50,7 @@ TEST_P(EveryVariant, RunBlockAtEqualsRunBlock) {
     EXPECT_EQ(some.attention.defined(), i != 2);
     ASSERT_EQ(z.sizes(),
               at::IntArrayRef({3, spec.block_tokens(i), spec.blocks[static_cast<size_t>(i)].embed_dim}));
-    // The trace's parts make up the block.
+    // The parts of the trace add up to the block.
     if (i != 2) {
       EXPECT_LT(relative_difference(all.input + all.attention, all.after_attention), 1e-6);
     }
@@ -284,7 +284,7 @@ TEST(InferSpec, TooManyStagesAreRefused) {
   EXPECT_TRUE(contains(message_of<FormatError>([&] { infer_spec(weights); }), "63 stages"));
 }
 
-// What follows from the image size follows it, whether the spec was read, known or inferred.
+// Values that depend on the image size change with it, whether the spec was read, known or inferred.
 TEST(InferSpec, ShiftsFollowTheImageSize) {
   ModelSpec spec = test::staged_spec("swin");
   for (int i : {2, 3}) {  // one window is the whole map
@@ -298,7 +298,7 @@ TEST(InferSpec, ShiftsFollowTheImageSize) {
   EXPECT_EQ(load_spec(folder.file("model.safetensors"), hints).blocks[3].shift, 2);
 }
 
-// Softmax leaves no trace of its heads: those of the published sizes.
+// With softmax the tensors do not determine the heads: those of the published sizes are used.
 TEST(InferSpec, HeadsOfTheCswins) {
   const std::vector<std::pair<int64_t, std::vector<int64_t>>> published = {
       {64, {2, 4, 8, 16}}, {96, {4, 8, 16, 32}}, {144, {6, 12, 24, 24}}};
@@ -323,8 +323,8 @@ TEST(InferSpec, HeadsOfTheCswins) {
   }
 }
 
-// A model that says its own stripes keeps them, at its own size and at another; what the published rule made
-// follows the rule.
+// A model that states its stripes keeps them, at its own size and at another; stripes from the published rule
+// follow the rule.
 TEST(InferSpec, StripesOfTheCswins) {
   const auto window_at = [](int64_t window, int64_t side) {
     architecture::StagesOptions o;

@@ -1,7 +1,7 @@
-// What models answer, for tests from outside: model_outputs INPUT.safetensors MODEL OUT.safetensors [MODEL
-// OUT.safetensors]... INPUT holds `input` [B, 3, H, W]; OUT gets `features` and, where the model has them,
-// `logits`, `head` and `head_dist`. A model that can't be read gets an OUT that holds no tensor, and the
-// reason as its metadata `error`.
+// Prints the outputs of models, for tests from outside: model_outputs INPUT.safetensors MODEL OUT.safetensors
+// [MODEL OUT.safetensors]... INPUT contains `input` [B, 3, H, W]; OUT gets `features` and, if the model has
+// them, `logits`, `head` and `head_dist`. For a model that can't be read, OUT contains no tensor, and the
+// reason in its metadata `error`.
 
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>

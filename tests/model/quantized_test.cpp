@@ -1,4 +1,4 @@
-// What int8 layers compute in LibTorch.
+// The computation of int8 layers in LibTorch.
 
 #include "vitrim/model/quantized.h"
 
@@ -9,7 +9,7 @@
 namespace vitrim::model {
 namespace {
 
-// Products of bytes, where this machine has them, are those of whole numbers in float32, to the last bit.
+// Products of bytes, if this machine has them, equal those of integers in float32, to the last bit.
 TEST(QuantizedLinear, BytesAndFloatsAgree) {
   if (!multiplies_bytes()) GTEST_SKIP() << "no instructions that multiply bytes exactly";
   at::Generator generator = at::detail::createCPUGenerator(2);

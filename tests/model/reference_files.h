@@ -1,5 +1,5 @@
 #pragma once
-// The files of references/: small models and what an independent implementation answers.
+// The files of references/: small models, and the outputs of an independent implementation.
 
 #include <filesystem>
 #include <set>

@@ -1,4 +1,4 @@
-// Heads for pixels: shapes, cost, size and what intermediates mean.
+// Heads for segmentation: shapes, cost, size, and the meaning of intermediates.
 
 #include "vitrim/architecture/segmentation.h"
 
@@ -61,8 +61,8 @@ TEST_P(EverySegmentation, AnswersOnItsMapAndBlockByBlock) {
   }
 }
 
-// Attention's global reach aside, the head is what a stream's scale must not matter to: folding a removed
-// layer's 2 scales streams.
+// The head must not depend on the scale of a stream, because folding the factor 2 of a removed layer scales
+// streams.
 TEST_P(EverySegmentation, TapsAreNormalised) {
   const at::NoGradGuard no_grad;
   const auto model = test::lively_model(GetParam().spec);
@@ -220,7 +220,7 @@ TEST(NewSegmentationHead, KeepsTheBackbone) {
   EXPECT_FALSE(after->has_parameter("head_dist.weight"));
   for (const char* name : {"blocks.2.attn.qkv.weight", "pos_embed", "norm.weight", "dist_token"})
     EXPECT_TRUE(at::equal(after->parameter(name), before->parameter(name))) << name;
-  // Without a final norm of its own the model gets one.
+  // If the backbone has no final norm, the model gets one.
   ModelSpec averaged = test::variant("average_pooled");
   save_model(*test::lively_model(averaged), folder.file("y.safetensors"));
   const auto normed =

@@ -1,5 +1,5 @@
 #pragma once
-// Small models of every variant with weights that make all their parts count, images with structure, and
+// Small models of every variant with weights that make all their parts matter, images with structure, and
 // tolerances.
 
 #include <ATen/ATen.h>
@@ -37,7 +37,7 @@ inline ModelSpec small_spec(int64_t depth = 4) {
 }
 
 /// Maps of 8 x 8 and 4 x 4 tokens, 16 and 32 channels, heads of 8, `depth` blocks in all; a stage of focused
-/// linear attention and one of softmax, but for Swin, which is softmax in shifted windows.
+/// linear attention and one of softmax, except for Swin, which is softmax in shifted windows.
 inline ModelSpec staged_spec(const std::string& family, int64_t depth = 4) {
   architecture::StagesOptions o;
   o.image_size = 32;
@@ -82,7 +82,7 @@ inline ModelSpec with_static_blocks(ModelSpec spec, int64_t filter) {
   return spec;
 }
 
-/// Whether tokens can't merge in a ViT: they need their places.
+/// Whether tokens can't merge in a ViT because they need their places.
 inline bool has_static_blocks(const ModelSpec& spec) {
   return std::any_of(spec.blocks.begin(), spec.blocks.end(),
                      [](const BlockSpec& block) { return block.attention == AttentionKind::kStatic; });
@@ -138,8 +138,8 @@ inline std::vector<Variant> variants(int64_t depth = 4) {
   return out;
 }
 
-/// Models for segmentation: both heads on a ViT, and a UPerNet on a Swin. What they are can't be read off
-/// weights alone.
+/// Models for segmentation: both heads on a ViT, and a UPerNet on a Swin. Their kind can't be inferred from
+/// the weights alone.
 inline std::vector<Variant> segmentation_variants(int64_t depth = 4) {
   ModelSpec distilled = small_spec(depth);
   distilled.distillation_token = true;
@@ -193,7 +193,7 @@ inline ModelSpec sharp_spec(const std::string& family) {
   return spec;
 }
 
-/// Lively weights, but features a thousandth as large: their ninth powers, squared for a norm, are 0 in
+/// Random weights, but features a thousandth as large: their ninth powers, squared for a norm, are 0 in
 /// float32.
 inline model::StateDict sharp_weights(const ModelSpec& spec, uint64_t seed) {
   model::StateDict weights;

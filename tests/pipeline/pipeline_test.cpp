@@ -149,7 +149,7 @@ TEST(Analyze, RefusesMoreLayersThanThereAre) {
 }
 
 TEST(Compress, EndToEnd) {
-  const at::NoGradGuard no_grad;  // absorption needs gradients whatever its caller set
+  const at::NoGradGuard no_grad;  // absorption needs gradients, whatever the caller's mode
   const TempDir folder;
   const auto dense = small_model(), untouched = dense->clone();
   const auto validation = data::open_dataset("synthetic:val:30");
@@ -296,7 +296,7 @@ TEST(PruneChannels, JudgesWithAllTokensAndKeepsTheSchedule) {
   const auto pruned = prune_channels(*merging, images, options);
   EXPECT_EQ(pruned->spec().blocks[1].merge, 2);
   EXPECT_LT(pruned->spec().blocks[1].qk_dim, 16);
-  // Of the same number of channels the same ones: the scores come from the model with all its tokens.
+  // Of the same number, the same channels: the scores come from the model with all its tokens.
   options.width = pruned->spec().blocks[1].qk_dim;
   options.target.clear();
   const auto from_merging = prune_channels(*merging, images, options),
@@ -305,7 +305,7 @@ TEST(PruneChannels, JudgesWithAllTokensAndKeepsTheSchedule) {
     EXPECT_TRUE(at::equal(from_merging->parameter(name), tensor)) << name;
 }
 
-// Widths are named for heads and MLPs apart, and each leaves the other as it is.
+// Widths for heads and for MLPs are separate, and neither changes the other.
 TEST(PruneChannels, NarrowsMlpsAlone) {
   const auto dense = small_model();
   const ModelSpec& whole = dense->spec();
@@ -337,8 +337,8 @@ TEST(PruneChannels, NarrowsMlpsAlone) {
   }
 }
 
-// The images that judge the fit choose no channels either: with others in their places the same are cut, with
-// the same gains.
+// The images that evaluate the fit choose no channels either: with other images in their place, the same
+// channels are cut, with the same gains.
 TEST(Compress, ChannelsAreChosenOnImagesOfTheFit) {
   const auto dense = small_model();
   const data::ImageBatch images = calibration(40);

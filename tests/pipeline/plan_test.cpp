@@ -1,5 +1,5 @@
-// A plan as a class, on a small model: what it refuses, what it measures, and that what it builds keeps to
-// the budget by count.
+// A plan as a class, on a small model: its refusals, its measurements, and that the built model meets the
+// budgets of counts.
 #include "vitrim/pipeline/plan.h"
 
 #include <gtest/gtest.h>
@@ -30,7 +30,8 @@ PlanOptions quick(const std::vector<std::string>& budgets) {
   return options;
 }
 
-// A table as if every piece took as long as it has multiply-adds, so that nothing here depends on the clock.
+// A table in which every piece takes time in proportion to its multiply-adds, so that nothing here depends on
+// the clock.
 LatencyTable fake_table(const ModelSpec& dense, const LatencyTable& like, int64_t batch) {
   LatencyTable table = like;
   plan::LatencyOptions options;
@@ -128,7 +129,7 @@ TEST(Plan, WhatIsBuiltKeepsToEveryCount) {
       if (row.measured_kl) least = std::min(least, *row.measured_kl);
     }
     EXPECT_EQ(*result.chosen->measured_kl, least);
-    // Nothing that was left out loses less for less, by prediction.
+    // No omitted candidate loses less at lower cost, by prediction.
     for (const PlanRow& beaten : result.dominated) {
       EXPECT_TRUE(std::any_of(result.rows.begin(), result.rows.end(), [&](const PlanRow& row) {
         return row.front && row.kl <= beaten.kl && row.macs <= beaten.macs && row.params <= beaten.params;
@@ -145,7 +146,7 @@ TEST(Plan, WhatIsBuiltKeepsToEveryCount) {
                         (move.move == "merging" && part.merging == row.merging);
         if (in) sum += *part.measured_kl;
       }
-      // Static layers are a set less what is removed of it, and lose their share of what the set loses.
+      // Static layers are a set without its removed layers, and lose their share of the set's loss.
       const std::vector<int>&removed = combination.row.removed, &fixed = combination.row.fixed;
       std::vector<int> both;
       std::merge(removed.begin(), removed.end(), fixed.begin(), fixed.end(), std::back_inserter(both));

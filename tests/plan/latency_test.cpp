@@ -1,4 +1,4 @@
-// Pieces are recovered from a clock that is known; nothing here looks at the time.
+// Pieces are recovered from a known clock; no test here depends on time.
 #include "vitrim/plan/latency.h"
 
 #include <gtest/gtest.h>
@@ -14,8 +14,8 @@
 namespace vitrim::plan {
 namespace {
 
-// What a machine might take: every piece linear in tokens and in width, but for `square` times the square of
-// the tokens in attention. Written from the architecture, not from pieces_of().
+// The times of a model machine: every piece is linear in tokens and in width, except for `square` times the
+// square of the tokens in attention. Written from the architecture, not from pieces_of().
 double fake_seconds(const ModelSpec& spec, double square = 0) {
   double total = 0.7 + 0.002 * static_cast<double>(spec.num_tokens());
   int last = -1;
@@ -137,7 +137,7 @@ TEST(Latency, ChecksSeeWhatDoesNotAddUp) {
     EXPECT_EQ(check.measured, fake_seconds(options.checks[i - 1].second, square)) << check.model;
     EXPECT_NEAR(check.predicted, check.measured, most) << check.model;
   }
-  // A machine that is slower on whole models than on their pieces is found out.
+  // A machine that is slower on whole models than on their pieces is detected.
   const Timer slow = [](const std::vector<ModelSpec>& specs) {
     std::vector<double> out = fake_timer()(specs);
     for (size_t i = 0; i < specs.size(); ++i) out[i] *= specs[i].blocks.size() > 6 ? 1.25 : 1.0;

@@ -10,7 +10,7 @@
 namespace vitrim::plan {
 namespace {
 
-// As if every layer, channel and pair had a loss of its own, and int8 one.
+// Losses in which every layer, channel and pair has its own loss, and int8 one.
 double loss(const PlanRow& row) {
   double out = row.int8 ? 0.5 : 0;
   for (const int layer : row.removed) out += 1 << layer;
@@ -45,7 +45,8 @@ TEST(MeasureMoves, SumsPredictCombinations) {
   EXPECT_EQ(measured.losses.of(row), 1 + 0.75 / 2);
 }
 
-// Every candidate predicted at its multiply-adds as microseconds, and its loss by its moves.
+// Every candidate is predicted to take its multiply-adds as microseconds, and its loss is the sum over its
+// moves.
 CandidateTable timed_table(const ModelSpec& dense, const Budget& budget) {
   const MoveGrid grid = make_grid(dense);
   CandidateTable table = make_table(dense, grid, 1);
@@ -59,7 +60,7 @@ CandidateTable timed_table(const ModelSpec& dense, const Budget& budget) {
                      [](const PlanRow& row, const ModelSpec&) { return *row.latency; });
 }
 
-// Times by the candidates' place in the table, `slower` times as long as predicted.
+// Times by the candidates' index in the table, `slower` times as long as predicted.
 Instruments slow_by(const CandidateTable& table, double slower) {
   return {loss, [&table, slower](int64_t, const std::vector<ModelSpec>& specs) {
             TimedModels out;

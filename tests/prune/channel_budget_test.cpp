@@ -101,13 +101,14 @@ TEST(ChannelBudget, RefusesWhatCannotBeReached) {
   EXPECT_THROW(ChannelBudget(spec, units, parse_target("90%", false, spec), 0), std::invalid_argument);
 }
 
-// What rounding leaves over goes to whoever it still fits, also to those that have more than they asked for.
+// The remainder from rounding goes to any unit that it fits, even to units that have more than they
+// requested.
 TEST(ChannelBudget, CheapStepsFillWhatDearOnesLeave) {
   ModelSpec spec = test::small_spec(2);
-  spec.blocks[1].mlp_dim = 4;  // a dear unit (64 hidden channels in steps of 16) beside cheap ones
+  spec.blocks[1].mlp_dim = 4;  // an expensive unit (64 hidden channels in steps of 16) and cheap ones
   const auto units = units_of(spec, Scope::kAttentionAndMlp);
   const ChannelBudget budget(spec, units, parse_target("80%", false, spec), 1);
-  // Wants everything from the first block's MLP and nothing from the others.
+  // Requests everything for the first block's MLP and nothing for the others.
   const std::vector<int64_t> widths = budget.fit(
       [&](double shift) {
         std::vector<double> shares(units.size(), 0.01);

@@ -7,7 +7,7 @@
 
 namespace vitrim::test {
 
-/// Widths that meet the budget, every unit's liking drawn.
+/// Widths that meet the budget, with random preferences of the units.
 inline std::vector<int64_t> draw_widths(const prune::ChannelBudget& budget, Random& random) {
   std::vector<double> liking;
   for (size_t u = 0; u < budget.units().size(); ++u) liking.push_back(4 * random.uniform() - 2);

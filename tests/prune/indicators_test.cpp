@@ -39,7 +39,7 @@ TEST_P(EveryVariantIndicators, MeetTheTargetAndCanBeCut) {
     EXPECT_TRUE(((learned.gates[u] != 0).sum(1) == learned.widths[u]).all().item<bool>());
     EXPECT_GT(learned.shares[u], 0);
   }
-  // What is cut computes what was gated.
+  // The cut model computes the same as the gated one.
   const std::vector<model::ChannelGates> gates = as_gates(spec, budget.units(), learned.gates);
   const auto parts = surgery::cut_channels({spec, model->parameters()}, gates);
   const auto gated = model->clone();
@@ -54,7 +54,7 @@ TEST_P(EveryVariantIndicators, MeetTheTargetAndCanBeCut) {
 TEST(Indicators, DeadChannelsGo) {
   const ModelSpec spec = test::small_spec();
   model::StateDict weights = test::lively_weights(spec, 1);
-  // Nobody reads channels 0 to 7 of either head's v in block 2, and q and k say nothing in them.
+  // Nothing reads channels 0 to 7 of either head's v in block 2, and q and k are zero in them.
   at::Tensor proj = weights.at("blocks.2.attn.proj.weight").clone(),
              qkv = weights.at("blocks.2.attn.qkv.weight").clone();
   at::Tensor bias = weights.at("blocks.2.attn.qkv.bias").clone();
@@ -76,8 +76,8 @@ TEST(Indicators, DeadChannelsGo) {
     const at::Tensor kept = (learned.gates[u] != 0).to(at::kFloat);
     ASSERT_GE(learned.widths[u], 4);
     EXPECT_GT(kept.slice(1, 8).sum().item<double>(), kept.slice(1, 0, 8).sum().item<double>()) << u;
-    // A query-key channel that says nothing makes uniform attention, which may be nearer to the head's than a
-    // loud channel's; a value nobody reads is nothing.
+    // A query-key channel without effect makes uniform attention, which may be closer to the head's than that
+    // of a strong channel; a value that nothing reads is zero.
     if (u == 5 && learned.widths[u] <= 8) {
       EXPECT_EQ(kept.slice(1, 0, 8).sum().item<double>(), 0);
     }

@@ -1,4 +1,4 @@
-// Channel scores against their definitions, written out here another way.
+// Channel scores against their definitions, which are implemented here in another way.
 
 #include "vitrim/prune/scores.h"
 
@@ -124,7 +124,7 @@ TEST(SimilarityWeights, RedundantChannelsWeighLess) {
   const ModelSpec spec = test::small_spec();
   model::StateDict weights = test::lively_weights(spec, 1);
   at::Tensor qkv = weights.at("blocks.1.attn.qkv.weight").clone();
-  qkv[64 + 3] = qkv[64 + 7] * -2;  // v of head 0: channels 3 and 7 are alike but for sign and size
+  qkv[64 + 3] = qkv[64 + 7] * -2;  // v of head 0: channels 3 and 7 are alike except for sign and size
   weights.set("blocks.1.attn.qkv.weight", qkv);
   const auto model = model::make_model(spec, weights);
   const at::Tensor s =
@@ -148,7 +148,7 @@ TEST(SimilarityWeights, RedundantChannelsWeighLess) {
   const at::Tensor far = 1 - (signs.sum(1) - 1) / 15;
   for (int64_t i : {3, 7, 5})
     EXPECT_NEAR(with_sign[0][i].item<double>(), (far[i] / far.mean()).item<double>(), 1e-6);
-  // All alike: nothing to tell them by.
+  // All channels are equal, so the weights are 1.
   qkv.fill_(1);
   weights.set("blocks.1.attn.qkv.weight", qkv);
   EXPECT_TRUE(at::equal(similarity_weights(*model::make_model(spec, weights), unit_of(spec, ChannelGroup::kV),
@@ -162,7 +162,7 @@ TEST(SimilarityWeights, WhatOthersDoAsWellWeighsLess) {
   at::Tensor qkv = weights.at("blocks.1.attn.qkv.weight").clone(),
              bias = weights.at("blocks.1.attn.qkv.bias").clone();
   for (int64_t group :
-       {0, 32, 64}) {  // q, k and v of head 0: channels 3 and 7 are alike but for sign and size
+       {0, 32, 64}) {  // q, k and v of head 0: channels 3 and 7 are alike except for sign and size
     qkv[group + 3] = qkv[group + 7] * -2;
     bias[group + 3] = bias[group + 7] * -2;
   }
@@ -179,7 +179,7 @@ TEST(SimilarityWeights, WhatOthersDoAsWellWeighsLess) {
     EXPECT_NEAR(residual.mean().item<double>(), 1, 1e-9);
     for (int64_t channel : {3, 7}) {
       EXPECT_LT(cosine[0][channel].item<double>(), cosine[0].median().item<double>());
-      // Explained by its twin but for the ridge, 1 + r - 1 / (1 + r) of a variance of 1 + r: a fiftieth of
+      // Explained by its twin except for the ridge, 1 + r - 1 / (1 + r) of a variance of 1 + r: a fiftieth of
       // what nothing explains.
       EXPECT_LT(residual[0][channel].item<double>(), residual[0].max().item<double>() / 10);
     }

@@ -25,8 +25,8 @@ double feature_error(const model::Model& dense, const model::Model& changed, con
   return analysis::relative_error(dense.forward(images).features, changed.forward(images).features);
 }
 
-// As large self-supervised ViTs have them: a few channels of what layers read are hundreds of times as large
-// as all others, and the weights that read them as much smaller. What the model computes stays the same.
+// Outliers as in large self-supervised ViTs: a few input channels of layers are hundreds of times as large as
+// all others, and the weights that read them are smaller by the same factor. The model computes the same.
 std::unique_ptr<model::Model> with_outliers(const model::Model& model, float times) {
   const at::NoGradGuard no_grad;
   auto out = model.clone();
@@ -46,7 +46,7 @@ std::unique_ptr<model::Model> with_outliers(const model::Model& model, float tim
     multiply(prefix + "attn.qkv.weight", 0, 2 * width + 5, times);
     multiply(prefix + "attn.qkv.bias", 0, 2 * width + 5, times);
     multiply(prefix + "attn.proj.weight", 1, 5, 1 / times);
-    // GELU leaves large values as they are: a unit that is always on.
+    // GELU does not change large values: a unit that is always on.
     multiply(prefix + "mlp.fc1.weight", 0, 7, 0);
     const at::Tensor bias = out->parameter(prefix + "mlp.fc1.bias").clone();
     bias[7] = times;

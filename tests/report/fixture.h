@@ -1,5 +1,5 @@
 #pragma once
-// Results as a ViT-Ti of 12 blocks gives them, made as structs and written by to_json, so that they follow
+// Results like those of a ViT-Ti with 12 blocks, made as structs and written by to_json, so that they follow
 // the format.
 
 #include <algorithm>
@@ -191,8 +191,8 @@ inline CompressResult compress(std::vector<int> removed = {1, 3, 4}, double top1
   return r;
 }
 
-/// A run of 12 blocks as `vitrim dilute` leaves it (as `vitrim train` does, where nothing is removed):
-/// attention that fades falls in entropy, the MLPs of its blocks rise.
+/// A run with 12 blocks as from `vitrim dilute` (or from `vitrim train` if nothing is removed): diluted
+/// attention falls in entropy, and the MLPs of its blocks rise.
 inline TrainResult training(std::vector<int> removed = {1, 3, 4}, int64_t epochs = 10, bool ema = true) {
   TrainResult r;
   const bool dilutes = !removed.empty();

@@ -1,5 +1,5 @@
-// A page from a build without chart libraries (VITRIM_BUILD_REPORT=OFF): its tables are there, no script is.
-// This program brings the empty assets along, so the linker leaves the library's own out.
+// A page from a build without chart libraries (VITRIM_BUILD_REPORT=OFF): it has its tables and no script.
+// This program defines the empty assets, so the linker leaves out those of the library.
 #include <iostream>
 #include <string>
 

@@ -36,7 +36,7 @@ inline std::unique_ptr<runtime::Engine::Implementation> engine_of(const model::M
   return runtime::make_implementation(model.spec(), model.parameters(), threads, precision, kernels);
 }
 
-/// Logits, or features where there is no classifier.
+/// Logits, or features if there is no classifier.
 inline at::Tensor reference(const model::Model& model, const at::Tensor& images) {
   const at::NoGradGuard no_grad;
   const model::Output out = model.forward(images);

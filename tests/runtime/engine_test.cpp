@@ -1,5 +1,5 @@
 // The engine against the LibTorch model: every variant of ViT, every instruction set, threads, and what a
-// call may not do.
+// call must not do.
 
 #include "vitrim/runtime/engine.h"
 
@@ -34,7 +34,7 @@ void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 namespace vitrim::test {
 namespace {
 
-// Every form that a ViT takes: the library's variants, and each cut, gained and merged.
+// Every form of a ViT: the library's variants, and each of them cut, with gains, and merged.
 std::vector<test::Variant> vit_variants() {
   std::vector<test::Variant> out;
   for (const test::Variant& v : test::variants()) {
@@ -131,7 +131,7 @@ TEST(Engine, BatchesOfAnySizeGiveTheSameRows) {
   }
 }
 
-// Not nearly: an image's row is the same bits whatever it is computed with.
+// Not approximately: the row of an image has the same bits whatever it is computed with.
 TEST(Engine, ThreadsAndNeighboursChangeNothing) {
   const at::Tensor images = test::colour_input(11);
   for (const test::Variant& variant : vit_variants()) {
@@ -148,8 +148,8 @@ TEST(Engine, ThreadsAndNeighboursChangeNothing) {
   }
 }
 
-// Patches that are all alike, or alike but for some, and know no place: whom they merge with is decided by
-// ties, as LibTorch decides them.
+// Patches that are all equal, or equal except for some, without positions: ties decide the merging, as they
+// do in LibTorch.
 TEST(Engine, TiesAreLibTorchs) {
   // As many patches as a picture of 224 pixels has: products end in tiles of every height.
   ModelSpec spec = architecture::vit_spec(/*image_size=*/112, /*patch_size=*/8, /*embed_dim=*/64, /*depth=*/6,
@@ -312,7 +312,7 @@ TEST_F(RealEngine, MergedLogitsOfTheReference) {
   }
 }
 
-// bfloat16 says what float32 says on real images. A sample in ./check, all 700 with VITRIM_FULL=1.
+// bfloat16 predicts the same as float32 on real images. A sample in ./check, all 700 with VITRIM_FULL=1.
 TEST_F(RealEngine, Bfloat16PredictsAlike) {
   VITRIM_NEEDS_SHARED("data/imagenet_val700");
   data::DatasetOptions folder;

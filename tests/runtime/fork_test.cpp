@@ -1,4 +1,4 @@
-// Engines in forked processes, and engines that threads share while they begin and end.
+// Engines in forked processes, and engines that threads share while others are created and destroyed.
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>

@@ -147,7 +147,7 @@ TYPED_TEST(KernelsOf, ProductsAndEdges) {
             ASSERT_NEAR(got, wanted, tolerance) << table.name << " epilogue " << static_cast<int>(epilogue)
                                                 << " row " << r << " column " << c << " of " << shape.out;
           }
-          // What a neighbour owns stays as it is.
+          // Memory of neighbours does not change.
           if (epilogue == Epilogue::kScaled) {
             EXPECT_EQ(value_of(out[static_cast<size_t>(r * ldo + shape.out)]), 0);
           }
@@ -278,8 +278,8 @@ TYPED_TEST(KernelsOf, PackingIsWhatMatrixDoes) {
   }
 }
 
-// Filters of every form of loop: sides with a loop of their own and others, maps narrower than a tile, lines
-// in the middle of a map.
+// Filters for every loop: sides with a specialised loop and others, maps narrower than a tile, lines in the
+// middle of a map.
 TYPED_TEST(KernelsOf, DepthwiseFilters) {
   using T = TypeParam;
   const struct {

@@ -1,5 +1,5 @@
 #pragma once
-// What a machine with AVX-512's VNNI can test of the kernels for AVX-VNNI.
+// Tests of the AVX-VNNI kernels on a machine with AVX-512's VNNI.
 
 #include "runtime/kernels.h"
 

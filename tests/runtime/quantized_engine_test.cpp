@@ -37,9 +37,9 @@ std::vector<test::Variant> runnable() {
   return out;
 }
 
-// Both compute the same whole numbers but where a value lies at the edge of a step and rounding of float32
-// before it takes it to the other side; such a value is off by one step of 127, one of some hundred values
-// does so, and what it changes is enlarged by the layers above as bfloat16's rounding is.
+// Both compute the same integers, unless a value is at the edge of a step and earlier float32 rounding takes
+// it to the other side. Such a value is off by one step of 127. This happens to one of some hundred values,
+// and later layers enlarge the change as they enlarge bfloat16's rounding.
 double tolerance(const ModelSpec& spec, double rounding) {
   return std::sqrt(9.0 * static_cast<double>(spec.blocks.size())) * rounding * 10;
 }
@@ -68,7 +68,7 @@ TEST(QuantizedEngine, EveryVariantOnEveryInstructionSet) {
   }
 }
 
-// Each layer alone: what stands before and after it is float.
+// Each layer alone: everything before and after it is float.
 TEST(QuantizedEngine, LayersByThemselves) {
   const at::Tensor images = test::colour_input(3);
   for (const char* family : {"plain", "pvt_v2", "swin"}) {

@@ -37,7 +37,7 @@ TableScorer random_scorer(int layers, uint64_t seed, int resamples = 0) {
   });
 }
 
-// All sets of `count` out of 0..layers-1 by counting through bit masks: an own way, slow and plain.
+// All sets of `count` out of 0..layers-1, by counting through bit masks: an independent, slow and simple way.
 std::vector<LayerSet> every_set(int layers, int count) {
   std::vector<LayerSet> sets;
   for (uint32_t mask = 0; mask < (1U << layers); ++mask) {
@@ -113,8 +113,8 @@ TEST(Search, NothingBeatsExactAndWidthsAreOrderedInWork) {
       greedy_misses += greedy.sets[0].result.score.value > exact;
     }
   }
-  // On unrelated values one layer at a time must often miss the best set; were it never so, this would
-  // compare a thing with itself.
+  // On unrelated values, greedy search must often miss the best set; otherwise this would compare the search
+  // with itself.
   EXPECT_GT(greedy_misses, 20);
 }
 

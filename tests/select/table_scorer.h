@@ -6,7 +6,7 @@
 
 namespace vitrim::select {
 
-// Scores sets by a function, and keeps book of what it was asked.
+// Scores sets by a function, and records the calls.
 class TableScorer : public SetScorer {
  public:
   using Function = std::function<ScoredSet(const LayerSet&)>;

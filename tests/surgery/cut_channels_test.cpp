@@ -1,4 +1,4 @@
-// A cut model is the gated model: outputs, features and gradients, for every family, at drawn shapes,
+// A cut model equals the gated model: outputs, features and gradients, for every family, at random shapes,
 // weights, targets and widths.
 
 #include "vitrim/surgery/cut_channels.h"
@@ -158,7 +158,7 @@ TEST_P(EveryVariantCut, CutModelsReloadAndAreCutAgain) {
 }
 
 TEST_P(EveryVariantCut, EveryParameterOfTheAttentionHasItsChannels) {
-  // What is nowhere named as a channel's can't depend on the widths.
+  // Parameters that are not listed as channels must not depend on the widths.
   const ModelSpec& spec = GetParam().spec;
   ModelSpec narrow = spec;
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {

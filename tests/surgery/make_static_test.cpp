@@ -1,4 +1,4 @@
-// Static attention: what it computes, how it is made of other kinds, and that the fit finds it.
+// Static attention: its computation, its creation from other kinds, and that the fit finds it.
 
 #include "vitrim/surgery/make_static.h"
 

@@ -1,5 +1,5 @@
-// A cut model is the masked model, and folding the factor 2 away changes nothing but the LayerNorm epsilon's
-// share.
+// A cut model equals the masked model, and folding the factor 2 changes nothing except for the epsilon of
+// LayerNorm.
 
 #include "vitrim/surgery/remove_attention.h"
 
@@ -69,7 +69,7 @@ TEST_P(EveryVariant, CutIsMasked) {
     EXPECT_LT(relative_difference(b.logits, a.logits), rounding());
     ASSERT_GT(relative_difference(run(*masked, images).logits, a.logits), 0.05)
         << "the attention did not matter";
-    // Every parameter that is left has the same gradient, and none that had one is lost.
+    // Every remaining parameter has the same gradient, and none that had one is lost.
     size_t used = 0;
     for (const architecture::ParameterInfo& info : architecture::parameter_layout(cut->spec()))
       used += info.used;

@@ -225,7 +225,7 @@ TEST(Loss, FinePatternsHaveHighFrequencyContent) {
   smooth.slice(1, 1) += 1.0;
   EXPECT_GT(high_frequency_content(fine, spec).item<double>(),
             2 + high_frequency_content(smooth, spec).item<double>());
-  // It can be climbed: a step along the gradient raises it.
+  // A step along the gradient raises it.
   at::Tensor x = noise.clone().set_requires_grad(true);
   const at::AutoGradMode with_gradients(true);
   const at::Tensor before = high_frequency_content(x, spec);
@@ -266,7 +266,8 @@ TEST(Dilution, ByTheHeldOutLossLambdaWaitsForTheModelButNotForEver) {
     }
     return lambdas;
   };
-  // A loss that never rises: down in every look. One that only rises: not before there is no other way.
+  // A loss that never rises: lambda falls at every measurement. A loss that only rises: lambda falls only
+  // when there is no other way.
   const auto fast = course([](const HeldOutLambda&) { return 1.0; });
   const auto slow = course([](const HeldOutLambda& h) { return static_cast<double>(h.looks); });
   EXPECT_DOUBLE_EQ(fast[0], 0.95);
@@ -276,7 +277,8 @@ TEST(Dilution, ByTheHeldOutLossLambdaWaitsForTheModelButNotForEver) {
   EXPECT_DOUBLE_EQ(slow[20], 0.95);
   EXPECT_DOUBLE_EQ(slow[21], 0.9);
   EXPECT_EQ(slow[39], 0);
-  // One that is up at the look after a fall, and back at the next: a fall at every second look.
+  // A loss that is higher at the measurement after a fall, and back at the next: lambda falls at every second
+  // measurement.
   bool up = true;
   const auto hurt = course([&](const HeldOutLambda&) { return (up = !up) ? 2.0 : 1.0; });
   EXPECT_EQ(hurt[1], hurt[0]);
@@ -289,7 +291,7 @@ TEST(Loss, StreamsAreComparedAsTheNextNormSeesThem) {
   at::manual_seed(1);
   const at::Tensor x = at::randn({2, 5, 8}), y = at::randn({2, 5, 8});
   EXPECT_EQ(stream_loss(x, x).item<double>(), 0);
-  // A doubled stream is the same but for the norm's eps of 1e-6 beside variances near 1.
+  // A doubled stream is the same except for the norm's eps of 1e-6 beside variances near 1.
   EXPECT_LT(stream_loss(x * 2, x).item<double>(), 1e-10);
   // Normed tokens have a mean square of 1: 2 - 2 cos of each token, summed over two rows.
   const at::Tensor a = x - x.mean(2, true), b = y - y.mean(2, true);

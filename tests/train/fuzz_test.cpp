@@ -21,7 +21,7 @@
 namespace vitrim::train {
 namespace {
 
-/// Feeds what `next` makes to `read` until the time is up.
+/// Passes the results of `next` to `read` until the time is up.
 void fuzz(uint64_t stream, const std::function<std::string(Random&)>& next,
           const std::function<void(const std::string& path)>& read) {
   const TempDir folder;
@@ -132,7 +132,7 @@ TEST(Fuzz, TrainingState) {
       });
 }
 
-// Files that once took the program down.
+// Files that once crashed the program.
 TEST(Corpus, EveryRecipeAndStateIsRefusedWithinTheLimits) {
   const auto model = model::make_random_model(test::small_spec(1), 3);
   const auto refuse = [](const std::string& folder, const std::function<void(const std::string&)>& read) {

@@ -15,7 +15,7 @@
 namespace vitrim::train {
 namespace {
 
-/// Writes recipes into a folder of their own and reads them.
+/// Writes recipes into a separate folder and reads them.
 class RecipeFiles : public ::testing::Test {
  protected:
   std::string put(const std::string& name, const std::string& text) {
@@ -197,7 +197,7 @@ TEST_F(RecipeFiles, IncludeTakesAnotherRecipeAsTheBase) {
   put("base/b.toml", "include = \"../base/a.toml\"\n");
   const std::string circle = message_of<FormatError>([&] { read_recipe(folder_.file("base/a.toml")); });
   EXPECT_TRUE(contains(circle, "b.toml: line 1: recipes include each other in a circle"));
-  // A mistake in the base is told of the base.
+  // A mistake in the base is reported for the base.
   put("base/wrong.toml", "[schedule]\nepochs = 0\n");
   const std::string wrong = message_of<FormatError>([&] { read("include = \"base/wrong.toml\"\n"); });
   EXPECT_TRUE(contains(wrong, "wrong.toml: line 2: schedule.epochs must be"));
@@ -348,7 +348,7 @@ TEST_F(RecipeFiles, HostileOnesAreRefusedAtOnce) {
   std::string keys, tables;
   for (int i = 0; i < 60'000; ++i) keys += "k" + std::to_string(i) + " = 1\n";
   for (int i = 0; i < 60'000; ++i) tables += "[t" + std::to_string(i) + "]\nk = 1\n";
-  // The first twenty mistakes are told, not all.
+  // Only the first twenty mistakes are listed.
   EXPECT_LT(refuse(keys).size(), 4000u);
   EXPECT_LT(refuse("[schedule]\n" + keys).size(), 4000u);
   EXPECT_LT(refuse(tables).size(), 4000u);

@@ -1,4 +1,4 @@
-// What a training state may say, and what becomes of one that says something else.
+// The valid contents of a training state, and the handling of invalid ones.
 #include "train/run_state.h"
 
 #include <ATen/ATen.h>
@@ -140,7 +140,7 @@ TEST_F(TrainingState, TensorsThatAreMissingOrOfAnotherKind) {
   wrong = state_;
   wrong.steps.set(name, at::zeros({3}));
   EXPECT_TRUE(contains(refusal(wrong), "has another shape"));
-  // What the command does not ask for is no part of its run either.
+  // Parts that the command does not request do not belong to its run either.
   options_.keep_best = false;
   EXPECT_TRUE(contains(refusal(state_), "best: is there"));
 }

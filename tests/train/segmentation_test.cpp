@@ -85,7 +85,7 @@ TEST(SegmentationRows, AreTheSameHoweverTheyAreShared) {
   EXPECT_EQ(all.targets.scalar_type(), at::kByte);
   EXPECT_TRUE(at::equal(all.images, at::cat({first.images, second.images})));
   EXPECT_TRUE(at::equal(all.targets, at::cat({first.targets, second.targets})));
-  // The next epoch varies them otherwise.
+  // The next epoch augments them differently.
   whole.begin_epoch(0);
   EXPECT_FALSE(at::equal(whole.rows(2, 0, 4).targets, all.targets));
 }
@@ -117,8 +117,8 @@ class EveryHead : public testing::TestWithParam<SegmentationHeadKind> {};
 INSTANTIATE_TEST_SUITE_P(Train, EveryHead,
                          testing::Values(SegmentationHeadKind::kLinear, SegmentationHeadKind::kUperNet));
 
-// A few images by heart. Nine tenths of their pixels are ground, so the classes' mean says what was learned:
-// ground everywhere has 0.126.
+// Memorises a few images. Nine tenths of their pixels are background, so the mean over classes shows what was
+// learned: predicting only background gives 0.126.
 TEST_P(EveryHead, LearnsAFewImagesByHeart) {
   const auto dataset = data::open_dataset("synthetic-masks:train:4");
   const auto model = model::make_random_model(segmenting(GetParam()), 1);

@@ -1,5 +1,5 @@
 #pragma once
-// Two classes that brightness tells apart, in memory; and a plain recipe for small runs.
+// Two classes that differ in brightness, in memory; and a plain recipe for small runs.
 
 #include <functional>
 #include <string>
@@ -36,7 +36,7 @@ class BrightAndDark : public data::Dataset {
   int64_t count_;
 };
 
-/// Nothing is varied: what a comparison by hand can follow.
+/// No augmentation, for comparisons by hand.
 inline train::Recipe plain_recipe() {
   train::Recipe recipe = train::named_recipe("plain");
   recipe.epochs = 8;
@@ -45,7 +45,7 @@ inline train::Recipe plain_recipe() {
   return recipe;
 }
 
-/// Everything is varied.
+/// All augmentations.
 inline train::Recipe lively_recipe() {
   train::Recipe recipe = plain_recipe();
   recipe.epochs = 3;

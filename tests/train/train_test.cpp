@@ -16,7 +16,7 @@ namespace {
 
 using test::BrightAndDark;
 
-// A folder of its own, gone afterwards.
+// A separate folder, removed afterwards.
 class Train : public testing::Test {
  protected:
   void SetUp() override {
@@ -85,7 +85,7 @@ TEST_P(Resuming, EndsAsIfNothingHadHappened) {
     options.absorb_first = true;
     options.absorbed.add("blocks.1.mlp.fc2.weight", small_model(4)->parameter("blocks.1.mlp.fc2.weight"));
     options.recipe.dilution_schedule = "held_out";
-    // The norm of what learns says something about it and is the same after a resume.
+    // The norm of the trained parameters characterises them and is the same after a resume.
     options.held_out_loss = [](const model::Model& model, double) {
       return model.parameter("blocks.2.mlp.fc1.weight").norm().item<double>();
     };
@@ -193,7 +193,7 @@ TEST_F(Train, DilutionFadesLayersOutAndThenLeavesTheirWeightsAlone) {
   options.measure = [&](const model::Model& model, double lambda, bool ema, EpochRecord& record) {
     EXPECT_FALSE(ema);
     EXPECT_EQ(lambda, record.lambda);
-    record.top1 = lambda > 0 ? 1.0 : 0.5;  // half diluted models are better, and yet never chosen
+    record.top1 = lambda > 0 ? 1.0 : 0.5;  // partly diluted models are better, but are never chosen
     lambdas.push_back(lambda);
     qkv.push_back(model.parameter("blocks.1.attn.qkv.weight").detach().clone());
   };
@@ -206,7 +206,7 @@ TEST_F(Train, DilutionFadesLayersOutAndThenLeavesTheirWeightsAlone) {
   EXPECT_TRUE(at::equal(qkv[1], qkv[3]));
 }
 
-// With next to no learning rate the weights go where the absorption says, as far as lambda has fallen.
+// With almost no learning rate, the weights move to those of the absorption, as far as lambda has fallen.
 TEST_F(Train, AbsorbedWeightsComeInAsLambdaFalls) {
   Recipe recipe = test::plain_recipe();
   recipe.epochs = 3;

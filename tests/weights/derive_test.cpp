@@ -1,4 +1,4 @@
-// What is made of a file's tensors without LibTorch equals what LibTorch makes.
+// Tensors that are derived from a file's without LibTorch equal those that LibTorch derives.
 
 #include "weights/derive.h"
 

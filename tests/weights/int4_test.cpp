@@ -55,7 +55,7 @@ TEST(Int4, ComesBackExactly) {
     EXPECT_TRUE(at::equal(state.at(name), tensor)) << name;
 }
 
-// What the packed form means, without the code under test: scale times the number of 4 bits.
+// The meaning of the packed form, without the tested code: scale times the 4-bit number.
 TEST(Int4, PackedAsTheConventionSays) {
   const auto model = int4_model();
   const model::StateDict packed = packed_state(*model);
@@ -132,7 +132,7 @@ TEST(Int4, RefusesWhatIsWrong) {
     EXPECT_TRUE(contains(said, wrong.says));
     EXPECT_TRUE(contains(said, name));
   }
-  // Weights that are not of 4 bits are not written as if they were.
+  // Weights that do not fit into 4 bits are not written as if they did.
   const auto other = int4_model();
   at::Tensor weight = other->parameter(name + ".weight").clone();
   weight[0][0] = 1;

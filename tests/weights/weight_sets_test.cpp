@@ -1,4 +1,4 @@
-// Which tensors of a training script's file are the model.
+// The tensors of a training script's file that form the model.
 
 #include "weights/weight_sets.h"
 
@@ -34,7 +34,7 @@ std::vector<FileTensor> file_of(const Names& names) {
   return tensors;
 }
 
-// What is taken of a file, and what is said about it.
+// The tensors used from a file, and the messages about it.
 struct Taken {
   std::string set, why;
   Names names, others, left_out;
@@ -77,7 +77,7 @@ TEST(WeightSets, AnyPrefixIsFoundUnderEveryNaming) {
       EXPECT_TRUE(taken.left_out.empty());
     }
   }
-  // transformers' classes with a head: what belongs beside the inner model is taken too, nothing else.
+  // transformers' classes with a head: tensors that belong to the inner model are used too, and nothing else.
   const Taken vit = taken_from(Names{"net.vit.embeddings.patch_embeddings.projection.weight",
                                      "net.classifier.weight", "net.other.weight"});
   EXPECT_EQ(vit.names, (Names{"vit.embeddings.patch_embeddings.projection.weight", "classifier.weight"}));
@@ -89,7 +89,7 @@ TEST(WeightSets, WrapperWordsAreTakenOutAnywhere) {
                                        "module.blocks._orig_mod.0._checkpoint_wrapped_module.norm1.weight",
                                        "_fsdp_wrapped_module.blocks.1.module.norm1.weight"});
   EXPECT_EQ(taken.names, (Names{kPatches, "cls_token", "blocks.0.norm1.weight", "blocks.1.norm1.weight"}));
-  // What only wrapper words tell apart is not thrown together.
+  // Tensors that differ only in wrapper words are not merged.
   const Taken twice = taken_from(Names{kPatches, "norm.weight", "module.norm.weight"});
   EXPECT_EQ(twice.names, (Names{kPatches, "norm.weight", "module.norm.weight"}));
 }
@@ -116,7 +116,7 @@ TEST(WeightSets, CountersAndLossesAreLeftOutAndNamed) {
   EXPECT_EQ(taken.names.size(), 3u);
   EXPECT_EQ(taken.left_out,
             (Names{"model.blocks.0.mlp.total_ops", "model.total_params", "val_acc.tp", "ce.weight"}));
-  // A model without a prefix: only what is plainly none of its own.
+  // A model without a prefix: only tensors that clearly do not belong to it are left out.
   const Taken bare =
       taken_from(models_under({""}, {"criterion.weight", "n_averaged", "val_acc.confmat", "extra.weight"}));
   EXPECT_EQ(bare.names.back(), "extra.weight") << "surplus is kept, and refused with the model's own tensors";
@@ -182,12 +182,12 @@ TEST(WeightSets, WhatCannotBeKnownIsAskedFor) {
   EXPECT_EQ(taken_from(file, "sketch_encoder").set, "sketch_encoder");
   EXPECT_TRUE(contains(message_of<Error>([&] { taken_from(file, "ema"); }),
                        "'ema' names none of the sets of weights in this file; they are 'image_encoder' and"));
-  // A part of the name is enough where only one has it.
+  // A part of the name is enough if only one set has it.
   const Names dino = models_under({"teacher.backbone.", "student.module.backbone."});
   EXPECT_EQ(taken_from(dino, "student").set, "student.backbone");
   EXPECT_EQ(taken_from(dino, "student.module.backbone").set, "student.backbone");
   EXPECT_TRUE(contains(message_of<Error>([&] { taken_from(dino, "backbone"); }), "more than one"));
-  // A larger teacher teaches the student that is meant.
+  // A larger teacher teaches the student, which is the model.
   std::vector<FileTensor> distilled = file_of(dino);
   for (FileTensor& tensor : distilled) {
     if (tensor.name.starts_with("teacher")) tensor.shape[0] *= 2;
@@ -207,7 +207,7 @@ TEST(WeightSets, EqualSetsAndOptimisersAreNoChoice) {
       << "what a callback keeps is named";
 }
 
-// Kept checkpoints of other libraries, wrapped as training scripts do, give what they gave.
+// Stored checkpoints of other libraries, wrapped as in training scripts, give the same as before.
 TEST(WeightSets, WrappedModelsGiveTheSameOutputs) {
   const at::NoGradGuard no_grad;
   const fs::path fixtures = fs::path(VITRIM_SOURCE_DIR) / "tests/model/fixtures";
