@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 
 
 class _Result(unittest.TextTestResult):
-    """Keeps every case in the order it ran: [class, name, element that says what went wrong or None, text]."""
+    """Records every case in the order it ran: [class, name, element that describes the failure or None, text]."""
 
     def __init__(self, *arguments):
         super().__init__(*arguments)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a file does not say: arguments that say it, warnings about what is assumed, and refusals that name the argument."""
+"""Properties that a file does not state: arguments that state them, warnings about assumed values, and refusals that name the argument."""
 
 import os
 import sys
@@ -26,7 +26,7 @@ class Assumed(Case):
         return model, self.path(name)
 
     def warned(self, work):
-        """What `work` gives, and the warnings."""
+        """The result of `work`, and its warnings."""
         with warnings.catch_warnings(record=True) as seen:
             warnings.simplefilter("always")
             out = work()
@@ -54,7 +54,7 @@ class Assumed(Case):
         self.assert_near(engine(x), model(x).detach(), tolerance(spec))
 
     def test_gain(self):
-        """A block without attention: asked about, then taken as it is said."""
+        """A block without attention: its gain is requested, then used as stated."""
         spec = removed(vit(depth=2), 1)
         spec.blocks[1].stream_gain = 2.0
         model, path = self.foreign(spec)
@@ -86,7 +86,7 @@ class Assumed(Case):
         self.assertEqual(len(seen), 1, "the same line warns about a file once")
 
     def test_own_files_say_everything(self):
-        """vitrim's own files warn of nothing, and of an argument that they make idle."""
+        """vitrim's own files cause no warning, except about an argument that they make useless."""
         vitrim.save(lively(vit()), self.path())
         for work in (lambda: vitrim.load(self.path()), lambda: vitrim.Engine(self.path()), lambda: vitrim.load(self.path(), image_size=64)):
             self.assertEqual(self.warned(work)[1], [])
@@ -99,7 +99,7 @@ class Assumed(Case):
         self.assertEqual(vitrim.Engine(self.path(), image_size=64).spec.image_size, [64, 64])
 
     def test_resize_is_asked_or_told(self):
-        """Images of another size than the model's, from a file that says nothing of preprocessing."""
+        """Images of another size than the model's, from a file that does not state its preprocessing."""
         _, path = self.foreign(vit())
         stated = dict(num_heads=2, image_size=32, norm_eps=1e-6, activation="gelu", pooling="token", mean=0.5, std=0.5, **QUIET)
         _, said = self.warned(lambda: vitrim.evaluate(path, colours(4, 40), [0] * 4, **stated))

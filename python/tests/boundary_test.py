@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What callers do wrong, and what their processes do: odd arrays, many threads, forked processes, names that are no text, links and permissions."""
+"""Mistakes of callers, and unusual processes: odd arrays, many threads, forked processes, names that are not text, links and permissions."""
 
 import logging
 import os
@@ -68,7 +68,7 @@ class Arrays(Boundary):
                 vitrim.Engine(lively(vit()), threads=threads)
 
     def test_channels(self):
-        """Models of one channel take grey images, those of others normalised ones; images of three channels are none of theirs."""
+        """Models of one channel accept grey images, models of other numbers only normalised ones; images of three channels fit neither."""
         for channels in (1, 4, 13):
             with self.subTest(channels):
                 spec = vit(in_channels=channels)
@@ -91,7 +91,7 @@ class Arrays(Boundary):
 
 class Threads(Boundary):
     def test_many_threads_and_many_engines(self):
-        """One engine for all and one for each, made and dropped while others run: the same bits."""
+        """One engine for all threads and one for each, created and destroyed while others run: the same bits."""
         model = lively(vit())
         shared, x, wrong = vitrim.Engine(model, threads=2, precision="f32"), inputs(5, vit()), []
         wanted = shared(x)
@@ -123,7 +123,7 @@ class Threads(Boundary):
 
 class Forks(Boundary):
     def in_child(self, work):
-        """What `work` gives in a forked process; it may not hang there."""
+        """The result of `work` in a forked process; it must not hang there."""
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
@@ -169,7 +169,7 @@ class Forks(Boundary):
         self.assertTrue(torch.equal(engine(x), wanted))
 
     def test_jobs(self):
-        """A forked process runs jobs, also where its parent was in one."""
+        """A forked process runs jobs, even if its parent was running one."""
         path, pixels = self.saved(), colours(64)
 
         def job():
@@ -224,7 +224,7 @@ class Jobs(Boundary):
 
 
 class Names(Boundary):
-    """File names that are no UTF-8, as Python has them (surrogates) and as bytes."""
+    """File names that are not UTF-8, as Python represents them (surrogates) and as bytes."""
 
     def test_models_and_outputs(self):
         path = self.path(ODD + ".safetensors")
@@ -248,7 +248,7 @@ class Names(Boundary):
             vitrim.merge(path, r=1, output=self.path(ODD + "/nowhere.safetensors"), **QUIET)
 
     def test_images_and_warnings(self):
-        """A corrupt image of such a name: the job warns and goes on."""
+        """A corrupt image with such a name: the job warns and continues."""
         folder = self.path(ODD)
         for kind in ("0", "1"):
             os.makedirs(os.path.join(folder, kind + ODD))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Features of models without a classifier: what `vitrim eval` says of nearest neighbours, probes and retrieval, held against NumPy on the
+"""Features of models without a classifier: the results of `vitrim eval` for nearest neighbours, probes and retrieval, compared with NumPy on the
 module's own features."""
 
 import json

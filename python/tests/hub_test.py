@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Folders as on model hubs, from Python: written by jobs, read by load and from_pretrained, in a cache and without the packages of a hub."""
+"""Folders as on model hubs, from Python: written by jobs, and read by load and from_pretrained, in a cache and without a hub's packages."""
 
 import json
 import os
@@ -27,7 +27,7 @@ class Pretrained(Case):
         self.model = vitrim.build(vit())
 
     def cached(self, name="owner/model", commit="0123abcd"):
-        """A model in the cache, as huggingface_hub leaves it."""
+        """A model in the cache, as huggingface_hub stores it."""
         folder = self.path("cache/models--" + name.replace("/", "--"))
         snapshot = os.path.join(folder, "snapshots", commit)
         os.makedirs(snapshot)
@@ -67,7 +67,7 @@ class Pretrained(Case):
             vitrim.from_pretrained("owner/model", revision="another")
 
     def test_a_download_that_fails(self):
-        """Whatever the hub's package raises is one sentence that names the model; what is in the cache serves."""
+        """Every exception of the hub's package becomes one sentence that names the model; a model in the cache is used."""
         class Fake:
             @staticmethod
             def snapshot_download(name, **options):

@@ -36,7 +36,7 @@ class Library(Case):
 
 class Jobs(Library):
     def test_compress_the_embedded_model(self):
-        """The small trained model loses a quarter of its attention; file, module and the figures in the document are one model."""
+        """A quarter of the attention is removed from the small trained model; the file, the module and the figures in the document agree."""
         out = self.path("smaller.safetensors")
         result = vitrim.compress(SMALL, "synthetic:calib:64", remove="25%", epochs=0, te_images=32, output=out, save_dtype="f32", eval="synthetic:test:200", **QUIET)
         model = vitrim.load(out)
@@ -118,7 +118,7 @@ class Jobs(Library):
 
 class Extension(Library):
     def test_one_libtorch(self):
-        """The process holds one LibTorch, the one that `import torch` brought, and the extension names no folder to look for another."""
+        """The process has one LibTorch, the one of `import torch`, and the extension contains no path to another."""
         with open("/proc/self/maps", encoding="utf-8") as file:
             loaded = {os.path.realpath(line.split()[-1]) for line in file if line.split()[-1].endswith(("/libtorch_cpu.so", "/libc10.so"))}
         folder = os.path.realpath(os.path.join(os.path.dirname(torch.__file__), "lib"))
@@ -133,7 +133,7 @@ class Extension(Library):
         self.assertEqual(vitrim.native.library().VERSION, vitrim.__version__)
 
     def test_another_torch_is_refused(self):
-        """A library of another LibTorch is not used; the sentence says what to do."""
+        """A library for another LibTorch is not used; the message gives the remedy."""
         code = f"""
 import sys; sys.path.insert(0, {os.path.dirname(os.path.dirname(vitrim.__file__))!r})
 import torch
@@ -152,7 +152,7 @@ vitrim.load({SMALL!r})
 
 class Documentation(Library):
     def test_examples(self):
-        """What docs/python.md shows, one example after another (but for those that need timm or a compiler)."""
+        """The examples of docs/python.md, one after another (except those that need timm or a compiler)."""
         with open(os.path.join(ROOT, "docs", "python.md"), encoding="utf-8") as file:
             examples = [body + "\n" for _, info, body in blocks(file.read()) if info == "python"]
         self.assertGreater(len(examples), 4)
@@ -210,7 +210,7 @@ class Errors(Library):
         self.refused(vitrim.Error, "bad.png", vitrim.evaluate, path, [self.path("bad.png")], [0])
 
     def test_class_folders(self):
-        """Names that sort in two ways need an order, of the caller's or of the model's class names; unlabelled images need none."""
+        """Names with two possible orders need an order, from the caller or from the model's class names; unlabelled images need none."""
         path, names = self.saved(vit()), ["0", "1", "10", "2", "3", "4", "5", "6", "7", "8"]
         for name, image in zip(names, colours(10).permute(0, 2, 3, 1).contiguous().numpy()):
             os.makedirs(self.path(f"set/{name}"))
@@ -270,7 +270,7 @@ class Progress(Library):
             self.assertEqual(done.stdout, "")
 
     def test_other_threads_go_on(self):
-        """The interpreter's lock is free while the library works: a thread that only counts gets on."""
+        """The GIL is free while the library works: a thread that only counts makes progress."""
         counted, stop = [0], threading.Event()
 
         def count():
@@ -306,7 +306,7 @@ class Progress(Library):
         self.assertEqual(len(results[0]), 64)
 
     def test_ctrl_c(self):
-        """Ends the work at its next step with KeyboardInterrupt, writes nothing, and the library can be used again."""
+        """Ctrl-C ends the work at its next step with KeyboardInterrupt, writes nothing, and the library can be used again."""
         out = self.path("out.safetensors")
 
         def interrupt(update):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""vitrim.load and vitrim.save: every family equals the C++ library's output and the references' own, files survive the round trip, and what is
-wrong with a file is told."""
+"""vitrim.load and vitrim.save: every family equals the C++ library's output and that of the references, files survive the round trip, and mistakes
+in a file are reported."""
 
 import glob
 import json
@@ -77,7 +77,7 @@ class Outputs(Case):
         self.assertEqual(spread_tokens(out, state)[0, :, 0].tolist(), [0, 1.5, 1.5, 3, 4])
 
     def test_int8_layers(self):
-        """Exact integers, and the library's own outputs but for values on the edge of a step."""
+        """Exact integers, and the library's own outputs except for values on the edge of a step."""
         layer = vitrim.quantized.Int8Linear(1100, 3)
         draw = torch.Generator().manual_seed(1)
         layer.weight = torch.randint(-127, 128, (3, 1100), generator=draw, dtype=torch.int8)
@@ -125,7 +125,7 @@ class Outputs(Case):
                 self.assert_near(vitrim.build(spec, state)(x), dense(x), 0.2, name)
 
     def test_weights_of_four_bits(self):
-        """Packed in the file, and read as the library reads them; what is wrong is refused."""
+        """Packed in the file, and read in the same way as by the library; mistakes are refused."""
         self.needs_library()
         draw = torch.Generator().manual_seed(2)
         for name in ("plain", "swin"):
@@ -171,7 +171,7 @@ class Outputs(Case):
                         vitrim.load(self.path())
 
     def test_ties_are_the_librarys(self):
-        """Patches that are alike and know no place: whom they merge with is decided by ties, as the library decides them."""
+        """Equal patches without positions: ties decide the merging, in the same way as in the library."""
         self.needs_library()
         blocks = [vitrim.BlockSpec("softmax", 64, 1, 64, 64, 128, merge=16) for _ in range(6)]
         spec = vitrim.ModelSpec(image_size=[112, 112], patch_size=8, num_classes=10, embed_dim=64, blocks=blocks)
@@ -290,7 +290,7 @@ class Files(Case):
         self.assertEqual(vitrim.load(self.path(), num_classes=0)(inputs(2, vit())).shape, (2, 32))
 
     def test_other_programs_checkpoint(self):
-        """timm's names without metadata: the library understands it; without the library the sentence says what to do."""
+        """timm's names without metadata: the library reads the file; without the library, the message gives the remedy."""
         self.needs_library()
         model = vitrim.load(SMALL)
         safetensors.torch.save_file({key: value.contiguous() for key, value in model.state_dict().items()}, self.path())
@@ -376,7 +376,7 @@ class Files(Case):
 
 
 class Tools(Case):
-    """torch.export and torch.compile, and what timm's scripts ask a model for."""
+    """torch.export and torch.compile, and the methods that timm's scripts call."""
 
     # torch.export and torch.compile take seconds a model: all variants with VITRIM_FULL=1 only (tests/full/python_package.sh).
     FULL = os.environ.get("VITRIM_FULL") == "1"

@@ -1,4 +1,5 @@
-# The Python package. Where its extension is not built (no headers of Python), the tests that need it skip, saying so; under sanitizers nothing here is new.
+# The Python package. If its extension is not built (no headers of Python), the tests that need it are skipped with a message; under sanitizers there
+# is nothing new to test here.
 if(NOT CMAKE_CXX_FLAGS MATCHES "sanitize")
   set(_package ${CMAKE_SOURCE_DIR}/python)
   if(TARGET vitrim_python)

@@ -1,4 +1,4 @@
-"""What the tests of the Python package share: small models of every family and what surgery makes of them, and tolerances.
+"""Code that the tests of the Python package share: small models of every family, models after surgery, and tolerances.
 
 VITRIM_PYTHON_PACKAGE names the folder that holds the package `vitrim` (with its extension), VITRIM_PEERS_PYTHON the python that imports torch
 and safetensors (else the one in .venv-peers, else the one that runs). Where these are missing, or the extension was not built, the tests
@@ -27,7 +27,7 @@ SMALL = os.path.join(ROOT, "models", "synthetic_vit.safetensors")
 
 
 def need(*modules):
-    """Ends the script as skipped, loudly, where one of them is missing."""
+    """Ends the script as skipped, with a message, if one of them is missing."""
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if not missing:
         return
@@ -55,8 +55,8 @@ def float_tolerance(terms, operations, amplification):
 
 
 def tolerance(spec, amplification=4.0):
-    """For two programs that compute the same model: both round. Eight sums a block, embedding, last norm and head; the longest sum is an MLP's, a
-    patch's or a convolution's, or runs over all tokens."""
+    """The tolerance for two programs that compute the same model, because both round. Eight sums per block, embedding, last norm and head; the
+    longest sum is an MLP's, a patch's or a convolution's, or runs over all tokens."""
     height, width = spec.stage_grid(0)
     widest = max(block.mlp_dim for block in spec.blocks)
     terms = max(widest, spec.in_channels * spec.patch_size**2, 9 * spec.feature_dim, height * width + spec.prefix_tokens)
@@ -76,7 +76,7 @@ def vit(depth=4, **changes):
 
 
 def staged(family):
-    """Maps of 8 x 8 and 4 x 4 tokens, 16 and 32 channels, heads of 8; a stage of focused linear attention and one of softmax, but for Swin."""
+    """Maps of 8 x 8 and 4 x 4 tokens, 16 and 32 channels, heads of 8; one stage of focused linear attention and one of softmax, except for Swin."""
     first = {"swin": dict(attention="window", window=4), "flatten_swin": dict(attention="focused_linear", window=4), "cswin": dict(attention="cross_focused_linear", window=2)}
     second = {"swin": dict(attention="window", window=2), "flatten_swin": dict(attention="window", window=4), "cswin": dict(attention="cross_shaped_window", window=2)}
     pvt = dict(attention="focused_linear", sr_ratio=2), dict(attention="softmax", sr_ratio=2)
@@ -93,14 +93,14 @@ def staged(family):
 
 
 def removed(spec, *layers):
-    """The spec with these layers' attention gone."""
+    """The spec without the attention of these layers."""
     for i in layers:
         spec.blocks[i] = dataclasses.replace(spec.blocks[i], attention="none", num_heads=0, qk_dim=0, v_dim=0, merge=0, window=0, shift=0, sr_ratio=1, per_head_filters=False)
     return spec
 
 
 def narrowed(spec):
-    """The spec with channels gone, other ones in every block; depthwise filters are then one per head and channel."""
+    """The spec with channels removed, different ones in every block; depthwise filters are then one per head and channel."""
     for i, block in enumerate(spec.blocks):
         if block.attention == "none":
             continue
@@ -126,7 +126,7 @@ def fixed(spec, *layers, side=3):
 
 
 def variants():
-    """Every variant by name, and what surgery makes of some."""
+    """Every variant by name, and models after surgery for some of them."""
     out = {
         "plain": vit(),
         "layerscale_qknorm": vit(layer_scale=True, qk_norm=True),
@@ -188,7 +188,7 @@ def inputs(count, spec, seed=3):
 
 
 def library_output(path_or_module, x):
-    """What the C++ library computes."""
+    """The outputs of the C++ library."""
     model, _ = native.open_model(path_or_module)
     return torch.utils.dlpack.from_dlpack(model.run(native.capsule(x.contiguous())))
 
@@ -216,7 +216,7 @@ class Case(unittest.TestCase):
         self.assertLessEqual(error, bound, message)
 
     def png(self, name, image):
-        """A PNG of one image, written by hand: no imaging library is needed."""
+        """A PNG of one image, encoded here, so that no imaging library is needed."""
         def chunk(kind, data):
             return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 

@@ -23,7 +23,7 @@ std::vector<at::Tensor> leaves_of(const model::Model& student, const std::vector
   return leaves;
 }
 
-// Steps of the warm-up of a fit of so many.
+// The number of warm-up steps of a fit with this number of steps.
 int64_t warm_up_of(int64_t steps) { return std::max<int64_t>(1, std::min<int64_t>(10, steps / 10)); }
 
 std::vector<std::string> names_of(const model::Model& student, int first, int last) {

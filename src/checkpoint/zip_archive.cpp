@@ -86,7 +86,7 @@ ZipArchive::Directory ZipArchive::find_directory() const {
   if ((disk != 0 && disk != 0xffff) || (directory_disk != 0 && directory_disk != 0xffff))
     fail("", "it is one part of a split zip archive; join the parts first");
 
-  uint64_t limit = end;  // the directory lies before this
+  uint64_t limit = end;  // the directory ends before this
   if (end >= kLocator64Size) {
     ByteCursor locator(data + end - kLocator64Size, kLocator64Size);
     if (locator.take<uint32_t>() == kLocator64Signature) {

@@ -1,7 +1,7 @@
 #pragma once
 // Writing protobuf's wire format: fields of varints, 32-bit numbers and byte strings (protobuf.dev,
-// "Encoding"). A few dozen lines instead of a library, which could not be linked beside LibTorch's own copy
-// (docs/export.md).
+// "Encoding"). A few dozen lines replace a library, which could not be linked together with LibTorch's own
+// copy (docs/export.md).
 
 #include <cstdint>
 #include <string>

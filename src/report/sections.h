@@ -14,7 +14,7 @@ std::string head_html(const Inputs& inputs);
 std::string training_head(const Inputs& inputs);
 /// Several compressions side by side.
 void comparison_section(Page& page, const Inputs& inputs);
-/// Curves of all runs in one figure, a table of them where there are several.
+/// Curves of all runs in one figure, and a table of them if there are several.
 void training_section(Page& page, const Inputs& inputs);
 /// The entropy of attention and MLPs while lambda falls, for each run.
 void flow_section(Page& page, const Inputs& inputs);

@@ -64,7 +64,7 @@ class Bench(Case):
         self.refuse("bench", "model.safetensors", "--against", "deit_tiny_patch16_224", *QUICK, says="another size")
 
     def test_what_is_said_holds_for_all_entries(self):
-        """Heads, gain and image size reach the models of --against; a set of weights is chosen for MODEL alone."""
+        """Heads, gain and image size are applied to the models of --against; a set of weights is chosen only for MODEL."""
         write_model(self.path("bare.safetensors"), width=32, metadata={}, without=(1,))
         said = ("--num-heads", "2", "--stream-gain", "2", "--norm-eps", "1e-6", "--activation", "gelu")
         self.refuse("bench", "bare.safetensors", "--against", "libtorch:bare.safetensors", *QUICK, says="bare.safetensors")

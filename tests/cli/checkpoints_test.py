@@ -120,7 +120,8 @@ class Checkpoints(Case):
         self.refuse(*evaluate, says=("--mean", "--std"), expect=2)
 
     def test_units_of_a_processor(self):
-        """MMCV's and Caffe's numbers, of pixels from 0 to 255: the model is read, its preprocessing is asked for. Without rescaling they are right."""
+        """MMCV's and Caffe's numbers, which are for pixels from 0 to 255: the model is read, and its preprocessing is requested. Without rescaling
+        they are right."""
         folder = self.take("vit")
         for mean, std in ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375]), ([0.5] * 3, [127.5] * 3):
             self.write(os.path.join(folder, "preprocessor_config.json"), json.dumps({"image_mean": mean, "image_std": std}).encode())

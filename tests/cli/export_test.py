@@ -37,7 +37,7 @@ class Export(Case):
         self.assertEqual(self.read("out.onnx"), first)
 
     def test_gains_are_folded(self):
-        """A file whose spec has a gain, as a dilution before its end leaves it."""
+        """A file whose spec has a gain, as during a dilution."""
         self.export(output="plain.safetensors")
         header = self.header("plain.safetensors")
         spec = json.loads(header["__metadata__"]["vitrim.spec"])

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`-o FOLDER/`: what a model hub expects, read back by every command."""
+"""`-o FOLDER/`: the files that a model hub expects, read back by every command."""
 
 import json
 import os
@@ -83,7 +83,7 @@ class Folder(Case):
         self.assertIn("(95 % interval)", card)
 
     def test_preprocessing_comes_back(self):
-        """preprocessor_config.json alone says what the checkpoint's metadata says: the weights without metadata are read with it."""
+        """preprocessor_config.json alone states the same as the checkpoint's metadata: the weights without metadata are read with it."""
         self.run_vitrim("quantize", "model.safetensors", "-o", "q/")
         processor = json.loads(self.text("q", "preprocessor_config.json"))
         self.assertEqual(processor["image_processor_type"], "CLIPImageProcessor")

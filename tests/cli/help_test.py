@@ -40,7 +40,7 @@ class Help(Case):
         self.assertIn("fit.ridge=0.3", whole)
 
     def test_prune_shows_what_people_need(self):
-        """Its own flags; those that every command has come with them."""
+        """The command's own flags; those of every command come in addition."""
         def flags(flag):
             return [line.split()[0].split(",")[-1] for line in self.run_vitrim("prune", flag).stdout.splitlines() if line.startswith("  -")]
 
@@ -66,7 +66,7 @@ class Help(Case):
         self.assertIn("Options:", done.stderr)
 
     def test_examples_name_files_of_ones_own(self):
-        """A person with a wheel has no models/; --help-all and the pages have the commands that run in a checkout."""
+        """A user of the wheel has no models/; --help-all and the pages have the commands that run in a checkout."""
         for name in ("compress", "plan", "run"):
             short, whole = (self.run_vitrim(name, flag).stdout for flag in ("--help", "--help-all"))
             self.assertNotIn("models/synthetic", short)
@@ -119,7 +119,7 @@ class Help(Case):
                     os.close(terminal)
 
     def type_line(self, terminal, keys, wanted):
-        """Types into a shell's terminal and waits until it shows what is wanted."""
+        """Types into the terminal of a shell and waits until it shows the expected text."""
         os.write(terminal, keys.encode())
         shown, end = "", time.monotonic() + 60
         while wanted not in shown:

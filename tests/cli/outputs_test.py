@@ -52,7 +52,7 @@ class StandardOutput(Case):
         for words in ("inspect model.safetensors --json -", "inspect model.safetensors", "--version"):
             with self.subTest(words):
                 self.assertIn("vitrim: cannot write to standard output: it is closed", self.shell(f'"$VITRIM" {words} >&-'))
-        # Who says nothing loses nothing; and no file takes the place of the closed one.
+        # A command without output loses nothing; and no file takes the place of the closed one.
         self.shell('"$VITRIM" inspect model.safetensors --quiet --write-spec spec.json >&-', expect=0)
         self.shell('"$VITRIM" inspect model.safetensors --quiet --json j.json <&- >&- 2>&-', expect=0)
         json.loads(self.read("j.json"))
@@ -97,7 +97,7 @@ class Values(Case):
     """Values that the parser accepts but nobody intends."""
 
     def test_empty(self):
-        """A shell's variable that is not set."""
+        """An unset variable of a shell."""
         for words in (("quantize", "model.safetensors", "-o", ""), (*EVAL, "--json", ""), (*EVAL, "--mean", ""), ("eval", "model.safetensors", "--data", ""), ("inspect", "")):
             with self.subTest(words):
                 self.refuse(*words, says="the value is empty", expect=2)

@@ -77,7 +77,8 @@ class Plan(Case):
             self.assertLessEqual(self.json_of("inspect", "m.safetensors")["macs"], 0.92 * self.json_of("inspect", "model.safetensors")["macs"])
 
     def test_words(self):
-        """What is printed is the document's: every limit, how many candidates are within it, and a line for each row that was measured, under a line of columns."""
+        """The printed text agrees with the document: every limit, the number of candidates within it, and a line for each measured row, under a
+        line of columns."""
         done = self.run_vitrim("plan", "model.safetensors", *CALIB, *QUICK, "--budget", "macs <= 80 %", "--eval", "synthetic:test:20", "--json", "plan.json")
         lines = done.stdout.splitlines()
         plan = json.loads(self.read("plan.json"))

@@ -17,7 +17,7 @@ CALIB = ("--calib", "synthetic:calib:32")
 
 
 def write_model(path, width=64, image=32, patch=8, classes=10, channels=3, metadata=None, without=()):
-    """A small ViT with random weights, timm's names, and in its metadata what they do not tell; the blocks `without` have no attention."""
+    """A small ViT with random weights and timm's names, whose metadata states what they do not; the blocks `without` have no attention."""
     draw = random.Random(1)
     tensors = {}
 
@@ -107,7 +107,7 @@ class Case(unittest.TestCase):
             return file.read()
 
     def run_vitrim(self, *arguments, expect=0, timeout=300):
-        """Runs in the case's folder with standard error no terminal, and checks the exit status."""
+        """Runs in the case's folder, with standard error not a terminal, and checks the exit status."""
         done = subprocess.run([PROGRAM, *arguments], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, timeout=timeout, text=True, errors="replace", check=False)
         self.assertEqual(done.returncode, expect, f"vitrim {' '.join(arguments)}\n{done.stdout}\n{done.stderr}")
@@ -136,7 +136,7 @@ class Case(unittest.TestCase):
         self.write("spec.json", json.dumps(spec).encode())
 
     def refuse(self, *arguments, says=(), expect=1):
-        """A refused run: nothing on standard output, the last line on standard error is the one sentence, and it holds each of `says`."""
+        """A refused run: nothing on standard output; the last line on standard error is the one sentence, and it contains each of `says`."""
         before = set(self.files())
         done = self.run_vitrim(*arguments, expect=expect)
         self.assertEqual(done.stdout, "", arguments)

@@ -18,7 +18,7 @@ FEW = (*FITTED, "--set", "channels.score_images=8", "--set", "indicators.epochs=
 
 
 def named(words):
-    """What a refusal of these words names: the flag, or the setting."""
+    """The name in a refusal with these words: the flag, or the setting."""
     return words[1].split("=")[0] if words[0] == "--set" else words[0]
 
 
@@ -90,7 +90,7 @@ class Prune(Case):
         self.assertEqual(self.files(), before, "what is only masked is not written")
 
     def test_settings_come_from_a_recipe_and_from_set(self):
-        """A file and --set say the same; unknown keys and values out of range are refused; what was changed is in the result."""
+        """A file and --set have the same effect; unknown keys and values out of range are refused; the changed values are in the result."""
         self.write("few.toml", b"[channels]\nround = 2\nscore_images = 8\n[fit]\nflip = false\n[schedule]\nepochs = 10\n")
         prune = ("prune", "model.safetensors", *FITTED, "--attention-macs", "70%", "--channels-by", "energy", "--threads", "1")
         file = self.json_of(*prune, "--recipe", "few.toml", "-o", "file.safetensors")

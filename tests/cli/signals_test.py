@@ -43,7 +43,7 @@ LONG = {
 class Signals(Case):
     @staticmethod
     def is_watching(child):
-        """Whether the program has come so far that it receives the signals itself; before that they simply end it."""
+        """Whether the program already handles the signals; before that, they simply end it."""
         with open(f"/proc/{child.pid}/status", encoding="utf-8") as file:
             blocked, = (int(line.split()[1], 16) for line in file if line.startswith("SigBlk:"))
         return all(blocked & 1 << (number - 1) for number in (signal.SIGINT, signal.SIGTERM))
@@ -94,7 +94,7 @@ class Signals(Case):
                     os.remove(self.path(n))
 
     def test_training_saves_beside_a_long_step(self):
-        """A step of seconds is dropped, and what the one before it left is saved."""
+        """A step of seconds is dropped, and the result of the previous one is saved."""
         words = ("train", "--init", "model.safetensors", "--data", "synthetic:train:12288", "--recipe", "plain", "--epochs", "1000", "--batch-size", "4096", "--log-every", "1", "-o", "out.safetensors")
         with subprocess.Popen([PROGRAM, *words], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
             deadline = time.monotonic() + 240

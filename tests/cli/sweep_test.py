@@ -60,13 +60,13 @@ class Sweep(Case):
         self.assertEqual(len(self.result("removed_2")["removed"]), 2)
         for words in ("1 of 2 models are there already", "swept/removed_2.json", "wrote swept/front.html"):
             self.assertIn(words, done.stdout + done.stderr)
-        # Another sweep's folder stays as it is; more threads make no other one.
+        # The folder of another sweep does not change; more threads are not another sweep.
         before = {name: self.read("swept/" + name) for name in self.swept()}
         self.refuse("sweep", "model.safetensors", *QUICK, "--set", "fit.ridge=0.5", *whole, says=("settings.txt", "fit.ridge = 0.5"))
         self.refuse("sweep", "model.safetensors", "--calib", "synthetic:calib:24", *QUICK[2:], *whole, says=("settings.txt", "calib"))
         self.assertEqual({name: self.read("swept/" + name) for name in self.swept()}, before)
         self.sweep(*whole, "--threads", "2")
-        # What is half there is made again, what can't be read is named at once, and one more point does not take the others off the page.
+        # Incomplete results are made again, unreadable ones are reported at once, and one more point does not remove the others from the page.
         os.unlink(self.path("swept/removed_1.safetensors"))
         self.sweep("--remove", "1", "-o", "swept")
         page = self.read("swept/front.html")
@@ -75,7 +75,7 @@ class Sweep(Case):
         self.assertTrue(os.path.exists(self.path("swept/removed_1.safetensors")))
         self.write("swept/removed_2.json", b"{")
         self.refuse("sweep", "model.safetensors", *QUICK, "--remove", "3", "-o", "swept", says="removed_2.json")
-        # The same name with other weights is another model.
+        # A model with the same name but other weights is another model.
         os.unlink(self.path("swept/removed_2.json"))
         write_model(self.path("model.safetensors"), width=128)
         self.refuse("sweep", "model.safetensors", *QUICK, "--remove", "3", "-o", "swept", says="settings.txt")

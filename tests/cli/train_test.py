@@ -23,7 +23,7 @@ from program_case import PROGRAM, Case, write_png  # noqa: E402
 
 PYTHON = os.environ.get("VITRIM_PYTHON", sys.executable)
 HERE = os.path.dirname(os.path.abspath(__file__))
-# Everything random is on, so that a resumed run must draw it all again.
+# All random options are on, so a resumed run must draw all of it again.
 LIVELY = ("--init", "model.safetensors", "--recipe", "deit", "--resize", "32", "--data", "synthetic:train:96", "--batch-size", "16", "--epochs", "3",
           "--warm-up-epochs", "1", "--learning-rate", "1e-3", "--precision", "f32", "--seed", "3", "--set", "augment.repeats=2")
 
@@ -149,7 +149,7 @@ class Resume(TrainCase):
         limit = len(state) // 2
         done = subprocess.run([PROGRAM, "train", *LIVELY, "-o", "out.safetensors"], cwd=self.folder, capture_output=True, text=True, timeout=300,
                               check=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
-        # The run goes on with a warning, and what was there before stays whole.
+        # The run continues with a warning, and the previous file stays complete.
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertRegex(done.stderr, r"warning: the training state could not be written: cannot write out\.safetensors\.state")
         self.assertEqual(self.read("out.safetensors.state"), state)

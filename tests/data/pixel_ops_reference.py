@@ -15,7 +15,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 
 def picture(kind, width, height):
-    """pattern: every value, neighbours differ widely; faint: 30 to 93; waves: smooth; flat: one colour."""
+    """pattern: every value, neighbours differ widely; faint: values 30 to 93; waves: smooth; flat: one colour."""
     y, x, c = np.meshgrid(np.arange(height), np.arange(width), np.arange(3), indexing="ij")
     values = {
         "pattern": ((x * 37 + y * 101 + c * 59) ^ (x * y)) & 255,

@@ -26,7 +26,7 @@ def free_port():
 
 
 def environment(**more):
-    """This one without a job's variables: the test itself may run inside one."""
+    """This environment without a job's variables, because the test itself may run inside a job."""
     kept = {name: value for name, value in os.environ.items()
             if not name.startswith(("SLURM_", "TORCHELASTIC_", "MASTER_", "GLOO_")) and name not in ("RANK", "WORLD_SIZE", "LOCAL_RANK")}
     kept["OMP_NUM_THREADS"] = "1"
@@ -54,7 +54,7 @@ def start_program(words, size, make=rank_environment, ranks=None, port=None):
 
 
 def finish(processes, seconds=60):
-    """[(exit status, stdout, stderr)] of all; whatever still runs after `seconds` is ended and fails the test."""
+    """[(exit status, stdout, stderr)] of all processes; a process that still runs after `seconds` is ended and fails the test."""
     end = time.monotonic() + seconds
     done = []
     for process in processes:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`vitrim eval`, `analyze`, `compress`, `prune` and `sweep` in two processes give what one process gives.
+"""`vitrim eval`, `analyze`, `compress`, `prune` and `sweep` in two processes give the same as in one.
 
 usage: program_ranks_test.py [CASES...], with the program in VITRIM_BINARY.
 """
@@ -30,7 +30,7 @@ VARYING = {"manifest", "seconds", "output"}
 
 
 def differences(one, two, tolerance, where=""):
-    """A sentence for everything in which two result documents differ by more than rounding."""
+    """A sentence for each difference of two result documents beyond rounding."""
     name = where.rsplit(".", 1)[-1]
     if name in VARYING:
         return []
@@ -95,7 +95,7 @@ class ProgramRanks(unittest.TestCase):
         self.assertEqual(result["removed"], [0, 1])
 
     def test_ranks_that_were_started_differently(self):
-        """Every command that runs on several ranks: another option of one of them is refused by both, before any work; where results go may differ."""
+        """Every command that runs on several ranks: if one rank has another option, both refuse it before any work; output paths may differ."""
         calib = ("--calib", "synthetic:calib:32")
         train = ("--data", "synthetic:train:64", "--recipe", "plain", "--epochs", "1", "--batch-size", "16")
         for command, words, one, two in (

@@ -70,7 +70,7 @@ class Training(unittest.TestCase):
                 self.assertLess(time.monotonic() - begun, 10)
                 self.assertTrue(os.path.exists(self.out + ".state"))
                 os.remove(self.out + ".jsonl")
-        # What was saved goes on.
+        # The saved run continues.
         probe = subprocess.run([*self.words, "--epochs", "1000", "--log-every", "1"], env=ranks.environment(), capture_output=True, text=True, timeout=60)
         self.assertEqual(probe.returncode, 1)
         self.assertRegex(probe.stderr, re.compile("an unfinished run lies here"))

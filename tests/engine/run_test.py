@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""vitrim-run from outside: its answers are those of libvitrim on the same pixels and of `vitrim eval --engine native`, and it ends as vitrim does.
+"""vitrim-run from outside: its predictions equal those of libvitrim on the same pixels and of `vitrim eval --engine native`, and it exits as vitrim
+does.
 
 VITRIM_RUN names the program, VITRIM_LIBRARY libvitrim, VITRIM_BINARY the whole program (none in a build without LibTorch).
 """

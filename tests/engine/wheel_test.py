@@ -156,13 +156,13 @@ print(json.dumps({"file": vitrim_runtime.__file__, "torch": "torch" in sys.modul
 
 @unittest.skipIf(numpy is None, "NumPy is not installed")
 class Wheel(Case):
-    """The wheel itself, made by pip and installed where there is no torch."""
+    """The wheel itself, made by pip and installed without torch."""
 
     def pip(self, *words):
         return subprocess.run([sys.executable, "-m", "pip", "--disable-pip-version-check", *words], cwd=self.folder, capture_output=True, text=True, check=False)
 
     def install(self):
-        """A Python of its own with the wheel and NumPy, and nothing else."""
+        """A separate Python with only the wheel and NumPy."""
         made = ["wheel", "-q", "--no-deps", "-w", "wheels", os.path.join(ROOT, "python", "runtime")]
         if not FROM_SOURCE:
             made += ["-C", "cmake.define.VITRIM_RUNTIME_LIBRARY=" + os.path.realpath(os.environ["VITRIM_LIBRARY"])]

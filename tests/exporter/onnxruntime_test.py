@@ -91,7 +91,7 @@ class EveryModel(unittest.TestCase):
 
 
     def test_static_int8(self):
-        """Every int8 layer becomes one of ONNX Runtime's integer products, and the outputs are near those of a scale a token."""
+        """Every int8 layer becomes one of ONNX Runtime's integer products, and the outputs are close to those with one scale per token."""
         for name in self.int8:
             with self.subTest(name):
                 reference = load_file(self.path(name + ".reference.safetensors"))
@@ -148,7 +148,7 @@ class Program(Case):
         self.agrees("m.onnx", bound=references.half_tolerance(8))
 
     def test_int8(self):
-        """A quantised model in a folder, under the conventional name, with a scale a token and with fixed scales."""
+        """A quantised model in a folder, under the conventional name, with one scale per token and with fixed scales."""
         self.run_vitrim("quantize", MODEL, "-o", "q.safetensors", "--quiet")
         model = self.path("q.safetensors")
         for calibration, inputs, tolerance in (([], "dynamic", references.int8_tolerance(8)), (["--calib", "synthetic:calib:32"], "static", references.static_tolerance(8))):
@@ -173,7 +173,7 @@ class Program(Case):
         self.agrees("m.onnx", self.path("merged.safetensors"))
 
     def test_merged_ties(self):
-        """Patches that are alike and know no place merge as the engine merges them."""
+        """Equal patches without positions merge as in the engine."""
         with safe_open(MODEL, "np") as file:
             metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
         tensors["pos_embed"] = np.zeros_like(tensors["pos_embed"])

@@ -1,4 +1,4 @@
-"""Files that export_references wrote, and how far other programs may be from them."""
+"""Files that export_references wrote, and the tolerances for other programs."""
 
 import glob
 import math
@@ -7,8 +7,8 @@ import sys
 
 
 def peers(*modules, status=0):
-    """Goes on in the python that VITRIM_PEERS_PYTHON names, or the tree's .venv-peers, where this one lacks `modules`; ends with `status` and a line that says so where that lacks
-    them too."""
+    """Continues in the python that VITRIM_PEERS_PYTHON names, or in the tree's .venv-peers, if this one lacks `modules`; if that lacks them too,
+    exits with `status` and a message."""
     try:
         for module in modules:
             __import__(module)
@@ -82,7 +82,7 @@ def import_timm():
 
 
 def timm_model(path):
-    """The class that the file names, made with its arguments, with its weights."""
+    """The class in the file, constructed with its arguments and given its weights."""
     import functools
     import importlib
     import json

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A ModelSpec with one field more, in a copy of the tree: every executor that has not declared it refuses it by name, and Python's table has it.
+"""A ModelSpec with one additional field, in a copy of the tree: every executor that has not declared it refuses it by name, and Python's table contains
+it.
 
 VITRIM_CXX names the compiler.
 """

@@ -1,4 +1,4 @@
-"""timm and transformers import torchvision, whose operators a build for another torch does not bring; nothing in these tests calls them."""
+"""timm and transformers import torchvision. A torchvision for another torch lacks its compiled operators; these tests do not call them."""
 
 try:
     import torchvision  # noqa: F401

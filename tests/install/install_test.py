@@ -36,7 +36,7 @@ class Installed(unittest.TestCase):
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         first = os.path.join(cls.folder, "first")
         run(CMAKE, "--install", BUILD, "--prefix", first)
-        # Moved, it must still work: nothing in it names where it was installed.
+        # It must still work after it is moved, so nothing in it may contain the path of installation.
         cls.prefix = os.path.join(cls.folder, "moved")
         os.rename(first, cls.prefix)
 

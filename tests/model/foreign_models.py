@@ -100,7 +100,7 @@ def image_embedding(model, side):
 
 
 def unmasked(model, side):
-    """Of a masked autoencoder: nothing masked, and the patches in order."""
+    """For a masked autoencoder: nothing masked, and the patches in order."""
     with torch.no_grad():
         return {"features": model.vit(fixed_input(side), noise=torch.arange(16.0).expand(2, 16)).last_hidden_state[:, 0]}
 
@@ -191,7 +191,7 @@ def cases():
 
 
 def write(case, folder):
-    """Saves a case with what it answers; returns the folder."""
+    """Saves a case with its outputs; returns the folder."""
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""benchmarks/docs_tables.py: a table is replaced between its comments, and --check tells a stale one. (tests/full/tables.sh makes all tables anew.)"""
+"""benchmarks/docs_tables.py: a table is replaced between its comments, and --check detects an outdated one. (tests/full/tables.sh makes all tables
+again.)"""
 
 import os
 import subprocess

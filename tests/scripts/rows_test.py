@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""benchmarks/rows.py: what is packed comes back, and the summary says what the rows say."""
+"""benchmarks/rows.py: packed results are unpacked unchanged, and the summary agrees with the rows."""
 
 import json
 import os

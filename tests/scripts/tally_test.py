@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The tally that ends ./check: whatever went wrong must be counted, and what was skipped must be named."""
+"""The tally at the end of ./check: all failures must be counted, and skipped tests must be listed."""
 
 import json
 import os

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""scripts/tidy.py looks at every source of a unity build."""
+"""scripts/tidy.py checks every source of a unity build."""
 
 import json
 import os

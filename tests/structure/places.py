@@ -1,4 +1,4 @@
-"""Documents that list every place which a new field or kind touches, held against the tree."""
+"""Compares the documents that list every place which a new field or kind touches with the tree."""
 
 import os
 import re
@@ -44,7 +44,7 @@ def places_of_a_field(root):
 
 
 def counts(root):
-    """({kind: files that name it}, the median over a spec's fields of the files that name one), as ARCHITECTURE.md tells them."""
+    """({kind: number of files that name it}, the median over a spec's fields of the number of files that name one), as in ARCHITECTURE.md."""
     kinds = {kind: len(naming(root, [rf"{value}\b|\"{kind}\""])) for kind, value in enumerators(root).items()}
     with open(os.path.join(root, "python", "vitrim", "spec_fields.py"), encoding="utf-8") as file:
         fields = set(re.findall(r"^    (\w+): ", file.read(), re.MULTILINE))
@@ -52,12 +52,12 @@ def counts(root):
 
 
 def named_in(text, root):
-    """Files that stand in backticks in a piece of a document."""
+    """Files in backticks in a part of a document."""
     return {name for name in re.findall(r"`([\w./-]+)`", text) if os.path.isfile(os.path.join(root, name))}
 
 
 def differences(document, text, root, wanted):
-    """A sentence for each file that the document does not name, or names in vain."""
+    """A sentence for each file that the document omits, or lists without need."""
     named = named_in(text, root)
     return [f"{document} does not name {name}" for name in sorted(wanted - named)] + [
         f"{document} names {name}, which is no such place" for name in sorted(named - wanted)]

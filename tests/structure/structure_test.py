@@ -46,7 +46,7 @@ class Places(unittest.TestCase):
         text = self.piece(document, begin, end)
         wanted = wanted | set(beside)
         self.assertEqual(places.differences(document, text, ROOT, wanted), [])
-        # What is missing is found, and what is too much.
+        # Missing and surplus files are both detected.
         for name in sorted(wanted):
             self.assertEqual(places.differences(document, text.replace(f"`{name}`", ""), ROOT, wanted), [f"{document} does not name {name}"])
         self.assertEqual(len(places.differences(document, text + "`src/core/log.cpp`", ROOT, wanted)), 1)

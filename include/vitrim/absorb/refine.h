@@ -52,8 +52,8 @@ struct DistillOptions {
 /// Trains the student, from its first changed block upwards, on the outputs of the dense model. The loss is
 /// the KL divergence of the softened logits plus the relative squared error of the features; without a
 /// classifier it is the error of the features alone. After every epoch the KL divergence on `held_out` is
-/// measured (without a classifier, the error of the features). The best weights are kept, where the weights
-/// before training count too. Training ends after `patience` epochs without progress. Throws
+/// measured (without a classifier, the error of the features). The best weights are kept; the weights before
+/// training are candidates too. Training ends after `patience` epochs without progress. Throws
 /// std::invalid_argument for models for segmentation.
 AbsorbReport distill(model::Model& student, const model::Model& teacher, const ImageSource& source,
                      const data::ImageBatch& held_out, const AbsorbOptions& absorb,

@@ -196,7 +196,7 @@ class Reference:
 
     # Merging.
     def merge(self, y, keys, before, count, sizes):
-        """Even tokens look for the most alike odd one; the `count` most alike pairs become their mean, weighted by sizes."""
+        """Each even token is matched with its most similar odd token; the `count` most similar pairs become their mean, weighted by sizes."""
         direction = keys / np.maximum(np.linalg.norm(keys, axis=1, keepdims=True), 1e-12)
         pairs = []
         for a in range(before + before % 2, len(y), 2):
