@@ -47,7 +47,7 @@ class Engine:
         if images.dim() == 4 and images.shape[1] != channels and images.shape[3] == channels:
             images = images.permute(0, 3, 1, 2)
         if images.dim() != 4 or images.shape[1] != channels:
-            return images  # refused by whoever asked, as they are
+            return images  # the caller refuses them
         own = self.spec.preprocess
         if own is None and (mean is None or std is None):
             raise ValueError(f"{self.name} does not say how its images were normalised; pass normalised float32 images")

@@ -62,7 +62,7 @@ def merge_tokens(y: Tensor, metric: Tensor, prefix: int, count: int, merged: Mer
     n = y.shape[1]
     kept, gone, target = _match(metric, prefix, count)
     sizes = merged.sizes if merged.sizes is not None else torch.ones_like(y[:, :, 0])
-    weighted = torch.cat([y * sizes.unsqueeze(-1), sizes.unsqueeze(-1).to(y.dtype)], 2)  # sums, and what to divide them by
+    weighted = torch.cat([y * sizes.unsqueeze(-1), sizes.unsqueeze(-1).to(y.dtype)], 2)  # sums, and their divisors
     even, odd = weighted[:, ::2], weighted[:, 1::2]
     into = (torch.arange(n // 2, device=y.device).unsqueeze(1) == target.unsqueeze(1)).to(y.dtype)  # [B, odd, count]
     tokens = _arrange(rows_of(even, kept), odd + into @ rows_of(even, gone), prefix)

@@ -11,7 +11,7 @@ from .errors import FormatError
 INPUT_GAIN = "input_gain"  # a buffer of the layers whose input is multiplied, channel by channel, before it is quantised
 # The layers of a block, by the last part of their names and by their names in the spec.
 _LAYERS = {"qkv": "qkv", "q": "qkv", "kv": "qkv", "v": "qkv", "proj": "proj", "fc1": "fc1", "fc2": "fc2"}
-_GROUP = 32  # inputs that share a scale where weights have 4 bits
+_GROUP = 32  # number of inputs that share a scale in weights of 4 bits
 _EXACT = 1024  # products of two numbers up to 127 whose sum float32 holds exactly: 1024 * 127 * 127 < 2^24
 
 
@@ -22,7 +22,7 @@ class Int8Linear(nn.Module):
     def __init__(self, in_features: int, out_features: int, bias: bool = True):
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
-        self.weight_bits = 8  # 4: files hold the weight in 4 bits; what is computed is the same
+        self.weight_bits = 8  # 4: files hold the weight in 4 bits; the computation is the same
         self.register_buffer("weight", torch.zeros(out_features, in_features, dtype=torch.int8))
         self.register_buffer("weight_scale", torch.ones(out_features, 1))
         self.register_buffer("bias", torch.zeros(out_features) if bias else None)

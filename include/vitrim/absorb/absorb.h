@@ -76,11 +76,11 @@ data::ImageBatch held_out_images(const data::ImageBatch& images, const AbsorbOpt
 /// attention. It then refits the last projection of a pruned or static attention, so that the stream after it
 /// matches the teacher's, and fc2, so that the block's output does, by ridge regression on the student's own
 /// stream. Then AdamW trains the whole block (norms, remaining attention, MLP) on the teacher's output. With
-/// pair_epochs, each block but the first is last trained together with the block before it. The layer scale
-/// of a refitted MLP is folded into fc2 (gamma becomes 1). With several ranks, all ranks hold the same images
-/// and streams and end with the same student; each rank runs a share of the images and of every batch of the
-/// gradient steps. Memory: about four streams of all images. Throws std::invalid_argument if the two models
-/// do not match, Error if a fit fails.
+/// pair_epochs, each block after the first changed one is then trained again, together with the block before
+/// it. The layer scale of a refitted MLP is folded into fc2 (gamma becomes 1). With several ranks, all ranks
+/// hold the same images and streams and end with the same student; each rank runs a share of the images and
+/// of every batch of the gradient steps. Memory: about four streams of all images. Throws
+/// std::invalid_argument if the two models do not match, Error if a fit fails.
 AbsorbReport absorb(model::Model& student, const model::Model& teacher, const data::ImageBatch& images,
                     const AbsorbOptions& options = {});
 
