@@ -58,7 +58,7 @@ std::string wrong_value_of(const CLI::Option& option) {
   for (const std::string& value : option.results()) {
     if (value.empty()) return option.get_name() + ": the value is empty; pass one, or leave it out";
     if (is_number && !std::isfinite(std::strtod(value.c_str(), nullptr)))
-      return option.get_name() + ": " + value + " is no finite number";
+      return option.get_name() + ": " + value + " is not a finite number";
   }
   return {};
 }
@@ -85,7 +85,7 @@ std::string without_type_bounds(const std::string& message) {
   const std::string given = message.substr(value + 6, range - value - 6);
   const double number = std::strtod(given.c_str(), nullptr);
   return message.substr(0, value) + given +
-         (!std::isfinite(number) ? " is no finite number"
+         (!std::isfinite(number) ? " is not a finite number"
           : number == 0          ? " is not positive"
           : number < 0           ? " is negative"
                                  : " is too large");

@@ -112,7 +112,7 @@ void read_step(const Chain& chain, const toml::table& table, const CLI::App& app
   const std::vector<std::string>& commands = chain_commands();
   if (std::find(commands.begin(), commands.end(), step.command) == commands.end())
     throw FormatError(chain.source, place_of(*command),
-                      "\"" + step.command + "\" is no command of a chain; did you mean \"" +
+                      "\"" + step.command + "\" is not a command of a chain; did you mean \"" +
                           nearest(step.command, commands) + "\"?");
   step.name = step.command;
   std::vector<std::string> valid = flags_of(command_of(app, step.command));
@@ -226,7 +226,7 @@ void check_size(const std::string& label, const std::string& text) {
   size_t dots = 0;
   for (const char c : text) {
     dots = c == '\n' ? 0 : dots + (c == '.');
-    if (dots > 200) throw FormatError(label, "", "a line has more than 200 dots, so this is no recipe");
+    if (dots > 200) throw FormatError(label, "", "a line has more than 200 dots, so this is not a recipe");
   }
 }
 

@@ -74,7 +74,7 @@ void run(const CompressFlags& flags, const CLI::App& command, const Context& con
       if (const auto count = static_count(flags.static_layers)) {
         options.static_count = parse_layer_count(*count, model->num_blocks());
         if (options.static_count == 0)
-          throw std::invalid_argument("\"" + flags.static_layers + "\" is no layer of " +
+          throw std::invalid_argument("\"" + flags.static_layers + "\" is not a layer of " +
                                       std::to_string(model->num_blocks()));
       } else {
         options.static_layers = parse_layer_list(flags.static_layers, model->num_blocks());
@@ -91,7 +91,7 @@ void run(const CompressFlags& flags, const CLI::App& command, const Context& con
   }
   if (options.layers.empty() && options.analyze.count == 0 && flags.static_layers.empty() &&
       !options.prune.prunes()) {
-    throw Error("--remove " + flags.analyze.remove + " is no layer of " +
+    throw Error("--remove " + flags.analyze.remove + " is not a layer of " +
                 std::to_string(model->num_blocks()) + "; nothing would be removed");
   }
   pipeline::check_compress(model->spec(), options);

@@ -98,7 +98,7 @@ class Folder {
  public:
   Folder(std::string path, bool attention_only) : path_(std::move(path)), attention_only_(attention_only) {
     if (std::filesystem::exists(path_) && !std::filesystem::is_directory(path_))
-      throw Error(path_ + " is no folder; name one with -o");
+      throw Error(path_ + " is not a folder; name one with -o");
   }
   std::string json(const pipeline::SweepPoint& point) const {
     return file(pipeline::name_of(point, attention_only_) + ".json");

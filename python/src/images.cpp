@@ -22,7 +22,7 @@ class Labelled : public data::Dataset {
                                   " images");
     }
     for (const int64_t label : labels) {
-      if (label < 0) throw std::invalid_argument("label " + std::to_string(label) + " is no class index");
+      if (label < 0) throw std::invalid_argument("label " + std::to_string(label) + " is not a class index");
     }
   }
   int64_t size() const override { return size_; }

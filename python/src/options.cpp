@@ -170,7 +170,7 @@ pipeline::CompressOptions compress_options(Options& options, const Common& commo
     for (size_t i = 0; i < layers.size(); ++i) {
       const bool known = layers[i] >= 0 && layers[i] < blocks && (i == 0 || layers[i] != layers[i - 1]);
       if (!known)
-        throw std::invalid_argument("remove_attention: " + std::to_string(layers[i]) + " is no layer of " +
+        throw std::invalid_argument("remove_attention: " + std::to_string(layers[i]) + " is not a layer of " +
                                     std::to_string(blocks) + ", or is named twice");
     }
     out.layers = layers;

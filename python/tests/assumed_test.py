@@ -77,7 +77,7 @@ class Assumed(Case):
             with self.subTest(name):
                 _, said = self.warned(work)
                 self.assertEqual(len(said), 1, said)
-                self.assertRegex(said[0], r"foreign\.pth: its files do not say everything.*norm_eps 1e-06.*activation gelu.*with norm_eps, activation$")
+                self.assertRegex(said[0], r"foreign\.pth: its files do not state everything.*norm_eps 1e-06.*activation gelu.*with norm_eps, activation$")
                 self.assertNotIn("--", said[0])
         with warnings.catch_warnings(record=True) as seen:
             warnings.simplefilter("default")
@@ -114,7 +114,7 @@ class Assumed(Case):
                             (dict(num_heads=2, image_size=0), "image_size"), (dict(num_heads=2, weights=3), "weights"), (dict(num_heads=5), "pass another num_heads")):
             with self.subTest(given), self.assertRaisesRegex(ValueError, said):
                 vitrim.load(path, **given)
-        with self.assertRaisesRegex(vitrim.FormatError, "the number of heads can't be told from width 32; pass num_heads"):
+        with self.assertRaisesRegex(vitrim.FormatError, "the number of heads can't be inferred from width 32; pass num_heads"):
             vitrim.load(path)
         with self.assertRaisesRegex(ValueError, "stream_gain, pooling: these are for files"):
             vitrim.Engine(lively(vit()), stream_gain=2, pooling="token")

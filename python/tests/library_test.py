@@ -187,7 +187,7 @@ class Errors(Library):
                 (ValueError, ".safetensors", (path, images), {"remove": 1, "output": self.path("out.pth")}),
                 (ValueError, "can't be reached", (path, images), {"attention_macs": "0.1%"}),
                 (TypeError, "unexpected keyword argument 'colour'", (path, images), {"remove": 1, "colour": 2}),
-                (TypeError, "no model of vitrim", (torch.nn.Linear(2, 2), images), {"remove": 1}),
+                (TypeError, "not a model of vitrim", (torch.nn.Linear(2, 2), images), {"remove": 1}),
                 (OSError, "nowhere", (path, images), {"remove": 1, "output": self.path("nowhere/out.safetensors")})):
             with self.subTest(words):
                 self.refused(error, words, vitrim.compress, *arguments, **options)

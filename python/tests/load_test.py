@@ -249,7 +249,7 @@ class Files(Case):
             self.assertEqual(table.why_not(spec), "")
             with mock.patch.object(table, "FOLLOWED", table.FOLLOWED - {key}):
                 self.assertEqual(table.why_not(vit()), "")
-                with self.assertRaisesRegex(vitrim.FormatError, f'Python modules do not know what "{key}" does'):
+                with self.assertRaisesRegex(vitrim.FormatError, f'Python modules do not support field "{key}"'):
                     vitrim.ModelSpec.from_json(spec.to_json())
 
     def test_the_spec_is_the_programs_own_text(self):
@@ -313,11 +313,11 @@ class Files(Case):
             self.assertTrue(torch.equal(taken["head.weight"], expected["head.weight"]), weights)
             engine = vitrim.Engine(self.path("timm.pth"), num_heads=heads, weights=weights, precision="f32", threads=1)
             self.assertLess((engine(x) - vitrim.build(spec, taken)(x)).abs().max().item(), 1e-3)
-        with self.assertRaisesRegex(vitrim.Error, "'teacher' names none of the sets of weights in this file; they are 'state_dict' and 'state_dict_ema'"):
+        with self.assertRaisesRegex(vitrim.Error, "'teacher' matches none of the sets of weights in this file; they are 'state_dict' and 'state_dict_ema'"):
             native.open_model(self.path("timm.pth"), num_heads=heads, weights="teacher")
         with self.assertRaisesRegex(ValueError, "weights: these are for files"):
             native.open_model(model, weights="ema")
-        with self.assertRaisesRegex(vitrim.Error, "holds one only"):
+        with self.assertRaisesRegex(vitrim.Error, "contains only one"):
             vitrim.load(SMALL, weights="ema")
 
     def test_known_architectures(self):

@@ -128,7 +128,7 @@ def unwrapped(module: nn.Module) -> Model:
     while not isinstance(inner, Model):
         inner = getattr(inner, "_orig_mod", None) or getattr(inner, "module", None)
         if not isinstance(inner, nn.Module):
-            raise TypeError(f"a {type(module).__name__} is no model of vitrim: pass what vitrim.load gave")
+            raise TypeError(f"a {type(module).__name__} is not a model of vitrim: pass what vitrim.load gave")
     return inner
 
 

@@ -21,7 +21,7 @@ def from_pretrained(name: PathLike, *, revision: Optional[str] = None, cache_dir
     if os.path.exists(path):
         return load(path, **options)
     if path.count("/") != 1 or path.startswith((".", "/")) or path.endswith((".safetensors", ".pth", ".pt")):
-        raise Error(f"{path}: there is no such file or folder, and it is no id of a model on a hub (owner/name)")
+        raise Error(f"{path}: there is no such file or folder, and it is not an id of a model on a hub (owner/name)")
     return load(_snapshot(path, revision, cache_dir, local_files_only, token), **options)
 
 

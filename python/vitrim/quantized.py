@@ -68,7 +68,7 @@ def unpack_int4(model: nn.Module, state: Dict[str, Tensor], source: str) -> Dict
                 raise FormatError(f"{source}: {name}: expected {list(shape)}, found {list(out[name].shape) if name in out else 'nothing'}")
         packed, scales, shape = (out.pop(name) for name in names)
         if packed.dtype != torch.int32 or not scales.is_floating_point() or shape.tolist() != [layer.out_features, layer.in_features]:
-            raise FormatError(f"{source}: {path}.weight: its packed form is no int32, its scales are no floating-point numbers, or its shape is another layer's")
+            raise FormatError(f"{source}: {path}.weight: its packed form is not int32, its scales are not floating-point numbers, or its shape belongs to another layer")
         q = torch.stack([(packed >> (4 * i) & 15) - 8 for i in range(8)], -1).flatten(1)[:, :layer.in_features]
         # Scales as integer multiples of a row's greatest common divisor, in units of the lowest last bit of the row.
         if not (torch.isfinite(scales) & (scales > 0)).all():
@@ -82,7 +82,7 @@ def unpack_int4(model: nn.Module, state: Dict[str, Tensor], source: str) -> Dict
         factors = whole // measure
         values = q * factors.repeat_interleave(_GROUP, 1)[:, :layer.in_features]
         if factors.max() > 127 or values.abs().max() > 127:
-            raise FormatError(f"{source}: {names[1]}: the scales of a row are no whole multiples (1 to 127) of one number, as vitrim quantize writes them")
+            raise FormatError(f"{source}: {names[1]}: the scales of a row are not whole multiples (1 to 127) of one number, as vitrim quantize writes them")
         out[f"{path}.weight"] = values.to(torch.int8)
         out[f"{path}.weight_scale"] = torch.ldexp(measure.double(), lowest - 24).float()
     return out

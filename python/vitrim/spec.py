@@ -71,7 +71,7 @@ class ModelSpec(ModelFields):
             raise FormatError(f"{source}: the model spec is not a JSON object")
         version = document.pop("version", None)
         if not isinstance(version, int) or not 1 <= version <= VERSION:
-            raise FormatError(f"{source}: version {version} of the model spec is not understood (newest {VERSION}): update vitrim")
+            raise FormatError(f"{source}: version {version} of the model spec is not supported (newest {VERSION}): update vitrim")
         spec = _read(ModelSpec, document, source, "")
         _validate(spec, source)
         reason = why_not(spec)
@@ -91,7 +91,7 @@ def why_not(spec: ModelSpec) -> str:
         found += unknown(block, "blocks.")
     if spec.preprocess is not None:
         found += unknown(spec.preprocess, "preprocess.")
-    return f"vitrim's Python modules do not know what \"{found[0]}\" does to a model; use vitrim eval, or vitrim's C++ library" if found else ""
+    return f"vitrim's Python modules do not support field \"{found[0]}\"; use vitrim eval, or vitrim's C++ library" if found else ""
 
 
 _NESTED = {("ModelSpec", "blocks"): BlockSpec, ("ModelSpec", "stages"): StageSpec, ("ModelSpec", "preprocess"): PreprocessSpec}
@@ -169,16 +169,16 @@ def _validate(spec: ModelSpec, source: str) -> None:
         if not good:
             raise FormatError(f"{source}: the model spec contradicts itself: {what}")
 
-    need(spec.family in FAMILIES, f"family \"{spec.family}\" is none of {', '.join(FAMILIES)}")
+    need(spec.family in FAMILIES, f"family \"{spec.family}\" is not one of {', '.join(FAMILIES)}")
     need(len(spec.image_size) == 2, "image_size is not height and width")
-    need(spec.pooling in POOLINGS, f"pooling \"{spec.pooling}\" is none of {', '.join(POOLINGS)}")
-    need(spec.activation in ACTIVATIONS, f"activation \"{spec.activation}\" is none of {', '.join(ACTIVATIONS)}")
+    need(spec.pooling in POOLINGS, f"pooling \"{spec.pooling}\" is not one of {', '.join(POOLINGS)}")
+    need(spec.activation in ACTIVATIONS, f"activation \"{spec.activation}\" is not one of {', '.join(ACTIVATIONS)}")
     need(len(spec.class_names) in (0, spec.num_classes), f"{len(spec.class_names)} class names for {spec.num_classes} classes")
     sizes = [spec.patch_size, spec.in_channels, spec.embed_dim, spec.focusing_factor, spec.filter_size, *spec.image_size]
     need(all(1 <= size <= 2**20 for size in sizes) and 0 <= spec.num_classes <= 2**20 and 0 <= spec.register_tokens <= 2**20, "a size is out of range")
     need(all(side % spec.patch_size == 0 for side in spec.image_size), "patch_size does not divide image_size")
     if spec.preprocess is not None:
-        need(all(v <= 1 for v in (*spec.preprocess.mean, *spec.preprocess.std)), "means and deviations above 1 are of pixels from 0 to 255, while they are of pixels from 0 to 1; divide by 255")
+        need(all(v <= 1 for v in (*spec.preprocess.mean, *spec.preprocess.std)), "means and deviations above 1 are for pixels from 0 to 255, but they must be for pixels from 0 to 1; divide by 255")
     need(len(spec.blocks) > 0, "it has no blocks")
     need(not spec.stages or sum(stage.depth for stage in spec.stages) == len(spec.blocks), "the stages have other blocks than the model")
     need(not spec.stages or all(side % (1 << (len(spec.stages) - 1)) == 0 for side in (s // spec.patch_size for s in spec.image_size)), "the map cannot be halved between all stages")
@@ -193,7 +193,7 @@ def _validate(spec: ModelSpec, source: str) -> None:
             need(set(block.int4) <= set(block.int8), f"block {i}: int4 names a layer that int8 does not name")
             widths = (block.num_heads, block.qk_dim, block.v_dim)
             if block.attention == "none":
-                need(widths == (0, 0, 0) and block.merge == 0, f"block {i}: has no attention but heads or merged tokens")
+                need(widths == (0, 0, 0) and block.merge == 0, f"block {i}: has no attention, but has heads or merged tokens")
             else:
                 fixed = block.attention == "static"
                 need(all(1 <= width <= 2**20 for width in (widths[::2] if fixed else widths)), f"block {i}: heads or their widths are out of range")

@@ -68,8 +68,9 @@ std::string why_not(const Executor& executor, const ModelSpec& spec) {
   if (!found) return "";
   std::string what = "family " + found->name;
   if (found->what == Undeclared::What::kAttention) what = "attention \"" + found->name + "\"";
-  if (found->what == Undeclared::What::kField) what = "what \"" + found->name + "\" does to a model";
-  return executor.name + " does not know " + what + (executor.remedy.empty() ? "" : "; " + executor.remedy);
+  if (found->what == Undeclared::What::kField) what = "field \"" + found->name + "\"";
+  return executor.name + " does not support " + what +
+         (executor.remedy.empty() ? "" : "; " + executor.remedy);
 }
 
 void check_declared(const Executor& executor, const ModelSpec& spec, const std::string& place) {

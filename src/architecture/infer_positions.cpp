@@ -31,7 +31,7 @@ constexpr const char* kSquareOnly =
 std::string prefix_words(const ModelSpec& spec) {
   return spec.prefix_tokens() == 1
              ? "the class token"
-             : "the " + std::to_string(spec.prefix_tokens()) + " tokens beside the patches";
+             : "the " + std::to_string(spec.prefix_tokens()) + " tokens that are not patches";
 }
 
 [[noreturn]] void refuse_rectangle(const TensorTable& state, const ModelSpec& spec, int64_t length) {
@@ -40,7 +40,7 @@ std::string prefix_words(const ModelSpec& spec) {
   refuse(state, "pos_embed",
          "its " + std::to_string(length) + " positions" +
              (spec.prefix_tokens() > 0 ? ", less those of " + prefix_words(spec) + "," : "") +
-             " are those of no square image" + (shape.empty() ? "" : " but of one of " + shape + " patches") +
+             " do not form a square image" + (shape.empty() ? "" : " but one of " + shape + " patches") +
              "; " + kSquareOnly);
 }
 
@@ -66,8 +66,8 @@ void infer_positions(const TensorTable& state, const Evidence& evidence, ModelSp
       refuse(state, "pos_embed",
              "its " + std::to_string(length) + " positions fit two models: one of " + square(bare) +
                  " patches without a position for " + prefix_words(spec) + ", or one with it and " +
-                 std::to_string(length - prefix) + " patches that make no square (such as " + other +
-                 "); if it is the first, pass --image-size " + std::to_string(bare * spec.patch_size) + "; " +
+                 std::to_string(length - prefix) + " patches that do not form a square (such as " + other +
+                 "); for the first, pass --image-size " + std::to_string(bare * spec.patch_size) + "; " +
                  kSquareOnly);
     }
     side = bare;
@@ -91,7 +91,7 @@ void infer_positions(const TensorTable& state, const Evidence& evidence, ModelSp
   const int64_t size = evidence.hints.image_size.value_or(own);
   if (size <= 0 || size % spec.patch_size != 0) {
     throw std::invalid_argument("[architecture::infer_spec] image size " + std::to_string(size) +
-                                " is no multiple of the patch size " + std::to_string(spec.patch_size));
+                                " is not a multiple of the patch size " + std::to_string(spec.patch_size));
   }
   spec.image_size = {size, size};
 }

@@ -41,7 +41,8 @@ std::optional<int64_t> metadata_count(const TensorTable& state, std::initializer
   if (!number) return std::nullopt;
   constexpr double kLargest = 1 << 20;
   if (!(*number >= 1 && *number <= kLargest) || *number != std::floor(*number))
-    refuse(state, std::string("metadata ") + *keys.begin(), text + " is no whole number from 1 to 1048576");
+    refuse(state, std::string("metadata ") + *keys.begin(),
+           text + " is not a whole number from 1 to 1048576");
   return static_cast<int64_t>(*number);
 }
 
@@ -50,7 +51,7 @@ double infer_norm_eps(const TensorTable& state, const Evidence& evidence, double
   if (const std::string text = metadata_value(state, {"norm_eps"}); !text.empty()) {
     const auto stated = as_number(text);
     if (!stated || !(*stated > 0 && *stated <= 1))
-      refuse(state, "metadata norm_eps", text + " is no number above 0, at most 1; pass --norm-eps");
+      refuse(state, "metadata norm_eps", text + " is not a number above 0 and at most 1; pass --norm-eps");
     return *stated;
   }
   if (evidence.usual) usual = evidence.usual->norm_eps;
@@ -135,7 +136,7 @@ bool is_widened(std::string_view name, std::string_view other) {
     if (is_widened(name, other)) {
       refuse(state, name,
              "this tensor is missing under that name, but the file holds " + other +
-                 ": another module stands around the layer; save the plain model's state_dict()");
+                 ": another module wraps the layer; save the plain model's state_dict()");
     }
     if (name.ends_with(".weight") && other.starts_with(layer) && other != layer + "bias") {
       refuse(
@@ -153,8 +154,8 @@ bool is_widened(std::string_view name, std::string_view other) {
                  "attn.v_proj; rename the tensors in Python and save them again");
   }
   refuse(state, name,
-         "this tensor is missing: the file is incomplete, or of another architecture than its other tensors "
-         "say");
+         "this tensor is missing: the file is incomplete, or its architecture is not the one that its other "
+         "tensors indicate");
 }
 
 }  // namespace
@@ -234,11 +235,10 @@ void set_stream_gain(const TensorTable& state, const Evidence& evidence, ModelSp
     if (gain) spec.blocks[i].stream_gain = *gain;
   }
   if (!without.empty() && !gain) {
-    refuse(
-        state, "",
-        "its blocks without attention (" + without +
-            ") hand the stream on either as it is or doubled (y = 2 x, as in the models of NOSE's authors), "
-            "and the file does not say which; pass --stream-gain 1 or --stream-gain 2");
+    refuse(state, "",
+           "its blocks without attention (" + without +
+               ") pass the stream on either unchanged or doubled (y = 2 x, as in the models of NOSE's "
+               "authors), and the file does not state which; pass --stream-gain 1 or --stream-gain 2");
   }
   if (without.empty() && evidence.hints.stream_gain)
     log_warning(state.path + ": every block has attention; --stream-gain is not needed and not used");
@@ -274,7 +274,7 @@ Activation parse_activation(const std::string& name) {
   for (const Activation one : kActivations) {
     if (activation_name(one) == name) return one;
   }
-  throw std::invalid_argument("[architecture::parse_activation] no activation is called '" + name +
+  throw std::invalid_argument("[architecture::parse_activation] there is no activation '" + name +
                               "'; the nearest name is '" + nearest(name, activation_names()) + "'");
 }
 
@@ -309,7 +309,7 @@ ModelSpec infer_spec(const TensorTable& state, const Evidence& evidence) {
   if (own != state.metadata.end()) {
     spec = model_spec_from_json(own->second, state.path + ": metadata " + kSpecMetadataKey);
     if (hints.image_size) resize(spec, *hints.image_size);
-    warn_of_idle_hints(state.path, "its own metadata says", hints);
+    warn_of_idle_hints(state.path, "its own metadata states", hints);
   } else {
     std::optional<ModelSpec> inferred = infer_foreign(state, evidence);
     if (!inferred) {
@@ -318,8 +318,7 @@ ModelSpec infer_spec(const TensorTable& state, const Evidence& evidence) {
         first += (i ? ", " : "") + state.entries()[i].first;
       refuse(state, "",
              "its tensors (" + (state.size() == 0 ? "none" : first + (state.size() > 4 ? ", ..." : "")) +
-                 ") are those of no known architecture; tried were " + families_tried() +
-                 "; docs/checkpoints.md says more");
+                 ") match no known architecture; tried: " + families_tried() + "; see docs/checkpoints.md");
     }
     spec = std::move(*inferred);
     if (hints.activation && !spec.gated_mlp) spec.activation = *hints.activation;

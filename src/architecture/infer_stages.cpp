@@ -59,7 +59,7 @@ void set_widths(const TensorTable& state, const std::string& place, BlockSpec& b
   if (heads <= 0 || values % heads != 0 || projected <= values || (projected - values) % (2 * heads) != 0) {
     refuse(state, place,
            "num_heads " + std::to_string(heads) +
-               " does not divide the attention's channels; pass --num-heads, one a stage");
+               " does not divide the attention's channels; pass --num-heads with one number per stage");
   }
   block.v_dim = values / heads;
   block.qk_dim = (projected - values) / (2 * heads);
@@ -109,7 +109,7 @@ int64_t map_side(const TensorTable& state, const std::string& table) {
   if (side == 0) {
     refuse(state, table,
            "its " + std::to_string(positions) +
-               " positions are those of no square image; vitrim takes square images only");
+               " positions do not form a square image; vitrim takes square images only");
   }
   return side;
 }
@@ -189,7 +189,7 @@ std::optional<ModelSpec> infer_swin(const TensorTable& state, const Evidence& ev
           block.num_heads = heads_of(s, prefix + "attn.dwc.weight", values, dim / 32);
           block.window = side_of(rows(state, prefix + "attn.positional_encoding", 3, 1));
         }
-        if (block.window == 0) refuse(state, prefix + "attn", "its window is no square");
+        if (block.window == 0) refuse(state, prefix + "attn", "its window is not square");
         set_widths(state, prefix + "attn.qkv.weight", block, rows(state, prefix + "attn.qkv.weight", 2),
                    values);
         if (state.contains(prefix + "attn_mask"))

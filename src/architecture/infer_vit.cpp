@@ -45,8 +45,9 @@ int64_t usual_heads(const TensorTable& state, const Evidence& evidence, const Vi
     if (named->embed_dim == width) return named->num_heads;
     if (width % named->num_heads == 0) {
       refuse(state, kHeadsPlace,
-             "it is said to be " + evidence.architecture + ", which has " + std::to_string(named->num_heads) +
-                 " heads at " + std::to_string(named->embed_dim) + " channels, but it has " + wide +
+             "its architecture is stated as " + evidence.architecture + ", which has " +
+                 std::to_string(named->num_heads) + " heads and " + std::to_string(named->embed_dim) +
+                 " channels, but the model has " + wide +
                  ", so it may have fewer heads or narrower ones; pass --num-heads");
     }
   }
@@ -54,7 +55,7 @@ int64_t usual_heads(const TensorTable& state, const Evidence& evidence, const Vi
   if (published.counts.size() > 1) {
     refuse(state, kHeadsPlace,
            "published models of this shape have " + either(published.counts) +
-               " heads; pass --num-heads with the one that the model has");
+               " heads; pass --num-heads with the model's number");
   }
   if (published.counts.size() == 1) {
     return assumed(published.counts.front(),
@@ -64,7 +65,7 @@ int64_t usual_heads(const TensorTable& state, const Evidence& evidence, const Vi
   }
   if (width % 64 == 0) return assumed(width / 64, "64 channels a head; no published ViT has " + wide, true);
   refuse(state, kHeadsPlace,
-         "the number of heads can't be told from width " + std::to_string(width) + "; pass --num-heads");
+         "the number of heads can't be inferred from width " + std::to_string(width) + "; pass --num-heads");
 }
 
 int64_t infer_heads(const TensorTable& state, const Evidence& evidence, const VitShape& shape) {
@@ -113,7 +114,7 @@ bool infer_gates(const TensorTable& state, const ModelSpec& spec) {
     const bool twice = rows == 2 * read;
     if ((rows != read && !twice) || (i > 0 && twice != gated)) {
       refuse(state, name,
-             "makes " + std::to_string(rows) + " hidden units and fc2 reads " + std::to_string(read) +
+             "makes " + std::to_string(rows) + " hidden units, but fc2 reads " + std::to_string(read) +
                  ", which fits neither a plain MLP nor a gated one");
     }
     gated = twice;

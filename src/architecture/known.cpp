@@ -27,7 +27,7 @@ const std::map<std::string, ModelSpec>& known() {
 ModelSpec known_spec(const std::string& name) {
   const auto found = known().find(name);
   if (found != known().end()) return found->second;
-  throw std::invalid_argument("[architecture::known_spec] no architecture is called '" + name +
+  throw std::invalid_argument("[architecture::known_spec] there is no architecture '" + name +
                               "'; the nearest name is '" + nearest(name, known_names()) + "'");
 }
 

@@ -92,7 +92,7 @@ Activation activation_of(const std::string& name, const Place& place) {
   if (name == "relu") return Activation::kRelu;
   if (name == "silu" || name == "swish") return Activation::kSilu;
   place.fail("the activation '" + name +
-             "' is none that vitrim computes (gelu, gelu_tanh, quick_gelu, relu, silu)");
+             "' is not one that vitrim supports (gelu, gelu_tanh, quick_gelu, relu, silu)");
 }
 
 std::array<double, 3> triple(const Json& value, const Place& place) {
@@ -207,7 +207,7 @@ void read_transformers(const Members& top, ModelConfig& out) {
     std::string known;
     for (const std::string_view one : kTransformers) known += (known.empty() ? "" : ", ") + std::string(one);
     top.place("model_type")
-        .fail("'" + out.model_type + "' is no model that vitrim reads (" + known +
+        .fail("'" + out.model_type + "' is not a model that vitrim reads (" + known +
               "); if this file does not belong to the checkpoint, move one of them to another folder");
   }
   const Members model = inner ? Members(*inner, top.place(where)) : top;
@@ -278,9 +278,8 @@ PreprocessSpec read_processor(const Members& top) {
       out.interpolation = Interpolation::kBilinear;
     } else if (name != "3" && name != "bicubic") {
       log_warning(*top.place("").source +
-                  " asks for another interpolation than bilinear and bicubic, which vitrim does not support: "
-                  "images are "
-                  "resized bicubic");
+                  " requires an interpolation other than bilinear and bicubic, which vitrim does not "
+                  "support: images are resized bicubic");
     }
   }
   return out;
@@ -291,10 +290,9 @@ Pooling pooling_of(const std::string& name, const Place& place) {
   if (name == "avg") return Pooling::kAverage;
   if (name == "map")
     place.fail(
-        "this model pools its tokens by attention ('map'), which vitrim does not support; take timm's 'gap' "
-        "variant "
-        "of it");
-  place.fail("the pooling '" + name + "' is not supported (token, avg); take a model with one of these");
+        "this model pools its tokens by attention ('map'), which vitrim does not support; use timm's 'gap' "
+        "variant of it");
+  place.fail("the pooling '" + name + "' is not supported (token, avg); use a model with one of these");
 }
 
 // If preprocessing can't be understood, the model is loaded without it; --mean and --std are requested where
@@ -326,7 +324,7 @@ std::optional<PreprocessSpec> read_timm_preprocessing(const Members& data, int64
   const std::string filter = data.text("interpolation");
   if (filter == "bilinear") p.interpolation = Interpolation::kBilinear;
   if (!filter.empty() && filter != "bilinear" && filter != "bicubic") {
-    log_warning(*data.place("").source + " asks for interpolation '" + filter +
+    log_warning(*data.place("").source + " requires interpolation '" + filter +
                 "', which vitrim does not support: images are resized bicubic");
   }
   return p;
@@ -395,7 +393,7 @@ ModelConfig read_model_config(const std::string& checkpoint) {
       out.config = config;
     } else {
       log_warning(config +
-                  " names neither a model_type (transformers) nor an architecture (timm): it is not used");
+                  " contains neither a model_type (transformers) nor an architecture (timm) and is not used");
     }
   }
   const auto own = usable([&]() -> std::optional<PreprocessSpec> {

@@ -60,7 +60,7 @@ TensorInfo whole_tensor(const TensorTable& state, const std::string& name, const
   }
   std::vector<TensorInfo> inputs;
   for (const std::optional<TensorInfo>& part : parts.tensors) {
-    if (!part) refuse(state, found, "stands without the other parts of " + name + "; the file is incomplete");
+    if (!part) refuse(state, found, "occurs without the other parts of " + name + "; the file is incomplete");
     const TensorInfo& first = *parts.tensors.front();
     const bool fits = part->dim() == first.dim() && part->dim() >= 1 &&
                       std::equal(part->shape.begin() + 1, part->shape.end(), first.shape.begin() + 1);
@@ -92,7 +92,7 @@ TensorTable rename(const TensorTable& state, std::span<const NameRule> rules,
   std::map<std::string, Parts> parts;
   auto add = [&](const std::string& name, const TensorInfo& tensor, const std::string& was) {
     if (out.contains(name))
-      refuse(state, was, "is " + name + " under another name, and the file holds that too");
+      refuse(state, was, "is " + name + " under another name, and the file contains that name too");
     out.add(name, tensor);
   };
   std::vector<std::string_view> captured;

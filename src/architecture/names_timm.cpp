@@ -31,24 +31,24 @@ constexpr NameRule kRules[] = {
 };
 
 constexpr std::string_view kRotary =
-    "turns queries and keys by their positions (rotary embeddings), which vitrim does not support; take a "
+    "rotates queries and keys by their positions (rotary embeddings), which vitrim does not support; use a "
     "model with "
     "absolute positions, such as a plain ViT or DINOv2";
 constexpr std::string_view kParallel =
-    "has parallel branches in its blocks, which vitrim does not support; take a ViT whose blocks have one "
+    "has parallel branches in its blocks, which vitrim does not support; use a ViT whose blocks have one "
     "attention "
     "and one MLP";
 constexpr std::string_view kSubNorm =
-    "has norms inside its attention or MLP (sub-LN), which vitrim does not support; take a model without, "
-    "such as a "
+    "has norms inside its attention or MLP (sub-LN), which vitrim does not support; use a model without "
+    "them, such as a "
     "plain ViT";
 constexpr std::string_view kRelative =
-    "adds relative positions to its attention, which vitrim supports for Swin only; take a ViT with absolute "
+    "adds relative positions to its attention, which vitrim supports for Swin only; use a ViT with absolute "
     "positions";
 
 constexpr Foreign kForeignToTimm[] = {
     {"attn_pool.*",
-     "pools its tokens by attention (SigLIP's 'map'), which vitrim does not support; take timm's 'gap' "
+     "pools its tokens by attention (SigLIP's 'map'), which vitrim does not support; use timm's 'gap' "
      "variant of it"},
     {"blocks.#.attn.norm.*", kSubNorm},
     {"blocks.#.attn.inner_attn_ln.*", kSubNorm},
@@ -61,19 +61,17 @@ constexpr Foreign kForeignToTimm[] = {
     {"blocks.#.attn.rel_pos_h", kRelative},
     {"rope.*", kRotary},
     {"rope_embed.*", kRotary},
-    {"blocks.#.attn.lambda_*",
-     "takes differences of two attentions, which vitrim does not support; take a plain ViT"},
+    {"blocks.#.attn.lambda_*", "uses differential attention, which vitrim does not support; use a plain ViT"},
     {"blocks.#.attns.*", kParallel},
     {"blocks.#.in_proj.weight", kParallel},
-    {"blocks.#.attn.logit_scale",
-     "takes cosines in its attention, which vitrim does not support; take a plain ViT"},
+    {"blocks.#.attn.logit_scale", "uses cosine attention, which vitrim does not support; use a plain ViT"},
     {"layers.#.blocks.#.attn.logit_scale",
-     "is a Swin V2, whose attention takes cosines, which vitrim does not support; take a Swin of the first "
+     "is a Swin V2, which uses cosine attention, which vitrim does not support; use a Swin of the first "
      "version"},
     {"patch_embed.backbone.*",
-     "begins with a convolutional network (hybrid ViT), which vitrim does not support; take a plain ViT"},
+     "begins with a convolutional network (hybrid ViT), which vitrim does not support; use a plain ViT"},
     {"absolute_pos_embed",
-     "is a Swin with absolute positions, which vitrim does not support; take one without"},
+     "is a Swin with absolute positions, which vitrim does not support; use one without"},
 };
 
 // Properties that only timm's name of the architecture determines, because the tensors of these models look
@@ -89,7 +87,7 @@ constexpr Silent kSilent[] = {
     {"lingbot", kRotary},
     {"sapiens", kRotary},
     {"vit_pe_", kRotary},
-    {"_rpn_", "has its norms after the branches, which vitrim does not support; take a plain ViT"},
+    {"_rpn_", "has its norms after the branches, which vitrim does not support; use a plain ViT"},
 };
 
 void refuse_silent(const TensorTable& state, const ModelConfig& config) {
@@ -111,11 +109,9 @@ TensorTable with_key_bias(const TensorTable& state, const ModelConfig& config) {
     if (!matches("blocks.#.attn.q_bias", name)) continue;
     if (!config.architecture.starts_with("eva_")) {
       refuse(state, name,
-             "this model (EVA or BEiT) has biases for queries and values only, and most of that kind turn "
-             "queries and keys by their positions, which "
-             "vitrim does not support; if it is an EVA of the first version, put timm's config.json, which "
-             "says so, "
-             "beside it");
+             "this model (EVA or BEiT) has biases for queries and values only, and most models of that kind "
+             "rotate queries and keys by their positions, which vitrim does not support; if it is an EVA of "
+             "the first version, put timm's config.json, which states this, beside it");
     }
     const std::string key = name.substr(0, name.size() - 6) + "k_bias";
     if (!out.contains(key)) out.add(key, zeros(tensor.shape, tensor.dtype));
@@ -138,7 +134,7 @@ void translate_timm(const TensorTable& state, const ModelConfig& config, Transla
   }
   if (any_missing_bias(state, "blocks.0.norm1") || any_missing_bias(state, "blocks.0.norm2")) {
     refuse(state, "blocks.0.norm2.weight",
-           "this model's norms have no shift (RMSNorm), which vitrim does not support; take a model with "
+           "this model's norms have no shift (RMSNorm), which vitrim does not support; use a model with "
            "LayerNorm");
   }
   const bool authors = state.contains("register_tokens");

@@ -123,29 +123,29 @@ constexpr NameRule kSwin[] = {
 };
 
 constexpr std::string_view kNoRotation =
-    "turns queries and keys by their positions (rotary embeddings), which vitrim does not support; take a "
+    "rotates queries and keys by their positions (rotary embeddings), which vitrim does not support; use a "
     "model with "
     "absolute positions, such as DINOv2";
 
 constexpr Foreign kForeignToTransformers[] = {
     {"rope_embeddings.*", kNoRotation},
     {"embeddings.patch_embeddings.weight",
-     "is a DINOv3 or another whose queries and keys are turned by their positions (rotary embeddings), which "
-     "vitrim does not support; take DINOv2"},
+     "is a DINOv3 or another model that rotates queries and keys by their positions (rotary embeddings), "
+     "which vitrim does not support; use DINOv2"},
     {"encoder.layer.#.lambda_1",
-     "is a BEiT or Data2Vec, whose attention adds relative positions, which vitrim does not support; take a "
+     "is a BEiT or Data2Vec, whose attention adds relative positions, which vitrim does not support; use a "
      "ViT or "
      "DeiT"},
     {"encoder.layer.#.attention.attention.relative_position_bias.*",
-     "adds relative positions to its attention, which vitrim supports for Swin only; take a ViT or DeiT"},
+     "adds relative positions to its attention, which vitrim supports for Swin only; use a ViT or DeiT"},
     {"encoder.layers.#.blocks.#.attention.self.logit_scale",
-     "is a Swin V2, whose attention takes cosines, which vitrim does not support; take a Swin of the first "
+     "is a Swin V2, which uses cosine attention, which vitrim does not support; use a Swin of the first "
      "version"},
     {"encoder.layers.#.blocks.#.attention.logit_scale",
-     "is a Swin V2, whose attention takes cosines, which vitrim does not support; take a Swin of the first "
+     "is a Swin V2, which uses cosine attention, which vitrim does not support; use a Swin of the first "
      "version"},
     {"embeddings.patch_embeddings.backbone.*",
-     "begins with a convolutional network (hybrid ViT), which vitrim does not support; take a plain ViT"},
+     "begins with a convolutional network (hybrid ViT), which vitrim does not support; use a plain ViT"},
 };
 
 // The contained model, with the prefix of its names removed.
@@ -161,8 +161,7 @@ TensorTable bare(const TensorTable& state) {
         break;
       }
     }
-    if (out.contains(rest))
-      refuse(state, name, "stands there twice, with and without a model's name before it");
+    if (out.contains(rest)) refuse(state, name, "occurs twice, with and without a model's name before it");
     out.add(std::string(rest), tensor);
   }
   return out;
@@ -197,7 +196,7 @@ void adapt_clip(Translated& out) {
   const bool pools_by_attention = has_any(state, "head.probe"), classifies = state.contains("head.bias");
   if (pools_by_attention && !classifies) {
     refuse(state, "head.probe",
-           "this model pools its tokens by attention (SigLIP), which vitrim does not support; take one that "
+           "this model pools its tokens by attention (SigLIP), which vitrim does not support; use one that "
            "classifies the tokens' mean, or timm's 'gap' variant");
   }
   if (pools_by_attention) {  // SiglipForImageClassification does not use it
@@ -229,7 +228,7 @@ void adapt_swin(Translated& out) {
   moved.metadata = out.state.metadata;
   if (out.state.contains("embeddings.position_embeddings")) {
     refuse(out.state, "embeddings.position_embeddings",
-           "this Swin adds absolute positions, which vitrim does not support; take one without "
+           "this Swin adds absolute positions, which vitrim does not support; use one without "
            "(use_absolute_embeddings)");
   }
   for (const auto& [name, tensor] : out.state.entries()) {

@@ -56,7 +56,7 @@ bool read_nose_authors(TensorTable& state) {
       refuse(state, attention_name(block),
              "this layer was still being diluted (prune_layer " + diluted->second + ", epoch " +
                  (epoch ? metadata_value(state, {"epoch"}) : "unknown") +
-                 ") when NOSE's training script wrote the file; take its last checkpoint, of epoch " +
+                 ") when NOSE's training script wrote the file; use its last checkpoint, of epoch " +
                  std::to_string(kDilutedAt) + " or later");
     }
     erase_attention(state, block);

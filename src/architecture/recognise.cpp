@@ -54,7 +54,7 @@ std::optional<UsualValues> usual_values(const ModelConfig& model_config, const T
   }
   if (!translated.state.contains("norm_pre.weight")) return std::nullopt;
   usual.norm_eps = 1e-5;
-  usual.why = "a norm before the first block says CLIP; OpenAI's have quick_gelu";
+  usual.why = "a norm before the first block indicates CLIP; OpenAI's models have quick_gelu";
   usual.guess = true;
   return usual;
 }
@@ -71,7 +71,7 @@ Evidence evidence_of(const LoadHints& hints, const ModelConfig& model_config, co
     }
     if (!stated.empty() && !evidence.hints.activation)
       refuse(translated.state, "metadata activation",
-             "'" + stated + "' is none that vitrim computes (" + known + "); pass --activation");
+             "'" + stated + "' is not one that vitrim supports (" + known + "); pass --activation");
   }
   evidence.architecture = model_config.architecture;
   for (const auto& size :
@@ -95,7 +95,8 @@ void read_noted_architecture(const TensorTable& state, const LoadHints& hints, M
     take_timm_name(name, model_config);
   } else if (metadata_value(state, {"arch"}) == "vit_small" && hints.num_heads.empty()) {
     refuse(state, "arch",
-           "says vit_small, which has 6 heads with most and 12 with MoCo v3's authors; pass --num-heads 6 or "
+           "states vit_small, which usually has 6 heads, but 12 in the models of MoCo v3's authors; pass "
+           "--num-heads 6 or "
            "--num-heads 12");
   }
 }
@@ -103,9 +104,9 @@ void read_noted_architecture(const TensorTable& state, const LoadHints& hints, M
 [[noreturn]] void disagree(const ModelConfig& model_config, const std::string& key, int64_t said,
                            int64_t found) {
   throw FormatError(model_config.config, key,
-                    "says " + std::to_string(said) + ", but the tensors beside it say " +
+                    "states " + std::to_string(said) + ", but the tensors beside it have " +
                         std::to_string(found) +
-                        "; it is the config.json of another model: put each into a folder of its own");
+                        "; it is the config.json of another model: put each model into its own folder");
 }
 
 void check(const ModelSpec& spec, const ModelConfig& model_config) {
@@ -127,8 +128,8 @@ void complete(ModelSpec& spec, const ModelConfig& model_config) {
   if (labels == spec.num_classes) {
     spec.class_names = model_config.class_names;
   } else if (labels > 0 && spec.num_classes > 0) {
-    log_warning(model_config.config + ": it names " + std::to_string(labels) +
-                " classes and the classifier has " + std::to_string(spec.num_classes) +
+    log_warning(model_config.config + ": it lists " + std::to_string(labels) +
+                " classes, but the classifier has " + std::to_string(spec.num_classes) +
                 "; the model is read without class names");
   }
   if (spec.name.empty()) spec.name = model_config.architecture;
@@ -160,7 +161,7 @@ std::vector<std::string> told(const ModelConfig& model_config, const Translated&
     add(!spec.class_names.empty(), "class names");
     add(model_config.preprocess && model_config.processor.empty(), "preprocessing");
     out.push_back(file_name(model_config.config) + ": " +
-                  (what.empty() ? "nothing that the tensors do not say" : what));
+                  (what.empty() ? "nothing beyond what the tensors determine" : what));
   }
   if (model_config.config.empty() && !model_config.architecture.empty())
     out.push_back("the file's training arguments: architecture " + model_config.architecture);

@@ -35,7 +35,7 @@ Bytes inflate(const uint8_t* packed, uint64_t packed_size, uint64_t size, const 
   }
   Stream stream;
   if (!stream.ready) {
-    problem = "could not be unpacked for want of memory";
+    problem = "could not be unpacked because memory is short";
     return {};
   }
   // `new` aligns for every element type; one byte more, so that an empty record has an address too.

@@ -113,7 +113,7 @@ std::string locate(const std::string& source) {
   const HubName name = hub_name(source);
   if (name.id.empty() && source.find("://") != std::string::npos)
     throw Error("'" + source +
-                "' is an address, and vitrim downloads nothing; download the file and name it here");
+                "' is a URL, and vitrim does not download files; download the file and pass its path");
   if (name.id.empty()) return source;
   std::string folder = "models--" + name.id;
   folder.replace(folder.find('/'), 1, "--");

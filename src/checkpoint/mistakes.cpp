@@ -31,7 +31,7 @@ constexpr const char* kAdapter =
     "this is an adapter (LoRA or another of PEFT's) and not the model; merge it in Python with "
     "model.merge_and_unload() and save the result";
 constexpr const char* kOptimiser =
-    "this is an optimiser's state and not the model; name the model's own file, which lies beside it";
+    "this is an optimiser's state and not the model; name the model's own file, which is beside it";
 constexpr const char* kOnnx =
     "this is an ONNX graph, which vitrim writes but does not read; name the checkpoint that it was exported "
     "from";
@@ -47,7 +47,7 @@ constexpr const char* kNumpy =
     "this is a NumPy archive, as Google publishes ViTs; load it in Python "
     "(timm.create_model(NAME, checkpoint_path=FILE)) and save model.state_dict() with torch.save";
 constexpr const char* kProgram =
-    "this is a compiled program (TorchScript or torch.export) and no checkpoint; load it in Python and save "
+    "this is a compiled program (TorchScript or torch.export), not a checkpoint; load it in Python and save "
     "plain "
     "tensors, torch.save(model.state_dict(), file)";
 constexpr const char* kEngine =
@@ -56,7 +56,7 @@ constexpr const char* kDistributed =
     "this is one part of a distributed checkpoint; gather it in Python into one state_dict "
     "(torch.distributed.checkpoint.format_utils.dcp_to_torch_save, or DeepSpeed's zero_to_fp32.py)";
 constexpr const char* kSettings =
-    "this is a file of settings and not the model; name the checkpoint or the folder that both lie in";
+    "this is a file of settings and not the model; name the checkpoint, or the folder that contains both";
 constexpr const char* kLora =
     "belongs to a LoRA adapter; load the model with its adapter in Python, merge it (peft: "
     "model.merge_and_unload()) "
@@ -69,26 +69,26 @@ constexpr const char* kPruned =
     "belongs to a pruning mask (torch.nn.utils.prune); make it permanent first in Python with "
     "torch.nn.utils.prune.remove(module, name) for every pruned module, and save again";
 constexpr const char* kParametrised =
-    "belongs to a parametrisation; take it off first in Python with "
+    "belongs to a parametrisation; remove it first in Python with "
     "torch.nn.utils.parametrize.remove_parametrizations(module, name), and save again";
 constexpr const char* kWeightNorm =
-    "belongs to a weight normalisation; take it off first in Python with "
+    "belongs to a weight normalisation; remove it first in Python with "
     "torch.nn.utils.remove_weight_norm(module), and save again";
 constexpr const char* kQuantised =
-    "belongs to a quantised layer; take the checkpoint in floating point that it was made from";
+    "belongs to a quantised layer; use the floating-point checkpoint that it was made from";
 constexpr const char* kFlat =
     "is FSDP's flat parameter of many tensors; save the model again with a full state dict "
     "(StateDictType.FULL_STATE_DICT)";
 constexpr const char* kOptimiserTensor =
-    "is an optimiser's state, and the file holds no model; name the model's own file, which lies beside it";
+    "is an optimiser's state, and the file holds no model; name the model's own file, which is beside it";
 constexpr const char* kOpenClip =
-    "is named as in the files of OpenAI's CLIP and of OpenCLIP; take the same model under transformers' or "
+    "is named as in the files of OpenAI's CLIP and of OpenCLIP; use the same model under transformers' or "
     "timm's "
     "names, or rename the tensors in Python with "
     "timm.models.vision_transformer.checkpoint_filter_fn(tensors, "
     "model)";
 constexpr const char* kOtherNames =
-    "is named as in torchvision's or OpenMMLab's ViTs, which vitrim does not read; take the same model under "
+    "is named as in torchvision's or OpenMMLab's ViTs, which vitrim does not read; use the same model under "
     "timm's names, or rename the tensors in Python (docs/checkpoints.md has the names)";
 constexpr const char* kJaxNames =
     "is named as in Google's own files (JAX); load it in Python (timm reads such archives) and save "
@@ -101,8 +101,8 @@ constexpr const char* kSequential =
     "train a new one with vitrim train --new-head";
 constexpr const char* kPreLogits =
     "belongs to the tanh layer before the classifier (pre_logits) of timm's first in21k models, which vitrim "
-    "does "
-    "not compute; take the model from a current timm, which has none, or train a new classifier with vitrim "
+    "does not support; use the model from a current timm, which does not have it, or train a new classifier "
+    "with vitrim "
     "train "
     "--new-head";
 
@@ -111,7 +111,7 @@ constexpr Mistake kMistakes[] = {
      "this is a Git LFS pointer and not the file itself; fetch it with `git lfs pull`"},
     {Sign::kStart, "<?xml"sv, kEngine},  // OpenVINO's
     {Sign::kStart, "<"sv,
-     "this is a web page or XML, perhaps saved in place of the file; download the file itself"},
+     "this is a web page or XML, perhaps saved instead of the file; download the file itself"},
     {Sign::kStart, "\x1f\x8b"sv, "this is a gzip file; unpack it first"},
     {Sign::kStart,
      "\xfd"
@@ -123,8 +123,7 @@ constexpr Mistake kMistakes[] = {
     {Sign::kStart, "\x89HDF"sv, kTensorflow},
     {Sign::kStart, "\x93NUMPY"sv,
      "this is one NumPy array; save all tensors of the model as safetensors in Python"},
-    {Sign::kStart, "GGUF"sv,
-     "this is a GGUF file; take the safetensors or .pth checkpoint of the same model"},
+    {Sign::kStart, "GGUF"sv, "this is a GGUF file; use the safetensors or .pth checkpoint of the same model"},
     {Sign::kFile, "*.onnx", kOnnx},
     {Sign::kFile, "*.h5", kTensorflow},
     {Sign::kFile, "*.keras", kTensorflow},

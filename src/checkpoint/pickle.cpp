@@ -42,7 +42,7 @@ class Interpreter {
 
   Pickle run() {
     if (size_ > kLongestPickle)
-      fail("the pickle is " + std::to_string(size_) + " bytes long and at most " +
+      fail("the pickle is " + std::to_string(size_) + " bytes long, but at most " +
            std::to_string(kLongestPickle) + " are read; save only the model's state_dict()");
     while (!step(take<uint8_t>())) {
     }
@@ -74,7 +74,7 @@ class Interpreter {
   std::string_view take_line() {
     const std::string_view rest(reinterpret_cast<const char*>(cursor_.data()), cursor_.left());
     const size_t end = rest.find('\n');
-    if (end == std::string_view::npos) fail_damaged("a name has no end");
+    if (end == std::string_view::npos) fail_damaged("a name is not terminated");
     cursor_.skip(end + 1);
     return rest.substr(0, end);
   }
@@ -155,7 +155,7 @@ class Interpreter {
   void push_call(bool keywords) {
     const PickleRef state = keywords ? pop() : kNoValue;
     const PickleRef arguments = pop();
-    if (value(arguments).kind != Kind::kTuple) fail_damaged("a call's arguments are no tuple");
+    if (value(arguments).kind != Kind::kTuple) fail_damaged("a call's arguments are not a tuple");
     push_object(pop(), arguments, state);
   }
   void push_call_with(PickleRef callee, std::vector<PickleRef> arguments) {
@@ -172,7 +172,7 @@ class Interpreter {
     if (items.size() % 2 != 0) fail_damaged("a dict's key has no value");
     PickleValue& target = value(top());
     if (target.kind != Kind::kDict && target.kind != Kind::kObject)
-      fail_damaged("a key is set in something that is no dict");
+      fail_damaged("a key is set in something that is not a dict");
     target.has_pairs = true;
     charge(kBlockBytes + items.size() * kReferenceBytes);
     target.items.insert(target.items.end(), items.begin(), items.end());
@@ -180,7 +180,7 @@ class Interpreter {
   void add_elements(const std::vector<PickleRef>& items) {
     PickleValue& target = value(top());
     if (target.kind != Kind::kList && target.kind != Kind::kSet && target.kind != Kind::kObject)
-      fail_damaged("an element is added to something that is no list");
+      fail_damaged("an element is added to something that is not a list");
     target.has_elements = true;
     charge(kBlockBytes + items.size() * kReferenceBytes);
     target.items.insert(target.items.end(), items.begin(), items.end());
@@ -225,7 +225,7 @@ bool Interpreter::step(uint8_t opcode) {
     case PROTO:
       if (const auto version = take<uint8_t>(); version < 2 || version > 5)
         fail("the pickle has protocol " + std::to_string(version) +
-             " and 2 to 5 are read; save it again with torch.save's default");
+             ", but only 2 to 5 are read; save it again with torch.save's default");
       return false;
     case FRAME:
       take<uint64_t>();
@@ -349,7 +349,7 @@ bool Interpreter::step_object(uint8_t opcode) {
     case STACK_GLOBAL: {
       const PickleRef name = pop(), module = pop();
       if (value(name).kind != Kind::kText || value(module).kind != Kind::kText)
-        fail_damaged("a class's name is no text");
+        fail_damaged("a class's name is not text");
       push_global(value(module).text, value(name).text);
       break;
     }

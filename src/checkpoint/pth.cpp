@@ -44,15 +44,16 @@ std::string archive_folder(const ZipArchive& archive) {
   for (const auto& [name, record] : archive.records()) names.push_back(name);
   if (const std::string what = mistaken_archive(names); !what.empty())
     throw FormatError(archive.path(), "", what);
-  throw FormatError(archive.path(), "",
-                    "the zip archive holds no data.pkl, so torch.save did not write it; name a .safetensors "
-                    "or .pth checkpoint");
+  throw FormatError(
+      archive.path(), "",
+      "the zip archive contains no data.pkl, so torch.save did not write it; name a .safetensors "
+      "or .pth checkpoint");
 }
 
 void check_supported(const ZipArchive& archive, const std::string& folder) {
   if (archive.contains(folder + "constants.pkl"))
     throw FormatError(archive.path(), folder + "constants.pkl",
-                      std::string("this is a TorchScript program and no checkpoint; load it in Python and ") +
+                      std::string("this is a TorchScript program, not a checkpoint; load it in Python and ") +
                           kSaveStateDict);
   const std::string record = folder + "byteorder";
   if (!archive.contains(record)) return;
@@ -82,13 +83,13 @@ class Collector {
     if (!is_dict(pickle_, pickle_.root))
       throw FormatError(
           archive_.path(), "",
-          "it holds " + pickle_.describe(pickle_.root) + " and no dict of tensors; " + kSaveStateDict);
+          "it holds " + pickle_.describe(pickle_.root) + ", not a dict of tensors; " + kSaveStateDict);
     walk_dict(pickle_.root, "", false);
     note_plain_values(pickle_.root, "");
     if (state_.size() == 0)
       throw FormatError(
           archive_.path(), "",
-          "there are no tensors in its dicts" +
+          "its dicts contain no tensors" +
               (skipped_ == kNoValue ? std::string()
                                     : " (those inside " + pickle_.describe(skipped_) + " can't be read)") +
               "; " + kSaveStateDict);
@@ -308,7 +309,7 @@ class Collector {
     if (static_cast<uint64_t>(recipe.storage_bytes) > bytes.size)
       throw FormatError(archive_.path(), name,
                         "its storage should be " + std::to_string(recipe.storage_bytes) +
-                            " bytes long and the archive holds " + std::to_string(bytes.size) +
+                            " bytes long, but the archive contains " + std::to_string(bytes.size) +
                             "; the file is damaged, copy or download it again");
     return bytes;
   }
@@ -341,9 +342,10 @@ void refuse_legacy(const MappedFile& file) {
   const bool pickle = start.size() > 1 && start[0] == '\x80' && start[1] >= 2 && start[1] <= 5;
   throw FormatError(
       file.path(), "byte 0",
-      pickle ? "this is torch.save's old format from before 1.6, or a bare pickle; load it in Python with a "
-               "current torch and save it again with torch.save"
-             : "this is no zip archive, as torch.save writes them; name a .safetensors or .pth checkpoint");
+      pickle
+          ? "this is torch.save's old format from before 1.6, or a bare pickle; load it in Python with a "
+            "current torch and save it again with torch.save"
+          : "this is not a zip archive, as torch.save writes them; name a .safetensors or .pth checkpoint");
 }
 
 }  // namespace

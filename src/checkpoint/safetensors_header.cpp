@@ -40,16 +40,16 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
       if (position_ == Position::kMetadata && header.metadata.count(text))
         fail(kMetadataName, "the key " + key_ + " occurs twice");
       if (position_ == Position::kTensor && key_ != "dtype" && key_ != "shape" && key_ != "data_offsets")
-        fail(name_, "the header's key " + key_ + " is none of dtype, shape and data_offsets");
+        fail(name_, "the header's key " + key_ + " is not one of dtype, shape and data_offsets");
     }
     return true;
   }
 
   bool end_object() override {
     if (position_ == Position::kTensor) {
-      if (!seen_dtype_) fail(name_, "the header gives no dtype");
-      if (!seen_shape_) fail(name_, "the header gives no shape");
-      if (!seen_offsets_) fail(name_, "the header gives no data_offsets");
+      if (!seen_dtype_) fail(name_, "the header states no dtype");
+      if (!seen_shape_) fail(name_, "the header states no shape");
+      if (!seen_offsets_) fail(name_, "the header states no data_offsets");
       header.tensors.push_back(std::move(record_));
     }
     position_ = position_ == Position::kTop ? Position::kEnd : Position::kTop;
@@ -147,7 +147,7 @@ class HeaderEvents : public nlohmann::json_sax<nlohmann::json> {
       case Position::kOffsets:
         break;
     }
-    fail(name_, key_ + " holds something that is no whole number below 2^64");
+    fail(name_, key_ + " holds something that is not a whole number below 2^64");
   }
 
   const std::string& file_;

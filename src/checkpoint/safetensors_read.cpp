@@ -30,8 +30,8 @@ std::string_view header_text(const MappedFile& file) {
   std::memcpy(&length, file.data(), kLengthBytes);
   if (length > kLongestHeader)
     throw FormatError(path, "byte 0",
-                      "the header would be " + number(length) + " bytes long and the format allows " +
-                          number(kLongestHeader) + ", so this is no safetensors file or a damaged one");
+                      "the header would be " + number(length) + " bytes long, but the format allows " +
+                          number(kLongestHeader) + ", so the file is damaged or not a safetensors file");
   if (length > file.size() - kLengthBytes)
     throw FormatError(path, "byte 0",
                       "the header should be " + number(length) + " bytes long, but the file ends after " +
@@ -39,7 +39,7 @@ std::string_view header_text(const MappedFile& file) {
   const std::string_view text(reinterpret_cast<const char*>(file.data()) + kLengthBytes, length);
   if (text.empty() || text.front() != '{')
     throw FormatError(path, "byte 8",
-                      "the header does not begin with {, so this is no safetensors file or a damaged one");
+                      "the header does not begin with {, so the file is damaged or not a safetensors file");
   return text;
 }
 

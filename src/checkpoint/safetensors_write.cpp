@@ -78,7 +78,7 @@ std::string header_json(const Checkpoint& state, const std::vector<size_t>& orde
   while (json.size() % kHeaderAlignment != 0) json += ' ';
   if (json.size() > kLongestHeader)
     throw std::invalid_argument("[save_safetensors] the header would be " + std::to_string(json.size()) +
-                                " bytes long and the format allows " + std::to_string(kLongestHeader) +
+                                " bytes long, but the format allows " + std::to_string(kLongestHeader) +
                                 "; shorten the metadata");
   return json;
 }

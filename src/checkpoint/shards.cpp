@@ -49,10 +49,9 @@ Index read_index(const std::string& path) {
   if (const std::string what = mistaken_file("", path); !is_index && !what.empty())
     throw FormatError(path, "", what);
   if (!is_index)
-    throw FormatError(
-        path, "weight_map",
-        "is no map from tensors to files, so this is not the index of a sharded checkpoint; name the "
-        "checkpoint itself, or the folder that it lies in");
+    throw FormatError(path, "weight_map",
+                      "is not a map from tensors to files, so this is not the index of a sharded checkpoint; "
+                      "name the checkpoint itself, or its folder");
   Index index;
   for (const auto& item : document["weight_map"].items()) {
     if (!item.value().is_string())
@@ -61,8 +60,9 @@ Index read_index(const std::string& path) {
     // Only plain names are allowed: a downloaded index must not make vitrim read files elsewhere.
     if (shard.empty() || shard == "." || shard == ".." || shard.find('/') != std::string::npos ||
         shard.find('\0') != std::string::npos)
-      throw FormatError(path, "weight_map." + item.key(),
-                        "names '" + shard + "', which is no file beside the index; download the index again");
+      throw FormatError(
+          path, "weight_map." + item.key(),
+          "names '" + shard + "', which is not a file in the index's folder; download the index again");
     index.files[shard].push_back(item.key());
     index.tensors.emplace(item.key(), shard);
   }
@@ -106,10 +106,10 @@ Checkpoint load_shards(const std::string& path) {
     const std::string again = "; download both again";
     if (!lacking.empty())
       throw FormatError(file, "",
-                        "lacks tensors that " + path + " says it holds: " + listed(lacking) + again);
+                        "lacks tensors that " + path + " assigns to it: " + listed(lacking) + again);
     if (!unnamed.empty())
       throw FormatError(file, "",
-                        "holds tensors that " + path + " does not name: " + listed(unnamed) + again);
+                        "contains tensors that " + path + " does not list: " + listed(unnamed) + again);
     for (const auto& [key, value] : part.metadata) state.metadata.emplace(key, value);
   }
   return state;
@@ -122,7 +122,7 @@ std::string checkpoint_in(const std::string& folder) {
     if (fs::exists(file, failed)) return file.string();
     if (fs::is_symlink(file, failed))
       throw Error(file.string() +
-                  ": this link leads nowhere, as after a download that was stopped; download "
+                  ": this link is broken, as after an interrupted download; download "
                   "the model again");
   }
   std::vector<std::string> others, names, inside;
@@ -144,12 +144,13 @@ std::string checkpoint_in(const std::string& folder) {
   inside.erase(std::unique(inside.begin(), inside.end()), inside.end());
   if (const std::string what = mistaken_folder(names); !what.empty()) throw FormatError(folder, "", what);
   if (others.empty() && !inside.empty())
-    throw Error(folder +
-                ": this folder holds no checkpoint itself; name one of the folders in it: " + listed(inside));
-  throw Error(folder +
-              ": this folder holds no model.safetensors, model.safetensors.index.json or pytorch_model.bin; "
-              "name a checkpoint " +
-              (others.empty() ? "file" : "in it: " + listed(others)));
+    throw Error(folder + ": this folder itself contains no checkpoint; name one of the folders in it: " +
+                listed(inside));
+  throw Error(
+      folder +
+      ": this folder contains no model.safetensors, model.safetensors.index.json or pytorch_model.bin; "
+      "name a checkpoint " +
+      (others.empty() ? "file" : "in it: " + listed(others)));
 }
 
 }  // namespace vitrim::checkpoint

@@ -120,7 +120,7 @@ class TensorReader {
     const PickleRef id = pickle_[ref].items[0];
     // ("storage", class, key, device, number of elements)
     const PickleRef key = argument(id, 2);
-    if (pickle_[key].kind != Kind::kText) fail("the storage's key is no text; the file is damaged");
+    if (pickle_[key].kind != Kind::kText) fail("the storage's key is not text; the file is damaged");
     recipe.storage_key = pickle_[key].text;
     const int64_t elements = integer(argument(id, 4), "the storage's size");
     const PickleRef type = argument(id, 1);

@@ -40,7 +40,7 @@ bool all_finite(const TensorView& tensor) {
 FormatError not_finite(const std::string& path, const std::string& names, int64_t count) {
   return FormatError(path, names,
                      std::string(count == 1 ? "the tensor holds" : "these tensors hold") +
-                         " NaN or infinity; take a checkpoint from before the training diverged");
+                         " NaN or infinity; use a checkpoint from before the training diverged");
 }
 
 void check_finite(const Checkpoint& state) {

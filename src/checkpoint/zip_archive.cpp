@@ -139,7 +139,7 @@ void ZipArchive::read_directory(const Directory& directory) {
       fail(name, "the record is encrypted; unpack the archive with its password first");
     if (record.method != kStored && record.method != kDeflated)
       fail(name, "the record is packed by zip method " + std::to_string(record.method) +
-                     ", and only stored and deflated ones can be read; save it again with torch.save");
+                     ", but only stored and deflated records can be read; save it again with torch.save");
     locate_data(name, record, directory.offset);
     check_unpacked(name, record);
     if (!records_.emplace(std::move(name), record).second)

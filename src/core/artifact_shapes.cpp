@@ -79,7 +79,7 @@ void read(const Json& json, const Place& place, const Digits<std::vector<uint8_t
   if (text.find_first_not_of("01") != std::string::npos) place.fail("expected only 0 and 1");
   // A result without the answers per image is valid; one with answers for another number of images is not.
   if (!text.empty() && static_cast<int64_t>(text.size()) != digits.images) {
-    place.fail("has " + std::to_string(text.size()) + " images, \"images\" says " +
+    place.fail("has " + std::to_string(text.size()) + " images, but \"images\" is " +
                std::to_string(digits.images));
   }
   digits.correct.resize(text.size());

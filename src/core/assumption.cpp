@@ -14,7 +14,7 @@ std::string guesses_text(const std::string& path, const std::vector<Assumption>&
       flags += (flags.empty() ? "" : ", ") + one.flag;
   }
   if (list.empty()) return {};
-  return path + ": its files do not say everything, and these values are assumed: " + list +
+  return path + ": its files do not state everything, and these values are assumed: " + list +
          (flags.empty() ? "" : "; if one is wrong, state the right value with " + flags);
 }
 

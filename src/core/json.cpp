@@ -42,8 +42,7 @@ class TreeBuilder : public nlohmann::json_sax<Json> {
   bool end_array() override { return close(); }
 
   bool key(string_t& text) override {
-    if (!open_.back().keys.insert(text).second)
-      throw FormatError(source_, text, "the key stands there twice");
+    if (!open_.back().keys.insert(text).second) throw FormatError(source_, text, "the key occurs twice");
     open_.back().members.emplace_back(std::move(text), Json());
     return true;
   }
@@ -51,8 +50,8 @@ class TreeBuilder : public nlohmann::json_sax<Json> {
   bool parse_error(size_t, const std::string&, const nlohmann::json::exception& error) override {
     if (const auto* syntax = dynamic_cast<const nlohmann::json::parse_error*>(&error))
       throw FormatError(source_, "byte " + std::to_string(syntax->byte),
-                        "no valid JSON; correct the file, or create it again");
-    throw FormatError(source_, "", "no valid JSON: a number is out of range");
+                        "not valid JSON; correct the file, or create it again");
+    throw FormatError(source_, "", "not valid JSON: a number is out of range");
   }
 
  private:
@@ -78,7 +77,7 @@ class TreeBuilder : public nlohmann::json_sax<Json> {
     if (open_.size() == kDeepest)
       throw FormatError(source_, "",
                         "lists and objects are nested more than " + std::to_string(kDeepest) +
-                            " deep, which no document of this kind needs; create the file again");
+                            " deep, more than any document of this kind needs; create the file again");
     open_.push_back({is_object, {}, {}, {}});
     return true;
   }
@@ -161,7 +160,7 @@ void read(const Json& json, const Place& place, bool& value) {
 }
 
 void read(const Json& json, const Place& place, std::string& value) {
-  if (!json.is_string()) place.fail("expected a text");
+  if (!json.is_string()) place.fail("expected a string");
   value = json.get<std::string>();
 }
 
@@ -193,7 +192,7 @@ int layer_number(const std::string& key, const Place& place) {
   // The number is converted back to text, because "00" and "-0" are numbers too and would be accepted in
   // addition to "0".
   if (error != std::errc() || layer < 0 || std::to_string(layer) != key)
-    place.fail("the key is no layer number");
+    place.fail("the key is not a layer number");
   return layer;
 }
 
@@ -213,8 +212,8 @@ void check_document(Object& object, const std::string& kind, int64_t newest) {
   if (version < 1) object.place("version").fail("no such version: " + std::to_string(version));
   if (version > newest) {
     object.place("version").fail("version " + std::to_string(version) +
-                                 " is newer than this vitrim understands (" + std::to_string(newest) +
-                                 "): update vitrim");
+                                 " is newer than the newest that this vitrim supports (" +
+                                 std::to_string(newest) + "): update vitrim");
   }
 }
 

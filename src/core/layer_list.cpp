@@ -30,7 +30,7 @@ std::vector<int> parse_layer_list(std::string_view text, int num_layers) {
     const std::string_view item = rest.substr(0, comma);
     int layer = 0;
     if (!parse_index(item, layer)) {
-      fail(quoted(item) + " is no layer number; write numbers with commas between them, such as 0,1,3");
+      fail(quoted(item) + " is not a layer number; write numbers with commas between them, such as 0,1,3");
     }
     if (layer >= num_layers) {
       fail("layer " + std::to_string(layer) + " does not exist, the model has layers 0 to " +

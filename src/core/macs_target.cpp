@@ -25,16 +25,16 @@ int64_t parse_count(const std::string& text, int64_t dense, const std::string& w
                                                {"G", 1e9},
                                                {"T", 1e12}};
   if (!units.contains(amount.unit) || !(amount.value > 0)) {
-    throw std::invalid_argument("'" + text + "' is no number of " + what + "; say 70% or " +
+    throw std::invalid_argument("'" + text + "' is not a number of " + what + "; write 70% or " +
                                 (what == "MACs" ? "2.1G" : "5.1M"));
   }
   const double count = amount.value * units.at(amount.unit);
   const std::string long_name = what == "MACs" ? "multiply-adds" : what;
   if (amount.unit.empty() && amount.value <= 100)
-    throw std::invalid_argument(text + " " + long_name + " are next to none; did you mean " + text + "%?");
+    throw std::invalid_argument(text + " " + long_name + " are almost none; did you mean " + text + "%?");
   if (!(std::round(count) <= static_cast<double>(dense))) {
     throw std::invalid_argument(text + " is more than the model has (" + giga(dense) +
-                                "); this can only take away");
+                                "); state a smaller target");
   }
   return std::llround(count);
 }

@@ -40,14 +40,14 @@ void validate_region(const BlockSpec& block, const std::string& where, Grid grid
   const std::string map = std::to_string(grid.height) + "x" + std::to_string(grid.width);
   check_range(where, "window", block.window, block.attention == AttentionKind::kWindow ? 1 : 0);
   if (block.window > 0 && block.attention == AttentionKind::kSoftmax)
-    fail(where + "attention \"softmax\" takes no window");
+    fail(where + "attention \"softmax\" has no window");
   if (block.window > 0 && !divides(block.window)) {
     fail(where + "window " + std::to_string(block.window) + " does not divide the map of " + map +
          " tokens; choose another image size");
   }
   check_range(where, "shift", block.shift, 0);
   if (block.shift > 0 && (is_cross(block.attention) || block.shift >= block.window))
-    fail(where + "shift is no shift of a window");
+    fail(where + "shift must be smaller than the window, and cross-shaped windows can't be shifted");
   check_range(where, "sr_ratio", block.sr_ratio, 1);
   if (block.sr_ratio > 1 &&
       (!takes_sr_ratio(block.attention) || block.window > 0 || !divides(block.sr_ratio))) {
@@ -66,7 +66,7 @@ void validate_static(const BlockSpec& block, const std::string& where) {
   if (block.filter % 2 == 0) fail(where + "filter must be odd");
   if (block.qk_dim != 0) fail(where + "static attention has no queries and keys, so qk_dim must be 0");
   if (block.window != 0 || block.sr_ratio != 1)
-    fail(where + "static attention takes neither window nor sr_ratio");
+    fail(where + "static attention has neither window nor sr_ratio");
 }
 
 void validate_block(const BlockSpec& block, const std::string& where, int64_t embed_dim, Grid grid) {
@@ -76,9 +76,9 @@ void validate_block(const BlockSpec& block, const std::string& where, int64_t em
          std::to_string(embed_dim));
   }
   if (block.attention == AttentionKind::kNone) {
-    if (block.merge != 0) fail(where + "a block without attention merges no tokens");
+    if (block.merge != 0) fail(where + "a block without attention can't merge tokens");
     if (block.int8.qkv || block.int8.proj)
-      fail(where + "int8 names the attention's layers, and there is no attention");
+      fail(where + "int8 names the attention's layers, but the block has no attention");
     if (block.num_heads != 0 || block.qk_dim != 0 || block.v_dim != 0) {
       fail(where + "num_heads, qk_dim and v_dim must be 0 where there is no attention");
     }
@@ -165,8 +165,7 @@ bool ModelSpec::quantized() const {
 
 void require_float_weights(const ModelSpec& spec, const std::string& work) {
   if (spec.quantized())
-    throw Error(work +
-                " changes weights, and this model's are already int8; take the model as it was before " +
+    throw Error(work + " changes weights, but this model's are already int8; use the model from before " +
                 "vitrim quantize, and quantise last");
 }
 
@@ -182,17 +181,17 @@ void validate_segmentation(const ModelSpec& spec) {
   const std::string where = "segmentation: ";
   const auto depth = static_cast<int64_t>(spec.blocks.size());
   if (spec.family != "vit" && spec.family != "swin" && spec.family != "flatten_swin")
-    fail(where + "heads for pixels stand on ViTs and Swins, not on family " + spec.family);
+    fail(where + "heads for pixels need a ViT or a Swin, not family " + spec.family);
   check_range(where, "num_classes", spec.num_classes, 2);
   if (!spec.final_norm || spec.fc_norm)
-    fail(where + "the head reads after the final norm, so final_norm must be there and fc_norm not");
+    fail(where + "the head reads the output of the final norm, so final_norm must be true and fc_norm false");
   if (spec.pooling != Pooling::kAverage) fail(where + "pooling must be average");
-  if (spec.merges()) fail(where + "tokens of a model that answers for every pixel are not merged");
+  if (spec.merges()) fail(where + "a model that labels every pixel can't merge tokens");
   const bool upernet = head.kind == SegmentationHeadKind::kUperNet;
   check_range(where, "channels", head.channels, upernet ? 1 : 0);
   if (!upernet && head.channels != 0) fail(where + "a linear head has no channels of its own");
   if (upernet ? head.blocks.size() < 2 || head.blocks.size() > 8 : head.blocks.size() != 1) {
-    fail(where + "a linear head reads after one block, a UPerNet after 2 to 8, not " +
+    fail(where + "a linear head reads the output of one block, a UPerNet that of 2 to 8, not of " +
          std::to_string(head.blocks.size()));
   }
   if (!std::is_sorted(head.blocks.begin(), head.blocks.end()) || head.blocks.front() < 0 ||
@@ -214,7 +213,7 @@ void validate_merging(const ModelSpec& spec) {
     const BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
     if (block.attention == AttentionKind::kStatic && spec.attention_tokens(i) < spec.block_tokens(i)) {
       fail("block " + std::to_string(i) +
-           ": static attention needs every token in its place, but blocks below it merge tokens");
+           ": static attention needs every token in its place, but earlier blocks merge tokens");
     }
     if (block.merge == 0) continue;
     const std::string where = "block " + std::to_string(i) + ": ";
@@ -235,7 +234,7 @@ void validate(const ModelSpec& spec) {
   for (const int64_t side : spec.image_size) {
     check_range("", "image_size", side, 1);
     if (side % spec.patch_size != 0) {
-      fail("image_size " + std::to_string(side) + " is no multiple of patch_size " +
+      fail("image_size " + std::to_string(side) + " is not a multiple of patch_size " +
            std::to_string(spec.patch_size));
     }
   }
@@ -247,7 +246,7 @@ void validate(const ModelSpec& spec) {
   if (spec.pooling != Pooling::kAverage && !spec.class_token)
     fail("pooling by the class token needs class_token");
   if (spec.pooling == Pooling::kTokenAndAverage && (spec.distillation_token || spec.fc_norm)) {
-    fail("pooling \"token_and_average\" goes with neither distillation_token nor fc_norm");
+    fail("pooling \"token_and_average\" excludes distillation_token and fc_norm");
   }
   if (!spec.class_names.empty() && static_cast<int64_t>(spec.class_names.size()) != spec.num_classes) {
     fail(std::to_string(spec.class_names.size()) + " class_names for " + std::to_string(spec.num_classes) +
@@ -267,7 +266,7 @@ void validate(const ModelSpec& spec) {
       const bool plain = block.attention == AttentionKind::kSoftmax ||
                          block.attention == AttentionKind::kNone || block.attention == AttentionKind::kStatic;
       if (!plain || block.sr_ratio != 1)
-        fail("family vit knows plain softmax attention and static attention only");
+        fail("family vit supports only plain softmax attention and static attention");
     }
   }
   if (spec.family != "vit" && spec.gated_mlp) fail("only family vit has gated_mlp");

@@ -54,7 +54,7 @@ void read(const Json& json, const Place& place, SpecVersion) {
   int64_t version = 0;
   read(json, place, version);
   if (version < 1 || version > kVersion) {
-    place.fail("version " + std::to_string(version) + " is not understood (newest " +
+    place.fail("version " + std::to_string(version) + " is not supported (newest " +
                std::to_string(kVersion) + "): update vitrim");
   }
 }

@@ -17,7 +17,7 @@ std::string wrong_units(const PreprocessSpec& preprocess) {
     char value[32];
     std::snprintf(value, sizeof value, "%g", largest);
     return std::string("a ") + name + " of " + value +
-           " is one of pixels from 0 to 255, while means and deviations are of pixels from 0 to 1; divide by "
+           " is for pixels from 0 to 255, but means and deviations apply to pixels from 0 to 1; divide by "
            "255";
   }
   return {};

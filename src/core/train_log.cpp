@@ -78,7 +78,7 @@ TrainResult train_result_from_log(std::string_view lines, const std::string& sou
     std::string event;
     f("event", event);
     if (number == 1) {
-      if (event != "start") f.place("event").fail("is '" + event + "', and a log begins with 'start'");
+      if (event != "start") f.place("event").fail("is '" + event + "', but a log begins with 'start'");
       head_fields(f, result);
       f.finish();
     } else if (event == "step") {
@@ -97,9 +97,9 @@ TrainResult train_result_from_log(std::string_view lines, const std::string& sou
       forget_from(result.epochs, record.step);
       result.epochs.push_back(std::move(record));
     } else if (event == "start") {
-      f.place("event").fail("a second run begins; give every log as a file of its own");
+      f.place("event").fail("a second run begins; pass every log as its own file");
     } else {
-      f.place("event").fail("'" + event + "' is none of start, step and epoch");
+      f.place("event").fail("'" + event + "' is not one of start, step and epoch");
     }
   }
   return result;

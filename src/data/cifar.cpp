@@ -92,9 +92,9 @@ std::unique_ptr<Dataset> open_cifar(const std::string& file) {
   const int64_t count = static_cast<int64_t>(bytes.size());
   if (count == 0) throw FormatError(file, "", "empty file; a CIFAR binary has 3073 or 3074 bytes an image");
   // Sizes that are multiples of both record sizes are rare but possible; then the labels decide.
-  std::string problem =
-      "size " + std::to_string(count) +
-      " is no multiple of 3073 (CIFAR-10) or 3074 (CIFAR-100) bytes; the file is cut off or no CIFAR binary";
+  std::string problem = "size " + std::to_string(count) +
+                        " is not a multiple of 3073 (CIFAR-10) or 3074 (CIFAR-100) bytes; the file is cut "
+                        "off or no CIFAR binary";
   for (const Layout& layout : {kCifar100, kCifar10}) {
     if (count % layout.record() != 0) continue;
     const int64_t bad = first_bad_label(layout, bytes);

@@ -40,7 +40,7 @@ Image decode_webp(const Encoded& encoded) {
   check_image_size(config.input.height, config.input.width, encoded);
   if (config.input.has_animation != 0) {
     throw FormatError(encoded.name, "header",
-                      "an animated WebP, which is no single image; save the frame that is meant");
+                      "an animated WebP, which is not a single image; save the frame that is meant");
   }
   Image image{config.input.height, config.input.width, {}};
   image.pixels.resize(static_cast<size_t>(image.height * image.width * 3));

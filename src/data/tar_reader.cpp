@@ -175,7 +175,7 @@ bool TarReader::next(TarMember& member) {
     // Links, devices and folders have no data, whatever size they state.
     const bool without_data = type >= '1' && type <= '6';
     if (without_data) size = 0;
-    if (!size) fail(at + static_cast<int64_t>(kSize.offset), "the member's size is no number");
+    if (!size) fail(at + static_cast<int64_t>(kSize.offset), "the member's size is not a number");
     const int64_t data = at + kBlock;
     if (*size > file_.size() - data)
       fail(at, "the member ends " + std::to_string(*size - (file_.size() - data)) +

@@ -99,7 +99,7 @@ PixelPredictor::PixelPredictor(const model::Model& model, int64_t window, int64_
   const int64_t unit = architecture::size_unit(model.spec());
   if (window < 0 || (window > 0 && window % unit != 0)) {
     throw std::invalid_argument("[eval::PixelPredictor] a window of " + std::to_string(window) +
-                                " pixels is no multiple of the " + std::to_string(unit) +
+                                " pixels is not a multiple of the " + std::to_string(unit) +
                                 " that the model's maps need");
   }
   if (stride < 0 || stride > window)

@@ -16,9 +16,10 @@ int64_t parse_count(const std::string& text, const std::string& whole) {
   int64_t value = -1;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || value < 0 || value > (int64_t{1} << 20)) {
-    throw std::invalid_argument("'" + whole +
-                                "' is no schedule; say 13 (pairs in every block), 1:24 (start and pairs) or "
-                                "8,8,0,16 (block by block)");
+    throw std::invalid_argument(
+        "'" + whole +
+        "' is not a schedule; say 13 (pairs in every block), 1:24 (start and pairs) or "
+        "8,8,0,16 (block by block)");
   }
   return value;
 }

@@ -35,14 +35,14 @@ bool means_architecture(const std::string& source) {
 ModelSpec named_spec(const std::string& source, const architecture::LoadHints& hints) {
   if (!hints.weights.empty())
     throw Error("'" + source +
-                "' names an architecture, no file, so there are no sets of weights to choose from; "
-                "load it without --weights");
+                "' is an architecture, not a file, so it has no sets of weights to choose from; load it "
+                "without --weights");
   if (!architecture::is_known_name(source)) {
     throw Error("there is no file '" + source +
                 "' and no architecture of that name; the nearest architecture is '" +
                 nearest(source, architecture::known_names()) + "'");
   }
-  architecture::warn_of_idle_hints(source, "the architecture's name says", hints);
+  architecture::warn_of_idle_hints(source, "the architecture's name determines", hints);
   ModelSpec spec = architecture::known_spec(source);
   if (hints.num_classes) spec.num_classes = *hints.num_classes;
   if (hints.image_size) architecture::resize(spec, *hints.image_size);
@@ -61,7 +61,7 @@ std::unique_ptr<Model> make_model(const OpenedCheckpoint& opened) {
 }
 
 void warn_of_random_weights(const std::string& source) {
-  log_warning("'" + source + "' names an architecture, no file: its weights are random");
+  log_warning("'" + source + "' is an architecture, not a file: its weights are random");
 }
 
 }  // namespace

@@ -65,7 +65,7 @@ at::Tensor merge_tokens(const at::Tensor& y, const at::Tensor& metric, int64_t p
   if (count < 0 || count > (n - prefix) / 2) {
     throw std::invalid_argument("[model::merge_tokens] " + std::to_string(count) + " pairs of " +
                                 std::to_string(n) + " tokens, " + std::to_string(prefix) +
-                                " of which stay: at most half of the others can go");
+                                " of which are kept: at most half of the others can be merged");
   }
   if (count == 0) return y;
   const Matching m = match(metric, prefix, count);

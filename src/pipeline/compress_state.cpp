@@ -127,7 +127,7 @@ void CompressState::load() {
   const model::StateDict file = checkpoint::load_safetensors(path_);
   const auto found = file.metadata.find(kKey);
   if (found == file.metadata.end())
-    throw FormatError(path_, "", "this is no state of vitrim compress; remove it, or name another output");
+    throw FormatError(path_, "", "this is not a state of vitrim compress; remove it, or name another output");
   const std::string source = path_ + ": metadata " + kKey;
   const json::Json meta = json::parse(found->second, source);
   json::Object object(meta, json::Place{&source, ""});

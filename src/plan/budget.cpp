@@ -39,7 +39,7 @@ int64_t batch_of(const std::string& word, const std::string& text) {
   const std::string digits = word.starts_with("batch") ? word.substr(5) : "";
   if (digits.empty() || digits.size() > 5 || digits.find_first_not_of("0123456789") != std::string::npos ||
       std::stoll(digits) < 1 || std::stoll(digits) > 65536) {
-    fail(text, "'@" + word + "' is no batch size; say @batch1 or @batch32");
+    fail(text, "'@" + word + "' is not a batch size; say @batch1 or @batch32");
   }
   return std::stoll(digits);
 }
@@ -50,7 +50,7 @@ void check_amount(const Budget& budget) {
   const bool latency = budget.quantity == Quantity::kLatency;
   if (budget.amount.empty()) fail(budget.text, std::string("it names no amount; ") + kForms);
   if (!(amount.value > 0) || !std::isfinite(amount.value))
-    fail(budget.text, "'" + budget.amount + "' is no amount above nothing; " + kForms);
+    fail(budget.text, "'" + budget.amount + "' is not an amount above nothing; " + kForms);
   if (amount.unit == "%") {
     if (amount.value > 100)
       fail(budget.text, budget.amount + " is more than the dense model needs; a plan can only take away");

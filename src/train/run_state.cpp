@@ -84,7 +84,7 @@ void check_position(const RunState& state, const json::Object& object) {
   need(state.epoch >= 0, "epoch", "is negative");
   need(state.batch >= 0, "batch", "is negative");
   need(std::isfinite(state.loss_sum), "loss_sum", "is not finite");
-  need(std::isfinite(state.train_seconds) && state.train_seconds >= 0, "train_seconds", "is no duration");
+  need(std::isfinite(state.train_seconds) && state.train_seconds >= 0, "train_seconds", "is not a duration");
   need(static_cast<int64_t>(state.records.size()) == state.epoch, "records",
        "tells of " + std::to_string(state.records.size()) + " epochs, and " + std::to_string(state.epoch) +
            " are finished");
@@ -95,11 +95,11 @@ void check_position(const RunState& state, const json::Object& object) {
            " epochs are finished");
   need(state.log_bytes >= 0, "log_bytes", "is negative");
   for (const int layer : state.dilute) need(layer >= 0, "dilute", "names a negative layer");
-  need(state.moved_at >= 0 && state.moved_at <= 1, "moved_at", "is no lambda");
+  need(state.moved_at >= 0 && state.moved_at <= 1, "moved_at", "is not a lambda");
   const HeldOutLambda& held_out = state.held_out;
   need(held_out.looks >= 0 && held_out.looks <= HeldOutLambda::kLooks, "looks", "are not possible");
   need(held_out.fallen >= 0 && held_out.fallen <= std::min(HeldOutLambda::kSteps, held_out.looks), "fallen",
-       "is no number of steps");
+       "is not a number of steps");
   need(held_out.looks == 0 || std::isfinite(held_out.reference), "reference", "is not finite");
 }
 
@@ -107,7 +107,7 @@ RunState read_position(const model::StateDict& file, const std::string& path, bo
   const auto found = file.metadata.find(kKey);
   if (found == file.metadata.end())
     throw FormatError(path, "",
-                      "this is no training state (a model cannot be resumed, only trained on: --init)");
+                      "this is not a training state (a model cannot be resumed, only trained on: --init)");
   RunState state;
   const std::string source = path + ": metadata " + kKey;
   const json::Json meta = json::parse(found->second, source);
@@ -162,7 +162,7 @@ RunState load_run_state(const std::string& path) {
       (state.*part.tensors).add(name.substr(std::string(part.prefix).size()), tensor.clone());
       known = true;
     }
-    if (!known) throw FormatError(path, name, std::string("is no part of a training state") + kDamaged);
+    if (!known) throw FormatError(path, name, std::string("is not a part of a training state") + kDamaged);
   }
   return state;
 }
@@ -177,7 +177,7 @@ void check_part(const model::StateDict& part, const char* prefix, const std::str
     const auto fail = [&, &name = name](const std::string& what) {
       throw FormatError(path, prefix + name, what + kDamaged);
     };
-    if (!run.parameters.contains(name)) fail("is no parameter of the model");
+    if (!run.parameters.contains(name)) fail("is not a parameter of the model");
     if (tensor.scalar_type() != at::kFloat) fail("is not of float32");
     if (tensor.sizes() != (scalar ? at::IntArrayRef() : run.parameters.at(name).sizes()))
       fail("has another shape than the model's parameter");

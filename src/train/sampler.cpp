@@ -17,7 +17,7 @@ Sampler::Sampler(SamplerOptions options) : options_(std::move(options)) {
   }
   if (options_.ranks < 1 || options_.batch_size % options_.ranks != 0) {
     throw std::invalid_argument("[train::Sampler] the batch size " + std::to_string(options_.batch_size) +
-                                " is no multiple of the " + std::to_string(options_.ranks) + " ranks");
+                                " is not a multiple of the " + std::to_string(options_.ranks) + " ranks");
   }
   if (options_.repeats < 1) throw std::invalid_argument("[train::Sampler] repeats must be at least 1");
 }

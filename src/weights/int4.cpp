@@ -100,7 +100,7 @@ std::optional<float> common_measure(const float* scales, int64_t count, int* fac
 
 const TensorView& part_of(const Checkpoint& file, const std::string& name,
                           const std::vector<int64_t>& shape) {
-  if (!file.contains(name)) throw FormatError(file.path, name, "is missing, and the spec says int4");
+  if (!file.contains(name)) throw FormatError(file.path, name, "is missing, but the spec states int4");
   const TensorView& tensor = file.at(name);
   if (tensor.shape == shape) return tensor;
   throw FormatError(
@@ -129,8 +129,8 @@ void unpack(const Packed& layer, Checkpoint& file) {
   const auto* sizes = values_of<int64_t>(shape);
   if (sizes[0] != layer.rows || sizes[1] != layer.width)
     throw FormatError(file.path, shape_name,
-                      "says " + std::to_string(sizes[0]) + " x " + std::to_string(sizes[1]) +
-                          ", and the spec " + std::to_string(layer.rows) + " x " +
+                      "states " + std::to_string(sizes[0]) + " x " + std::to_string(sizes[1]) +
+                          ", but the spec states " + std::to_string(layer.rows) + " x " +
                           std::to_string(layer.width));
   const auto* words = values_of<int32_t>(packed);
   const std::vector<float> products = checkpoint::floats_of(scales);
@@ -143,7 +143,7 @@ void unpack(const Packed& layer, Checkpoint& file) {
     if (!measure)
       throw FormatError(file.path, scale_name,
                         row +
-                            "the scales are no whole multiples (1 to 127) of one number, as vitrim "
+                            "the scales are not whole multiples (1 to 127) of one number, as vitrim "
                             "quantize writes them");
     measures[static_cast<size_t>(r)] = *measure;
     for (int64_t i = 0; i < layer.width; ++i) {
@@ -151,9 +151,9 @@ void unpack(const Packed& layer, Checkpoint& file) {
       const int q = static_cast<int>(word >> (4 * (i % kPerWord)) & 15U) - kOffset;
       const int value = q * factors[static_cast<size_t>(i / kInt4Group)];
       if (std::abs(value) > kMost)
-        throw FormatError(
-            file.path, packed_name,
-            row + "a weight is " + std::to_string(value) + " times the row's scale, and 127 is the most");
+        throw FormatError(file.path, packed_name,
+                          row + "a weight is " + std::to_string(value) +
+                              " times the row's scale, but at most 127 is allowed");
       values[static_cast<size_t>(r * layer.width + i)] = static_cast<int8_t>(value);
     }
   }
@@ -206,7 +206,7 @@ void pack(const Packed& layer, Checkpoint& state) {
       for (int64_t i = begin; i < end; ++i) {
         const int q = values[r * layer.width + i] / factor;
         if (std::abs(q) >= kOffset)
-          throw wrong("the values of a group are no multiples from -7 to 7 of one number");
+          throw wrong("the values of a group are not multiples from -7 to 7 of one number");
         words[static_cast<size_t>(r * layer.words() + i / kPerWord)] |= static_cast<uint32_t>(q + kOffset)
                                                                         << (4 * (i % kPerWord));
       }

@@ -66,7 +66,7 @@ void refuse_tag(const std::string& source) {
     return;
   throw Error("there is no file '" + source + "': this is timm's name of trained weights of " + architecture +
               ", and the local Hugging Face cache (" + checkpoint::hub_cache() +
-              ") does not hold them; download them with `hf download timm/" + source + "`, or name " +
+              ") does not contain them; download them with `hf download timm/" + source + "`, or name " +
               architecture + " for random weights");
 }
 
@@ -84,8 +84,9 @@ Checkpoint read_weights(const std::string& source, const architecture::LoadHints
   WeightSets found = find_weight_sets(tensors);
   if (found.sets.empty()) {
     if (!hints.weights.empty())
-      throw Error(file.path + ": '" + hints.weights +
-                  "' names no set of weights in this file, which holds one only; load it without --weights");
+      throw Error(
+          file.path + ": '" + hints.weights +
+          "' is not a set of weights in this file, which contains only one; load it without --weights");
     if (own || found.outside.empty()) return file;
     return part(file, found.outside);
   }
@@ -102,7 +103,7 @@ Checkpoint read_weights(const std::string& source, const architecture::LoadHints
   const std::string where = set.name == "." ? "without a prefix" : "under '" + set.name + "'";
   if (!choice.others.empty()) {
     said->push_back("weights: those " + where + (choice.why.empty() ? "" : ", " + choice.why) +
-                    "; the file also holds " + some_of(choice.others) + " (--weights)");
+                    "; the file also contains " + some_of(choice.others) + " (--weights)");
   } else if (set.name != ".") {
     said->push_back("weights: those " + where);
   }
@@ -111,7 +112,7 @@ Checkpoint read_weights(const std::string& source, const architecture::LoadHints
   if (!left.empty()) {
     const bool one = left.size() == 1;
     said->push_back("left out: " + std::to_string(left.size()) + (one ? " tensor" : " tensors") +
-                    " beside the model (" + some_of(names_at(file, left)) + ")");
+                    " that do not belong to the model (" + some_of(names_at(file, left)) + ")");
   }
   return taken;
 }

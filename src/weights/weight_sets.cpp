@@ -177,12 +177,13 @@ struct Preference {
   const char* why;  ///< follows "it is "
 };
 
-constexpr const char* kTimm = "the averaged set, which timm takes for inference";
+constexpr const char* kTimm = "the averaged set, which timm uses for inference";
 constexpr const char* kTeacher = "the teacher, which self-supervised training evaluates";
 constexpr const char* kTarget = "the target encoder, which I-JEPA and MSN evaluate";
 constexpr const char* kOnline = "the online network, which BYOL evaluates";
 constexpr const char* kQuery = "the trained encoder, which MoCo evaluates, and not its moving average";
-constexpr const char* kAverage = "the averaged set, which the programs that write it so take for inference";
+constexpr const char* kAverage =
+    "the averaged set, which the programs that write such files use for inference";
 constexpr Preference kPreferences[] = {
     {"state_dict_ema", "*", "", true, false, false, kTimm},
     {"model_ema", "model", "model_ema.n_averaged", true, false, false,
@@ -297,7 +298,7 @@ size_t named(const WeightSets& found, const std::string& wanted, const std::stri
     if (has_part(found.sets[i].name, part)) fitting.push_back(i);
   }
   if (fitting.size() == 1) return fitting.front();
-  throw Error(path + ": '" + wanted + "' names " + (fitting.empty() ? "none" : "more than one") +
+  throw Error(path + ": '" + wanted + "' matches " + (fitting.empty() ? "none" : "more than one") +
               " of the sets of weights in this file; they are " + quoted(names_of(found), "and"));
 }
 
@@ -375,7 +376,7 @@ WeightChoice choose_weights(WeightSets& found, const std::vector<FileTensor>& te
       for (const size_t i : candidates) names.push_back(sets[i].name);
       throw Error(
           path +
-          ": it holds several sets of weights and does not say which one is meant; pass --weights with " +
+          ": it contains several sets of weights and does not state which one to use; pass --weights with " +
           quoted(names, "or"));
     }
     choice.taken = *best;

@@ -233,7 +233,7 @@ class Interface(Case):
         self.assertIn("--stream-gain", self.lib.vitrim_error().decode())
         guessed, stated, larger = load(num_heads=2, stream_gain=2), load(num_heads=2, image_size=32, stream_gain=2, norm_eps=1e-6, activation=b"gelu", pooling=b"token"), load(num_heads=2, stream_gain=1, image_size=64)
         self.assertTrue(guessed and stated and larger, self.lib.vitrim_error())
-        self.assertRegex(self.lib.vitrim_warnings(guessed).decode(), r"bare\.safetensors: its files do not say everything.*norm_eps.*activation.*\n.*how its images were normalised; assumed: mean 0\.5")
+        self.assertRegex(self.lib.vitrim_warnings(guessed).decode(), r"bare\.safetensors: its files do not state everything.*norm_eps.*activation.*\n.*how its images were normalised; assumed: mean 0\.5")
         self.assertRegex(self.lib.vitrim_warnings(stated).decode(), r"^[^\n]*how its images were normalised[^\n]*$")
         shape = Shape()
         self.assertEqual((self.lib.vitrim_get_shape(larger, ctypes.byref(shape)), shape.height), (0, 64))

@@ -91,7 +91,7 @@ TEST_F(Cache, AModelsFolderInTheCacheIsItsSnapshot) {
   // The files of an interrupted download.
   fs::remove(model + "/snapshots/0a1b/model.safetensors");
   fs::create_symlink("../../blobs/gone", model + "/snapshots/0a1b/model.safetensors");
-  EXPECT_SAYS(message_of<Error>([&] { load(model); }), "0a1b/model.safetensors: this link leads nowhere");
+  EXPECT_SAYS(message_of<Error>([&] { load(model); }), "0a1b/model.safetensors: this link is broken");
 }
 
 TEST_F(Cache, PathsStayPaths) {
@@ -102,7 +102,7 @@ TEST_F(Cache, PathsStayPaths) {
     EXPECT_EQ(locate(source), source);
   for (const char* address :
        {"https://huggingface.co/a/b/resolve/main/model.safetensors", "s3://bucket/model.pth"})
-    EXPECT_SAYS(message_of<Error>([&] { locate(address); }), "is an address, and vitrim downloads nothing");
+    EXPECT_SAYS(message_of<Error>([&] { locate(address); }), "is a URL, and vitrim does not download files");
   // The first part is a folder here, so this is a mistyped path.
   const std::string before = fs::current_path().string();
   fs::current_path(folder_ / "home");
@@ -139,7 +139,7 @@ TEST(Mistakes, ArchivesAreNamedWithTheRemedy) {
                                Sample{"m.keras", "model.weights.h5", "Keras"},
                                Sample{"m.pt2", "m/archive_format", "compiled program"},
                                Sample{"m.zip", "x/model.safetensors", "unpack it first"},
-                               Sample{"m.docx", "word/document.xml", "holds no data.pkl"}}) {
+                               Sample{"m.docx", "word/document.xml", "contains no data.pkl"}}) {
     ZipWriter zip;
     zip.add(sample.content, "x");
     write_file(folder / sample.file, zip.bytes());

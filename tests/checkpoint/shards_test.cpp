@@ -74,7 +74,7 @@ TEST_F(Shards, TensorsMustBeWhereTheIndexSays) {
   EXPECT_SAYS(refusal(), "model-2.safetensors: lacks tensors");
   EXPECT_SAYS(refusal(), "d; download");
   index(R"("a": "model-1.safetensors", "c": "model-2.safetensors")");
-  EXPECT_SAYS(refusal(), "model-1.safetensors: holds tensors");
+  EXPECT_SAYS(refusal(), "model-1.safetensors: contains tensors");
   EXPECT_SAYS(refusal(), "b; download");
 }
 
@@ -84,7 +84,7 @@ TEST_F(Shards, FilesElsewhereAreNotRead) {
   for (const char* name :
        {"../model-3.safetensors", "inner/../model-3.safetensors", "/etc/passwd", "..", ".", ""}) {
     index(R"("a": "model-1.safetensors", "b": "model-1.safetensors", "c": ")" + std::string(name) + "\"");
-    EXPECT_SAYS(refusal(), "no file beside the index");
+    EXPECT_SAYS(refusal(), "not a file in the index's folder");
   }
   index(R"("a": "model-1.safetensors", "b": "model-1.safetensors", "c": "inner")");
   EXPECT_THROW(load(folder_ / kIndex), Error);  // a folder is no shard
@@ -100,7 +100,7 @@ TEST_F(Shards, WrongIndices) {
     write_file(folder_ / kIndex, text);
     return refusal();
   };
-  EXPECT_SAYS(says("{\"weight_map\": "), "no valid JSON");
+  EXPECT_SAYS(says("{\"weight_map\": "), "not valid JSON");
   EXPECT_SAYS(says("{\"weight_map\": []}"), "weight_map");
   EXPECT_SAYS(says("{\"model_type\": \"vit\"}"), "not the index of a sharded checkpoint");
   EXPECT_SAYS(says("{\"weight_map\": {}}"), "names no tensor");
@@ -149,7 +149,7 @@ TEST(Folder, HoldsACheckpointUnderItsUsualName) {
     }
     return std::string();
   }();
-  EXPECT_SAYS(empty, "holds no model.safetensors");
+  EXPECT_SAYS(empty, "contains no model.safetensors");
   save(folder / "best.safetensors", {{"a", 1.0f}});
   try {
     load(folder.path().string());

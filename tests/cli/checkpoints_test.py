@@ -64,9 +64,9 @@ class Checkpoints(Case):
     def test_one_of_several_sets_of_weights(self):
         self.wrap("timm.safetensors", "state_dict.", "state_dict_ema.module.", more=("optimizer.state.0.exp_avg", "val_acc.tp"))
         done = self.run_vitrim("export", "timm.safetensors", "-o", "average.safetensors", "--format", "safetensors", "--quiet")
-        said = [line for line in done.stderr.splitlines() if "the file also holds state_dict (--weights)" in line]
+        said = [line for line in done.stderr.splitlines() if "the file also contains state_dict (--weights)" in line]
         self.assertEqual(len(said), 1, done.stderr)
-        self.assertIn("those under 'state_dict_ema', the averaged set, which timm takes for inference", said[0])
+        self.assertIn("those under 'state_dict_ema', the averaged set, which timm uses for inference", said[0])
         self.assertIn("left out: 1 tensor beside the model (val_acc.tp)", done.stderr)
         self.run_vitrim("export", "timm.safetensors", "--weights", "state_dict", "-o", "raw.safetensors", "--format", "safetensors", "--quiet")
         average, raw = self.read("average.safetensors"), self.read("raw.safetensors")
@@ -143,7 +143,7 @@ class Checkpoints(Case):
         done = self.run_vitrim("inspect", folder, "--num-heads", "2")
         self.assertIn("config.json names neither", done.stderr)
         os.makedirs(self.path("empty"))
-        self.refuse("inspect", "empty", says=("holds no model.safetensors", "name a checkpoint file"))
+        self.refuse("inspect", "empty", says=("contains no model.safetensors", "name a checkpoint file"))
 
     def test_what_is_assumed_is_said(self):
         self.assertEqual([one["field"] for one in self.json_of("inspect", "model.safetensors")["assumed"]], ["pooling"])
@@ -159,7 +159,7 @@ class Checkpoints(Case):
         data = ("--data", "synthetic:test:4", "--mean", "0.5", "--std", "0.5", "--resize", "none")
         said = [line for line in self.run_vitrim("eval", "silent.safetensors", *data, "--json", "-").stderr.splitlines() if line.startswith("warning: ")]
         self.assertEqual(len(said), 1, said)
-        for words in ("silent.safetensors: its files do not say everything", "num_heads 1 (", "--num-heads", "--norm-eps", "--activation"):
+        for words in ("silent.safetensors: its files do not state everything", "num_heads 1 (", "--num-heads", "--norm-eps", "--activation"):
             self.assertIn(words, said[0])
         flags = ("--num-heads", "2", "--norm-eps", "1e-5", "--activation", "relu", "--pooling", "average", "--image-size", "32")
         out = self.json_of("inspect", "silent.safetensors", *flags)

@@ -103,8 +103,8 @@ class Values(Case):
                 self.refuse(*words, says="the value is empty", expect=2)
 
     def test_numbers(self):
-        for flag, value, says in (("--mean", "nan", "--mean: nan is no finite number"), ("--mean", "0.5,inf,0.5", "inf is no finite number"), ("--norm-eps", "nan", "no finite number"),
-                                  ("--norm-eps", "1e400", "no finite number"), ("--num-heads", "0", "--num-heads: 0 is not positive"), ("--max-corrupt", "-1", "--max-corrupt: -1 is negative"),
+        for flag, value, says in (("--mean", "nan", "--mean: nan is not a finite number"), ("--mean", "0.5,inf,0.5", "inf is not a finite number"), ("--norm-eps", "nan", "not a finite number"),
+                                  ("--norm-eps", "1e400", "not a finite number"), ("--num-heads", "0", "--num-heads: 0 is not positive"), ("--max-corrupt", "-1", "--max-corrupt: -1 is negative"),
                                   ("--image-size", "-5", "--image-size: -5 is ")):
             with self.subTest((flag, value)):
                 self.refuse(*EVAL, flag, value, says=says, expect=2)

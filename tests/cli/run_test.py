@@ -123,7 +123,7 @@ class Run(Case):
     def test_mistakes_are_found_before_anything_runs(self):
         for old, new, words in (
                 ("te_images = 16", "te_imags = 16", 'line 12: unknown key of analyze "te_imags"; did you mean "te-images"?'),
-                ('command = "quantize"', 'command = "quantise"', '"quantise" is no command of a chain; did you mean "quantize"?'),
+                ('command = "quantize"', 'command = "quantise"', '"quantise" is not a command of a chain; did you mean "quantize"?'),
                 ('calib = "', 'calibration = "', 'line 3: unknown key "calibration"; did you mean "calib"?'),
                 ("batch_size = 16", "batch_sise = 16", 'unknown key of [all] "batch_sise"'),
                 ('from = "compress"', 'from = "prune"', 'from = "prune": no earlier step of that name makes a model'),

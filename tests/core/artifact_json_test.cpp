@@ -163,13 +163,13 @@ TEST(EvalJson, Rejections) {
     return message_of<FormatError>([&] { eval_result_from_json(text, "e.json"); });
   };
   EXPECT_EQ(rejection(replaced(json, "\"10110\"", "\"1011\"")),
-            "e.json: correct: has 4 images, \"images\" says 5");
+            "e.json: correct: has 4 images, but \"images\" is 5");
   EXPECT_TRUE(contains(rejection(replaced(json, "\"10110\"", "\"10112\"")), "expected only 0 and 1"));
-  EXPECT_TRUE(contains(rejection(replaced(json, "\"10110\"", "[1,0]")), "correct: expected a text"));
+  EXPECT_TRUE(contains(rejection(replaced(json, "\"10110\"", "[1,0]")), "correct: expected a string"));
   EXPECT_TRUE(contains(rejection(replaced(json, "\"eval\"", "\"compress\"")),
                        "kind: expected \"eval\", found \"compress\""));
-  EXPECT_TRUE(
-      contains(rejection(replaced(json, "\"version\":1,", "\"version\":2,")), "newer than this vitrim"));
+  EXPECT_TRUE(contains(rejection(replaced(json, "\"version\":1,", "\"version\":2,")),
+                       "newer than the newest that this vitrim"));
   EXPECT_TRUE(contains(rejection(replaced(json, "\"version\":1,", "\"version\":0,")), "no such version"));
   EXPECT_TRUE(contains(rejection(replaced(json, "\"threads\":2", "\"threads\":2,\"thread\":2")),
                        "manifest.thread: unknown key; did you mean \"threads\"?"));
@@ -259,7 +259,7 @@ TEST(LayerScoresJson, Rejections) {
     return message_of<FormatError>([&] { layer_scores_from_json(text, "s.json"); });
   };
   EXPECT_TRUE(contains(rejection(replaced(json, "\"0\":60.9", "\"00\":60.9")),
-                       "s.json: te.drop.00: the key is no layer number"));
+                       "s.json: te.drop.00: the key is not a layer number"));
   for (const char* key : {"\"-1\":60.9", "\"a\":60.9", "\"\":60.9", "\"1.5\":60.9", "\"99999999999\":60.9"}) {
     EXPECT_TRUE(contains(rejection(replaced(json, "\"0\":60.9", key)), "s.json: te.drop."));
   }

@@ -75,10 +75,10 @@ TEST(HostileJson, AMegabyteOfKeysIsReadInTime) {
 
 TEST(HostileJson, EqualKeysAndNumbersOutOfRangeAreRefused) {
   expect_message<FormatError>([] { artifact_kind("{\"a\": {\"b\": 1, \"b\": 2}}", "a.json"); },
-                              "a.json: b: the key stands there twice");
+                              "a.json: b: the key occurs twice");
   expect_message<FormatError>([] { artifact_kind("{\"a\": 1e999}", "a.json"); }, "a number is out of range");
-  expect_message<FormatError>([] { artifact_kind("{\"a\": 1", "a.json"); }, "no valid JSON");
-  expect_message<FormatError>([] { artifact_kind("", "a.json"); }, "no valid JSON");
+  expect_message<FormatError>([] { artifact_kind("{\"a\": 1", "a.json"); }, "not valid JSON");
+  expect_message<FormatError>([] { artifact_kind("", "a.json"); }, "not valid JSON");
 }
 
 }  // namespace

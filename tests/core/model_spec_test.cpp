@@ -115,7 +115,7 @@ TEST(ModelSpec, NormalisationsOfOtherUnitsAreRefused) {
   EXPECT_EQ(wrong_units(*spec.preprocess), "");
   spec.preprocess->mean[2] = 103.53;
   EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { validate(spec); }),
-                       "a mean of 103.53 is one of pixels from 0 to 255"));
+                       "a mean of 103.53 is for pixels from 0 to 255"));
   spec.preprocess->mean[2] = 0;
   spec.preprocess->std[0] = 58.395;
   EXPECT_TRUE(contains(wrong_units(*spec.preprocess), "a standard deviation of 58.395"));
@@ -146,7 +146,7 @@ TEST(ModelSpecJson, Rejections) {
   EXPECT_EQ(rejection(replaced(json, "\"mlp_dim\":13", "\"mlp_dim\":13,\"mlp_dims\":13")),
             "m.safetensors: blocks.1.mlp_dims: unknown key; did you mean \"mlp_dim\"?");
   EXPECT_EQ(rejection(replaced(json, "\"mlp_dim\":13", "\"mlp_dim\":13,\"mlp_dim\":14")),
-            "m.safetensors: mlp_dim: the key stands there twice");
+            "m.safetensors: mlp_dim: the key occurs twice");
   EXPECT_EQ(rejection(replaced(json, "\"none\"", "\"nnoe\"")),
             "m.safetensors: blocks.1.attention: unknown value \"nnoe\"; did you mean \"none\"?");
   EXPECT_EQ(rejection(replaced(json, "\"patch_size\":8", "\"patch_size\":8.5")),
@@ -159,13 +159,13 @@ TEST(ModelSpecJson, Rejections) {
       contains(rejection(replaced(json, "[96,128]", "[96]")), "image_size: expected a list of 2 values"));
   EXPECT_TRUE(contains(rejection(replaced(json, "[96,128]", "[96,128,3]")), "expected a list of 2 values"));
   EXPECT_TRUE(contains(rejection(replaced(json, "\"version\":1", "\"version\":2")),
-                       "version: version 2 is not understood"));
+                       "version: version 2 is not supported"));
   EXPECT_TRUE(contains(rejection(replaced(json, "\"version\":1,", "")), "\"version\" is missing"));
   EXPECT_TRUE(contains(rejection("[]"), "expected an object"));
   EXPECT_TRUE(contains(rejection("null"), "expected an object"));
-  EXPECT_TRUE(contains(rejection(""), "no valid JSON"));
-  EXPECT_TRUE(contains(rejection(json.substr(0, 40)), "no valid JSON"));
-  EXPECT_TRUE(contains(rejection(json + "x"), "no valid JSON"));
+  EXPECT_TRUE(contains(rejection(""), "not valid JSON"));
+  EXPECT_TRUE(contains(rejection(json.substr(0, 40)), "not valid JSON"));
+  EXPECT_TRUE(contains(rejection(json + "x"), "not valid JSON"));
   EXPECT_TRUE(contains(rejection("{\"version\":1e999}"), "out of range"));
   EXPECT_TRUE(contains(rejection(std::string(1000000, '[')), "nested more than"));
 }

@@ -43,7 +43,7 @@ TEST(Nearest, TiesAndEdges) {
 TEST(ErrorTypes, Messages) {
   EXPECT_STREQ(FormatError("f.json", "te.drop", "expected a number").what(),
                "f.json: te.drop: expected a number");
-  EXPECT_STREQ(FormatError("f.json", "", "no valid JSON").what(), "f.json: no valid JSON");
+  EXPECT_STREQ(FormatError("f.json", "", "not valid JSON").what(), "f.json: not valid JSON");
   EXPECT_THROW(throw Interrupted(), Error);
 }
 

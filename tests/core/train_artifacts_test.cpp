@@ -152,13 +152,13 @@ TEST(TrainLog, RejectionsNameTheLine) {
   const std::string head = log_header(a_run()) + "\n";
   EXPECT_EQ(log_rejection(""), "run.jsonl: the log is empty");
   EXPECT_TRUE(contains(log_rejection(head + "{\"event\":\n" + step_line(1, 2)),
-                       "run.jsonl: line 2: byte 10: no valid JSON"));
+                       "run.jsonl: line 2: byte 10: not valid JSON"));
   EXPECT_EQ(log_rejection(step_line(1, 2)),
-            "run.jsonl: line 1: event: is 'step', and a log begins with 'start'");
+            "run.jsonl: line 1: event: is 'step', but a log begins with 'start'");
   EXPECT_EQ(log_rejection(head + step_line(1, 2) + head),
-            "run.jsonl: line 3: event: a second run begins; give every log as a file of its own");
+            "run.jsonl: line 3: event: a second run begins; pass every log as its own file");
   EXPECT_EQ(log_rejection(head + "{\"event\":\"poem\"}\n"),
-            "run.jsonl: line 2: event: 'poem' is none of start, step and epoch");
+            "run.jsonl: line 2: event: 'poem' is not one of start, step and epoch");
   EXPECT_TRUE(contains(log_rejection(head + "[1]\n"), "run.jsonl: line 2"));
   EXPECT_TRUE(contains(log_rejection(head + R"({"event":"step","epoch":1})" + "\n"),
                        "run.jsonl: line 2: key \"step\" is missing"));

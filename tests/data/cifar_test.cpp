@@ -64,7 +64,7 @@ TEST(Cifar, WrongFilesAreNamed) {
     return message;
   };
   EXPECT_TRUE(contains(problem(""), "empty file"));
-  EXPECT_TRUE(contains(problem(record("\x05", 1).substr(1)), "size 3072 is no multiple of 3073"));
+  EXPECT_TRUE(contains(problem(record("\x05", 1).substr(1)), "size 3072 is not a multiple of 3073"));
   EXPECT_TRUE(contains(problem(record("\x05\x7f", 1)), "record 0 has a label"));  // fine labels end at 99
   EXPECT_TRUE(contains(problem(record("\x05", 1) + record("\x0a", 1)),
                        "record 1 has a label that cifar10 does not know"));

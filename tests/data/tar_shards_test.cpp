@@ -281,12 +281,12 @@ TEST(TarShards, DamageIsNamedWithItsPlace) {
   const auto with_size = [&](const std::string& size) {
     return shard_problem(tar_header("a.jpg", '0', size) + kTarEnd);
   };
-  EXPECT_TRUE(contains(with_size("0000000000x"), "byte 124: the member's size is no number"));
-  EXPECT_TRUE(contains(with_size("00000000009"), "byte 124: the member's size is no number"));
-  EXPECT_TRUE(contains(with_size(std::string(12, ' ')), "no number"));
-  EXPECT_TRUE(contains(with_size("-0000000001"), "no number"));
-  EXPECT_TRUE(contains(with_size(std::string(12, '\xff')), "no number"));
-  EXPECT_TRUE(contains(with_size("\x80" + std::string(11, '\xff')), "no number"));
+  EXPECT_TRUE(contains(with_size("0000000000x"), "byte 124: the member's size is not a number"));
+  EXPECT_TRUE(contains(with_size("00000000009"), "byte 124: the member's size is not a number"));
+  EXPECT_TRUE(contains(with_size(std::string(12, ' ')), "not a number"));
+  EXPECT_TRUE(contains(with_size("-0000000001"), "not a number"));
+  EXPECT_TRUE(contains(with_size(std::string(12, '\xff')), "not a number"));
+  EXPECT_TRUE(contains(with_size("\x80" + std::string(11, '\xff')), "not a number"));
   EXPECT_TRUE(contains(with_size(tar_binary(~uint64_t{0} >> 1)), "bytes beyond the file"));
   EXPECT_TRUE(contains(with_size("777777777777"), "bytes beyond the file"));
   EXPECT_TRUE(contains(with_size(tar_octal(1025)), "byte 0: the member ends 1 bytes beyond the file"));

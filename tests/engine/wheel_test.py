@@ -94,11 +94,11 @@ class Runtime(unittest.TestCase):
                 engine = vitrim_runtime.Engine(path, threads=2, precision="f32", num_heads=said["num_heads"])
                 again = pickle.loads(pickle.dumps(engine))
             self.assertEqual({warning.filename for warning in seen}, {__file__})
-            self.assertRegex("\n".join(str(warning.message) for warning in seen), "bare.safetensors: its files do not say everything(.|\n)*how its images were normalised")
+            self.assertRegex("\n".join(str(warning.message) for warning in seen), "bare.safetensors: its files do not state everything(.|\n)*how its images were normalised")
             self.assertEqual(len({str(warning.message) for warning in seen}), len(seen), "once")
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", ".*normalised")
-                warnings.filterwarnings("error", ".*its files do not say")
+                warnings.filterwarnings("error", ".*its files do not state")
                 stated = vitrim_runtime.Engine(path, threads=2, precision="f32", **said)
             for one in (engine, again, stated):
                 numpy.testing.assert_allclose(one.run(self.images), self.engine.run(self.images), rtol=1e-4, atol=1e-4)

@@ -34,7 +34,7 @@ REASONS = {
     "sub-LN": r"beit3|eva02_(base|large)",
     "parallel branches": r"18x2|_xp_|pwee",
     "norms after the branches": r"_rpn_",
-    "two attentions": r"dlittle|dwee",
+    "differential attention": r"dlittle|dwee",
 }
 
 
@@ -157,7 +157,7 @@ def check_heads(root):
         (folder / "config.json").write_text(json.dumps(config))
         out = inspected()
         if isinstance(out, str):
-            if not any(words in out for words in (*REASONS, "cosines", "attention ('map')")):
+            if not any(words in out for words in (*REASONS, "cosine attention", "attention ('map')")):
                 failures.append(f"{architecture}: refused beside its config.json: {out}")
             continue
         if out["blocks"][0]["num_heads"] != heads or any(one["field"] == "num_heads" for one in out["assumed"]):

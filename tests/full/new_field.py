@@ -67,7 +67,7 @@ def main():
         said = subprocess.run(["./executors"], cwd=folder, capture_output=True, text=True, check=True).stdout.splitlines()
         assert said[:3] == ["", "", ""], said
         for name, sentence in zip(("the native engine", "LibTorch's path", "the ONNX writer"), said[3:], strict=True):
-            assert sentence.startswith(f'{name} does not know what "rotary" does to a model'), sentence
+            assert sentence.startswith(f'{name} does not support field "rotary"'), sentence
         fields = subprocess.run(["./table"], cwd=folder, capture_output=True, text=True, check=True).stdout
         assert "    rotary: bool = _sometimes(False)\n" in fields, fields
         # Python, too, without a line of its own.
@@ -81,7 +81,7 @@ def main():
         sys.modules["vitrim"] = importlib.util.module_from_spec(spec)
         from vitrim.spec import ModelSpec, why_not
         assert why_not(ModelSpec()) == "", why_not(ModelSpec())
-        assert "what \"rotary\" does" in why_not(ModelSpec(rotary=True)), why_not(ModelSpec(rotary=True))
+        assert "field \"rotary\"" in why_not(ModelSpec(rotary=True)), why_not(ModelSpec(rotary=True))
     print("a new field is refused by every executor that has not declared it")
 
 

@@ -184,7 +184,7 @@ TEST_F(Assumed, TheNamedArchitectureDecides) {
   EXPECT_FALSE(assumed("norm_eps"));
   // Sixteen narrow heads, or one of 64 channels: the width is another than the name's.
   write_config(R"({"architecture": "vit_large_patch16_224"})");
-  EXPECT_TRUE(contains(refusal(), "has 16 heads at 1024 channels, but it has 64 channels"));
+  EXPECT_TRUE(contains(refusal(), "has 16 heads and 1024 channels, but the model has 64 channels"));
   EXPECT_TRUE(contains(refusal(), "--num-heads"));
   write_config(R"({"architecture": "vit_large_patch16_224", "model_args": {"embed_dim": 64}})");
   EXPECT_EQ(load().blocks[0].num_heads, 16) << "timm changes the width alone";
@@ -241,13 +241,13 @@ TEST_F(Assumed, NumbersInMetadataThatAreNone) {
     model::StateDict state = tensors({});
     state.metadata["num_heads"] = text;
     write(state);
-    EXPECT_TRUE(contains(refusal(), "no whole number from 1 to 1048576")) << text;
+    EXPECT_TRUE(contains(refusal(), "not a whole number from 1 to 1048576")) << text;
   }
   const std::tuple<const char*, const char*, const char*> stated[] = {
-      {"norm_eps", "nan", "is no number above 0"},
+      {"norm_eps", "nan", "is not a number above 0"},
       {"norm_eps", "-1", "pass --norm-eps"},
-      {"norm_eps", "small", "small is no number"},
-      {"activation", "mish", "'mish' is none that vitrim computes (gelu,"},
+      {"norm_eps", "small", "small is not a number"},
+      {"activation", "mish", "'mish' is not one that vitrim supports (gelu,"},
       {"std", "0", "a std is not positive"}};
   for (const auto& [key, text, says] : stated) {
     model::StateDict state = tensors({});
@@ -282,12 +282,12 @@ TEST_F(Assumed, RectanglesAreRefused) {
   };
   // 4 x 8 patches: no square at all.
   EXPECT_TRUE(contains(say({.positions = 33}),
-                       "33 positions, less those of the class token, are those of no "
-                       "square image but of one of 4 x 8 patches; vitrim takes square "
+                       "33 positions, less those of the class token, do not form a square image but of one "
+                       "of 4 x 8 patches; vitrim takes square "
                        "images only"));
   // Sides that differ by two: with the class token the positions are a square number.
   EXPECT_TRUE(
-      contains(say({.patch = 16, .positions = 49}), "48 patches that make no square (such as 6 x 8)"));
+      contains(say({.patch = 16, .positions = 49}), "48 patches that do not form a square (such as 6 x 8)"));
   EXPECT_TRUE(contains(say({.patch = 16, .positions = 49}), "pass --image-size 112"));
   EXPECT_TRUE(contains(say({.patch = 16, .positions = 225}), "such as 14 x 16"));
   EXPECT_TRUE(contains(say({.patch = 16, .positions = 225, .layer_scale = true}), "such as 14 x 16"));
@@ -352,9 +352,8 @@ TEST_F(Assumed, BlocksWithoutAttentionAskForTheirGain) {
 
 // It has attention, but not under a known name.
 TEST_F(Assumed, AnAttentionUnderOtherNamesIsNoBlockWithoutAttention) {
-  for (const auto& [name, says] :
-       {std::pair("attn.to_q.weight", "read from attn.qkv, or from attn.q_proj"),
-        std::pair("attn.qkv.lin.weight", "another module stands around the layer")}) {
+  for (const auto& [name, says] : {std::pair("attn.to_q.weight", "read from attn.qkv, or from attn.q_proj"),
+                                   std::pair("attn.qkv.lin.weight", "another module wraps the layer")}) {
     model::StateDict state = tensors({.depth = 2}, {1});
     state.add(std::string("blocks.1.") + name, at::zeros({64, 64}));
     write(state);

@@ -186,16 +186,16 @@ class Broken : public testing::Test {
 TEST_F(Broken, ConfigsOfOtherModels) {
   take("vit");
   replace("config.json", "\"hidden_size\": 16", "\"hidden_size\": 24");
-  EXPECT_TRUE(contains(refusal(), "the width: says 24, but the tensors beside it say 16"));
+  EXPECT_TRUE(contains(refusal(), "the width: states 24, but the tensors beside it have 16"));
   take("vit");
   replace("config.json", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3");
-  EXPECT_TRUE(contains(refusal(), "num_hidden_layers: says 3"));
+  EXPECT_TRUE(contains(refusal(), "num_hidden_layers: states 3"));
   take("vit");
   replace("config.json", "\"model_type\": \"vit\"", "\"model_type\": \"bert\"");
-  EXPECT_TRUE(contains(refusal(), "'bert' is no model that vitrim reads (vit, deit"));
+  EXPECT_TRUE(contains(refusal(), "'bert' is not a model that vitrim reads (vit, deit"));
   take("vit");
   replace("config.json", "\"hidden_act\": \"gelu\"", "\"hidden_act\": \"mish\"");
-  EXPECT_TRUE(contains(refusal(), "'mish' is none that vitrim computes"));
+  EXPECT_TRUE(contains(refusal(), "'mish' is not one that vitrim supports"));
   take("vit");
   replace("config.json", "\"num_attention_heads\": 2", "\"num_attention_heads\": 3");
   EXPECT_TRUE(contains(refusal(), "num_heads 3 does not divide"));
@@ -222,7 +222,7 @@ TEST_F(Broken, FieldsForPeopleNeverKeepAModelOut) {
              "",
              {"7", "1", "2", "3", "4.5"}},
         Case{labels, R"("id2label": {"1": "a", "2": "b", "3": "c", "4": "d", "5": "e"})", "id2label", {}},
-        Case{labels, R"("id2label": {"0": "a", "1": "b"})", "names 2 classes and the classifier has 5", {}},
+        Case{labels, R"("id2label": {"0": "a", "1": "b"})", "lists 2 classes, but the classifier has 5", {}},
         Case{labels, R"("id2label": {"a": "a"})", "id2label", {}},
         Case{labels, R"("id2label": "none")", "id2label", {}},
         Case{labels, R"("id2label": {"0": null, "1": "b"})", "id2label", {}},
@@ -262,7 +262,7 @@ TEST_F(Broken, ProcessorsThatCannotBeReadLeaveTheModel) {
 TEST_F(Broken, ForeignTensorsThatAreMissing) {
   take("vit");
   change([](model::StateDict& state) { state.erase("vit.encoder.layer.1.attention.attention.key.bias"); });
-  EXPECT_TRUE(contains(refusal(), "stands without the other parts of blocks.1.attn.qkv.bias"));
+  EXPECT_TRUE(contains(refusal(), "occurs without the other parts of blocks.1.attn.qkv.bias"));
   take("vit");
   change([](model::StateDict& state) { state.erase("vit.encoder.layer.1.output.dense.bias"); });
   const std::string message = message_of<Error>([&] { load_model(temp_.file("model.safetensors")); });
@@ -275,7 +275,7 @@ TEST_F(Broken, ForeignTensorsThatAreMissing) {
   EXPECT_TRUE(contains(refusal(), "has another shape or dtype than the other parts"));
   take("vit");
   change([](model::StateDict& state) { state.add("layernorm.weight", at::ones({16})); });
-  EXPECT_TRUE(contains(refusal(), "stands there twice"));
+  EXPECT_TRUE(contains(refusal(), "occurs twice"));
   take("timm_dinov2_giant");
   change([](model::StateDict& state) { state.set("blocks.1.mlp.fc1.weight", at::ones({5, 16})); });
   EXPECT_TRUE(contains(refusal(), "fits neither a plain MLP nor a gated one"));
@@ -306,7 +306,7 @@ TEST_F(Broken, WhatVitrimHasNotIsNamedWithTheMend) {
   EXPECT_TRUE(contains(refusal(), "rotary"));
   take("timm_eva_giant");
   fs::remove(temp_.file("config.json"));
-  EXPECT_TRUE(contains(refusal(), "put timm's config.json, which says so, beside it"));
+  EXPECT_TRUE(contains(refusal(), "put timm's config.json, which states this, beside it"));
   take("timm_clip_quickgelu");
   replace("config.json", "\"global_pool\": \"token\"", "\"global_pool\": \"max\"");
   EXPECT_TRUE(contains(refusal(), "the pooling 'max'"));

@@ -239,7 +239,7 @@ TEST(NewSegmentationHead, RefusesWhatCannotCarryOne) {
   EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] {
                          architecture::with_segmentation_head(merging, SegmentationHeadKind::kLinear, 0, 5);
                        }),
-                       "not merged"));
+                       "can't merge tokens"));
   EXPECT_TRUE(
       contains(message_of<std::invalid_argument>([] { architecture::parse_segmentation_head("upnet"); }),
                "did you mean 'upernet'"));

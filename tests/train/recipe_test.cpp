@@ -325,7 +325,7 @@ TEST(Recipe, JsonIsReadStrictly) {
   EXPECT_TRUE(contains(problem(R"({"schedule": {"epochs": 18446744073709551615}})"), "too large"));
   EXPECT_TRUE(contains(problem(R"({"schedule": 3})"), "run.json: schedule: expected an object"));
   EXPECT_TRUE(contains(problem("[]"), "expected an object"));
-  EXPECT_TRUE(contains(problem("{"), "no valid JSON"));
+  EXPECT_TRUE(contains(problem("{"), "not valid JSON"));
 }
 
 TEST_F(RecipeFiles, HostileOnesAreRefusedAtOnce) {

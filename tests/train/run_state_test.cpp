@@ -91,7 +91,7 @@ TEST_F(TrainingState, PositionsThatCannotBe) {
        }},
       {"finished: contradicts", [](RunState& s) { s.finished = true; }},
       {"loss_sum: is not finite", [](RunState& s) { s.loss_sum = std::nan(""); }},
-      {"train_seconds: is no duration", [](RunState& s) { s.train_seconds = -1; }},
+      {"train_seconds: is not a duration", [](RunState& s) { s.train_seconds = -1; }},
       {"log_bytes: is negative", [](RunState& s) { s.log_bytes = -1; }},
       {"dilute: names a negative layer", [](RunState& s) { s.dilute = {-1}; }},
       {"dilute: names other layers", [](RunState& s) { s.dilute = {1}; }},
@@ -126,7 +126,7 @@ TEST_F(TrainingState, TensorsThatAreMissingOrOfAnotherKind) {
     EXPECT_TRUE(contains(changed(without), part.prefix + name + ": is missing"));
     EXPECT_TRUE(contains(changed(reshaped), part.prefix + name + ": has another shape"));
     EXPECT_TRUE(contains(changed(doubled), part.prefix + name + ": is not of float32"));
-    EXPECT_TRUE(contains(changed(strange), std::string(part.prefix) + "strange: is no parameter"));
+    EXPECT_TRUE(contains(changed(strange), std::string(part.prefix) + "strange: is not a parameter"));
     EXPECT_TRUE(contains(changed([](model::StateDict& all) { all = {}; }), "is missing"));
   }
   for (auto tensors : {&RunState::first, &RunState::second, &RunState::steps}) {

@@ -114,8 +114,8 @@ TEST(Int4, RefusesWhatIsWrong) {
       {scale, with_scale(NAN), "row 2: the scales"},
       {scale, with_scale(0.123456), "row 2: the scales"},
       {scale, with_scale(1e30), "row 2: the scales"},
-      {words, at::zeros_like(packed.at(words)), "127 is the most"},  // -8 everywhere
-      {shape, at::tensor({64, 32}, at::kLong), "says 64 x 32"},
+      {words, at::zeros_like(packed.at(words)), "at most 127 is allowed"},  // -8 everywhere
+      {shape, at::tensor({64, 32}, at::kLong), "states 64 x 32"},
       {shape, at::tensor({32, 64}, at::kInt), "expected int64"},
   };
   for (const auto& wrong : cases) {
@@ -125,7 +125,7 @@ TEST(Int4, RefusesWhatIsWrong) {
     } else {
       changed.erase(wrong.name);
     }
-    if (wrong.says == std::string("127 is the most"))  // factors of 1 and 16
+    if (wrong.says == std::string("at most 127 is allowed"))  // factors of 1 and 16
       changed.set(scale, at::tensor({0.5f, 8.0f}).expand({32, 2}).contiguous());
     checkpoint::Checkpoint file = changed;
     const std::string said = message_of<FormatError>([&] { unpack_int4(model->spec(), file); });

@@ -177,11 +177,12 @@ TEST(WeightSets, HeadsOfTrainingWithoutLabelsAreLeftOut) {
 TEST(WeightSets, WhatCannotBeKnownIsAskedFor) {
   const Names file = models_under({"image_encoder.", "sketch_encoder."});
   const std::string message = message_of<Error>([&] { taken_from(file); });
-  EXPECT_TRUE(contains(message, "file.pth: it holds several sets of weights"));
+  EXPECT_TRUE(contains(message, "file.pth: it contains several sets of weights"));
   EXPECT_TRUE(contains(message, "--weights with 'image_encoder' or 'sketch_encoder'"));
   EXPECT_EQ(taken_from(file, "sketch_encoder").set, "sketch_encoder");
-  EXPECT_TRUE(contains(message_of<Error>([&] { taken_from(file, "ema"); }),
-                       "'ema' names none of the sets of weights in this file; they are 'image_encoder' and"));
+  EXPECT_TRUE(
+      contains(message_of<Error>([&] { taken_from(file, "ema"); }),
+               "'ema' matches none of the sets of weights in this file; they are 'image_encoder' and"));
   // A part of the name is enough if only one set has it.
   const Names dino = models_under({"teacher.backbone.", "student.module.backbone."});
   EXPECT_EQ(taken_from(dino, "student").set, "student.backbone");
@@ -234,7 +235,7 @@ TEST(WeightSets, WrappedModelsGiveTheSameOutputs) {
     hints.weights = "student";
     load_spec(temp.file("model.safetensors"), hints, &sources);
     EXPECT_EQ(sources.said.front(),
-              "weights: those under 'student.backbone'; the file also holds teacher.backbone (--weights)");
+              "weights: those under 'student.backbone'; the file also contains teacher.backbone (--weights)");
     EXPECT_TRUE(contains(sources.said.at(1),
                          "left out: 2 tensors beside the model (teacher.head.mlp.0.weight, val_acc.tp"));
   }
@@ -337,7 +338,7 @@ TEST(WeightSets, NothingToChooseFrom) {
   const TempDir temp;
   save_model(*make_random_model(test::small_spec(), 1), temp.file("own.safetensors"));
   EXPECT_TRUE(contains(message_of<Error>([&] { load_model(temp.file("own.safetensors"), hints); }),
-                       "'ema' names no set of weights"));
+                       "'ema' is not a set of weights"));
 }
 
 }  // namespace
