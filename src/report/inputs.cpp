@@ -91,7 +91,7 @@ bool same_images(const EvalResult& a, const EvalResult& b) {
 
 Inputs read_inputs(const std::vector<Document>& documents) {
   if (documents.empty())
-    throw std::invalid_argument("[report::render] no document: give at least one result file");
+    throw std::invalid_argument("[report::render] there is no document: pass at least one result file");
   Inputs inputs;
   for (const Document& document : documents) {
     if (is_train_log(document.json)) {

@@ -110,9 +110,8 @@ void controls_figure(Page& page, const CompressResult& result) {
                "The same treatment on other sets of layers",
                shown + ", when other sets of the same size are removed and treated in the same way: random "
                        "ones, the first "
-                       "or last layers, those with the smallest weights. The choice of layers is worth the "
-                       "effort as far as "
-                       "its marks lie on the better side of theirs.",
+                       "or last layers, those with the smallest weights. The choice of layers pays off only "
+                       "if its marks are better than those of the controls.",
                {{"rows", rows_json(rows)}},
                table_html("Controls at equal budget", rows, true)});
 }
@@ -134,14 +133,14 @@ void accuracy_section(Page& page, const Inputs& inputs) {
          metric_of(rows) == "Top-1" ? "Top-1 accuracy" : metric_of(rows),
          std::string(
              metric_of(rows) == "Top-1"
-                 ? "Share of labelled test images whose first prediction is right, with 95 % intervals. "
-                 : "Of models that label pixels the intersection over union, averaged over classes, of "
-                   "classifiers the "
-                   "share of images whose first prediction is right, with 95 % intervals. ") +
-             (paired ? "Intervals of two models on the same images may overlap although one is surely "
-                       "better, because both fail on "
-                       "the same hard images; the difference on the same images takes that into account."
-                     : "The interval says how far the share would move on other images of the same kind."),
+                 ? "Share of labelled test images whose top prediction is correct, with 95 % intervals. "
+                 : "For models that label pixels, the intersection over union, averaged over classes; for "
+                   "classifiers, the share of images whose top prediction is correct; with 95 % "
+                   "intervals. ") +
+             (paired ? "The intervals of two models on the same images may overlap even if one is "
+                       "significantly better, because both fail on the same hard images; the paired "
+                       "difference takes this into account."
+                     : "The interval shows how much the share would vary on other images of the same kind."),
          {{"rows", rows_json(rows)}, {"metric", metric_of(rows)}},
          table_html("Accuracy of each model", rows, false)});
   }

@@ -38,16 +38,15 @@ void bench_section(Page& page, const Inputs& inputs) {
            num(row.work_bytes > 0 ? fixed(1e-6 * static_cast<double>(row.work_bytes), 1) : "\u2013")});
     }
     const std::string peak = fixed(std::max(result.tile_peak, result.library_peak), 2);
-    page.figure(
-        {"bench",
-         "Measured against what arithmetic promises",
-         "How many times as fast as the first row each model runs on " +
-             (result.device == "cpu" ? std::to_string(result.threads) + " threads" : result.device) +
-             ", beside what its multiply-adds alone would promise. All were interleaved, each once a round; "
-             "the machine's matrix peak was measured in the same run: " +
-             peak + " TFLOP/s.",
-         {{"rows", rows}, {"batches", batches}},
-         table.html()});
+    page.figure({"bench",
+                 "Measured speed against multiply-adds",
+                 "Speed of each model relative to the first row, on " +
+                     (result.device == "cpu" ? std::to_string(result.threads) + " threads" : result.device) +
+                     ", and the speed that its multiply-adds alone would predict. All models were timed "
+                     "interleaved, once per round; the machine's matrix peak was measured in the same run: " +
+                     peak + " TFLOP/s.",
+                 {{"rows", rows}, {"batches", batches}},
+                 table.html()});
   }
 }
 

@@ -57,9 +57,9 @@ void front_figure(Page& page, const Inputs& inputs) {
   if (rows.size() < 2 + dense_seen.size()) return;
   page.figure({"front",
                "Accuracy against multiply-adds",
-               "Every dot is one of the models, its bar the 95 % interval of its accuracy; a line follows "
-               "each way of choosing on one model from its dearest result to its cheapest. "
-               "Nearer the top left is better.",
+               "Each dot is a model, and its bar is the 95 % interval of its accuracy; a line connects the "
+               "results of one criterion on one model, from the most to the fewest multiply-adds. Closer to "
+               "the top left is better.",
                {{"rows", rows}},
                table.html()});
 }

@@ -11,9 +11,9 @@ double total_seconds(const CompressResult& result) {
 }
 
 std::string about_apma(const std::string& reason) {
-  return reason.find("apma") == std::string::npos ? ""
-                                                  : "APMA is a reconstruction here: of its paper (arXiv "
-                                                    "2405.20867) only the abstract could be read.";
+  return reason.find("apma") == std::string::npos
+             ? ""
+             : "APMA is reconstructed here: only the abstract of its paper (arXiv 2405.20867) was available.";
 }
 
 std::string chosen_by(const std::string& reason) {
@@ -174,7 +174,7 @@ std::string head_html(const Inputs& inputs) {
     out += escape((result.model.empty() ? "" : "Model " + result.model + ". ") + chosen_by(result.reason));
     out += "</p>" + cards_html(compress_cards(result));
     if (!inputs.trainings.empty())
-      out += "<p class=\"context\">Beside it: " +
+      out += "<p class=\"context\">Also shown: " +
              count(inputs.trainings.size(), "training run", "training runs") + ".</p>";
   } else if (inputs.compresses.size() > 1) {
     out += "<p class=\"lede\">" + std::to_string(inputs.compresses.size()) + " compressions" +

@@ -84,14 +84,13 @@ void latency_section(Page& page, const Inputs& inputs) {
   }
   if (rows.size() < 2) return;
   page.section("latency", "Accuracy against speed", "Accuracy/speed");
-  page.figure(
-      {"latency",
-       "Accuracy against images a second",
-       "Every dot is a model at a batch size, its bar the 95 % interval of its accuracy. Nearer the top "
-       "right is better. Speeds are medians of interleaved rounds on one machine; those of other "
-       "programs are as their file states them.",
-       {{"rows", rows}, {"batches", batches}},
-       table.html()});
+  page.figure({"latency",
+               "Accuracy against images a second",
+               "Each dot is a model at one batch size, and its bar is the 95 % interval of its accuracy. "
+               "Closer to the top right is better. Speeds are medians of interleaved rounds on one machine; "
+               "those of other programs are the values in their file.",
+               {{"rows", rows}, {"batches", batches}},
+               table.html()});
 }
 
 }  // namespace vitrim::report

@@ -108,11 +108,10 @@ void entropy_section(Page& page, const Inputs& inputs) {
         "How much the output of every attention layer and every MLP varies from image to image and patch to "
         "patch, in nats (up to a "
         "constant); bars are 95 % intervals over resampled images. Attention layers with low entropy add "
-        "little that the MLP after them "
-        "could not add itself";
+        "little that the MLP after them could not add";
     caption += scores.chosen.empty() ? "" : "; shaded columns are the layers that were chosen";
     caption += second ? "; thin dashed lines are a second estimate of the same quantity, which " +
-                            std::string(second_name == "full" ? "sees" : "ignores") +
+                            std::string(second_name == "full" ? "includes" : "ignores") +
                             " correlations between channels."
                       : ".";
     page.figure({"entropy",
@@ -160,7 +159,7 @@ void transfer_section(Page& page, const Inputs& inputs) {
                  "features" +
                      std::string(scores.absorbed.empty()
                                      ? ""
-                                     : ", and what is left of it once the MLPs have absorbed the layer") +
+                                     : ", and what remains of it after the MLPs have absorbed the layer") +
                      ".",
                  {{"drop", estimates(scores.te_drop)},
                   {"identity", estimates(scores.te_identity)},
@@ -196,12 +195,11 @@ void interaction_section(Page& page, const Inputs& inputs) {
       table.row(cells);
     }
     page.figure({"interaction",
-                 "Which layers lean on each other",
-                 "For every pair of attention layers, the change in output entropy when both are masked less "
-                 "the sum of the changes when each "
-                 "is masked alone, in nats. Cells near zero are pairs that act independently; strong colours "
-                 "are pairs whose joint effect "
-                 "cannot be told from single layers, so sets have to be measured as sets.",
+                 "Which layers depend on each other",
+                 "For every pair of attention layers, the change in output entropy when both are masked "
+                 "minus the sum of the changes when each is masked alone, in nats. Cells near zero are pairs "
+                 "that act independently; strong colours are pairs whose joint effect cannot be predicted "
+                 "from single layers, so sets must be measured as sets.",
                  {{"rows", rows}, {"layers", scores.interaction.size()}, {"chosen", scores.chosen}},
                  table.html()});
   }

@@ -12,7 +12,7 @@ void merge_section(Page& page, const Inputs& inputs) {
     if (!spec.merges()) continue;
     page.subheading(item.label);
     Table table(
-        "Tokens that each block's attention and MLP see",
+        "Tokens in the attention and MLP of each block",
         {num("Block"), num("Tokens at the attention"), num("Pairs merged"), num("Tokens at the MLP")});
     for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
       const BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
@@ -32,10 +32,9 @@ void merge_section(Page& page, const Inputs& inputs) {
           {{"name", file_name(picture.name)}, {"image", picture.image}, {"place", picture.place}});
     }
     page.figure({"merged",
-                 "What became one",
-                 "Calibration images as the model sees them at its end. Patches of one colour are one token; "
-                 "white lines run between tokens. Patches without "
-                 "a tint were merged with nothing.",
+                 "Merged patches",
+                 "Tokens of calibration images after the last block. Patches of one colour are one token; "
+                 "white lines separate tokens. Patches without a tint were not merged.",
                  {{"pictures", pictures}, {"columns", spec.stage_grid(0).width}},
                  table.html()});
   }

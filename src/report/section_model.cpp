@@ -69,12 +69,12 @@ void model_section(Page& page, const Inputs& inputs) {
                 removed);
     }
     page.figure({"model",
-                 "What was taken out",
+                 "What was removed",
                  "The model from the image (block 0) to the classifier: every block has an attention layer, "
                  "where image patches exchange "
-                 "information, and an MLP, which treats every patch alone; a cell's height is its share of "
-                 "the arithmetic. Hollow, struck-out "
-                 "cells are the attention layers that were removed; their blocks are left with the MLP.",
+                 "information, and an MLP, which processes each patch separately; the height of a cell is "
+                 "its share of the multiply-adds. Hollow, struck-out cells are removed attention layers; "
+                 "their blocks keep only the MLP.",
                  {{"blocks", blocks},
                   {"tokens", dense.num_tokens()},
                   {"classes", dense.num_classes},

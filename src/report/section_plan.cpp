@@ -57,8 +57,8 @@ std::string quality(const std::string& what, const PredictionQuality& q) {
 void front_figure(Page& page, const PlanResult& plan) {
   const Axis axis = axis_of(plan);
   nlohmann::json rows = nlohmann::json::array();
-  Table table("Candidates within the budget that no other beats, and those measured beside them",
-              {"What is done", num("Parameters"), num("MACs"), num("Latency, ms"), num("Measured"),
+  Table table("Candidates within the budget that no other candidate beats, and other measured candidates",
+              {"Changes", num("Parameters"), num("MACs"), num("Latency, ms"), num("Measured"),
                num("Loss, nats"), num("Measured"), num("Top-1"), num("95 % interval")});
   for (const PlanRow& row : plan.rows) {
     const bool chosen = plan.chosen && same_moves(row, *plan.chosen);
@@ -79,9 +79,9 @@ void front_figure(Page& page, const PlanResult& plan) {
   }
   page.figure({"plan",
                "What the budget buys",
-               "Every ring is a candidate as predicted, a dot the same one made and measured on images that "
-               "no fit saw; loss is the mean KL to the dense output. " +
-                   quality("Losses added up from single moves", plan.kl_quality) +
+               "Each ring is the prediction for a candidate, and each dot is the same candidate built and "
+               "measured on images that no fit used; loss is the mean KL to the dense output. " +
+                   quality("Losses predicted from single moves", plan.kl_quality) +
                    std::to_string(plan.dominated.size()) +
                    " more candidates within the budget are beaten by these.",
                {{"rows", rows},
@@ -94,7 +94,7 @@ void front_figure(Page& page, const PlanResult& plan) {
 void latency_figure(Page& page, const PlanResult& plan) {
   if (!plan.table || plan.table->batches.empty()) return;
   nlohmann::json rows = nlohmann::json::array();
-  Table table("Whole models, timed and added up from pieces",
+  Table table("Whole models: timed, and predicted from pieces",
               {"Model", num("Batch"), num("Predicted, ms"), num("Measured, ms"), num("Error")});
   for (const LatencyPieces& pieces : plan.table->batches) {
     for (const LatencyCheck& check : pieces.checks) {
@@ -105,13 +105,14 @@ void latency_figure(Page& page, const PlanResult& plan) {
                  num(fixed(1e3 * check.measured, 2)), num(signed_fixed(100 * check.error(), 1) + " %")});
     }
   }
-  page.figure({"plan-latency",
-               "Do the pieces add up?",
-               "Latencies come from timed pieces (attention by width and tokens, MLPs, matching, ends) of " +
-                   plan.table->cpu + ", " + plan.table->isa + ", " + std::to_string(plan.table->threads) +
-                   " threads. " + quality("Sums against the timing", plan.latency_quality),
-               {{"rows", rows}},
-               table.html()});
+  page.figure(
+      {"plan-latency",
+       "Latency predicted from pieces",
+       "Latencies are predicted from timed pieces (attention by width and tokens, MLPs, matching, ends) of " +
+           plan.table->cpu + ", " + plan.table->isa + ", " + std::to_string(plan.table->threads) +
+           " threads. " + quality("Predictions against timings", plan.latency_quality),
+       {{"rows", rows}},
+       table.html()});
 }
 
 }  // namespace

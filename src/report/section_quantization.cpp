@@ -81,16 +81,15 @@ void quantization_section(Page& page, const Inputs& inputs) {
                       {"refitted", layer.refitted},
                       {"bytes", layer.bytes}});
     }
-    page.figure(
-        {"quantization",
-         "Precision and cost, layer by layer",
-         std::string(measured ? "Colour: the KL to the float model, on held-out images, with this layer "
-                                "alone int8 and nothing refitted."
-                              : "Colour: the relative error of the int8 weights; the layers' KL is "
-                                "measured with --calib.") +
-             " Outlined layers stay float.",
-         {{"rows", rows}, {"measured", measured}},
-         table.html()});
+    page.figure({"quantization",
+                 "Precision and cost, layer by layer",
+                 std::string(measured ? "Colour: the KL to the float model on held-out images with only this "
+                                        "layer in int8, without refitting."
+                                      : "Colour: the relative error of the int8 weights; the layers' KL is "
+                                        "measured with --calib.") +
+                     " Outlined layers stay float.",
+                 {{"rows", rows}, {"measured", measured}},
+                 table.html()});
   }
 }
 

@@ -79,9 +79,8 @@ void segmentation_section(Page& page, const Inputs& inputs) {
   const std::vector<AccuracyRow> rows = segmented(inputs);
   if (rows.empty()) return;
   page.section("segmentation", "Masks", "Masks");
-  Table table("How well pixels are labelled",
-              {"Model", num("mIoU"), num("95 % interval"), num("Mean accuracy"), num("Pixel accuracy"),
-               num("Images"), "Protocol"});
+  Table table("Accuracy of pixel labels", {"Model", num("mIoU"), num("95 % interval"), num("Mean accuracy"),
+                                           num("Pixel accuracy"), num("Images"), "Protocol"});
   for (const AccuracyRow& row : rows) {
     const SegmentationFigures& s = *row.eval.segmentation;
     table.row({row.name, num(percent(s.miou)), num(interval(s.miou_ci95)), num(percent(s.mean_accuracy)),
@@ -93,8 +92,8 @@ void segmentation_section(Page& page, const Inputs& inputs) {
   const std::string pictures = pictures_html(rows);
   if (pictures.empty()) return;
   page.paragraph(
-      "Images of the evaluation set with their masks, labelled and predicted, a colour a class. Pixels "
-      "without a label count for nothing and stay empty in the labelled mask.");
+      "Images of the evaluation set with their labelled and predicted masks, one colour per class. Pixels "
+      "without a label are not counted and are empty in the labelled mask.");
   page.raw(pictures);
 }
 

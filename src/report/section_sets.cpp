@@ -59,27 +59,25 @@ void sets_section(Page& page, const Inputs& inputs) {
       std::string effort;
       if (scores.block_evaluations > 0 && scores.brute_force_block_evaluations > scores.block_evaluations) {
         effort = " The search took " + compact(static_cast<double>(scores.block_evaluations)) +
-                 " block evaluations where one set at a time needs " +
+                 " block evaluations; evaluating one set at a time would take " +
                  compact(static_cast<double>(scores.brute_force_block_evaluations)) + ".";
       }
       page.figure({"sets", "Best sets by " + name,
                    "The sets of layers whose joint removal scored best, best first, with 95 % intervals over "
                    "resampled images; filled squares "
-                   "are the layers in the set. The bars say how often each set would have been chosen on "
-                   "other images of the "
-                   "same kind: where no set stands out, several are as good." +
+                   "are the layers in the set. The bars show how often each set would be chosen on other "
+                   "images of the same kind; if no set stands out, several are equally good." +
                        effort,
                    data(scores.sets, name),
                    set_table("Sets ranked by " + name, "Score", scores.sets, scores.chosen)});
     }
     if (!scores.other_criterion.empty()) {
-      page.figure(
-          {"sets", "Best sets by the other criterion: " + other,
-           "The same view under the criterion that was not used to choose. Where both lists share layers the "
-           "choice does not hang on "
-           "the criterion; where they differ, only the accuracy after removal can tell which one is right.",
-           data(scores.other_criterion, other),
-           set_table("Sets ranked by " + other, "Score", scores.other_criterion, scores.chosen)});
+      page.figure({"sets", "Best sets by the other criterion: " + other,
+                   "The same view under the criterion that was not used to choose. Layers in both lists do "
+                   "not depend on the criterion; where the lists differ, only the accuracy after removal "
+                   "decides between them.",
+                   data(scores.other_criterion, other),
+                   set_table("Sets ranked by " + other, "Score", scores.other_criterion, scores.chosen)});
     }
   }
 }

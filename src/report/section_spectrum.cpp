@@ -112,7 +112,7 @@ void time_section(Page& page, const Inputs& inputs) {
         {"time",
          "Where the time went",
          "Seconds spent in each phase of the run, in the order in which they ran. Together they took " +
-             duration(total) + " on the machine that the manifest below names.",
+             duration(total) + " on the machine that the manifest below states.",
          {{"rows", rows}},
          table.html()});
   }

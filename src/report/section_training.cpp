@@ -209,7 +209,7 @@ void curves_figure(Page& page, const Inputs& inputs) {
     }
   }
   if (!any) {
-    page.paragraph("Nothing is logged yet but the beginning.");
+    page.paragraph("Only the start of the run has been logged so far.");
     return;
   }
   std::vector<Cell> header{num("Epoch"),
@@ -239,13 +239,12 @@ void curves_figure(Page& page, const Inputs& inputs) {
   caption += ". ";
   if (diluted)
     caption +=
-        "Lambda is what is left of the diluted attention: when it has reached 0, the rest of the model is on "
-        "its own. ";
+        "Lambda is what is left of the diluted attention: once it has reached 0, the model runs without it. ";
   if (ema) caption += "Dashed: the averaged weights. ";
-  caption += named ? "Which of the runs is better, the accuracy with its intervals says, not the last point "
-                     "of a curve."
-                   : "The evaluation in the course of a run shows its direction; what the result is worth, "
-                     "the accuracy with its interval says.";
+  caption += named
+                 ? "Compare the runs by their accuracy with its intervals, not by the last point of a curve."
+                 : "The evaluations during the run show its direction; judge the result by its accuracy with "
+                   "the interval.";
   page.figure(
       {"curves",
        std::string(named ? "The runs, " : "The run, ") + (by_step ? "step by step" : "epoch by epoch"),
@@ -338,7 +337,7 @@ void flow_figure(Page& page, const Training& run) {
                        {"attention", attention},
                        {"mlp", mlp}});
   }
-  Table table("Entropy of each layer at the first and the last epoch that it was measured in, nats",
+  Table table("Entropy of each layer at the first and last measured epoch, nats",
               {num("Block"), num("Attention, first"), num("last"), num("change"), num("MLP, first"),
                num("last"), num("change")});
   for (size_t block = 0; block < blocks; ++block) {
@@ -356,12 +355,11 @@ void flow_figure(Page& page, const Training& run) {
                diluted ? "Information leaves the attention" : "Entropy of every layer, epoch by epoch",
                std::string("How far each layer's entropy has moved since the first measured epoch: down is "
                            "blue, up is orange. ") +
-                   (diluted ? "As lambda falls (the curve on top), the attention of the outlined blocks goes "
-                              "out; where the same blocks' MLPs "
-                              "turn orange, they have taken up what it carried, and a transfer entropy that "
-                              "is small before "
-                              "lambda has reached 0 says that the output no longer needs it."
-                            : "Layers that gain entropy come to carry more of the information."),
+                   (diluted ? "As lambda falls (the curve on top), the attention of the outlined blocks "
+                              "fades out; where the MLPs of the same blocks turn orange, they have taken "
+                              "over what it carried, and a transfer entropy that is small before lambda "
+                              "reaches 0 shows that the output no longer depends on it. "
+                            : "Layers that gain entropy carry more of the information."),
                {{"epochs", columns}, {"blocks", blocks}, {"removed", run.result.removed}},
                table.html()});
 }
@@ -387,7 +385,7 @@ std::string training_head(const Inputs& inputs) {
   const Training& run = inputs.trainings.front().value;
   const TrainResult& result = run.result;
   out += "<p class=\"lede\">" + escape(sentence(run)) + "</p>";
-  std::string context = result.init.empty() ? "" : "Began with " + result.init + ".";
+  std::string context = result.init.empty() ? "" : "Started from " + result.init + ".";
   if (!result.reason.empty()) context += " " + chosen_by(result.reason);
   if (result.evaluation) context += " Evaluated on " + result.evaluation->data + ".";
   if (!context.empty()) out += "<p class=\"context\">" + escape(context) + "</p>";

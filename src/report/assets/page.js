@@ -184,7 +184,7 @@ const vitrim = (() => {
         build(node);
         node.querySelector("details")?.removeAttribute("open");
       } catch (error) {  // the table stays open; one broken chart must not take the others with it
-        node.querySelector(".plots").replaceChildren(element("p", {class: "failed"}, "This chart could not be drawn; its table stands below."));
+        node.querySelector(".plots").replaceChildren(element("p", {class: "failed"}, "This chart could not be drawn; its table is below."));
         console.error(error);
       }
     }
