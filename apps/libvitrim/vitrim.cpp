@@ -60,7 +60,7 @@ class Engines {
     const std::lock_guard lock(mutex_);
     const auto found = engines_.find(handle);
     if (found == engines_.end())
-      throw std::invalid_argument("engine is none that vitrim_load gave, or it was freed");
+      throw std::invalid_argument("engine was not returned by vitrim_load, or it was freed");
     return found->second;
   }
 
@@ -143,7 +143,7 @@ vitrim_engine* vitrim_load_as(const char* path, int threads, const char* precisi
     for (const std::string& text : said.warnings()) add(text);
     if (!model.spec.preprocess)
       add(std::string(path) +
-          " does not say how its images were normalised; assumed: mean 0.5 and standard deviation 0.5");
+          " does not state how its images were normalised; assumed: mean 0.5 and standard deviation 0.5");
     out = Engines::all().add({std::move(engine), std::make_shared<const std::string>(std::move(warnings))});
   });
   return out;
@@ -208,7 +208,7 @@ int vitrim_prepare(const vitrim_engine* engine, const uint8_t* pixels, int64_t h
     const int64_t channels = vitrim::data::image_channels(spec, "this engine");
     if (!spec.preprocess)
       throw std::invalid_argument(
-          "the checkpoint does not say how its images were prepared; prepare them yourself and call "
+          "the checkpoint does not state how its images were prepared; prepare them yourself and call "
           "vitrim_run");
     if (height < 1 || width < 1 || height > vitrim::data::kMaxPixels / width)
       throw std::invalid_argument("an image has at least 1 pixel and at most " +

@@ -40,7 +40,7 @@ std::vector<float> answers(runtime::Engine& engine, const data::PixelBatch& imag
       if (std::isfinite(out[static_cast<size_t>(i)])) continue;
       throw Error(images.names[static_cast<size_t>(i / outputs)] +
                   ": the model's outputs for this image are not finite; correct --mean and --std, pass "
-                  "--precision f32, or take another checkpoint");
+                  "--precision f32, or use another checkpoint");
     }
     check_cancelled();
     progress.advance(count);

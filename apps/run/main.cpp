@@ -42,10 +42,11 @@ struct Flags {
 
 void check(const Flags& flags) {
   if (flags.images.empty() && !flags.shape && !flags.bench)
-    throw UsageError("no image was named; name image files or folders, or pass --shape or --bench");
+    throw UsageError("no image was given; pass image files or folders, or --shape or --bench");
   if (!flags.images.empty() && (flags.shape || flags.bench))
     throw UsageError(std::string(flags.shape ? "--shape" : "--bench") + " takes no images; leave them out");
-  if (flags.shape && flags.bench) throw UsageError("--shape and --bench are two runs; pass one of them");
+  if (flags.shape && flags.bench)
+    throw UsageError("--shape and --bench exclude each other; pass one of them");
 }
 
 runtime::Engine make_engine(const Flags& flags) {
@@ -95,7 +96,7 @@ void show_shape(const Flags& flags, const Context& context, const runtime::Engin
        static_cast<long long>(spec.in_channels), static_cast<long long>(spec.image_size[0]),
        static_cast<long long>(spec.image_size[1]), static_cast<long long>(engine.outputs()),
        spec.num_classes > 0 ? "classes" : "features");
-  if (!spec.preprocess) return tell("the checkpoint does not say how its images were prepared\n");
+  if (!spec.preprocess) return tell("the checkpoint does not state how its images were prepared\n");
   const PreprocessSpec& p = *spec.preprocess;
   tell("prepared: %s, centre crop of %lld pixels, mean %g, %g, %g, standard deviation %g, %g, %g\n",
        p.resize
@@ -129,7 +130,7 @@ std::vector<std::string> class_names(const Flags& flags, const ModelSpec& spec) 
   std::vector<std::string> names = data::read_class_list(flags.classes);
   if (static_cast<int64_t>(names.size()) != spec.num_classes) {
     throw Error(flags.classes + ": " + std::to_string(names.size()) + " classes, but the model has " +
-                std::to_string(spec.num_classes) + "; name a list with one class a line for each");
+                std::to_string(spec.num_classes) + "; pass a list with one class name per line");
   }
   return names;
 }
@@ -138,7 +139,7 @@ void classify(const Flags& flags, const Context& context, runtime::Engine& engin
   const ModelSpec& spec = engine.spec();
   if (spec.num_classes < 1)
     throw Error(flags.model.model +
-                ": the model has no classifier, so images can't be classified; name a model with one");
+                ": the model has no classifier, so it can't classify images; pass a model with a classifier");
   const std::vector<std::string> names = class_names(flags, spec);
   const auto dataset = data::open_images(flags.images, flags.data.unlabelled());
   data::LoadOptions load;

@@ -205,13 +205,13 @@ PreprocessSpec DataFlags::preprocess(const ModelSpec& spec, const std::string& s
     out = *spec.preprocess;
   } else if (mean.empty() || std.empty()) {
     throw UsageError(source +
-                     " does not say how its images were normalised; pass --mean and --std (0.5 and 0.5 for "
+                     " does not state how its images were normalised; pass --mean and --std (0.5 and 0.5 for "
                      "timm's augreg ViTs, "
                      "0.485,0.456,0.406 and 0.229,0.224,0.225 for DeiT)");
   } else {
     out.resize = spec.segmentation ? spec.image_size[0] : spec.image_size[0] * 10 / 9;
     if (resize.empty()) {
-      log_warning(source + " does not say how its images were resized; assumed: short side to " +
+      log_warning(source + " does not state how its images were resized; assumed: short side to " +
                   std::to_string(*out.resize) + " pixels" + (interpolation.empty() ? ", bicubic" : "") +
                   "; if that is wrong, state the right values with --resize and --interpolation");
     }
@@ -233,7 +233,7 @@ PreprocessSpec DataFlags::preprocess(const ModelSpec& spec, const std::string& s
     out.interpolation = interpolation == "bilinear" ? Interpolation::kBilinear : Interpolation::kBicubic;
   if (out.crop != spec.image_size[0] || out.crop != spec.image_size[1]) {
     throw UsageError("the model takes images of " + std::to_string(spec.image_size[0]) + " x " +
-                     std::to_string(spec.image_size[1]) + " pixels, but --crop says " +
+                     std::to_string(spec.image_size[1]) + " pixels, but --crop is " +
                      std::to_string(out.crop) + "; pass --image-size " + std::to_string(out.crop) + " too");
   }
   return out;
@@ -241,7 +241,7 @@ PreprocessSpec DataFlags::preprocess(const ModelSpec& spec, const std::string& s
 
 data::DatasetOptions DataFlags::dataset(const ModelSpec& spec) const {
   if (!classes.empty() && !class_order.empty())
-    throw UsageError("--classes gives the order of the classes already; leave --class-order out");
+    throw UsageError("--classes already determines the order of the classes; omit --class-order");
   data::DatasetOptions options{classes};
   if (!class_order.empty()) options.class_order = data::parse_class_order(class_order);
   options.class_names = spec.class_names;

@@ -38,8 +38,8 @@ std::unique_ptr<model::Model> load_other(const BenchFlags& flags, const std::str
   } catch (const Error& error) {
     const std::string text = error.what();
     if (text.find("--weights") == std::string::npos) throw;
-    throw Error(text + "; in bench --weights is for MODEL alone, so choose one by vitrim export " + name +
-                " --format safetensors --weights NAME and name what it writes after --against");
+    throw Error(text + "; in bench --weights applies to MODEL only; write one set with vitrim export " +
+                name + " --format safetensors --weights NAME and pass that file to --against");
   }
 }
 
@@ -88,7 +88,7 @@ void print(const BenchResult& r) {
   for (size_t i = 0; i < r.rows.size() && r.rows[i].batch == r.rows.front().batch; ++i) {
     const BenchRow& row = r.rows[i];
     if (row.weight_bytes == 0) continue;
-    tell("  %s holds %.1f MB of weights and %.1f MB to work in\n", row.name.c_str(),
+    tell("  %s holds %.1f MB of weights and %.1f MB of working memory\n", row.name.c_str(),
          1e-6 * static_cast<double>(row.weight_bytes), 1e-6 * static_cast<double>(row.work_bytes));
   }
   tell("  peak memory of the whole process (all entries) %.0f MB\n",

@@ -44,12 +44,12 @@ std::string word_of(const Chain& chain, const toml::node& node) {
   if (const auto* whole = node.as_integer()) return std::to_string(whole->get());
   if (const auto* number = node.as_floating_point()) return number_text(number->get());
   throw FormatError(chain.source, place_of(node),
-                    "expected a text in quotes, a number, true, false or a list");
+                    "expected a string in quotes, a number, true, false or a list");
 }
 
 std::string text_of(const Chain& chain, const toml::node& node, const std::string& key) {
   const auto* text = node.as_string();
-  if (!text) throw FormatError(chain.source, place_of(node), key + " must be a text in quotes");
+  if (!text) throw FormatError(chain.source, place_of(node), key + " must be a string in quotes");
   return text->get();
 }
 
@@ -107,7 +107,7 @@ void read_step(const Chain& chain, const toml::table& table, const CLI::App& app
   const toml::node* const command = table.get("command");
   if (!command)
     throw FormatError(chain.source, place_of(table),
-                      "the step names no command, such as command = \"compress\"");
+                      "the step has no command; add one, such as command = \"compress\"");
   step.command = text_of(chain, *command, "command");
   const std::vector<std::string>& commands = chain_commands();
   if (std::find(commands.begin(), commands.end(), step.command) == commands.end())
@@ -132,7 +132,7 @@ void read_step(const Chain& chain, const toml::table& table, const CLI::App& app
   if (step.name.empty() || step.name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                                        "0123456789_-") != std::string::npos)
     throw FormatError(chain.source, place_of(table),
-                      "the name of a step is made of letters, digits, - and _");
+                      "the name of a step may contain only letters, digits, - and _");
 }
 
 // The values of flags that a step does not set itself.
@@ -171,7 +171,7 @@ void connect(const Chain& chain, std::vector<ChainStep>& steps) {
         step.name = step.command + "_" + std::to_string(number);
     }
     if (!names.insert(step.name).second)
-      throw FormatError(chain.source, place, "two steps are called \"" + step.name + "\"");
+      throw FormatError(chain.source, place, "two steps have the name \"" + step.name + "\"");
     if (step.from.empty()) {
       step.from = newest;
     } else if (step.from == "model") {
@@ -180,7 +180,7 @@ void connect(const Chain& chain, std::vector<ChainStep>& steps) {
       models.emplace_back("model");
       throw FormatError(chain.source, place,
                         "from = \"" + step.from +
-                            "\": no earlier step of that name makes a model; did you mean \"" +
+                            "\": no earlier step with that name writes a model; did you mean \"" +
                             nearest(step.from, models) + "\"? (\"model\" is the chain's own)");
     }
     if (!makes_model(step.command) || step.command == "export") continue;
@@ -198,8 +198,8 @@ std::string read_source(const std::string& source, std::string& label) {
   label = source;
   if (source.find('/') == std::string::npos && source.find('.') == std::string::npos &&
       !std::filesystem::exists(source))
-    throw Error("no recipe \"" + source + "\" is built in; did you mean \"" + nearest(source, chain_names()) +
-                "\"? A file is named with its suffix or folder");
+    throw Error("there is no built-in recipe \"" + source + "\"; did you mean \"" +
+                nearest(source, chain_names()) + "\"? Write the name of a file with its suffix or folder");
   return read_text_file(source);
 }
 
@@ -274,8 +274,8 @@ Chain read_chain(const std::string& source, const ChainOverrides& overrides, con
   chain.eval = take("eval", overrides.eval);
   chain.train = take("train", overrides.train);
   while (chain.output.size() > 1 && chain.output.ends_with('/')) chain.output.pop_back();
-  if (chain.model.empty()) throw UsageError(chain.source + " names no model; pass --model MODEL");
-  if (chain.output.empty()) throw UsageError(chain.source + " names no output; pass -o FOLDER");
+  if (chain.model.empty()) throw UsageError(chain.source + " states no model; pass --model MODEL");
+  if (chain.output.empty()) throw UsageError(chain.source + " states no output; pass -o FOLDER");
   const toml::node* const all = top.get("all");
   if (all && !all->is_table()) throw FormatError(chain.source, place_of(*all), "all must be a table: [all]");
   if (all) {
@@ -292,7 +292,8 @@ Chain read_chain(const std::string& source, const ChainOverrides& overrides, con
   }
   const toml::node* const steps = top.get("step");
   const toml::array* const list = steps ? steps->as_array() : nullptr;
-  if (!list || list->empty()) throw FormatError(chain.source, "", "it has no steps: [[step]]");
+  if (!list || list->empty())
+    throw FormatError(chain.source, "", "it has no steps; write each as a table [[step]]");
   for (const toml::node& node : *list) {
     const toml::table* const table = node.as_table();
     if (!table) throw FormatError(chain.source, place_of(node), "a step must be a table: [[step]]");

@@ -111,9 +111,10 @@ void SegmentationFlags::add_to(CLI::App& command) {
 
 void SegmentationFlags::apply(const ModelSpec& spec, eval::AccuracyOptions& accuracy) const {
   if (!spec.segmentation && (window > 0 || stride > 0))
-    throw UsageError("--window and --stride are for models for segmentation, and this one classifies images");
+    throw UsageError(
+        "--window and --stride apply to models for segmentation, but this model classifies images");
   if (stride > 0 && window == 0)
-    throw UsageError("--stride says by how much windows slide; pass --window too");
+    throw UsageError("--stride is the distance between windows; pass --window too");
   accuracy.window = window;
   accuracy.stride = stride;
   accuracy.pictures = pictures;

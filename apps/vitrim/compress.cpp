@@ -85,7 +85,7 @@ void run(const CompressFlags& flags, const CLI::App& command, const Context& con
     for (const int layer : options.layers) {
       if (std::count(options.static_layers.begin(), options.static_layers.end(), layer) > 0)
         throw Error("layer " + std::to_string(layer) +
-                    " is named by --static and by --remove-attention; name it once");
+                    " is in both --static and --remove-attention; list it in one of them");
     }
     options.remove_layers = !flags.analyze.remove.empty() || !flags.analyze.layers.empty();
   }
@@ -127,7 +127,7 @@ void run(const CompressFlags& flags, const CLI::App& command, const Context& con
     try {
       return pipeline::compress(*model, images, first, accuracy, options);
     } catch (const Interrupted&) {
-      if (flags.resume) log_info("repeat the command to go on where it stopped");
+      if (flags.resume) log_info("repeat the command to continue where it stopped");
       throw;
     }
   }();

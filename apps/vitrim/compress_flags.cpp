@@ -264,7 +264,7 @@ void OutputFlags::check(const std::string& json) const {
     hub::check_writable(path, output);
     const std::string whole = std::filesystem::weakly_canonical(path).string();
     if (!seen.insert(whole).second && whole != "/dev/null")
-      throw UsageError(path + " is named for two outputs; give each a file of its own");
+      throw UsageError(path + " is the name of two outputs; name a separate file for each");
   }
   if (!output.empty() && !hub::weights_path(output).ends_with(".safetensors") && output != "/dev/null")
     throw UsageError(

@@ -100,8 +100,8 @@ void run(const DiluteFlags& flags, const Context& context) {
   check_inputs(flags.train, inputs, model->spec());
   if (inputs.recipe.dilution_epochs == 0)
     log_warning(
-        "the recipe says no dilution.epochs, so the layers are cut at once; pass --dilution-epochs to let "
-        "them fade out");
+        "the recipe does not set dilution.epochs, so the layers are cut at once; pass --dilution-epochs to "
+        "dilute them gradually");
   const std::vector<int> layers = choose(flags, *model, *group, result.reason);
   std::optional<model::StateDict> absorbed;
   if (flags.absorb_first) absorbed = absorb_layers(flags, *model, layers, *group);

@@ -49,15 +49,16 @@ std::string file_in(const std::string& folder, bool int8, bool half) {
 std::string format_of(const ExportFlags& flags) {
   const bool nowhere = flags.output == "/dev/null" || names_folder(flags.output);
   if (names_folder(flags.output) && !flags.format.empty() && flags.format != "onnx")
-    throw UsageError(flags.output + " is a folder, which takes an ONNX file; name a .safetensors file");
+    throw UsageError(flags.output +
+                     " is a folder, which is for --format onnx only; name a .safetensors file");
   std::string format = flags.format;
   if (format.empty()) format = flags.output.ends_with(".safetensors") ? "safetensors" : "onnx";
   const std::string ending = format == "onnx" ? ".onnx" : ".safetensors";
   if (!nowhere && !flags.output.ends_with(ending)) {
     throw UsageError(flags.output + ": " +
-                     (flags.format.empty()
-                          ? "end the name in .onnx or .safetensors"
-                          : "--format " + format + " writes " + ending + " files; end the name so"));
+                     (flags.format.empty() ? "end the name in .onnx or .safetensors"
+                                           : "--format " + format + " writes " + ending +
+                                                 " files; give the name that ending"));
   }
   return format;
 }
@@ -67,7 +68,7 @@ void check_output(const std::string& output, const std::string& json) {
   if (!json.empty() && json != "-" && json != "/dev/null" &&
       (std::filesystem::weakly_canonical(json) == std::filesystem::weakly_canonical(output) ||
        std::filesystem::weakly_canonical(json) == std::filesystem::weakly_canonical(output + ".data"))) {
-    throw UsageError(json + " is named for two outputs; give each a file of its own");
+    throw UsageError(json + " is the name of two outputs; name a separate file for each");
   }
 }
 
@@ -76,8 +77,8 @@ std::vector<std::string> read_classes(const std::string& path, int64_t num_class
   const std::vector<std::string> names = data::read_class_list(path);
   if (static_cast<int64_t>(names.size()) != num_classes) {
     throw FormatError(path, "",
-                      "has " + std::to_string(names.size()) + " lines, the model " +
-                          std::to_string(num_classes) + " classes; one name a line is needed");
+                      "has " + std::to_string(names.size()) + " lines, but the model has " +
+                          std::to_string(num_classes) + " classes; write one name per line");
   }
   return names;
 }
@@ -140,8 +141,8 @@ void describe(const ordered_json& result, const std::string& format) {
          text(result["inputs"][0]).c_str(), text(result["outputs"][0]).c_str());
     if (result.contains("int8_layers"))
       tell("%d int8 layers, whose inputs have %s\n", result["int8_layers"].get<int>(),
-           result["int8_inputs"] == "dynamic" ? "a scale a token, found as it comes"
-                                              : "a fixed scale a tensor");
+           result["int8_inputs"] == "dynamic" ? "one scale per token, computed at run time"
+                                              : "one fixed scale per tensor");
   } else if (format == "timm") {
     tell("load it with strict=True into %s(**%s)\n", result["class"].get<std::string>().c_str(),
          json::dump(result["arguments"], -1).c_str());
@@ -156,10 +157,10 @@ void run(const ExportFlags& flags) {
   const bool int8 = model->spec().quantized();
   if (int8 && format != "onnx")
     throw Error(flags.model.model +
-                ": its layers are int8, which --format onnx alone holds; export the model as it was before "
+                ": its layers are int8, which only --format onnx supports; export the model from before "
                 "vitrim quantize");
   if (!int8 && !flags.calib.empty())
-    throw UsageError("--calib is for models with int8 layers, and " + flags.model.model +
+    throw UsageError("--calib applies to models with int8 layers, but " + flags.model.model +
                      " has none; make them with vitrim quantize");
   const std::string output =
       names_folder(flags.output) ? file_in(flags.output, int8, flags.precision == "f16") : flags.output;

@@ -102,7 +102,7 @@ const std::vector<FlagRule>& flag_rules() {
       {{"sweep"},
        {"--search", "--criterion", "--both-criteria", "search"},
        [](const Asked& a) { return a.removes; },
-       "{} has no effect: --remove asks for no layers"},
+       "{} has no effect: --remove selects no layers"},
       {{"compress"},
        {"--controls"},
        [](const Asked& a) { return a("--remove") || a("--remove-attention"); },
@@ -144,7 +144,7 @@ const std::vector<FlagRule>& flag_rules() {
        [](const Asked& a) {
          return a.value("--channels-by") != "magnitude" && a.value("--channels-by") != "random";
        },
-       "{} has no effect: {--channels-by} looks at no images"},
+       "{} has no effect: {--channels-by} uses no images"},
       {kPruning,
        {"channels.score_images"},
        [](const Asked& a) { return !by_apma(a) || apma_looks(a); },
@@ -160,7 +160,7 @@ const std::vector<FlagRule>& flag_rules() {
       {{"prune", "compress"},
        {"--target-params"},
        [](const Asked& a) { return !a("--attention-macs"); },
-       "{} and --attention-macs are two targets; pass one"},
+       "{} and --attention-macs exclude each other; pass one of them"},
       {{"compress"},
        {},
        [](const Asked& a) { return !masked(a); },
@@ -181,7 +181,8 @@ const std::vector<FlagRule>& flag_rules() {
       {{"prune"},
        {},
        [](const Asked& a) { return a.prunes; },
-       "say how far: --target-macs 70% (of the whole model), --attention-macs 60% (of its attention layers) "
+       "state a target: --target-macs 70% (of the whole model), --attention-macs 60% (of its attention "
+       "layers) "
        "or "
        "--target-params 80%"},
       {{"prune"},
@@ -214,7 +215,7 @@ const std::vector<FlagRule>& flag_rules() {
       {{"train"},
        {"--new-head"},
        [](const Asked& a) { return a("--init"); },
-       "{} replaces the classifier of --init; a --spec says its classes itself"},
+       "{} replaces the classifier of --init; a --spec states its own classes"},
       {{"train"},
        {"--new-head"},
        [](const Asked& a) { return !a("--head"); },
@@ -228,15 +229,15 @@ const std::vector<FlagRule>& flag_rules() {
       {{"merge"},
        {},
        [](const Asked& a) { return ways_to_merge(a) == 1; },
-       "say how much to merge, in one of these ways: --r 13, --schedule 1:24 or --target-macs 60%"},
+       "state how much to merge in one of these ways: --r 13, --schedule 1:24 or --target-macs 60%"},
       {{"merge"},
        {"--auto"},
        [](const Asked& a) { return a("--target-macs"); },
-       "{} needs to know how far to go: --target-macs 60%"},
+       "{} needs a target: --target-macs 60%"},
       {{"merge"},
        {"--auto"},
        [](const Asked& a) { return a("--calib"); },
-       "{} chooses on images: --calib DIR"},
+       "{} needs images to choose on: --calib DIR"},
       {{"merge"},
        {"--auto"},
        [](const Asked& a) { return a.zero("--start"); },
@@ -254,7 +255,7 @@ const std::vector<FlagRule>& flag_rules() {
       {{"prune", "compress", "sweep", "merge", "quantize", "plan"},
        {"--knn", "--train", "--probe"},
        [](const Asked& a) { return a("--eval"); },
-       "--train, --knn and --probe say how the model is evaluated on the images of --eval, which is not "
+       "--train, --knn and --probe control how the model is evaluated on the images of --eval, which is not "
        "given"},
       {{"eval"},
        {"--knn", "--train", "--probe"},
@@ -275,7 +276,7 @@ const std::vector<FlagRule>& flag_rules() {
       {{"prune", "compress", "sweep", "merge", "quantize", "plan", "eval"},
        {"--knn", "--probe"},
        [](const Asked& a) { return a("--train"); },
-       "{} needs labelled images to answer from: --train DIR"},
+       "{} needs labelled reference images: --train DIR"},
       {{"bench"},
        {"--device"},
        [](const Asked& a) { return a.value("--device") != "cuda" || a.value("--engine") != "native"; },

@@ -52,7 +52,7 @@ void switch_off(const std::string& text, plan::GridOptions& grid) {
       grid.merge = false;
     } else {
       throw UsageError("--without: unknown kind '" + word +
-                       "'; say removal, static, pruning, mlp or merging");
+                       "'; the kinds are removal, static, pruning, mlp and merging");
     }
     rest = comma == std::string::npos ? "" : rest.substr(comma + 1);
   }
@@ -126,12 +126,11 @@ void print_plan(const PlanResult& r) {
          plan::show(quantity, limit.limit).c_str(), plan::show(quantity, limit.dense).c_str(),
          plan::show(quantity, limit.floor).c_str());
   }
-  print_quality("latency added up from pieces against whole models", r.latency_quality);
-  print_quality("loss added up from single moves against combinations", r.kl_quality);
+  print_quality("latency predicted from pieces against whole models", r.latency_quality);
+  print_quality("loss predicted from single moves against combinations", r.kl_quality);
   tell(
-      "%lld of %lld candidates are within the budget by prediction; the Pareto front and what was measured "
-      "beside "
-      "it, on %lld images that no fit saw:\n",
+      "%lld of %lld candidates are within the budget by prediction; the Pareto front and other measured "
+      "candidates, on %lld images that no fit used:\n",
       static_cast<long long>(r.within), static_cast<long long>(r.candidates),
       static_cast<long long>(r.held_out_images));
   tell("  %-16s %-16s %5s %5s %5s %4s %11s %11s %11s %11s %9s %9s%s\n", "removed", "static", "width", "mlp",

@@ -93,7 +93,8 @@ void prune_and_train(const PruneCommandFlags& flags, const Context& context,
   const TrainInputs inputs = open_inputs(flags.train, dense->spec(), flags.model.model);
   check_inputs(flags.train, inputs, dense->spec());
   if (inputs.recipe.dilution_epochs > 0)
-    throw UsageError("prune dilutes nothing; use vitrim dilute on what it wrote, or --dilution-epochs 0");
+    throw UsageError(
+        "vitrim prune does not dilute; run vitrim dilute on its output, or pass --dilution-epochs 0");
   if (group->is_main() && !flags.train.resume) train::refuse_to_overwrite(flags.train.state_path());
   CommonFlags common = flags.train.common;
   common.batch_size = 50;

@@ -39,7 +39,7 @@ void Settings::apply(const train::Keys& beside,
     for (const std::string& setting : sets) {
       const size_t equals = setting.find('=');
       if (equals == std::string::npos)
-        throw std::invalid_argument("'" + setting + "' is not a section.key=value");
+        throw std::invalid_argument("'" + setting + "' is not of the form section.key=value");
       train::set(all, setting.substr(0, equals), setting.substr(equals + 1));
     }
     for (const auto& [key, value] : more) train::set(all, key, value);

@@ -122,9 +122,9 @@ class Folder {
     const std::string name = file("settings.txt");
     if (results.empty()) return write_text_file(name, settings);
     if (!std::filesystem::exists(name))
-      throw Error(
-          path_ +
-          " holds results and no settings.txt that tells how they were made; name another folder with -o");
+      throw Error(path_ +
+                  " contains results but no settings.txt, which states how they were made; name another "
+                  "folder with -o");
     const std::string there = read_text_file(name);
     if (there == settings) return;
     std::istringstream old_lines(there), new_lines(settings);
@@ -298,7 +298,7 @@ void run(const SweepFlags& flags, const Context& context, const CLI::App& comman
   }
   if (missing.size() < points.size())
     log_info(std::to_string(points.size() - missing.size()) + " of " + std::to_string(points.size()) +
-             " models are there already");
+             " models exist already");
   const OutputFlags output{"", "", flags.dtype, flags.model.weights};
   if (flags.quantize.wanted && group->size() > 1)
     throw Error(

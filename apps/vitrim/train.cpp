@@ -29,7 +29,7 @@ ModelSpec read_spec(const std::string& source, const architecture::LoadHints& hi
   ModelSpec spec = model_spec_from_json(read_text_file(source), source);
   if (hints.image_size)
     throw UsageError(
-        "--image-size resizes --init or a known architecture; a ModelSpec file says its size itself");
+        "--image-size resizes --init or a known architecture; a ModelSpec file states its own size");
   return spec;
 }
 
@@ -104,7 +104,7 @@ void run(TrainCommandFlags flags, const Context& context) {
   if (static_cast<int64_t>(named.class_names.size()) == named.num_classes && named != model->spec())
     model = model::make_model(named, model->parameters());
   if (inputs.recipe.dilution_epochs > 0)
-    throw UsageError("train dilutes nothing; use vitrim dilute, or --dilution-epochs 0");
+    throw UsageError("vitrim train does not dilute; use vitrim dilute, or pass --dilution-epochs 0");
   check_inputs(flags.train, inputs, model->spec());
   prepare(*model, flags.train, inputs, *group);
   train_and_write(flags.train, context, *model, inputs, group, {}, std::move(result));

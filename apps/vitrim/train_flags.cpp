@@ -105,7 +105,7 @@ void TrainFlags::add_to(CLI::App& command, const std::vector<train::Keys>& keys)
 std::shared_ptr<distributed::Group> TrainFlags::start(const Context& context) const {
   common.apply(output);
   if (device == "cuda" && !at::hasCUDA())
-    throw Error("--device cuda: this LibTorch sees no CUDA device; use --device cpu");
+    throw Error("--device cuda: this LibTorch finds no CUDA device; use --device cpu");
   distributed::Options options;
   options.cuda = device == "cuda";
   return join_ranks(context, options);
@@ -190,13 +190,13 @@ void check_inputs(const TrainFlags& flags, const TrainInputs& inputs, const Mode
   if (inputs.evaluation && inputs.validation &&
       inputs.evaluation->fingerprint() == inputs.validation->fingerprint()) {
     throw UsageError(
-        "--validate and --eval are the same images: a model cannot be evaluated on the images that chose its "
-        "epoch");
+        "--validate and --eval are the same images: a model cannot be evaluated on the images on which its "
+        "epoch was chosen");
   }
   if (inputs.recipe.dilution_epochs > 0 && inputs.recipe.dilution_schedule == "held_out" &&
       !inputs.validation) {
     throw UsageError(
-        "--schedule held_out lets lambda fall by the loss on images kept out; name them: --validate");
+        "--schedule held_out lowers lambda by the loss on held-out images; pass them with --validate");
   }
   const std::string& teacher = inputs.recipe.teacher;
   if (teacher.empty()) return;
@@ -207,8 +207,9 @@ void check_inputs(const TrainFlags& flags, const TrainInputs& inputs, const Mode
     throw Error(teacher + ": the teacher is a model for " + task_name(taught.task()) +
                 ", the model one for " + task_name(spec.task()));
   if (taught.num_classes != spec.num_classes) {
-    throw Error(teacher + ": the teacher has " + std::to_string(taught.num_classes) + " classes, the model " +
-                std::to_string(spec.num_classes) + "; a teacher must have been trained on the same classes");
+    throw Error(teacher + ": the teacher has " + std::to_string(taught.num_classes) +
+                " classes, but the model has " + std::to_string(spec.num_classes) +
+                "; a teacher must have been trained on the same classes");
   }
   if (inputs.recipe.block_weight > 0) train::check_streams(spec, taught);
   flags.data.preprocess(taught, teacher);  // throws if neither states mean and std
@@ -343,7 +344,7 @@ void train_and_write(const TrainFlags& flags, const Context& context, model::Mod
     } catch (const Interrupted&) {
       if (std::filesystem::exists(options.train.state_path))
         log_info("the run's state is in " + options.train.state_path +
-                 "; repeat the command with --resume to go on");
+                 "; repeat the command with --resume to continue");
       throw;
     }
   }();

@@ -76,9 +76,9 @@ data::ImageBatch ViewFlags::load(const AnalyzeFlags& analyze, const CommonFlags&
     const std::string text =
         std::to_string(loaded) + " of " + std::to_string(count) + " calibration images fit into --memory";
     if (views) {
-      log_info(text + "; the others are seen in views");
+      log_info(text + "; the others are used in random views only");
     } else {
-      log_warning(text + "; the others are not used: allow more memory, or look at all with --views 1");
+      log_warning(text + "; the others are not used: allow more memory, or use all of them with --views 1");
     }
   }
   const data::ImageBatch images = data::load_images(*dataset, load);

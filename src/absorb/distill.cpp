@@ -49,7 +49,7 @@ AbsorbReport distill(model::Model& student, const model::Model& teacher, const I
                      const DistillOptions& options) {
   if (student.spec().segmentation) {
     throw std::invalid_argument(
-        "[absorb::distill] models for segmentation are not distilled as a whole; leave the distillation out");
+        "[absorb::distill] models for segmentation can't be distilled as a whole; omit the distillation");
   }
   const int first = first_changed_block(student, teacher);
   distributed::Group& group = distributed::or_alone(absorb.group);

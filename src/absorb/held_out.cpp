@@ -34,7 +34,7 @@ void HeldOut::remember(const Closeness& c) {
 bool HeldOut::look(const std::string& what) {
   const Closeness c = now();
   char text[96];
-  std::snprintf(text, sizeof text, ": mean KL %.4g nats, features %.4g off, on %lld images kept out", c.kl,
+  std::snprintf(text, sizeof text, ": mean KL %.4g nats, feature error %.4g, on %lld held-out images", c.kl,
                 c.feature_error, static_cast<long long>(images_.size()));
   log_info(what + text);
   if (!(score(c) < score(best_))) return false;

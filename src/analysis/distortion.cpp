@@ -10,7 +10,8 @@ namespace vitrim::analysis {
 
 at::Tensor logits_of(const model::Model& model, const data::ImageBatch& images, int64_t batch_size) {
   if (model.spec().num_classes == 0)
-    throw std::invalid_argument("models are compared by what the classifier says, and this one has none");
+    throw std::invalid_argument(
+        "models are compared by class probabilities, but this model has no classifier");
   at::Tensor out = at::empty({images.size(), model.spec().num_classes});
   model::for_each_batch(images.size(), batch_size, [&](int, int64_t begin, int64_t end) {
     const at::NoGradGuard no_grad;

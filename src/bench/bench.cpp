@@ -259,8 +259,8 @@ ModelSpec dense_like(const ModelSpec& spec) {
   }
   if (spec.family != "vit" || widest.num_heads == 0) {
     throw std::invalid_argument(
-        "what this model was made from can't be told from what is left of it; name the dense checkpoint "
-        "instead of `dense`");
+        "the dense form of this model can't be inferred from its weights; name the dense checkpoint instead "
+        "of `dense`");
   }
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
     BlockSpec& block = out.blocks[static_cast<size_t>(i)];

@@ -130,7 +130,7 @@ Listing listing_of(const Ade20kFolder& place) {
   for (const fs::path& part : list(place.root / "images").folders) parts.push_back(part.filename().string());
   std::sort(parts.begin(), parts.end());
   if (!fs::is_directory(folder)) {
-    throw Error(folder.string() + ": no such part of the set" +
+    throw Error(folder.string() + ": the set has no such part" +
                 (parts.empty() ? "" : "; did you mean " + nearest(place.split, parts) + "?"));
   }
   Listing out = list(folder);

@@ -94,13 +94,13 @@ std::unique_ptr<Dataset> open_cifar(const std::string& file) {
   // Sizes that are multiples of both record sizes are rare but possible; then the labels decide.
   std::string problem = "size " + std::to_string(count) +
                         " is not a multiple of 3073 (CIFAR-10) or 3074 (CIFAR-100) bytes; the file is cut "
-                        "off or no CIFAR binary";
+                        "off or not a CIFAR binary";
   for (const Layout& layout : {kCifar100, kCifar10}) {
     if (count % layout.record() != 0) continue;
     const int64_t bad = first_bad_label(layout, bytes);
     if (bad < 0) return std::make_unique<Cifar>(file, layout, std::move(bytes));
     problem = "record " + std::to_string(bad) + " has a label that " + layout.name +
-              " does not know; the file is no CIFAR binary";
+              " does not have; the file is not a CIFAR binary";
   }
   throw FormatError(file, "", problem);
 }

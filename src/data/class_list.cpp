@@ -29,7 +29,7 @@ std::string decoded(std::string_view text, const std::string& file) {
     const size_t zero = text.find('\0');
     if (zero == std::string_view::npos) return std::string(text);
     throw FormatError(file, "byte " + std::to_string(zero),
-                      "a zero byte, so this is not text; name a text file with one class a line");
+                      "a zero byte, so this is not text; name a text file with one class per line");
   }
   if (big || little) text.remove_prefix(2);
   const auto out = from_utf16(text, big || big_unmarked);
@@ -59,7 +59,8 @@ std::vector<std::string> parse_class_list(const std::string& text, const std::st
     }
     lines.push_back(composed(line));
   }
-  if (lines.empty()) throw FormatError(file, "", "no class in the class list; write one folder name a line");
+  if (lines.empty())
+    throw FormatError(file, "", "no class in the class list; write one folder name per line");
   return lines;
 }
 

@@ -88,13 +88,13 @@ ClassIndices agreed(const std::vector<std::string>& folders, const std::string& 
   if (characters == natural) return ranks(folders, characters);
   const auto first = static_cast<size_t>(
       std::mismatch(characters.begin(), characters.end(), natural.begin()).first - characters.begin());
-  throw Error(root +
-              ": the names of the class folders do not say which class is which: in lexicographic order "
-              "(torchvision) they are " +
-              shown(folders, characters, first) + ", in natural order (timm) " +
-              shown(folders, natural, first) +
-              "; pass --class-order lexicographic or --class-order natural, as the model was trained, or a "
-              "class list with --classes FILE");
+  throw Error(
+      root +
+      ": the names of the class folders do not determine which class is which: in lexicographic order "
+      "(torchvision) they are " +
+      shown(folders, characters, first) + ", in natural order (timm) " + shown(folders, natural, first) +
+      "; pass --class-order lexicographic or --class-order natural, as the model was trained, or a "
+      "class list with --classes FILE");
 }
 
 // --- by a class list
@@ -127,7 +127,7 @@ ClassIndices by_list(const std::vector<std::string>& folders, const std::string&
   for (size_t i = 0; i < lines.size(); ++i) {
     if (!whole.emplace(lines[i], i).second) {
       throw FormatError(file, "line " + std::to_string(i + 1),
-                        "class " + lines[i] + " is there twice; remove one");
+                        "class " + lines[i] + " occurs twice; remove one");
     }
   }
   // A line that equals a folder's name stands only for that folder.
@@ -156,7 +156,7 @@ ClassIndices by_list(const std::vector<std::string>& folders, const std::string&
     if (word->second == kTwice) {
       throw FormatError(file, "",
                         "class " + folder +
-                            " is there twice: several lines begin with this word, and none is it "
+                            " occurs twice: several lines begin with this word, and none consists of it "
                             "alone; remove all but one");
     }
     out.of_folder.push_back(word->second);

@@ -26,14 +26,14 @@ Image decode_image(const uint8_t* bytes, size_t count, const std::string& name, 
   throw FormatError(name, "byte 0",
                     format.empty()
                         ? "neither a JPEG nor a PNG nor a WebP image; convert or replace the file"
-                        : "by its content a " + std::string(format) +
+                        : "its content is a " + std::string(format) +
                               " image, which vitrim does not read; convert it to PNG, JPEG or WebP");
 }
 
 Mask decode_mask(const uint8_t* bytes, size_t count, const std::string& name, int64_t max_pixels) {
   if (format_of_content(bytes, count) == "PNG") return decode_png_mask({bytes, count, name, max_pixels});
   throw FormatError(name, "byte 0",
-                    "no PNG image; a mask is an 8-bit PNG, since other formats change its values");
+                    "not a PNG image; a mask must be an 8-bit PNG, because other formats change its values");
 }
 
 Mask Dataset::read_mask(int64_t index) const {

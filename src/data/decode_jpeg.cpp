@@ -132,7 +132,7 @@ Image decode_jpeg(const Encoded& encoded) {
     if (decoder.errors.msg_code == JERR_NO_BACKING_STORE || decoder.errors.msg_code == JERR_OUT_OF_MEMORY) {
       return FormatError(encoded.name, where,
                          "a JPEG of several scans (progressive) whose coefficients need more memory than "
-                         "vitrim gives; save it as a baseline JPEG, or allow more with --max-pixels");
+                         "vitrim allows; save it as a baseline JPEG, or allow more with --max-pixels");
     }
     return FormatError(encoded.name, where,
                        std::string("corrupt JPEG (") + decoder.message + "); replace the file");

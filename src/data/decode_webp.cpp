@@ -12,7 +12,7 @@ namespace {
 const char* reason(VP8StatusCode status) {
   switch (status) {
     case VP8_STATUS_OUT_OF_MEMORY:
-      return "no memory for it";
+      return "not enough memory";
     case VP8_STATUS_BITSTREAM_ERROR:
       return "damaged bits";
     case VP8_STATUS_UNSUPPORTED_FEATURE:
@@ -34,13 +34,13 @@ FormatError corrupt(const Encoded& encoded, const std::string& where, VP8StatusC
 Image decode_webp(const Encoded& encoded) {
   WebPDecoderConfig config;
   if (WebPInitDecoderConfig(&config) == 0)
-    throw Error("[data::decode_webp] libwebp is of another version than its header; build vitrim again");
+    throw Error("[data::decode_webp] libwebp and its header have different versions; build vitrim again");
   VP8StatusCode status = WebPGetFeatures(encoded.bytes, encoded.count, &config.input);
   if (status != VP8_STATUS_OK) throw corrupt(encoded, "header", status);
   check_image_size(config.input.height, config.input.width, encoded);
   if (config.input.has_animation != 0) {
     throw FormatError(encoded.name, "header",
-                      "an animated WebP, which is not a single image; save the frame that is meant");
+                      "an animated WebP, not a single image; save the frame that you need");
   }
   Image image{config.input.height, config.input.width, {}};
   image.pixels.resize(static_cast<size_t>(image.height * image.width * 3));

@@ -49,7 +49,7 @@ void add_file(const fs::directory_entry& entry, Listing& listing) {
   } else if (kind == Ending::kUnknown) {
     const std::string_view format = sniff(path);
     if (!format.empty() && format != "BMP" && format != "icon")  // two bytes are too few to be sure
-      listing.passed_over.add(std::string(format) + " images whose names do not end as an image's", path);
+      listing.passed_over.add(std::string(format) + " images whose names have no image ending", path);
   }
 }
 

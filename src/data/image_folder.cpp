@@ -64,7 +64,7 @@ void collect(const fs::path& folder, int64_t depth, bool parts_too, Listing& fou
   constexpr int64_t kMaxDepth = 32;  // a link to a parent folder would never end
   if (depth > kMaxDepth) {
     throw Error(folder.string() + ": folders nest deeper than " + std::to_string(kMaxDepth) +
-                "; remove links that lead in circles");
+                "; remove circular links");
   }
   Listing listing = list(folder);
   found.images.insert(found.images.end(), listing.images.begin(), listing.images.end());

@@ -14,7 +14,7 @@ std::unique_ptr<Dataset> open_dataset(const std::string& source, const DatasetOp
       "synthetic-masks:SPLIT[:COUNT]";
   if (!options.classes_file.empty() && options.class_order != ClassOrder::kUnsaid) {
     throw std::invalid_argument("[data::open_dataset] the class list " + options.classes_file +
-                                " gives the order of the classes already; leave the class order out");
+                                " already determines the order of the classes; omit the class order");
   }
   if (options.max_pixels < 1)
     throw std::invalid_argument("[data::open_dataset] max_pixels must be at least 1");
@@ -30,7 +30,7 @@ std::unique_ptr<Dataset> open_dataset(const std::string& source, const DatasetOp
     std::string extension = fs::path(source).extension().string();
     if (extension == ".bin" || extension == ".BIN") return open_cifar(source);
     if (is_tar_name(source)) return open_tar_shards(source, options);
-    throw Error(source + ": a file, but no CIFAR .bin file and no .tar file; " + kKinds);
+    throw Error(source + ": a file, but neither a CIFAR .bin file nor a .tar file; " + kKinds);
   }
   if (source.find_first_of("{}") != std::string::npos) return open_tar_shards(source, options);
   const bool missing = status.type() == fs::file_type::not_found;

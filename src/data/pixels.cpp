@@ -96,7 +96,7 @@ PixelBatch decode_images(const Dataset& dataset, const LoadOptions& options, con
   for (const int64_t index : indices) {
     if (index >= 0 && index < dataset.size()) continue;
     throw std::invalid_argument("[data::load_images] image " + std::to_string(index) +
-                                " was asked for, but " + dataset.description() + " has 0 to " +
+                                " was requested, but " + dataset.description() + " has 0 to " +
                                 std::to_string(dataset.size() - 1));
   }
   if (indices.empty()) throw Error(dataset.description() + ": no images to load");

@@ -29,7 +29,7 @@ RandomAccessFile::RandomAccessFile(std::string path) : path_(std::move(path)) {
   struct stat status{};
   if (::fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {
     ::close(descriptor_);
-    throw Error(path_ + ": no regular file but " + kind_of(status.st_mode) +
+    throw Error(path_ + ": not a regular file but " + kind_of(status.st_mode) +
                 "; only regular files are read, so copy its content into one");
   }
   size_ = status.st_size;

@@ -114,7 +114,7 @@ Image resize(const Image& image, int64_t height, int64_t width, Interpolation in
   if (height < 1 || width < 1 || image.height < 1 || image.width < 1) {
     throw std::invalid_argument("[data::resize] both images need at least one pixel, but " +
                                 std::to_string(image.width) + " x " + std::to_string(image.height) + " to " +
-                                std::to_string(width) + " x " + std::to_string(height) + " was asked for");
+                                std::to_string(width) + " x " + std::to_string(height) + " was requested");
   }
   // Horizontal first, then vertical; a pass that changes nothing is skipped to avoid rounding.
   if (width == image.width) {

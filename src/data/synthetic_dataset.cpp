@@ -97,7 +97,7 @@ Part parse_part(const std::string& source) {
     const char* last = source.data() + source.size();
     const auto parsed = std::from_chars(first, last, count);
     if (parsed.ec != std::errc() || parsed.ptr != last || count < 1 || count > kMost) {
-      throw fail("\"" + std::string(first, last) + "\" is not a count of images");
+      throw fail("\"" + std::string(first, last) + "\" is not a number of images");
     }
   }
   return {split, count};

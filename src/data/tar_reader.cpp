@@ -141,8 +141,8 @@ void TarReader::check_end(int64_t offset) {
   for (int64_t at = offset; at < end; at += kBlock) {
     if (!all_zero(bytes_at(at, std::min(kBlock, end - at)))) {
       fail(at,
-           "data after the archive's end mark, which readers would not see; write joined archives as shards "
-           "of their own");
+           "data after the archive's end mark, which readers ignore; write joined archives as separate "
+           "shards");
     }
   }
 }
@@ -163,10 +163,10 @@ bool TarReader::next(TarMember& member) {
       return false;
     }
     if (at == 0 && header.starts_with("\x1f\x8b"))
-      fail(at, "a compressed archive, in which nothing can be found without unpacking it; gunzip it");
+      fail(at, "a compressed archive, which does not allow random access; gunzip it");
     if (!checksum_fits(header)) {
-      fail(at, at == 0 ? "no tar archive (the first header's checksum is wrong)"
-                       : "no tar header (its checksum is wrong); the archive is damaged or cut off");
+      fail(at, at == 0 ? "not a tar archive (the first header's checksum is wrong)"
+                       : "not a tar header (its checksum is wrong); the archive is damaged or cut off");
     }
     const char type = header[kTypeFlag];
     std::optional<int64_t> size = number_of(field(header, kSize));

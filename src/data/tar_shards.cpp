@@ -88,7 +88,7 @@ int32_t parse_label(const RandomAccessFile& file, TarReader& reader, const TarMe
   const auto read = std::from_chars(text.data() + begin, last, label);
   if (read.ec != std::errc() || read.ptr != last || label < 0) {
     throw FormatError(file.path(), "byte " + std::to_string(member.offset),
-                      member.name + " holds no class index; write a whole number from 0 on as text");
+                      member.name + " contains no class index; write a whole number from 0 upwards as text");
   }
   return label;
 }
@@ -313,8 +313,8 @@ bool is_tar_name(const std::string& name) {
 std::unique_ptr<Dataset> open_tar_shards(const std::string& source, const DatasetOptions& options) {
   if (!options.classes_file.empty()) {
     throw std::invalid_argument("[data::open_dataset] the class list " + options.classes_file +
-                                " does not go with tar shards (" + source +
-                                "), whose .cls members are class indices already; leave it out");
+                                " can't be used with tar shards (" + source +
+                                "), whose .cls members are class indices already; omit it");
   }
   const std::vector<std::string> paths = expand_braces(source);
   check_names(source, paths);

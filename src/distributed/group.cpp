@@ -87,12 +87,12 @@ void Group::checked(const std::string& doing, const std::function<void()>& work)
     check_cancelled();  // the other ranks were most likely stopped by the same Ctrl-C
     const std::string other = size() == 2 ? "rank " + std::to_string(1 - rank()) : "another rank";
     return Error(me + other + " stopped answering while " + doing + " (" + reason(error.what()) +
-                 "); its own message, if it left one, says why");
+                 "); see its own message, if any, for the reason");
   };
   try {
     work();
   } catch (const Lost& lost) {
-    throw Error(me + "rank " + std::to_string(lost.rank) + " gave no sign of life while " + doing +
+    throw Error(me + "rank " + std::to_string(lost.rank) + " did not respond while " + doing +
                 "; its process hangs, or its machine or the network is down");
   } catch (const c10::DistError& error) {
     throw lost_contact(error);
@@ -153,7 +153,7 @@ void Group::broadcast(at::Tensor tensor, int root) {
   }
   if (size() == 1 || tensor.numel() == 0) return;
   if (!tensor.is_cpu()) barrier();
-  checked("handing out data", [&] {
+  checked("distributing data", [&] {
     std::vector<at::Tensor> tensors{tensor};
     c10d::BroadcastOptions options;
     options.rootRank = root;

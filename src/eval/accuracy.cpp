@@ -107,7 +107,7 @@ void check_broken(const Counter& counter, const std::string& description) {
   const std::string text = description + ": the model's outputs are not finite for " +
                            std::to_string(counter.broken) + " of " + std::to_string(counter.correct.size()) +
                            " images (the first: " + counter.first_broken + ")";
-  const std::string remedy = "correct --mean and --std, pass --precision f32, or take another checkpoint";
+  const std::string remedy = "correct --mean and --std, pass --precision f32, or use another checkpoint";
   if (counter.broken == static_cast<int64_t>(counter.correct.size())) throw Error(text + "; " + remedy);
   log_warning(text + ", which count as wrong; " + remedy);
 }

@@ -84,7 +84,7 @@ LabelledFeatures features_of(const model::Model& model, const data::Dataset& dat
   const at::NoGradGuard no_grad;
   const ModelSpec& spec = model.spec();
   if (options.logits && spec.num_classes > 0)
-    throw Error("the native engine gives the classifier's answer, not features; use --engine libtorch");
+    throw Error("the native engine returns logits, not features; use --engine libtorch");
   LabelledFeatures out;
   std::vector<at::Tensor> parts;
   Progress progress("features", dataset.size(), "images");
@@ -115,7 +115,7 @@ at::Tensor knn_votes(const at::Tensor& queries, const LabelledFeatures& gallery,
   const int64_t others = gallery.features.size(0) - (leave_out_own ? 1 : 0);
   if (neighbours < 1 || neighbours > others)
     throw std::invalid_argument("[eval::knn_votes] " + std::to_string(neighbours) + " neighbours of " +
-                                std::to_string(others) + " images; ask for fewer (--knn)");
+                                std::to_string(others) + " images; request fewer (--knn)");
   const at::Tensor units = unit(queries), known = unit(gallery.features);
   const at::Tensor labels = at::tensor(gallery.labels, at::kLong);
   at::Tensor votes = at::zeros({queries.size(0), classes});
@@ -164,10 +164,10 @@ at::Tensor probe_scores(const at::Tensor& queries, const LabelledFeatures& galle
 Retrieval retrieve(const at::Tensor& features, const at::Tensor& reference, int64_t neighbours) {
   const int64_t n = features.size(0);
   if (reference.size(0) != n)
-    throw std::invalid_argument("[eval::retrieve] the two models saw different numbers of images");
+    throw std::invalid_argument("[eval::retrieve] the two models were run on different numbers of images");
   if (neighbours < 1 || neighbours >= n)
     throw std::invalid_argument("[eval::retrieve] " + std::to_string(neighbours) + " neighbours of " +
-                                std::to_string(n - 1) + " other images; ask for fewer (--neighbours)");
+                                std::to_string(n - 1) + " other images; request fewer (--neighbours)");
   const at::Tensor own = unit(features), right = unit(reference);
   Retrieval out{at::empty({n}, at::kDouble), at::empty({n}, at::kDouble), at::empty({n}, at::kLong)};
   const at::Tensor places = at::arange(1, n + 1, at::kLong).unsqueeze(0);
@@ -224,7 +224,7 @@ EvalResult evaluate_features(const model::Model& model, const data::Dataset& dat
         "not fitted to");
   if (!same && options.neighbours > options.gallery->size() && !options.probe)
     throw Error(options.gallery->description() + " has fewer images than the " +
-                std::to_string(options.neighbours) + " neighbours asked for; pass a smaller --knn");
+                std::to_string(options.neighbours) + " requested neighbours; pass a smaller --knn");
   const LabelledFeatures known = features_of(model, *options.gallery, options);
   const LabelledFeatures asked = same ? known : features_of(model, dataset, options);
   int64_t classes = 0;

@@ -100,7 +100,7 @@ PixelPredictor::PixelPredictor(const model::Model& model, int64_t window, int64_
   if (window < 0 || (window > 0 && window % unit != 0)) {
     throw std::invalid_argument("[eval::PixelPredictor] a window of " + std::to_string(window) +
                                 " pixels is not a multiple of the " + std::to_string(unit) +
-                                " that the model's maps need");
+                                " that the model's maps require");
   }
   if (stride < 0 || stride > window)
     throw std::invalid_argument("[eval::PixelPredictor] windows of " + std::to_string(window) +

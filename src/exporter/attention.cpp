@@ -49,7 +49,7 @@ Value attention(LayerBuilder& layers, const AttentionSite& site, const Value& x,
     case AttentionKind::kStatic:
       return static_attention(layers, site, x);
   }
-  throw std::invalid_argument("[exporter::write_onnx] the ONNX writer does not know attention \"" +
+  throw std::invalid_argument("[exporter::write_onnx] the ONNX writer does not support attention \"" +
                               attention_name(site.block.attention) + "\"");
 }
 

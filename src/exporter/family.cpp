@@ -12,7 +12,7 @@ const FamilyGraph& family_of(const ModelSpec& spec) {
   for (const auto& [name, family] : known) {
     if (name == spec.family) return *family;
   }
-  throw std::invalid_argument("[exporter::write_onnx] the ONNX writer does not know models of family '" +
+  throw std::invalid_argument("[exporter::write_onnx] the ONNX writer does not support models of family '" +
                               spec.family + "'");
 }
 

@@ -56,7 +56,7 @@ void add_batch(const model::Model& model, const at::Tensor& images, InputRanges&
       if (model.has_parameter(gain)) values = values * model.parameter(gain);
       if (!values.isfinite().all().item<bool>())
         throw Error("[exporter::input_ranges] the input of " + layer.name +
-                    " is not finite on a calibration image; look at the images and the weights");
+                    " is not finite on a calibration image; check the images and the weights");
       widen(ranges[layer.name], values);
     }
   }
@@ -77,7 +77,7 @@ std::vector<std::string> int8_layers(const ModelSpec& spec) {
 InputRanges input_ranges(const model::Model& model, const data::ImageBatch& images, int64_t batch_size) {
   if (int8_layers(model.spec()).empty())
     throw std::invalid_argument("[exporter::input_ranges] no layer of the model is int8");
-  if (images.size() == 0) throw std::invalid_argument("[exporter::input_ranges] there is no image");
+  if (images.size() == 0) throw std::invalid_argument("[exporter::input_ranges] there are no images");
   std::vector<InputRanges> by_worker(static_cast<size_t>(model::num_workers()));
   model::for_each_batch(images.size(), batch_size, [&](int worker, int64_t begin, int64_t end) {
     const at::NoGradGuard no_grad;

@@ -34,8 +34,8 @@ void LayerBuilder::check_all_taken() const {
     if (info.used && !taken_.contains(info.name)) left += (left.empty() ? "" : ", ") + info.name;
   }
   if (!left.empty())
-    throw std::invalid_argument(
-        "[exporter::write_onnx] the ONNX writer does not know what these parameters do: " + left);
+    throw std::invalid_argument("[exporter::write_onnx] the ONNX writer does not support these parameters: " +
+                                left);
 }
 
 Value LayerBuilder::compute_tensor(const std::string& name, const at::Tensor& tensor) {
@@ -44,7 +44,7 @@ Value LayerBuilder::compute_tensor(const std::string& name, const at::Tensor& te
     const double largest = tensor.abs().max().item<double>();
     if (largest > kLargestHalf)
       throw Error("[exporter::write_onnx] " + name + " holds " + std::to_string(largest) +
-                  ", more than float16 can; export with --precision f32");
+                  ", which float16 can't represent; export with --precision f32");
   }
   return graph_.tensor(name, tensor, compute_);
 }

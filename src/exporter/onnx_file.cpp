@@ -170,7 +170,7 @@ std::vector<OnnxSummary::File> write_graph(const Graph& graph,
   const std::string data_path = path + ".data";
   if (two_files && std::filesystem::exists(path) && !std::filesystem::is_regular_file(path)) {
     throw Error("[exporter::write_onnx] " + path +
-                ": a model this large takes a second file beside the first; name a file in a folder");
+                ": a model this large needs a second file beside the first; name a file in a folder");
   }
   if (two_files) all = entries(graph, std::filesystem::path(data_path).filename().string());
   const int64_t bytes = file_bytes(head, graph, all);

@@ -50,8 +50,9 @@ int64_t heads_of(const ModelSpec& spec, int stage) {
     const BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
     if (spec.position(i).stage != stage || block.attention == AttentionKind::kNone) continue;
     if (heads != 0 && block.num_heads != heads)
-      fail("block " + std::to_string(i) + " has " + std::to_string(block.num_heads) + " heads and others " +
-           std::to_string(heads) + "; timm's class takes one number");
+      fail("block " + std::to_string(i) + " has " + std::to_string(block.num_heads) +
+           " heads, but others have " + std::to_string(heads) +
+           "; timm's class supports only one number per stage");
     heads = block.num_heads;
   }
   return std::max<int64_t>(heads, 1);
@@ -109,7 +110,7 @@ void check_common(const ModelSpec& spec) {
         "safetensors");
   if (spec.merges())
     fail(
-        "timm's class can't merge tokens; take the schedule out (vitrim merge MODEL --r 0) or use --format "
+        "timm's class can't merge tokens; remove the schedule (vitrim merge MODEL --r 0) or use --format "
         "onnx");
   for (int stage = 0; stage < spec.num_stages(); ++stage) heads_of(spec, stage);  // throws on unequal numbers
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {
@@ -119,7 +120,7 @@ void check_common(const ModelSpec& spec) {
     const std::string where = "block " + std::to_string(i) + ": ";
     if (block.embed_dim % heads != 0)
       fail(where + std::to_string(heads) + " heads do not divide embed_dim " +
-           std::to_string(block.embed_dim) + ", as timm's class needs");
+           std::to_string(block.embed_dim) + ", as timm's class requires");
     if (block.qk_dim > width || block.v_dim > width)
       fail(where + "heads are wider than timm's, " + std::to_string(width) + " channels");
     if (spec.qk_norm && block.qk_dim != width)
@@ -133,7 +134,7 @@ void check_vit(const ModelSpec& spec) {
     fail("timm's class has a norm before the pooling or after it, not both");
   if (spec.distillation_token && (spec.register_tokens > 0 || !spec.embed_prefix_tokens ||
                                   spec.pooling != Pooling::kToken || spec.fc_norm)) {
-    fail("timm's distilled class knows no registers, fc_norm or average pooling");
+    fail("timm's distilled class has no registers, fc_norm or average pooling");
   }
 }
 
@@ -141,7 +142,7 @@ void check_swin(const ModelSpec& spec) {
   for (int stage = 1; stage < spec.num_stages(); ++stage) {
     if (spec.stage_dim(stage) != 2 * spec.stage_dim(stage - 1))
       fail("stage " + std::to_string(stage) +
-           " is not twice as wide as the one before, as timm's class needs");
+           " is not twice as wide as the one before, as timm's class requires");
   }
   if (spec.layer_scale) fail("timm's Swin has no LayerScale");
   const std::vector<int64_t> windows = stage_windows(spec);
@@ -149,10 +150,10 @@ void check_swin(const ModelSpec& spec) {
     const BlockSpec& block = spec.blocks[static_cast<size_t>(i)];
     if (block.attention == AttentionKind::kNone) continue;
     if (block.attention != AttentionKind::kWindow)
-      fail("block " + std::to_string(i) + ": timm's Swin knows window attention only");
+      fail("block " + std::to_string(i) + ": timm's Swin supports window attention only");
     if (!window_fits(spec, i, windows[static_cast<size_t>(spec.position(i).stage)])) {
       fail("block " + std::to_string(i) + " has window " + std::to_string(block.window) + " and shift " +
-           std::to_string(block.shift) + ", which timm's class can't be asked for");
+           std::to_string(block.shift) + ", which timm's class does not support");
     }
   }
 }
@@ -280,7 +281,7 @@ TimmModel timm_model(const model::Model& model) {
     const bool kept = parts.weights.contains(info.name);
     if (!kept && (info.part != architecture::Part::kAttention ||
                   parts.spec.blocks[static_cast<size_t>(info.block)].attention != AttentionKind::kNone)) {
-      throw std::logic_error(kTimmPlace + info.name + " has no weights to come from");
+      throw std::logic_error(kTimmPlace + info.name + " has no weights");
     }
     const at::Tensor value = !kept            ? idle(info)
                              : info.block < 0 ? parts.weights.at(info.name)

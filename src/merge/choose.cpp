@@ -80,7 +80,7 @@ Chosen choose_schedule(const model::Model& model, const data::ImageBatch& images
     }
     if (best.pairs.empty())
       throw std::invalid_argument("merging can't bring the model below " + giga(now) + " MACs; " +
-                                  giga(macs) + " were asked for");
+                                  giga(macs) + " were requested");
     progress.advance(now - std::max(best_macs, macs));
     now = best_macs;
     out = std::move(best);

@@ -18,7 +18,7 @@ int64_t parse_count(const std::string& text, const std::string& whole) {
   if (error != std::errc() || end != text.data() + text.size() || value < 0 || value > (int64_t{1} << 20)) {
     throw std::invalid_argument(
         "'" + whole +
-        "' is not a schedule; say 13 (pairs in every block), 1:24 (start and pairs) or "
+        "' is not a schedule; write 13 (pairs in every block), 1:24 (start and pairs) or "
         "8,8,0,16 (block by block)");
   }
   return value;
@@ -34,7 +34,7 @@ std::vector<int> merging_blocks(const ModelSpec& spec) {
   }
   if (spec.segmentation)
     throw std::invalid_argument(
-        "a model for segmentation can't merge tokens: it answers for every pixel, so every token keeps its "
+        "a model for segmentation can't merge tokens: it labels every pixel, so every token must keep its "
         "place");
   std::vector<int> blocks;
   for (size_t i = 0; i < spec.blocks.size(); ++i) {
@@ -72,8 +72,8 @@ std::vector<int64_t> parse_schedule(const std::string& text, const ModelSpec& sp
   }
   const std::vector<int> blocks = merging_blocks(spec);
   if (pairs.size() != blocks.size()) {
-    throw std::invalid_argument("the schedule names " + std::to_string(pairs.size()) + " blocks, but " +
-                                std::to_string(blocks.size()) + " keep their attention");
+    throw std::invalid_argument("the schedule has " + std::to_string(pairs.size()) + " entries, but " +
+                                std::to_string(blocks.size()) + " blocks keep their attention");
   }
   std::vector<int64_t> out(spec.blocks.size(), 0);
   for (size_t i = 0; i < blocks.size(); ++i) out[static_cast<size_t>(blocks[i])] = pairs[i];
@@ -99,9 +99,9 @@ ModelSpec with_schedule(ModelSpec spec, const std::vector<int64_t>& pairs, bool 
     spec.blocks[at].merge = std::min(pairs.at(at), most);
     if (pairs[at] > most && !quiet) {
       log_warning("block " + std::to_string(i) + " merges " + std::to_string(most) + " pairs instead of " +
-                  std::to_string(pairs[at]) + ": it sees " + std::to_string(spec.attention_tokens(i)) +
+                  std::to_string(pairs[at]) + ": it has " + std::to_string(spec.attention_tokens(i)) +
                   " tokens, and at most half of those after the first " +
-                  std::to_string(spec.prefix_tokens()) + " can go");
+                  std::to_string(spec.prefix_tokens()) + " can be merged");
     }
   }
   validate(spec);
@@ -116,7 +116,7 @@ ModelSpec within_macs(const ModelSpec& spec, int start, int64_t macs) {
   const int64_t least = architecture::total_macs(
       with_schedule(spec, constant_schedule(spec, start, spec.num_tokens()), /*quiet=*/true));
   throw std::invalid_argument("merging can't bring the model below " + giga(least) + " MACs; " + giga(macs) +
-                              " were asked for");
+                              " were requested");
 }
 
 std::string describe_schedule(const ModelSpec& spec) {

@@ -210,8 +210,8 @@ void check_images(int64_t count, const CompressOptions& options) {
     return;
   throw std::invalid_argument("[pipeline::compress] apma learns on at least " +
                               std::to_string(prune::kFewestImages) +
-                              " images that are not held out, and of " + std::to_string(count) + " only " +
-                              std::to_string(chosen_on) + " are not; use more images");
+                              " images that are not held out, but of " + std::to_string(count) + " only " +
+                              std::to_string(chosen_on) + " are available; use more images");
 }
 
 Absorbed absorb_removal(const model::Model& dense, const std::vector<int>& layers,

@@ -117,8 +117,7 @@ void CompressState::save() const {
   try {
     checkpoint::save_safetensors(file, path_);
   } catch (const Error& error) {
-    log_warning(std::string("the state of the work could not be written, and the work goes on: ") +
-                error.what());
+    log_warning(std::string("the state of the run could not be written; the run continues: ") + error.what());
   }
 }
 
@@ -150,7 +149,7 @@ void CompressState::load() {
     throw FormatError(path_, "", std::string("its checksum does not match its content") + damaged);
   const std::string difference = train::first_difference(identity, identity_);
   if (!difference.empty())
-    throw Error(path_ + ": the work that was interrupted had " + difference +
+    throw Error(path_ + ": the interrupted run had " + difference +
                 "; repeat the command as it was, or remove the file to start again");
   if (done_ > 0 && (spec.empty() || report.size() != numbers({}).size()))
     throw FormatError(path_, "", std::string("it lacks the model of its last stage") + damaged);
@@ -167,7 +166,7 @@ void CompressState::load() {
   }
   if (fits) fit_ = std::move(fit);
   resumed_ = true;
-  log_info("going on from " + path_);
+  log_info("continuing from " + path_);
 }
 
 }  // namespace vitrim::pipeline

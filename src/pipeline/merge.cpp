@@ -26,7 +26,8 @@ data::ImageBatch every_other(const data::ImageBatch& images, int64_t first) {
   for (int64_t i = first; i < images.size(); i += 2) indices.push_back(i);
   if (indices.empty())
     throw std::invalid_argument(
-        "a schedule is chosen on one half of the images and judged on the other: at least two are needed");
+        "a schedule is chosen on one half of the images and evaluated on the other; pass at least two "
+        "images");
   return data::select_images(images, indices);
 }
 

@@ -46,7 +46,7 @@ bool limits_latency(const std::vector<Budget>& budgets) {
 void check_model(const ModelSpec& spec, const std::vector<Budget>& budgets) {
   if (budgets.empty()) throw std::invalid_argument("a plan needs a budget");
   if (spec.num_classes == 0)
-    throw std::invalid_argument("a plan compares what classifiers say, and the model has none");
+    throw std::invalid_argument("a plan compares class probabilities, but the model has no classifier");
   if (spec.merges())
     throw std::invalid_argument(
         "the model merges tokens already; plan from the unmerged one (vitrim merge --r 0)");
@@ -190,11 +190,11 @@ struct Planner::Impl {
         if (limits_latency(options.budgets)) {
           missed = error.what();
         } else {
-          note(std::string("what was built was not timed: ") + error.what());
+          note(std::string("the built model was not timed: ") + error.what());
         }
       }
       if (!missed.empty()) {
-        note(plan::describe(row) + ": " + missed + "; the next candidate is tried");
+        note(plan::describe(row) + ": " + missed + "; trying the next candidate");
         continue;
       }
       result.chosen = row;

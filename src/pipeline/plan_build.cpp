@@ -30,7 +30,7 @@ std::string count_misses(const ModelSpec& spec, const PlanOptions& options,
     if (budget.quantity == Quantity::kLatency) continue;
     const double has = static_cast<double>(budget.quantity == Quantity::kMacs ? cost.macs : cost.params);
     if (has > limits[i])
-      return "it has " + plan::show(budget.quantity, has) + " where '" + budget.text + "' allows " +
+      return "it has " + plan::show(budget.quantity, has) + ", but '" + budget.text + "' allows " +
              plan::show(budget.quantity, limits[i]);
   }
   return "";
@@ -87,8 +87,8 @@ PlanImages split_images(const data::ImageBatch& images, int64_t plan_images) {
   }
   if (fit.size() < 8 || held.size() < 2) {
     throw std::invalid_argument(
-        "a plan needs 11 calibration images at least, three quarters to fit on and the rest to judge by, and "
-        "has " +
+        "a plan needs at least 11 calibration images (three quarters for the fits, the rest for the "
+        "evaluation), but has " +
         std::to_string(indices.size()));
   }
   for (int64_t i = 0; i < images.size(); ++i) {
@@ -140,9 +140,9 @@ std::string built_misses(Built& built, const model::Model& dense, const PlanOpti
       const bool met = relative ? plan::holds(budget, 1, compared.speed.speedup)
                                 : plan::holds(budget, compared.after, compared.before);
       if (!met && missed.empty()) {
-        missed = "built, it takes " + plan::show(Quantity::kLatency, compared.after) +
-                 " where the dense model takes " + plan::show(Quantity::kLatency, compared.before) +
-                 ", which misses '" + budget.text + "'";
+        missed = "the built model takes " + plan::show(Quantity::kLatency, compared.after) +
+                 " and the dense model " + plan::show(Quantity::kLatency, compared.before) +
+                 ", which does not meet '" + budget.text + "'";
       }
     }
   }

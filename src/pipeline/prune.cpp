@@ -92,7 +92,7 @@ void check_prune(const ModelSpec& spec, const PruneOptions& options) {
                                                 ? options.indicators.begin_with
                                                 : prune::parse_channel_criterion(options.criterion);
   if (criterion == prune::ChannelCriterion::kTaylor && spec.num_classes == 0) {
-    throw std::invalid_argument("taylor needs a classifier, and the model has none; use another criterion");
+    throw std::invalid_argument("taylor needs a classifier, but the model has none; use another criterion");
   }
 }
 

@@ -15,7 +15,7 @@ namespace vitrim::plan {
 
 namespace {
 
-constexpr const char* kForms = "say latency<=12ms@batch1, macs<=60% or params<=5.1M";
+constexpr const char* kForms = "write latency<=12ms@batch1, macs<=60% or params<=5.1M";
 
 const std::map<std::string, double>& time_units() {
   static const std::map<std::string, double> units = {{"s", 1}, {"ms", 1e-3}, {"us", 1e-6}};
@@ -31,7 +31,7 @@ Quantity quantity_of(const std::string& name, const std::string& text) {
   for (const Quantity quantity : {Quantity::kLatency, Quantity::kMacs, Quantity::kParams}) {
     if (name == to_string(quantity)) return quantity;
   }
-  if (name.empty()) fail(text, std::string("it does not say of what; ") + kForms);
+  if (name.empty()) fail(text, std::string("the quantity is missing; ") + kForms);
   fail(text, "unknown quantity '" + name + "'; did you mean '" + nearest(name, names) + "'?");
 }
 
@@ -39,7 +39,7 @@ int64_t batch_of(const std::string& word, const std::string& text) {
   const std::string digits = word.starts_with("batch") ? word.substr(5) : "";
   if (digits.empty() || digits.size() > 5 || digits.find_first_not_of("0123456789") != std::string::npos ||
       std::stoll(digits) < 1 || std::stoll(digits) > 65536) {
-    fail(text, "'@" + word + "' is not a batch size; say @batch1 or @batch32");
+    fail(text, "'@" + word + "' is not a batch size; write @batch1 or @batch32");
   }
   return std::stoll(digits);
 }
@@ -48,12 +48,12 @@ int64_t batch_of(const std::string& word, const std::string& text) {
 void check_amount(const Budget& budget) {
   const Amount amount = parse_amount(budget.amount);
   const bool latency = budget.quantity == Quantity::kLatency;
-  if (budget.amount.empty()) fail(budget.text, std::string("it names no amount; ") + kForms);
+  if (budget.amount.empty()) fail(budget.text, std::string("the amount is missing; ") + kForms);
   if (!(amount.value > 0) || !std::isfinite(amount.value))
-    fail(budget.text, "'" + budget.amount + "' is not an amount above nothing; " + kForms);
+    fail(budget.text, "'" + budget.amount + "' is not an amount above 0; " + kForms);
   if (amount.unit == "%") {
     if (amount.value > 100)
-      fail(budget.text, budget.amount + " is more than the dense model needs; a plan can only take away");
+      fail(budget.text, budget.amount + " is more than the dense model needs; state a smaller budget");
     return;
   }
   if (!latency) {
@@ -89,13 +89,13 @@ Budget parse_budget(const std::string& text) {
   budget.quantity = quantity_of(tight.substr(0, relation), text);
   const size_t behind = tight.find_first_not_of("<=>", relation);
   const std::string sign = tight.substr(relation, behind == std::string::npos ? behind : behind - relation);
-  if (sign != "<=") fail(text, "'" + sign + "' where '<=' belongs; a budget is the most that may be needed");
+  if (sign != "<=") fail(text, "'" + sign + "' instead of '<='; a budget is an upper limit");
   std::string rest = behind == std::string::npos ? "" : tight.substr(behind);
   const size_t at = rest.find('@');
   if (budget.quantity == Quantity::kLatency) budget.batch = 1;
   if (at != std::string::npos) {
     if (budget.quantity != Quantity::kLatency)
-      fail(text, "only a latency has a batch size; leave '" + rest.substr(at) + "' out");
+      fail(text, "only a latency has a batch size; omit '" + rest.substr(at) + "'");
     budget.batch = batch_of(rest.substr(at + 1), text);
     rest = rest.substr(0, at);
   }
@@ -129,7 +129,7 @@ double limit_of(const Budget& budget, double dense) {
   const double limit = seconds_allowed(budget, dense);
   if (limit > dense) {
     fail(budget.text, "the dense model needs " + show(budget.quantity, dense) +
-                          " on this machine, which is within it already; this can only take away");
+                          " on this machine, which is within the budget already; state a smaller budget");
   }
   return limit;
 }

@@ -330,8 +330,8 @@ PredictionQuality quality_of(const std::vector<std::pair<double, double>>& pairs
 void check_table(const LatencyTable& table, const LatencyTable& wanted, const std::string& source) {
   const auto same = [&](const std::string& what, const std::string& has, const std::string& needs) {
     if (has == needs) return;
-    throw Error(source + ": the latency table was measured with " + what + " '" + has + "', and this is '" +
-                needs + "'; name another file to have one made");
+    throw Error(source + ": the latency table was measured with " + what + " '" + has +
+                "', but this machine has '" + needs + "'; name another file to have one made");
   };
   same("processor", table.cpu, wanted.cpu);
   same("instruction set", table.isa, wanted.isa);
@@ -339,7 +339,7 @@ void check_table(const LatencyTable& table, const LatencyTable& wanted, const st
   same("threads", std::to_string(table.threads), std::to_string(wanted.threads));
   same("vitrim", table.version, wanted.version);
   if (table.spec != wanted.spec)
-    throw Error(source + ": the latency table is of another model; name another file to have one made");
+    throw Error(source + ": the latency table belongs to another model; name another file to have one made");
 }
 
 }  // namespace vitrim::plan

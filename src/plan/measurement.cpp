@@ -127,8 +127,8 @@ Measured measure_until_held(CandidateTable table, const std::vector<Budget>& bud
     }
     char text[160];
     std::snprintf(text, sizeof text,
-                  "measured, candidates take %.2f times what was predicted (median), and some miss the "
-                  "budget; others are looked at",
+                  "the measured latency of candidates is %.2f times the prediction (median), and some exceed "
+                  "the budget; trying others",
                   ratio);
     log_info(text);
     out.notes.emplace_back(text);

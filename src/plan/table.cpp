@@ -29,7 +29,7 @@ CandidateTable make_table(const ModelSpec& dense, const MoveGrid& grid, size_t b
   for (Candidate& candidate : table.candidates) candidate.costs.resize(budgets);
   if (table.candidates.empty())
     throw std::invalid_argument(
-        "nothing is left to choose from: every kind of move is switched off, or the model is too small for "
+        "there are no candidates: every kind of move is switched off, or the model is too small for "
         "them");
   return table;
 }
@@ -46,7 +46,7 @@ CandidateTable with_budget(CandidateTable table, size_t column, const Budget& bu
   limit.floor = least->costs[column];
   if (limit.floor > limit.limit) {
     throw std::invalid_argument("budget '" + budget.text + "' (" + show(budget.quantity, limit.limit) +
-                                ") can't be met: the least that candidates come to is " +
+                                ") can't be met: the smallest candidate has " +
                                 show(budget.quantity, limit.floor) + ", " + share(limit.floor, dense) +
                                 " of the dense model's (" + describe(least->row) + ")");
   }

@@ -66,7 +66,7 @@ ChannelBudget::ChannelBudget(const ModelSpec& spec, std::vector<Unit> units, Tar
                                  [](const Unit& unit) { return unit.group == ChannelGroup::kMlp; });
     throw std::invalid_argument("[prune::ChannelBudget] " + giga(target_.macs) + " can't be reached: with " +
                                 std::to_string(round) + " channels in every head " + giga(floor_) +
-                                " are left; ask for more" +
+                                " are left; raise the target" +
                                 (round > 1 ? ", or use a smaller channels.round" : "") +
                                 (target_.attention_only || mlp ? "" : ", or --scope attention+mlp") +
                                 (spec_.qk_norm ? "; q and k keep all of theirs before a q/k norm" : ""));

@@ -98,7 +98,7 @@ Quantized calibrate(const model::Model& model, const data::ImageBatch& images, c
   const at::NoGradGuard no_grad;
   const ModelSpec& spec = model.spec();
   if (images.size() < kFewest)
-    throw std::invalid_argument("calibrating takes at least 8 images, and there are " +
+    throw std::invalid_argument("calibration needs at least 8 images, but there are " +
                                 std::to_string(images.size()));
   absorb::AbsorbOptions split;
   split.held_out = calibrate.held_out;
@@ -109,7 +109,7 @@ Quantized calibrate(const model::Model& model, const data::ImageBatch& images, c
              fitted_to = computing_in(model, calibrate.fit_dtype.value_or(model.compute_dtype()));
   const HeldOut held_out(*measured, kept, calibrate.batch_size);
   if (calibrate.budget_kl && !held_out.says())
-    throw std::invalid_argument("--budget-kl speaks of what a classifier says, and this model has none");
+    throw std::invalid_argument("--budget-kl compares class probabilities, but this model has no classifier");
 
   Quantized out;
   Quantized plain = quantize(*measured, options);
@@ -143,7 +143,9 @@ Quantized calibrate(const model::Model& model, const data::ImageBatch& images, c
   out.model = work.with_int8(work.units());
   Distance distance = held_out.of(*out.model);
   if (held_out.says() && !(distance.kl < plain_distance.kl)) {
-    log_info("calibrating brought the model no nearer to the float one, so the plain form is kept");
+    log_info(
+        "calibration did not bring the model closer to the float model, so the uncalibrated weights are "
+        "kept");
     notes = {};
     work = Work(*measured, work.units());
     out.model = std::move(plain.model);

@@ -44,8 +44,7 @@ std::set<std::string> kept_layers(const ModelSpec& spec, const std::vector<std::
 
 std::vector<QuantizedUnit> units_to_quantize(const ModelSpec& spec, const QuantizeOptions& options) {
   if (options.weight_bits != 8 && options.weight_bits != 4)
-    throw std::invalid_argument("weights are made of 8 or of 4 bits, not of " +
-                                std::to_string(options.weight_bits));
+    throw std::invalid_argument("weights have 8 or 4 bits, not " + std::to_string(options.weight_bits));
   const std::set<std::string> kept = kept_layers(spec, options.keep);
   std::vector<QuantizedUnit> out;
   for (int i = 0; i < static_cast<int>(spec.blocks.size()); ++i) {

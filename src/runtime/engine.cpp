@@ -157,7 +157,7 @@ Precision parse_precision(const std::string& name) {
   if (name == "auto") return Precision::kAuto;
   if (name == "f32") return Precision::kF32;
   if (name == "bf16") return Precision::kBf16;
-  throw std::invalid_argument("there is no precision '" + name + "'; say f32, bf16 or auto");
+  throw std::invalid_argument("there is no precision '" + name + "'; use f32, bf16 or auto");
 }
 
 Precision resolve(Precision precision) {
@@ -171,14 +171,14 @@ std::string why_not(const ModelSpec& spec) {
       !reason.empty() || spec.family == "vit")
     return reason;
   if (spec.qk_norm)
-    return "the native engine norms queries and keys of ViTs only, not of family " + spec.family +
+    return "the native engine supports q/k norms in ViTs only, not in family " + spec.family +
            "; use LibTorch's path";
   if (spec.prefix_tokens() > 0)
-    return "the native engine takes no class, distillation or register tokens in family " + spec.family +
-           "; use LibTorch's path";
+    return "the native engine does not support class, distillation or register tokens in family " +
+           spec.family + "; use LibTorch's path";
   for (const BlockSpec& block : spec.blocks) {
     if (block.sr_ratio > 1 && !architecture::separate_queries(spec))
-      return "the native engine makes smaller maps of keys in PVTs only, not in family " + spec.family +
+      return "the native engine supports smaller maps of keys in PVTs only, not in family " + spec.family +
              "; use LibTorch's path";
   }
   return "";

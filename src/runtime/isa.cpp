@@ -125,7 +125,7 @@ Isa chosen_isa() {
   for (const Isa isa : available) {
     if (isa == wanted->isa) return isa;
   }
-  throw Error("VITRIM_FORCE_ISA asks for " + std::string(wanted->name) +
+  throw Error("VITRIM_FORCE_ISA requests " + std::string(wanted->name) +
               ", which this machine does not have; its best is " + to_string(available.back()));
 }
 

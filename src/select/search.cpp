@@ -31,7 +31,7 @@ std::vector<int> checked_candidates(const SetScorer& scorer) {
   std::vector<int> candidates = scorer.candidates();
   std::sort(candidates.begin(), candidates.end());
   if (std::adjacent_find(candidates.begin(), candidates.end()) != candidates.end()) {
-    fail("the scorer names a candidate twice");
+    fail("the scorer lists a candidate twice");
   }
   return candidates;
 }

@@ -34,7 +34,8 @@ ModelSpec make_static(const ModelSpec& spec, const std::vector<int>& layers, int
     }
     if (!seen.insert(layer).second) throw std::invalid_argument(place + "named twice");
     const BlockSpec& old = spec.blocks[static_cast<size_t>(layer)];
-    if (old.attention == AttentionKind::kNone) throw std::invalid_argument(place + "its attention is gone");
+    if (old.attention == AttentionKind::kNone)
+      throw std::invalid_argument(place + "its attention was removed");
     if (old.attention == AttentionKind::kStatic)
       throw std::invalid_argument(place + "its attention is static already");
     if (old.sr_ratio > 1) {

@@ -61,7 +61,7 @@ ModelSpec remove_attention(const ModelSpec& spec, const std::vector<int>& layers
     if (!seen.insert(layer).second) throw std::invalid_argument(place + "named twice");
     BlockSpec& block = out.blocks[static_cast<size_t>(layer)];
     if (block.attention == AttentionKind::kNone)
-      throw std::invalid_argument(place + "its attention is gone already");
+      throw std::invalid_argument(place + "its attention was removed already");
     block.attention = AttentionKind::kNone;
     BlockSpec without;
     without.attention = AttentionKind::kNone;

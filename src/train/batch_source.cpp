@@ -71,7 +71,7 @@ BatchSource::BatchSource(const data::Dataset& dataset, const Recipe& recipe, Bat
   if (dataset.num_classes() != options_.num_classes) {
     throw Error(dataset.description() + " has " + std::to_string(dataset.num_classes()) +
                 " classes, but the model " + std::to_string(options_.num_classes) +
-                "; pass --head to train a head of its own for this data");
+                "; pass --head to train a new head for this data");
   }
   recipe_.segmentation.horizontal_flip = recipe.augment.horizontal_flip;
   recipe_.segmentation.color_jitter = recipe.augment.color_jitter;
@@ -86,7 +86,7 @@ void BatchSource::check_labels() const {
     if (label >= options_.num_classes) {
       throw Error(dataset.name(i) + " is of class " + std::to_string(label) + ", but the model has " +
                   std::to_string(options_.num_classes) +
-                  " classes; pass --new-head to train a classifier of its own for this data");
+                  " classes; pass --new-head to train a new classifier for this data");
     }
   }
 }
@@ -126,7 +126,7 @@ data::SegmentedImage BatchSource::read(int64_t& index) const {
                       " corrupt images are more than --max-corrupt " + std::to_string(options_.max_corrupt) +
                       " allows: replace or remove them, or allow more and --resume");
         }
-        if (fresh) log_warning(std::string(error.what()) + "; the next image stands in for it");
+        if (fresh) log_warning(std::string(error.what()) + "; the next image replaces it");
       }
       index = (index + 1) % dataset_.size();
     }

@@ -33,8 +33,8 @@ bool is_plain_name(const std::string& name) {
 }
 
 std::string no_such_recipe(const std::string& name) {
-  return "no recipe \"" + name + "\" is built in; did you mean \"" + nearest(name, recipe_names()) +
-         "\"? A file is named with its suffix or folder";
+  return "there is no built-in recipe \"" + name + "\"; did you mean \"" + nearest(name, recipe_names()) +
+         "\"? Write the name of a file with its suffix or folder";
 }
 
 /// The embedded recipe; empty if there is none.
@@ -75,7 +75,7 @@ constexpr size_t kMostIncludes = 16;
 void check_size(const Source& source) {
   if (source.text.size() > kLongestRecipe)
     throw FormatError(source.label, "",
-                      "it is larger than 1 MB and so no recipe; name a TOML file of settings");
+                      "it is larger than 1 MB and so not a recipe; name a TOML file of settings");
   size_t number = 1, dots = 0;
   bool comment = false, begins = true;
   for (const char c : source.text) {
@@ -140,8 +140,7 @@ void read_source(const Keys& keys, const Source& source, std::vector<std::string
                         "recipes include each other more than " + std::to_string(kMostIncludes) + " deep");
     const Source next = included(source, where, name->get());
     if (std::find(above.begin(), above.end(), next.label) != above.end())
-      throw FormatError(source.label, where,
-                        "recipes include each other in a circle, by way of " + next.label);
+      throw FormatError(source.label, where, "recipes include each other in a circle, through " + next.label);
     read_source(keys, next, std::move(above));
   }
 

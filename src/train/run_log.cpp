@@ -25,11 +25,11 @@ RunLog::RunLog(std::string path, int64_t resume_at) : path_(std::move(path)) {
     close(descriptor_);
     throw Error(
         path_ +
-        ": a run that still goes on writes this log; wait for it, stop it, or choose another output (-o)");
+        ": another run is still writing this log; wait for it, stop it, or choose another output (-o)");
   }
   if (resume_at < 0) {
     if (ftruncate(descriptor_, 0) != 0 && errno != EINVAL)
-      log_warning(path_ + ": an older log's lines stay: " + std::strerror(errno));
+      log_warning(path_ + ": the lines of an older log could not be removed: " + std::strerror(errno));
     return;
   }
   const off_t length = lseek(descriptor_, 0, SEEK_END);

@@ -86,18 +86,18 @@ void check_position(const RunState& state, const json::Object& object) {
   need(std::isfinite(state.loss_sum), "loss_sum", "is not finite");
   need(std::isfinite(state.train_seconds) && state.train_seconds >= 0, "train_seconds", "is not a duration");
   need(static_cast<int64_t>(state.records.size()) == state.epoch, "records",
-       "tells of " + std::to_string(state.records.size()) + " epochs, and " + std::to_string(state.epoch) +
+       "contains " + std::to_string(state.records.size()) + " epochs, but " + std::to_string(state.epoch) +
            " are finished");
   for (size_t i = 0; i < state.records.size(); ++i)
     need(state.records[i].epoch == static_cast<int64_t>(i) + 1, "records", "are not one for each epoch");
   need(state.best_epoch >= 0 && state.best_epoch <= state.epoch, "best_epoch",
-       "is " + std::to_string(state.best_epoch) + ", and " + std::to_string(state.epoch) +
+       "is " + std::to_string(state.best_epoch) + ", but " + std::to_string(state.epoch) +
            " epochs are finished");
   need(state.log_bytes >= 0, "log_bytes", "is negative");
   for (const int layer : state.dilute) need(layer >= 0, "dilute", "names a negative layer");
-  need(state.moved_at >= 0 && state.moved_at <= 1, "moved_at", "is not a lambda");
+  need(state.moved_at >= 0 && state.moved_at <= 1, "moved_at", "is not between 0 and 1");
   const HeldOutLambda& held_out = state.held_out;
-  need(held_out.looks >= 0 && held_out.looks <= HeldOutLambda::kLooks, "looks", "are not possible");
+  need(held_out.looks >= 0 && held_out.looks <= HeldOutLambda::kLooks, "looks", "are out of range");
   need(held_out.fallen >= 0 && held_out.fallen <= std::min(HeldOutLambda::kSteps, held_out.looks), "fallen",
        "is not a number of steps");
   need(held_out.looks == 0 || std::isfinite(held_out.reference), "reference", "is not finite");
@@ -178,7 +178,7 @@ void check_part(const model::StateDict& part, const char* prefix, const std::str
       throw FormatError(path, prefix + name, what + kDamaged);
     };
     if (!run.parameters.contains(name)) fail("is not a parameter of the model");
-    if (tensor.scalar_type() != at::kFloat) fail("is not of float32");
+    if (tensor.scalar_type() != at::kFloat) fail("is not float32");
     if (tensor.sizes() != (scalar ? at::IntArrayRef() : run.parameters.at(name).sizes()))
       fail("has another shape than the model's parameter");
   }
@@ -194,17 +194,18 @@ void check_run_state(const RunState& state, const std::string& path, const RunSh
     if (!holds) throw FormatError(path, key, what + kDamaged);
   };
   need(state.epoch <= run.epochs, "epoch",
-       "is " + std::to_string(state.epoch) + ", and the recipe has " + std::to_string(run.epochs));
+       "is " + std::to_string(state.epoch) + ", but the recipe has " + std::to_string(run.epochs));
   need(state.finished == (state.epoch == run.epochs), "finished", "contradicts the number of epochs");
   // All batches of an epoch may be finished before its end was recorded.
   need(state.batch <= (state.finished ? 0 : run.steps_per_epoch), "batch",
-       "is " + std::to_string(state.batch) + ", and an epoch has " + std::to_string(run.steps_per_epoch));
+       "is " + std::to_string(state.batch) + ", but an epoch has " + std::to_string(run.steps_per_epoch));
   need(state.dilute == run.dilute, "dilute", "names other layers than the command");
   check_part(state.weights, "model.", path, run, /*whole=*/true);
   const bool began = state.epoch > 0 || state.batch > 0;
-  need(run.averages || state.ema.size() == 0, "ema", "is there, and the recipe averages no weights");
+  need(run.averages || state.ema.size() == 0, "ema", "is present, but the recipe averages no weights");
   check_part(state.ema, "ema.", path, run, /*whole=*/run.averages && began);
-  need(run.keeps_best || state.best.size() == 0, "best", "is there, and the command keeps none");
+  need(run.keeps_best || state.best.size() == 0, "best",
+       "is present, but the command does not keep the best epoch");
   check_part(state.best, "best.", path, run, /*whole=*/run.keeps_best && state.best_epoch > 0);
   check_part(state.toward, "toward.", path, run, /*whole=*/false);
   check_part(state.first, "adamw.first.", path, run, /*whole=*/false);
@@ -220,7 +221,7 @@ std::string first_difference(const std::string& before, const std::string& after
   const std::vector<std::string> then = lines(before), now = lines(after);
   for (size_t i = 0; i < std::max(then.size(), now.size()); ++i) {
     const std::string a = i < then.size() ? then[i] : "nothing", b = i < now.size() ? now[i] : "nothing";
-    if (a != b) return "\"" + a + "\" where the command now says \"" + b + "\"";
+    if (a != b) return "\"" + a + "\", but the command now has \"" + b + "\"";
   }
   return "";
 }
@@ -231,8 +232,8 @@ void check_same_run(const RunState& state, const std::string& path, const std::s
   const std::string difference = first_difference(state.recipe, recipe);
   if (!difference.empty()) throw Error(path + ": this run had the recipe's " + difference + remedy);
   if (state.identity != identity) {
-    throw Error(path + ": this run was about other data, weights or layers (then " + state.identity +
-                "; now " + identity + ")" + remedy);
+    throw Error(path + ": this run used other data, weights or layers (then " + state.identity + "; now " +
+                identity + ")" + remedy);
   }
 }
 

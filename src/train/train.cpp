@@ -244,9 +244,9 @@ class Run {
       // are worth more than this state, and the next one may find space again.
       log_warning("the training state could not be written: " + sentence(error.what()) + "; " +
                   (saved_at_ < 0 ? "there is none yet"
-                                 : "the one after step " + std::to_string(saved_at_) + " is whole in " +
+                                 : "the one after step " + std::to_string(saved_at_) + " is complete in " +
                                        options_.state_path) +
-                  ", and training goes on");
+                  ", and training continues");
     }
   }
 
@@ -303,7 +303,7 @@ class Run {
     const std::vector<std::string> all = options_.group->all_gather(mine);
     for (size_t rank = 1; rank < all.size(); ++rank) {
       if (all[rank] == all[0]) continue;
-      throw Error("rank 0 begins at " + all[0] + ", rank " + std::to_string(rank) + " at " + all[rank] +
+      throw Error("rank 0 starts at " + all[0] + ", rank " + std::to_string(rank) + " at " + all[rank] +
                   "; data, weights and training state (--state) must be the same for all ranks");
     }
     agree_on_options();
@@ -528,9 +528,9 @@ void refuse_to_overwrite(const std::string& state_path) {
   if (!std::filesystem::exists(state_path)) return;
   const RunState old = load_run_position(state_path);
   if (old.finished) return;
-  throw Error(state_path + ": an unfinished run lies here (after epoch " + std::to_string(old.epoch) +
-              ", batch " + std::to_string(old.batch) +
-              "); pass --resume to go on with it, or remove the file to start again");
+  throw Error(state_path + ": this is the state of an unfinished run (after epoch " +
+              std::to_string(old.epoch) + ", batch " + std::to_string(old.batch) +
+              "); pass --resume to continue it, or remove the file to start again");
 }
 
 std::unique_ptr<model::Model> stored_model(const std::string& state_path) {

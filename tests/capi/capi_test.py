@@ -122,7 +122,7 @@ class Interface(Case):
         self.lib.vitrim_free(freed)
         other = self.load()
         self.assertNotEqual(freed, other)
-        for handle, words in ((None, "engine is NULL"), (freed, "freed"), (0xdead0, "none that vitrim_load gave")):
+        for handle, words in ((None, "engine is NULL"), (freed, "freed"), (0xdead0, "not returned by vitrim_load")):
             status, sentence = self.sized(handle, 3072, 1, 10)
             self.assertEqual(status, 1)
             self.assertIn(words, sentence)
@@ -168,7 +168,7 @@ class Interface(Case):
             for thread in threads:
                 thread.join()
             self.assertEqual({status for status, _ in statuses}, {0, 1})
-            self.assertEqual({sentence for _, sentence in statuses}, {"", "engine is none that vitrim_load gave, or it was freed"})
+            self.assertEqual({sentence for _, sentence in statuses}, {"", "engine was not returned by vitrim_load, or it was freed"})
 
     def test_errors_belong_to_their_thread(self):
         self.load("nowhere.safetensors")

@@ -38,7 +38,7 @@ class Bench(Case):
         self.assertEqual([row["speedup"] for row in rows[::3]], [1, 1])
         self.assertGreater(result["tile_peak"], 0)
         self.assertGreater(result["library_peak"], 0)
-        self.assertIn(b"Measured against what arithmetic promises", self.read("page.html"))
+        self.assertIn(b"Measured speed against multiply-adds", self.read("page.html"))
         # The page can also be made from the file.
         self.write("b.json", json.dumps(result).encode())
         self.run_vitrim("report", "b.json", "-o", "again.html")
@@ -85,7 +85,7 @@ class Bench(Case):
         text = json.dumps(twice).encode()
         with open(sets, "wb") as file:
             file.write(struct.pack("<Q", len(text)) + text + body + b"\1" + body[1:])
-        said = self.refuse("bench", "model.safetensors", "--against", "sets.safetensors", *QUICK, says=("--weights is for MODEL alone", "vitrim export sets.safetensors"))
+        said = self.refuse("bench", "model.safetensors", "--against", "sets.safetensors", *QUICK, says=("--weights applies to MODEL only", "vitrim export sets.safetensors"))
         self.assertIn("encoder_a", said)
         self.run_vitrim("bench", "sets.safetensors", "--weights", "encoder_a", "--against", "model.safetensors", "--threads", "1", *QUICK)
 

@@ -71,7 +71,7 @@ class Export(Case):
                                 (("--dynamic-batch", "-o", "o.safetensors"), "--dynamic-batch is for --format onnx"),
                                 (("--batch", "2", "-o", "o.safetensors"), "--batch is for --format onnx"),
                                 (("--classes", "c.txt", "-o", "o.safetensors"), "--classes is for --format onnx"),
-                                (("--json", "out.onnx", "-o", "out.onnx"), "named for two outputs"),
+                                (("--json", "out.onnx", "-o", "out.onnx"), "the name of two outputs"),
                                 (("--dynamic_batch", "-o", "out.onnx"), "--dynamic-batch"),
                                 ((), "--output")):
             with self.subTest(arguments):

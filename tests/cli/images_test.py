@@ -66,7 +66,7 @@ class ClassOrder(Images):
         self.write("lexicographic.txt", "".join(n + "\n" for n in self.NAMES).encode())
         for order in ("natural", "lexicographic"):
             self.assertEqual(self.correct("--class-order", order), self.correct("--classes", order + ".txt"), order)
-        self.refuse(*evaluate, "--classes", "natural.txt", "--class-order", "natural", expect=2, says="leave --class-order out")
+        self.refuse(*evaluate, "--classes", "natural.txt", "--class-order", "natural", expect=2, says="omit --class-order")
 
     def test_everywhere_that_labels_are_read(self):
         self.folders("images", self.NAMES)
@@ -141,8 +141,8 @@ class PassedOver(Images):
         self.assertIn("2 special files", done.stderr)
         os.mkfifo(self.path("pipe.tar"))
         os.mkfifo(self.path("pipe.txt"))
-        self.refuse("eval", "model.safetensors", "--data", "pipe.tar", says="no regular file but a pipe")
-        self.refuse("eval", "model.safetensors", "--data", "images", "--classes", "pipe.txt", says="no regular file but a pipe")
+        self.refuse("eval", "model.safetensors", "--data", "pipe.tar", says="not a regular file but a pipe")
+        self.refuse("eval", "model.safetensors", "--data", "images", "--classes", "pipe.txt", says="not a regular file but a pipe")
 
     def test_tar_members_with_dots(self):
         write_png(self.path("one.png"))

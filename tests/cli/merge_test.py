@@ -83,7 +83,7 @@ class Merge(Case):
 
     def test_refusals(self):
         out = ("-o", "m.safetensors")
-        self.refuse("merge", "model.safetensors", *out, says="say how much", expect=2)
+        self.refuse("merge", "model.safetensors", *out, says="state how much", expect=2)
         self.refuse("merge", "model.safetensors", "--r", "3", "--target-macs", "70%", *out, says="one of these ways", expect=2)
         self.refuse("merge", "model.safetensors", "--target-macs", "70%", "--auto", *out, says="--calib", expect=2)
         self.refuse("merge", "model.safetensors", "--r", "3", "--auto", *CALIB, *out, says="--target-macs", expect=2)

@@ -43,7 +43,7 @@ class Plan(Case):
         self.assertGreater(result["built_latency"], 0)
         page = self.read("page.html")
         self.assertIn(b"What the budget buys", page)
-        self.assertIn(b"Do the pieces add up?", page)
+        self.assertIn(b"Latency predicted from pieces", page)
         # The page can also be made from the document, and the table is reused unchanged.
         self.write("plan.json", json.dumps(result).encode())
         self.run_vitrim("report", "plan.json", "-o", "again.html", "--quiet")

@@ -151,7 +151,7 @@ class Results(Case):
         self.assertRegex(chosen["reason"], r"made static \(absorbed, beam\)")
         self.assertFalse(os.path.exists(self.path("chosen.state")))
         self.refuse("compress", "model.safetensors", *CALIB, "--static", "best:9", "-o", "no.safetensors", says="--static")
-        self.refuse("compress", "model.safetensors", *CALIB, "--static", "0", "--remove-attention", "0", "-o", "no.safetensors", says="layer 0 is named by --static")
+        self.refuse("compress", "model.safetensors", *CALIB, "--static", "0", "--remove-attention", "0", "-o", "no.safetensors", says="layer 0 is in both --static")
         self.refuse("compress", "model.safetensors", *CALIB, "--static", "77", "-o", "no.safetensors", says="--static")
 
     def test_compress_with_views(self):

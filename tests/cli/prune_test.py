@@ -50,7 +50,7 @@ class Prune(Case):
         self.assertEqual(done["removed"], [])
         self.assertIn("apma", done["reason"])
         self.assertEqual(done["dense"]["images"], 40)
-        self.assertIn(b"APMA is a reconstruction here", self.read("page.html"))
+        self.assertIn(b"APMA is reconstructed here", self.read("page.html"))
         again = self.json_of("eval", "once.safetensors", "--data", "synthetic:test:40")
         self.assertEqual(again["top1"], done["compressed"]["top1"])
         # Pruned again, diluted, and a layer removed.
@@ -181,7 +181,7 @@ class Prune(Case):
         self.refuse(*model, "--target-macs", "80%", "--set", "mixing.mixup=0.5", "-o", "x.safetensors", says="mixing.mixup belongs to training", expect=2)
         self.refuse(*model, "--target-macs", "80%", "--eval-resize", "none", "-o", "x.safetensors", says="--eval", expect=2)
         self.refuse("prune", "model.safetensors", "--data", "synthetic:train:32", "--target-macs", "80%", "--recipe", "plain", "--dilution-epochs", "1", "-o", "x.safetensors",
-                    says="prune dilutes nothing", expect=2)
+                    says="prune does not dilute", expect=2)
         self.refuse(*model, "--target-macs", "80%", "--teacher", "t.safetensors", "-o", "x.safetensors", says="--teacher belongs to training", expect=2)
         self.refuse("compress", "model.safetensors", "--calib", "synthetic:calib:32", "--remove", "1", "--attention-macs", "80%", "--without", "proportions", "-o",
                     "x.safetensors", says="compared", expect=2)

@@ -126,9 +126,9 @@ class Run(Case):
                 ('command = "quantize"', 'command = "quantise"', '"quantise" is not a command of a chain; did you mean "quantize"?'),
                 ('calib = "', 'calibration = "', 'line 3: unknown key "calibration"; did you mean "calib"?'),
                 ("batch_size = 16", "batch_sise = 16", 'unknown key of [all] "batch_sise"'),
-                ('from = "compress"', 'from = "prune"', 'from = "prune": no earlier step of that name makes a model'),
+                ('from = "compress"', 'from = "prune"', 'from = "prune": no earlier step with that name writes a model'),
                 ("epochs = 0", 'epochs = "many"', "compress: "),
-                ("epochs = 0", "epochs = 2020-01-01", "expected a text in quotes, a number, true, false or a list"),
+                ("epochs = 0", "epochs = 2020-01-01", "expected a string in quotes, a number, true, false or a list"),
                 ("remove = 1", "output = 'x'", 'unknown key of analyze "output"'),
                 ("[[step]]", "[[step", "line 9"),
         ):

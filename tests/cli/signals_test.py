@@ -109,7 +109,7 @@ class Signals(Case):
             _, words_said = child.communicate(timeout=60)
             self.assertLess(time.monotonic() - begun, SECONDS, words_said)
             self.assertEqual(child.returncode, 130, words_said)
-        self.assertRegex(self.refuse(*words, says="an unfinished run lies here"), r"\(after epoch 0, batch [1-9]|\(after epoch [1-9]")
+        self.assertRegex(self.refuse(*words, says="this is the state of an unfinished run"), r"\(after epoch 0, batch [1-9]|\(after epoch [1-9]")
 
     def test_a_second_signal_ends_at_once(self):
         os.mkfifo(self.path("pipe"))

@@ -58,7 +58,7 @@ class Sweep(Case):
         done = self.sweep(*whole)
         self.assertEqual(self.read("swept/removed_1.json"), first)
         self.assertEqual(len(self.result("removed_2")["removed"]), 2)
-        for words in ("1 of 2 models are there already", "swept/removed_2.json", "wrote swept/front.html"):
+        for words in ("1 of 2 models exist already", "swept/removed_2.json", "wrote swept/front.html"):
             self.assertIn(words, done.stdout + done.stderr)
         # The folder of another sweep does not change; more threads are not another sweep.
         before = {name: self.read("swept/" + name) for name in self.swept()}

@@ -67,8 +67,8 @@ TEST(Cifar, WrongFilesAreNamed) {
   EXPECT_TRUE(contains(problem(record("\x05", 1).substr(1)), "size 3072 is not a multiple of 3073"));
   EXPECT_TRUE(contains(problem(record("\x05\x7f", 1)), "record 0 has a label"));  // fine labels end at 99
   EXPECT_TRUE(contains(problem(record("\x05", 1) + record("\x0a", 1)),
-                       "record 1 has a label that cifar10 does not know"));
-  EXPECT_TRUE(contains(problem(record("\x14\x01", 1)), "record 0 has a label that cifar100 does not know"));
+                       "record 1 has a label that cifar10 does not have"));
+  EXPECT_TRUE(contains(problem(record("\x14\x01", 1)), "record 0 has a label that cifar100 does not have"));
 }
 
 TEST(Cifar, FingerprintIsOfTheFileNotItsPlace) {

@@ -43,11 +43,11 @@ TEST(ClassList, OnlyRegularFilesAreRead) {
   const TempDir folder;
   ASSERT_EQ(mkfifo(folder.file("pipe").c_str(), 0600), 0);
   EXPECT_TRUE(contains(message_of<Error>([&] { read_class_list(folder.file("pipe")); }),
-                       "no regular file but a pipe"));
+                       "not a regular file but a pipe"));
   EXPECT_TRUE(
-      contains(message_of<Error>([] { read_class_list("/dev/zero"); }), "no regular file but a device"));
-  EXPECT_TRUE(
-      contains(message_of<Error>([&] { read_class_list(folder.file("")); }), "no regular file but a folder"));
+      contains(message_of<Error>([] { read_class_list("/dev/zero"); }), "not a regular file but a device"));
+  EXPECT_TRUE(contains(message_of<Error>([&] { read_class_list(folder.file("")); }),
+                       "not a regular file but a folder"));
 }
 
 TEST(ClassList, AccentsAreComposed) {

@@ -117,9 +117,9 @@ TEST_F(ByList, ALineIsAFoldersNameOrBeginsWithIt) {
 
 TEST_F(ByList, DoubtsAreNamed) {
   EXPECT_TRUE(contains(message_of<FormatError>([&] { indices({"a"}, "a\nb x\na\n"); }),
-                       "line 3: class a is there twice"));
+                       "line 3: class a occurs twice"));
   EXPECT_TRUE(
-      contains(message_of<FormatError>([&] { indices({"a"}, "a x\nb\na y\n"); }), "class a is there twice"));
+      contains(message_of<FormatError>([&] { indices({"a"}, "a x\nb\na y\n"); }), "class a occurs twice"));
   EXPECT_EQ(indices({"b"}, "a x\nb\na y\n").of_folder, (std::vector<int64_t>{1}));  // no folder a, no doubt
   EXPECT_TRUE(contains(
       message_of<Error>([&] { indices({"golden_retriever"}, "golden retriever\ncat\n"); }),

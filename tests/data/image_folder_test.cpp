@@ -73,7 +73,7 @@ TEST_F(ImageFolder, ClassListProblemsAreNamed) {
   add("n01/1.png");
   add("n07/1.png");
   EXPECT_TRUE(contains(error({classes("n01\nn02\n")}), "n07 is not in the class list"));
-  EXPECT_TRUE(contains(format_error({classes("n01\nn07\nn01\n")}), "line 3: class n01 is there twice"));
+  EXPECT_TRUE(contains(format_error({classes("n01\nn07\nn01\n")}), "line 3: class n01 occurs twice"));
   EXPECT_TRUE(contains(format_error({classes("n01\n\nn07\n")}), "line 2: empty line"));
   EXPECT_TRUE(contains(format_error({classes("\n")}), "no class in the class list"));
   EXPECT_TRUE(contains(error({folder_.file("nowhere.txt")}), "nowhere.txt"));
@@ -98,14 +98,14 @@ TEST_F(ImageFolder, WrongSourcesAreNamed) {
   add("stray.png");
   EXPECT_TRUE(contains(error(), "holds images (stray.png) beside class folders (b)"));
   EXPECT_TRUE(contains(message_of<Error>([&] { open_dataset(path("stray.png")); }),
-                       "stray.png: a file, but no CIFAR .bin"));
+                       "stray.png: a file, but neither a CIFAR .bin"));
   EXPECT_TRUE(contains(message_of<Error>([] { open_dataset(""); }), "no data set was named"));
 }
 
 TEST_F(ImageFolder, LinksInCirclesEnd) {
   add("a/1.png");
   fs::create_directory_symlink(path("a"), path("a/again"));
-  EXPECT_TRUE(contains(error(), "lead in circles"));
+  EXPECT_TRUE(contains(error(), "remove circular links"));
 }
 
 TEST_F(ImageFolder, LostFileIsNoticed) {

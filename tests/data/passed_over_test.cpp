@@ -84,13 +84,13 @@ TEST_F(PassedOver, SpecialFilesAreNotRead) {
   const auto set = open_dataset(root());
   std::filesystem::remove(root() + "/a/2.png");
   ASSERT_EQ(mkfifo((root() + "/a/2.png").c_str(), 0600), 0);
-  EXPECT_TRUE(contains(message_of<Error>([&] { set->read(1); }), "2.png: no regular file but a pipe"));
+  EXPECT_TRUE(contains(message_of<Error>([&] { set->read(1); }), "2.png: not a regular file but a pipe"));
   ASSERT_EQ(mkfifo(folder_.file("p.tar").c_str(), 0600), 0);
   ASSERT_EQ(mkfifo(folder_.file("p.bin").c_str(), 0600), 0);
   std::filesystem::create_symlink("/dev/zero", folder_.file("z.bin"));
   for (const char* name : {"p.tar", "p.bin", "z.bin"}) {
     EXPECT_TRUE(
-        contains(message_of<Error>([&] { open_dataset(folder_.file(name)); }), "no regular file but a"));
+        contains(message_of<Error>([&] { open_dataset(folder_.file(name)); }), "not a regular file but a"));
   }
 }
 
@@ -139,7 +139,7 @@ TEST_F(PassedOver, UnlabelledFoldersNeedNoOrder) {
       contains(message_of<Error>([&] { open_dataset(root(), ordered); }), "class folder without images"));
   ordered.classes_file = "x";
   EXPECT_TRUE(contains(message_of<std::invalid_argument>([&] { open_dataset(root(), ordered); }),
-                       "gives the order of the classes already"));
+                       "already determines the order of the classes"));
 }
 
 TEST_F(PassedOver, TarMembersWithDotsAreCounted) {

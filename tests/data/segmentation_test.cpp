@@ -55,7 +55,7 @@ TEST(DecodeMask, RefusesOtherFormats) {
   for (const char* name : {"rgb.png", "alpha.png", "grey16.png", "grey_alpha.png"}) {
     EXPECT_TRUE(contains(message_of<FormatError>([&] { decode_fixture_mask(name); }), "one channel")) << name;
   }
-  EXPECT_TRUE(contains(message_of<FormatError>([] { decode_fixture_mask("rgb444.jpg"); }), "no PNG"));
+  EXPECT_TRUE(contains(message_of<FormatError>([] { decode_fixture_mask("rgb444.jpg"); }), "not a PNG"));
   std::string cut = fixture_bytes("grey.png");
   cut.resize(cut.size() / 2);
   EXPECT_TRUE(contains(message_of<FormatError>([&] {

@@ -190,7 +190,7 @@ TEST(TarShards, MissingShardsAreNamed) {
   EXPECT_TRUE(contains(problem_with(folder.file("u-{0..999}.tar")), "u-9.tar, ...; restore"));
   std::filesystem::create_directory(folder.file("t-2.tar"));
   EXPECT_TRUE(
-      contains(problem_with(folder.file("t-{0..4}.tar")), folder.file("t-2.tar") + ": no regular file"));
+      contains(problem_with(folder.file("t-{0..4}.tar")), folder.file("t-2.tar") + ": not a regular file"));
 }
 
 TEST(TarShards, EmptyShardsAreSkippedButNotAnEmptySet) {
@@ -269,14 +269,14 @@ TEST(TarShards, EveryCutIsNoticed) {
 TEST(TarShards, DamageIsNamedWithItsPlace) {
   const std::string good = sample("a", "grey.jpg", 1);
   EXPECT_TRUE(contains(shard_problem(""), "byte 0: empty file"));
-  EXPECT_TRUE(contains(shard_problem(std::string(600, 'x')), "byte 0: no tar archive"));
+  EXPECT_TRUE(contains(shard_problem(std::string(600, 'x')), "byte 0: not a tar archive"));
   EXPECT_TRUE(contains(shard_problem("\x1f\x8b" + std::string(600, 'x')), "byte 0: a compressed archive"));
   EXPECT_TRUE(contains(shard_problem(good + std::string(512, 'x') + kTarEnd),
-                       "byte " + std::to_string(good.size()) + ": no tar header"));
+                       "byte " + std::to_string(good.size()) + ": not a tar header"));
   EXPECT_TRUE(contains(shard_problem(good + kTarEnd + good + kTarEnd), "data after the archive's end mark"));
   std::string flipped = good + kTarEnd;
   flipped[3] = 'z';
-  EXPECT_TRUE(contains(shard_problem(flipped), "byte 0: no tar archive"));
+  EXPECT_TRUE(contains(shard_problem(flipped), "byte 0: not a tar archive"));
 
   const auto with_size = [&](const std::string& size) {
     return shard_problem(tar_header("a.jpg", '0', size) + kTarEnd);

@@ -130,7 +130,7 @@ class Failures(unittest.TestCase):
     def test_a_failing_rank_ends_the_other(self):
         main, other = finish(start("fail_alone", 2), 55)
         self.one_sentence(other[2], "rank 1 cannot read its images")
-        self.one_sentence(main[2], "rank 1 stopped answering while waiting for all ranks", "its own message, if it left one, says why")
+        self.one_sentence(main[2], "rank 1 stopped answering while waiting for all ranks", "see its own message, if any, for the reason")
         self.assertEqual((main[0], other[0]), (1, 1))
 
     def test_a_stopped_rank_is_given_up_after_the_timeout(self):
@@ -138,7 +138,7 @@ class Failures(unittest.TestCase):
         status, _, err = finish(processes[:1], 20)[0]
         processes[1].kill()
         self.assertEqual(status, 1)
-        self.one_sentence(err, "rank 0 of 2: rank 1 gave no sign of life while waiting for all ranks")
+        self.one_sentence(err, "rank 0 of 2: rank 1 did not respond while waiting for all ranks")
         finish(processes[1:])
 
     def test_a_busy_rank_is_waited_for(self):

@@ -73,7 +73,7 @@ class Training(unittest.TestCase):
         # The saved run continues.
         probe = subprocess.run([*self.words, "--epochs", "1000", "--log-every", "1"], env=ranks.environment(), capture_output=True, text=True, timeout=60)
         self.assertEqual(probe.returncode, 1)
-        self.assertRegex(probe.stderr, re.compile("an unfinished run lies here"))
+        self.assertRegex(probe.stderr, re.compile("this is the state of an unfinished run"))
 
 
 if __name__ == "__main__":

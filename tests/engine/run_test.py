@@ -136,7 +136,7 @@ class Ends(Program):
         self.assertEqual([name for name in names if re.search(r"torch|c10|gomp|mkl", name)], [])
 
     def test_wrong_usage(self):
-        self.refuse("model.safetensors", says="no image was named", expect=2)
+        self.refuse("model.safetensors", says="no image was given", expect=2)
         self.refuse("model.safetensors", "x.png", "--shape", says="--shape takes no images", expect=2)
         self.refuse("model.safetensors", "--shape", "--bench", says="pass one of them", expect=2)
         self.refuse("model.safetensors", "x.png", "--tops", "3", says="unknown flag --tops; did you mean --top?", expect=2)

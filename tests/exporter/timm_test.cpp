@@ -104,7 +104,8 @@ TEST(Timm, RefusesWhatTimmCannotCompute) {
   spec = test::small_spec();
   spec.blocks[1].num_heads = 4;
   spec.blocks[1].qk_dim = spec.blocks[1].v_dim = 8;
-  EXPECT_TRUE(contains(refusal({spec, test::lively_weights(spec, 1)}), "block 1 has 4 heads and others 2"));
+  EXPECT_TRUE(
+      contains(refusal({spec, test::lively_weights(spec, 1)}), "block 1 has 4 heads, but others have 2"));
   spec = test::small_spec();
   spec.blocks[2].v_dim = 24;
   EXPECT_TRUE(contains(refusal({spec, test::lively_weights(spec, 1)}), "block 2: heads are wider"));

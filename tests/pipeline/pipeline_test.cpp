@@ -222,7 +222,7 @@ TEST(Compress, GoesOnWhereItWasStopped) {
     EXPECT_EQ(state.resumed(), stop_at == 2);
   }
   const std::string refused = message_of<Error>([&] { CompressState(path, "remove = 1\nviews = 2\n"); });
-  for (const char* part : {path.c_str(), "\"views = 1\" where the command now says \"views = 2\""})
+  for (const char* part : {path.c_str(), "\"views = 1\", but the command now has \"views = 2\""})
     EXPECT_TRUE(contains(refused, part));
   loads = 0;
   CompressState state(path, "remove = 1\nviews = 1\n");

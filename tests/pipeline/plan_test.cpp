@@ -53,7 +53,7 @@ TEST(Plan, ImpossibleBudgetsAreRefusedWithTheLeastThatIsPossible) {
   const auto refused = [&](const std::vector<std::string>& budgets, const std::string& says) {
     expect_message<std::invalid_argument>([&] { Planner(*model, quick(budgets)); }, says);
   };
-  refused({"macs<=5%"}, "can't be met: the least that candidates come to is");
+  refused({"macs<=5%"}, "can't be met: the smallest candidate has");
   refused({"macs<=5%"}, "(width 8, MLPs of 32, 5 pairs)");
   refused({"params<=20%"}, "can't be met");
   refused({"params<=20%", "macs<=99%"}, "budget 'params<=20%'");
@@ -180,7 +180,7 @@ TEST(Plan, FewImagesAreRefused) {
   Planner planner(*model, quick({"macs<=90%"}));
   expect_message<std::invalid_argument>(
       [&] { planner.run(test::colour_images(8), nullptr, {}); },
-      "11 calibration images at least, three quarters to fit on and the rest to judge by, and has 8");
+      "at least 11 calibration images (three quarters for the fits, the rest for the evaluation), but has 8");
 }
 
 }  // namespace

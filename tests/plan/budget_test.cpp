@@ -50,14 +50,14 @@ TEST(Budget, WhatIsWrongIsNamed) {
       {"", "it has no '<='"},
       {"macs", "it has no '<='"},
       {"60%", "it has no '<='"},
-      {"<=60%", "it does not say of what"},
+      {"<=60%", "the quantity is missing"},
       {"latencey<=5ms", "did you mean 'latency'?"},
       {"parms<=50%", "did you mean 'params'?"},
       {"mac<=50%", "did you mean 'macs'?"},
       {"macs>=60%", "'>=' where '<=' belongs"},
       {"macs=60%", "'=' where '<=' belongs"},
       {"macs<60%", "'<' where '<=' belongs"},
-      {"macs<=", "it names no amount"},
+      {"macs<=", "the amount is missing"},
       {"macs<=lots", "not an amount above 0"},
       {"macs<=-5%", "not an amount above 0"},
       {"macs<=0", "not an amount above 0"},
@@ -86,7 +86,7 @@ TEST(Budget, WhatTheModelHasAlreadyIsRefused) {
   expect_message<std::invalid_argument>([] { limit_of(parse_budget("macs<=2G"), 1e9); },
                                         "more than the model has");
   expect_message<std::invalid_argument>([] { limit_of(parse_budget("latency<=30ms"), 20e-3); },
-                                        "within it already");
+                                        "within the budget already");
 }
 
 TEST(Budget, SharesHoldBesideTheDenseModelAndTimesByThemselves) {

@@ -175,7 +175,7 @@ TEST(Latency, TablesOfOtherMachinesAreRefused) {
     expect_message<Error>([&] { check_table(other, mine, "t.json"); }, says);
   };
   refused([](LatencyTable& t) { t.cpu = "B"; },
-          "t.json: the latency table was measured with processor 'B', and this is 'A'");
+          "t.json: the latency table was measured with processor 'B', but this machine has 'A'");
   refused([](LatencyTable& t) { t.isa = "avx512"; }, "instruction set 'avx512'");
   refused([](LatencyTable& t) { t.precision = "bf16"; }, "precision");
   refused([](LatencyTable& t) { t.threads = 1; }, "threads");

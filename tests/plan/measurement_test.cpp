@@ -102,7 +102,7 @@ TEST(MeasureUntilHeld, CorrectsPredictionsThatWereTooFast) {
   EXPECT_TRUE(held(1).empty());
   const std::vector<std::string> notes = held(1.25);
   ASSERT_EQ(notes.size(), 1u);
-  EXPECT_NE(notes[0].find("1.25 times what was predicted"), std::string::npos) << notes[0];
+  EXPECT_NE(notes[0].find("1.25 times the prediction"), std::string::npos) << notes[0];
   expect_message<std::invalid_argument>([&] { held(100); }, "no candidate was measured within the budget");
 }
 

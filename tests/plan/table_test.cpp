@@ -45,7 +45,7 @@ TEST(CandidateTable, SaysWhatCannotBeMet) {
   const auto costs = [](double each) { return [each](const PlanRow&, const ModelSpec&) { return each; }; };
   expect_message<std::invalid_argument>(
       [&] { with_budget(table, 0, parse_budget("macs<=60%"), 1e9, costs(7e8)); },
-      "can't be met: the least that candidates come to is 0.700 G, 70.0 % of the dense model's (width 8)");
+      "can't be met: the smallest candidate has 0.700 G, 70.0 % of the dense model's (width 8)");
   // Each is met by one of two candidates, and none meets both.
   table.candidates.push_back(table.candidates.front());
   table.candidates.back().row.width = 12;
@@ -57,7 +57,7 @@ TEST(CandidateTable, SaysWhatCannotBeMet) {
   expect_message<std::invalid_argument>([&] { check_together(table); }, "all of them at once");
   only.prune = false;
   expect_message<std::invalid_argument>([&] { make_table(dense, make_grid(dense, only), 1); },
-                                        "nothing is left to choose from");
+                                        "there are no candidates");
 }
 
 }  // namespace

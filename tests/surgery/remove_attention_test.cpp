@@ -217,7 +217,7 @@ TEST(RemoveAttention, Errors) {
                        "block 1: named twice"));
   const ModelSpec cut = remove_attention(spec, {1});
   EXPECT_TRUE(
-      contains(message_of<std::invalid_argument>([&] { remove_attention(cut, {1}); }), "gone already"));
+      contains(message_of<std::invalid_argument>([&] { remove_attention(cut, {1}); }), "removed already"));
   EXPECT_EQ(to_json(remove_attention(spec, {})), to_json(spec));
 }
 

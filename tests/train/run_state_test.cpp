@@ -79,10 +79,10 @@ TEST_F(TrainingState, PositionsThatCannotBe) {
       {"batch: is 5", [](RunState& s) { s.batch = 5; }},
       {"batch: is 9223372036854775807", [](RunState& s) { s.batch = INT64_MAX; }},
       {"epoch: is negative", [](RunState& s) { s.epoch = -1; }},
-      {"records: tells of 1 epochs, and 2", [](RunState& s) { s.epoch = 2; }},
-      {"records: tells of 0 epochs, and 1", [](RunState& s) { s.records.clear(); }},
+      {"records: contains 1 epochs, but 2", [](RunState& s) { s.epoch = 2; }},
+      {"records: contains 0 epochs, but 1", [](RunState& s) { s.records.clear(); }},
       {"records: are not one for each epoch", [](RunState& s) { s.records[0].epoch = 7; }},
-      {"epoch: is 4, and the recipe has 3",
+      {"epoch: is 4, but the recipe has 3",
        [](RunState& s) {
          for (s.epoch = 1; s.epoch < 4; ++s.epoch) {
            s.records.push_back(s.records[0]);
@@ -125,7 +125,7 @@ TEST_F(TrainingState, TensorsThatAreMissingOrOfAnotherKind) {
     };
     EXPECT_TRUE(contains(changed(without), part.prefix + name + ": is missing"));
     EXPECT_TRUE(contains(changed(reshaped), part.prefix + name + ": has another shape"));
-    EXPECT_TRUE(contains(changed(doubled), part.prefix + name + ": is not of float32"));
+    EXPECT_TRUE(contains(changed(doubled), part.prefix + name + ": is not float32"));
     EXPECT_TRUE(contains(changed(strange), std::string(part.prefix) + "strange: is not a parameter"));
     EXPECT_TRUE(contains(changed([](model::StateDict& all) { all = {}; }), "is missing"));
   }
@@ -201,7 +201,7 @@ TEST_F(TrainingState, AFullDiskDoesNotEndTheRun) {
   EXPECT_EQ(trained.epochs.size(), 3u);
   ASSERT_EQ(sink->texts.size(), 2u) << "after the second and after the third epoch";
   EXPECT_TRUE(contains(sink->texts[0], path_));
-  EXPECT_TRUE(contains(sink->texts[0], "the one after step 4 is whole"));
+  EXPECT_TRUE(contains(sink->texts[0], "the one after step 4 is complete"));
   EXPECT_FALSE(contains(sink->texts[0], "::"));
   EXPECT_EQ(load_run_state(path_).epoch, 1);
   options_.resume = true;
