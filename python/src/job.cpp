@@ -110,7 +110,7 @@ class Turn {
       throw Error(
           "a job was started by the progress function (or a log handler) of another job, which waits for "
           "that "
-          "function to return: start it when the other has ended, or in a process of its own");
+          "function to return: start it after the other job has ended, or in a separate process");
     for (bool mine = false; !mine;) {
       if (PyErr_CheckSignals() != 0) throw py::error_already_set();
       const py::gil_scoped_release unlocked;

@@ -216,7 +216,7 @@ py::tuple merge(const ModelPointer& model, const Images& images, const Images& e
   const pipeline::MergeOptions options = merge_options(given, common);
   given.finish();
   if (options.choose && !images)
-    throw std::invalid_argument("choose finds a schedule on images, and none were given");
+    throw std::invalid_argument("choose needs images to find a schedule on; pass images");
   pipeline::check_merge(model->spec(), options);
   return change(model, images, evaluation, common, notify, [&](const auto* batch, const auto& accuracy) {
     return pipeline::merge(*model, batch, evaluation.get(), accuracy, options);

@@ -49,8 +49,8 @@ void absorb_options(Options& options, const Common& common, bool absorbs, absorb
   told |= options.take("flip", out.flip);
   if (told && !absorbs)
     throw std::invalid_argument(
-        "epochs, learning_rate, ridge, cls_weight, held_out and flip are of the fit, which absorb=False "
-        "leaves out");
+        "epochs, learning_rate, ridge, cls_weight, held_out and flip belong to the fit, which absorb=False "
+        "omits");
   out.seed = common.seed;
   out.batch_size = common.batch_size;
 }
@@ -69,7 +69,7 @@ void prune_options(Options& options, const Common& common, pipeline::PruneOption
       throw std::invalid_argument("scope must be attention or attention+mlp, not '" + scope + "'");
     if (scope == "attention+mlp" && out.attention_only)
       throw std::invalid_argument(
-          "attention_macs says nothing of the MLP; use target_macs with scope attention+mlp");
+          "attention_macs does not cover the MLP; use target_macs with scope attention+mlp");
     out.scope = scope == "attention" ? prune::Scope::kAttention : prune::Scope::kAttentionAndMlp;
   }
   bool told = options.take("channels_by", out.criterion);
@@ -90,9 +90,9 @@ void prune_options(Options& options, const Common& common, pipeline::PruneOption
        [&](const std::string& name) { out.indicators.begin_with = prune::parse_channel_criterion(name); });
   word("without", [&](const std::string& name) { prune::leave_out(out.indicators, name); });
   if (out.target.empty() && (told || of_apma || !scope.empty()))
-    throw std::invalid_argument("channels are pruned to target_macs or attention_macs, and neither is given");
+    throw std::invalid_argument("channel pruning needs target_macs or attention_macs, and neither is given");
   if (of_apma && out.criterion != "apma")
-    throw std::invalid_argument("indicators are apma's; channels_by '" + out.criterion + "' has none");
+    throw std::invalid_argument("indicators belong to apma; channels_by '" + out.criterion + "' has none");
   if (out.masked())
     throw std::invalid_argument(
         "heads of unequal widths can't be cut; compare them with vitrim prune --few-shot");
@@ -171,7 +171,7 @@ pipeline::CompressOptions compress_options(Options& options, const Common& commo
       const bool known = layers[i] >= 0 && layers[i] < blocks && (i == 0 || layers[i] != layers[i - 1]);
       if (!known)
         throw std::invalid_argument("remove_attention: " + std::to_string(layers[i]) + " is not a layer of " +
-                                    std::to_string(blocks) + ", or is named twice");
+                                    std::to_string(blocks) + ", or is listed twice");
     }
     out.layers = layers;
   }
@@ -184,7 +184,7 @@ pipeline::CompressOptions compress_options(Options& options, const Common& commo
   out.remove_layers = !out.layers.empty() || out.analyze.count > 0;
   if (!out.remove_layers && out.prune.target.empty())
     throw std::invalid_argument(
-        "nothing would be removed: say remove (how many), remove_attention (which), target_macs or "
+        "nothing would be removed: pass remove (how many), remove_attention (which), target_macs or "
         "attention_macs");
   if (out.remove_layers && !out.layers.empty() && out.analyze.count > 0)
     throw std::invalid_argument("remove and remove_attention exclude each other");

@@ -12,7 +12,7 @@ at::Tensor from_capsule(const py::capsule& capsule) {
   auto* managed = static_cast<DLManagedTensor*>(PyCapsule_GetPointer(capsule.ptr(), "dltensor"));
   if (managed == nullptr) {
     PyErr_Clear();
-    throw std::invalid_argument("this is no DLPack capsule, or one that was used before");
+    throw std::invalid_argument("this is not a DLPack capsule, or it was used before");
   }
   const at::Tensor tensor = at::fromDLPack(managed);
   PyCapsule_SetName(capsule.ptr(), "used_dltensor");

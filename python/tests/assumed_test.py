@@ -103,7 +103,7 @@ class Assumed(Case):
         _, path = self.foreign(vit())
         stated = dict(num_heads=2, image_size=32, norm_eps=1e-6, activation="gelu", pooling="token", mean=0.5, std=0.5, **QUIET)
         _, said = self.warned(lambda: vitrim.evaluate(path, colours(4, 40), [0] * 4, **stated))
-        self.assertRegex("".join(said), "does not say how its images were resized; assumed: short side to 35 pixels, bicubic; if that is wrong, state the right values with resize and interpolation")
+        self.assertRegex("".join(said), "does not state how its images were resized; assumed: short side to 35 pixels, bicubic; if that is wrong, state the right values with resize and interpolation")
         for given in (dict(resize=40), dict(resize="none")):
             self.assertEqual(self.warned(lambda given=given: vitrim.evaluate(path, colours(4, 40), [0] * 4, **given, **stated))[1], [])
 
@@ -116,7 +116,7 @@ class Assumed(Case):
                 vitrim.load(path, **given)
         with self.assertRaisesRegex(vitrim.FormatError, "the number of heads can't be inferred from width 32; pass num_heads"):
             vitrim.load(path)
-        with self.assertRaisesRegex(ValueError, "stream_gain, pooling: these are for files"):
+        with self.assertRaisesRegex(ValueError, "stream_gain, pooling: these apply to files"):
             vitrim.Engine(lively(vit()), stream_gain=2, pooling="token")
 
     def test_images_that_are_passed_over(self):

@@ -315,7 +315,7 @@ class Files(Case):
             self.assertLess((engine(x) - vitrim.build(spec, taken)(x)).abs().max().item(), 1e-3)
         with self.assertRaisesRegex(vitrim.Error, "'teacher' matches none of the sets of weights in this file; they are 'state_dict' and 'state_dict_ema'"):
             native.open_model(self.path("timm.pth"), num_heads=heads, weights="teacher")
-        with self.assertRaisesRegex(ValueError, "weights: these are for files"):
+        with self.assertRaisesRegex(ValueError, "weights: these apply to files"):
             native.open_model(model, weights="ema")
         with self.assertRaisesRegex(vitrim.Error, "contains only one"):
             vitrim.load(SMALL, weights="ema")

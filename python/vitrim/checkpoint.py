@@ -117,7 +117,7 @@ def _understood(path: str, hints: Dict[str, Any]):
             raise ValueError(f"{path}: {', '.join(hints)} need vitrim's C++ library; leave them out, or install it: {native.reason()}")
         if not os.path.exists(path):
             raise Error(f"{path}: there is no such file or folder")
-        raise ValueError(f"{path}: no file of vitrim's, and its C++ library, which reads those of others, is not there: `vitrim export {path} --format safetensors` makes one of "
+        raise ValueError(f"{path}: this file was not written by vitrim, and vitrim's C++ library, which reads other files, is missing: `vitrim export {path} --format safetensors` makes one of "
                          f"vitrim's; {native.reason()}")
     return native.read_model(path, **hints)
 
@@ -128,7 +128,7 @@ def unwrapped(module: nn.Module) -> Model:
     while not isinstance(inner, Model):
         inner = getattr(inner, "_orig_mod", None) or getattr(inner, "module", None)
         if not isinstance(inner, nn.Module):
-            raise TypeError(f"a {type(module).__name__} is not a model of vitrim: pass what vitrim.load gave")
+            raise TypeError(f"a {type(module).__name__} is not a model of vitrim: pass a model from vitrim.load")
     return inner
 
 
@@ -140,7 +140,7 @@ def save(module: nn.Module, path: PathLike, *, dtype: torch.dtype = torch.float3
     native.settle_after_fork()
     path = os.fsdecode(path)
     if not path.endswith(".safetensors"):
-        raise ValueError(f"{path}: checkpoints are written as safetensors; let the name end in .safetensors")
+        raise ValueError(f"{path}: checkpoints are written as safetensors; end the name in .safetensors")
     model = unwrapped(module)
     state = {name: tensor.detach().to("cpu", torch.float32 if name.endswith((".weight_scale", "." + quantized.INPUT_GAIN)) else _stored(tensor, dtype)).contiguous()
              for name, tensor in model.state_dict().items()}

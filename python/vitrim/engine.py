@@ -50,7 +50,7 @@ class Engine:
             return images  # the caller refuses them
         own = self.spec.preprocess
         if own is None and (mean is None or std is None):
-            raise ValueError(f"{self.name} does not say how its images were normalised; pass normalised float32 images")
+            raise ValueError(f"{self.name} does not state how its images were normalised; pass normalised float32 images")
         mean, std = (torch.as_tensor(three, dtype=torch.float32)[:channels].reshape(1, channels, 1, 1)
                      for three in (own.mean if mean is None else mean, own.std if std is None else std))
         return (images.float() / 255 - mean) / std

@@ -54,7 +54,7 @@ def _preprocessing(spec: ModelSpec, name: str, size, settings: Dict[str, Any], r
     """The preprocessing: the model's own, overridden by the given settings. Arrays of the model's image size are used without resizing."""
     mean, std = settings["mean"], settings["std"]
     if spec.preprocess is None and (mean is None or std is None):
-        raise ValueError(f"{name} does not say how its images were normalised; pass mean and std (0.5 and 0.5 for timm's augreg ViTs, (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225) for DeiT)")
+        raise ValueError(f"{name} does not state how its images were normalised; pass mean and std (0.5 and 0.5 for timm's augreg ViTs, (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225) for DeiT)")
     side = spec.image_size[0]
     if spec.image_size[0] != spec.image_size[1]:
         raise ValueError(f"the model takes images of {spec.image_size[0]} x {spec.image_size[1]} pixels; only square ones can be made from images")
@@ -64,7 +64,7 @@ def _preprocessing(spec: ModelSpec, name: str, size, settings: Dict[str, Any], r
     if size == (side, side):
         out["resize"] = None
     elif own is None and resize is None:
-        native.warn([f"{native.printable(name)} does not say how its images were resized; assumed: short side to {out['resize']} pixels"
+        native.warn([f"{native.printable(name)} does not state how its images were resized; assumed: short side to {out['resize']} pixels"
                      f"{'' if settings['interpolation'] is not None else ', bicubic'}; if that is wrong, state the right values with resize and interpolation"])
     if mean is not None:
         out["mean"] = _three(mean, "mean")
@@ -184,9 +184,9 @@ def evaluate(model: Any, images: Any, labels: Any = None, *, knn: Optional[int] 
     if not retrieval and (against is not None or neighbours is not None):
         raise ValueError("against and neighbours belong to retrieval=True")
     if knn is not None and probe:
-        raise ValueError("knn and probe are two ways to judge features; pass one of them")
+        raise ValueError("knn and probe are two ways to evaluate features; pass one of them")
     if train is None and (knn is not None or probe or train_labels is not None):
-        raise ValueError("knn, probe and train_labels need labelled images to answer from: train=IMAGES")
+        raise ValueError("knn, probe and train_labels need labelled reference images: train=IMAGES")
     call = _Call("evaluate", model, {"precision": "f32", **settings})
     opened, preprocess = call.images(images, None if retrieval else labels, labelled=not retrieval)
     gallery = None if train is None else call.images(train, train_labels, labelled=True)[0]
@@ -230,7 +230,7 @@ def prune(model: Any, images: Any, *, attention_macs: Optional[str] = None, targ
         if name in options:
             raise TypeError(f"prune() got an unexpected keyword argument '{name}'")
     if (attention_macs is None) == (target_macs is None):
-        raise ValueError("say how far to prune: attention_macs or target_macs, such as '65%'")
+        raise ValueError("state a target: attention_macs or target_macs, such as '65%'")
     return compress(model, images, attention_macs=attention_macs, target_macs=target_macs, **options)
 
 
@@ -241,9 +241,9 @@ def merge(model: Any, *, r: Optional[int] = None, schedule: Optional[str] = None
     brings the model to `target_macs`; with `choose`, in the blocks where it costs least on `images`."""
     native.library()
     if (r is not None) + (schedule is not None) + (target_macs is not None) != 1:
-        raise ValueError("say how much to merge, in one of these ways: r=13, schedule='1:24' or target_macs='60%'")
+        raise ValueError("state how much to merge in one of these ways: r=13, schedule='1:24' or target_macs='60%'")
     if choose and (target_macs is None or images is None):
-        raise ValueError("choose needs target_macs (how far to go) and images (to choose on)")
+        raise ValueError("choose needs target_macs (the target) and images (to choose on)")
     if start and (schedule is not None or choose):
         raise ValueError("a schedule states where it starts, and choose finds it; omit start")
     path = _check_output(output, save_dtype)

@@ -101,7 +101,7 @@ def open_model(model: Union[str, "os.PathLike[str]", nn.Module], **hints: Any) -
     given = {name: value for name, value in hints.items() if value is not None}
     if isinstance(model, nn.Module):
         if given:
-            raise ValueError(f"{', '.join(given)}: these are for files; a module says itself what it is")
+            raise ValueError(f"{', '.join(given)}: these apply to files; a module already determines them")
         inner = unwrapped(model)
         state = [(name, capsule(tensor.detach().to("cpu", torch.int8 if tensor.dtype == torch.int8 else torch.float32).contiguous()))
                  for name, tensor in inner.state_dict().items()]
@@ -153,7 +153,7 @@ def _pixels(images: Any) -> Tensor:
         raise ValueError(f"images must be uint8 (0 to 255, before any normalisation), not {kind}: the model's preprocessing does the rest")
     channels = next((c for c in (3, 1) if pixels.dim() == 4 and c in (pixels.shape[1], pixels.shape[3])), None)
     if channels is None:
-        raise ValueError(f"images must be [n, height, width, 3] or [n, 3, height, width], or grey with 1 in place of 3, not {list(pixels.shape)}")
+        raise ValueError(f"images must be [n, height, width, 3] or [n, 3, height, width], or grey with 1 instead of 3, not {list(pixels.shape)}")
     if pixels.shape[3] != channels:
         pixels = pixels.permute(0, 2, 3, 1)
     return pixels.expand(-1, -1, -1, 3).cpu().contiguous()
@@ -165,13 +165,13 @@ def open_images(images: Any, labels: Any = None, classes: Optional[str] = None, 
     DatasetOptions: class_order, class_names, labelled, max_pixels."""
     if isinstance(images, (str, bytes, os.PathLike)):
         if labels is not None:
-            raise ValueError("labels come with the images where these are a folder, shards or a file; pass a list of files or an array to give others")
+            raise ValueError("labels come with the images of a folder, shards or a file; pass a list of files or an array to set other labels")
         told: List[str] = []
         opened = library().open_images(os.fsencode(images), {"classes": None if classes is None else os.fsencode(classes), **options}, told)
         warn(told)
         return opened, None
     if classes is not None or options.get("class_order") is not None:
-        raise ValueError("classes and class_order are of the class folders of an image folder; an array or a list of files has labels")
+        raise ValueError("classes and class_order apply to the class folders of an image folder; pass labels for an array or a list of files")
     numbers = labels_of(labels)
     if isinstance(images, (list, tuple)) and all(isinstance(item, (str, bytes, os.PathLike)) for item in images):
         return library().file_images([os.fsencode(item) for item in images], numbers, {"max_pixels": options.get("max_pixels")}), None

@@ -118,7 +118,7 @@ def _read(kind, document, source: str, place: str):
     renamed = {field.metadata["formerly"]: name for name, field in fields.items() if field.metadata.get("formerly")}
     document = {renamed.get(key, key): value for key, value in document.items()}
     if kind is ModelSpec and "segmentation" in document:
-        raise FormatError(f"{source}: a model for segmentation; this package loads classifiers: use vitrim eval, or vitrim's C++ library")
+        raise FormatError(f"{source}: this is a model for segmentation, and this package loads classifiers only: use vitrim eval, or vitrim's C++ library")
     for key in document:
         if key not in fields:
             near = difflib.get_close_matches(key, fields, 1, 0)[0]
@@ -180,7 +180,7 @@ def _validate(spec: ModelSpec, source: str) -> None:
     if spec.preprocess is not None:
         need(all(v <= 1 for v in (*spec.preprocess.mean, *spec.preprocess.std)), "means and deviations above 1 are for pixels from 0 to 255, but they must be for pixels from 0 to 1; divide by 255")
     need(len(spec.blocks) > 0, "it has no blocks")
-    need(not spec.stages or sum(stage.depth for stage in spec.stages) == len(spec.blocks), "the stages have other blocks than the model")
+    need(not spec.stages or sum(stage.depth for stage in spec.stages) == len(spec.blocks), "the stages and the model have different numbers of blocks")
     need(not spec.stages or all(side % (1 << (len(spec.stages) - 1)) == 0 for side in (s // spec.patch_size for s in spec.image_size)), "the map cannot be halved between all stages")
     need((spec.family == "vit") == (not spec.stages), "a ViT has no stages, every other family has")
     need(spec.pooling == "average" or spec.class_token, f"pooling \"{spec.pooling}\" needs class_token")

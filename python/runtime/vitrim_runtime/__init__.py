@@ -62,7 +62,7 @@ class Engine:
         if threads < 0:
             raise ValueError(f"{threads} threads")
         if precision not in ("auto", "f32", "bf16"):
-            raise ValueError(f"there is no precision '{precision}'; say f32, bf16 or auto")
+            raise ValueError(f"there is no precision '{precision}'; use f32, bf16 or auto")
         self._path, self._threads, self._precision = os.fspath(path), threads, precision
         given = dict(num_heads=num_heads, image_size=image_size, stream_gain=stream_gain, activation=activation, norm_eps=norm_eps, pooling=pooling, weights=weights)
         self._hints = {name: value for name, value in given.items() if value is not None}
