@@ -3,7 +3,7 @@
 # that model, with equally long further training, the dense model is compared with models without 25 % and 50 % of the attention: diluted (NOSE),
 # removed and absorbed on the unlabelled training images, or static. Nothing is chosen on the test images. Takes about an hour on two cores.
 # usage: benchmarks/segmentation_camvid.sh [SEED] [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Resumable:
-# existing rows are kept, interrupted ones continue. START_EPOCHS (30) and EPOCHS (10) set the lengths, SHARES chooses rows. Table:
+# existing rows are kept, interrupted ones continue. START_EPOCHS (30) and EPOCHS (10) set the lengths, SHARES and KINDS choose rows. Table:
 # benchmarks/segmentation_table.py.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -24,7 +24,7 @@ length=(--epochs "$epochs" --warm-up-epochs 0.5 --learning-rate 1e-4)
 row dense train --init "$start" "${length[@]}"
 for share in ${SHARES:-25 50}; do
   row "nose_$share" dilute "$start" --remove "$share%" --images 200 --dilution-epochs $((epochs * 3 / 5)) "${length[@]}"
-  for kind in static absorbed; do
+  for kind in ${KINDS:-static absorbed}; do
     case $kind in static) how=--static ;; absorbed) how=--remove ;; esac
     before=$work/$kind.$share.seed$seed.safetensors
     if [ ! -s "$before" ]; then
