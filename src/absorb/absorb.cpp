@@ -67,7 +67,7 @@ at::Tensor streams_of(const model::Model& teacher, const data::ImageBatch& image
                       const AbsorbOptions& options) {
   distributed::Group& group = distributed::or_alone(options.group);
   const at::Tensor order = shuffled_order(images.size(), options.seed);
-  const at::Tensor plain = embed_all(teacher, images, options.batch_size, group).index_select(0, order);
+  at::Tensor plain = embed_all(teacher, images, options.batch_size, group).index_select(0, order);
   if (!options.flip) return plain;
   const at::Tensor flipped = embed_all(teacher, images, options.batch_size, group, true)
                                  .index_select(0, order.slice(0, 0, fit_count(images.size(), options)));

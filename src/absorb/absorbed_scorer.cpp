@@ -41,7 +41,8 @@ struct AbsorbedScorer::Impl {
   analysis::Resamples resamples;
   int64_t evaluations = 0;
 
-  Impl(const model::Model& m, const data::ImageBatch& batch, AbsorbedScorerOptions o, const model::Model* f)
+  Impl(const model::Model& m, const data::ImageBatch& batch, const AbsorbedScorerOptions& o,
+       const model::Model* f)
       : model(m), fixed(f), options(o), group(distributed::or_alone(o.group)), images(batch.size()) {
     fit_images = images - std::clamp<int64_t>(std::llround(options.held_out * static_cast<double>(images)), 1,
                                               images - 1);
