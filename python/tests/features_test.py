@@ -201,7 +201,7 @@ class Features(Case):
 
         model = ("eval", "dense.safetensors", "--data", "test")
         self.assertIn("pass --train DIR", error(*model, status=1))
-        self.assertIn("--knn needs labelled images", error(*model, "--knn", "3", status=2))
+        self.assertIn("--knn needs labelled reference images", error(*model, "--knn", "3", status=2))
         self.assertIn("pass one", error(*model, "--train", "test", "--knn", "3", "--probe", status=2))
         self.assertIn("other class folders", error(*model, "--train", "other", status=1))
         self.assertIn("must be evaluated on images that it was not fitted to", error(*model, "--train", "test", "--probe", status=1))

@@ -111,8 +111,9 @@ Checkpoint read_weights(const std::string& source, const architecture::LoadHints
   left.insert(left.end(), found.outside.begin(), found.outside.end());
   if (!left.empty()) {
     const bool one = left.size() == 1;
-    said->push_back("left out: " + std::to_string(left.size()) + (one ? " tensor" : " tensors") +
-                    " that do not belong to the model (" + some_of(names_at(file, left)) + ")");
+    said->push_back("left out: " + std::to_string(left.size()) +
+                    (one ? " tensor that does" : " tensors that do") + " not belong to the model (" +
+                    some_of(names_at(file, left)) + ")");
   }
   return taken;
 }

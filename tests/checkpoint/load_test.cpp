@@ -74,7 +74,7 @@ TEST(Load, StrangersAreNamed) {
   EXPECT_SAYS(says("a"), "neither");
   EXPECT_SAYS(says("\x80\x02\x8a\nl\xfc\x9c\x46\xf9\x20j\xa8P\x19."), "before 1.6");
   write_file(folder / "x.safetensors", "hello, I am a text file");
-  EXPECT_SAYS(refusal(folder / "x.safetensors"), "no safetensors file");
+  EXPECT_SAYS(refusal(folder / "x.safetensors"), "not a safetensors file");
 }
 
 TEST(StateDictTest, AddSetEraseAndLookUp) {

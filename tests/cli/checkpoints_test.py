@@ -67,7 +67,7 @@ class Checkpoints(Case):
         said = [line for line in done.stderr.splitlines() if "the file also contains state_dict (--weights)" in line]
         self.assertEqual(len(said), 1, done.stderr)
         self.assertIn("those under 'state_dict_ema', the averaged set, which timm uses for inference", said[0])
-        self.assertIn("left out: 1 tensor beside the model (val_acc.tp)", done.stderr)
+        self.assertIn("left out: 1 tensor that does not belong to the model (val_acc.tp)", done.stderr)
         self.run_vitrim("export", "timm.safetensors", "--weights", "state_dict", "-o", "raw.safetensors", "--format", "safetensors", "--quiet")
         average, raw = self.read("average.safetensors"), self.read("raw.safetensors")
         self.assertEqual(len(average), len(raw))

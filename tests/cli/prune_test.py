@@ -162,7 +162,7 @@ class Prune(Case):
         model = ("prune", "model.safetensors", "--few-shot", "--data", "synthetic:calib:32")
         self.refuse(*model, "--target-macs", "130%", "-o", "x.safetensors", says="more than the model has")
         self.refuse(*model, "--attention-macs", "1%", "-o", "x.safetensors", says=("can't be reached", "channels.round"))
-        self.refuse(*model, "--target-macs", "soon", "-o", "x.safetensors", says="no number of MACs")
+        self.refuse(*model, "--target-macs", "soon", "-o", "x.safetensors", says="not a number of MACs")
         self.refuse(*model, "-o", "x.safetensors", says="--target-macs", expect=2)
         self.refuse(*model, "--target-macs", "80%", says="--output", expect=2)
         self.refuse(*model, "--target-macs", "80%", "--unequal-heads", "-o", "x.safetensors", says="unequal", expect=2)

@@ -56,8 +56,8 @@ TEST_F(PassedOver, OtherFormatsAreCountedAndOtherEndingsRead) {
   for (int64_t i = 0; i < set->size(); ++i) EXPECT_EQ(set->read(i).width, 37);
   EXPECT_TRUE(
       contains(warnings_, "passed over 2 .bmp files (the first: " + root() + "/a/6.bmp), 1 .tif files"));
-  EXPECT_TRUE(contains(
-      warnings_, "1 PNG images whose names do not end as an image's (the first: " + root() + "/a/0f3a)"));
+  EXPECT_TRUE(contains(warnings_,
+                       "1 PNG images whose names have no image ending (the first: " + root() + "/a/0f3a)"));
   EXPECT_TRUE(contains(warnings_, "1 JPEG images whose names"));
   EXPECT_EQ(std::count(warnings_.begin(), warnings_.end(), '\n'), 1);
 }
@@ -179,7 +179,7 @@ TEST_F(PassedOver, FormatsAreKnownByContent) {
   EXPECT_EQ(format("RIFF....WAVE"), "");
   EXPECT_EQ(format(""), "");
   EXPECT_TRUE(contains(message_of<FormatError>([] { decode("GIF89a....", "b.png"); }),
-                       "b.png: byte 0: by its content a GIF image, which vitrim does not read"));
+                       "b.png: byte 0: its content is a GIF image, which vitrim does not read"));
   EXPECT_TRUE(contains(message_of<FormatError>([] { decode(fixture_bytes("animated.webp"), "b.webp"); }),
                        "b.webp: header: an animated WebP"));
 }

@@ -78,7 +78,7 @@ TEST(Synthetic, WrongSourcesAreNamed) {
   EXPECT_TRUE(contains(problem("synthetic:"), "no split \"\""));
   EXPECT_TRUE(contains(problem("synthetic:vall"), "no split \"vall\""));
   for (const std::string count : {"", "0", "-3", "2.5", "1e3", "7 ", "99999999999999999999", "5:6"}) {
-    EXPECT_TRUE(contains(problem("synthetic:val:" + count), "\"" + count + "\" is not a count"));
+    EXPECT_TRUE(contains(problem("synthetic:val:" + count), "\"" + count + "\" is not a number of images"));
   }
   EXPECT_THROW(draw_synthetic(SyntheticSplit::kVal, -1), std::invalid_argument);
 }

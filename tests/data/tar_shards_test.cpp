@@ -314,9 +314,9 @@ TEST(TarShards, DamageIsNamedWithItsPlace) {
                          kTarEnd);
   };
   for (const std::string text : {"", " ", "cat", "1 2", "-1", "1.5", "99999999999", "0x1"}) {
-    EXPECT_TRUE(contains(with_class(text), "a.cls holds no class index")) << text;
+    EXPECT_TRUE(contains(with_class(text), "a.cls contains no class index")) << text;
   }
-  EXPECT_TRUE(contains(with_class(std::string(100, '1')), "a.cls holds no class index"));
+  EXPECT_TRUE(contains(with_class(std::string(100, '1')), "a.cls contains no class index"));
   EXPECT_TRUE(contains(shard_problem(good + tar_member("a.cls", "1") + kTarEnd),
                        "a second class for one sample, a.cls"));
   EXPECT_TRUE(contains(shard_problem(good + tar_member("a.png", "x") + kTarEnd),

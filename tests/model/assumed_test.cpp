@@ -282,7 +282,7 @@ TEST_F(Assumed, RectanglesAreRefused) {
   };
   // 4 x 8 patches: no square at all.
   EXPECT_TRUE(contains(say({.positions = 33}),
-                       "33 positions, less those of the class token, do not form a square image but of one "
+                       "33 positions, less those of the class token, do not form a square image but one "
                        "of 4 x 8 patches; vitrim takes square "
                        "images only"));
   // Sides that differ by two: with the class token the positions are a square number.

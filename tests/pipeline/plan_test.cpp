@@ -72,7 +72,7 @@ TEST(Plan, ModelsThatNothingCanBePlannedForAreRefused) {
   };
   ModelSpec spec = test::small_spec();
   spec.num_classes = 0;
-  refused(spec, "macs<=80%", "the model has none");
+  refused(spec, "macs<=80%", "the model has no classifier");
   spec = test::small_spec();
   spec.blocks[1].merge = 2;
   refused(spec, "macs<=80%", "merges tokens already");

@@ -236,8 +236,9 @@ TEST(WeightSets, WrappedModelsGiveTheSameOutputs) {
     load_spec(temp.file("model.safetensors"), hints, &sources);
     EXPECT_EQ(sources.said.front(),
               "weights: those under 'student.backbone'; the file also contains teacher.backbone (--weights)");
-    EXPECT_TRUE(contains(sources.said.at(1),
-                         "left out: 2 tensors beside the model (teacher.head.mlp.0.weight, val_acc.tp"));
+    EXPECT_TRUE(contains(
+        sources.said.at(1),
+        "left out: 2 tensors that do not belong to the model (teacher.head.mlp.0.weight, val_acc.tp"));
   }
 }
 
