@@ -142,7 +142,7 @@ TEST_F(TrainingState, TensorsThatAreMissingOrOfAnotherKind) {
   EXPECT_TRUE(contains(refusal(wrong), "has another shape"));
   // Parts that the command does not request do not belong to its run either.
   options_.keep_best = false;
-  EXPECT_TRUE(contains(refusal(state_), "best: is there"));
+  EXPECT_TRUE(contains(refusal(state_), "best: is present"));
 }
 
 TEST_F(TrainingState, DamageIsFound) {
