@@ -141,7 +141,7 @@ class Checkpoints(Case):
         self.refuse("inspect", folder, says=("'resnet'", "dinov2"))
         self.write(os.path.join(folder, "config.json"), b"{}")
         done = self.run_vitrim("inspect", folder, "--num-heads", "2")
-        self.assertIn("config.json names neither", done.stderr)
+        self.assertIn("config.json contains neither", done.stderr)
         os.makedirs(self.path("empty"))
         self.refuse("inspect", "empty", says=("contains no model.safetensors", "name a checkpoint file"))
 
