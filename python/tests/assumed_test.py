@@ -91,7 +91,7 @@ class Assumed(Case):
         for work in (lambda: vitrim.load(self.path()), lambda: vitrim.Engine(self.path()), lambda: vitrim.load(self.path(), image_size=64)):
             self.assertEqual(self.warned(work)[1], [])
         _, said = self.warned(lambda: vitrim.load(self.path(), activation="relu"))
-        self.assertRegex("".join(said), "its own metadata says which activation the MLPs have; activation is not needed and not used")
+        self.assertRegex("".join(said), "its own metadata states which activation the MLPs have; activation is not needed and not used")
 
     def test_image_size(self):
         vitrim.save(lively(vit()), self.path())

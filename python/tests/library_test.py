@@ -176,7 +176,7 @@ class Errors(Library):
         for error, words, arguments, options in (
                 (ValueError, "nothing would be removed", (path, images), {}),
                 (ValueError, "exclude each other", (path, images), {"remove": 1, "remove_attention": [1]}),
-                (ValueError, "no layer of 4", (path, images), {"remove_attention": [7]}),
+                (ValueError, "not a layer of 4", (path, images), {"remove_attention": [7]}),
                 (ValueError, "criterion", (path, images), {"remove": 1, "criterion": "tee"}),
                 (ValueError, "epochs is out of range: -1", (path, images), {"remove": 1, "epochs": -1}),
                 (ValueError, "ridge is of a wrong type", (path, images), {"remove": 1, "ridge": "much"}),
