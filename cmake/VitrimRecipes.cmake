@@ -23,7 +23,8 @@ function(vitrim_embed_recipes target folder header namespace type function)
     "}  // namespace ${namespace}\n")
   set(source ${CMAKE_BINARY_DIR}/recipes/${function}.cpp)
   file(CONFIGURE OUTPUT ${source} CONTENT "${text}" @ONLY)
-  set_source_files_properties(${source} PROPERTIES OBJECT_DEPENDS "${recipes}" SKIP_PRECOMPILE_HEADERS ON)
+  # Not in a unity build, where OBJECT_DEPENDS has no effect and an edited recipe would not be embedded.
+  set_source_files_properties(${source} PROPERTIES OBJECT_DEPENDS "${recipes}" SKIP_PRECOMPILE_HEADERS ON SKIP_UNITY_BUILD_INCLUSION ON)
   target_sources(${target} PRIVATE ${source})
 endfunction()
 
