@@ -45,11 +45,20 @@ std::vector<int> merging_blocks(const ModelSpec& spec) {
   return blocks;
 }
 
+namespace {
+
+std::string number_that_merge(size_t count) {
+  return std::to_string(count) +
+         " blocks can merge tokens; a block needs softmax attention, and no layer after it may be static";
+}
+
+}  // namespace
+
 std::vector<int64_t> constant_schedule(const ModelSpec& spec, int start, int64_t pairs) {
   const std::vector<int> blocks = merging_blocks(spec);
   if (start < 0 || start >= static_cast<int>(blocks.size())) {
     throw std::invalid_argument("a schedule can't start at " + std::to_string(start) + ": " +
-                                std::to_string(blocks.size()) + " blocks keep their attention");
+                                number_that_merge(blocks.size()));
   }
   std::vector<int64_t> out(spec.blocks.size(), 0);
   for (size_t i = static_cast<size_t>(start); i < blocks.size(); ++i)
@@ -73,7 +82,7 @@ std::vector<int64_t> parse_schedule(const std::string& text, const ModelSpec& sp
   const std::vector<int> blocks = merging_blocks(spec);
   if (pairs.size() != blocks.size()) {
     throw std::invalid_argument("the schedule has " + std::to_string(pairs.size()) + " entries, but " +
-                                std::to_string(blocks.size()) + " blocks keep their attention");
+                                number_that_merge(blocks.size()));
   }
   std::vector<int64_t> out(spec.blocks.size(), 0);
   for (size_t i = 0; i < blocks.size(); ++i) out[static_cast<size_t>(blocks[i])] = pairs[i];

@@ -89,7 +89,7 @@ class Merge(Case):
         self.refuse("merge", "model.safetensors", "--r", "3", "--auto", *CALIB, *out, says="--target-macs", expect=2)
         self.refuse("merge", "model.safetensors", "--target-macs", "1%", *out, says="can't bring the model below")
         self.refuse("merge", "model.safetensors", "--target-macs", "170%", *out, says="more than the model has")
-        self.refuse("merge", "model.safetensors", "--schedule", "1,2", *out, says="4 blocks keep their attention")
+        self.refuse("merge", "model.safetensors", "--schedule", "1,2", *out, says="4 blocks can merge tokens")
         self.refuse("merge", "model.safetensors", "--schedule", "9:2", *out, says="can't start at 9")
         self.refuse("merge", "swin_tiny_patch4_window7_224", "--r", "2", *out, says="can't merge tokens")
 
