@@ -147,7 +147,7 @@ void complete(const Chain& chain, const toml::table* all, const CLI::App& app, C
       if (has_flag(command, flag) && !given(step, flag)) add_flag(chain, key, node, step);
     }
   }
-  fill("calib", chain.calib);
+  if (step.command != "export") fill("calib", chain.calib);  // export takes images for int8 models only
   fill("eval", chain.eval);
   if (step.command == "prune" && !given(step, "data")) {
     step.flags.emplace_back("data", chain.calib);

@@ -152,6 +152,17 @@ class Run(Case):
         self.assertFalse(os.path.exists(self.path("out")))
         commands = self.run_vitrim("run", "vit_tiny", "--model", "model.safetensors", "--calib", "a", "-o", "out", "--dry-run").stdout
         self.assertIn("vitrim bench out/04_quantize/model/ --against=model.safetensors --batch=1,32", commands)
+        self.assertIn("vitrim export out/02_compress/model/ -o out/06_export/model.onnx --dynamic-batch --json", commands)
+
+    def test_a_built_in_recipe_runs_to_its_end(self):
+        # Static attention, merging above it, int8, an ONNX graph of the float model.
+        model = os.path.join(ROOT, "models", "synthetic_vit.safetensors")
+        self.run_vitrim("run", "vit_tiny", "--model", model, "--calib", "synthetic:calib:24", "--eval", "synthetic:test:20", "-o", "out")
+        steps = json.loads(self.read("out/run.json"))["steps"]
+        self.assertEqual([step["name"] for step in steps], ["analyze", "compress", "merge", "quantize", "bench", "export", "report"])
+        blocks = json.loads(self.read("out/04_quantize/result.json"))["compressed_spec"]["blocks"]
+        self.assertEqual([i for i, block in enumerate(blocks) if block["attention"] == "static"], [0, 1, 3])
+        self.assertEqual([i for i, block in enumerate(blocks) if block.get("merge", 0) > 0], [4, 5, 6, 7])
 
 
 if __name__ == "__main__":
