@@ -74,7 +74,7 @@ void check_output(const std::string& output, const std::string& json) {
 
 // One name per line.
 std::vector<std::string> read_classes(const std::string& path, int64_t num_classes) {
-  const std::vector<std::string> names = data::read_class_list(path);
+  std::vector<std::string> names = data::read_class_list(path);
   if (static_cast<int64_t>(names.size()) != num_classes) {
     throw FormatError(path, "",
                       "has " + std::to_string(names.size()) + " lines, but the model has " +

@@ -302,7 +302,7 @@ std::string Asked::passed(const std::string& name) const {
   if (name.starts_with("--"))
     return option_of(command_, name).count() > 0 && !value(name).empty() ? name : "";
   for (const std::string& setting : option_of(command_, "--set").results()) {
-    const std::string key = setting.substr(0, setting.find('='));
+    std::string key = setting.substr(0, setting.find('='));
     if (key == name || key.starts_with(name + ".")) return key;
   }
   return "";

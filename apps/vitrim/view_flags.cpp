@@ -81,7 +81,7 @@ data::ImageBatch ViewFlags::load(const AnalyzeFlags& analyze, const CommonFlags&
       log_warning(text + "; the others are not used: allow more memory, or use all of them with --views 1");
     }
   }
-  const data::ImageBatch images = data::load_images(*dataset, load);
+  data::ImageBatch images = data::load_images(*dataset, load);
   if (!views) return images;
 
   const data::ImageBatch held_out = absorb::held_out_images(images, options.absorb);

@@ -30,7 +30,7 @@ Value static_attention(LayerBuilder& layers, const AttentionSite& site, const Va
                      {0, width, groups}),
       {0, 2, 1});  // [B, to, W]
   const Value of_patches = prefix > 0 ? layers.slice("of_patches", taken, 1, 0, 1) : taken;
-  const Value patches = layers.binary("Add", "patches", filtered, of_patches);
+  Value patches = layers.binary("Add", "patches", filtered, of_patches);
   if (prefix == 0) return patches;
   return layers.concat("mixed", {layers.slice("of_prefix", taken, 1, 1, groups), patches}, 1);
 }

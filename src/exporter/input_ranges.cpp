@@ -26,7 +26,7 @@ at::Tensor input_of(const model::Model& model, int index, const std::string& nam
   if (name == prefix + "mlp.fc2") return trace.hidden;
   const architecture::AttentionSite site = architecture::attention_site(spec, index);
   if (name == site.names + "proj") return trace.mixed;
-  const at::Tensor normed = model.layer_norm(trace.input, prefix + "norm1");
+  at::Tensor normed = model.layer_norm(trace.input, prefix + "norm1");
   const int64_t ratio = spec.blocks[static_cast<size_t>(index)].sr_ratio;
   if (name != site.names + "kv" || ratio == 1) return normed;
   const Grid grid = spec.block_grid(index);

@@ -247,7 +247,7 @@ class BlockCalibration {
     });
   }
   at::Tensor after_attention_of_student(int64_t begin, int64_t end) const {
-    const at::Tensor x = input_.slice(0, begin, end) * spec_.blocks[static_cast<size_t>(index_)].stream_gain;
+    at::Tensor x = input_.slice(0, begin, end) * spec_.blocks[static_cast<size_t>(index_)].stream_gain;
     if (!mixed_.defined()) return x;
     at::Tensor branch =
         student_.linear(mixed_.slice(0, begin, end), architecture::projection_name(spec_, index_));

@@ -167,8 +167,7 @@ Precision resolve(Precision precision) {
 
 std::string why_not(const ModelSpec& spec) {
   if (spec.segmentation) return "the native engine classifies images, not their pixels; use LibTorch's path";
-  if (const std::string reason = architecture::why_not(executor(), spec);
-      !reason.empty() || spec.family == "vit")
+  if (std::string reason = architecture::why_not(executor(), spec); !reason.empty() || spec.family == "vit")
     return reason;
   if (spec.qk_norm)
     return "the native engine supports q/k norms in ViTs only, not in family " + spec.family +
