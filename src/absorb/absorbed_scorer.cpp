@@ -41,9 +41,12 @@ struct AbsorbedScorer::Impl {
   analysis::Resamples resamples;
   int64_t evaluations = 0;
 
-  Impl(const model::Model& m, const data::ImageBatch& batch, const AbsorbedScorerOptions& o,
-       const model::Model* f)
-      : model(m), fixed(f), options(o), group(distributed::or_alone(o.group)), images(batch.size()) {
+  Impl(const model::Model& m, const data::ImageBatch& batch, AbsorbedScorerOptions o, const model::Model* f)
+      : model(m),
+        fixed(f),
+        options(std::move(o)),
+        group(distributed::or_alone(options.group)),
+        images(batch.size()) {
     fit_images = images - std::clamp<int64_t>(std::llround(options.held_out * static_cast<double>(images)), 1,
                                               images - 1);
     embedded = embed_all(model, batch, options.batch_size, group)
