@@ -9,13 +9,14 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 seed=${1:-0}
 source benchmarks/start_rows.sh
-source benchmarks/segmentation_rows.sh
 start_rows "${2:-benchmarks/results/segmentation_camvid}" segmentation_camvid
 camvid=$shared/data/camvid
 epochs=${EPOCHS:-10}
 # Windows of 224 pixels are cropped from images of 270 to 540 pixels (short side); the test images keep their own size of 360.
 common=(--recipe ade20k --data "$camvid:training" --eval "$camvid:validation" --classes "$camvid/classes.txt" --resize 360 --batch-size 8 --set segmentation.scale_min=0.75
   --set segmentation.scale_max=1.5 --set regularization.drop_path=0 --eval-every 0 --threads "${THREADS:-2}" --state-minutes 5 --seed "$seed" --pictures 4 --resume)
+
+row() { train_row "$1.seed$seed" "${@:2}" "${common[@]}"; }
 
 row start train --init "$shared/data/vit_tiny_imagenet1k/model.safetensors" --task segmentation --head upernet --head-width 32 --epochs "${START_EPOCHS:-30}" --warm-up-epochs 1 \
   --learning-rate 3e-4

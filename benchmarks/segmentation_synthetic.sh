@@ -7,11 +7,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 seed=${1:-0}
 source benchmarks/start_rows.sh
-source benchmarks/segmentation_rows.sh
 start_rows "${2:-benchmarks/results/segmentation_synthetic}" segmentation_synthetic
 # Only images of synthetic-masks:test evaluate; the set is chosen on images of the training split, without their labels.
 common=(--recipe plain --data "synthetic-masks:train:${TRAIN_IMAGES:-3000}" --eval "synthetic-masks:test:${TEST_IMAGES:-1000}" --eval-every 0 --batch-size 16 --set augment.horizontal_flip=0.5
   --seed "$seed" --pictures 0 --resume)
+
+row() { train_row "$1.seed$seed" "${@:2}" "${common[@]}"; }
 
 row start train --init models/synthetic_vit.safetensors --head upernet --head-width 32 --epochs "${START_EPOCHS:-5}" --warm-up-epochs 0.25
 start=$work/start.seed$seed.safetensors

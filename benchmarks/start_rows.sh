@@ -9,3 +9,12 @@ start_rows() {
   [ ! -e "$out/rows.tar.xz" ] || python3 benchmarks/rows.py unpack "$out"
   mkdir -p "$out" "$work"
 }
+
+# train_row NAME COMMAND...: runs one training, unless its result exists.
+train_row() {
+  local name=$1
+  shift
+  [ -s "$out/$name.json" ] && return
+  echo "== $name"
+  "$vitrim" "$@" -o "$work/$name.safetensors" --log "$out/$name.jsonl" --json "$out/$name.json" 2>&1 | tee -a "$work/$name.log"
+}
