@@ -10,8 +10,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from nose_table import points  # noqa: E402
-from paired import read_row  # noqa: E402
+from paired import read_row, stored_interval  # noqa: E402
 
 PAIRS = (4, 8, 12, 16, 20)
 # The model's name in the table, the names of its rows, and its name in the peers' file.
@@ -21,7 +20,7 @@ MODELS = (("dense", "dense", "vitrim, dense"), ("less {0, 1, 3}", "cut", "vitrim
 def line(model, pairs, evaluation, pair, speed):
     ratio = f"{speed['ratio']:.2f} ({speed['ratio_p10']:.2f} to {speed['ratio_p90']:.2f})" if speed else ""
     return f"| {model} | {pairs} | {evaluation['params'] / 1e6:.2f} M | {evaluation['macs'] / 1e9:.3f} G | {100 * evaluation['top1']:.1f} % | " \
-           f"{points(pair) if pair else ''} | {ratio} |"
+           f"{stored_interval(pair) if pair else ''} | {ratio} |"
 
 
 def main():

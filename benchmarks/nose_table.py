@@ -10,22 +10,16 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from paired import read_row, row_names  # noqa: E402
+from paired import read_row, row_names, stored_interval  # noqa: E402
 
 
 def layers(numbers):
     return ", ".join(map(str, numbers))
 
 
-def points(pair):
-    """The paired difference and its interval, from fractions."""
-    low, high = pair["ci95"]
-    return f"{100 * pair['difference']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
-
-
 def line(name, removed, evaluation, pair):
     low, high = evaluation["top1_ci95"]
-    difference = f"{points(pair)}, p = {pair['mcnemar_p']:.2g}" if pair else ""
+    difference = f"{stored_interval(pair)}, p = {pair['mcnemar_p']:.2g}" if pair else ""
     return f"| {name} | {removed} | {evaluation['params'] / 1e6:.3f} M | {evaluation['macs'] / 1e9:.3f} G | {100 * evaluation['top1']:.1f} % " \
            f"({100 * low:.1f} to {100 * high:.1f}) | {difference} |"
 
@@ -47,7 +41,7 @@ def controls(folder):
     print("| set of three | layers | held-out KL | top-1 | difference to dense in points (95 % interval) |")
     print("|---|---|---|---|---|")
     for kl, name, removed, evaluation, pair in sorted(sets, key=lambda one: one[0]):
-        print(f"| {name} | {layers(removed)} | {kl:.3f} | {100 * evaluation['top1']:.1f} % | {points(pair)} |")
+        print(f"| {name} | {layers(removed)} | {kl:.3f} | {100 * evaluation['top1']:.1f} % | {stored_interval(pair)} |")
 
 
 def main():

@@ -48,6 +48,11 @@ def interval(d):
     return f"{d[0]:+.1f} ({d[1]:+.1f} to {d[2]:+.1f})"
 
 
+def stored_interval(pair):
+    """The paired difference of a result file, which holds fractions, as text in points."""
+    return interval([100 * value for value in (pair["difference"], *pair["ci95"])])
+
+
 def paired(a, b):
     """Difference b - a in points with its bootstrap interval over images."""
     d = [int(y) - int(x) for x, y in zip(a, b)]
