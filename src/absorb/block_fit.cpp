@@ -23,9 +23,6 @@ std::vector<at::Tensor> leaves_of(const model::Model& student, const std::vector
   return leaves;
 }
 
-// The number of warm-up steps of a fit with this number of steps.
-int64_t warm_up_of(int64_t steps) { return std::max<int64_t>(1, std::min<int64_t>(10, steps / 10)); }
-
 std::vector<std::string> names_of(const model::Model& student, int first, int last) {
   std::vector<std::string> names;
   for (int i = first; i <= last; ++i) {
@@ -98,22 +95,28 @@ void BlockFit::take(const FitState& state) {
   random_.set_state(take_number(state, prefix + ".random"));
 }
 
+namespace {
+
+// Fits `count` blocks from `index` on, with a warm-up and half a cosine from the peak rate.
+void fit_blocks(model::Model& student, int index, int count, const at::Tensor& input,
+                const at::Tensor& target, const AbsorbOptions& options, int64_t epochs, double peak) {
+  BlockFit fit(student, index, options, count);
+  const int64_t steps = fit.steps(input.size(0)) * epochs;
+  const int64_t warm_up = std::max<int64_t>(1, std::min<int64_t>(10, steps / 10));
+  fit.run(input, target, epochs,
+          [&](int64_t step) { return train::cosine_schedule(step, steps, warm_up, peak); });
+}
+
+}  // namespace
+
 void fit_block(model::Model& student, int index, const at::Tensor& input, const at::Tensor& target,
                const AbsorbOptions& options) {
-  BlockFit fit(student, index, options);
-  const int64_t steps = fit.steps(input.size(0)) * options.epochs;
-  fit.run(input, target, options.epochs, [&](int64_t step) {
-    return train::cosine_schedule(step, steps, warm_up_of(steps), options.learning_rate);
-  });
+  fit_blocks(student, index, 1, input, target, options, options.epochs, options.learning_rate);
 }
 
 void fit_pair(model::Model& student, int index, const at::Tensor& input, const at::Tensor& target,
               const AbsorbOptions& options) {
-  BlockFit fit(student, index, options, 2);
-  const int64_t steps = fit.steps(input.size(0)) * options.pair_epochs;
-  fit.run(input, target, options.pair_epochs, [&](int64_t step) {
-    return train::cosine_schedule(step, steps, warm_up_of(steps), options.learning_rate / 3);
-  });
+  fit_blocks(student, index, 2, input, target, options, options.pair_epochs, options.learning_rate / 3);
 }
 
 }  // namespace vitrim::absorb
