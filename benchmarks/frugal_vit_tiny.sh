@@ -44,6 +44,7 @@ pictures() {
   local folder=$1 source
   shift
   [ -d "$folder" ] && return
+  rm -rf "$folder.part"
   mkdir -p "$folder.part"
   for source in "$@"; do
     case $source in
@@ -51,13 +52,14 @@ pictures() {
       camvid) cp -r "$shared/data/camvid/images/training" "$folder.part/camvid" ;;
       cifar100)
         mkdir "$folder.part/cifar100"
-        xz -dkc "$shared/data/cifar100/train.bin.xz" | python3 -c '
-import sys
+        python3 -c '
+import lzma, sys
 from PIL import Image
+images = lzma.open(sys.argv[1])
 for i in range(1000):
-    pixels = sys.stdin.buffer.read(3074)[2:]
-    Image.merge("RGB", [Image.frombytes("L", (32, 32), pixels[c * 1024:(c + 1) * 1024]) for c in range(3)]).save(f"{sys.argv[1]}/{i:04}.png")
-' "$folder.part/cifar100" ;;
+    pixels = images.read(3074)[2:]
+    Image.merge("RGB", [Image.frombytes("L", (32, 32), pixels[c * 1024:(c + 1) * 1024]) for c in range(3)]).save(f"{sys.argv[2]}/{i:04}.png")
+' "$shared/data/cifar100/train.bin.xz" "$folder.part/cifar100" ;;
     esac
   done
   mv "$folder.part" "$folder"
