@@ -103,3 +103,5 @@ done
 made mlp_80 prune "$dense" --few-shot --data "$shared/data/imagenet_calib1000" --scope mlp --target-params 80%
 made mlp_energy_80 prune "$dense" --few-shot --data "$shared/data/imagenet_calib1000" --scope mlp --target-params 80% --channels-by energy
 made both_80 prune "$dense" --few-shot --data "$shared/data/imagenet_calib1000" --scope attention+mlp --target-params 80%
+# The same after passes over random crops, and after distillation as a whole.
+row both_80_views_8_distilled --remove 0 --scope attention+mlp --target-params 80% --views 8 --distill-epochs 8
