@@ -146,8 +146,11 @@ def check_heads(root):
             continue
         folder = root / "heads" / architecture
         folder.mkdir(parents=True)
-        number = torch.full((1,), 0.01, dtype=torch.float16)
-        torch.save({name: number.expand(tensor.shape) if tensor.dim() else tensor for name, tensor in model.state_dict().items() if tensor.dim()}, folder / "model.pth")
+        tensors = {name: tensor.shape for name, tensor in model.state_dict().items() if tensor.dim()}
+        # All tensors share one storage. The reader refuses tensors that are more than 16 times as large as what is stored.
+        stored = sum(shape.numel() for shape in tensors.values()) // 16 + 1
+        number = torch.full((stored,), 0.01, dtype=torch.float16)[:1]
+        torch.save({name: number.expand(shape) for name, shape in tensors.items()}, folder / "model.pth")
         config = {"architecture": architecture, "num_classes": 5, "global_pool": model.global_pool, "pretrained_cfg": {"input_size": model.pretrained_cfg["input_size"]}}
 
         def inspected():
