@@ -98,6 +98,11 @@ const std::vector<FlagRule>& flag_rules() {
   static const std::vector<FlagRule> kRules = {
       // The choice of layers.
       {{"dilute"}, {}, [](const Asked& a) { return a("--remove") != a("--remove-attention"); }, kNoChoice},
+      {{"compress"},
+       {"--target-macs", "--attention-macs", "--target-params"},
+       [](const Asked& a) { return a("--remove") || a("--remove-attention") || a("--static"); },
+       "{} prunes channels after a removal; pass --remove (how many layers) or --remove-attention (which) "
+       "too, or --remove 0 to prune channels alone"},
       {{"compress"}, {}, chooses_layers, kNoChoice},
       {{"sweep"},
        {"--search", "--criterion", "--both-criteria", "search"},

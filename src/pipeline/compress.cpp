@@ -129,6 +129,13 @@ std::vector<int> choose_static(const model::Model& dense, const std::vector<int>
   return select::search(scorer, search).sets.front().result.layers;
 }
 
+// Whether layers are analysed: to choose some of them, or because their figures or the controls are
+// requested.
+bool needs_scores(const CompressOptions& options) {
+  return options.remove_layers &&
+         (options.analyze.count > 0 || options.analyze.both_criteria || options.controls);
+}
+
 // All control sets, absorbed and evaluated like the chosen one.
 void run_controls(const model::Model& dense, const std::vector<int>& layers,
                   const data::ImageBatch& calibration, const data::Dataset* evaluation,
@@ -230,8 +237,9 @@ Compressed compress(const model::Model& dense, const data::ImageBatch& calibrati
   CompressResult& result = out.result;
   Stopwatch watch(result.seconds);
   std::vector<int> layers = options.layers;
-  result.reason = "named";
-  if (layers.empty() && options.remove_layers) {
+  std::vector<std::string> reasons;
+  if (!layers.empty()) reasons.emplace_back("named");
+  if (layers.empty() && needs_scores(options)) {
     AnalyzeOptions search = options.analyze;
     search.kept = options.static_layers;
     const bool known = options.state && options.state->scores();
@@ -240,7 +248,7 @@ Compressed compress(const model::Model& dense, const data::ImageBatch& calibrati
                                    : analyze(dense, calibration, search);
     if (options.state && !known) options.state->keep_scores(*result.scores);
     layers = result.scores->chosen;
-    result.reason = result.scores->criterion + ", " + result.scores->search;
+    if (!layers.empty()) reasons.push_back(result.scores->criterion + ", " + result.scores->search);
     watch.lap("analyze");
     log_info("removing the attention of " + (layers.empty() ? "no layer" : format_layer_list(layers)));
   }
@@ -254,14 +262,10 @@ Compressed compress(const model::Model& dense, const data::ImageBatch& calibrati
     how = " (absorbed, " + select::to_string(options.analyze.search.strategy) + ")";
     log_info("making the attention of " + format_layer_list(options.static_layers) + " static");
   }
-  if (!options.static_layers.empty()) {
-    const std::string fixed =
-        "the attention of " + format_layer_list(options.static_layers) + " made static" + how;
-    result.reason = layers.empty() ? fixed : result.reason + "; " + fixed;
-  }
-  if (options.prune.prunes())
-    result.reason = (options.remove_layers || !options.static_layers.empty() ? result.reason + "; " : "") +
-                    describe(options.prune);
+  if (!options.static_layers.empty())
+    reasons.push_back("the attention of " + format_layer_list(options.static_layers) + " made static" + how);
+  if (options.prune.prunes()) reasons.push_back(describe(options.prune));
+  for (const std::string& reason : reasons) result.reason += (result.reason.empty() ? "" : "; ") + reason;
   Student student = make_student(dense, layers, calibration, options, &watch, options.state);
   result.removed = layers;
   result.held_out_kl = student.report.kl;

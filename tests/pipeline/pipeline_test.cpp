@@ -256,6 +256,25 @@ TEST(Compress, NamedLayersWithoutAbsorptionAreThePlainCut) {
             test::float_tolerance(768, test::operations(dense->spec()), 8));
 }
 
+// Without a layer to remove, layers are analysed only if their figures are requested.
+TEST(Compress, NoLayersAreAnalysedIfNoneIsRemoved) {
+  const auto dense = small_model(3);
+  CompressOptions options;
+  options.analyze = quick_options(0);
+  options.absorb_layers = false;
+  options.prune.target = "90%";
+  options.prune.round = 2;
+  options.prune.criterion = "magnitude";
+  const Compressed out = compress(*dense, calibration(16), nullptr, {}, options);
+  EXPECT_TRUE(out.result.removed.empty());
+  EXPECT_FALSE(out.result.scores);
+  EXPECT_TRUE(out.result.reason.starts_with("magnitude")) << out.result.reason;
+  options.analyze.both_criteria = true;
+  const Compressed analysed = compress(*dense, calibration(16), nullptr, {}, options);
+  EXPECT_TRUE(analysed.result.scores);
+  EXPECT_EQ(analysed.result.reason, out.result.reason);
+}
+
 TEST(CheckCompress, RefusesWhatNoLayersLeave) {
   ModelSpec spec = test::small_spec();
   spec.blocks[0].qk_dim = spec.blocks[0].v_dim = 8;  // the cheapest attention

@@ -18,7 +18,8 @@
 namespace vitrim::pipeline {
 
 struct CompressOptions {
-  std::vector<int> layers;  ///< layers to remove; empty: analyze() chooses analyze.count layers
+  std::vector<int> layers;  ///< layers to remove; empty: analyze() chooses analyze.count layers. With 0 it
+                            ///< runs only for `controls` or analyze.both_criteria.
   std::vector<int>
       static_layers;     ///< layers to make static (surgery/make_static.h); they are never chosen for removal
   int static_count = 0;  ///< number of layers to make static that a search chooses, after the removal, among
