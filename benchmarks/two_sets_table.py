@@ -41,7 +41,7 @@ def treatment(row):
     removed = listed(row["removed"])
     pairs = max(block.get("merge", 0) for block in blocks)
     merging = f"{pairs} pairs merged in {listed(i for i, block in enumerate(blocks) if block.get('merge', 0))}" if pairs else ""
-    criterion = row["reason"].split(",")[0]
+    criterion = row["reason"].split("; ")[-1].split(",")[0]  # the reason of a removal comes first
     channels = [f"{what} pruned ({criterion})" for what, keys in (("attention", ("qk_dim", "v_dim")), ("MLPs", ("mlp_dim",)))
                 if any(small["attention"] == whole["attention"] and small[key] < whole[key] for small, whole in zip(blocks, row["dense_spec"]["blocks"]) for key in keys)]
     int8 = "int8" if any(block.get("int8") for block in blocks) else ""
@@ -63,7 +63,7 @@ def fitted_on(row):
     if views := flag(row, "--views"):
         text += f", {views} views each"
     if epochs := flag(row, "--distill-epochs"):
-        text += f", distilled {epochs} epochs"
+        text += f", distilled for at most {epochs} epochs"
     return text
 
 
