@@ -113,7 +113,7 @@ void write_all() {
   std::printf(
       "\"\"\"The fields of a ModelSpec. Made from the C++ library's list (src/core/model_spec_fields.h) by "
       "the program spec_fields when\n"
-      "vitrim is built: changes belong there.\"\"\"\n\n"
+      "vitrim is built. Change that list, not this file.\"\"\"\n\n"
       "import dataclasses\nfrom typing import List, Optional\n\n");
   std::printf("VERSION = %s\n", json::dump(write(SpecVersion()), -1).c_str());
   write_names("ATTENTION_KINDS", kAttentionNames);
@@ -129,21 +129,29 @@ void write_all() {
   std::printf("FAMILIES = (%s)\n", families.c_str());
   std::string common;
   for (const std::string& key : architecture::common_fields()) common += "    " + quoted(key) + ",\n";
-  std::printf("# What every spec has: whoever runs models follows it.\nCOMMON = {\n%s}\n", common.c_str());
+  std::printf(
+      "# The fields that every executor supports; a spec with any other field needs an executor that "
+      "declares it.\nCOMMON = {\n%s}\n",
+      common.c_str());
   std::printf(
       "\n\ndef _sometimes(default, formerly=\"\"):\n"
-      "    \"\"\"A field that is not written where it says nothing; `formerly`: its name in older "
+      "    \"\"\"A field that is written only if its value is not `default`; `formerly` is its name in older "
       "files.\"\"\"\n"
       "    return dataclasses.field(default=default, metadata={\"unless\": default, \"formerly\": "
       "formerly})\n"
       "\n\ndef _sometimes_list():\n"
+      "    \"\"\"A list that is written only if it is not empty.\"\"\"\n"
       "    return dataclasses.field(default_factory=list, metadata={\"unless\": []})\n");
-  write_class<BlockSpec>("BlockSpec", "One block: y = stream_gain * x + A(LN1 x), z = y + M(LN2 y).");
-  write_class<StageSpec>("StageSpec", "Consecutive blocks on one map.");
-  write_class<PreprocessSpec>("PreprocessSpec",
-                              "Resize the short side, crop the centre, (x / 255 - mean) / std.");
-  write_class<ModelSpec>("ModelFields",
-                         "A whole architecture. Defaults are those of timm's VisionTransformer.");
+  write_class<BlockSpec>(
+      "BlockSpec",
+      "One block: y = stream_gain * x + A(LN1 x), z = y + M(LN2 y), with attention A and MLP M.");
+  write_class<StageSpec>(
+      "StageSpec", "A stage: `depth` consecutive blocks on one map of tokens with `embed_dim` channels.");
+  write_class<PreprocessSpec>(
+      "PreprocessSpec",
+      "How images are prepared: resize the short side, crop the centre, (x / 255 - mean) / std.");
+  write_class<ModelSpec>(
+      "ModelFields", "The architecture of a model. Default values are those of timm's VisionTransformer.");
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 """The fields of a ModelSpec. Made from the C++ library's list (src/core/model_spec_fields.h) by the program spec_fields when
-vitrim is built: changes belong there."""
+vitrim is built. Change that list, not this file."""
 
 import dataclasses
 from typing import List, Optional
@@ -10,7 +10,7 @@ FORMER_ATTENTION_KINDS = {"cross_window": "cross_shaped_window"}
 ACTIVATIONS = ("gelu", "gelu_tanh", "quick_gelu", "relu", "silu")
 POOLINGS = ("token", "average", "token_and_average")
 FAMILIES = ("vit", "swin", "flatten_swin", "pvt", "pvt_v2", "cswin")
-# What every spec has: whoever runs models follows it.
+# The fields that every executor supports; a spec with any other field needs an executor that declares it.
 COMMON = {
     "blocks",
     "blocks.attention",
@@ -47,17 +47,18 @@ COMMON = {
 
 
 def _sometimes(default, formerly=""):
-    """A field that is not written where it says nothing; `formerly`: its name in older files."""
+    """A field that is written only if its value is not `default`; `formerly` is its name in older files."""
     return dataclasses.field(default=default, metadata={"unless": default, "formerly": formerly})
 
 
 def _sometimes_list():
+    """A list that is written only if it is not empty."""
     return dataclasses.field(default_factory=list, metadata={"unless": []})
 
 
 @dataclasses.dataclass
 class BlockSpec:
-    """One block: y = stream_gain * x + A(LN1 x), z = y + M(LN2 y)."""
+    """One block: y = stream_gain * x + A(LN1 x), z = y + M(LN2 y), with attention A and MLP M."""
     attention: str = "softmax"
     embed_dim: int = 0
     num_heads: int = 0
@@ -77,14 +78,14 @@ class BlockSpec:
 
 @dataclasses.dataclass
 class StageSpec:
-    """Consecutive blocks on one map."""
+    """A stage: `depth` consecutive blocks on one map of tokens with `embed_dim` channels."""
     depth: int = 0
     embed_dim: int = 0
 
 
 @dataclasses.dataclass
 class PreprocessSpec:
-    """Resize the short side, crop the centre, (x / 255 - mean) / std."""
+    """How images are prepared: resize the short side, crop the centre, (x / 255 - mean) / std."""
     mean: List[float] = dataclasses.field(default_factory=lambda: [0.5, 0.5, 0.5])
     std: List[float] = dataclasses.field(default_factory=lambda: [0.5, 0.5, 0.5])
     resize: Optional[int] = None
@@ -95,7 +96,7 @@ class PreprocessSpec:
 
 @dataclasses.dataclass
 class ModelFields:
-    """A whole architecture. Defaults are those of timm's VisionTransformer."""
+    """The architecture of a model. Default values are those of timm's VisionTransformer."""
     family: str = "vit"
     name: str = ""
     image_size: List[int] = dataclasses.field(default_factory=lambda: [224, 224])
