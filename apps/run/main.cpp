@@ -194,16 +194,18 @@ void add_flags(CLI::App& app, Flags& flags) {
       ->required();
   app.add_option("IMAGES", flags.images,
                  "image files (JPEG, PNG, WebP), folders of images, tar shards, or synthetic:SPLIT[:COUNT]");
-  app.add_option("--top", flags.top, "how many classes are shown of each image, most likely first")
+  app.add_option("--top", flags.top, "number of classes that are shown for each image, most likely first")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option(
-         "--classes", flags.classes,
-         "names of the classes, one a line in the order of their indices; default: the checkpoint's own")
+  app.add_option("--classes", flags.classes,
+                 "file with the names of the classes, one a line, in the order of their indices; default: "
+                 "the checkpoint's own names")
       ->type_name("FILE");
-  app.add_flag("--shape", flags.shape, "show what images the model takes and what it answers, and end");
+  app.add_flag("--shape", flags.shape,
+               "show the size of the model's images and the number of its outputs, and end");
   app.add_flag("--bench", flags.bench, "measure the time of one image and of a batch on noise, and end");
-  app.add_option("--seconds", flags.seconds, "how long --bench measures each of them")
+  app.add_option("--seconds", flags.seconds,
+                 "number of seconds for which --bench measures the image and the batch each")
       ->check(CLI::Range(0.01, 600.0))
       ->capture_default_str();
   flags.common.batch_size = 8;
@@ -224,7 +226,8 @@ int main(int argc, char** argv) {
   watch_signals();
   Context context = make_context(argc, argv);
   CLI::App app{"classify images with the CPU engine alone, without LibTorch", "vitrim-run"};
-  app.set_version_flag("--version", "vitrim-run " + vitrim::version());
+  app.set_help_flag("-h,--help", "show this help");
+  app.set_version_flag("--version", "vitrim-run " + vitrim::version(), "show the version");
   app.formatter(std::make_shared<HelpFormat>());
   Flags flags;
   add_flags(app, flags);

@@ -51,16 +51,15 @@ void UnsaidFlags::add_to(CLI::App& command) {
   owner = &command;
   command
       .add_option("--num-heads", num_heads,
-                  "number of attention heads, needed where the checkpoint does not state it; one number per "
+                  "number of attention heads; needed where the checkpoint does not state it; one number per "
                   "stage for a model with stages: 1,2,5,8")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::PositiveNumber);
   command
-      .add_option(
-          "--stream-gain", stream_gain,
-          "factor on the stream in blocks without attention, where the checkpoint does not say: 1, or 2 "
-          "as in the models of NOSE's authors")
+      .add_option("--stream-gain", stream_gain,
+                  "factor on the stream in blocks without attention; needed where the checkpoint does not "
+                  "state it: 1, or 2 for models of NOSE's authors")
       ->check(CLI::IsMember({1.0, 2.0}));
   command
       .add_option("--activation", activation,
@@ -71,8 +70,9 @@ void UnsaidFlags::add_to(CLI::App& command) {
                   "epsilon of the norms; needed where the checkpoint does not state it")
       ->check(CLI::PositiveNumber);
   command
-      .add_option("--pooling", pooling,
-                  "what the classifier reads: the class token or the average of the patch tokens")
+      .add_option(
+          "--pooling", pooling,
+          "input of the classifier: the class token (token) or the average of the patch tokens (average)")
       ->check(CLI::IsMember({"token", "average"}));
 }
 
@@ -101,7 +101,8 @@ void ModelInput::add_to(CLI::App& command) {
 void ModelInput::add_hints(CLI::App& command) {
   unsaid.add_to(command);
   command
-      .add_option("--image-size", image_size, "run at another image size; position embeddings are resized")
+      .add_option("--image-size", image_size,
+                  "run the model at this image size in pixels; position embeddings are resized")
       ->check(CLI::PositiveNumber);
   command.add_option("--num-classes", num_classes, "number of classes that the classifier must have")
       ->check(CLI::PositiveNumber);
@@ -112,10 +113,9 @@ void ModelInput::add_hints(CLI::App& command) {
 
 void add_weights_flag(CLI::App& command, std::string& weights) {
   command
-      .add_option(
-          "--weights", weights,
-          "which set of weights to take from a file that holds several, such as state_dict or teacher; "
-          "default: the set that the program which wrote the file takes for inference")
+      .add_option("--weights", weights,
+                  "name of the set of weights to read from a file that holds several, such as state_dict or "
+                  "teacher; default: the set that the file's writer uses for inference")
       ->type_name("NAME");
 }
 
@@ -137,13 +137,14 @@ architecture::LoadHints ModelInput::hints() const {
 }
 
 void DataFlags::add_preprocessing(CLI::App& command) {
-  command.add_option("--mean", mean, "mean of the normalisation, one number or three")
+  command.add_option("--mean", mean, "mean of the image normalisation, one number or three")
       ->delimiter(',')
       ->expected(1, 3);
-  command.add_option("--std", std, "standard deviation of the normalisation, one number or three")
+  command.add_option("--std", std, "standard deviation of the image normalisation, one number or three")
       ->delimiter(',')
       ->expected(1, 3);
-  command.add_option("--resize", resize, "short side before the crop in pixels, or none");
+  command.add_option("--resize", resize,
+                     "short side of an image before the crop in pixels, or none to keep its size");
   command.add_option("--crop", crop, "side of the centre crop in pixels")->check(CLI::PositiveNumber);
   command
       .add_option("--interpolation", interpolation,
@@ -167,7 +168,8 @@ void DataFlags::add_to(CLI::App& command) {
   add_preprocessing(command);
   command
       .add_option("--classes", classes,
-                  "class folders (of masks: classes) in index order, one a line; its rank is the class index")
+                  "file with the names of the class folders (for masks: of the classes), one a line, in the "
+                  "order of the class indices")
       ->type_name("FILE");
   command
       .add_option("--class-order", class_order,

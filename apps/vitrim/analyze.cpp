@@ -52,8 +52,9 @@ void add_analyze(CLI::App& app, Context& context) {
       "analyze", "measure every attention layer's entropy and transfer entropy, and choose a set to remove");
   flags->model.add_to(*command);
   flags->analyze.add_to(*command);
-  command->add_option("--remove", flags->analyze.remove, "how many layers to choose: 3 or 25%");
-  command->add_option("-o,--output", flags->output, "write the scores as JSON");
+  command->add_option("--remove", flags->analyze.remove,
+                      "number or share of attention layers to choose: 3 or 25%");
+  command->add_option("-o,--output", flags->output, "JSON file to which the scores are written");
   flags->settings.add_to(*command, {flags->analyze.keys()});
   flags->data.add_to(*command);
   flags->common.add_to(*command);

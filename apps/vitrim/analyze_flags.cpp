@@ -14,7 +14,9 @@ void AnalyzeFlags::add_to(CLI::App& command, bool needs_calib) {
                   "calibration images, labels unused: image folder, tar shards, CIFAR .bin file, or "
                   "synthetic:calib[:COUNT]")
       ->required(needs_calib);
-  command.add_option("--images", images, "use only so many calibration images, spread over the classes")
+  command
+      .add_option("--images", images,
+                  "number of calibration images to use, spread over the classes; default: all")
       ->check(CLI::Range(8, 10000000));
   command.add_option("--search", search, "search over sets of layers: exact, beam or greedy")
       ->check(CLI::IsMember({"exact", "beam", "greedy"}))
@@ -28,7 +30,8 @@ void AnalyzeFlags::add_to(CLI::App& command, bool needs_calib) {
   command
       .add_option("--te-images", te_images, "number of calibration images for entropies and transfer entropy")
       ->check(CLI::Range(2, 10000000));
-  command.add_flag("--both-criteria", both_criteria, "also search with the criterion that does not decide");
+  command.add_flag("--both-criteria", both_criteria,
+                   "search with both criteria and show both results; --criterion still chooses the set");
 }
 
 train::Keys AnalyzeFlags::keys() {
@@ -44,13 +47,14 @@ train::Keys AnalyzeFlags::keys() {
       {.key = "te.mask",
        .slot = &mask,
        .choices = {"drop", "identity"},
-       .help = "what transfer entropy puts in a layer's place, y = x or y = 2x"},
+       .help = "function that replaces a layer in transfer entropy, y = x or y = 2x"},
   };
 }
 
 void AnalyzeFlags::add_choice_to(CLI::App& command) {
-  command.add_option("--remove", remove, "how many layers to remove: 3 or 25%");
-  command.add_option("--remove-attention", layers, "remove these layers instead, such as 0,2,4");
+  command.add_option("--remove", remove, "number or share of attention layers to remove: 3 or 25%");
+  command.add_option("--remove-attention", layers,
+                     "attention layers to remove without a search, such as 0,2,4");
 }
 
 std::optional<std::vector<int>> AnalyzeFlags::named_layers(int blocks) const {

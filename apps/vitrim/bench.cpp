@@ -134,10 +134,9 @@ void add_bench(CLI::App& app, Context& context) {
   command
       ->add_option(
           "--against", flags->against,
-          "what to compare with: dense (the form it was compressed from, random weights), a "
-          "checkpoint or a known name, self; native: or "
-          "libtorch: before it chooses the engine; comma-separated. Flags that say what MODEL's file "
-          "does not, and --image-size, hold for these too")
+          "models to compare with, separated by commas: dense (MODEL's form before compression, with random "
+          "weights), self, a checkpoint, or a known name; native: or libtorch: in front chooses the engine. "
+          "--image-size and the flags that describe MODEL, such as --num-heads, apply to these models too")
       ->delimiter(',');
   command->add_option("--batch", flags->options.batches, "batch sizes to time, such as 1,32")
       ->delimiter(',')
@@ -152,16 +151,18 @@ void add_bench(CLI::App& app, Context& context) {
   command->add_option("--device", flags->device, "device to run on: cpu or cuda")
       ->check(CLI::IsMember({"cpu", "cuda"}))
       ->capture_default_str();
-  command->add_option("--rounds", flags->options.rounds, "number of rounds; each calls every entry once")
+  command
+      ->add_option("--rounds", flags->options.rounds, "number of rounds; every round calls each model once")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
   command
-      ->add_option("--warm-up", flags->options.warmup, "seconds for which each entry runs before it is timed")
+      ->add_option("--warm-up", flags->options.warmup,
+                   "number of seconds for which each model runs before it is timed")
       ->check(CLI::Range(0.0, 600.0))
       ->capture_default_str();
   command
       ->add_option("--peak-seconds", flags->options.peak_seconds,
-                   "seconds spent on measuring each peak of the machine")
+                   "number of seconds for which each peak of the machine is measured")
       ->check(CLI::Range(0.0, 60.0))
       ->capture_default_str();
   command->add_option("--report", flags->report, "write an HTML page with a chart");

@@ -75,14 +75,12 @@ std::unique_ptr<model::Model> ModelFlags::load(const std::string& precision) con
 
 void FeatureFlags::add_to(CLI::App& command) {
   command
-      .add_option(
-          "--knn", neighbours,
-          "evaluate features instead of a classifier: this many nearest neighbours among the images of "
-          "--train vote for the class; 20 where only --train is passed")
+      .add_option("--knn", neighbours,
+                  "evaluate features instead of a classifier: this many nearest neighbours among the images "
+                  "of --train vote for the class; default: 20 if only --train is passed")
       ->check(CLI::Range(1, 100000));
-  command.add_option(
-      "--train", train,
-      "labelled images that features are evaluated against, by nearest neighbours or by --probe");
+  command.add_option("--train", train,
+                     "labelled images for the evaluation of features, by nearest neighbours or by --probe");
   command.add_flag("--probe", probe,
                    "evaluate features by a linear classifier fitted to --train in closed form");
 }

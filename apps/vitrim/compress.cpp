@@ -153,16 +153,15 @@ void add_compress(CLI::App& app, Context& context) {
   flags->analyze.add_choice_to(*command);
   command->add_option(
       "--static", flags->static_layers,
-      "make the attention of these layers static, such as 0,1,3, or of as many as 25% or best:3 says, which "
-      "a "
-      "search chooses: fixed filters over the map of values in place of attention; goes with --remove or "
-      "--remove-attention, or alone");
+      "attention layers to make static, by fixed filters over the map of values: a list (0,1,3), or a number "
+      "(25% or best:3) of layers that a search chooses; with or without --remove or --remove-attention");
   flags->evaluation.add_to(*command);
   flags->evaluation.segmentation.add_to(*command);
   flags->output.add_to(*command, "the compressed checkpoint");
   flags->quantize.add_to(*command);
   command->add_flag("--controls", flags->controls,
-                    "treat random, first, last and least-norm sets in the same way and evaluate them too");
+                    "for comparison, also remove random, first, last and least-norm sets of layers in the "
+                    "same way and evaluate them");
   command->add_option("--random-controls", flags->random_controls, "number of random sets among the controls")
       ->check(CLI::Range(0, 100))
       ->capture_default_str();
@@ -173,8 +172,8 @@ void add_compress(CLI::App& app, Context& context) {
                                     channel_keys(flags->prune.values), flags->analyze.keys()});
   flags->data.add_to(*command);
   command->add_flag("--resume", flags->resume,
-                    "keep the state of the work in OUTPUT.state after every block and every pass, and go on "
-                    "from there where an interrupted run of the same command has left one");
+                    "save the state of the work in OUTPUT.state after every block and every pass, and "
+                    "continue from the state of an interrupted run of the same command if there is one");
   flags->common.add_to(*command);
   command->callback([flags, command, &context] {
     context.run = [flags, command, &context] { run(*flags, *command, context); };

@@ -24,8 +24,8 @@ void AbsorbFlags::add_to(CLI::App& command, bool beside_training) {
       ->capture_default_str();
   command
       .add_option("--sweeps", values.sweeps,
-                  "number of times that the fit goes over all blocks; later sweeps refit fc2 and the whole "
-                  "block from where the last one left them")
+                  "number of passes of the fit over all blocks; each pass after the first refits fc2 and the "
+                  "whole block from the weights of the pass before it")
       ->check(CLI::Range(1, 100))
       ->capture_default_str();
 }
@@ -39,35 +39,38 @@ absorb::AbsorbOptions AbsorbFlags::options(const CommonFlags& common) const {
 
 void PruneFlags::add_to(CLI::App& command, bool swept) {
   if (!swept) {
-    auto* whole =
-        command.add_option("--target-macs", target_macs,
-                           "prune channels to these multiply-adds of the whole model (after a removal: of "
-                           "what is left): 70% or 2.1G");
+    auto* whole = command.add_option("--target-macs", target_macs,
+                                     "multiply-adds of the whole model to which channels are pruned: 70% "
+                                     "(after a removal, of the smaller model) or 2.1G");
     command
         .add_option("--target-params", target_params,
-                    "prune channels to so many parameters of the whole model (after a removal: of what is "
-                    "left), usually with --scope mlp: 80% or 4.5M")
+                    "number of parameters of the whole model to which channels are pruned, usually with "
+                    "--scope mlp: 80% (after a removal, of the smaller model) or 4.5M")
         ->excludes(whole);
     command
-        .add_option("--attention-macs", attention_macs,
-                    "prune channels to these multiply-adds of the attention layers (that are left)")
+        .add_option(
+            "--attention-macs", attention_macs,
+            "multiply-adds of all remaining attention layers to which their channels are pruned: 70% or 0.4G")
         ->excludes(whole);
   }
-  command.add_option("--scope", scope, "what is pruned: channels of attention, of MLPs, or of both")
+  command
+      .add_option("--scope", scope,
+                  "kinds of channels that are pruned: those of attention, of MLPs, or of both")
       ->check(CLI::IsMember({"attention", "attention+mlp", "mlp"}))
       ->capture_default_str();
   command
       .add_option("--channels-by", values.criterion,
-                  "apma (learned indicators), magnitude, taylor, energy, energy_centred, difference, absence "
-                  "or random")
+                  "criterion that chooses channels: apma (learned indicators), magnitude, taylor, energy, "
+                  "energy_centred, difference, absence or random")
       ->capture_default_str();
-  command.add_option("--without", without, "parts of apma to leave out: proportions,reweight,initialisation");
+  command.add_option(
+      "--without", without,
+      "parts of apma to leave out, with commas between: proportions, reweight, initialisation");
   command
-      .add_option(
-          "--similarity", similarity,
-          "similarity of channels by which apma weights its indicators: none, of their weights, activations, "
-          "residual (what the others of the head do not explain), or weights_signed and activations_signed "
-          "(cosines with their sign, so that opposite channels are not alike)")
+      .add_option("--similarity", similarity,
+                  "similarity of channels by which apma weights its indicators: none, weights, activations, "
+                  "residual (the part that the head's other channels do not explain), or weights_signed and "
+                  "activations_signed (cosines with their sign, so that opposite channels are not similar)")
       ->check(CLI::IsMember(
           {"none", "weights", "activations", "residual", "weights_signed", "activations_signed"}))
       ->capture_default_str();
@@ -78,15 +81,14 @@ void PruneFlags::add_to(CLI::App& command, bool swept) {
       ->capture_default_str();
   command
       .add_option("--begin-where", begin_where,
-                  "kinds of attention whose indicators start from --begin-with: all, or linear (channels of "
-                  "other kinds start alike)")
+                  "kinds of attention whose indicators start from --begin-with: all, or linear (indicators "
+                  "of other kinds start equal)")
       ->check(CLI::IsMember({"all", "linear"}))
       ->capture_default_str();
   command
-      .add_option(
-          "--truncate", truncate,
-          "how the learned indicators decide how many channels a layer keeps: share (as many as their "
-          "sigmoids sum up to, the best ones) or threshold (those above it)")
+      .add_option("--truncate", truncate,
+                  "number of channels that a layer keeps by its learned indicators: share (the sum of their "
+                  "sigmoids) or threshold (the number of positive ones)")
       ->check(CLI::IsMember({"share", "threshold"}))
       ->capture_default_str();
   command.add_flag("--unequal-heads{false}", values.per_head,
@@ -128,7 +130,8 @@ pipeline::CompressOptions CompressionFlags::options(int blocks, distributed::Gro
 void EvaluationFlags::add_to(CLI::App& command) {
   command.add_option("--eval", eval, "labelled images on which both models are evaluated");
   command.add_option("--eval-resize", resize,
-                     "short side for the evaluation images, or none; default: as for calibration");
+                     "short side of the evaluation images before the crop in pixels, or none; default: as "
+                     "for calibration images");
   features.add_to(command);
 }
 
@@ -217,7 +220,7 @@ void print_result(const CompressResult& r, const std::string& output) {
 
 void QuantizeFlag::add_to(CLI::App& command) {
   command.add_flag("--quantize", wanted,
-                   "make the linear layers of what is written int8, calibrated on at most 200 of the "
+                   "make the linear layers of the written model int8, calibrated on at most 200 of the "
                    "calibration images (as vitrim quantize --calib)");
 }
 

@@ -118,9 +118,10 @@ void add_dilute(CLI::App& app, Context& context) {
   flags->model.add_to(*command);
   flags->analyze.add_choice_to(*command);
   flags->analyze.add_to(*command, /*needs_calib=*/false);
-  command->add_flag("--absorb-first", flags->absorb_first,
-                    "begin with a closed-form absorption of the layers, on the images that choose them: the "
-                    "MLPs take the fit over as lambda falls, and a block ends as y = x in place of y = 2x");
+  command->add_flag(
+      "--absorb-first", flags->absorb_first,
+      "first fit the MLPs in closed form to replace the layers, on the images that choose the layers: the "
+      "fitted weights replace the old ones as lambda falls, and a block ends as y = x in place of y = 2x");
   flags->train.settings.recipe = "nose_imagenet";
   flags->train.add_to(*command, {flags->analyze.keys()});
   command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });

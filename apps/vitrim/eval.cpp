@@ -118,8 +118,8 @@ void add_eval(CLI::App& app, Context& context) {
   flags->model.add_to(*command);
   command
       ->add_option("--data", flags->source,
-                   "image folder, tar shards, CIFAR .bin file, or synthetic:SPLIT[:COUNT]; images with "
-                   "masks: ADE20K folder (FOLDER:validation) or synthetic-masks:SPLIT[:COUNT]")
+                   "labelled images: image folder, tar shards, CIFAR .bin file, or synthetic:SPLIT[:COUNT]; "
+                   "images with masks: ADE20K folder (FOLDER:validation) or synthetic-masks:SPLIT[:COUNT]")
       ->required();
   command
       ->add_option("--engine", flags->engine,
@@ -127,12 +127,15 @@ void add_eval(CLI::App& app, Context& context) {
       ->check(CLI::IsMember({"native", "libtorch"}))
       ->capture_default_str();
   flags->features.add_to(*command);
-  command->add_flag("--retrieval", flags->retrieval,
-                    "measure whether each image's nearest neighbours are those that --against finds");
+  command->add_flag(
+      "--retrieval", flags->retrieval,
+      "measure how well each image's nearest neighbours agree with those of the model of --against");
   command->add_option(
       "--against", flags->against,
-      "the model whose neighbours are the right ones for --retrieval, usually the dense model");
-  command->add_option("--neighbours", flags->neighbours, "neighbours that --retrieval looks for")
+      "model whose nearest neighbours are the right ones for --retrieval, usually the dense model");
+  command
+      ->add_option("--neighbours", flags->neighbours,
+                   "number of nearest neighbours that --retrieval compares")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
   flags->segmentation.add_to(*command);

@@ -208,14 +208,14 @@ void add_export(CLI::App& app, Context& context) {
   for (const char* of_labels : {"--classes", "--class-order"})
     command->remove_option(command->get_option(of_labels));
   command
-      ->add_option("-o,--output", flags->output,
-                   "the file (.onnx or .safetensors), or a folder for an ONNX file with the "
-                   "conventional name")
+      ->add_option(
+          "-o,--output", flags->output,
+          "file to write (.onnx or .safetensors), or a folder for an ONNX file with the conventional name")
       ->required();
   command
       ->add_option("--format", flags->format,
-                   "onnx, safetensors (timm's names, gains folded) or timm (dense, for timm's own class); "
-                   "default: by the ending")
+                   "format of the file: onnx, safetensors (timm's names, gains folded) or timm (dense, for "
+                   "timm's own class); default: by the ending of its name")
       ->check(CLI::IsMember({"onnx", "safetensors", "timm"}));
   command->add_option("--precision", flags->precision, "data type of weights and matrix products: f32 or f16")
       ->check(CLI::IsMember({"f32", "f16"}))
@@ -231,8 +231,9 @@ void add_export(CLI::App& app, Context& context) {
       ->type_name("FILE");
   command->add_option("--calib", flags->calib,
                       "onnx of an int8 model: images (labels unused) for fixed scales of its layers' inputs; "
-                      "without, every token has its own scale");
-  command->add_option("--images", flags->images, "how many images of --calib are used, spread over all")
+                      "without this option every token has its own scale");
+  command
+      ->add_option("--images", flags->images, "number of images of --calib to use, spread over the whole set")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   // For tests: external data without gigabytes of weights.

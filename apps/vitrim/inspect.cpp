@@ -260,10 +260,11 @@ void add_inspect(CLI::App& app, Context& context) {
   CLI::Option* model = command->get_option("MODEL")->required(false);
   command->add_flag("--list", flags->list, "list the known architectures")->excludes(model);
   command->add_option("--remove-attention", flags->remove,
-                      "also show what is left without these layers' attention, such as 0,1,3");
+                      "also show the model without the attention of these layers, such as 0,1,3");
   command
       ->add_option("--write-spec", flags->write_spec,
-                   "write the architecture (less the layers named) as a ModelSpec, for train --spec")
+                   "write the architecture (without the attention of --remove-attention) as a ModelSpec for "
+                   "train --spec")
       ->type_name("FILE");
   flags->common.add_to(*command, /*computes=*/false);
   command->callback([flags, model, &context] {

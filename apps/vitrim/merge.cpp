@@ -113,42 +113,46 @@ void add_merge(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand(
       "merge", "merge the most similar tokens between attention and MLP (ToMe), block by block");
   flags->model.add_to(*command);
-  command->add_option("--r", flags->pairs, "number of pairs merged in every block that keeps its attention")
+  command->add_option("--r", flags->pairs, "number of token pairs to merge in every block with attention")
       ->check(CLI::NonNegativeNumber);
-  command->add_option(
-      "--schedule", flags->options.schedule,
-      "1:24 (start, counted among blocks with attention, and pairs) or one number per such block: 8,8,0,16");
+  command->add_option("--schedule", flags->options.schedule,
+                      "token pairs to merge in blocks with attention: START:PAIRS, such as 1:24, or one "
+                      "number per block with attention: 8,8,0,16");
   command->add_option("--target-macs", flags->options.target,
-                      "merge as few pairs as bring the whole model to these multiply-adds: 60% or 2.1G");
+                      "multiply-adds to which the whole model is brought by merging as few token pairs as "
+                      "possible: 60% or 2.1G");
   command
-      ->add_option("--start", flags->options.start,
-                   "number of first blocks with attention that merge nothing, for --r and --target-macs")
+      ->add_option(
+          "--start", flags->options.start,
+          "for --r and --target-macs: number of blocks with attention, from the first on, that merge nothing")
       ->check(CLI::Range(0, 1000))
       ->capture_default_str();
   command->add_flag("--auto", flags->options.choose,
-                    "find how many pairs each block merges for --target-macs, on the images of --calib");
+                    "search the number of pairs of every block for --target-macs on the images of --calib");
   command->add_option("--step", flags->options.choosing.step, "number of pairs that --auto adds at a time")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
-  command->add_option("--calib", flags->calib,
-                      "images (labels unused) on which --auto chooses and which the page shows");
+  command->add_option(
+      "--calib", flags->calib,
+      "images (labels unused) for the search of --auto and for the pictures of the report page");
   flags->quantize.add_to(*command);
-  command->add_option("--images", flags->images, "number of images of --calib that are used, spread over all")
+  command
+      ->add_option("--images", flags->images, "number of images of --calib to use, spread over the whole set")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command
       ->add_option("--pictures", flags->options.pictures,
-                   "number of calibration images that the page shows with their merged tokens")
+                   "number of calibration images that the report page shows with their merged tokens")
       ->check(CLI::Range(0, 64))
       ->capture_default_str();
   command
       ->add_option("--pays-at", flags->pays_at,
-                   "batch size at which the merged and the unmerged model are timed, to see whether merging "
-                   "pays on this machine; 0: no timing")
+                   "batch size at which the merged and the unmerged model are timed, to find whether merging "
+                   "is faster on this machine; 0: no timing")
       ->check(CLI::Range(0, 4096))
       ->capture_default_str();
   flags->evaluation.add_to(*command);
-  flags->output.add_to(*command, "the checkpoint with its schedule");
+  flags->output.add_to(*command, "the merged checkpoint");
   flags->data.add_to(*command);
   flags->common.add_to(*command);
   command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });

@@ -233,7 +233,8 @@ void add_plan(CLI::App& app, Context& context) {
   command
       ->add_option(
           "--budget", flags->budgets,
-          "latency<=12ms@batch1, latency<=70%@batch32, macs<=60%, params<=5.1M; several must all hold")
+          "limit that the built model must meet, such as latency<=12ms@batch1, latency<=70%@batch32, "
+          "macs<=60% or params<=5.1M; may be repeated, and all limits must hold")
       ->required()
       ->allow_extra_args(false);
   command
@@ -241,7 +242,8 @@ void add_plan(CLI::App& app, Context& context) {
                    "calibration images, labels unused: image folder, tar shards, CIFAR .bin file, or "
                    "synthetic:calib[:COUNT]")
       ->required();
-  command->add_option("--images", flags->images, "number of images of --calib that are used, spread over all")
+  command
+      ->add_option("--images", flags->images, "number of images of --calib to use, spread over the whole set")
       ->check(CLI::Range(11, 10000000))
       ->capture_default_str();
   command
@@ -260,25 +262,23 @@ void add_plan(CLI::App& app, Context& context) {
                       "(pruning of MLPs) and "
                       "merging, with commas between");
   command->add_flag("--quantize", flags->options.grid.quantize,
-                    "int8 is a move too: candidates are also timed and measured with their linear layers in "
-                    "int8, and the best is built so where that pays");
+                    "add int8 to the moves: candidates are also timed and measured with int8 linear layers, "
+                    "and the best model is built in int8 if that is better");
   command
       ->add_option("--most-removed", flags->options.grid.most_removed,
                    "largest number of attention layers to remove; default: half of them")
       ->check(CLI::Range(0, 1000));
   command
       ->add_option("--channels-by", flags->channels_by,
-                   "how the built model's channels are chosen: apma, magnitude, taylor, energy, "
+                   "criterion that chooses the built model's channels: apma, magnitude, taylor, energy, "
                    "energy_centred, difference or random")
       ->capture_default_str();
   command
       ->add_option("--latency-table", flags->table,
-                   "file with the measured times of this machine's blocks: read where it exists, else "
+                   "file of times measured on this machine; it is read if it exists, and is otherwise "
                    "measured and written")
       ->type_name("FILE");
-  command
-      ->add_option("--rounds", flags->options.rounds,
-                   "number of rounds in which everything is timed interleaved")
+  command->add_option("--rounds", flags->options.rounds, "number of rounds of the interleaved timing")
       ->check(CLI::Range(3, 10000))
       ->capture_default_str();
   flags->evaluation.add_to(*command);

@@ -153,14 +153,15 @@ void add_prune(CLI::App& app, Context& context) {
   flags->model.add_to(*command);
   flags->prune.add_to(*command);
   command->add_flag("--few-shot", flags->few_shot,
-                    "only refit, from some 1000 images without labels; no training");
+                    "refit the pruned model on about 1000 images without labels instead of training it");
   command
       ->add_option("--images", flags->images,
-                   "number of images for the indicators and the refit, spread over all")
+                   "number of images of --data for the indicators and the refit, spread over the whole set")
       ->check(CLI::Range(8, 10000000))
       ->capture_default_str();
   command->add_option("--eval-resize", flags->eval_resize,
-                      "short side for the evaluation images of --few-shot, or none; default: as for --data");
+                      "short side of the evaluation images of --few-shot before the crop in pixels, or none; "
+                      "default: as for --data");
   flags->features.add_to(*command);
   flags->quantize.add_to(*command);
   flags->absorb.add_to(*command, /*beside_training=*/true);
@@ -171,13 +172,13 @@ void add_prune(CLI::App& app, Context& context) {
       ->required(false)
       ->description("the pruned checkpoint: a .safetensors file, or FOLDER/ for a folder as on model hubs");
   command->get_option("--data")->description(
-      "training images, labelled; with --few-shot some 1000 images, labels unused: image folder, tar shards "
-      "(train-{0000..0099}.tar), CIFAR .bin file, or synthetic:train[:COUNT]; images with masks: ADE20K "
-      "folder (FOLDER:training) or synthetic-masks:train[:COUNT]");
+      "labelled training images, or with --few-shot about 1000 images, labels unused: image folder, tar "
+      "shards (train-{0000..0099}.tar), CIFAR .bin file, or synthetic:train[:COUNT]; images with masks: "
+      "ADE20K folder (FOLDER:training) or synthetic-masks:train[:COUNT]");
   command->get_option("--save-dtype")
       ->description(
-          "data type of the written weights, f32 or f16; default: f32, and with --few-shot that of the model "
-          "that was read");
+          "data type of the written weights: f32 or f16; with --few-shot, that of the model that was read "
+          "unless this is passed");
   command->callback([flags, &context, command] {
     context.run = [flags, &context, command] { run(*flags, context, *command); };
   });

@@ -75,26 +75,28 @@ void add_quantize(CLI::App& app, Context& context) {
       ->allow_extra_args(false);
   command
       ->add_option("--weight-bits", flags->options.weight_bits,
-                   "bits of a weight: 8, or 4 in groups of 32, a smaller file that computes as int8 does")
+                   "number of bits of a weight: 8, or 4 in groups of 32, which gives a smaller file and is "
+                   "computed as int8")
       ->check(CLI::IsMember({4, 8}))
       ->capture_default_str();
   CLI::Option* calib = command->add_option(
       "--calib", flags->calib,
       "images (labels unused) to equalise channels, correct biases and refit layers on; 100 to 300 suffice");
-  command->add_option("--images", flags->images, "how many images of --calib are used, spread over all")
+  command
+      ->add_option("--images", flags->images, "number of images of --calib to use, spread over the whole set")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command
-      ->add_option("--held-out", flags->calibrate.held_out,
-                   "share of these images that choose and measure, and do not fit")
+      ->add_option(
+          "--held-out", flags->calibrate.held_out,
+          "share of the calibration images that are kept out of the fit, for choices and measurements")
       ->check(CLI::Range(0.01, 0.5))
       ->capture_default_str()
       ->needs(calib);
   command
-      ->add_option(
-          "--budget-kl", flags->calibrate.budget_kl,
-          "mean KL to the float model, nats, on the images held out: the layers that add most return "
-          "to float until it holds")
+      ->add_option("--budget-kl", flags->calibrate.budget_kl,
+                   "largest mean KL divergence from the float model on the held-out images, in nats; layers "
+                   "that add most to it return to float until it is met")
       ->check(CLI::PositiveNumber)
       ->needs(calib);
   command
@@ -108,8 +110,8 @@ void add_quantize(CLI::App& app, Context& context) {
   flags->common.add_to(*command);
   command->get_option("--precision")
       ->description(
-          "data type of matrix products while --calib fits layers: f32, bf16, or auto, which is bf16 "
-          "where the processor supports it; what is measured is measured in f32");
+          "data type of matrix products while --calib fits layers: f32, bf16, or auto, which is bf16 where "
+          "the processor supports it; measurements are in f32");
   command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });
 }
 

@@ -37,12 +37,11 @@ void add_report(CLI::App& app, Context& context) {
   auto flags = std::make_shared<ReportFlags>();
   CLI::App* command = app.add_subcommand("report", "draw result files as one self-contained HTML page");
   command
-      ->add_option(
-          "FILE", flags->files,
-          "JSON files written by analyze, compress, plan, eval, bench, train and dilute, logs of training "
-          "runs, and files of other programs' results (kind peers)")
+      ->add_option("FILE", flags->files,
+                   "JSON files written by analyze, compress, plan, eval, bench, train and dilute, logs of "
+                   "training runs, and results of other programs (JSON of the kind peers)")
       ->required();
-  command->add_option("-o,--output", flags->output, "the page")->required();
+  command->add_option("-o,--output", flags->output, "HTML page to write")->required();
   command->add_option("--title", flags->title, "heading of the page")->capture_default_str();
   flags->common.add_to(*command, /*computes=*/false);
   command->callback([flags, &context] { context.run = [flags] { run(*flags); }; });

@@ -255,14 +255,15 @@ void add_run(CLI::App& app, Context& context) {
   command->add_option("RECIPE", flags->recipe, "TOML file of steps, or a built-in recipe: " + names)
       ->required();
   command->add_option("--model", flags->given.model,
-                      "the model that the chain begins with, in place of the recipe's");
+                      "model that the chain begins with, in place of the recipe's");
   command->add_option("-o,--output", flags->given.output, "folder for the results, in place of the recipe's");
   command->add_option("--calib", flags->given.calib,
                       "calibration images (labels unused), in place of the recipe's");
-  command->add_option("--eval", flags->given.eval, "labelled images, in place of the recipe's");
+  command->add_option("--eval", flags->given.eval,
+                      "labelled images for the evaluation, in place of the recipe's");
   command->add_option("--train", flags->given.train,
-                      "labelled images that features are evaluated against, in place of the recipe's");
-  command->add_flag("--again", flags->again, "run every step, also those whose results are there");
+                      "labelled images for the evaluation of features, in place of the recipe's");
+  command->add_flag("--again", flags->again, "run every step, even if its result exists");
   command->add_flag("--dry-run", flags->dry, "print the command of every step and run none");
   flags->common.add_to(*command, /*computes=*/false);
   command->callback(

@@ -344,15 +344,15 @@ void add_sweep(CLI::App& app, Context& context) {
   flags->analyze.add_to(*command);
   command
       ->add_option("--remove", flags->remove,
-                   "how many attention layers to remove, each in turn: 0,1,3 or 0,10%,25%")
+                   "numbers or shares of attention layers to remove, each in turn: 0,1,3 or 0,10%,25%")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->default_str("0");
   flags->evaluation.add_to(*command);
   command
       ->add_option("-o,--output", flags->folder,
-                   "folder of the checkpoints, their results (.json) and the page of all of them "
-                   "(front.html); what is there already is kept")
+                   "folder for the checkpoints, their results (.json) and the page of all results "
+                   "(front.html); results that it already holds are kept")
       ->required();
   command
       ->add_option("--save-dtype", flags->dtype,
@@ -362,29 +362,28 @@ void add_sweep(CLI::App& app, Context& context) {
   command
       ->add_option(
           "--time", flags->time,
-          "batch sizes at which the dense model and all models of the sweep are timed, interleaved, on "
-          "the CPU engine (bench.json in the folder), for the page's figure of accuracy against speed")
+          "batch sizes at which the dense model and all models of the sweep are timed, interleaved, on the "
+          "CPU engine, for the page's chart of accuracy against speed (times: bench.json in the folder)")
       ->delimiter(',')
       ->check(CLI::Range(1, 65536))
       ->allow_extra_args(false);
-  command->add_option(
-      "--peers", flags->peers,
-      "JSON file with the speed and accuracy of other programs' models, drawn in that figure");
+  command->add_option("--peers", flags->peers,
+                      "JSON file with the speed and accuracy of other programs' models for the page's chart "
+                      "of accuracy against speed");
   flags->quantize.add_to(*command);
   flags->absorb.add_to(*command);
   flags->prune.add_to(*command, /*swept=*/true);
   flags->settings.add_to(
       *command, {fit_keys(flags->absorb.values), channel_keys(flags->prune.values), flags->analyze.keys()});
-  auto* whole =
-      command
-          ->add_option("--target-macs", flags->target_macs,
-                       "multiply-adds of the whole model that channels are pruned to (after a removal: of "
-                       "what is left), each in turn: 100%,80%,1G")
-          ->delimiter(',')
-          ->allow_extra_args(false);
+  auto* whole = command
+                    ->add_option("--target-macs", flags->target_macs,
+                                 "multiply-adds of the whole model to which channels are pruned, each in "
+                                 "turn: 100%,80% (after a removal, of the smaller model) or 1G")
+                    ->delimiter(',')
+                    ->allow_extra_args(false);
   command
       ->add_option("--attention-macs", flags->attention_macs,
-                   "multiply-adds of the attention layers (that are left) that channels are pruned to, each "
+                   "multiply-adds of all remaining attention layers to which their channels are pruned, each "
                    "in turn: 100%,80%,65%")
       ->delimiter(',')
       ->allow_extra_args(false)

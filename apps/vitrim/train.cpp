@@ -119,10 +119,10 @@ void add_train(CLI::App& app, Context& context) {
   command->add_option(
       "--spec", flags->spec,
       "architecture to train from scratch: a name such as deit_tiny_patch16_224, or a ModelSpec file "
-      "(inspect --write-spec makes one), whose blocks may lack attention from the start");
+      "(written by inspect --write-spec), whose blocks may be without attention");
   command->add_option("--init", flags->init, "checkpoint to start from");
   command->add_flag("--new-head", flags->new_head,
-                    "give --init a new classifier, for the classes of the training images");
+                    "replace the classifier of --init by a new one for the classes of the training images");
   command
       ->add_option("--task", flags->task,
                    "task of the model; default: that of --init or --spec, and segmentation with --head")
@@ -130,22 +130,24 @@ void add_train(CLI::App& app, Context& context) {
   command
       ->add_option(
           "--head", flags->head,
-          "segmentation: give the model a new head for the pixels of the training images: linear or upernet")
+          "segmentation: new head of the model for the classes of the training masks: linear or upernet")
       ->check(CLI::IsMember({"linear", "upernet"}));
-  command->add_option("--head-width", flags->head_width, "width of the UPerNet head in channels")
+  command
+      ->add_option("--head-width", flags->head_width, "segmentation: width of the UPerNet head in channels")
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
   command
-      ->add_option("--image-size", flags->image_size,
-                   "train at another image size; the position embedding of --init is resized")
+      ->add_option(
+          "--image-size", flags->image_size,
+          "train the model at this image size in pixels; the position embedding of --init is resized")
       ->check(CLI::PositiveNumber);
   flags->unsaid.add_to(*command);
   add_weights_flag(*command, flags->weights);
   flags->train.add_to(*command);
   command->get_option("--recipe")
       ->description(
-          "TOML file, or deit (the default of --spec), finetune (of --init), ade20k (of segmentation), "
-          "nose_imagenet, apma_imagenet, cifar100 or plain");
+          "settings of the training: a TOML file, or deit (default with --spec), finetune (default with "
+          "--init), ade20k (default for segmentation), nose_imagenet, apma_imagenet, cifar100 or plain");
   command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });
 }
 

@@ -26,15 +26,15 @@ struct KeyFlag {
   const char* help;
 };
 constexpr KeyFlag kKeyFlags[] = {
-    {"--epochs", "schedule.epochs", "passes over the training images"},
+    {"--epochs", "schedule.epochs", "number of passes over the training images"},
     {"--batch-size", "schedule.batch_size", "number of images per optimiser step, over all ranks"},
-    {"--learning-rate", "schedule.learning_rate", "peak of the cosine schedule"},
-    {"--warm-up-epochs", "schedule.warm_up_epochs", "epochs of linear warm-up"},
-    {"--label-smoothing", "regularization.label_smoothing", "label smoothing"},
+    {"--learning-rate", "schedule.learning_rate", "learning rate at the peak of the cosine schedule"},
+    {"--warm-up-epochs", "schedule.warm_up_epochs", "number of epochs of linear warm-up"},
+    {"--label-smoothing", "regularization.label_smoothing", "amount of label smoothing, from 0 to below 1"},
     {"--teacher", "distillation.teacher", "checkpoint of a teacher to distil from"},
-    {"--dilution-epochs", "dilution.epochs", "epochs over which lambda falls from 1 to 0"},
+    {"--dilution-epochs", "dilution.epochs", "number of epochs in which lambda falls from 1 to 0"},
     {"--schedule", "dilution.schedule",
-     "how lambda falls: linear, cosine, or held_out (by the loss on --validate)"},
+     "rule by which lambda falls: linear, cosine, or held_out (by the loss on --validate)"},
 };
 
 }  // namespace
@@ -47,10 +47,10 @@ void TrainFlags::add_to(CLI::App& command, const std::vector<train::Keys>& keys)
                   "synthetic-masks:train[:COUNT]")
       ->required();
   command.add_option("--eval", eval,
-                     "labelled images on which the result is evaluated; nothing is chosen on them");
+                     "labelled images on which the result is evaluated; no choice depends on them");
   command.add_option(
       "--validate", validate,
-      "labelled images on which --keep-best chooses, and by which --schedule held_out lets lambda fall");
+      "labelled images by which --keep-best chooses the epoch and --schedule held_out lowers lambda");
   command
       .add_option("-o,--output", output,
                   "the trained checkpoint: a .safetensors file, or FOLDER/ for a folder as on model hubs")
@@ -58,7 +58,9 @@ void TrainFlags::add_to(CLI::App& command, const std::vector<train::Keys>& keys)
   command.add_option("--report", report, "write an HTML page about the run");
   settings.add_to(command, keys);
   command.get_option("--recipe")
-      ->description("TOML file, or deit, finetune, nose_imagenet, apma_imagenet, ade20k, cifar100, plain")
+      ->description(
+          "settings of the training: a TOML file, or deit, finetune, nose_imagenet, apma_imagenet, ade20k, "
+          "cifar100 or plain")
       ->capture_default_str();
   for (const KeyFlag& flag : kKeyFlags) {
     const std::string key = flag.key;
@@ -68,14 +70,16 @@ void TrainFlags::add_to(CLI::App& command, const std::vector<train::Keys>& keys)
             std::string(flag.help) + " (" + key + ")")
         ->take_last();
   }
-  command.add_flag("--resume", resume, "continue the run that wrote the training state, where there is one");
-  command.add_option("--state", state, "training state; default: OUTPUT.state");
+  command.add_flag("--resume", resume,
+                   "continue the interrupted run whose training state is in --state, if there is one");
+  command.add_option("--state", state, "file of the training state; default: OUTPUT.state");
   command
       .add_option("--state-minutes", state_minutes,
-                  "minutes between training states that are saved within an epoch")
+                  "number of minutes after which the training state is saved within an epoch")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command.add_option("--log", log, "log of JSON lines; default: OUTPUT.jsonl");
+  command.add_option("--log", log,
+                     "file of the log, which has one JSON object a line; default: OUTPUT.jsonl");
   command.add_option("--log-every", log_every, "number of steps between lines of the log")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
@@ -84,11 +88,12 @@ void TrainFlags::add_to(CLI::App& command, const std::vector<train::Keys>& keys)
                   "number of epochs between evaluations; 0: evaluate only the result")
       ->check(CLI::Range(0, 100000))
       ->capture_default_str();
-  command.add_flag("--keep-best", keep_best, "export the epoch that is best on --validate, not the last one");
+  command.add_flag("--keep-best", keep_best,
+                   "write the model of the epoch that is best on --validate, not that of the last one");
   command
       .add_option("--track-entropy", track,
-                  "after every epoch, measure entropies of all layers (and TE of the diluted set) on this "
-                  "many images")
+                  "number of images on which the entropies of all layers (and the transfer entropy of the "
+                  "diluted set) are measured after every epoch")
       ->check(CLI::Range(8, 100000));
   command.add_option("--device", device, "device to run on: cpu or cuda")
       ->check(CLI::IsMember({"cpu", "cuda"}))

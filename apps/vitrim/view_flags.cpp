@@ -12,23 +12,21 @@ namespace vitrim::app {
 void ViewFlags::add_to(CLI::App& command) {
   command
       .add_option("--views", passes,
-                  "passes over the calibration images in random crops, chunk by chunk, after the fit on the "
-                  "images as "
-                  "they are")
+                  "number of passes over random crops of the calibration images, after the fit on the images "
+                  "themselves")
       ->check(CLI::Range(0, 100000))
       ->capture_default_str();
   command
-      .add_option(
-          "--distill-epochs", distill_epochs,
-          "passes over such views in which the whole model is trained towards the dense model's features and "
-          "softened logits, until the images kept out of the fit gain nothing")
+      .add_option("--distill-epochs", distill_epochs,
+                  "largest number of passes over random crops of the calibration images that train the whole "
+                  "model towards the dense model's features and softened logits; training stops early when "
+                  "the held-out images show no gain")
       ->check(CLI::Range(0, 100000))
       ->capture_default_str();
   command
-      .add_option(
-          "--memory", memory_gib,
-          "GiB that calibration images and what the blocks make of them may take; further images are seen in "
-          "views only (--views, --distill-epochs)")
+      .add_option("--memory", memory_gib,
+                  "memory for calibration images and their activations in GiB; images beyond it are used in "
+                  "random crops only (--views, --distill-epochs)")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
 }
@@ -50,7 +48,7 @@ train::Keys ViewFlags::keys() {
       {.key = "distill.learning_rate",
        .slot = &distill_rate,
        .range = train::above(0),
-       .help = "learning rate of --distill-epochs"},
+       .help = "learning rate of the passes of --distill-epochs"},
   };
 }
 
