@@ -112,9 +112,7 @@ AbsorbReport absorb(model::Model& student, const model::Model& teacher, const da
     const at::Tensor teacher_input =
         refits_attention ? teacher_x : at::Tensor();  // a stream is large, so it is kept only if needed
     teacher_x = advance(teacher, i, teacher_x, options.batch_size, group);
-    if (i < first) {
-      student_x = teacher_x;
-    } else {
+    if (i >= first) {
       const at::Tensor input = student_x.slice(0, 0, fit), target = teacher_x.slice(0, 0, fit);
       if (place >= fitted) {
         if (first_sweep && can_fit_static(student, teacher, i))
@@ -134,21 +132,18 @@ AbsorbReport absorb(model::Model& student, const model::Model& teacher, const da
         }
       }
       if (options.pair_epochs > 0) pair_input = student_x;
-      student_x = advance(student, i, student_x, options.batch_size, group);
     }
+    // The fit of a pair changes the block before this one, so that block's output is final only now.
+    if (i > 0) student.keep_intermediate(i - 1, student_x.slice(0, fit), student_intermediates);
+    student_x = i < first ? teacher_x : advance(student, i, student_x, options.batch_size, group);
     teacher.keep_intermediate(i, teacher_x.slice(0, fit), teacher_intermediates);
-    student.keep_intermediate(i, student_x.slice(0, fit), student_intermediates);
     progress.advance();
   }
   const model::Output dense =
       finish_all(teacher, teacher_x.slice(0, fit), teacher_intermediates, options.batch_size, group);
   const Closeness before = compare(dense, plain);
-  // Fits of pairs change blocks whose intermediate outputs were kept.
-  const model::Output fitted_outputs =
-      options.pair_epochs > 0
-          ? run_all(student, streams_of(teacher, images, options).slice(0, fit), options.batch_size, group)
-          : finish_all(student, student_x.slice(0, fit), student_intermediates, options.batch_size, group);
-  const Closeness after = compare(dense, fitted_outputs);
+  const Closeness after = compare(
+      dense, finish_all(student, student_x.slice(0, fit), student_intermediates, options.batch_size, group));
   report.plain_kl = before.kl;
   report.plain_agreement = before.agreement;
   after.tell(report);
