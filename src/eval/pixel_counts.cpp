@@ -64,7 +64,7 @@ std::pair<double, double> interval(size_t n, uint64_t seed, const Figure& figure
     for (int64_t& i : drawn) i = random.below(static_cast<int64_t>(n));
     value = figure(drawn);
   }
-  // A resample without any labelled pixel is skipped.
+  // Without any labelled pixel there is no figure.
   values.erase(std::remove_if(values.begin(), values.end(), [](double v) { return std::isnan(v); }),
                values.end());
   if (values.empty())
@@ -74,6 +74,23 @@ std::pair<double, double> interval(size_t n, uint64_t seed, const Figure& figure
     return values[static_cast<size_t>(share * static_cast<double>(values.size() - 1))];
   };
   return {at(0.025), at(0.975)};
+}
+
+std::vector<double> class_ious(const Images& images, const std::vector<int64_t>& drawn, int64_t classes) {
+  std::vector<double> out;
+  for (const ClassPixels& c : totals(images, drawn, classes)) out.push_back(iou(c));
+  return out;
+}
+
+// mIoU of the images `drawn`, over the classes that have an IoU in `whole`, that of all images. A class
+// without a pixel among those drawn keeps its IoU of all images.
+double resampled_miou(const Images& images, const std::vector<int64_t>& drawn,
+                      const std::vector<double>& whole) {
+  std::vector<double> values = class_ious(images, drawn, static_cast<int64_t>(whole.size()));
+  for (size_t c = 0; c < values.size(); ++c) {
+    if (std::isnan(values[c])) values[c] = whole[c];
+  }
+  return mean_of_finite(values);
 }
 
 int64_t labelled_pixels(const std::vector<ClassPixels>& image) {
@@ -105,12 +122,6 @@ std::vector<ClassPixels> count_pixels(const at::Tensor& predicted, const at::Ten
   return out;
 }
 
-double mean_iou(const Images& images, const std::vector<int64_t>& drawn, int64_t classes) {
-  std::vector<double> values;
-  for (const ClassPixels& c : totals(images, drawn, classes)) values.push_back(iou(c));
-  return mean_of_finite(values);
-}
-
 SegmentationFigures summarise_pixels(Images images, int64_t classes) {
   SegmentationFigures out;
   const std::vector<int64_t> all = all_of(images.size());
@@ -125,8 +136,9 @@ SegmentationFigures summarise_pixels(Images images, int64_t classes) {
   out.miou = mean_of_finite(out.class_iou);
   out.mean_accuracy = mean_of_finite(accuracies);
   out.pixel_accuracy = ratio(both, labelled);
-  out.miou_ci95 = interval(
-      images.size(), 0, [&](const std::vector<int64_t>& drawn) { return mean_iou(images, drawn, classes); });
+  out.miou_ci95 = interval(images.size(), 0, [&](const std::vector<int64_t>& drawn) {
+    return resampled_miou(images, drawn, out.class_iou);
+  });
   out.images = std::move(images);
   return out;
 }
@@ -141,10 +153,9 @@ PairedResult compare_miou(const SegmentationFigures& first, const SegmentationFi
                                 std::to_string(b.size()) +
                                 " images, or their labelled pixels, can't be paired");
   }
-  const auto classes = static_cast<int64_t>(first.class_iou.size());
   PairedResult out;
   const auto difference = [&](const std::vector<int64_t>& drawn) {
-    return mean_iou(b, drawn, classes) - mean_iou(a, drawn, classes);
+    return resampled_miou(b, drawn, second.class_iou) - resampled_miou(a, drawn, first.class_iou);
   };
   out.difference = difference(all_of(a.size()));
   out.ci95 = interval(a.size(), seed, difference);

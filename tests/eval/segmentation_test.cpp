@@ -89,6 +89,25 @@ TEST(SegmentationFigures, AreTheDefinitionsOnRandomMasks) {
   }
 }
 
+// Three images, and a class that the model misses in the only image that shows it: a resample without this
+// image is averaged over the same classes as the figure.
+TEST(SegmentationFigures, ClassesThatAResampleLacksStayInItsMean) {
+  const std::vector<ClassPixels> common = {{0, 50, 50, 50}, {1, 50, 50, 50}};
+  const std::vector<ClassPixels> rare = {{0, 50, 60, 50}, {1, 40, 40, 40}, {2, 10, 0, 0}};
+  const SegmentationFigures got = summarise_pixels({common, common, rare}, 3);
+  EXPECT_DOUBLE_EQ(got.miou, (150.0 / 160 + 1 + 0) / 3);
+  // All resamples lie between those of one image three times.
+  EXPECT_DOUBLE_EQ(got.miou_ci95.first, (50.0 / 60 + 1 + 0) / 3);
+  EXPECT_DOUBLE_EQ(got.miou_ci95.second, (1.0 + 1 + 0) / 3);
+  // A model that is right everywhere differs from this one in the classes of the set, whatever is drawn.
+  std::vector<ClassPixels> right = rare;
+  for (ClassPixels& c : right) c.predicted = c.both = c.labelled;
+  const PairedResult pair = compare_miou(got, summarise_pixels({common, common, right}, 3));
+  EXPECT_DOUBLE_EQ(pair.difference, 1 - got.miou);
+  EXPECT_DOUBLE_EQ(pair.ci95.first, 1.0 / 3);
+  EXPECT_DOUBLE_EQ(pair.ci95.second, (3 - 50.0 / 60 - 1) / 3);
+}
+
 TEST(SegmentationFigures, IgnoredPixelsCountForNothing) {
   const at::Tensor truth = at::full({3, 4}, 255, at::kByte), predicted = at::zeros({3, 4}, at::kByte);
   EXPECT_TRUE(count_pixels(predicted, truth).empty());

@@ -45,14 +45,20 @@ class PixelPredictor {
 std::vector<ClassPixels> count_pixels(const at::Tensor& predicted, const at::Tensor& truth);
 
 /// Computes the figures of SegmentationFigures that follow from `images`; NaN if no pixel is labelled.
+///
+/// The interval of mIoU is the 2.5th to 97.5th percentile of 2,000 bootstrap resamples of images. Every
+/// resample is averaged over the same classes as the figure, those labelled or predicted in any image. A
+/// class without a pixel in a resample counts there with its IoU of all images, because the resample contains
+/// no information about it. Leaving the class out would average other classes than the figure does: rare
+/// classes are often the worst ones, so most resamples of few images would lie above the figure. Dropping
+/// such resamples would leave few or none where several classes occur in one image each. The IoU of a class
+/// that occurs in one image hardly varies, as in every bootstrap over images. With many images of every
+/// class, no resample lacks one, and the three ways are the same.
 SegmentationFigures summarise_pixels(std::vector<std::vector<ClassPixels>> images, int64_t classes);
-/// mIoU of the images with the indices `drawn`: the first figure only, for the resamples.
-double mean_iou(const std::vector<std::vector<ClassPixels>>& images, const std::vector<int64_t>& drawn,
-                int64_t classes);
 
-/// mIoU(second) - mIoU(first) and its 95 % paired bootstrap interval over images (2,000 resamples,
-/// percentile). Throws std::invalid_argument if the two have different numbers of images, or different
-/// labelled pixels in an image.
+/// mIoU(second) - mIoU(first) and its 95 % paired bootstrap interval over images (as in summarise_pixels(),
+/// with the same resamples for both). Throws std::invalid_argument if the two have different numbers of
+/// images, or different labelled pixels in an image.
 PairedResult compare_miou(const SegmentationFigures& first, const SegmentationFigures& second,
                           uint64_t seed = 0);
 
