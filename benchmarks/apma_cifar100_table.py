@@ -8,6 +8,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from cells import accuracy  # noqa: E402
 from paired import interval, mcnemar, paired, read_row  # noqa: E402
 
 MODELS = [("vit", "ViT-Ti, 75 % of all MACs"), ("pvt", "FLatten-PVT, 60 % of the attention's MACs")]
@@ -26,8 +27,7 @@ def main():
             if r is None:
                 continue
             e = r["evaluation"]
-            low, high = (100 * x for x in e["top1_ci95"])
-            line = f"| {title} | {row} | {len(r['epochs'])} | {100 * e['top1']:.1f} % ({low:.1f} to {high:.1f}) | "
+            line = f"| {title} | {row} | {len(r['epochs'])} | {accuracy(e)} | "
             compared = name not in ("start", "dense")
             line += (interval(paired(dense["evaluation"]["correct"], e["correct"])) if dense and compared else "") + " | "
             other = own["evaluation"]["correct"] if own and compared and name != "apma" else None

@@ -10,12 +10,12 @@ import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from cells import accuracy  # noqa: E402
 from paired import interval, mcnemar, paired, read_row, read_rows, row_names  # noqa: E402
 
 
 def line(what, images, epochs, seed, macs, result, base):
-    low, high = result["top1_ci95"]
-    start = f"| {what} | {images} | {epochs} | {seed} | {macs} | {100 * result['top1']:.1f} % ({100 * low:.1f} to {100 * high:.1f}) |"
+    start = f"| {what} | {images} | {epochs} | {seed} | {macs} | {accuracy(result)} |"
     if base is None:
         return start + " | |"
     return f"{start} {interval(paired(base['correct'], result['correct']))} | {mcnemar(base['correct'], result['correct']):.2g} |"

@@ -9,7 +9,8 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from paired import mcnemar, paired, read_row, read_rows  # noqa: E402
+from cells import accuracy  # noqa: E402
+from paired import interval, mcnemar, paired, read_row, read_rows  # noqa: E402
 
 ROWS = [("dense", "dense, fine-tuned from ImageNet"), ("dense_longer", "dense, fine-tuned as long as the rows below"),
         ("nose_25", "NOSE 25 %, diluted"), ("nose_33", "NOSE 33 %, diluted"), ("random_25", "random 25 %, diluted"),
@@ -26,14 +27,11 @@ def main():
         for seed in sorted(s for n, s in results if n == name):
             r = results[name, seed]
             e = r["evaluation"]
-            low, high = e["top1_ci95"]
-            line = f"| {title} | {', '.join(map(str, r['removed'])) or layers_gone(folder, name)} | {len(r['epochs'])} | {seed} | " \
-                   f"{100 * e['top1']:.1f} % ({100 * low:.1f} to {100 * high:.1f}) |"
+            line = f"| {title} | {', '.join(map(str, r['removed'])) or layers_gone(folder, name)} | {len(r['epochs'])} | {seed} | {accuracy(e)} |"
             base = results.get(("dense_longer", seed))
             if base and name not in ("dense", "dense_longer"):
                 a, b = base["evaluation"]["correct"], e["correct"]
-                d, low, high = paired(a, b)
-                line += f" {d:+.1f} ({low:+.1f} to {high:+.1f}) | {mcnemar(a, b):.2g} |"
+                line += f" {interval(paired(a, b))} | {mcnemar(a, b):.2g} |"
             else:
                 line += " | |"
             print(line)

@@ -10,6 +10,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from cells import accuracy  # noqa: E402
 from paired import read_row, row_names, stored_interval  # noqa: E402
 
 
@@ -18,10 +19,8 @@ def layers(numbers):
 
 
 def line(name, removed, evaluation, pair):
-    low, high = evaluation["top1_ci95"]
     difference = f"{stored_interval(pair)}, p = {pair['mcnemar_p']:.2g}" if pair else ""
-    return f"| {name} | {removed} | {evaluation['params'] / 1e6:.3f} M | {evaluation['macs'] / 1e9:.3f} G | {100 * evaluation['top1']:.1f} % " \
-           f"({100 * low:.1f} to {100 * high:.1f}) | {difference} |"
+    return f"| {name} | {removed} | {evaluation['params'] / 1e6:.3f} M | {evaluation['macs'] / 1e9:.3f} G | {accuracy(evaluation)} | {difference} |"
 
 
 def rows(folder):

@@ -10,7 +10,8 @@ import random
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from paired import read_rows  # noqa: E402
+from cells import percent  # noqa: E402
+from paired import interval, read_rows  # noqa: E402
 
 ROWS = [("start", "dense, from the classifier's weights"), ("dense", "dense, trained as long as the rows below"), ("nose_25", "NOSE 25 %, diluted"),
         ("absorbed_25_before", "25 % removed and absorbed, not yet trained"), ("absorbed_25", "25 % removed and absorbed, then trained"),
@@ -70,13 +71,11 @@ def main():
             before = results.get((f"{name}_before", seed))  # the trained model has its layers
             e = evaluation_of(r)
             figures = e["segmentation"]
-            low, high = figures["miou_ci95"]
             line = f"| {title} | {', '.join(map(str, changed_layers(before or r))) or 'none'} | {len(r.get('epochs', []))} | {seed} | {e['params'] / 1e6:.2f} M | " \
-                   f"{e['macs'] / 1e6:,.1f} M | {100 * figures['miou']:.1f} % ({100 * low:.1f} to {100 * high:.1f}) | {100 * figures['pixel_accuracy']:.1f} % |"
+                   f"{e['macs'] / 1e6:,.1f} M | {percent(figures['miou'], *figures['miou_ci95'])} | {100 * figures['pixel_accuracy']:.1f} % |"
             base = results.get(("start" if name.endswith("_before") else "dense", seed))
             if base and name not in ("start", "dense"):
-                d, low, high = paired(images_of(base), images_of(r))
-                line += f" {d:+.1f} ({low:+.1f} to {high:+.1f}) |"
+                line += f" {interval(paired(images_of(base), images_of(r)))} |"
             else:
                 line += " |"
             print(line)

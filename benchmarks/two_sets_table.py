@@ -12,6 +12,7 @@ import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from cells import percent  # noqa: E402
 from paired import interval, mcnemar, paired, read_row, row_names  # noqa: E402
 
 SETS = ("val700", "dev500")
@@ -21,6 +22,10 @@ def wilson(bits):
     n, p, z = len(bits), bits.count("1") / len(bits), 1.959964
     middle, half = (p + z * z / (2 * n)) / (1 + z * z / n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     return middle - half, middle + half
+
+
+def accuracy_of(bits):
+    return percent(bits.count("1") / len(bits), *wilson(bits))
 
 
 def bits_of(folder, name):
@@ -81,15 +86,13 @@ def main():
     rows.sort(key=lambda r: (-r[0]["compressed"]["macs"], treatment(r[0]), r[0]["held_out_kl"]))
     sources = [fitted_on(row) for row, _ in rows]
     fitted = len(set(sources)) > 1
-    low, high = wilson(dense)
     print(f"| model |{' images of the fit |' if fitted else ''} parameters | MACs | held-out KL | top-1, 1,200 images (95 % interval) | against dense (95 % interval) | McNemar p |")
     print("|---" * (8 if fitted else 7) + "|")
-    print(f"| dense |{' |' if fitted else ''} 100 % | 100 % | | {100 * dense.count('1') / len(dense):.1f} % ({100 * low:.1f} to {100 * high:.1f}) | | |")
+    print(f"| dense |{' |' if fitted else ''} 100 % | 100 % | | {accuracy_of(dense)} | | |")
     for (row, bits), source in zip(rows, sources):
-        low, high = wilson(bits)
         small, whole = row["compressed"], row["dense"]
         print(f"| {treatment(row)} |{f' {source} |' if fitted else ''} {100 * small['params'] / whole['params']:.1f} % | {100 * small['macs'] / whole['macs']:.1f} % | "
-              f"{row['held_out_kl']:.3f} | {100 * bits.count('1') / len(bits):.1f} % ({100 * low:.1f} to {100 * high:.1f}) | {interval(paired(dense, bits))} | "
+              f"{row['held_out_kl']:.3f} | {accuracy_of(bits)} | {interval(paired(dense, bits))} | "
               f"{mcnemar(dense, bits):.2g} |")
 
 

@@ -6,10 +6,11 @@ usage: benchmarks/peers/int8_table.py RESULTS.json...; Markdown on standard outp
 
 import argparse
 import json
+import os
+import sys
 
-
-def spread(values):
-    return f"{values[0]:.2f} ({values[1]:.2f} to {values[2]:.2f})"
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from cells import spread  # noqa: E402
 
 
 def title(result):
@@ -27,11 +28,11 @@ def tables(results):
         peer = rows[result["best_peer_int8"]]
         for row in filter(own, result["rows"]):
             lines.append(f"| {title(result)} | {peer['name'].replace(', int8', '')} | {peer['images_per_second']:.1f} | {row['name'].replace('vitrim, ', '')} | {row['images_per_second']:.1f} | "
-                         f"{spread(row['over_best_peer_int8'])} | {row['over_own_bf16'][0]:.2f} |")
+                         f"{spread(*row['over_best_peer_int8'])} | {row['over_own_bf16'][0]:.2f} |")
     lines += ["", "Every entry:", "", "| model, batch | entry | images/s | over the best peer's int8 (p10 to p90) | over vitrim's bfloat16 |", "|---|---|---|---|---|"]
     for result in results:
         for row in result["rows"]:
-            lines.append(f"| {title(result)} | {row['name']} | {row['images_per_second']:.1f} | {spread(row['over_best_peer_int8'])} | {row['over_own_bf16'][0]:.2f} |")
+            lines.append(f"| {title(result)} | {row['name']} | {row['images_per_second']:.1f} | {spread(*row['over_best_peer_int8'])} | {row['over_own_bf16'][0]:.2f} |")
     return "\n".join(lines)
 
 

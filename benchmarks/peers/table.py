@@ -5,7 +5,11 @@ usage: benchmarks/peers/table.py RESULTS.json...; Markdown on standard output.
 """
 
 import json
+import os
 import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from cells import speed  # noqa: E402
 
 results = []
 for path in sys.argv[1:]:
@@ -20,5 +24,5 @@ for name in names:
     cells = []
     for result in results:
         row = next((row for row in result["rows"] if row["name"] == name), None)
-        cells.append(f"{row['ratio']:.2f} ({row['ratio_p10']:.2f} to {row['ratio_p90']:.2f}), {row['images_per_second']:.1f}/s" if row else "")
+        cells.append(f"{speed(row, 'ratio')}, {row['images_per_second']:.1f}/s" if row else "")
     print(f"| {name} | " + " | ".join(cells) + " |")
