@@ -10,11 +10,4 @@ for model in ${MODELS:-deit_small_patch16_224 swin_tiny_patch4_window7_224 flatt
   json=$out/$model.json
   [ -s "$json" ] || "$vitrim" bench "$model" --against "libtorch:$model" --precision bf16 --batch "${BATCH:-8}" --threads "${THREADS:-2}" --rounds "${ROUNDS:-15}" --peak-seconds 0.2 --quiet --json "$json"
 done
-python3 - "$out" <<'PY'
-import glob, json, os, sys
-print("| model | native, images/s | LibTorch's path, images/s | ratio (p10 to p90) |\n|---|---|---|---|")
-for path in sorted(glob.glob(os.path.join(sys.argv[1], "*.json"))):
-    rows = json.load(open(path))["rows"]
-    native, torch = (next(row for row in rows if row["engine"] == engine) for engine in ("native", "libtorch"))
-    print(f"| {os.path.basename(path)[:-5]} | {native['images_per_second']:.1f} | {torch['images_per_second']:.1f} | {native['speedup']:.2f} ({native['speedup_p10']:.2f} to {native['speedup_p90']:.2f}) |")
-PY
+python3 benchmarks/bench_table.py stages "$out"/*.json
