@@ -2,7 +2,7 @@
 """The tables of benchmarks/apma_vit_tiny.sh: top-1 on held-out labelled images, compared in pairs with the dense model and with APMA, and the difference
 of the pruned model's output on calibration images held out from the fit.
 
-usage: benchmarks/apma_table.py [--target PERCENT | --front] [RESULTS_DIR]; Markdown on standard output. Missing rows are left out.
+usage: benchmarks/apma_table.py [--target PERCENT | --front | --parts] [RESULTS_DIR]; Markdown on standard output. Missing rows are left out.
 """
 
 import argparse
@@ -22,16 +22,30 @@ ROWS = [("apma", "APMA"), ("apma_similarity_weights", "with similarity of weight
         ("magnitude", "magnitude"), ("magnitude_unequal", "magnitude, unequal heads (masked)"), ("taylor", "Taylor"),
         ("energy", "activation energy"), ("energy_centred", "activation energy, centred"), ("difference", "attention difference alone"),
         ("random", "random")]
+# The rows of --parts: APMA without one of its parts, or with one more.
+PARTS = ("apma", "apma_no_reweight", "apma_no_initialisation", "apma_no_proportions", "apma_similarity_weights")
+
+
+def parts(folder, targets):
+    print(f"| variant | {' | '.join(f'{target} %' for target in targets)} |")
+    print("|---" * (len(targets) + 1) + "|")
+    for name in PARTS:
+        rows = [read_row(folder, f"{name}_{target}") for target in targets]
+        print(f"| {dict(ROWS)[name]} | " + " | ".join(f"{row['held_out_kl']:.3f}" if row else "" for row in rows) + " |")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", default="benchmarks/results/apma_vit_tiny")
     parser.add_argument("--target", type=int, help="only the table of this share of the attention's multiply-adds, in percent")
+    parser.add_argument("--parts", action="store_true", help="only the held-out KL of APMA without its parts")
     parser.add_argument("--front", action="store_true", help="only the front of removal and pruning")
     flags = parser.parse_args()
     folder = flags.folder
     targets = sorted({int(name.split("_")[-1]) for name in row_names(folder, "apma_")}, reverse=True)
+    if flags.parts:
+        parts(folder, targets)
+        return
     for target in [] if flags.front else [flags.target] if flags.target else targets:
         own = read_row(folder, f"apma_{target}")
         if not flags.target:
