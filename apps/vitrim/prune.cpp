@@ -1,5 +1,5 @@
 // vitrim prune: chooses channels, cuts them, and refits the layers that read them; then fine-tunes, unless
-// --few-shot says that there are only a few unlabelled images.
+// --few-shot is passed.
 
 #include <chrono>
 

@@ -61,12 +61,12 @@ int vitrim_run_sized(vitrim_engine* engine, const float* images, int64_t image_v
                      float* out, int64_t out_values);
 
 /* The same without the counts. The sizes of `images` and `out` can't be checked: if they are smaller than
- * vitrim_get_shape() says, memory outside of them is read and written. */
+ * vitrim_get_shape() states, memory outside of them is read and written. */
 int vitrim_run(vitrim_engine* engine, const float* images, int64_t batch, float* out);
 
 /* Prepares one image for the model, bit-identical to `vitrim eval`. pixels: uint8 [height, width, 3], RGB,
  * rows top to bottom, of any size. out: float32 [channels, height, width] as in vitrim_get_shape(). The image
- * is resized and cropped as the checkpoint says, converted to grey for a model of one channel, and
+ * is resized and cropped as the checkpoint states, converted to grey for a model of one channel, and
  * normalised. out_values: the number of floats at out. Fails if the checkpoint does not state its
  * preprocessing. Returns 0, or 1 on failure. */
 int vitrim_prepare(const vitrim_engine* engine, const uint8_t* pixels, int64_t height, int64_t width,

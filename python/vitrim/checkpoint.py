@@ -45,7 +45,7 @@ def build(spec: ModelSpec, state: Optional[Dict[str, Tensor]] = None, *, drop_pa
     frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
     mixed = [name for name, tensor in model.state_dict().items() if (tensor.dtype == torch.int8) != (held[name].dtype == torch.int8)]
     if mixed:
-        raise FormatError(f"{source}: the model spec says which layers are int8, and these tensors are otherwise: " + ", ".join(mixed))
+        raise FormatError(f"{source}: these tensors do not fit the int8 layers that the model spec names: " + ", ".join(mixed))
     # The tensors are copied, so that training does not write into a mapped file.
     model.load_state_dict({name: held[name].detach().to(_stored(held[name], torch.float32), copy=True) for name in expected}, assign=True)
     for name, parameter in model.named_parameters():
@@ -90,8 +90,8 @@ def load(path: PathLike, *, num_classes: Optional[int] = None, drop_path_rate: f
     The name of a known architecture, such as deit_tiny_patch16_224, gives a module with random weights.
 
     With a `num_classes` other than the file's, the module gets a new random classifier (0: none), to be trained. `drop_path_rate` is that of
-    stochastic depth, for training. A checkpoint without vitrim's metadata needs the C++ library; without it, ValueError says what to do. The other
-    arguments state properties that such a file may not state, or states wrongly, as the program's options do; assumed values cause a warning.
+    stochastic depth, for training. A checkpoint without vitrim's metadata needs the C++ library; without it, a ValueError names the remedy. The other
+    arguments state properties that such a file may not state, or states wrongly, like the program's options; assumed values cause a warning.
     `weights` names one of several sets of weights in a file (docs/checkpoints.md), `image_size` another image size in pixels.
     """
     path = os.path.expanduser(os.fsdecode(path))

@@ -17,7 +17,7 @@ class Engine:
 
     Images in a NumPy array give a NumPy array, images in a tensor give a tensor. Calls release the GIL; calls of one engine run one after another.
     `precision` is f32, bf16 or auto; the other arguments are those of vitrim.load. Raises ValueError if the engine does not support the architecture.
-    A forked process can use an engine of its parent, unless the parent was running it during the fork (then vitrim.Error says so).
+    A forked process can use an engine of its parent, unless the parent was running it during the fork (then vitrim.Error is raised).
     """
 
     def __init__(self, model: Any, *, threads: int = 0, precision: str = "auto", num_heads: Union[None, int, Sequence[int]] = None,

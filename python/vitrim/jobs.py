@@ -174,8 +174,9 @@ def evaluate(model: Any, images: Any, labels: Any = None, *, knn: Optional[int] 
     """Measures top-1, with its 95 % interval, and top-5 of a model on labelled images. The default precision is f32.
 
     For a model without a classifier, the features are evaluated. With labelled images `train`, they are classified by the votes of the `knn` nearest
-    of these images (20 if only `train` is passed), or with `probe=True` by a linear classifier fitted to them. With `retrieval=True`, the result says
-    how often the nearest `neighbours` (10) of an image are those that the model `against` finds, usually the dense one; this needs no labels.
+    of these images (20 if only `train` is passed), or with `probe=True` by a linear classifier fitted to them. With `retrieval=True`, the result states
+    how often the nearest `neighbours` (10) of an image are also its nearest ones by the features of the model `against`, usually the dense one. This
+    needs no labels.
     """
     if retrieval and (knn is not None or probe or train is not None):
         raise ValueError("retrieval compares with another model, knn and probe with labels; pass one of them")

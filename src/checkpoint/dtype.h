@@ -9,7 +9,7 @@
 
 namespace vitrim::checkpoint {
 
-/// "F32" to DType::kF32, ...; empty if vitrim does not know the name.
+/// "F32" to DType::kF32, ...; empty if the name is unknown.
 std::optional<DType> dtype_from_safetensors(std::string_view name);
 /// DType::kF32 to "F32", ...; empty if safetensors files of vitrim do not contain the type.
 std::string_view safetensors_name(DType dtype);

@@ -10,7 +10,7 @@ using json::Writer;
 
 namespace {
 
-/// The text before the next line end, which is removed from `rest`; `ended` says whether there was one.
+/// The text before the next line end, which is removed from `rest`; `ended`: whether there was one.
 std::string_view next_line(std::string_view& rest, bool& ended) {
   const size_t end = rest.find('\n');
   ended = end != std::string_view::npos;

@@ -9,7 +9,7 @@
 namespace vitrim::data {
 
 /// The format of a file by its first bytes: "JPEG", "PNG", "WebP", "BMP", "TIFF", "AVIF", ...; empty if they
-/// are not those of an image format that vitrim knows. 32 bytes are enough.
+/// are not those of an image format that vitrim recognises. 32 bytes are enough.
 std::string_view format_of_content(const uint8_t* bytes, size_t count);
 /// Whether decode_image() reads a format that format_of_content() returned.
 bool is_decoded(std::string_view format);

@@ -46,7 +46,7 @@ struct PixelPredictor::Impl {
     return *found;
   }
 
-  // [n, 3, H, W] -> [n, K, h, w] for the images as they are; `covered` says whether the map covers exactly
+  // [n, 3, H, W] -> [n, K, h, w] for the images as they are; `covered`: whether the map covers exactly
   // the images.
   at::Tensor run(const at::Tensor& images, bool& exact) const {
     const int64_t height = images.size(2), width = images.size(3), tall = rounded_up(height, unit),

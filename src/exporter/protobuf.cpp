@@ -12,7 +12,7 @@ uint64_t tag(int field, WireType type) { return static_cast<uint64_t>(field) << 
 
 }  // namespace
 
-// Seven bits per byte, lowest first; the eighth bit says that more bytes follow.
+// Seven bits per byte, lowest first; the eighth bit means that more bytes follow.
 void Message::varint(uint64_t value) {
   for (; value >= 0x80; value >>= 7) data_ += static_cast<char>((value & 0x7f) | 0x80);
   data_ += static_cast<char>(value);

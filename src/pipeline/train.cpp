@@ -18,7 +18,7 @@ namespace {
 
 constexpr int64_t kHeldOutImages = 1000;
 
-// The model at lambda, as a separate model. `fold` says whether the factor 2 of removed layers is folded into
+// The model at lambda, as a separate model. `fold`: whether the factor 2 of removed layers is folded into
 // the weights, as in the exported model, or stays in the spec: entropies depend on scale, and folding would
 // change them.
 std::unique_ptr<model::Model> snapshot(const model::Model& model, const train::TrainOptions& options,

@@ -33,7 +33,7 @@ struct Distance {
   double kl = 0, agreement = 0;
 };
 
-// Measured on images that no fit used, with tokens merged as the spec says.
+// Measured on images that no fit used, with tokens merged as the spec states.
 class HeldOut {
  public:
   HeldOut(const model::Model& model, const data::ImageBatch& images, int64_t batch_size)

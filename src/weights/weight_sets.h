@@ -35,8 +35,8 @@ struct WeightSets {
   std::vector<size_t> outside;
 };
 
-/// Finds the tensors that embed patches (under every naming scheme that vitrim knows), and for each of them
-/// the tensors that share its prefix. Time grows with tensors times sets.
+/// Finds the tensors that embed patches (under every naming scheme that vitrim supports), and for each of
+/// them the tensors that share its prefix. Time grows with tensors times sets.
 WeightSets find_weight_sets(const std::vector<FileTensor>& tensors);
 
 /// A chosen set, and its explanation for the user.
@@ -48,7 +48,7 @@ struct WeightChoice {
 
 /// Chooses the set with the name `wanted` (the full name, or a part of it between dots that only one set
 /// has). If `wanted` is empty, chooses the set that the program which writes such files uses for inference.
-/// `same(i, j)` says whether two tensors of the file are equal; equal sets count as one. Throws
+/// `same(i, j)` returns whether two tensors of the file are equal; equal sets count as one. Throws
 /// vitrim::Error, with all names, if `wanted` matches no set or several, and if nothing determines the set.
 /// Projectors (MoCo) in the chosen set are moved to `left_out`.
 WeightChoice choose_weights(WeightSets& found, const std::vector<FileTensor>& tensors,

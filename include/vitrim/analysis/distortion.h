@@ -12,12 +12,12 @@ namespace vitrim::analysis {
 /// Temperature that softens logits in the KL below.
 inline constexpr double kDistortionTemperature = 2.0;
 
-/// Logits of all images, [n, num_classes] float32; tokens are merged as the model's spec says. Throws
+/// Logits of all images, [n, num_classes] float32; tokens are merged as the model's spec states. Throws
 /// std::invalid_argument if the model has no classifier.
 at::Tensor logits_of(const model::Model& model, const data::ImageBatch& images, int64_t batch_size);
 
 /// Outputs for all images, float32: features [n, feature_dim] and, if the model has a classifier, logits [n,
-/// num_classes]. Tokens are merged as the model's spec says.
+/// num_classes]. Tokens are merged as the model's spec states.
 model::Output outputs_of(const model::Model& model, const data::ImageBatch& images, int64_t batch_size);
 
 /// KL(softmax(dense / T) || softmax(changed / T)) of each image, in nats: logits [n, K] -> float64 [n]. For

@@ -157,7 +157,7 @@ struct EvalResult {
   /// Figures of a model for segmentation, which has none of the four members above.
   std::optional<SegmentationFigures> segmentation;
   /// How features were evaluated without a classifier: "20 nearest neighbours", "linear probe" or "retrieval"
-  /// (then top1 and top5 say how often the reference's nearest neighbour is the first, or among the first
+  /// (then top1 and top5 are how often the reference's nearest neighbour is the first, or among the first
   /// five). Empty: the classifier was used.
   std::string protocol;
   std::string gallery;  ///< the labelled images that the protocol uses as reference; empty for retrieval

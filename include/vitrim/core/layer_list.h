@@ -1,5 +1,5 @@
 #pragma once
-// Parses what a user types to say which or how many layers: "0,1,3", "3", "25%".
+// Parses a user's text for which or how many layers: "0,1,3", "3", "25%".
 
 #include <string>
 #include <string_view>

@@ -1,5 +1,5 @@
 #pragma once
-// Loads sets of images as tensors, decoded on all cores. LoadOptions (pixels.h) says which images, and how.
+// Loads sets of images as tensors, decoded on all cores. LoadOptions (pixels.h) selects and prepares them.
 
 #include <ATen/core/Tensor.h>
 

@@ -39,7 +39,7 @@ struct DropPath {
 struct BlockContext {
   DropPath drop;  ///< for training
   MergedTokens* merged =
-      nullptr;  ///< blocks merge tokens as their spec says and record it here; null: no block merges
+      nullptr;  ///< blocks merge tokens as their spec states and record it here; null: no block merges
 };
 
 /// Intermediate results of a block, on request. The tensor of a part that did not run is undefined.
@@ -116,7 +116,7 @@ class Model {
   /// Throws std::invalid_argument if intermediates are missing.
   Output finish(const at::Tensor& x, const MergedTokens& merged = {},
                 const Intermediates& intermediates = {}) const;
-  /// Runs the whole model; tokens are merged as its spec says. `gains` has one entry per block, or is empty
+  /// Runs the whole model; tokens are merged as its spec states. `gains` has one entry per block, or is empty
   /// (all kKeep).
   Output forward(const at::Tensor& images, const std::vector<BlockGain>& gains = {}) const;
 

@@ -14,7 +14,7 @@ namespace vitrim::pipeline {
 struct SweepPoint {
   int removed = 0;     ///< number of attention layers to remove
   std::string target;  ///< the MACs that channels are pruned to ("65%", "1.1G"; PruneOptions::attention_only
-                       ///< says which MACs); empty: no channels are pruned
+                       ///< selects which MACs); empty: no channels are pruned
   /// Whether the point changes nothing. Such a point is useful only if the written models are int8.
   bool dense() const { return removed == 0 && target.empty(); }
 };

@@ -19,8 +19,8 @@ struct Budget {
 
 /// Parses "QUANTITY<=AMOUNT"; for a latency "@batchN" may follow (default: batch 1); spaces are ignored. An
 /// amount is a share of the dense model, "60%". For the latency of one call it may also be "12ms", "0.5s" or
-/// "800us"; for a count, "2.1G", "350M", "900K" or a plain number. Throws std::invalid_argument that says
-/// what is wrong and what is right; an unknown quantity or unit comes with the nearest valid one.
+/// "800us"; for a count, "2.1G", "350M", "900K" or a plain number. Throws std::invalid_argument that names
+/// the fault and the remedy; an unknown quantity or unit comes with the nearest valid one.
 Budget parse_budget(const std::string& text);
 
 /// The limit that the budget sets if the dense model needs `dense` (seconds, multiply-adds or parameters).

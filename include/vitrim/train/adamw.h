@@ -16,7 +16,7 @@ struct AdamWOptions {
 /// AdamW (Loshchilov and Hutter) on float32 parameters, in place.
 class AdamW {
  public:
-  /// `decayed` says for each parameter whether weight decay applies to it; empty: it applies to parameters
+  /// `decayed` is true for the parameters to which weight decay applies; empty: it applies to all parameters
   /// with two or more dimensions.
   AdamW(std::vector<at::Tensor> parameters, AdamWOptions options, std::vector<bool> decayed = {});
   /// Takes one step; gradients are in the order of the parameters.

@@ -60,7 +60,7 @@ std::string shown(const KeyValue& value);
 class KeySetter {
  public:
   explicit KeySetter(const Keys& keys) : keys_(keys) {}
-  /// Sets one key. If the value is not possible, returns a sentence that says why and does not change the
+  /// Sets one key. If the value is not possible, returns a sentence with the reason and does not change the
   /// option.
   std::optional<std::string> put(const Key& key, const KeyValue& value);
   /// Call it last: applies Key::resets of the keys that were set.

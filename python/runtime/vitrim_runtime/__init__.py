@@ -99,7 +99,7 @@ class Engine:
 
     def preprocess(self, images: Any) -> numpy.ndarray:
         """Prepares uint8 RGB images -> float32 [n, channels, height, width], bit-identical to `vitrim eval`: resized, cropped and normalised as
-        the checkpoint says, and converted to grey for a model of one channel. `images` is one array [height, width, 3], an array of several, or
+        the checkpoint states, and converted to grey for a model of one channel. `images` is one array [height, width, 3], an array of several, or
         a list of arrays of any sizes. Raises ValueError for another dtype or shape, VitrimError if the checkpoint does not state its
         preprocessing. Releases the GIL."""
         given = [images] if getattr(images, "ndim", 0) == 3 else list(images)
