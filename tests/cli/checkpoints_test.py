@@ -200,5 +200,4 @@ class Checkpoints(Case):
 if __name__ == "__main__":
     if not os.path.exists(PROGRAM):
         sys.exit(f"no program at {PROGRAM}: set VITRIM_BINARY")
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models are tiny, and other tests run beside this one
     cases.main("checkpoints_program")

@@ -170,5 +170,4 @@ class Names(Case):
 if __name__ == "__main__":
     if not os.path.exists(PROGRAM):
         sys.exit(f"no program at {PROGRAM}: set VITRIM_BINARY")
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     cases.main("outputs_program")

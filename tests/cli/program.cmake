@@ -1,12 +1,14 @@
 # The program driven from outside. Python scripts, which leave the results of their cases as a GoogleTest program does.
-find_package(Python3 3.9 REQUIRED COMPONENTS Interpreter)
 if(TARGET vitrim)
   foreach(script program checkpoints hostile outputs signals train prune merge quantize bench export plan sweep segmentation images folder run help)
     set(name ${script}_program)
     if(script STREQUAL program)
       set(name program)
     endif()
-    add_test(NAME ${name} COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/${script}_test.py)
-    set_tests_properties(${name} PROPERTIES ENVIRONMENT "VITRIM_BINARY=$<TARGET_FILE:vitrim>;PYTHONDONTWRITEBYTECODE=1" TIMEOUT 900)
+    set(threads 1)
+    if(script MATCHES "^(segmentation|signals)$")  # several workers predict images of different sizes, or are stopped
+      set(threads 2)
+    endif()
+    vitrim_python_test(${name} ${CMAKE_CURRENT_LIST_DIR}/${script}_test.py TIMEOUT 900 THREADS ${threads} ENVIRONMENT VITRIM_BINARY=$<TARGET_FILE:vitrim>)
   endforeach()
 endif()

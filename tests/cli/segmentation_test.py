@@ -166,5 +166,4 @@ class Segmentation(Case):
 if __name__ == "__main__":
     if not os.path.exists(PROGRAM):
         sys.exit(f"no program at {PROGRAM}: set VITRIM_BINARY")
-    os.environ.setdefault("OMP_NUM_THREADS", "2")  # tiny models, and more than one worker, as everywhere else
     cases.main("segmentation_program")

@@ -354,5 +354,4 @@ class AgainstPyTorch(TrainCase):
 if __name__ == "__main__":
     if not os.path.exists(PROGRAM):
         sys.exit(f"no program at {PROGRAM}: set VITRIM_BINARY")
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the model is tiny, and other tests run beside this one
     cases.main("train_program")

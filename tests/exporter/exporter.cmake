@@ -9,9 +9,8 @@ target_link_libraries(export_references PRIVATE vitrim_exporter vitrim_surgery v
 target_precompile_headers(export_references REUSE_FROM vitrim_pch)
 
 # ONNX Runtime, in the python that VITRIM_PEERS_PYTHON names. Not under sanitizers: their runtime would have to be loaded before Python.
-find_package(Python3 3.9 REQUIRED COMPONENTS Interpreter)
 if(TARGET vitrim AND TARGET vitrim_c AND NOT CMAKE_CXX_FLAGS MATCHES "sanitize")
-  add_test(NAME export_onnxruntime COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/onnxruntime_test.py)
-  set_tests_properties(export_onnxruntime PROPERTIES TIMEOUT 600 SKIP_REGULAR_EXPRESSION "SKIPPED:" ENVIRONMENT
-    "VITRIM_BINARY=$<TARGET_FILE:vitrim>;VITRIM_LIBRARY=$<TARGET_FILE:vitrim_c>;VITRIM_REFERENCES=$<TARGET_FILE:export_references>;PYTHONDONTWRITEBYTECODE=1;OMP_WAIT_POLICY=passive")
+  vitrim_python_test(export_onnxruntime ${CMAKE_CURRENT_LIST_DIR}/onnxruntime_test.py TIMEOUT 600 ENVIRONMENT
+    VITRIM_BINARY=$<TARGET_FILE:vitrim> VITRIM_LIBRARY=$<TARGET_FILE:vitrim_c> VITRIM_REFERENCES=$<TARGET_FILE:export_references>)
+  set_tests_properties(export_onnxruntime PROPERTIES SKIP_REGULAR_EXPRESSION "SKIPPED:")
 endif()
