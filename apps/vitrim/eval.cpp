@@ -26,7 +26,7 @@ struct EvalFlags {
   FeatureFlags features;
   std::string source, engine = "libtorch", against;
   bool retrieval = false;
-  int64_t neighbours = 10;
+  int64_t neighbours = 10, images = 0;
 };
 
 void print(const std::string& model, const EvalResult& result) {
@@ -69,8 +69,9 @@ void run(const EvalFlags& flags, const Context& context) {
   flags.common.apply();
   const auto group = join_ranks(context);
   const auto model = flags.model.load(flags.common.precision);
-  const auto dataset = data::open_dataset(
+  const std::shared_ptr<const data::Dataset> whole = data::open_dataset(
       flags.source, flags.retrieval ? flags.data.unlabelled() : flags.data.dataset(model->spec()));
+  const auto dataset = data::spread_images(whole, flags.images);
   eval::AccuracyOptions options;
   options.preprocess = flags.data.preprocess(model->spec(), flags.model.model);
   options.batch_size = flags.common.batch_size;
@@ -79,6 +80,10 @@ void run(const EvalFlags& flags, const Context& context) {
   options.group = group.get();
   flags.segmentation.apply(model->spec(), options);
   flags.features.apply(flags.data, model->spec(), options);
+  if (dataset != whole && options.gallery && options.gallery->fingerprint() == whole->fingerprint())
+    throw UsageError(
+        "--train and --data are the same images, so with --images each would be its own nearest neighbour; "
+        "leave --images out, or name other images with --train");
   std::unique_ptr<runtime::Engine> engine;
   if (flags.engine == "native") {
     const std::string reason = runtime::why_not(model->spec());
@@ -121,6 +126,10 @@ void add_eval(CLI::App& app, Context& context) {
                    "labelled images: image folder, tar shards, CIFAR .bin file, or synthetic:SPLIT[:COUNT]; "
                    "images with masks: ADE20K folder (FOLDER:validation) or synthetic-masks:SPLIT[:COUNT]")
       ->required();
+  command
+      ->add_option("--images", flags->images,
+                   "number of images to evaluate, spread over the classes; default: all")
+      ->check(CLI::Range(1, 10000000));
   command
       ->add_option("--engine", flags->engine,
                    "engine that runs the model: libtorch, or native, vitrim's CPU engine")

@@ -160,11 +160,16 @@ std::string evaluate(const ModelPointer& model, const Images& images, const Imag
   run_job(notify, common.threads, [&] {
     model->set_compute_dtype(model::parse_compute_dtype(common.precision));
     if (reference) reference->set_compute_dtype(model::parse_compute_dtype(common.precision));
+    const std::shared_ptr<const data::Dataset> some = data::spread_images(images, common.images);
+    if (some != images && gallery && gallery->fingerprint() == images->fingerprint())
+      throw std::invalid_argument(
+          "train and images are the same images, so with count each would be its own nearest neighbour; "
+          "leave count out, or pass other images as train");
     EvalResult result =
-        reference ? eval::evaluate_retrieval(*model, *reference, *images, accuracy, common.eval_preprocess,
+        reference ? eval::evaluate_retrieval(*model, *reference, *some, accuracy, common.eval_preprocess,
                                              features.neighbours, features.against)
-                  : eval::evaluate(*model, *images, accuracy);
-    result.manifest = manifest_of(common, images->fingerprint());
+                  : eval::evaluate(*model, *some, accuracy);
+    result.manifest = manifest_of(common, some->fingerprint());
     result.model = common.model;
     json = to_json(result);
   });

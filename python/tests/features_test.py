@@ -164,7 +164,9 @@ class Features(Case):
         own = vitrim.evaluate(self.changed, asked, retrieval=True, against=self.path("dense.safetensors"), neighbours=4, **quiet)
         self.assertEqual((own.retrieval.recall, own.retrieval.neighbours), (wanted["retrieval"]["recall"], 4))
         self.assertEqual(own.retrieval.reference, self.path("dense.safetensors"))
-        for says, wrong in (("pass one of them", dict(train=train, knn=3, probe=True)), ("pass one of them", dict(retrieval=True, against=self.dense, probe=True)), ("against=MODEL", dict(retrieval=True)),
+        own = vitrim.evaluate(self.dense, test, train=train, count=3, **quiet)
+        self.assertEqual((own.images, own.correct), (3, self.vitrim("eval", "dense.safetensors", *data, "--images", "3")["correct"]))
+        for says, wrong in (("pass one of them", dict(train=train, knn=3, probe=True)), ("its own nearest neighbour", dict(train=test, count=3)), ("pass one of them", dict(retrieval=True, against=self.dense, probe=True)), ("against=MODEL", dict(retrieval=True)),
                             ("retrieval=True", dict(train=train, against=self.dense)), ("train=IMAGES", dict(knn=3)), ("knn is out of range", dict(train=train, knn=0))):
             with self.subTest(says, wrong=list(wrong)), self.assertRaisesRegex(ValueError, says):
                 vitrim.evaluate(self.dense, test, **wrong, **quiet)

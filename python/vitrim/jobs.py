@@ -170,8 +170,9 @@ def analyze(model: Any, images: Any, *, remove: Union[None, int, str] = None, co
 
 
 def evaluate(model: Any, images: Any, labels: Any = None, *, knn: Optional[int] = None, probe: bool = False, train: Any = None, train_labels: Any = None,
-             retrieval: bool = False, against: Any = None, neighbours: Optional[int] = None, **settings: Any) -> Result:
-    """Measures top-1, with its 95 % interval, and top-5 of a model on labelled images. The default precision is f32.
+             retrieval: bool = False, against: Any = None, neighbours: Optional[int] = None, count: Optional[int] = None, **settings: Any) -> Result:
+    """Measures top-1, with its 95 % interval, and top-5 of a model on labelled images. The default precision is f32. `count` is the number of images to
+    use, spread over all.
 
     For a model without a classifier, the features are evaluated. With labelled images `train`, they are classified by the votes of the `knn` nearest
     of these images (20 if only `train` is passed), or with `probe=True` by a linear classifier fitted to them. With `retrieval=True`, the result states
@@ -192,7 +193,7 @@ def evaluate(model: Any, images: Any, labels: Any = None, *, knn: Optional[int] 
     opened, preprocess = call.images(images, None if retrieval else labels, labelled=not retrieval)
     gallery = None if train is None else call.images(train, train_labels, labelled=True)[0]
     reference, name, reference_preprocess = (None, None, None) if against is None else call.reference(against, images)
-    options = call.options(knn=knn, probe=probe or None, neighbours=neighbours, against=name, preprocess=preprocess, eval_preprocess=reference_preprocess)
+    options = call.options(knn=knn, probe=probe or None, neighbours=neighbours, images=count, against=name, preprocess=preprocess, eval_preprocess=reference_preprocess)
     return _document(call.run(native.library().evaluate, call.model, opened, gallery, reference, options))
 
 

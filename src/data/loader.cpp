@@ -64,15 +64,4 @@ at::Tensor normalized(const ImageBatch& images, int64_t begin, int64_t end) {
   return result;
 }
 
-std::vector<int64_t> spread_indices(int64_t size, int64_t count) {
-  if (size < 0 || count < 0)
-    throw std::invalid_argument("[data::spread_indices] size and count must not be negative");
-  std::vector<int64_t> indices(std::min(size, count));
-
-  for (size_t i = 0; i < indices.size(); ++i) {
-    indices[i] = static_cast<int64_t>(i) * size / static_cast<int64_t>(indices.size());
-  }
-  return indices;
-}
-
 }  // namespace vitrim::data

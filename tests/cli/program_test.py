@@ -155,6 +155,15 @@ class Results(Case):
         self.refuse("compress", "model.safetensors", *CALIB, "--static", "0", "--remove-attention", "0", "-o", "no.safetensors", says="layer 0 is in both --static")
         self.refuse("compress", "model.safetensors", *CALIB, "--static", "77", "-o", "no.safetensors", says="--static")
 
+    def test_some_of_the_images_are_evaluated(self):
+        evaluate = ("eval", "model.safetensors", "--data", "synthetic:test:40")
+        whole, some = self.json_of(*evaluate), self.json_of(*evaluate, "--images", "10")
+        self.assertEqual((some["images"], some["correct"]), (10, whole["correct"][::4]))
+        self.assertNotEqual(some["manifest"]["data_fingerprint"], whole["manifest"]["data_fingerprint"])
+        self.assertIn("10 images spread over synthetic set, test, 40 images", self.run_vitrim(*evaluate, "--images", "10").stdout)
+        self.refuse(*evaluate, "--images", "10", "--train", "synthetic:test:40", says="--train and --data are the same images", expect=2)
+        self.refuse(*evaluate, "--images", "0", says="--images", expect=2)
+
     def test_compress_with_views(self):
         compress = ("compress", "model.safetensors", "--calib", "synthetic:calib:64", "--remove-attention", "1", "--epochs", "0")
         plain = self.json_of(*compress, "-o", "plain.safetensors")

@@ -162,6 +162,27 @@ TEST(SpreadIndices, CoverTheSetEvenly) {
   EXPECT_TRUE(spread_indices(0, 5).empty());
 }
 
+TEST(SpreadImages, AreADataSet) {
+  const std::shared_ptr<const Dataset> whole = open_dataset("synthetic-masks:val:10");
+  const auto some = spread_images(whole, 4);
+  ASSERT_EQ(some->size(), 4);
+  EXPECT_EQ(some->num_classes(), whole->num_classes());
+  EXPECT_EQ(some->class_names(), whole->class_names());
+  EXPECT_TRUE(some->has_masks());
+  const std::vector<int64_t> indices = spread_indices(10, 4);
+  for (int64_t i = 0; i < 4; ++i) {
+    const int64_t there = indices[static_cast<size_t>(i)];
+    EXPECT_EQ(some->name(i), whole->name(there));
+    EXPECT_EQ(some->label(i), whole->label(there));
+    EXPECT_EQ(some->read(i).pixels, whole->read(there).pixels);
+    EXPECT_EQ(some->read_mask(i).classes, whole->read_mask(there).classes);
+  }
+  EXPECT_EQ(some->description(), "4 images spread over " + whole->description());
+  EXPECT_NE(some->fingerprint(), whole->fingerprint());
+  EXPECT_NE(some->fingerprint(), spread_images(whole, 3)->fingerprint());
+  for (const int64_t count : {0, 10, 11}) EXPECT_EQ(spread_images(whole, count), whole);
+}
+
 TEST_F(Loader, AnImageBombIsOneCorruptImage) {
   put(folder_.file("set/0/bomb.png"), black_png({1000000, 1}));
   LoadOptions large = options(1);

@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -34,5 +35,8 @@ ImageBatch select_images(const ImageBatch& images, const std::vector<int64_t>& i
 /// `count` indices spread evenly over 0..size-1, or all if size <= count. (Class folders are sorted by class,
 /// so the first images would cover few classes.)
 std::vector<int64_t> spread_indices(int64_t size, int64_t count);
+/// The images spread_indices(size, count) of `whole` as a data set, with the classes of `whole`; its
+/// description and fingerprint state the count. `whole` itself if count is 0 or not below its size.
+std::shared_ptr<const Dataset> spread_images(std::shared_ptr<const Dataset> whole, int64_t count);
 
 }  // namespace vitrim::data
