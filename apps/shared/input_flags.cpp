@@ -82,10 +82,16 @@ void UnsaidFlags::fill(architecture::LoadHints& hints) const {
   if (!activation.empty()) hints.activation = architecture::parse_activation(activation);
   if (norm_eps > 0) hints.norm_eps = norm_eps;
   if (!pooling.empty()) hints.pooling = architecture::parse_pooling(pooling);
-  for (const char* flag : {"--resize", "--interpolation"}) {  // DataFlags has them, in most commands
+  hints.stated = stated();
+}
+
+std::vector<std::string> UnsaidFlags::stated() const {
+  std::vector<std::string> out;
+  for (const char* flag : {"--resize", "--interpolation"}) {
     const CLI::Option* option = owner ? owner->get_option_no_throw(flag) : nullptr;
-    if (option && option->count() > 0) hints.stated.emplace_back(flag);
+    if (option == nullptr || option->count() > 0) out.emplace_back(flag);
   }
+  return out;
 }
 
 void ModelInput::add_to(CLI::App& command) {

@@ -44,6 +44,9 @@ struct UnsaidFlags {
 
   void add_to(CLI::App& command);
   void fill(architecture::LoadHints& hints) const;
+  /// Options of the preprocessing about which no assumption matters: those that were passed, and those that
+  /// the command does not have, because it reads no images.
+  std::vector<std::string> stated() const;
 };
 
 /// The model, and hints about its checkpoint.

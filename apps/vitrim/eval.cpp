@@ -58,7 +58,9 @@ void print_features(const std::string& model, const EvalResult& r) {
 // The dense model, whose neighbours count as right.
 EvalResult retrieval(const EvalFlags& flags, const model::Model& model, const data::Dataset& dataset,
                      const eval::AccuracyOptions& options) {
-  const auto reference = model::load_model(flags.against, {});
+  architecture::LoadHints hints;
+  hints.stated = flags.model.unsaid.stated();
+  const auto reference = model::load_model(flags.against, hints);
   reference->set_compute_dtype(model::parse_compute_dtype(flags.common.precision));
   return eval::evaluate_retrieval(model, *reference, dataset, options,
                                   flags.data.preprocess(reference->spec(), flags.against), flags.neighbours,

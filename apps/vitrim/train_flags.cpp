@@ -183,6 +183,7 @@ void check_classes(const data::Dataset& dataset, const ModelSpec& spec) {
 architecture::LoadHints teacher_hints(const ModelSpec& spec) {
   architecture::LoadHints hints;
   hints.image_size = spec.image_size[0];
+  hints.stated = {"--resize", "--interpolation"};  // it sees the images of the model, only normalised anew
   return hints;
 }
 

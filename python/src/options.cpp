@@ -123,6 +123,7 @@ architecture::LoadHints load_hints(Options& options) {
   if (options.take("activation", name)) out.activation = architecture::parse_activation(name);
   if (options.take("pooling", name)) out.pooling = architecture::parse_pooling(name);
   options.take("weights", out.weights);
+  options.take("stated", out.stated);
   return out;
 }
 

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Properties that a file does not state: arguments that state them, warnings about assumed values, and refusals that name the argument."""
 
+import json
 import os
+import struct
 import sys
 import warnings
 
@@ -24,6 +26,17 @@ class Assumed(Case):
         model = lively(spec)
         torch.save(model.state_dict(), self.path(name))
         return model, self.path(name)
+
+    def normalised(self, spec):
+        """The same as safetensors, with a mean and standard deviation in its metadata, but no resize."""
+        header, content = {"__metadata__": {"mean": "0.5,0.5,0.5", "std": "0.5,0.5,0.5"}}, b""
+        for name, tensor in lively(spec).state_dict().items():
+            header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [len(content), len(content) + 4 * tensor.numel()]}
+            content += tensor.contiguous().numpy().tobytes()
+        text = json.dumps(header).encode()
+        with open(self.path("normalised.safetensors"), "wb") as file:
+            file.write(struct.pack("<Q", len(text)) + text + content)
+        return self.path("normalised.safetensors")
 
     def warned(self, work):
         """The result of `work`, and its warnings."""
@@ -106,6 +119,10 @@ class Assumed(Case):
         self.assertRegex("".join(said), "does not state how its images were resized; assumed: short side to 35 pixels, bicubic; if that is wrong, state the right values with resize and interpolation")
         for given in (dict(resize=40), dict(resize="none")):
             self.assertEqual(self.warned(lambda given=given: vitrim.evaluate(path, colours(4, 40), [0] * 4, **given, **stated))[1], [])
+        path = self.normalised(vit())
+        for given, told in (({}, True), (dict(resize=40, interpolation="bilinear"), False)):
+            said = "".join(self.warned(lambda given=given: vitrim.evaluate(path, colours(4, 40), [0] * 4, **given, **stated))[1])
+            self.assertEqual("preprocess.resize" in said, told, said)
 
     def test_wrong_values(self):
         _, path = self.foreign(vit())

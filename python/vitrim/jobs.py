@@ -92,7 +92,8 @@ class _Call:
         self.settings = {name: settings.get(name) for name in _SETTINGS}
         self.job, self.from_file = job, not isinstance(model, nn.Module)
         self.notify = Notifier(self.settings["progress"])
-        self.model, self.name = native.open_model(model, **{name: self.settings[name] for name in native.HINTS})
+        self.stated = [f"--{name}" for name in ("resize", "interpolation") if self.settings[name] is not None]
+        self.model, self.name = native.open_model(model, stated=self.stated, **{name: self.settings[name] for name in native.HINTS})
         self.spec = ModelSpec.from_json(self.model.spec)
 
     def _open(self, images: Any, labels: Any, labelled: bool):
@@ -107,7 +108,7 @@ class _Call:
 
     def reference(self, model: Any, images: Any):
         """Another model, its name, and the preprocessing of the same images for it."""
-        opened, name = native.open_model(model)
+        opened, name = native.open_model(model, stated=self.stated)
         _, size = self._open(images, None, False)
         return opened, native.printable(name), _preprocessing(ModelSpec.from_json(opened.spec), name, size, self.settings, self.settings["resize"])
 

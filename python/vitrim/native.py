@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import warnings
-from typing import Any, Dict, Iterable, List, Optional, Tuple, Union
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 import torch  # before the library: the LibTorch of this torch is the one that serves both
 from torch import Tensor, nn
@@ -93,9 +93,9 @@ def warn(sentences: Iterable[str]) -> None:
         warnings.warn(sentence, UserWarning, stacklevel=level)
 
 
-def open_model(model: Union[str, "os.PathLike[str]", nn.Module], **hints: Any) -> Tuple[Any, str]:
+def open_model(model: Union[str, "os.PathLike[str]", nn.Module], *, stated: Sequence[str] = (), **hints: Any) -> Tuple[Any, str]:
     """The library's model of a file, of a known architecture's name, or of a module, and its name. `hints` are those of HINTS; a value that
-    neither the file nor a hint states is assumed, with a warning."""
+    neither the file nor a hint states is assumed, with a warning, except for the options `stated` of the preprocessing."""
     from .checkpoint import unwrapped
 
     given = {name: value for name, value in hints.items() if value is not None}
@@ -110,7 +110,7 @@ def open_model(model: Union[str, "os.PathLike[str]", nn.Module], **hints: Any) -
     if "num_heads" in given:
         given["num_heads"] = [given["num_heads"]] if isinstance(given["num_heads"], int) else list(given["num_heads"])
     told: List[str] = []
-    opened = library().open_model(os.fsencode(name), given, told)
+    opened = library().open_model(os.fsencode(name), {**given, "stated": list(stated)}, told)
     warn(told)
     return opened, name
 

@@ -176,7 +176,14 @@ class Checkpoints(Case):
         said = self.run_vitrim(*evaluate, "--resize", "32").stderr
         self.assertNotIn("preprocess.resize", said)
         self.assertIn("preprocess.interpolation", said)
-        self.assertNotIn("preprocess.", self.run_vitrim(*evaluate, "--resize", "32", "--interpolation", "bilinear").stderr)
+        stated = ("--resize", "32", "--interpolation", "bilinear")
+        self.assertNotIn("preprocess.", self.run_vitrim(*evaluate, *stated).stderr)
+        # Nor for other models of the command, nor where no image is resized for the model.
+        train = ("train", "--recipe", "plain", "--data", "synthetic:train:8", "--batch-size", "8", "--epochs", "1", "-o", "o.safetensors")
+        for command in ((*evaluate, "--retrieval", "--against", "resized.safetensors", "--neighbours", "2", *stated), (*train, "--init", "resized.safetensors", *stated),
+                        (*train, "--init", "model.safetensors", "--teacher", "resized.safetensors"), ("bench", "resized.safetensors", "--rounds", "1", "--batch", "1")):
+            with self.subTest(command):
+                self.assertNotIn("preprocess.", self.run_vitrim(*command).stderr)
 
     def test_blocks_without_attention_ask_for_their_gain(self):
         write_model(self.path("cut.safetensors"), without=(1,))
