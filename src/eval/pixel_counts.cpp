@@ -14,7 +14,6 @@ namespace vitrim::eval {
 
 namespace {
 
-constexpr int kResamples = 2000;
 using Images = std::vector<std::vector<ClassPixels>>;
 
 std::vector<ClassPixels> totals(const Images& images, const std::vector<int64_t>& drawn, int64_t classes) {
@@ -57,6 +56,7 @@ std::vector<int64_t> all_of(size_t n) {
 // The 95 % interval of `figure` over resampled images.
 template <typename Figure>
 std::pair<double, double> interval(size_t n, uint64_t seed, const Figure& figure) {
+  constexpr int kResamples = 2000;
   Random random(seed, /*stream=*/0x6d696f75);
   std::vector<double> values(kResamples);
   std::vector<int64_t> drawn(n);
