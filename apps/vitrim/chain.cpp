@@ -15,6 +15,7 @@
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/suggest.h"
+#include "vitrim/train/recipe.h"
 
 namespace vitrim::app {
 namespace {
@@ -189,6 +190,35 @@ void connect(const Chain& chain, std::vector<ChainStep>& steps) {
   }
 }
 
+// Recipes of training are also called recipes, and their files lie beside those of chains.
+constexpr const char* kForTraining = "settings for train, dilute and prune, which take them with --recipe ";
+
+// What a name that is not that of a file stands for; empty if it is no name of a built-in recipe.
+std::string built_in_hint(const std::string& source) {
+  const std::string name = std::filesystem::path(source).stem().string();
+  const auto holds = [&](const std::vector<std::string>& names) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  if (holds(chain_names())) return name + " is a built-in recipe: vitrim run " + name;
+  if (holds(train::recipe_names())) return name + " is a built-in list of " + kForTraining + name;
+  return {};
+}
+
+// A recipe of training has other keys at its top than a chain.
+void check_kind(const Chain& chain, const toml::table& top) {
+  if (top.contains("step")) return;
+  const std::vector<std::string> keys = train::recipe_keys();
+  for (const auto& [key, node] : top) {
+    const std::string section = std::string(key.str()) + ".";
+    if (key.str() == "include" || std::any_of(keys.begin(), keys.end(), [&](const std::string& one) {
+          return one.starts_with(section);
+        })) {
+      throw FormatError(chain.source, place_of(node),
+                        "this file has no steps; it has " + (kForTraining + chain.source));
+    }
+  }
+}
+
 std::string read_source(const std::string& source, std::string& label) {
   for (const ChainFile& file : chain_files()) {
     if (file.name != source) continue;
@@ -196,6 +226,8 @@ std::string read_source(const std::string& source, std::string& label) {
     return std::string(file.text);
   }
   label = source;
+  if (const std::string hint = built_in_hint(source); !hint.empty() && !std::filesystem::exists(source))
+    throw Error(source + ": no such file; " + hint);
   if (source.find('/') == std::string::npos && source.find('.') == std::string::npos &&
       !std::filesystem::exists(source))
     throw Error("there is no built-in recipe \"" + source + "\"; did you mean \"" +
@@ -260,6 +292,7 @@ Chain read_chain(const std::string& source, const ChainOverrides& overrides, con
     throw FormatError(chain.source, "line " + std::to_string(error.source().begin.line),
                       std::string(error.description()));
   }
+  check_kind(chain, top);
   for (const auto& [key, node] : top) {
     if (std::find(kTopKeys.begin(), kTopKeys.end(), key.str()) == kTopKeys.end())
       unknown(chain, key, "key", kTopKeys);

@@ -1,11 +1,25 @@
 #include "settings.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <stdexcept>
 
+#include "chain.h"
 #include "program.h"
 
 namespace vitrim::app {
+namespace {
+
+// Chains of commands are also called recipes.
+void check_not_a_chain(const std::string& recipe) {
+  const std::vector<std::string> chains = chain_names();
+  const std::string name = std::filesystem::path(recipe).stem().string();
+  if (std::find(chains.begin(), chains.end(), name) != chains.end() && !std::filesystem::exists(recipe))
+    throw UsageError("--recipe " + recipe + ": " + name +
+                     " is a chain of commands, not settings; it runs as vitrim run " + name);
+}
+
+}  // namespace
 
 void Settings::add_to(CLI::App& command, const std::vector<train::Keys>& keys) {
   for (const train::Keys& some : keys) keys_.insert(keys_.end(), some.begin(), some.end());
@@ -35,6 +49,7 @@ void Settings::apply(const train::Keys& beside,
   train::Keys all = beside;
   all.insert(all.end(), keys_.begin(), keys_.end());
   try {
+    check_not_a_chain(recipe);
     if (!recipe.empty()) train::read_keys(all, recipe);
     for (const std::string& setting : sets) {
       const size_t equals = setting.find('=');

@@ -122,6 +122,14 @@ std::string told(Problems problems) {
   return list;
 }
 
+/// Chains of commands are also called recipes; they have steps.
+void check_kind(const Source& source, const toml::table& top) {
+  const toml::node* const step = top.get("step");
+  if (step && step->is_array())
+    throw FormatError(source.label, line_of(step->source()),
+                      "these are steps of a chain, which vitrim run takes; --recipe takes settings");
+}
+
 void read_source(const Keys& keys, const Source& source, std::vector<std::string> above) {
   check_size(source);
   toml::table top;
@@ -130,6 +138,7 @@ void read_source(const Keys& keys, const Source& source, std::vector<std::string
   } catch (const toml::parse_error& error) {
     throw FormatError(source.label, line_of(error.source()), std::string(error.description()));
   }
+  check_kind(source, top);
   if (const toml::node* base = top.get("include")) {
     const std::string where = line_of(base->source());
     const auto* name = base->as_string();
@@ -193,6 +202,9 @@ void read_embedded(const Keys& keys, const std::string& name) {
 
 void read_keys(const Keys& keys, const std::string& path) {
   if (is_plain_name(path)) return read_embedded(keys, path);
+  const std::string name = fs::path(path).stem().string();
+  if (embedded(name) && !fs::exists(path))
+    throw Error(path + ": no such file; " + name + " is a built-in recipe: --recipe " + name);
   read_source(keys, from_file(path), {});
 }
 

@@ -139,6 +139,20 @@ class Run(Case):
         self.chain(CHAIN.replace('model = "model.safetensors"\n', ""))
         self.assertIn("pass --model", self.run_vitrim("run", "chain.toml", expect=2).stderr)
         self.assertIn('did you mean "vit_tiny"', self.run_vitrim("run", "vit_tinny", expect=1).stderr)
+        self.refuse("run", "recipes/vit_tiny.toml", says="recipes/vit_tiny.toml: no such file; vit_tiny is a built-in recipe: vitrim run vit_tiny")
+
+    def test_the_two_kinds_of_recipes_are_told_apart(self):
+        for name in ("cifar100", "recipes/cifar100.toml"):
+            self.refuse("run", name, says="settings for train, dilute and prune, which take them with --recipe cifar100")
+        for text in ('include = "finetune"\n', "[schedule]\nepochs = 3\n"):
+            self.chain(text)
+            self.refuse("run", "chain.toml", says=("chain.toml", "line 1", "settings for train, dilute and prune, which take them with --recipe chain.toml"))
+        self.chain(CHAIN)
+        train = ("train", "--init", "model.safetensors", "--data", "synthetic:train:32", "-o", "out.safetensors", "--recipe")
+        self.refuse(*train, "chain.toml", says=("chain.toml", "line 9", "these are steps of a chain, which vitrim run takes"))
+        for name in ("vit_tiny", "recipes/run/vit_tiny.toml"):
+            self.refuse(*train, name, says="it runs as vitrim run vit_tiny", expect=2)
+        self.refuse(*train, "recipes/deit.toml", says="no such file; deit is a built-in recipe: --recipe deit")
 
     def test_built_in_recipes(self):
         """Every chain of recipes/run, step by step, as the parser of every command takes it."""
