@@ -147,14 +147,16 @@ void run(const CompressFlags& flags, const CLI::App& command, const Context& con
 void add_compress(CLI::App& app, Context& context) {
   auto flags = std::make_shared<CompressFlags>();
   CLI::App* command = app.add_subcommand(
-      "compress", "remove attention layers, fit the MLPs to replace them, and write a smaller checkpoint");
+      "compress",
+      "make attention layers static or remove them, refit the MLPs, and write a smaller checkpoint");
   flags->model.add_to(*command);
   flags->analyze.add_to(*command);
-  flags->analyze.add_choice_to(*command);
   command->add_option(
       "--static", flags->static_layers,
       "attention layers to make static, by fixed filters over the map of values: a list (0,1,3), or a number "
-      "(25% or best:3) of layers that a search chooses; with or without --remove or --remove-attention");
+      "(25% or best:3) of layers that a search chooses; costs less accuracy than --remove, which saves more; "
+      "both can be passed");
+  flags->analyze.add_choice_to(*command);
   flags->evaluation.add_to(*command);
   flags->evaluation.segmentation.add_to(*command);
   flags->output.add_to(*command, "the compressed checkpoint");

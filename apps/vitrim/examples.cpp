@@ -22,10 +22,10 @@ const std::map<std::string, std::vector<std::string>>& examples() {
       {"completion", {"vitrim completion bash >vitrim.bash", "vitrim completion zsh >vitrim.zsh"}},
       {"compress",
        {"vitrim compress models/synthetic_vit.safetensors --calib synthetic:calib:100 --eval "
-        "synthetic:test:200 --remove 25% -o smaller.safetensors "
+        "synthetic:test:200 --static 25% -o smaller.safetensors "
         "--report report.html",
-        "vitrim compress models/synthetic_vit.safetensors --calib synthetic:calib:100 --remove-attention 0,2 "
-        "--no-absorb -o cut.safetensors"}},
+        "vitrim compress models/synthetic_vit.safetensors --calib synthetic:calib:100 --remove 25% "
+        "-o removed.safetensors"}},
       {"dilute",
        {"vitrim dilute models/synthetic_vit.safetensors --data synthetic:train:320 --recipe plain "
         "--remove-attention 1,4 --epochs 2 --dilution-epochs 1 "

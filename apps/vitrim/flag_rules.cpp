@@ -68,6 +68,9 @@ const std::string kNoFit = "{} belongs to the fit, which --no-absorb leaves out"
 const std::string kNoTarget =
     "{} belongs to pruning channels, which needs --target-macs, --attention-macs or --target-params";
 const std::string kNoChoice = "pass either --remove (how many) or --remove-attention (which)";
+const std::string kNoStaticChoice =
+    "pass --static (which layers to make static, or how many), --remove (how many layers to remove) or "
+    "--remove-attention (which); the last two exclude each other";
 const std::string kOnnxOnly =
     "{} is for --format onnx; a checkpoint takes any batch and has no class names and no ranges of inputs";
 
@@ -101,9 +104,9 @@ const std::vector<FlagRule>& flag_rules() {
       {{"compress"},
        {"--target-macs", "--attention-macs", "--target-params"},
        [](const Asked& a) { return a("--remove") || a("--remove-attention") || a("--static"); },
-       "{} prunes channels after a removal; pass --remove (how many layers) or --remove-attention (which) "
-       "too, or --remove 0 to prune channels alone"},
-      {{"compress"}, {}, chooses_layers, kNoChoice},
+       "{} prunes channels after layers are made static or removed; pass --static, --remove or "
+       "--remove-attention too, or --remove 0 to prune channels alone"},
+      {{"compress"}, {}, chooses_layers, kNoStaticChoice},
       {{"sweep"},
        {"--search", "--criterion", "--both-criteria", "search"},
        [](const Asked& a) { return a.removes; },

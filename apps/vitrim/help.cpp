@@ -23,14 +23,14 @@ const std::map<std::string, std::vector<std::string>>& own() {
   static const std::map<std::string, std::vector<std::string>> kNames = {
       {"analyze", {"--remove", "--images", "--criterion", "--search"}},
       {"compress",
-       {"--remove", "--remove-attention", "--images", "--target-macs", "--attention-macs", "--controls",
-        "--epochs", "--train", "--save-dtype", "--threads"}},
+       {"--static", "--remove", "--remove-attention", "--images", "--quantize", "--target-macs",
+        "--attention-macs", "--controls", "--epochs", "--save-dtype", "--threads"}},
       {"prune",
        {"--few-shot", "--target-macs", "--attention-macs", "--channels-by", "--images", "--epochs",
         "--recipe"}},
       {"merge", {"--r", "--schedule", "--target-macs", "--start", "--auto"}},
       {"quantize", {"--keep", "--images", "--train", "--save-dtype"}},
-      {"plan", {"--budget", "--images", "--threads"}},
+      {"plan", {"--budget", "--images", "--quantize", "--threads"}},
       {"bench", {"--against", "--batch", "--engine", "--rounds", "--threads", "--precision"}},
       {"eval",
        {"--images", "--knn", "--train", "--probe", "--retrieval", "--against", "--engine", "--mean", "--std",
@@ -99,7 +99,7 @@ void add_help_all(CLI::App& app) {
   app.footer(
       "First steps:\n"
       "  vitrim inspect MODEL                      what a checkpoint is made of\n"
-      "  vitrim compress MODEL --calib IMAGES/ --remove 25% -o smaller.safetensors\n"
+      "  vitrim compress MODEL --calib IMAGES/ --static 25% -o smaller.safetensors\n"
       "  vitrim quantize MODEL -o int8.safetensors\n"
       "  vitrim COMMAND --help                     options of a command, with examples");
 }

@@ -228,7 +228,7 @@ void add_plan(CLI::App& app, Context& context) {
   auto flags = std::make_shared<PlanFlags>();
   CLI::App* command = app.add_subcommand(
       "plan",
-      "compare what a budget buys: removal, pruning and merging in every combination; build the best");
+      "build the best model within a budget from static or removed attention, pruning, merging and int8");
   flags->model.add_to(*command);
   command
       ->add_option(

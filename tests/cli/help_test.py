@@ -36,6 +36,8 @@ class Help(Case):
         short, whole = (self.run_vitrim("compress", flag).stdout for flag in ("--help", "--help-all"))
         self.assertIn("--help-all", short)
         self.assertIn("--remove ", short)
+        self.assertLess(short.index("--static "), short.index("--remove "))  # what costs less accuracy is named first
+        self.assertIn("--static 25%", short.split("Examples:")[1].splitlines()[1])
         self.assertNotIn("fit.ridge=0.3", short)
         self.assertIn("fit.ridge=0.3", whole)
 

@@ -57,9 +57,9 @@ class Usage(Case):
 
     def test_how_many_and_which_exclude_each_other(self):
         compress = ("compress", "model.safetensors", *CALIB, "-o", "out.safetensors")
-        self.refuse(*compress, says="--remove", expect=2)
+        self.refuse(*compress, says=("--static", "--remove", "--remove-attention"), expect=2)
         self.refuse(*compress, "--remove", "1", "--remove-attention", "0", says="--remove-attention", expect=2)
-        self.refuse(*compress, "--target-params", "80%", says=("--target-params prunes channels after a removal", "--remove 0"), expect=2)
+        self.refuse(*compress, "--target-params", "80%", says=("--target-params prunes channels after layers are made static or removed", "--remove 0"), expect=2)
 
     def test_unknown_normalisation_names_the_flags(self):
         data = bytearray(self.read("model.safetensors"))
