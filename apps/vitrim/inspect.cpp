@@ -215,7 +215,9 @@ void run(const InspectFlags& flags) {
   if (flags.list) return list_known(flags.common);
   if (!flags.write_spec.empty()) check_writable(flags.write_spec);
   model::SpecSources sources;
-  const ModelSpec spec = model::load_spec(flags.model.model, flags.model.hints(), &sources);
+  architecture::LoadHints hints = flags.model.hints();
+  hints.warn_of_guesses = !flags.common.speaks();  // print_whole() lists them
+  const ModelSpec spec = model::load_spec(flags.model.model, hints, &sources);
   flags.model.check_task(spec);
   std::vector<int> layers;
   ModelSpec left;

@@ -201,7 +201,7 @@ Recognised recognise(const TensorTable& file, const LoadHints& hints) {
   check(out.spec, model_config);
   complete(out.spec, model_config);
   const std::string warning = guesses_text(translated.state.path, out.assumed, hints.stated);
-  if (!warning.empty()) log_warning(warning);
+  if (hints.warn_of_guesses && !warning.empty()) log_warning(warning);
   if (translated.plain_positions) resize_plainly(out.spec, translated.state);
   validate(out.spec);
   out.said = told(model_config, translated, out.spec);

@@ -155,6 +155,8 @@ class Checkpoints(Case):
         self.assertEqual([field for field in assumed if not assumed[field]["guess"]], ["pooling"])
         self.assertEqual(assumed["num_heads"]["flag"], "--num-heads")
         self.assertIn("assumed: num_heads 1 (", done.stdout)
+        self.assertNotIn("state everything", done.stderr)  # these lines already say it
+        self.assertIn("state everything", self.run_vitrim("inspect", "silent.safetensors", "--quiet").stderr)
         # Every command warns once, in one line.
         data = ("--data", "synthetic:test:4", "--mean", "0.5", "--std", "0.5", "--resize", "none")
         said = [line for line in self.run_vitrim("eval", "silent.safetensors", *data, "--json", "-").stderr.splitlines() if line.startswith("warning: ")]

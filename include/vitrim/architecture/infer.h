@@ -27,6 +27,7 @@ struct LoadHints {
   std::optional<Pooling> pooling;
   std::vector<std::string> stated;  ///< options (Assumption::flag) that override the checkpoint after the
                                     ///< load; the warning about guessed values leaves these out
+  bool warn_of_guesses = true;      ///< false: no such warning, because the caller shows what is assumed
 };
 
 /// The names that parse_activation() accepts: "gelu", "gelu_tanh", ... It throws std::invalid_argument on any
