@@ -145,6 +145,7 @@ PixelBatch decode_images(const Dataset& dataset, const LoadOptions& options, con
   batch.preprocess = options.preprocess;
   batch.description = dataset.description();
   batch.fingerprint = dataset.fingerprint();
+  if (n < dataset.size()) batch.fingerprint += ", " + std::to_string(n) + " of them used";
   return batch;
 }
 

@@ -75,6 +75,9 @@ TEST_F(Loader, LoadsInOrderWithEverythingBeside) {
   EXPECT_EQ(recorder_->last.total, 4);
   const Image image = set->read(2);  // 29 x 37, so the window begins at row 4, column 8
   EXPECT_EQ(batch.pixels[2][1][3][5].item<int>(), image.pixels[((4 + 3) * 37 + 8 + 5) * 3 + 1]);
+  LoadOptions some = options();
+  some.indices = {0, 3};
+  EXPECT_EQ(load_images(*set, some).fingerprint, set->fingerprint() + ", 2 of them used");
 }
 
 TEST_F(Loader, OnlyTheIndicesAskedFor) {
