@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "command.h"
+#include "core/counted.h"
 #include "vitrim/architecture/infer.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
@@ -73,8 +74,8 @@ bench::Entry entry(const BenchFlags& flags, const std::string& text,
 }
 
 void print(const BenchResult& r) {
-  tell("%lld threads, %s; matrix peak %.2f TFLOP/s (tile loop %.2f, library %.2f); outputs agree to %.1e\n",
-       static_cast<long long>(r.threads),
+  tell("%s, %s; matrix peak %.2f TFLOP/s (tile loop %.2f, library %.2f); outputs agree to %.1e\n",
+       counted(r.threads, "thread").c_str(),
        (r.rows.back().isa.empty() ? r.manifest.instruction_set : r.rows.back().isa).c_str(),
        std::max(r.tile_peak, r.library_peak), r.tile_peak, r.library_peak, r.output_difference);
   tell("  %-44s %5s %10s %23s %8s %6s %17s %9s\n", "model, engine", "batch", "images/s", "ms (p10..p90)",

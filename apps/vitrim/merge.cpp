@@ -9,6 +9,7 @@
 
 #include "analyze_flags.h"
 #include "compress_flags.h"
+#include "core/counted.h"
 #include "vitrim/bench/bench.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
@@ -46,17 +47,18 @@ void measure_speed(const MergeFlags& flags, const model::Model& merged, Compress
   options.rounds = 9;
   options.warmup = 0.2;
   options.peak_seconds = 0;
+  log_info("timing the merged against the unmerged model at batch " + std::to_string(flags.pays_at) + " on " +
+           counted(options.threads, "thread") + " (--pays-at 0 omits this)");
   const std::unique_ptr<model::Model> unmerged = merged.clone();
   unmerged->set_merging(std::vector<int64_t>(result.dense_spec.blocks.size(), 0));
   const bench::Compared compared =
       bench::compare(*unmerged, merged, options, runtime::parse_precision(flags.common.precision));
   result.speed = compared.speed;
   char text[200];
-  std::snprintf(
-      text, sizeof text,
-      "%.2f times as fast as unmerged at batch %lld on %d threads (native engine; %.2f by multiply-adds)",
-      result.speed->speedup, static_cast<long long>(result.speed->batch), options.threads,
-      compared.predicted);
+  std::snprintf(text, sizeof text,
+                "%.2f times as fast as unmerged at batch %lld on %s (native engine; %.2f by multiply-adds)",
+                result.speed->speedup, static_cast<long long>(result.speed->batch),
+                counted(options.threads, "thread").c_str(), compared.predicted);
   if (result.speed->speedup < 1.03) {
     log_warning(std::string("don't merge for speed on this machine: ") + text);
   } else {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <sstream>
 
+#include "core/counted.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/layer_list.h"
 #include "vitrim/core/macs_target.h"
@@ -183,8 +184,8 @@ std::string card(const std::string& name, const CompressResult& r, const std::st
            formatted("%.1f MB", static_cast<double>(r.quantization->bytes_before) * 1e-6) +
            " in float32.\n\n";
   if (r.speed)
-    out += "On the machine that made it (" + r.manifest.cpu + ", " + std::to_string(r.speed->threads) +
-           " threads, batch " + std::to_string(r.speed->batch) + ", " + r.speed->engine + ") it ran " +
+    out += "On the machine that made it (" + r.manifest.cpu + ", " + counted(r.speed->threads, "thread") +
+           ", batch " + std::to_string(r.speed->batch) + ", " + r.speed->engine + ") it ran " +
            formatted("%.2f", r.speed->speedup) + " times as fast (10th to 90th percentile " +
            formatted("%.2f", r.speed->speedup_p10) + " to " + formatted("%.2f", r.speed->speedup_p90) +
            ").\n\n";

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/counted.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
 #include "vitrim/core/manifest.h"
@@ -73,7 +74,7 @@ PlanClock::PlanClock(const ModelSpec& dense, const plan::MoveGrid& grid, const P
                       [&](const LatencyPieces& known) { return known.batch == batch && known.int8 == int8; }))
         continue;
       log_info("timing blocks " + std::string(int8 ? "in int8 " : "") + "at batch " + std::to_string(batch) +
-               " on " + std::to_string(options.threads) + " threads");
+               " on " + counted(options.threads, "thread"));
       plan::LatencyOptions wanted;
       wanted.batch = batch;
       for (const int64_t width : grid.widths) {

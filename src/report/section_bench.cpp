@@ -1,5 +1,6 @@
 #include <set>
 
+#include "core/counted.h"
 #include "report/sections.h"
 
 namespace vitrim::report {
@@ -41,7 +42,7 @@ void bench_section(Page& page, const Inputs& inputs) {
     page.figure({"bench",
                  "Measured speed against multiply-adds",
                  "Speed of each model relative to the first row, on " +
-                     (result.device == "cpu" ? std::to_string(result.threads) + " threads" : result.device) +
+                     (result.device == "cpu" ? counted(result.threads, "thread") : result.device) +
                      ", and the speed that its multiply-adds alone would predict. All models were timed "
                      "interleaved, once per round; the machine's matrix peak was measured in the same run: " +
                      peak + " TFLOP/s.",

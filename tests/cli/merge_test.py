@@ -57,6 +57,8 @@ class Merge(Case):
     def test_clipping_is_said(self):
         done = self.run_vitrim("merge", "model.safetensors", "--r", "12", "-o", "m.safetensors")
         self.assertIn("instead of 12", done.stderr)
+        # The timing takes most of the run, so it is announced.
+        self.assertRegex(done.stderr, r"(?s)timing the merged against the unmerged model at batch 32 on \d+ threads? \(--pays-at 0 omits this\).* times as fast")
         self.assertEqual(pairs_of(spec_of(self.path("m.safetensors"))), [8, 4, 2, 1])
 
     def test_targets_constant_and_chosen(self):
