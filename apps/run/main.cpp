@@ -197,9 +197,10 @@ void add_flags(CLI::App& app, Flags& flags) {
   app.add_option("--top", flags.top, "number of classes that are shown for each image, most likely first")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--classes", flags.classes,
-                 "file with the names of the classes, one a line, in the order of their indices; default: "
-                 "the checkpoint's own names")
+  app.add_option(
+         "--classes", flags.classes,
+         "file with the names of the classes, one a line, in the order of their indices, or imagenet-1k, "
+         "the built-in list of ILSVRC2012's ids; default: the checkpoint's own names")
       ->type_name("FILE");
   app.add_flag("--shape", flags.shape,
                "show the size of the model's images and the number of its outputs, and end");

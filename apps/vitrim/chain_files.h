@@ -1,5 +1,5 @@
 #pragma once
-// The chains of recipes/run/, embedded by cmake/VitrimRecipes.cmake.
+// The chains of recipes/run/, embedded by cmake/VitrimEmbed.cmake.
 
 #include <string_view>
 #include <vector>

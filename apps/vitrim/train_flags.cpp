@@ -13,6 +13,7 @@
 #include "vitrim/core/error.h"
 #include "vitrim/core/layer_list.h"
 #include "vitrim/core/log.h"
+#include "vitrim/data/class_list.h"
 #include "vitrim/eval/statistics.h"
 
 namespace vitrim::app {
@@ -174,9 +175,8 @@ void check_classes(const data::Dataset& dataset, const ModelSpec& spec) {
   if (dataset.fits_classes(classes)) return;
   throw Error("the model has " + std::to_string(classes) + " classes but " + dataset.description() + " has " +
               std::to_string(dataset.num_classes()) +
-              (dataset.declares_classes()
-                   ? "; pass --classes FILE with the model's class folders in index order, or"
-                   : "; correct its .cls members, or") +
+              (dataset.declares_classes() ? "; " + data::classes_remedy(classes) + ", or"
+                                          : std::string("; correct its .cls members, or")) +
               " train with --new-head");
 }
 

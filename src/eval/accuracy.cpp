@@ -7,6 +7,7 @@
 #include "eval/chunks.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
+#include "vitrim/data/class_list.h"
 #include "vitrim/distributed/group.h"
 #include "vitrim/eval/cost.h"
 #include "vitrim/eval/features.h"
@@ -61,8 +62,7 @@ void check_labels(const model::Model& model, const std::vector<int64_t>& labels,
   if (too_many || (data_classes > 0 && data_classes != classes)) {
     const std::string found = data_classes > 0 ? std::to_string(data_classes) : "labels beyond them";
     throw Error("the model has " + std::to_string(classes) + " classes but " + description + " has " + found +
-                "; pass --classes FILE with the model's class folders in index order, one a line (tar "
-                "shards: correct their .cls members)");
+                "; " + data::classes_remedy(classes) + " (tar shards: correct their .cls members)");
   }
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// The recipes that cmake/VitrimRecipes.cmake embeds.
+// The recipes that cmake/VitrimEmbed.cmake embeds.
 
 #include <string_view>
 #include <vector>

@@ -68,6 +68,23 @@ class ClassOrder(Images):
             self.assertEqual(self.correct("--class-order", order), self.correct("--classes", order + ".txt"), order)
         self.refuse(*evaluate, "--classes", "natural.txt", "--class-order", "natural", expect=2, says="omit --class-order")
 
+    def test_the_ids_of_imagenet_are_built_in(self):
+        write_model(self.path("wide.safetensors"), classes=1000)
+        ids = {"n01443537": 1, "n15075141": 999}  # their indices in ILSVRC2012
+        self.folders("images", ids, each=1)
+        evaluate = ("eval", "wide.safetensors", "--data", "images")
+        self.refuse(*evaluate, says=("1000 classes", "has 2", "pass --classes imagenet-1k (the ids of ILSVRC2012), or --classes FILE"))
+        built_in = self.json_of(*evaluate, "--classes", "imagenet-1k")
+        lines = [f"class {i}" for i in range(1000)]
+        for name, index in ids.items():
+            lines[index] = name
+        self.write("ids.txt", "".join(line + "\n" for line in lines).encode())
+        listed = self.json_of(*evaluate, "--classes", "ids.txt")
+        for field in ("top1", "top5", "correct"):
+            self.assertEqual(built_in[field], listed[field], field)
+        self.write("imagenet-1k", self.read("ids.txt"))
+        self.refuse(*evaluate, "--classes", "imagenet-1k", says=("imagenet-1k: there is a file of this name", "./imagenet-1k"))
+
     def test_everywhere_that_labels_are_read(self):
         self.folders("images", self.NAMES)
         says = "--class-order"

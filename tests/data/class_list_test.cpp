@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <functional>
+
 #include "data/data_fixtures.h"
 #include "data/unicode.h"
 #include "vitrim/core/error.h"
@@ -48,6 +51,22 @@ TEST(ClassList, OnlyRegularFilesAreRead) {
       contains(message_of<Error>([] { read_class_list("/dev/zero"); }), "not a regular file but a device"));
   EXPECT_TRUE(contains(message_of<Error>([&] { read_class_list(folder.file("")); }),
                        "not a regular file but a folder"));
+}
+
+TEST(ClassList, AListIsBuiltIn) {
+  const Lines ids = read_class_list("imagenet-1k");
+  ASSERT_EQ(ids.size(), 1000U);
+  EXPECT_EQ(ids.front(), "n01440764");
+  EXPECT_EQ(ids.back(), "n15075141");
+  // Sorted and without duplicates: the indices of ILSVRC2012 are the ranks of the ids.
+  EXPECT_TRUE(std::is_sorted(ids.begin(), ids.end(), std::less_equal<>()));
+  for (const std::string& id : ids)
+    EXPECT_TRUE(id.size() == 9 && id[0] == 'n' && id.find_first_not_of("0123456789", 1) == std::string::npos)
+        << id;
+  EXPECT_TRUE(contains(message_of<Error>([] { read_class_list("imagenet_1k"); }),
+                       "no built-in class list of this name (imagenet-1k)"));
+  EXPECT_TRUE(contains(classes_remedy(1000), "pass --classes imagenet-1k"));
+  EXPECT_FALSE(contains(classes_remedy(10), "imagenet"));
 }
 
 TEST(ClassList, AccentsAreComposed) {

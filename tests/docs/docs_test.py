@@ -55,7 +55,7 @@ def make_files(folder):
     if FULL:
         data = os.path.join(SHARED, "data")
         os.symlink(os.path.join(data, "vit_tiny_imagenet1k", "model.safetensors"), f"{folder}/vit_tiny.safetensors")
-        for name, real in (("calib1000", "imagenet_calib1000"), ("val700", "imagenet_val700"), ("synsets.txt", "imagenet_synsets.txt")):
+        for name, real in (("calib1000", "imagenet_calib1000"), ("val700", "imagenet_val700")):
             os.symlink(os.path.join(data, real), f"{folder}/{name}")
 
 
