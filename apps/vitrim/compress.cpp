@@ -80,7 +80,9 @@ void run(const CompressFlags& flags, const CLI::App& command, const Context& con
         options.static_layers = parse_layer_list(flags.static_layers, model->num_blocks());
       }
     } catch (const std::invalid_argument& error) {
-      throw Error(std::string("--static: ") + error.what());
+      const bool one_number = flags.static_layers.find_first_not_of("0123456789") == std::string::npos;
+      throw Error(std::string("--static: ") + error.what() +
+                  (one_number ? "; write 25% for a share of the layers" : ""));
     }
     for (const int layer : options.layers) {
       if (std::count(options.static_layers.begin(), options.static_layers.end(), layer) > 0)

@@ -65,7 +65,10 @@ int parse_layer_count(std::string_view text, int num_layers) {
   } else if (!parse_index(text, count)) {
     fail(forms);
   }
-  if (count > num_layers) fail(too_many);
+  if (count > num_layers) {
+    const bool a_share = text.back() != '%' && count <= 100;
+    fail(too_many + (a_share ? "; write " + std::to_string(count) + "% for a share" : ""));
+  }
   return count;
 }
 

@@ -88,6 +88,8 @@ TEST(LayerCount, RejectsTheRest) {
                            "1e1%", "nan%", "inf%", "0.25", "+5%", ".5%", "9999999999"}) {
     EXPECT_THROW(parse_layer_count(text, 12), std::invalid_argument) << '"' << text << '"';
   }
+  const std::string share = message_of<std::invalid_argument>([] { parse_layer_count("25", 12); });
+  EXPECT_TRUE(contains(share, "more than the 12 layers there are; write 25% for a share"));
 }
 
 TEST(LayerList, Formats) {
