@@ -160,6 +160,14 @@ std::string megabytes(int64_t bytes) {
   return text;
 }
 
+// The first part of the reason tells how the removed layers were chosen; the others are further work.
+std::string work_done(const CompressResult& r) {
+  if (r.removed.empty()) return r.reason;
+  const size_t end = std::min(r.reason.find("; "), r.reason.size());
+  return "removed the attention of " + format_layer_list(r.removed) + " (" + r.reason.substr(0, end) + ")" +
+         r.reason.substr(end);
+}
+
 void print_result(const CompressResult& r, const std::string& output) {
   auto change = [](int64_t before, int64_t after) -> std::string {
     if (before == after) return "";
@@ -168,10 +176,7 @@ void print_result(const CompressResult& r, const std::string& output) {
                   100.0 * static_cast<double>(after - before) / static_cast<double>(before));
     return text;
   };
-  const std::string what =
-      r.removed.empty() ? r.reason
-                        : "removed the attention of " + format_layer_list(r.removed) + " (" + r.reason + ")";
-  tell("%s: %s parameters%s, %s MACs%s\n", what.c_str(), millions(r.compressed_params).c_str(),
+  tell("%s: %s parameters%s, %s MACs%s\n", work_done(r).c_str(), millions(r.compressed_params).c_str(),
        change(r.dense_params, r.compressed_params).c_str(), billions(r.compressed_macs).c_str(),
        change(r.dense_macs, r.compressed_macs).c_str());
   if (r.dense && r.compressed && r.paired) {

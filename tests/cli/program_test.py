@@ -153,7 +153,9 @@ class Results(Case):
         self.assertFalse(os.path.exists(self.path("chosen.state")))
         self.refuse("compress", "model.safetensors", *CALIB, "--static", "best:9", "-o", "no.safetensors", says="--static")
         self.refuse("compress", "model.safetensors", *CALIB, "--static", "0", "--remove-attention", "0", "-o", "no.safetensors", says="layer 0 is in both --static")
-        self.refuse("compress", "model.safetensors", *CALIB, "--static", "77", "-o", "no.safetensors", says="--static")
+        self.refuse("compress", "model.safetensors", *CALIB, "--static", "77", "-o", "no.safetensors", says=("--static", "write 25% for a share"))
+        told = self.run_vitrim("compress", "model.safetensors", *CALIB, "--static", "0", "--remove-attention", "1", "--epochs", "0", "-o", "told.safetensors").stdout
+        self.assertIn("removed the attention of 1 (named); the attention of 0 made static: ", told)
 
     def test_some_of_the_images_are_evaluated(self):
         evaluate = ("eval", "model.safetensors", "--data", "synthetic:test:40")
