@@ -220,6 +220,7 @@ class Errors(Library):
         spec = vit()
         spec.class_names = sorted(names, key=int)
         self.assertEqual(vitrim.evaluate(self.saved(spec, "named.safetensors"), self.path("set"), **QUIET).correct, natural)
+        self.refused(vitrim.Error, "is not in the class list imagenet-1k", vitrim.evaluate, path, self.path("set"), classes="imagenet-1k")  # built in
         self.refused(ValueError, "neither lexicographic nor natural", vitrim.evaluate, path, self.path("set"), class_order="random")
         self.refused(ValueError, "class_order", vitrim.evaluate, path, colours(10), [0] * 10, class_order="natural")
         self.refused(vitrim.Error, "images are corrupt", vitrim.evaluate, path, self.path("set"), class_order="natural", max_pixels=4)
