@@ -118,7 +118,7 @@ def summary(results):
               f"{results.over_peer(32, 'planned, int8')} times as fast as the dense model in the fastest int8 of another runtime (batch 32), "
               f"{with_unit(results.against_dense('int8_plan', 'planned'))} on 1,200 images", "[plan](quantization.md#the-fastest-vit-ti-that-loses-less-than-a-point)"),
              ("static attention", "ViT-Ti, 3 of 12 layers, without training", f"{with_unit(results.against_dense('frugal_vit_tiny', 'static_3'))} on 1,200 images", "[static](static.md#measured)"),
-             ("static attention, fine-tuned", "CIFAR-100, 4 and 6 of 12 layers, four epochs with a teacher", f"{on_cifar100(results)} against dense trained as long",
+             ("static attention, fine-tuned", "CIFAR-100, 4 and 6 of 12 layers, four epochs with a teacher, one seed", f"{on_cifar100(results)} against dense trained as long",
               "[static](static.md#with-labels-on-cifar-100)"),
              ("channel pruning", "ViT-Ti, attention MACs to 65 %, without training",
               f"{with_unit(interval(paired(pruned['dense']['correct'], pruned['compressed']['correct'])))} on 700 images", "[pruning](#pruning-channels-the-real-vit-ti)"),
