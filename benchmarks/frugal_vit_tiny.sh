@@ -75,6 +75,8 @@ row static_4 --static 0,1,3,8
 row removed_4 --remove-attention 0,1,3,8
 row static_6 --static 0,1,2,3,4,6
 row removed_6 --remove-attention 0,1,2,3,4,6
+# Fewer calibration images.
+for images in 100 300 600; do row "static_3_images_$images" --static 0,1,3 --images "$images"; done
 # Layers chosen by a search for static layers.
 row static_best_3 --static best:3
 row static_best_6 --static best:6

@@ -64,7 +64,7 @@ SOURCES = {"camvid": "CamVid", "cifar100": "CIFAR-100", "mixed": "1,000, CamVid 
 def fitted_on(row):
     """The images of the fit, and the options other than the defaults."""
     source = os.path.basename((flag(row, "--calib") or flag(row, "--data")).rstrip("/"))
-    text = SOURCES.get(source, source)
+    text = flag(row, "--images") or SOURCES.get(source, source)
     if views := flag(row, "--views"):
         text += f", {views} views each"
     if epochs := flag(row, "--distill-epochs"):
