@@ -25,7 +25,7 @@ int main(int argc, char** argv) {
     vitrim::data::LoadOptions options;
     if (!engine.spec().preprocess)
       throw std::runtime_error(
-          "the checkpoint does not say how images are normalised; let `vitrim` write it");
+          "the checkpoint does not state how images are normalised; let `vitrim` write it");
     options.preprocess = *engine.spec().preprocess;
     const vitrim::data::ImageBatch images = vitrim::data::load_images(*folder, options);
 
