@@ -15,6 +15,7 @@ from two_sets_table import bits_of, listed  # noqa: E402
 
 # The rows of two_sets_table.py in README.md.
 CHANGED = (("3 of 12 attention layers static (`compress --static 0,1,3`)", "static_3"),
+           ("3 layers static that a search chose: 1, 3 and 4 (`compress --static 25%`)", "static_best_3"),
            ("3 of 12 attention layers removed (`compress --remove-attention 0,1,3`)", "removed_3"))
 # The rows of peers/int8.py in README.md: title, model and entry.
 TIMED = (("ViT-Ti", "vit_tiny", "int8"), ("ViT-Ti as `plan --quantize` built it (above)", "vit_tiny", "planned, int8"), ("DeiT-S", "deit_small", "int8"),
