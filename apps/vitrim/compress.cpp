@@ -2,20 +2,17 @@
 
 #include "vitrim/pipeline/compress.h"
 
-#include <algorithm>
 #include <chrono>
-#include <optional>
 #include <set>
-#include <string_view>
 
 #include "compress_flags.h"
 #include "ranks.h"
 #include "view_flags.h"
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
-#include "vitrim/core/layer_list.h"
 #include "vitrim/core/log.h"
 #include "vitrim/hub/hub.h"
+#include "vitrim/pipeline/static_layers.h"
 
 namespace vitrim::app {
 
@@ -30,13 +27,6 @@ struct CompressFlags : CompressionFlags {
   int random_controls = 5;
   bool resume = false;
 };
-
-// The number of layers in --static, if it does not list them: "25%", or the 3 of "best:3".
-std::optional<std::string> static_count(const std::string& text) {
-  constexpr std::string_view kBest = "best:";
-  if (text.starts_with(kBest)) return text.substr(kBest.size());
-  return text.ends_with('%') ? std::optional(text) : std::nullopt;
-}
 
 // Settings that influence the result, one per line.
 std::string settings_of(const CLI::App& command, const Settings& settings) {
@@ -70,25 +60,7 @@ void run(const CompressFlags& flags, const CLI::App& command, const Context& con
   pipeline::CompressOptions options = flags.options(model->num_blocks(), *group);
   options.layers = flags.analyze.named_layers(model->num_blocks()).value_or(std::vector<int>());
   if (!flags.static_layers.empty()) {
-    try {
-      if (const auto count = static_count(flags.static_layers)) {
-        options.static_count = parse_layer_count(*count, model->num_blocks());
-        if (options.static_count == 0)
-          throw std::invalid_argument("\"" + flags.static_layers + "\" is not a layer of " +
-                                      std::to_string(model->num_blocks()));
-      } else {
-        options.static_layers = parse_layer_list(flags.static_layers, model->num_blocks());
-      }
-    } catch (const std::invalid_argument& error) {
-      const bool one_number = flags.static_layers.find_first_not_of("0123456789") == std::string::npos;
-      throw Error(std::string("--static: ") + error.what() +
-                  (one_number ? "; write 25% for a share of the layers" : ""));
-    }
-    for (const int layer : options.layers) {
-      if (std::count(options.static_layers.begin(), options.static_layers.end(), layer) > 0)
-        throw Error("layer " + std::to_string(layer) +
-                    " is in both --static and --remove-attention; list it in one of them");
-    }
+    pipeline::set_static_layers(options, flags.static_layers, model->num_blocks());
     options.remove_layers = !flags.analyze.remove.empty() || !flags.analyze.layers.empty();
   }
   if (options.layers.empty() && options.analyze.count == 0 && flags.static_layers.empty() &&

@@ -223,6 +223,17 @@ void print_result(const CompressResult& r, const std::string& output) {
 
 }  // namespace
 
+namespace {
+
+quantize::CalibrateOptions calibration(const CommonFlags& common) {
+  quantize::CalibrateOptions out;
+  out.batch_size = common.batch_size;
+  out.seed = common.seed;
+  return out;
+}
+
+}  // namespace
+
 void QuantizeFlag::add_to(CLI::App& command) {
   command.add_flag("--quantize", wanted,
                    "make the linear layers of the written model int8, calibrated on at most 200 of the "
@@ -233,20 +244,14 @@ void QuantizeFlag::apply(const CommonFlags& common, const model::Model& dense,
                          std::unique_ptr<model::Model>& model, CompressResult& result,
                          const data::ImageBatch* images, const data::ImageBatch* judges,
                          const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy) const {
-  if (!wanted) return;
-  quantize::CalibrateOptions calibrate;
-  calibrate.batch_size = common.batch_size;
-  calibrate.seed = common.seed;
-  pipeline::quantize_last(dense, model, result, images, judges, evaluation, accuracy, calibrate);
+  if (wanted)
+    pipeline::quantize_last(dense, model, result, images, judges, evaluation, accuracy, calibration(common));
 }
 
 void QuantizeFlag::apply(const CommonFlags& common, const model::Model& dense, pipeline::Compressed& made,
                          const data::ImageBatch& images, const absorb::AbsorbOptions& fitted,
                          const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy) const {
-  if (!wanted) return;
-  const data::ImageBatch fit = absorb::fit_images(images, fitted),
-                         judges = absorb::held_out_images(images, fitted);
-  apply(common, dense, made.model, made.result, &fit, &judges, evaluation, accuracy);
+  if (wanted) pipeline::quantize_last(dense, made, images, fitted, evaluation, accuracy, calibration(common));
 }
 
 void OutputFlags::add_to(CLI::App& command, const std::string& what) {

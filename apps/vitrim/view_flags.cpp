@@ -1,12 +1,5 @@
 #include "view_flags.h"
 
-#include <algorithm>
-#include <set>
-
-#include "vitrim/core/error.h"
-#include "vitrim/core/log.h"
-#include "vitrim/data/views.h"
-
 namespace vitrim::app {
 
 void ViewFlags::add_to(CLI::App& command) {
@@ -61,58 +54,7 @@ data::ImageBatch ViewFlags::load(const AnalyzeFlags& analyze, const CommonFlags&
   load.preprocess = data.preprocess(model.spec(), name);
   load.threads = common.threads;
   load.max_corrupt = data.max_corrupt;
-  const std::vector<int64_t> wanted =
-      data::spread_indices(dataset->size(), analyze.images > 0 ? analyze.images : dataset->size());
-  const auto count = static_cast<int64_t>(wanted.size());
-  const int64_t within = absorb::images_within(model.spec(), static_cast<int64_t>(memory_gib * (1 << 30)));
-  // The fit on the loaded images also holds their mirrored streams.
-  const int64_t loaded = std::min(count, std::max<int64_t>(64, options.absorb.flip ? within / 2 : within));
-  for (const int64_t i : data::spread_indices(count, loaded))
-    load.indices.push_back(wanted[static_cast<size_t>(i)]);
-  const bool views = passes > 0 || distill_epochs > 0;
-  if (loaded < count) {
-    const std::string text =
-        std::to_string(loaded) + " of " + std::to_string(count) + " calibration images fit into --memory";
-    if (views) {
-      log_info(text + "; the others are used in random views only");
-    } else {
-      log_warning(text + "; the others are not used: allow more memory, or use all of them with --views 1");
-    }
-  }
-  data::ImageBatch images = data::load_images(*dataset, load);
-  if (!views) return images;
-
-  const data::ImageBatch held_out = absorb::held_out_images(images, options.absorb);
-  std::set<std::string> unseen(held_out.names.begin(), held_out.names.end());
-  unseen.insert(images.corrupt.begin(), images.corrupt.end());
-  std::vector<int64_t> fit;
-  for (const int64_t i : wanted) {
-    if (!unseen.contains(dataset->name(i))) fit.push_back(i);
-  }
-  data::ViewOptions view;
-  view.load = load;
-  view.augment.scale_min = scale;
-  view.augment.horizontal_flip = options.absorb.flip ? 0.5 : 0;
-  view.augment.rand_augment_ops = 0;
-  view.augment.color_jitter = colour;
-  view.augment.erase_probability = 0;
-  view.seed = common.seed;
-  options.more.size = static_cast<int64_t>(fit.size());
-  options.more.load = [dataset, view, fit](int64_t pass, const std::vector<int64_t>& rows) {
-    data::ViewOptions some = view;
-    some.pass = pass;
-    some.load.indices.clear();
-    for (const int64_t row : rows) some.load.indices.push_back(fit[static_cast<size_t>(row)]);
-    return data::load_views(*dataset, some);
-  };
-  options.refine.passes = passes;
-  options.refine.learning_rate = rate;
-  options.distill.epochs = distill_epochs;
-  options.distill.learning_rate = distill_rate;
-  // The loaded images stay in memory in addition to the chunks.
-  const int64_t chunk = std::max<int64_t>(64, within - loaded / 4);
-  options.refine.chunk = options.distill.chunk = std::min<int64_t>(chunk, 4096);
-  return images;
+  return pipeline::load_with_views(dataset, analyze.images, load, *this, common.seed, model.spec(), options);
 }
 
 }  // namespace vitrim::app

@@ -68,7 +68,7 @@ class Mailbox : public LogSink {
 
 void deliver(const py::object& notify, const Event& event) {
   if (const auto* message = std::get_if<Message>(&event)) {
-    notify(message->level == LogLevel::kWarning ? "warning" : "info", shown(message->text));
+    notify(message->level == LogLevel::kWarning ? "warning" : "info", shown(in_python(message->text)));
     return;
   }
   const auto& update = std::get<ProgressUpdate>(event);

@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <exception>
+#include <map>
 #include <stdexcept>
 #include <system_error>
 
@@ -29,6 +30,7 @@
 #include "vitrim/hub/hub.h"
 #include "vitrim/model/floats.h"
 #include "vitrim/model/loading.h"
+#include "vitrim/pipeline/quantize.h"
 #include "vitrim/runtime/engine.h"
 
 namespace vitrim::python {
@@ -104,12 +106,17 @@ py::capsule run_model(const model::Model& model, const py::capsule& images) {
   return to_capsule(out);
 }
 
-data::ImageBatch load(const model::Model& model, const data::Dataset& dataset, const Common& common) {
+data::LoadOptions load_options(const model::Model& model, const Common& common) {
   data::LoadOptions options;
   options.channels = data::image_channels(model.spec(), common.model);
   options.preprocess = common.preprocess;
   options.threads = common.threads;
   options.max_corrupt = common.max_corrupt;
+  return options;
+}
+
+data::ImageBatch load(const model::Model& model, const data::Dataset& dataset, const Common& common) {
+  data::LoadOptions options = load_options(model, common);
   if (common.images > 0) options.indices = data::spread_indices(dataset.size(), common.images);
   return data::load_images(dataset, options);
 }
@@ -176,11 +183,11 @@ std::string evaluate(const ModelPointer& model, const Images& images, const Imag
   return json;
 }
 
-// The common job of compress and merge: `work` gets the loaded images (null: none were given) and the options
-// of evaluation, and returns a model with its result.
-template <typename Work>
+// The common job of compress and merge: `load` loads the images; `work` gets them (null: none were given) and
+// the options of evaluation, and returns a model with its result.
+template <typename Load, typename Work>
 py::tuple change(const ModelPointer& model, const Images& images, const Images& evaluation,
-                 const Common& common, const py::object& notify, const Work& work) {
+                 const Common& common, const py::object& notify, const Load& load, const Work& work) {
   ModelPointer out;
   std::string json;
   run_job(notify, common.threads, [&] {
@@ -188,7 +195,7 @@ py::tuple change(const ModelPointer& model, const Images& images, const Images& 
     model->set_compute_dtype(model::parse_compute_dtype(common.precision));
     if (evaluation) eval::check_evaluable(*model, *evaluation);
     std::optional<data::ImageBatch> batch;
-    if (images) batch = load(*model, *images, common);
+    if (images) batch = load();
     const double loading = seconds_since(started);
     auto done = work(batch ? &*batch : nullptr, accuracy_options(common, common.eval_preprocess));
     CompressResult& result = done.result;
@@ -205,13 +212,30 @@ py::tuple compress(const ModelPointer& model, const Images& images, const Images
                    const py::dict& values, const py::object& notify) {
   Options given(values);
   const Common common = common_options(given);
-  const pipeline::CompressOptions options = compress_options(given, common, model->num_blocks());
+  pipeline::CompressOptions options = compress_options(given, common, model->num_blocks());
+  const pipeline::ViewSettings views = view_settings(given, options.absorb_layers);
+  bool quantizes = false;
+  given.take("quantize", quantizes);
   given.finish();
   // Targets that can't be reached are refused before any work, as far as they are known.
   pipeline::check_compress(model->spec(), options);
-  return change(model, images, evaluation, common, notify, [&](const auto* batch, const auto& accuracy) {
-    return pipeline::compress(*model, *batch, evaluation.get(), accuracy, options);
-  });
+  const auto load_views = [&] {
+    return pipeline::load_with_views(images, common.images, load_options(*model, common), views, common.seed,
+                                     model->spec(), options);
+  };
+  return change(model, images, evaluation, common, notify, load_views,
+                [&](const auto* batch, const auto& accuracy) {
+                  // The returned model is the one that is evaluated.
+                  const data::Dataset* first = quantizes && !options.controls ? nullptr : evaluation.get();
+                  pipeline::Compressed made = pipeline::compress(*model, *batch, first, accuracy, options);
+                  quantize::CalibrateOptions calibrate;
+                  calibrate.batch_size = common.batch_size;
+                  calibrate.seed = common.seed;
+                  if (quantizes)
+                    pipeline::quantize_last(*model, made, *batch, options.absorb, evaluation.get(), accuracy,
+                                            calibrate);
+                  return made;
+                });
 }
 
 py::tuple merge(const ModelPointer& model, const Images& images, const Images& evaluation,
@@ -223,9 +247,11 @@ py::tuple merge(const ModelPointer& model, const Images& images, const Images& e
   if (options.choose && !images)
     throw std::invalid_argument("choose needs images to find a schedule on; pass images");
   pipeline::check_merge(model->spec(), options);
-  return change(model, images, evaluation, common, notify, [&](const auto* batch, const auto& accuracy) {
-    return pipeline::merge(*model, batch, evaluation.get(), accuracy, options);
-  });
+  const auto load_all = [&] { return load(*model, *images, common); };
+  return change(model, images, evaluation, common, notify, load_all,
+                [&](const auto* batch, const auto& accuracy) {
+                  return pipeline::merge(*model, batch, evaluation.get(), accuracy, options);
+                });
 }
 
 std::shared_ptr<runtime::Engine> make_engine(const ModelPointer& model, int threads,
@@ -270,7 +296,9 @@ void save_result(const model::Model& model, const std::string& output, const std
   result.output = output;
   hub::NewFolder folder(output);
   OutputSet files;
-  model::save_model(model, hub::weights_path(output), type);
+  std::map<std::string, std::string> notes;
+  if (result.quantization) notes[kQuantizationMetadataKey] = to_json(*result.quantization);
+  model::save_model(model, hub::weights_path(output), type, notes);
   hub::describe(result, model::quantization_config(model));
   files.commit();
   folder.keep();

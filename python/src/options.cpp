@@ -11,6 +11,7 @@
 #include "vitrim/architecture/infer.h"
 #include "vitrim/core/layer_list.h"
 #include "vitrim/core/normalization.h"
+#include "vitrim/pipeline/static_layers.h"
 
 namespace vitrim::python {
 
@@ -63,14 +64,25 @@ void prune_options(Options& options, const Common& common, pipeline::PruneOption
     out.target = attention;
     out.attention_only = true;
   }
+  std::string params;
+  if (options.take("target_params", params)) {
+    if (!out.target.empty())
+      throw std::invalid_argument(std::string("target_params and ") +
+                                  (out.attention_only ? "attention_macs" : "target_macs") +
+                                  " exclude each other; pass one of them");
+    out.target = params;
+    out.params = true;
+  }
   std::string scope;
   if (options.take("scope", scope)) {
-    if (scope != "attention" && scope != "attention+mlp")
-      throw std::invalid_argument("scope must be attention or attention+mlp, not '" + scope + "'");
-    if (scope == "attention+mlp" && out.attention_only)
-      throw std::invalid_argument(
-          "attention_macs does not cover the MLP; use target_macs with scope attention+mlp");
-    out.scope = scope == "attention" ? prune::Scope::kAttention : prune::Scope::kAttentionAndMlp;
+    if (scope != "attention" && scope != "attention+mlp" && scope != "mlp")
+      throw std::invalid_argument("scope must be attention, attention+mlp or mlp, not '" + scope + "'");
+    if (scope != "attention" && out.attention_only)
+      throw std::invalid_argument("attention_macs does not cover the MLP; use target_macs with scope " +
+                                  scope);
+    out.scope = scope == "attention" ? prune::Scope::kAttention
+                : scope == "mlp"     ? prune::Scope::kMlp
+                                     : prune::Scope::kAttentionAndMlp;
   }
   bool told = options.take("channels_by", out.criterion);
   told |= options.take("round", out.round, 1, 1024);
@@ -90,7 +102,8 @@ void prune_options(Options& options, const Common& common, pipeline::PruneOption
        [&](const std::string& name) { out.indicators.begin_with = prune::parse_channel_criterion(name); });
   word("without", [&](const std::string& name) { prune::leave_out(out.indicators, name); });
   if (out.target.empty() && (told || of_apma || !scope.empty()))
-    throw std::invalid_argument("channel pruning needs target_macs or attention_macs, and neither is given");
+    throw std::invalid_argument(
+        "channel pruning needs target_macs, attention_macs or target_params, and none is given");
   if (of_apma && out.criterion != "apma")
     throw std::invalid_argument("indicators belong to apma; channels_by '" + out.criterion + "' has none");
   if (out.masked())
@@ -183,12 +196,28 @@ pipeline::CompressOptions compress_options(Options& options, const Common& commo
   absorb_options(options, common, out.absorb_layers, out.absorb);
   prune_options(options, common, out.prune);
   out.remove_layers = !out.layers.empty() || out.analyze.count > 0;
-  if (!out.remove_layers && out.prune.target.empty())
+  std::string fixed;
+  const bool fixes = options.take("static", fixed);
+  if (!out.remove_layers && !fixes && out.prune.target.empty())
     throw std::invalid_argument(
-        "nothing would be removed: pass remove (how many), remove_attention (which), target_macs or "
-        "attention_macs");
+        "nothing would be removed: pass remove (how many), remove_attention (which), static, target_macs, "
+        "attention_macs or target_params");
   if (out.remove_layers && !out.layers.empty() && out.analyze.count > 0)
     throw std::invalid_argument("remove and remove_attention exclude each other");
+  if (out.controls && !out.remove_layers)
+    throw std::invalid_argument(
+        "controls compares sets of removed layers; pass remove or remove_attention too");
+  if (fixes) pipeline::set_static_layers(out, fixed, blocks);
+  return out;
+}
+
+pipeline::ViewSettings view_settings(Options& options, bool absorbs) {
+  pipeline::ViewSettings out;
+  bool told = options.take("views", out.passes, 0, 100000);
+  told |= options.take("distill_epochs", out.distill_epochs, 0, 100000);
+  options.take("memory", out.memory_gib, kTiny, kMany);
+  if (told && !absorbs)
+    throw std::invalid_argument("views and distill_epochs belong to the fit, which absorb=False omits");
   return out;
 }
 

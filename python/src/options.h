@@ -12,6 +12,7 @@
 #include "vitrim/eval/accuracy.h"
 #include "vitrim/pipeline/compress.h"
 #include "vitrim/pipeline/merge.h"
+#include "vitrim/pipeline/view_images.h"
 
 namespace vitrim::python {
 
@@ -74,6 +75,8 @@ Common common_options(Options& options);
 /// `blocks` is the model's depth: "25%" is a share of it.
 pipeline::AnalyzeOptions analyze_options(Options& options, const Common& common, int blocks);
 pipeline::CompressOptions compress_options(Options& options, const Common& common, int blocks);
+/// For compress with `absorbs` as its options.absorb_layers.
+pipeline::ViewSettings view_settings(Options& options, bool absorbs);
 pipeline::MergeOptions merge_options(Options& options, const Common& common);
 /// How features are evaluated: by `knn` neighbours among labelled images (0: 20), by a probe, or by whether
 /// `neighbours` are those that the model `against` finds.

@@ -102,11 +102,35 @@ class Jobs(Library):
             self.assertIn(words, learned.reason)
         with self.assertRaisesRegex(ValueError, "did you mean 'reweight'"):
             vitrim.prune(dense, images, attention_macs="70%", without="reweighting", **QUIET)
+        fewer = vitrim.prune(dense, images, target_params="80%", scope="mlp", channels_by="energy", epochs=0, **QUIET)
+        self.assertLessEqual(fewer.compressed.params, 0.8 * fewer.dense.params)
+        self.assertEqual([block.qk_dim for block in fewer.module.spec.blocks], [block.qk_dim for block in dense.spec.blocks])
         merging = vitrim.merge(dense, r=3, start=1, output=self.path("merged.safetensors"), **QUIET)
         self.assertEqual([block.merge for block in merging.module.spec.blocks], [0, 3, 3, 3])
         self.assertEqual([block.merge for block in vitrim.load(self.path("merged.safetensors")).spec.blocks], [0, 3, 3, 3])
         found = vitrim.merge(dense, target_macs="85%", choose=True, step=2, images=images, **QUIET)
         self.assertLessEqual(found.compressed.macs, 0.85 * found.dense.macs)
+
+    def test_static_attention(self):
+        """The layers of `static` are static in the written spec, those of a list and the one that a search chose; int8 and fits on views follow."""
+        for static, more in (([2, 0], {}), ("best:1", {"views": 1, "distill_epochs": 1, "quantize": True, "eval": "synthetic:test:40"})):
+            with self.subTest(static):
+                out = self.path("static.safetensors")
+                news = []
+                result = vitrim.compress(SMALL, "synthetic:calib:32", static=static, epochs=0, te_images=16, output=out, save_dtype="f32", seed=0, progress=news.append, **more)
+                spec = vitrim.load(out).spec
+                fixed = [i for i, block in enumerate(spec.blocks) if block.attention == "static"]
+                self.assertEqual((len(fixed), result.removed), (1 if more else 2, []))
+                self.assertIn(f"the attention of {','.join(map(str, fixed))} made static", result.reason)
+                self.assertEqual(result.module.spec, spec)
+                self.assertEqual(spec.quantized, bool(more))
+                stages = {step["stage"] for step in news}
+                self.assertEqual([any(word in stage for stage in stages) for word in ("refin", "distil")], [bool(more)] * 2, stages)
+                if more:
+                    self.assertGreater(result.compressed.top1, 0.3)
+                    self.assertGreater(result.quantization.bytes_before, result.quantization.bytes_after)
+                else:
+                    self.assertEqual(fixed, [0, 2])
 
     def test_the_dense_model_stays(self):
         dense = lively(vit())
@@ -177,6 +201,16 @@ class Errors(Library):
                 (ValueError, "nothing would be removed", (path, images), {}),
                 (ValueError, "exclude each other", (path, images), {"remove": 1, "remove_attention": [1]}),
                 (ValueError, "not a layer of 4", (path, images), {"remove_attention": [7]}),
+                (ValueError, "static: \"0,7\": layer 7 does not exist", (path, images), {"static": [0, 7]}),
+                (ValueError, "static: ", (path, images), {"static": "best:0"}),
+                (ValueError, "pass a list of layers", (path, images), {"static": 2}),
+                (ValueError, "can't make 4 attention layers static", (path, images), {"static": "best:4", "remove": 1}),
+                (ValueError, "layer 1 is in both static and remove_attention; list it in one of them", (path, images), {"static": [0, 1], "remove_attention": [1]}),
+                (ValueError, "controls compares sets of removed layers", (path, images), {"static": [0], "controls": True}),
+                (ValueError, "which absorb=False omits", (path, images), {"remove": 1, "views": 1, "absorb": False}),
+                (ValueError, "target_params and target_macs exclude each other", (path, images), {"target_params": "80%", "target_macs": "80%"}),
+                (ValueError, "use target_macs with scope mlp", (path, images), {"attention_macs": "80%", "scope": "mlp"}),
+                (ValueError, "views is out of range: -1", (path, images), {"remove": 1, "views": -1}),
                 (ValueError, "criterion", (path, images), {"remove": 1, "criterion": "tee"}),
                 (ValueError, "epochs is out of range: -1", (path, images), {"remove": 1, "epochs": -1}),
                 (ValueError, "ridge is of a wrong type", (path, images), {"remove": 1, "ridge": "much"}),

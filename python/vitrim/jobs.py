@@ -198,43 +198,56 @@ def evaluate(model: Any, images: Any, labels: Any = None, *, knn: Optional[int] 
     return _document(call.run(native.library().evaluate, call.model, opened, gallery, reference, options))
 
 
-def compress(model: Any, images: Any, *, remove: Union[None, int, str] = None, remove_attention: Optional[Sequence[int]] = None, output: Any = None, eval: Any = None,  # noqa: A002
+def compress(model: Any, images: Any, *, remove: Union[None, int, str] = None, remove_attention: Optional[Sequence[int]] = None,
+             static: Union[None, str, Sequence[int]] = None, output: Any = None, eval: Any = None,  # noqa: A002
              eval_labels: Any = None, eval_resize: Any = None, count: Optional[int] = None, save_dtype: str = "same", criterion: str = "absorbed", search: str = "beam",
              beam_width: Optional[int] = None, estimator: str = "diagonal", mask: str = "drop", te_images: Optional[int] = None, both_criteria: bool = False, absorb: bool = True,
              epochs: Optional[int] = None, learning_rate: Optional[float] = None, ridge: Optional[float] = None, cls_weight: Optional[float] = None, held_out: Optional[float] = None,
              flip: Optional[bool] = None, controls: bool = False, random_controls: Optional[int] = None, target_macs: Optional[str] = None, attention_macs: Optional[str] = None,
-             scope: Optional[str] = None, channels_by: Optional[str] = None, round: Optional[int] = None, without: Optional[str] = None,  # noqa: A002
+             target_params: Optional[str] = None, views: Optional[int] = None, distill_epochs: Optional[int] = None, memory: Optional[float] = None, quantize: bool = False, scope: Optional[str] = None, channels_by: Optional[str] = None, round: Optional[int] = None, without: Optional[str] = None,  # noqa: A002
              similarity: Optional[str] = None, begin_with: Optional[str] = None, score_images: Optional[int] = None, indicator_epochs: Optional[int] = None,
              indicator_rate: Optional[float] = None, temperature: Optional[float] = None, **settings: Any) -> CompressedResult:
-    """Removes attention layers and refits the MLPs to compensate, on unlabelled calibration images.
+    """Removes attention layers, or makes them static, and refits the MLPs to compensate, on unlabelled calibration images.
 
-    `remove` is the number of layers (3 or "25%"), `remove_attention` lists them. With labelled `eval` images, both models are evaluated on them and
-    compared in pairs. `output` is the checkpoint to write; result.module is the compressed model as a PyTorch module in any case. `vitrim compress
-    --help` describes the other options; None means the default.
+    `remove` is the number of layers (3 or "25%"), `remove_attention` lists them. `static` lists the layers whose attention becomes static
+    ([0, 1, 3]), or is the number of layers that a search chooses among the remaining ones ("25%" or "best:3"). `target_macs`, `attention_macs` or
+    `target_params` ("80%" or "4.5M") also prune channels; `scope` says which ("attention", "attention+mlp" or "mlp").
+
+    After the fit, `views` passes refit the blocks on random crops of the images, and at most `distill_epochs` passes train the whole model towards
+    the dense model's outputs. `memory` is the memory for the images and their activations in GiB (default: 3); images beyond it are used in crops
+    only. `quantize=True` makes the linear layers of the result int8, calibrated on at most 200 of the images.
+
+    With labelled `eval` images, both models are evaluated on them and compared in pairs. `output` is the checkpoint to write; result.module is the
+    compressed model as a PyTorch module in any case. `vitrim compress --help` describes the other options; None means the default.
+
+    Raises ValueError for values out of range and for arguments that exclude each other (a layer in both `static` and `remove_attention`, `views`
+    with absorb=False, two targets), before any work; vitrim.Error for files that cannot be read or written.
     """
     native.library()
     path = _check_output(output, save_dtype)
     call = _Call("compress", model, settings)
     opened, preprocess = call.images(images)
     evaluation, eval_preprocess = call.evaluation(eval, eval_labels, eval_resize)
-    options = call.options(remove=_text(remove), remove_attention=None if remove_attention is None else [int(layer) for layer in remove_attention], images=count, criterion=criterion,
+    options = call.options(remove=_text(remove), remove_attention=None if remove_attention is None else [int(layer) for layer in remove_attention], static=_static(static), images=count, criterion=criterion,
                            search=search, beam_width=beam_width, estimator=estimator, mask=mask, te_images=te_images, both_criteria=both_criteria, absorb=absorb, epochs=epochs,
                            learning_rate=learning_rate, ridge=ridge, cls_weight=cls_weight, held_out=held_out, flip=flip, controls=controls, random_controls=random_controls,
-                           target_macs=target_macs, attention_macs=attention_macs, scope=scope, channels_by=channels_by, round=round, without=without, similarity=similarity, begin_with=begin_with,
+                           target_macs=target_macs, attention_macs=attention_macs, target_params=target_params, views=views, distill_epochs=distill_epochs, memory=memory,
+                           quantize=quantize or None, scope=scope, channels_by=channels_by, round=round, without=without, similarity=similarity, begin_with=begin_with,
                            score_images=score_images, indicator_epochs=indicator_epochs, indicator_rate=indicator_rate, temperature=temperature, preprocess=preprocess,
                            eval_preprocess=eval_preprocess)
     return _finished(call, call.run(native.library().compress, call.model, opened, evaluation, options), path, save_dtype)
 
 
-def prune(model: Any, images: Any, *, attention_macs: Optional[str] = None, target_macs: Optional[str] = None, **options: Any) -> CompressedResult:
-    """Removes channels from attention (and MLPs) until the target ("65%" or "2.1G") is met, and refits the layers that read them, on unlabelled
+def prune(model: Any, images: Any, *, attention_macs: Optional[str] = None, target_macs: Optional[str] = None, target_params: Optional[str] = None,
+          **options: Any) -> CompressedResult:
+    """Removes channels from attention (and MLPs) until the target ("65%", "2.1G" or for parameters "4.5M") is met, and refits the layers that read them, on unlabelled
     images: `vitrim prune --few-shot`. Accepts the options of compress() except those that choose layers."""
-    for name in ("remove", "remove_attention", "criterion", "search", "controls"):
+    for name in ("remove", "remove_attention", "static", "criterion", "search", "controls"):
         if name in options:
             raise TypeError(f"prune() got an unexpected keyword argument '{name}'")
-    if (attention_macs is None) == (target_macs is None):
-        raise ValueError("state a target: attention_macs or target_macs, such as '65%'")
-    return compress(model, images, attention_macs=attention_macs, target_macs=target_macs, **options)
+    if (attention_macs is not None) + (target_macs is not None) + (target_params is not None) != 1:
+        raise ValueError("state one target: attention_macs, target_macs or target_params, such as '65%'")
+    return compress(model, images, attention_macs=attention_macs, target_macs=target_macs, target_params=target_params, **options)
 
 
 def merge(model: Any, *, r: Optional[int] = None, schedule: Optional[str] = None, target_macs: Optional[str] = None, start: int = 0, choose: bool = False, step: Optional[int] = None,
@@ -256,6 +269,15 @@ def merge(model: Any, *, r: Optional[int] = None, schedule: Optional[str] = None
     options = call.options(schedule=f"{start}:{r}" if r is not None else schedule, target_macs=target_macs, start=None if r is not None else start or None, choose=choose, step=step,
                            images=count if images is not None else None, preprocess=preprocess, eval_preprocess=eval_preprocess)
     return _finished(call, call.run(native.library().merge, call.model, opened, evaluation, options), path, save_dtype)
+
+
+def _static(value: Union[None, str, Sequence[int]]) -> Optional[str]:
+    """The text of --static: a list as "0,1,3"; "25%" and "best:3" stay."""
+    if value is None or isinstance(value, str):
+        return value
+    if not hasattr(value, "__iter__"):
+        raise ValueError(f"static is {value!r}; pass a list of layers such as [0, 1, 3], or a number of layers as '25%' or 'best:3'")
+    return ",".join(str(int(layer)) for layer in value)
 
 
 def _text(value: Union[None, int, str]) -> Optional[str]:

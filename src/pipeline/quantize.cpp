@@ -98,4 +98,12 @@ void quantize_last(const model::Model& dense, std::unique_ptr<model::Model>& mod
   }
 }
 
+void quantize_last(const model::Model& dense, Compressed& made, const data::ImageBatch& images,
+                   const absorb::AbsorbOptions& fitted, const data::Dataset* evaluation,
+                   const eval::AccuracyOptions& accuracy, const quantize::CalibrateOptions& calibrate) {
+  const data::ImageBatch fit = absorb::fit_images(images, fitted),
+                         judges = absorb::held_out_images(images, fitted);
+  quantize_last(dense, made.model, made.result, &fit, &judges, evaluation, accuracy, calibrate);
+}
+
 }  // namespace vitrim::pipeline

@@ -7,6 +7,7 @@
 #include "vitrim/data/dataset.h"
 #include "vitrim/data/loader.h"
 #include "vitrim/eval/accuracy.h"
+#include "vitrim/pipeline/compress.h"
 #include "vitrim/quantize/calibrate.h"
 #include "vitrim/quantize/quantize.h"
 
@@ -36,5 +37,9 @@ void quantize_last(const model::Model& dense, std::unique_ptr<model::Model>& mod
                    const data::ImageBatch* images, const data::ImageBatch* judges,
                    const data::Dataset* evaluation, const eval::AccuracyOptions& accuracy,
                    const quantize::CalibrateOptions& calibrate);
+/// The same for a model that was fitted with `fitted` on some of `images`: those calibrate, the others judge.
+void quantize_last(const model::Model& dense, Compressed& made, const data::ImageBatch& images,
+                   const absorb::AbsorbOptions& fitted, const data::Dataset* evaluation,
+                   const eval::AccuracyOptions& accuracy, const quantize::CalibrateOptions& calibrate);
 
 }  // namespace vitrim::pipeline
