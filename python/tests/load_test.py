@@ -6,6 +6,7 @@ import glob
 import json
 import os
 import sys
+from unittest import mock
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from python_case import Case, SMALL, colours, inputs, library_output, lively, merged, removed, staged, tolerance, variants, vit  # noqa: E402, I001
@@ -227,6 +228,13 @@ class Outputs(Case):
 
 
 class Files(Case):
+    def test_without_safetensors(self):
+        """A missing package is named with the command that installs it."""
+        with mock.patch.dict(sys.modules, {"safetensors": None}):
+            sys.modules.pop("safetensors.torch")
+            with self.assertRaisesRegex(ImportError, "pip install safetensors"):
+                vitrim.load(SMALL)
+
     def test_round_trip(self):
         for name, spec in variants().items():
             with self.subTest(name):

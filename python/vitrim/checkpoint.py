@@ -58,10 +58,20 @@ def _stored(tensor: Tensor, dtype: torch.dtype) -> torch.dtype:
     return torch.int8 if tensor.dtype == torch.int8 else dtype
 
 
+def _safetensors() -> Any:
+    """The package safetensors with its module for torch; raises ImportError, with the remedy, if it is missing."""
+    try:
+        import safetensors.torch
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "safetensors":
+            raise
+        raise ImportError("vitrim reads and writes checkpoints with the package safetensors, which is not installed: `pip install safetensors`") from None
+    return safetensors
+
+
 def _read(path: str):
     """The metadata and tensors of a safetensors file."""
-    import safetensors
-
+    safetensors = _safetensors()
     if not os.path.isfile(path):
         raise Error(f"{path}: there is no such file")
     try:
@@ -135,8 +145,7 @@ def unwrapped(module: nn.Module) -> Model:
 def save(module: nn.Module, path: PathLike, *, dtype: torch.dtype = torch.float32) -> None:
     """Writes weights and spec as a safetensors file, atomically; the vitrim program and vitrim.load read it. Symbolic links stay links, and an
     existing file's permissions are kept."""
-    import safetensors.torch
-
+    safetensors = _safetensors()
     native.settle_after_fork()
     path = os.fsdecode(path)
     if not path.endswith(".safetensors"):
