@@ -221,10 +221,6 @@ void print_result(const CompressResult& r, const std::string& output) {
   if (!output.empty()) tell("wrote %s\n", output.c_str());
 }
 
-}  // namespace
-
-namespace {
-
 quantize::CalibrateOptions calibration(const CommonFlags& common) {
   quantize::CalibrateOptions out;
   out.batch_size = common.batch_size;
