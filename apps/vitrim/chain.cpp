@@ -220,10 +220,9 @@ void check_kind(const Chain& chain, const toml::table& top) {
 }
 
 std::string read_source(const std::string& source, std::string& label) {
-  for (const ChainFile& file : chain_files()) {
-    if (file.name != source) continue;
+  if (const EmbeddedText* file = find_text(chain_files(), source)) {
     label = "recipe " + source;
-    return std::string(file.text);
+    return std::string(file->text);
   }
   label = source;
   if (const std::string hint = built_in_hint(source); !hint.empty() && !std::filesystem::exists(source))
@@ -275,11 +274,7 @@ bool makes_model(const std::string& command) {
   return kCommands.contains(command);
 }
 
-std::vector<std::string> chain_names() {
-  std::vector<std::string> names;
-  for (const ChainFile& file : chain_files()) names.emplace_back(file.name);
-  return names;
-}
+std::vector<std::string> chain_names() { return names_of(chain_files()); }
 
 Chain read_chain(const std::string& source, const ChainOverrides& overrides, const CLI::App& app) {
   Chain chain;

@@ -1,14 +1,10 @@
 #pragma once
-// The chains of recipes/run/, embedded by cmake/VitrimEmbed.cmake.
+// The chains of recipes/run/*.toml, embedded by cmake/VitrimEmbed.cmake.
 
-#include <string_view>
-#include <vector>
+#include "core/embedded_text.h"
 
 namespace vitrim::app {
 
-struct ChainFile {
-  std::string_view name, text;
-};
-const std::vector<ChainFile>& chain_files();
+const EmbeddedTexts& chain_files();
 
 }  // namespace vitrim::app

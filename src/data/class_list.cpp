@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string_view>
 
+#include "core/join.h"
 #include "data/class_list_files.h"
 #include "data/random_access_file.h"
 #include "data/unicode.h"
@@ -68,24 +69,21 @@ std::vector<std::string> parse_class_list(const std::string& text, const std::st
 }
 
 std::vector<std::string> read_class_list(const std::string& file) {
-  std::string names;
   std::error_code failed;
-  for (const ClassListFile& list : class_list_files()) {
-    names += (names.empty() ? "" : ", ") + std::string(list.name);
-    if (file != list.name) continue;
+  if (const EmbeddedText* list = find_text(class_list_files(), file)) {
     if (std::filesystem::exists(file, failed))
       throw Error(file + ": there is a file of this name, and it is a built-in class list; name the file ./" +
                   file + ", or rename it to use the built-in list");
-    return parse_class_list(std::string(list.text), file);
+    return parse_class_list(std::string(list->text), file);
   }
   if (file.find_first_of("/.") == std::string::npos && !std::filesystem::exists(file, failed))
-    throw Error(file + ": there is no such file and no built-in class list of this name (" + names +
-                "); name a file with one class a line");
+    throw Error(file + ": there is no such file and no built-in class list of this name (" +
+                join(names_of(class_list_files())) + "); name a file with one class a line");
   return parse_class_list(read_regular_file(file, kMostListBytes, "class list"), file);
 }
 
 std::string classes_remedy(int64_t classes) {
-  for (const ClassListFile& list : class_list_files()) {
+  for (const EmbeddedText& list : class_list_files()) {
     if (std::count(list.text.begin(), list.text.end(), '\n') == classes)
       return "pass --classes " + std::string(list.name) +
              " (the ids of ILSVRC2012), or --classes FILE with the model's class folders in index order, one "

@@ -1,17 +1,10 @@
 #pragma once
-// The class lists of class_lists/, embedded by cmake/VitrimEmbed.cmake.
+// The class lists of class_lists/*.txt, embedded by cmake/VitrimEmbed.cmake.
 
-#include <string_view>
-#include <vector>
+#include "core/embedded_text.h"
 
 namespace vitrim::data {
 
-struct ClassListFile {
-  std::string_view name;  ///< NAME of class_lists/NAME.txt
-  std::string_view text;
-};
-
-/// All lists, sorted by name.
-const std::vector<ClassListFile>& class_list_files();
+const EmbeddedTexts& class_list_files();
 
 }  // namespace vitrim::data

@@ -1,17 +1,10 @@
 #pragma once
-// The recipes that cmake/VitrimEmbed.cmake embeds.
+// The recipes of recipes/*.toml, embedded by cmake/VitrimEmbed.cmake.
 
-#include <string_view>
-#include <vector>
+#include "core/embedded_text.h"
 
 namespace vitrim::train {
 
-struct RecipeFile {
-  std::string_view name;  ///< NAME of recipes/NAME.toml
-  std::string_view text;
-};
-
-/// All recipes, sorted by name.
-const std::vector<RecipeFile>& recipe_files();
+const EmbeddedTexts& recipe_files();
 
 }  // namespace vitrim::train

@@ -39,10 +39,9 @@ std::string no_such_recipe(const std::string& name) {
 
 /// The embedded recipe; empty if there is none.
 std::optional<Source> embedded(const std::string& name) {
-  for (const RecipeFile& file : recipe_files()) {
-    if (file.name == name) return Source{"recipe " + name, std::string(file.text), true};
-  }
-  return std::nullopt;
+  const EmbeddedText* file = find_text(recipe_files(), name);
+  if (!file) return std::nullopt;
+  return Source{"recipe " + name, std::string(file->text), true};
 }
 
 Source from_file(const fs::path& path) {
@@ -220,10 +219,6 @@ Recipe named_recipe(const std::string& name) {
   return recipe;
 }
 
-std::vector<std::string> recipe_names() {
-  std::vector<std::string> names;
-  for (const RecipeFile& file : recipe_files()) names.emplace_back(file.name);
-  return names;
-}
+std::vector<std::string> recipe_names() { return names_of(recipe_files()); }
 
 }  // namespace vitrim::train
