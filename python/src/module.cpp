@@ -183,8 +183,8 @@ std::string evaluate(const ModelPointer& model, const Images& images, const Imag
   return json;
 }
 
-// The common job of compress and merge: `load` loads the images; `work` gets them (null: none were given) and
-// the options of evaluation, and returns a model with its result.
+// The common job of compress, merge and quantize: `load` loads the images; `work` gets them (null: none were
+// given) and the options of evaluation, and returns a model with its result.
 template <typename Load, typename Work>
 py::tuple change(const ModelPointer& model, const Images& images, const Images& evaluation,
                  const Common& common, const py::object& notify, const Load& load, const Work& work) {
@@ -251,6 +251,23 @@ py::tuple merge(const ModelPointer& model, const Images& images, const Images& e
   return change(model, images, evaluation, common, notify, load_all,
                 [&](const auto* batch, const auto& accuracy) {
                   return pipeline::merge(*model, batch, evaluation.get(), accuracy, options);
+                });
+}
+
+py::tuple quantize(const ModelPointer& model, const Images& images, const Images& evaluation,
+                   const py::dict& values, const py::object& notify) {
+  Options given(values);
+  Common common = common_options(given);
+  const quantize::QuantizeOptions options = quantize_options(given);
+  const quantize::CalibrateOptions calibrate = calibrate_options(given, common, images != nullptr);
+  given.finish();
+  require_float_weights(model->spec(), "quantising");
+  if (common.images == 0) common.images = pipeline::kQuantizingImages;
+  common.precision = "f32";  // of measurements; calibrate has the precision of the fit
+  const auto load_some = [&] { return load(*model, *images, common); };
+  return change(model, images, evaluation, common, notify, load_some,
+                [&](const auto* batch, const auto& accuracy) {
+                  return pipeline::quantize(*model, batch, evaluation.get(), accuracy, options, calibrate);
                 });
 }
 
@@ -394,6 +411,7 @@ PYBIND11_MODULE(_library, m) {
   m.def("evaluate", evaluate);
   m.def("compress", compress);
   m.def("merge", merge);
+  m.def("quantize", quantize);
 
   m.def("why_no_engine", [](const model::Model& self) { return runtime::why_not(self.spec()); });
   py::class_<runtime::Engine, std::shared_ptr<runtime::Engine>>(m, "Engine")

@@ -233,6 +233,27 @@ pipeline::MergeOptions merge_options(Options& options, const Common& common) {
   return out;
 }
 
+quantize::QuantizeOptions quantize_options(Options& options) {
+  quantize::QuantizeOptions out;
+  options.take("keep", out.keep);
+  options.take("weight_bits", out.weight_bits);
+  return out;
+}
+
+quantize::CalibrateOptions calibrate_options(Options& options, const Common& common, bool calibrates) {
+  quantize::CalibrateOptions out;
+  bool told = options.take("held_out", out.held_out, 0.01, 0.5);
+  told |= options.take("ridge", out.ridge, kTiny, kMany);
+  double budget = 0;
+  if (options.take("budget_kl", budget, kTiny, kMany)) out.budget_kl = budget;
+  if ((told || out.budget_kl) && !calibrates)
+    throw std::invalid_argument("held_out, ridge and budget_kl belong to the calibration; pass images");
+  out.fit_dtype = model::parse_compute_dtype(common.precision);
+  out.batch_size = common.batch_size;
+  out.seed = common.seed;
+  return out;
+}
+
 FeatureOptions feature_options(Options& options) {
   FeatureOptions out;
   options.take("knn", out.knn, 1, 100000);

@@ -13,6 +13,8 @@
 #include "vitrim/pipeline/compress.h"
 #include "vitrim/pipeline/merge.h"
 #include "vitrim/pipeline/view_images.h"
+#include "vitrim/quantize/calibrate.h"
+#include "vitrim/quantize/quantize.h"
 
 namespace vitrim::python {
 
@@ -78,6 +80,9 @@ pipeline::CompressOptions compress_options(Options& options, const Common& commo
 /// For compress with `absorbs` as its options.absorb_layers.
 pipeline::ViewSettings view_settings(Options& options, bool absorbs);
 pipeline::MergeOptions merge_options(Options& options, const Common& common);
+quantize::QuantizeOptions quantize_options(Options& options);
+/// `calibrates`: whether there are images; common.precision is that of the fit.
+quantize::CalibrateOptions calibrate_options(Options& options, const Common& common, bool calibrates);
 /// How features are evaluated: by `knn` neighbours among labelled images (0: 20), by a probe, or by whether
 /// `neighbours` are those that the model `against` finds.
 struct FeatureOptions {

@@ -8,9 +8,9 @@ namespace vitrim::python {
 namespace {
 
 constexpr std::array kFlags = {
-    "num-heads",     "stream-gain", "activation",       "norm-eps",    "pooling", "weights", "image-size",
-    "classes",       "max-pixels",  "class-order",      "max-corrupt", "mean",    "std",     "resize",
-    "interpolation", "static",      "remove-attention", "memory",      "views"};
+    "num-heads",     "stream-gain", "activation",       "norm-eps",    "pooling", "weights",  "image-size",
+    "classes",       "max-pixels",  "class-order",      "max-corrupt", "mean",    "std",      "resize",
+    "interpolation", "static",      "remove-attention", "memory",      "views",   "budget-kl"};
 
 // The length of the flag's name at the beginning of `text`.
 size_t name_length(std::string_view text) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The C++ library from Python: compress, prune, merge, analyze, evaluate and the engine; progress, Ctrl-C, exceptions, the interpreter's lock."""
+"""The C++ library from Python: compress, prune, merge, quantize, analyze, evaluate and the engine; progress, Ctrl-C, exceptions, the interpreter's lock."""
 
 import json
 import os
@@ -132,6 +132,28 @@ class Jobs(Library):
                 else:
                     self.assertEqual(fixed, [0, 2])
 
+    def test_quantize(self):
+        """int8 without images, and calibrated with layers that stay float; the file, the module and the engine agree, and the figures are the program's."""
+        plain = vitrim.quantize(SMALL, weight_bits=4, **QUIET)
+        self.assertEqual((plain.quantization.held_out_images, plain.output), (0, ""))
+        self.assertEqual({layer.weight_bits for layer in plain.quantization.layers}, {4})
+        out = self.path("int8/")
+        result = vitrim.quantize(SMALL, "synthetic:calib:64", count=20, held_out=0.4, keep="proj,blocks.1.mlp.fc2", output=out, eval="synthetic:test:40", **QUIET)
+        self.assertEqual((result.quantization.fit_images, result.quantization.held_out_images), (12, 8))
+        self.assertEqual({layer.name for layer in result.quantization.layers if not layer.int8 and "proj" not in layer.name}, {"blocks.1.mlp.fc2"})
+        self.assertLess(plain.quantization.bytes_after, result.quantization.bytes_after)
+        self.assertLess(result.quantization.bytes_after, result.quantization.bytes_before)
+        self.assertGreater(result.compressed.top1, 0.5)
+        model = vitrim.load(out)
+        self.assertEqual(model.spec, result.module.spec)
+        x = inputs(8, model.spec)
+        with torch.no_grad():
+            self.assertTrue(torch.equal(result.module(x), model(x)))
+        self.assertLessEqual({"README.md", "config.json", "model.safetensors"}, set(os.listdir(out)))
+        wanted = subprocess.run([os.environ["VITRIM_BINARY"], "quantize", SMALL, "--calib", "synthetic:calib:64", "--images", "20", "--held-out", "0.4", "--keep", "proj,blocks.1.mlp.fc2",
+                                 "-o", self.path("program.safetensors"), "--json", "-", "--quiet"], capture_output=True, text=True, check=True)
+        self.assertEqual(json.loads(wanted.stdout)["quantization"], result.quantization)
+
     def test_the_dense_model_stays(self):
         dense = lively(vit())
         before = {key: value.clone() for key, value in dense.state_dict().items()}
@@ -225,6 +247,11 @@ class Errors(Library):
                 (OSError, "nowhere", (path, images), {"remove": 1, "output": self.path("nowhere/out.safetensors")})):
             with self.subTest(words):
                 self.refused(error, words, vitrim.compress, *arguments, **options)
+        for words, options in (("there is no linear layer 'fc3' to keep; did you mean 'fc1'?", {"keep": ["fc3"]}), ("weights have 8 or 4 bits, not 2", {"weight_bits": 2}),
+                               ("held_out is out of range: 0.9", {"images": images, "held_out": 0.9}), ("pass images", {"budget_kl": 0.1}),
+                               ("calibration needs at least 8 images, but there are 4", {"images": images[:4]})):
+            self.refused(ValueError, words, vitrim.quantize, path, **options)
+        self.refused(vitrim.Error, "quantising", vitrim.quantize, vitrim.quantize(path, **QUIET).module)
         self.refused(ValueError, "3 labels for 16 images", vitrim.evaluate, path, images, [0, 1, 2])
         self.refused(ValueError, "class indices", vitrim.evaluate, path, images, [0.5] * 16)
         self.refused(vitrim.Error, "label", vitrim.evaluate, path, images, [11] * 16)

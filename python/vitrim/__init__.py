@@ -14,7 +14,7 @@ from .checkpoint import build, load, save
 from .engine import Engine
 from .errors import Error, FormatError
 from .hub import from_pretrained
-from .jobs import analyze, compress, evaluate, merge, prune
+from .jobs import analyze, compress, evaluate, merge, prune, quantize
 from .spec import BlockSpec, ModelSpec, PreprocessSpec, StageSpec
 
 try:
@@ -25,4 +25,4 @@ except metadata.PackageNotFoundError:  # a build tree
     except ImportError:  # the parts that need no C++ work on
         __version__ = "unknown"
 __all__ = ["BlockSpec", "Engine", "Error", "FormatError", "Model", "ModelSpec", "PreprocessSpec", "StageSpec", "analyze", "build", "compress", "evaluate", "from_pretrained", "load", "merge",
-           "prune", "save"]
+           "prune", "quantize", "save"]

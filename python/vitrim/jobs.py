@@ -1,4 +1,4 @@
-"""compress, prune, merge, analyze and evaluate: the program's commands as functions. Each takes a model (a file, the name of a known architecture,
+"""compress, prune, merge, quantize, analyze and evaluate: the program's commands as functions. Each takes a model (a file, the name of a known architecture,
 or a module from vitrim.load) and images, and returns the program's result document as a dict."""
 
 import json
@@ -269,6 +269,30 @@ def merge(model: Any, *, r: Optional[int] = None, schedule: Optional[str] = None
     options = call.options(schedule=f"{start}:{r}" if r is not None else schedule, target_macs=target_macs, start=None if r is not None else start or None, choose=choose, step=step,
                            images=count if images is not None else None, preprocess=preprocess, eval_preprocess=eval_preprocess)
     return _finished(call, call.run(native.library().merge, call.model, opened, evaluation, options), path, save_dtype)
+
+
+def quantize(model: Any, images: Any = None, *, keep: Union[None, str, Sequence[str]] = None, weight_bits: int = 8, count: Optional[int] = None, held_out: Optional[float] = None,
+             budget_kl: Optional[float] = None, ridge: Optional[float] = None, output: Any = None, eval: Any = None, eval_labels: Any = None,  # noqa: A002
+             eval_resize: Any = None, save_dtype: str = "same", **settings: Any) -> CompressedResult:
+    """Makes the linear layers of a model int8: a quarter of the size, and faster on the engine. With `weight_bits=4` the file has a seventh of the size.
+
+    With unlabelled `images`, of which 100 to 300 suffice, channels are equalised, biases corrected and layers refitted. `count` is the number of images
+    to use, spread over all (default: 200). `held_out` is the share of them that is kept out of the fit, `ridge` the strength of the refits' pull towards
+    the old weights. With `budget_kl`, layers return to float until the mean KL divergence from the float model is at most this, in nats. `keep` names
+    layers that stay float, in a list or with commas between: "blocks.11.mlp.fc2", or "fc2" for those of all blocks.
+
+    `output`, `eval` and result.module are as in compress(). `precision` is that of matrix products while layers are fitted; the default is f32, and
+    measurements are in f32. Raises ValueError for values out of range, for names that match no layer, and for options of the calibration without
+    `images`; vitrim.Error for a model that is int8 already, for a budget that can't be met, and for files that cannot be read or written.
+    """
+    native.library()
+    path = _check_output(output, save_dtype)
+    call = _Call("quantize", model, {"precision": "f32", **settings})
+    opened, preprocess = (None, None) if images is None else call.images(images)
+    evaluation, eval_preprocess = call.evaluation(eval, eval_labels, eval_resize)
+    options = call.options(keep=keep.split(",") if isinstance(keep, str) else keep, weight_bits=weight_bits, images=count, held_out=held_out, budget_kl=budget_kl, ridge=ridge,
+                           preprocess=preprocess, eval_preprocess=eval_preprocess)
+    return _finished(call, call.run(native.library().quantize, call.model, opened, evaluation, options), path, save_dtype)
 
 
 def _static(value: Union[None, str, Sequence[int]]) -> Optional[str]:
