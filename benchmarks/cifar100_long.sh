@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Dilution as published, with long training, on CIFAR-100: 40 epochs, in 30 of which lambda falls to 0, for 25 % of the attention, against the dense
-# model trained for the same number of epochs. Both start from the fine-tuned dense model of cifar100.sh, and the set is the one that its search
-# chose.
+# Long dilution on CIFAR-100, as published: 25 % of the attention is diluted in 40 epochs, and lambda falls to 0 in the first 30. The result is
+# compared with the dense model trained for the same number of epochs. Both start from the fine-tuned dense model of cifar100.sh, and the set of
+# layers is the one that its search chose.
 # usage: benchmarks/cifar100_long.sh [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Takes two hours on two
 # quiet cores. It runs at idle priority, one process at a time, and can be stopped at any time: existing rows are kept, interrupted ones continue from
 # their last state. EPOCHS and DILUTION set the length, SHARES (default 25) the shares of the attention to remove.

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The cost of 25 %, 33 % and 50 % of the attention after fine-tuning with a teacher, on CIFAR-100 (20,000 training images, 5,000 test images, at 96
-# px). vitrim compress removes layers, or makes them static, on unlabelled training images; then the model is trained with labels and the dense model
-# as teacher. The dense model is trained for as many epochs with the same teacher. All rows start from dense.seed0, the ViT-Ti ImageNet weights
-# fine-tuned for 8 epochs.
+# px). vitrim compress removes layers, or makes them static, on unlabelled training images; then the model is trained with labels and with the dense
+# model as teacher. For comparison, the dense model is trained for as many epochs with the same teacher. All rows start from dense.seed0, the ViT-Ti
+# ImageNet weights fine-tuned for 8 epochs.
 # usage: benchmarks/cifar100_static.sh [SEED] [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Resumable:
 # existing rows are kept, interrupted ones continue. EPOCHS (4) sets the length of the fine-tuning, IMAGES (8000) the number of unlabelled images.
 # SHARES and KINDS choose rows. The kinds are searched (static attention in the layers that a search for static layers chooses), static (in the layers

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The cost of removing attention from the real ViT-Ti few-shot: by removal and by static attention, with more views of the calibration images, with
-# distillation, and with pictures from other sources (CamVid's streets, CIFAR-100's thumbnails); and the cost of a model with 80 % of its parameters.
-# There are 1,000 calibration images without labels. val700 and dev500, 1,200 labelled images together, evaluate and choose nothing.
+# The cost of changing attention of the real ViT-Ti few-shot: by removal and by static attention, with more views of the calibration images, with
+# distillation, and with pictures from other sources (CamVid's streets, CIFAR-100's thumbnails). It also measures the cost of a model with 80 % of its
+# parameters. There are 1,000 calibration images without labels. val700 and dev500, 1,200 labelled images together, are used for the evaluation only.
 # usage: benchmarks/frugal_vit_tiny.sh [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Resumable: existing rows
 # are kept. It runs at idle priority. ROWS chooses rows; table: benchmarks/two_sets_table.py.
 set -euo pipefail

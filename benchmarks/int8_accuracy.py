@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""The cost of int8 for the real ViT-Ti: the dense model, and models with attention removed, static, pruned and merged, each in float32 and in int8, the
-dense one also with weights of 4 bits, all without calibration and calibrated on 200 images; on val700 and dev500 together (docs/quantization.md).
+"""The cost of int8 for the real ViT-Ti: the dense model, and models with removed, static and pruned attention and with merged
+tokens, each in float32 and in int8. The dense model also has weights of 4 bits. int8 models are measured without calibration and calibrated on 200
+images, on val700 and dev500 together (docs/quantization.md).
 
 usage: benchmarks/int8_accuracy.py [--only NAME,...] [--calib-images N]; the data are in the folder that VITRIM_SHARED names, else ../shared.
-Models that are in build/int8 already are kept. Writes benchmarks/results/int8/accuracy.json; benchmarks/int8_accuracy_table.py makes the table. No label and no image of val700 or dev500 is used to make a model.
-Needs PyTorch and Pillow, and python/vitrim on the path."""
+Models that are already in build/int8 are kept. Writes benchmarks/results/int8/accuracy.json; benchmarks/int8_accuracy_table.py makes the table. No
+label and no image of val700 or dev500 is used to make a model. Needs PyTorch and Pillow, and python/vitrim on the path."""
 
 import argparse
 import json

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The fastest ViT-Ti with a small loss, by any combination of moves: `vitrim plan --quantize` for two latency budgets that must both hold, using
-# calibration images only. The dense model, its int8 form and the built model are then evaluated on val700 and dev500, which choose nothing, and timed
-# against the dense model.
+# calibration images only. The dense model, its int8 form and the built model are then evaluated on val700 and dev500, on which no choice depends, and
+# timed against the dense model.
 # usage: benchmarks/int8_plan.sh [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED) and a quiet machine. Resumable:
 # existing results are kept. Table: benchmarks/two_sets_table.py RESULTS_DIR. Peers: benchmarks/peers/int8.py with --also "vitrim, planned,
 # int8=build/int8_plan/planned.safetensors". BUDGETS, WITHOUT (kinds of moves to leave out) and IMAGES are passed to the plan.

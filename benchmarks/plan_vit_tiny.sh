@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The best models of the real ViT-Ti within three budgets: 30 % less latency at batch 1, 40 % fewer multiply-adds, 20 % fewer parameters. Candidates
-# are measured on calibration images that no fit used; val700 evaluates the built models and chooses nothing.
+# are measured on calibration images that no fit used; val700 is used only to evaluate the built models.
 # usage: benchmarks/plan_vit_tiny.sh [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED). Resumable: existing results
 # are kept. THREADS (default 1) is the number of threads of the engine and of everything else; IMAGES and PLAN_IMAGES set the number of calibration
 # images.

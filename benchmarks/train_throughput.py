@@ -4,10 +4,10 @@
 usage: benchmarks/train_throughput.py [--models tiny,small] [--batches 32,128] [--steps 6] [--rounds 3] [-o FILE.json]
 
 All ways use the same recipe (AdamW, cosine schedule, gradient clipping, label smoothing, no augmentation) on the same JPEG files (224 px, made here
-from drawn images). vitrim decodes them on its cores; PyTorch uses a DataLoader with 0 or 2 workers, whichever is faster. One epoch consists of
-exactly the warm-up and the timed steps, so that no end of an epoch is timed; the time is wall-clock time over the same steps, in the same environment
-(threads, OMP_WAIT_POLICY). The ways take turns (A B C A B C ...), each round in a fresh process that warms up before it is timed; the figure is the
-median of rounds, the result the ratio. A busy machine slows all of them alike, so the ratio stays valid; absolute figures are not meaningful. The way
+from drawn images). vitrim decodes them on its cores; PyTorch uses a DataLoader with 0 or 2 workers, whichever is faster. One epoch consists of exactly
+the warm-up and the timed steps, so that no end of an epoch is timed; the time is wall-clock time over the same steps, in the same environment (threads,
+OMP_WAIT_POLICY). The ways take turns (A B C A B C ...), each in a fresh process that warms up before it is timed. A figure is the median of the rounds,
+and the result is a ratio of figures. A busy machine slows all of them alike, so the ratio stays valid; absolute figures are not meaningful. The way
 "two" is vitrim as two processes with one thread each, at the same global batch. Needs a python with torch, numpy and Pillow.
 """
 

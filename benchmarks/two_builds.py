@@ -3,7 +3,7 @@
 slower.
 
 usage: benchmarks/two_builds.py OLD.so NEW.so [--rounds 15]; needs PyTorch for the images, and `vitrim` (VITRIM_BINARY, else build/release/vitrim) for the weights,
-which are kept in build/two_builds. A ratio above 1 says that NEW.so is faster. Prints Markdown.
+which are kept in build/two_builds. A ratio above 1 means that NEW.so is faster. Prints Markdown.
 """
 
 import argparse

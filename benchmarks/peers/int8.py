@@ -6,10 +6,10 @@ usage: benchmarks/peers/int8.py MODEL --batch N --folder FOLDER [--without TEXT]
 MODEL is a name that `vitrim inspect` accepts (random weights) or, with --weights, the name of that checkpoint in the results. Intermediate files
 (checkpoints, graphs, quantised graphs) are kept in FOLDER and reused. Peers get the float32 graph of `vitrim export` (with --torch-graph, for a DeiT
 also PyTorch's own export) and quantise it with their own tools; they also run the int8 graphs of `vitrim export`. --inductor adds PyTorch's compiler
-with its own int8, for a DeiT. --cut adds the model without some attention, merged by a schedule, in int8; --also adds another model of vitrim.
-Outputs are compared with float32 before anything is timed. An entry that takes more than 1.6 times as long as the fastest peer runs only in every
-third round. With --gate, the file `ready` in that folder says that everything is made, timing starts when `go` exists, and `done` says that it has
-ended, so the machine need be quiet only between these. Install the requirements with: pip install -r benchmarks/peers/requirements.txt
+with its own int8, for a DeiT. --cut adds the model without some attention, merged by a schedule, in int8; --also adds another model of vitrim. Outputs
+are compared with float32 before anything is timed. An entry that takes more than 1.6 times as long as the fastest peer runs only in every third round.
+With --gate, the script writes the file `ready` to that folder when everything is made, starts the timing when the file `go` exists, and writes `done` at
+the end, so the machine needs to be idle only between `go` and `done`. Install the requirements with: pip install -r benchmarks/peers/requirements.txt
 """
 
 import argparse
