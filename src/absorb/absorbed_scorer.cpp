@@ -12,6 +12,7 @@
 #include "absorb/set_shares.h"
 #include "absorb/static_fit.h"
 #include "absorb/streams.h"
+#include "select/set_sizes.h"
 #include "vitrim/absorb/ridge.h"
 #include "vitrim/analysis/distortion.h"
 #include "vitrim/analysis/resample.h"
@@ -191,7 +192,8 @@ struct AbsorbedScorer::Impl {
     std::vector<double> figures;
     if (!sets.empty()) {
       const select::PrefixTree tree(sets, model.num_blocks());
-      Progress progress("absorbed sets", tree.evaluations(), "block evaluations");
+      Progress progress("absorbed, " + select::set_sizes(unknown, fixed ? "static " : "removed "),
+                        tree.evaluations(), "block evaluations");
       walk(tree, 0, embedded, {}, false, progress);
       for (const LayerSet& set : sets) append(figures, known.at(set));
     }

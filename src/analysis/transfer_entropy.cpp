@@ -8,6 +8,7 @@
 #include <map>
 #include <stdexcept>
 
+#include "select/set_sizes.h"
 #include "vitrim/analysis/distortion.h"
 #include "vitrim/core/log.h"
 #include "vitrim/distributed/group.h"
@@ -69,7 +70,8 @@ struct TransferEntropyScorer::Impl {
     }
     distributed::Group& group = distributed::or_alone(options.group);
     const distributed::Share share = group.share(n);
-    Progress progress("transfer entropy", tree.evaluations() * share.size(), "image-blocks");
+    Progress progress("transfer entropy (" + to_string(options.mask) + "), " + select::set_sizes(sets),
+                      tree.evaluations() * share.size(), "image-blocks");
     // Counted in images, because the workers' shares may not be whole batches.
     model::for_each_batch(share.size(), options.batch_size, [&](int, int64_t begin, int64_t end) {
       const at::NoGradGuard no_grad;

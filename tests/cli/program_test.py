@@ -7,6 +7,7 @@ usage: program_test.py [CASES...], with the program in VITRIM_BINARY.
 import json
 import os
 import pty
+import re
 import resource
 import select
 import signal
@@ -146,9 +147,12 @@ class Results(Case):
         self.assertEqual(len(both["removed"]), 1)
         self.assertNotIn(0, both["removed"])
         self.assertEqual(both["compressed_spec"]["blocks"][0]["attention"], "static")
-        chosen = self.json_of("compress", "model.safetensors", *CALIB, "--static", "25%", "--remove-attention", "1", "-o", "chosen.safetensors", "--resume")
+        run = self.run_vitrim("compress", "model.safetensors", *CALIB, "--static", "50%", "--remove-attention", "1", "-o", "chosen.safetensors", "--resume", "--json", "-")
+        chosen = json.loads(run.stdout)
         kinds = [block["attention"] for block in chosen["compressed_spec"]["blocks"]]
-        self.assertEqual((kinds.count("static"), kinds[1]), (len(kinds) // 4, "none"))
+        self.assertEqual((kinds.count("static"), kinds[1]), (len(kinds) // 2, "none"))
+        # Every pass of the search says what it scores; no pass is repeated.
+        self.assertEqual(re.findall(r"^absorbed, (.*): \d+ block evaluations in", run.stderr, re.MULTILINE), ["sets of 1 static layer", "sets of 2 static layers"])
         self.assertRegex(chosen["reason"], r"made static \(absorbed, beam\)")
         self.assertFalse(os.path.exists(self.path("chosen.state")))
         self.refuse("compress", "model.safetensors", *CALIB, "--static", "best:9", "-o", "no.safetensors", says="--static")
