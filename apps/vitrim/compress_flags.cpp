@@ -39,24 +39,21 @@ absorb::AbsorbOptions AbsorbFlags::options(const CommonFlags& common) const {
 
 void PruneFlags::add_to(CLI::App& command, bool swept) {
   if (!swept) {
-    auto* whole = command.add_option("--target-macs", target_macs,
-                                     "multiply-adds of the whole model to which channels are pruned: 70% "
-                                     "(after a removal, of the smaller model) or 2.1G");
-    command
-        .add_option("--target-params", target_params,
-                    "number of parameters of the whole model to which channels are pruned, usually with "
-                    "--scope mlp: 80% (after a removal, of the smaller model) or 4.5M")
-        ->excludes(whole);
-    command
-        .add_option(
-            "--attention-macs", attention_macs,
-            "multiply-adds of all remaining attention layers to which their channels are pruned: 70% or 0.4G")
-        ->excludes(whole);
+    command.add_option("--target-macs", target_macs,
+                       "multiply-adds of the whole model to which channels are pruned: 70% (after a removal, "
+                       "of the smaller model) or 2.1G");
+    command.add_option("--target-params", target_params,
+                       "number of parameters of the whole model to which channels are pruned, usually with "
+                       "--scope mlp: 80% (after a removal, of the smaller model) or 4.5M; not together with "
+                       "--target-macs");
+    command.add_option("--attention-macs", attention_macs,
+                       "multiply-adds of all remaining attention layers to which their channels are pruned: "
+                       "70% or 0.4G; not together with --target-macs or --target-params");
   }
   command
       .add_option("--scope", scope,
                   "kinds of channels that are pruned: those of attention, of MLPs, or of both")
-      ->check(CLI::IsMember({"attention", "attention+mlp", "mlp"}))
+      ->check(CLI::IsMember(prune::scope_names()))
       ->capture_default_str();
   command
       .add_option("--channels-by", values.criterion,
@@ -100,9 +97,7 @@ pipeline::PruneOptions PruneFlags::options(const CommonFlags& common) const {
   out.attention_only = !attention_macs.empty();
   out.params = !target_params.empty();
   out.target = out.params ? target_params : out.attention_only ? attention_macs : target_macs;
-  out.scope = scope == "attention" ? prune::Scope::kAttention
-              : scope == "mlp"     ? prune::Scope::kMlp
-                                   : prune::Scope::kAttentionAndMlp;
+  out.scope = prune::parse_scope(scope);
   out.indicators.seed = common.seed;
   out.indicators.similarity = prune::parse_similarity(similarity);
   out.indicators.begin_with = prune::parse_channel_criterion(begin_with);

@@ -24,9 +24,9 @@ struct AbsorbFlags {
 
 /// --attention-macs, --scope, ...; channel_keys() covers the other members of `values`.
 struct PruneFlags {
-  std::string target_macs, attention_macs, target_params, scope = "attention", without, similarity = "none",
-                                                          begin_with = "difference", begin_where = "all",
-                                                          truncate = "share";
+  std::string target_macs, attention_macs, target_params, without;
+  std::string scope = prune::to_string(pipeline::PruneOptions().scope);
+  std::string similarity = "none", begin_with = "difference", begin_where = "all", truncate = "share";
   pipeline::PruneOptions values;
   /// `swept`: the command has its own lists of targets.
   void add_to(CLI::App& command, bool swept = false);

@@ -21,7 +21,7 @@ struct QuantizeFlags {
   quantize::CalibrateOptions calibrate;
   OutputFlags output;
   std::string calib;
-  int64_t images = 200;
+  int64_t images = pipeline::kQuantizingImages;
 };
 
 void run(const QuantizeFlags& flags, const Context& context) {
@@ -79,31 +79,31 @@ void add_quantize(CLI::App& app, Context& context) {
                    "computed as int8")
       ->check(CLI::IsMember({4, 8}))
       ->capture_default_str();
-  CLI::Option* calib = command->add_option(
+  command->add_option(
       "--calib", flags->calib,
       "images (labels unused) to equalise channels, correct biases and refit layers on; 100 to 300 suffice");
   command
-      ->add_option("--images", flags->images, "number of images of --calib to use, spread over the whole set")
+      ->add_option("--images", flags->images,
+                   "number of images of --calib to use, spread over the whole set; needs --calib")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command
       ->add_option(
           "--held-out", flags->calibrate.held_out,
-          "share of the calibration images that are kept out of the fit, for choices and measurements")
+          "share of the calibration images that are kept out of the fit, for choices and measurements; needs "
+          "--calib")
       ->check(CLI::Range(0.01, 0.5))
-      ->capture_default_str()
-      ->needs(calib);
+      ->capture_default_str();
   command
       ->add_option("--budget-kl", flags->calibrate.budget_kl,
                    "largest mean KL divergence from the float model on the held-out images, in nats; layers "
-                   "that add most to it return to float until it is met")
-      ->check(CLI::PositiveNumber)
-      ->needs(calib);
+                   "that add most to it return to float until it is met; needs --calib")
+      ->check(CLI::PositiveNumber);
   command
-      ->add_option("--ridge", flags->calibrate.ridge, "strength of the refits' pull towards the old weights")
+      ->add_option("--ridge", flags->calibrate.ridge,
+                   "strength of the refits' pull towards the old weights; needs --calib")
       ->check(CLI::PositiveNumber)
-      ->capture_default_str()
-      ->needs(calib);
+      ->capture_default_str();
   flags->evaluation.add_to(*command);
   flags->output.add_to(*command, "the quantised checkpoint");
   flags->data.add_to(*command);

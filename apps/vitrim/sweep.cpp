@@ -222,7 +222,7 @@ void print_front(const Folder& folder, const Results& results) {
 // Checks the rules again, now that it is known what is removed and pruned.
 void check_points(const CLI::App& command, const std::vector<pipeline::SweepPoint>& points) {
   const auto any = [&](auto&& holds) { return std::any_of(points.begin(), points.end(), holds); };
-  Asked asked(command);
+  AskedFlags asked(command);
   asked.removes = any([](const auto& point) { return point.removed > 0; });
   asked.prunes = any([](const auto& point) { return !point.target.empty(); });
   check_flags(command, asked);
@@ -375,19 +375,18 @@ void add_sweep(CLI::App& app, Context& context) {
   flags->prune.add_to(*command, /*swept=*/true);
   flags->settings.add_to(
       *command, {fit_keys(flags->absorb.values), channel_keys(flags->prune.values), flags->analyze.keys()});
-  auto* whole = command
-                    ->add_option("--target-macs", flags->target_macs,
-                                 "multiply-adds of the whole model to which channels are pruned, each in "
-                                 "turn: 100%,80% (after a removal, of the smaller model) or 1G")
-                    ->delimiter(',')
-                    ->allow_extra_args(false);
+  command
+      ->add_option("--target-macs", flags->target_macs,
+                   "multiply-adds of the whole model to which channels are pruned, each in turn: 100%,80% "
+                   "(after a removal, of the smaller model) or 1G")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command
       ->add_option("--attention-macs", flags->attention_macs,
                    "multiply-adds of all remaining attention layers to which their channels are pruned, each "
-                   "in turn: 100%,80%,65%")
+                   "in turn: 100%,80%,65%; not together with --target-macs")
       ->delimiter(',')
-      ->allow_extra_args(false)
-      ->excludes(whole);
+      ->allow_extra_args(false);
   flags->data.add_to(*command);
   flags->common.add_to(*command);
   command->callback([flags, &context, command] {

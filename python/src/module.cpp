@@ -18,6 +18,7 @@
 #include "images.h"
 #include "job.h"
 #include "options.h"
+#include "rules.h"
 #include "tensors.h"
 #include "text.h"
 #include "vitrim/architecture/infer.h"
@@ -213,7 +214,7 @@ py::tuple compress(const ModelPointer& model, const Images& images, const Images
   Options given(values);
   const Common common = common_options(given);
   pipeline::CompressOptions options = compress_options(given, common, model->num_blocks());
-  const pipeline::ViewSettings views = view_settings(given, options.absorb_layers);
+  const pipeline::ViewSettings views = view_settings(given);
   bool quantizes = false;
   given.take("quantize", quantizes);
   given.finish();
@@ -244,8 +245,6 @@ py::tuple merge(const ModelPointer& model, const Images& images, const Images& e
   const Common common = common_options(given);
   const pipeline::MergeOptions options = merge_options(given, common);
   given.finish();
-  if (options.choose && !images)
-    throw std::invalid_argument("choose needs images to find a schedule on; pass images");
   pipeline::check_merge(model->spec(), options);
   const auto load_all = [&] { return load(*model, *images, common); };
   return change(model, images, evaluation, common, notify, load_all,
@@ -259,7 +258,7 @@ py::tuple quantize(const ModelPointer& model, const Images& images, const Images
   Options given(values);
   Common common = common_options(given);
   const quantize::QuantizeOptions options = quantize_options(given);
-  const quantize::CalibrateOptions calibrate = calibrate_options(given, common, images != nullptr);
+  const quantize::CalibrateOptions calibrate = calibrate_options(given, common);
   given.finish();
   require_float_weights(model->spec(), "quantising");
   if (common.images == 0) common.images = pipeline::kQuantizingImages;
@@ -407,6 +406,7 @@ PYBIND11_MODULE(_library, m) {
           return file_images(files, labels, dataset_options(values));
         });
 
+  m.def("check_options", check_options);
   m.def("analyze", analyze);
   m.def("evaluate", evaluate);
   m.def("compress", compress);

@@ -41,74 +41,32 @@ PreprocessSpec preprocess_of(const py::dict& values) {
   return out;
 }
 
-void absorb_options(Options& options, const Common& common, bool absorbs, absorb::AbsorbOptions& out) {
-  bool told = options.take("epochs", out.epochs, 0, 1000);
-  told |= options.take("learning_rate", out.learning_rate, kTiny, kMany);
-  told |= options.take("ridge", out.ridge, kTiny, kMany);
-  told |= options.take("cls_weight", out.cls_weight, kTiny, kMany);
-  told |= options.take("held_out", out.held_out, 0.01, 0.5);
-  told |= options.take("flip", out.flip);
-  if (told && !absorbs)
-    throw std::invalid_argument(
-        "epochs, learning_rate, ridge, cls_weight, held_out and flip belong to the fit, which absorb=False "
-        "omits");
+void absorb_options(Options& options, const Common& common, absorb::AbsorbOptions& out) {
+  options.take("epochs", out.epochs, 0, 1000);
+  options.take("learning_rate", out.learning_rate, kTiny, kMany);
+  options.take("ridge", out.ridge, kTiny, kMany);
+  options.take("cls_weight", out.cls_weight, kTiny, kMany);
+  options.take("held_out", out.held_out, 0.01, 0.5);
+  options.take("flip", out.flip);
   out.seed = common.seed;
   out.batch_size = common.batch_size;
 }
 
 void prune_options(Options& options, const Common& common, pipeline::PruneOptions& out) {
   options.take("target_macs", out.target);
-  std::string attention;
-  if (options.take("attention_macs", attention)) {
-    if (!out.target.empty()) throw std::invalid_argument("target_macs and attention_macs exclude each other");
-    out.target = attention;
-    out.attention_only = true;
-  }
-  std::string params;
-  if (options.take("target_params", params)) {
-    if (!out.target.empty())
-      throw std::invalid_argument(std::string("target_params and ") +
-                                  (out.attention_only ? "attention_macs" : "target_macs") +
-                                  " exclude each other; pass one of them");
-    out.target = params;
-    out.params = true;
-  }
-  std::string scope;
-  if (options.take("scope", scope)) {
-    if (scope != "attention" && scope != "attention+mlp" && scope != "mlp")
-      throw std::invalid_argument("scope must be attention, attention+mlp or mlp, not '" + scope + "'");
-    if (scope != "attention" && out.attention_only)
-      throw std::invalid_argument("attention_macs does not cover the MLP; use target_macs with scope " +
-                                  scope);
-    out.scope = scope == "attention" ? prune::Scope::kAttention
-                : scope == "mlp"     ? prune::Scope::kMlp
-                                     : prune::Scope::kAttentionAndMlp;
-  }
-  bool told = options.take("channels_by", out.criterion);
-  told |= options.take("round", out.round, 1, 1024);
-  told |= options.take("score_images", out.score_images, 1, 100000);
-  bool of_apma = options.take("indicator_epochs", out.indicators.epochs, 1, 1000);
-  of_apma |= options.take("indicator_rate", out.indicators.learning_rate, kTiny, kMany);
-  of_apma |= options.take("temperature", out.indicators.temperature, kTiny, kMany);
-  const auto word = [&](const char* key, const auto& parse) {
-    std::string name;
-    if (!options.take(key, name)) return;
-    of_apma = true;
-    parse(name);
-  };
-  word("similarity",
-       [&](const std::string& name) { out.indicators.similarity = prune::parse_similarity(name); });
-  word("begin_with",
-       [&](const std::string& name) { out.indicators.begin_with = prune::parse_channel_criterion(name); });
-  word("without", [&](const std::string& name) { prune::leave_out(out.indicators, name); });
-  if (out.target.empty() && (told || of_apma || !scope.empty()))
-    throw std::invalid_argument(
-        "channel pruning needs target_macs, attention_macs or target_params, and none is given");
-  if (of_apma && out.criterion != "apma")
-    throw std::invalid_argument("indicators belong to apma; channels_by '" + out.criterion + "' has none");
-  if (out.masked())
-    throw std::invalid_argument(
-        "heads of unequal widths can't be cut; compare them with vitrim prune --few-shot");
+  if (options.take("attention_macs", out.target)) out.attention_only = true;
+  if (options.take("target_params", out.target)) out.params = true;
+  std::string name;
+  if (options.take("scope", name)) out.scope = prune::parse_scope(name);
+  options.take("channels_by", out.criterion);
+  options.take("round", out.round, 1, 1024);
+  options.take("score_images", out.score_images, 1, 100000);
+  options.take("indicator_epochs", out.indicators.epochs, 1, 1000);
+  options.take("indicator_rate", out.indicators.learning_rate, kTiny, kMany);
+  options.take("temperature", out.indicators.temperature, kTiny, kMany);
+  if (options.take("similarity", name)) out.indicators.similarity = prune::parse_similarity(name);
+  if (options.take("begin_with", name)) out.indicators.begin_with = prune::parse_channel_criterion(name);
+  if (options.take("without", name)) prune::leave_out(out.indicators, name);
   out.indicators.seed = common.seed;
 }
 
@@ -193,7 +151,7 @@ pipeline::CompressOptions compress_options(Options& options, const Common& commo
   options.take("controls", out.controls);
   options.take("random_controls", out.random_controls, 0, 100);
   out.analyze.both_criteria = out.analyze.both_criteria || out.controls;
-  absorb_options(options, common, out.absorb_layers, out.absorb);
+  absorb_options(options, common, out.absorb);
   prune_options(options, common, out.prune);
   out.remove_layers = !out.layers.empty() || out.analyze.count > 0;
   std::string fixed;
@@ -202,22 +160,15 @@ pipeline::CompressOptions compress_options(Options& options, const Common& commo
     throw std::invalid_argument(
         "nothing would be removed: pass remove (how many), remove_attention (which), static, target_macs, "
         "attention_macs or target_params");
-  if (out.remove_layers && !out.layers.empty() && out.analyze.count > 0)
-    throw std::invalid_argument("remove and remove_attention exclude each other");
-  if (out.controls && !out.remove_layers)
-    throw std::invalid_argument(
-        "controls compares sets of removed layers; pass remove or remove_attention too");
   if (fixes) pipeline::set_static_layers(out, fixed, blocks);
   return out;
 }
 
-pipeline::ViewSettings view_settings(Options& options, bool absorbs) {
+pipeline::ViewSettings view_settings(Options& options) {
   pipeline::ViewSettings out;
-  bool told = options.take("views", out.passes, 0, 100000);
-  told |= options.take("distill_epochs", out.distill_epochs, 0, 100000);
+  options.take("views", out.passes, 0, 100000);
+  options.take("distill_epochs", out.distill_epochs, 0, 100000);
   options.take("memory", out.memory_gib, kTiny, kMany);
-  if (told && !absorbs)
-    throw std::invalid_argument("views and distill_epochs belong to the fit, which absorb=False omits");
   return out;
 }
 
@@ -240,14 +191,12 @@ quantize::QuantizeOptions quantize_options(Options& options) {
   return out;
 }
 
-quantize::CalibrateOptions calibrate_options(Options& options, const Common& common, bool calibrates) {
+quantize::CalibrateOptions calibrate_options(Options& options, const Common& common) {
   quantize::CalibrateOptions out;
-  bool told = options.take("held_out", out.held_out, 0.01, 0.5);
-  told |= options.take("ridge", out.ridge, kTiny, kMany);
+  options.take("held_out", out.held_out, 0.01, 0.5);
+  options.take("ridge", out.ridge, kTiny, kMany);
   double budget = 0;
   if (options.take("budget_kl", budget, kTiny, kMany)) out.budget_kl = budget;
-  if ((told || out.budget_kl) && !calibrates)
-    throw std::invalid_argument("held_out, ridge and budget_kl belong to the calibration; pass images");
   out.fit_dtype = model::parse_compute_dtype(common.precision);
   out.batch_size = common.batch_size;
   out.seed = common.seed;

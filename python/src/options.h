@@ -1,6 +1,6 @@
 #pragma once
 // Reads options from a Python dict. Python's signatures name them; options that are missing have the
-// program's defaults.
+// program's defaults. Which options belong together is checked before (rules.h).
 
 #include <pybind11/pybind11.h>
 
@@ -77,12 +77,11 @@ Common common_options(Options& options);
 /// `blocks` is the model's depth: "25%" is a share of it.
 pipeline::AnalyzeOptions analyze_options(Options& options, const Common& common, int blocks);
 pipeline::CompressOptions compress_options(Options& options, const Common& common, int blocks);
-/// For compress with `absorbs` as its options.absorb_layers.
-pipeline::ViewSettings view_settings(Options& options, bool absorbs);
+pipeline::ViewSettings view_settings(Options& options);
 pipeline::MergeOptions merge_options(Options& options, const Common& common);
 quantize::QuantizeOptions quantize_options(Options& options);
-/// `calibrates`: whether there are images; common.precision is that of the fit.
-quantize::CalibrateOptions calibrate_options(Options& options, const Common& common, bool calibrates);
+/// common.precision is that of the fit.
+quantize::CalibrateOptions calibrate_options(Options& options, const Common& common);
 /// How features are evaluated: by `knn` neighbours among labelled images (0: 20), by a probe, or by whether
 /// `neighbours` are those that the model `against` finds.
 struct FeatureOptions {

@@ -166,8 +166,9 @@ class Features(Case):
         self.assertEqual(own.retrieval.reference, self.path("dense.safetensors"))
         own = vitrim.evaluate(self.dense, test, train=train, count=3, **quiet)
         self.assertEqual((own.images, own.correct), (3, self.vitrim("eval", "dense.safetensors", *data, "--images", "3")["correct"]))
-        for says, wrong in (("pass one of them", dict(train=train, knn=3, probe=True)), ("its own nearest neighbour", dict(train=test, count=3)), ("pass one of them", dict(retrieval=True, against=self.dense, probe=True)), ("against=MODEL", dict(retrieval=True)),
-                            ("retrieval=True", dict(train=train, against=self.dense)), ("train=IMAGES", dict(knn=3)), ("knn is out of range", dict(train=train, knn=0))):
+        for says, wrong in (("^knn and probe are two ways", dict(train=train, knn=3, probe=True)), ("its own nearest neighbour", dict(train=test, count=3)), ("^retrieval compares with another model, knn and probe with labels", dict(retrieval=True, against=self.dense, probe=True)), ("against MODEL", dict(retrieval=True)),
+                            ("against and neighbours belong to retrieval", dict(train=train, against=self.dense)), ("knn needs labelled reference images", dict(knn=3)), ("knn is out of range", dict(train=train, knn=0)),
+                            ("train_labels are those of", dict(train_labels=[0]))):
             with self.subTest(says, wrong=list(wrong)), self.assertRaisesRegex(ValueError, says):
                 vitrim.evaluate(self.dense, test, **wrong, **quiet)
 

@@ -220,7 +220,8 @@ class Errors(Library):
     def test_bad_arguments(self):
         path, images = self.saved(vit()), colours(16)
         for error, words, arguments, options in (
-                (ValueError, "nothing would be removed", (path, images), {}),
+                (ValueError, "pass static (which layers to make static, or how many), remove (", (path, images), {}),
+                (ValueError, "nothing would be removed", (path, images), {"remove": 0}),
                 (ValueError, "exclude each other", (path, images), {"remove": 1, "remove_attention": [1]}),
                 (ValueError, "not a layer of 4", (path, images), {"remove_attention": [7]}),
                 (ValueError, "static: \"0,7\": layer 7 does not exist", (path, images), {"static": [0, 7]}),
@@ -229,7 +230,14 @@ class Errors(Library):
                 (ValueError, "can't make 4 attention layers static", (path, images), {"static": "best:4", "remove": 1}),
                 (ValueError, "layer 1 is in both static and remove_attention; list it in one of them", (path, images), {"static": [0, 1], "remove_attention": [1]}),
                 (ValueError, "controls compares sets of removed layers", (path, images), {"static": [0], "controls": True}),
-                (ValueError, "which absorb=False omits", (path, images), {"remove": 1, "views": 1, "absorb": False}),
+                (ValueError, "controls compares sets of removed layers", (path, images), {"target_macs": "80%", "controls": True}),
+                (ValueError, "views belongs to the fit, which absorb=False leaves out", (path, images), {"remove": 1, "views": 1, "absorb": False}),
+                (ValueError, "ridge belongs to the fit, which absorb=False leaves out", (path, images), {"remove": 1, "ridge": 1, "absorb": False}),
+                (ValueError, "round belongs to pruning channels, which needs target_macs, attention_macs or target_params", (path, images), {"remove": 1, "round": 4}),
+                (ValueError, "temperature belongs to apma; channels_by energy has no such part", (path, images), {"target_macs": "80%", "channels_by": "energy", "temperature": 1}),
+                (ValueError, "can only be compared, by vitrim prune --few-shot", (path, images), {"target_macs": "80%", "without": "proportions"}),
+                (ValueError, "eval_resize applies to the images of eval", (path, images), {"remove": 1, "eval_resize": 32}),
+                (ValueError, "did you mean 'attention+mlp'?", (path, images), {"target_macs": "80%", "scope": "attention+mlps"}),
                 (ValueError, "target_params and target_macs exclude each other", (path, images), {"target_params": "80%", "target_macs": "80%"}),
                 (ValueError, "use target_macs with scope mlp", (path, images), {"attention_macs": "80%", "scope": "mlp"}),
                 (ValueError, "views is out of range: -1", (path, images), {"remove": 1, "views": -1}),
@@ -248,7 +256,7 @@ class Errors(Library):
             with self.subTest(words):
                 self.refused(error, words, vitrim.compress, *arguments, **options)
         for words, options in (("there is no linear layer 'fc3' to keep; did you mean 'fc1'?", {"keep": ["fc3"]}), ("weights have 8 or 4 bits, not 2", {"weight_bits": 2}),
-                               ("held_out is out of range: 0.9", {"images": images, "held_out": 0.9}), ("pass images", {"budget_kl": 0.1}),
+                               ("held_out is out of range: 0.9", {"images": images, "held_out": 0.9}), ("budget_kl belongs to the calibration; pass images too", {"budget_kl": 0.1}), ("count belongs to the calibration", {"count": 9}),
                                ("calibration needs at least 8 images, but there are 4", {"images": images[:4]})):
             self.refused(ValueError, words, vitrim.quantize, path, **options)
         self.refused(vitrim.Error, "quantising", vitrim.quantize, vitrim.quantize(path, **QUIET).module)
@@ -256,7 +264,10 @@ class Errors(Library):
         self.refused(ValueError, "class indices", vitrim.evaluate, path, images, [0.5] * 16)
         self.refused(vitrim.Error, "label", vitrim.evaluate, path, images, [11] * 16)
         self.refused(vitrim.Error, "label", vitrim.evaluate, path, images)
-        self.refused(ValueError, "one of these ways", vitrim.merge, path)
+        self.refused(ValueError, "state a target: target_macs 70%", vitrim.prune, path, images)
+        for words, options in (("in one of these ways: r 13, schedule 1:24 or target_macs 60%", {}), ("choose needs images to choose on: images DIR", {"target_macs": "80%", "choose": True}),
+                               ("choose chooses where to start; omit start", {"target_macs": "80%", "choose": True, "images": images, "start": 1})):
+            self.refused(ValueError, words, vitrim.merge, path, **options)
         self.refused(ValueError, "merge", vitrim.merge, lively(staged("swin")), r=2)
 
     def test_bad_files(self):

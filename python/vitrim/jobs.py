@@ -130,6 +130,11 @@ class _Call:
             return function(*arguments, self.notify)
 
 
+def _check(command: str, **arguments: Any) -> None:
+    """Raises ValueError if these arguments do not go together by the rules of the program's command; no work has begun then."""
+    native.library().check_options(command, arguments)
+
+
 def _check_output(output: Optional[Union[str, "os.PathLike[str]"]], dtype: str) -> Optional[str]:
     """Checks before the long work that `output` can be written. A path that ends in a slash, or an existing folder, becomes a folder as on model
     hubs."""
@@ -180,16 +185,9 @@ def evaluate(model: Any, images: Any, labels: Any = None, *, knn: Optional[int] 
     how often the nearest `neighbours` (10) of an image are also its nearest ones by the features of the model `against`, usually the dense one. This
     needs no labels.
     """
-    if retrieval and (knn is not None or probe or train is not None):
-        raise ValueError("retrieval compares with another model, knn and probe with labels; pass one of them")
-    if retrieval and against is None:
-        raise ValueError("retrieval needs the model whose neighbours are right, usually the dense one: against=MODEL")
-    if not retrieval and (against is not None or neighbours is not None):
-        raise ValueError("against and neighbours belong to retrieval=True")
-    if knn is not None and probe:
-        raise ValueError("knn and probe are two ways to evaluate features; pass one of them")
-    if train is None and (knn is not None or probe or train_labels is not None):
-        raise ValueError("knn, probe and train_labels need labelled reference images: train=IMAGES")
+    _check("eval", knn=knn, probe=probe, train=train, retrieval=retrieval, against=against, neighbours=neighbours)
+    if train is None and train_labels is not None:
+        raise ValueError("train_labels are those of the images train; pass both")
     call = _Call("evaluate", model, {"precision": "f32", **settings})
     opened, preprocess = call.images(images, None if retrieval else labels, labelled=not retrieval)
     gallery = None if train is None else call.images(train, train_labels, labelled=True)[0]
@@ -223,18 +221,20 @@ def compress(model: Any, images: Any, *, remove: Union[None, int, str] = None, r
     Raises ValueError for values out of range and for arguments that exclude each other (a layer in both `static` and `remove_attention`, `views`
     with absorb=False, two targets), before any work; vitrim.Error for files that cannot be read or written.
     """
-    native.library()
+    given = dict(remove=_text(remove), remove_attention=None if remove_attention is None else [int(layer) for layer in remove_attention], static=_static(static),
+                 criterion=criterion, search=search, beam_width=beam_width, estimator=estimator, mask=mask, te_images=te_images, both_criteria=both_criteria, absorb=absorb,
+                 epochs=epochs, learning_rate=learning_rate, ridge=ridge, cls_weight=cls_weight, held_out=held_out, flip=flip, controls=controls, random_controls=random_controls,
+                 target_macs=target_macs, attention_macs=attention_macs, target_params=target_params, views=views, distill_epochs=distill_epochs, memory=memory,
+                 quantize=quantize or None, scope=scope, channels_by=channels_by, round=round, without=without, similarity=similarity, begin_with=begin_with,
+                 score_images=score_images, indicator_epochs=indicator_epochs, indicator_rate=indicator_rate, temperature=temperature)
+    targeted = any(target is not None for target in (target_macs, attention_macs, target_params))
+    alone = targeted and all(given[name] is None for name in ("remove", "remove_attention", "static"))  # the program's --remove 0
+    _check("compress", **{**given, "remove": "0" if alone else given["remove"]}, eval=eval, eval_resize=eval_resize)
     path = _check_output(output, save_dtype)
     call = _Call("compress", model, settings)
     opened, preprocess = call.images(images)
     evaluation, eval_preprocess = call.evaluation(eval, eval_labels, eval_resize)
-    options = call.options(remove=_text(remove), remove_attention=None if remove_attention is None else [int(layer) for layer in remove_attention], static=_static(static), images=count, criterion=criterion,
-                           search=search, beam_width=beam_width, estimator=estimator, mask=mask, te_images=te_images, both_criteria=both_criteria, absorb=absorb, epochs=epochs,
-                           learning_rate=learning_rate, ridge=ridge, cls_weight=cls_weight, held_out=held_out, flip=flip, controls=controls, random_controls=random_controls,
-                           target_macs=target_macs, attention_macs=attention_macs, target_params=target_params, views=views, distill_epochs=distill_epochs, memory=memory,
-                           quantize=quantize or None, scope=scope, channels_by=channels_by, round=round, without=without, similarity=similarity, begin_with=begin_with,
-                           score_images=score_images, indicator_epochs=indicator_epochs, indicator_rate=indicator_rate, temperature=temperature, preprocess=preprocess,
-                           eval_preprocess=eval_preprocess)
+    options = call.options(**given, images=count, preprocess=preprocess, eval_preprocess=eval_preprocess)
     return _finished(call, call.run(native.library().compress, call.model, opened, evaluation, options), path, save_dtype)
 
 
@@ -245,8 +245,7 @@ def prune(model: Any, images: Any, *, attention_macs: Optional[str] = None, targ
     for name in ("remove", "remove_attention", "static", "criterion", "search", "controls"):
         if name in options:
             raise TypeError(f"prune() got an unexpected keyword argument '{name}'")
-    if (attention_macs is not None) + (target_macs is not None) + (target_params is not None) != 1:
-        raise ValueError("state one target: attention_macs, target_macs or target_params, such as '65%'")
+    _check("prune", attention_macs=attention_macs, target_macs=target_macs, target_params=target_params)
     return compress(model, images, attention_macs=attention_macs, target_macs=target_macs, target_params=target_params, **options)
 
 
@@ -255,13 +254,7 @@ def merge(model: Any, *, r: Optional[int] = None, schedule: Optional[str] = None
           save_dtype: str = "same", **settings: Any) -> CompressedResult:
     """Merges the most similar tokens after the attention of every block: `r` pairs, a schedule ("1:24" or "8,8,0,16"), or the smallest number that
     brings the model to `target_macs`; with `choose`, in the blocks where it costs least on `images`."""
-    native.library()
-    if (r is not None) + (schedule is not None) + (target_macs is not None) != 1:
-        raise ValueError("state how much to merge in one of these ways: r=13, schedule='1:24' or target_macs='60%'")
-    if choose and (target_macs is None or images is None):
-        raise ValueError("choose needs target_macs (the target) and images (to choose on)")
-    if start and (schedule is not None or choose):
-        raise ValueError("a schedule states where it starts, and choose finds it; omit start")
+    _check("merge", r=r, schedule=schedule, target_macs=target_macs, start=start, choose=choose, images=images, eval=eval, eval_resize=eval_resize)
     path = _check_output(output, save_dtype)
     call = _Call("merge", model, settings)
     opened, preprocess = (None, None) if images is None else call.images(images)
@@ -285,7 +278,7 @@ def quantize(model: Any, images: Any = None, *, keep: Union[None, str, Sequence[
     measurements are in f32. Raises ValueError for values out of range, for names that match no layer, and for options of the calibration without
     `images`; vitrim.Error for a model that is int8 already, for a budget that can't be met, and for files that cannot be read or written.
     """
-    native.library()
+    _check("quantize", images=images, count=count, held_out=held_out, budget_kl=budget_kl, ridge=ridge, eval=eval, eval_resize=eval_resize)
     path = _check_output(output, save_dtype)
     call = _Call("quantize", model, {"precision": "f32", **settings})
     opened, preprocess = (None, None) if images is None else call.images(images)

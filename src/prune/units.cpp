@@ -2,13 +2,31 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "vitrim/architecture/channels.h"
+#include "vitrim/core/suggest.h"
 
 namespace vitrim::prune {
 
 using architecture::ChannelGroup;
+
+const std::vector<std::string>& scope_names() {
+  static const std::vector<std::string> kNames = {"attention", "attention+mlp",
+                                                  "mlp"};  // in the order of the enum
+  return kNames;
+}
+
+Scope parse_scope(const std::string& name) {
+  const std::vector<std::string>& names = scope_names();
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found != names.end()) return static_cast<Scope>(found - names.begin());
+  throw std::invalid_argument("scope must be attention, attention+mlp or mlp, not '" + name +
+                              "'; did you mean '" + nearest(name, names) + "'?");
+}
+
+std::string to_string(Scope scope) { return scope_names()[static_cast<size_t>(scope)]; }
 
 namespace {
 

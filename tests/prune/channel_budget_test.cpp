@@ -41,6 +41,13 @@ TEST(Units, AreWhatCanBePruned) {
   EXPECT_EQ(units_of(none, Scope::kAttentionAndMlp).size(), 4u);
 }
 
+TEST(Scope, NamesAreReadAsTheyAreWritten) {
+  for (const Scope scope : {Scope::kAttention, Scope::kAttentionAndMlp, Scope::kMlp})
+    EXPECT_EQ(parse_scope(to_string(scope)), scope);
+  EXPECT_EQ(parse_scope("attention+mlp"), Scope::kAttentionAndMlp);
+  EXPECT_THROW(parse_scope("attention+mlps"), std::invalid_argument);
+}
+
 TEST(ParseTarget, SharesAndNumbers) {
   const ModelSpec spec = test::small_spec();
   const eval::ModelCost cost = eval::count_cost(spec);

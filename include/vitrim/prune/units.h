@@ -2,6 +2,7 @@
 // The units of channel pruning. A unit is one group of channels of one block. All heads of a unit keep the
 // same width; different units may keep different widths.
 
+#include <string>
 #include <vector>
 
 #include "vitrim/architecture/channels.h"
@@ -16,7 +17,13 @@ struct Unit {
   int64_t width = 0;  ///< channels of one head, dense
 };
 
+/// The kinds of channels that are pruned.
 enum class Scope { kAttention, kAttentionAndMlp, kMlp };
+/// "attention", "attention+mlp", "mlp".
+const std::vector<std::string>& scope_names();
+/// Throws std::invalid_argument, with the nearest name, on any other name.
+Scope parse_scope(const std::string& name);
+std::string to_string(Scope scope);
 
 /// All prunable units of a model, from the first block upwards. Throws std::invalid_argument if there are
 /// none.
