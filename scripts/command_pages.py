@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes docs/commands/*.md, one page a command, from the program's own complete help (--help-all); --check only says which pages differ from it.
+"""Writes docs/commands/*.md, one page per command, from the program's own complete help (--help-all); --check only prints which pages differ from it.
 
 usage: command_pages.py [--binary build/release/vitrim] [--check]
 """
@@ -12,11 +12,11 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOLDER = os.path.join(ROOT, "docs", "commands")
-NOTE = "<!-- Made by scripts/command_pages.py from `%s`; changes belong into the program. -->"
+NOTE = "<!-- Made by scripts/command_pages.py from `%s`; changes belong in the program. -->"
 
 
-SETTINGS = """They have no flag. `--set KEY=VALUE` sets one; `--recipe FILE` reads any number of them from a TOML file, each under its `[section]`. Unknown keys are refused.
-The result keeps what was changed under `manifest.settings`."""
+SETTINGS = """Settings have no flag of their own. `--set KEY=VALUE` sets one; `--recipe FILE` reads any number of them from a TOML file, each under its `[section]`. Unknown keys are refused.
+The result lists the changed settings under `manifest.settings`."""
 
 
 def help_of(binary, *command):

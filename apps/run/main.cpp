@@ -199,14 +199,13 @@ void add_flags(CLI::App& app, Flags& flags) {
       ->capture_default_str();
   app.add_option(
          "--classes", flags.classes,
-         "file with the names of the classes, one a line, in the order of their indices, or imagenet-1k, "
+         "file with the names of the classes, one per line, in the order of their indices, or imagenet-1k, "
          "the built-in list of ILSVRC2012's ids; default: the checkpoint's own names")
       ->type_name("FILE");
   app.add_flag("--shape", flags.shape,
-               "show the size of the model's images and the number of its outputs, and end");
-  app.add_flag("--bench", flags.bench, "measure the time of one image and of a batch on noise, and end");
-  app.add_option("--seconds", flags.seconds,
-                 "number of seconds for which --bench measures the image and the batch each")
+               "show the size of the model's images and the number of its outputs, and exit");
+  app.add_flag("--bench", flags.bench, "measure the time of one image and of a batch on noise, and exit");
+  app.add_option("--seconds", flags.seconds, "number of seconds for which --bench measures each of the two")
       ->check(CLI::Range(0.01, 600.0))
       ->capture_default_str();
   flags.common.batch_size = 8;

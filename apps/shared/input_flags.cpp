@@ -173,9 +173,10 @@ void DataFlags::add_limits(CLI::App& command) {
 void DataFlags::add_to(CLI::App& command) {
   add_preprocessing(command);
   command
-      .add_option("--classes", classes,
-                  "file with the names of the class folders (for masks: of the classes), one a line, in the "
-                  "order of the class indices, or imagenet-1k, the built-in list of ILSVRC2012's ids")
+      .add_option(
+          "--classes", classes,
+          "file with the names of the class folders (for masks: of the classes), one per line, in the "
+          "order of the class indices, or imagenet-1k, the built-in list of ILSVRC2012's ids")
       ->type_name("FILE");
   command
       .add_option("--class-order", class_order,

@@ -136,7 +136,8 @@ void add_bench(CLI::App& app, Context& context) {
       ->add_option(
           "--against", flags->against,
           "models to compare with, separated by commas: dense (MODEL's form before compression, with random "
-          "weights), self, a checkpoint, or a known name; native: or libtorch: in front chooses the engine. "
+          "weights), self, a checkpoint, or a known name; the prefix native: or libtorch: chooses the "
+          "engine. "
           "--image-size and the flags that describe MODEL, such as --num-heads, apply to these models too")
       ->delimiter(',');
   command->add_option("--batch", flags->options.batches, "batch sizes to time, such as 1,32")

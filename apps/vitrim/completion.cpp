@@ -78,7 +78,7 @@ void add_completion(CLI::App& app, Context& context) {
   auto shell = std::make_shared<std::string>();
   CLI::App* command = app.add_subcommand(
       "completion", "print a script that completes commands and flags: source <(vitrim completion bash)");
-  command->add_option("SHELL", *shell, "shell that completes by the script: bash or zsh")
+  command->add_option("SHELL", *shell, "shell for which the script is printed: bash or zsh")
       ->required()
       ->check(CLI::IsMember({"bash", "zsh"}));
   command->callback([shell, &app, &context] {

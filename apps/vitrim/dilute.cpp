@@ -113,15 +113,16 @@ void run(const DiluteFlags& flags, const Context& context) {
 
 void add_dilute(CLI::App& app, Context& context) {
   auto flags = std::make_shared<DiluteFlags>();
-  CLI::App* command =
-      app.add_subcommand("dilute", "train a model while attention layers fade out of it, and cut them");
+  CLI::App* command = app.add_subcommand(
+      "dilute", "train a model while chosen attention layers fade out, and cut these layers");
   flags->model.add_to(*command);
   flags->analyze.add_choice_to(*command);
   flags->analyze.add_to(*command, /*needs_calib=*/false);
   command->add_flag(
       "--absorb-first", flags->absorb_first,
-      "first fit the MLPs in closed form to replace the layers, on the images that choose the layers: the "
-      "fitted weights replace the old ones as lambda falls, and a block ends as y = x in place of y = 2x");
+      "first fit the MLPs in closed form to compensate for the layers, on the images on which the layers are "
+      "chosen: the fitted weights replace the old ones as lambda falls, and a block ends as y = x instead of "
+      "y = 2x");
   flags->train.settings.recipe = "nose_imagenet";
   flags->train.add_to(*command, {flags->analyze.keys()});
   command->callback([flags, &context] { context.run = [flags, &context] { run(*flags, context); }; });

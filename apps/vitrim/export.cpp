@@ -227,7 +227,7 @@ void add_export(CLI::App& app, Context& context) {
       ->excludes(dynamic);
   command
       ->add_option("--classes", flags->classes,
-                   "onnx: file with the names of the classes, one a line, for the file's metadata, or "
+                   "onnx: file with the names of the classes, one per line, for the file's metadata, or "
                    "imagenet-1k, the built-in list of ILSVRC2012's ids")
       ->type_name("FILE");
   command->add_option("--calib", flags->calib,

@@ -282,7 +282,7 @@ void add_plan(CLI::App& app, Context& context) {
       ->check(CLI::Range(3, 10000))
       ->capture_default_str();
   flags->evaluation.add_to(*command);
-  flags->output.add_to(*command, "build the best within the budget and write it");
+  flags->output.add_to(*command, "build the best model within the budget and write it");
   command->get_option("--output")->required(false);
   flags->absorb.add_to(*command);
   flags->settings.add_to(*command, {fit_keys(flags->absorb.values), channel_keys(flags->options.prune)});

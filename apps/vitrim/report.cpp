@@ -35,11 +35,12 @@ void run(const ReportFlags& flags) {
 
 void add_report(CLI::App& app, Context& context) {
   auto flags = std::make_shared<ReportFlags>();
-  CLI::App* command = app.add_subcommand("report", "draw result files as one self-contained HTML page");
+  CLI::App* command = app.add_subcommand("report", "show result files on one self-contained HTML page");
   command
       ->add_option("FILE", flags->files,
-                   "JSON files written by analyze, compress, plan, eval, bench, train and dilute, logs of "
-                   "training runs, and results of other programs (JSON of the kind peers)")
+                   "JSON files written by analyze, compress, prune, merge, quantize, sweep, plan, eval, "
+                   "bench, train and "
+                   "dilute, logs of training runs, and results of other programs (JSON of the kind peers)")
       ->required();
   command->add_option("-o,--output", flags->output, "HTML page to write")->required();
   command->add_option("--title", flags->title, "heading of the page")->capture_default_str();

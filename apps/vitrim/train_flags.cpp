@@ -80,7 +80,7 @@ void TrainFlags::add_to(CLI::App& command, const std::vector<train::Keys>& keys)
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command.add_option("--log", log,
-                     "file of the log, which has one JSON object a line; default: OUTPUT.jsonl");
+                     "file of the log, which has one JSON object per line; default: OUTPUT.jsonl");
   command.add_option("--log-every", log_every, "number of steps between lines of the log")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();

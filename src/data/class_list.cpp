@@ -89,7 +89,7 @@ std::string classes_remedy(int64_t classes) {
              " (the ids of ILSVRC2012), or --classes FILE with the model's class folders in index order, one "
              "a line";
   }
-  return "pass --classes FILE with the model's class folders in index order, one a line";
+  return "pass --classes FILE with the model's class folders in index order, one per line";
 }
 
 }  // namespace vitrim::data

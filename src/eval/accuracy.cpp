@@ -142,7 +142,7 @@ void check_evaluable(const model::Model& model, const data::Dataset& dataset,
     if (dataset.num_classes() == model.spec().num_classes) return;
     throw Error("the model has " + std::to_string(model.spec().num_classes) + " classes but " +
                 dataset.description() + " has " + std::to_string(dataset.num_classes()) +
-                "; pass --classes FILE with the model's classes, one a line");
+                "; pass --classes FILE with the model's classes, one per line");
   }
   std::vector<int64_t> labels;
   for (int64_t i = 0; i < dataset.size(); ++i) labels.push_back(dataset.label(i));
