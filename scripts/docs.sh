@@ -36,16 +36,38 @@ cat >"$source/reference/cpp.md" <<'PAGE'
 
 The [reference of the public headers](../cpp/index.html) is made by Doxygen from `include/vitrim`.
 PAGE
+cat >>"$source/README.md" <<'PAGE'
 
-mkdir -p build/site-source/cpp
+## Reference
+
+- [Commands](commands/index.md): every command with its options.
+- [Python functions](reference/python.md): the classes and functions of the Python package.
+- [C++ and C headers](cpp/index.html): the public headers.
+PAGE
+
+mkdir -p build/site-source/cpp build/site-cpp
 if command -v doxygen >/dev/null; then
+  python3 scripts/header_index.py include/vitrim >build/site-cpp/headers.md
+  # Doxygen 1.9.5 and newer has dark colours of its own.
+  colours='HTML_COLORSTYLE = AUTO_LIGHT'
+  if ! printf '%s\n' 1.9.5 "$(doxygen --version)" | sort -V -C; then
+    cat >build/site-cpp/dark.css <<'STYLE'
+@media (prefers-color-scheme: dark) {
+  html { background: #fff; filter: invert(0.9) hue-rotate(180deg); }
+  img { filter: invert(1) hue-rotate(180deg); }
+}
+STYLE
+    colours='HTML_EXTRA_STYLESHEET = build/site-cpp/dark.css'
+  fi
   (
+    echo "$colours"
     cat <<'DOXYFILE'
 PROJECT_NAME = vitrim
 PROJECT_BRIEF = "Makes trained vision transformers smaller and faster"
-INPUT = include/vitrim
+INPUT = include/vitrim build/site-cpp/headers.md
+USE_MDFILE_AS_MAINPAGE = build/site-cpp/headers.md
 RECURSIVE = YES
-FILE_PATTERNS = *.h
+FILE_PATTERNS = *.h *.md
 STRIP_FROM_PATH = include
 FULL_PATH_NAMES = YES
 EXTRACT_ALL = YES
@@ -58,7 +80,6 @@ HTML_OUTPUT = cpp
 OUTPUT_DIRECTORY = build/site-source
 QUIET = YES
 WARN_IF_UNDOCUMENTED = NO
-HTML_COLORSTYLE = AUTO_LIGHT
 DOXYFILE
   ) | doxygen -
 else
@@ -71,4 +92,4 @@ if grep -rl --include='*.html' '```' build/site; then
   echo "docs.sh: these pages show a fence as text" >&2
   exit 1
 fi
-echo "the site: build/site/index.html"
+echo "the site: build/site; python3 -m http.server -d build/site serves it on port 8000 (browsers do not run its search from a file)"

@@ -9,7 +9,7 @@
 
 namespace vitrim {
 
-/// Writes to `PATH.<pid>.<counter>.tmp` in the target's folder (or a shorter name if that is too long) and
+/// Writes to `PATH.PID.COUNTER.tmp` in the target's folder (or a shorter name if that is too long) and
 /// renames it on commit(). Without commit(), the destructor removes the temporary file, and the old file
 /// stays. A symbolic link stays a link: the file that it points to is replaced, in its own folder. An
 /// existing file's permissions are kept; a write-protected file is refused. A target that is not a regular
