@@ -22,7 +22,8 @@ namespace {
 
 constexpr size_t kLongestChain = size_t{1} << 20;
 
-const std::vector<std::string> kTopKeys = {"model", "output", "calib", "eval", "train", "all", "step"};
+const std::vector<std::string> kTopKeys = {"model", "output",  "calib", "eval",
+                                           "train", "classes", "all",   "step"};
 
 std::string place_of(const toml::node& node) { return "line " + std::to_string(node.source().begin.line); }
 
@@ -142,6 +143,8 @@ void complete(const Chain& chain, const toml::table* all, const CLI::App& app, C
   const auto fill = [&](const std::string& flag, const std::string& value) {
     if (!value.empty() && has_flag(command, flag) && !given(step, flag)) step.flags.emplace_back(flag, value);
   };
+  if (step.command != "export")
+    fill("classes", chain.classes);  // there they are names for the file's metadata
   if (all) {
     for (const auto& [key, node] : *all) {
       const std::string flag = dashed(key.str());
@@ -301,6 +304,7 @@ Chain read_chain(const std::string& source, const ChainOverrides& overrides, con
   chain.calib = take("calib", overrides.calib);
   chain.eval = take("eval", overrides.eval);
   chain.train = take("train", overrides.train);
+  chain.classes = take("classes", overrides.classes);
   while (chain.output.size() > 1 && chain.output.ends_with('/')) chain.output.pop_back();
   if (chain.model.empty()) throw UsageError(chain.source + " states no model; pass --model MODEL");
   if (chain.output.empty()) throw UsageError(chain.source + " states no output; pass -o FOLDER");
@@ -392,6 +396,7 @@ std::string resolved(const Chain& chain) {
   if (!chain.calib.empty()) out += "calib = " + quoted(chain.calib) + "\n";
   if (!chain.eval.empty()) out += "eval = " + quoted(chain.eval) + "\n";
   if (!chain.train.empty()) out += "train = " + quoted(chain.train) + "\n";
+  if (!chain.classes.empty()) out += "classes = " + quoted(chain.classes) + "\n";
   for (const ChainStep& step : chain.steps) {
     out += "\n[[step]]\ncommand = " + quoted(step.command) + "\nname = " + quoted(step.name) +
            "\nfrom = " + quoted(step.from.empty() ? "model" : step.from) + "\n";

@@ -20,17 +20,17 @@ struct ChainStep {
   std::vector<std::pair<std::string, std::string>> flags;
 };
 
-/// A chain: `model`, `output`, `calib`, `eval` and `train` (for features) from the file or the command line,
-/// the flags of [all], and the [[step]]s.
+/// A chain: `model`, `output`, `calib`, `eval`, `train` (for features) and `classes` (the class list) from
+/// the file or the command line, the flags of [all], and the [[step]]s.
 struct Chain {
   std::string source;  ///< the file, for messages
-  std::string model, output, calib, eval, train;
+  std::string model, output, calib, eval, train, classes;
   std::vector<ChainStep> steps;
 };
 
 /// Values from the command line that replace those of the file; empty: the file's value.
 struct ChainOverrides {
-  std::string model, output, calib, eval, train;
+  std::string model, output, calib, eval, train, classes;
 };
 
 /// The commands that a step can run.

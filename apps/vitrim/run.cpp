@@ -263,6 +263,9 @@ void add_run(CLI::App& app, Context& context) {
                       "labelled images for the evaluation, in place of the recipe's");
   command->add_option("--train", flags->given.train,
                       "labelled images for the evaluation of features, in place of the recipe's");
+  command->add_option("--classes", flags->given.classes,
+                      "file with the names of the class folders, in the order of the class indices, or "
+                      "imagenet-1k, in place of the recipe's");
   command->add_flag("--again", flags->again, "run every step, even if its result exists");
   command->add_flag("--dry-run", flags->dry, "print the command of every step and run none");
   flags->common.add_to(*command, /*computes=*/false);

@@ -167,6 +167,10 @@ class Run(Case):
         commands = self.run_vitrim("run", "vit_tiny", "--model", "model.safetensors", "--calib", "a", "-o", "out", "--dry-run").stdout
         self.assertIn("vitrim bench out/04_quantize/model/ --against=model.safetensors --batch=1,32", commands)
         self.assertIn("vitrim export out/02_compress/model/ -o out/06_export/model.onnx --dynamic-batch --json", commands)
+        # An evaluation folder with some of ImageNet's classes needs the list of all of them, in each step that evaluates.
+        commands = self.run_vitrim("run", "vit_tiny", "--model", "m.safetensors", "--calib", "a", "--eval", "b", "--classes", "imagenet-1k", "-o", "out",
+                                   "--dry-run").stdout.splitlines()
+        self.assertEqual([line.split()[1] for line in commands if "--classes=imagenet-1k" in line], ["analyze", "compress", "merge", "quantize"])
 
     def test_a_built_in_recipe_runs_to_its_end(self):
         # Static attention, merging above it, int8, an ONNX graph of the float model.
