@@ -26,7 +26,14 @@ struct BenchFlags {
   bench::BenchOptions options;
 };
 
-std::string short_name(const std::string& model) { return std::filesystem::path(model).filename().string(); }
+// The last part of the path; "02_compress/model" for the folder of a step of `vitrim run`, because each
+// step's folder has this name.
+std::string short_name(const std::string& model) {
+  std::filesystem::path path(model);
+  if (!path.has_filename()) path = path.parent_path();  // "folder/" and "folder" are the same
+  const std::string name = path.filename().string(), above = path.parent_path().filename().string();
+  return name == "model" && !above.empty() ? above + "/" + name : name;
+}
 
 // The hints about MODEL apply to the others too, which are forms of the same model. Only MODEL may have a
 // chosen set of weights in a file with several.

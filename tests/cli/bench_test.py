@@ -44,9 +44,13 @@ class Bench(Case):
         self.run_vitrim("report", "b.json", "-o", "again.html")
 
     def test_words(self):
-        done = self.run_vitrim("bench", "model.safetensors", *QUICK)
+        for folder in ("02_compress/model", "small"):
+            os.makedirs(self.path(folder))
+            self.write(folder + "/model.safetensors", self.read("model.safetensors"))
+        done = self.run_vitrim("bench", "model.safetensors", "--against", "02_compress/model/,small/", *QUICK)
         self.assertIn("matrix peak", done.stdout)
-        self.assertIn("model.safetensors, native", done.stdout)
+        for name in ("  model.safetensors", "  02_compress/model", "  small"):
+            self.assertIn(name + ", native", done.stdout)
 
     def test_models_with_stages(self):
         self.write_staged("flatten_swin")
