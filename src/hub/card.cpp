@@ -1,5 +1,6 @@
 // The model card: YAML for the hub, then the information that a user needs before using the model.
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -212,10 +213,15 @@ std::string card(const std::string& name, const TrainResult& r, const ModelSpec&
 }
 
 void describe(const CompressResult& r, const std::string& quantization_config) {
-  const std::string task = r.quantization               ? "quantize"
-                           : r.compressed_spec.merges() ? "merge"
-                           : r.removed.empty()          ? "prune"
-                                                        : "compress";
+  bool made_static = false;
+  for (size_t i = 0; i < std::min(r.dense_spec.blocks.size(), r.compressed_spec.blocks.size()); ++i) {
+    made_static |= r.compressed_spec.blocks[i].attention == AttentionKind::kStatic &&
+                   r.dense_spec.blocks[i].attention != AttentionKind::kStatic;
+  }
+  const std::string task = r.quantization                      ? "quantize"
+                           : r.compressed_spec.merges()        ? "merge"
+                           : r.removed.empty() && !made_static ? "prune"
+                                                               : "compress";
   describe_folder(r.output, r.compressed_spec, {task, r.model, quantization_config}, r.manifest,
                   [&](const std::string& license) { return card(name_of(r.output), r, license); });
 }

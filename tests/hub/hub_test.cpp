@@ -204,5 +204,23 @@ TEST(Hub, DescribesAFolderAndLeavesFilesAlone) {
       << text;
 }
 
+TEST(Hub, TheTaskIsThatOfTheCommand) {
+  const TempDir folder;
+  CompressResult r = result_for(folder.file("out/"));
+  NewFolder made(r.output);
+  made.keep();
+  const auto task = [&] {
+    describe(r);
+    return json::parse(read_text_file(r.output + "config.json"))["vitrim"]["task"].get<std::string>();
+  };
+  r.dense_spec = r.compressed_spec;
+  EXPECT_EQ(task(), "compress");  // layer 1 was removed
+  r.removed.clear();
+  r.compressed_spec.blocks[1].attention = AttentionKind::kStatic;
+  EXPECT_EQ(task(), "compress");
+  r.dense_spec = r.compressed_spec;  // the filters were there before
+  EXPECT_EQ(task(), "prune");
+}
+
 }  // namespace
 }  // namespace vitrim::hub
