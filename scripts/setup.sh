@@ -53,9 +53,11 @@ missing_packages() {
   command -v git >/dev/null || echo git
   command -v python3 >/dev/null || echo python3
   has_node || printf '%s\n' nodejs npm
-  for name in libcli11-dev nlohmann-json3-dev libjpeg62-turbo-dev libpng-dev libwebp-dev libutf8proc-dev zlib1g-dev libtomlplusplus-dev libgtest-dev libgloo-dev; do
+  for name in libcli11-dev nlohmann-json3-dev libpng-dev libwebp-dev libutf8proc-dev zlib1g-dev libtomlplusplus-dev libgtest-dev libgloo-dev; do
     has_package "$name" || echo "$name"
   done
+  # Ubuntu has no libjpeg62-turbo-dev; libjpeg-dev depends on what each distribution has.
+  has_package libjpeg62-turbo-dev || has_package libjpeg-dev || echo libjpeg-dev
   # venv's own pip is in this separate package of Debian.
   if [[ -z $VITRIM_TORCH_FOLDER || $level != build ]] && ! python3 -c 'import ensurepip' 2>/dev/null; then echo python3-venv; fi
   if [[ $level != build ]]; then
