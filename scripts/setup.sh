@@ -44,7 +44,7 @@ has_chromium() {
   return 1
 }
 
-# The Debian packages that are missing for LEVEL (build, check or full), one a line. Programs count wherever they come from.
+# The Debian packages that are missing for LEVEL (engine, build, check or full), one a line. Programs count wherever they come from.
 missing_packages() {
   local level=$1 name
   command -v g++ >/dev/null || echo g++
@@ -52,12 +52,16 @@ missing_packages() {
   command -v ninja >/dev/null || echo ninja-build
   command -v git >/dev/null || echo git
   command -v python3 >/dev/null || echo python3
-  has_node || printf '%s\n' nodejs npm
-  for name in libcli11-dev nlohmann-json3-dev libpng-dev libwebp-dev libutf8proc-dev zlib1g-dev libtomlplusplus-dev libgtest-dev libgloo-dev; do
+  for name in libcli11-dev nlohmann-json3-dev libpng-dev libwebp-dev libutf8proc-dev zlib1g-dev libgtest-dev; do
     has_package "$name" || echo "$name"
   done
   # Ubuntu has no libjpeg62-turbo-dev; libjpeg-dev depends on what each distribution has.
   has_package libjpeg62-turbo-dev || has_package libjpeg-dev || echo libjpeg-dev
+  if [[ $level == engine ]]; then return; fi
+  has_node || printf '%s\n' nodejs npm
+  for name in libtomlplusplus-dev libgloo-dev; do
+    has_package "$name" || echo "$name"
+  done
   # venv's own pip is in this separate package of Debian.
   if [[ -z $VITRIM_TORCH_FOLDER || $level != build ]] && ! python3 -c 'import ensurepip' 2>/dev/null; then echo python3-venv; fi
   if [[ $level != build ]]; then
