@@ -18,7 +18,7 @@ bool is_output(const CLI::Option& option) {
          name == "--state";
 }
 
-// Outputs that are documents. (A model may well be written over the one that was read.)
+// Outputs that are documents; other outputs are models.
 bool is_result(const CLI::Option& option, const CLI::App& command) {
   const std::string name = option.get_name(), of = command.get_name();
   if (name == "--output") return of == "report" || of == "analyze";
@@ -34,6 +34,44 @@ bool replaces(const fs::path& path, const fs::path& input) {
     return false;
   const fs::path whole = fs::weakly_canonical(path, failed), folder = fs::weakly_canonical(input, failed);
   return std::mismatch(folder.begin(), folder.end(), whole.begin(), whole.end()).first == folder.end();
+}
+
+bool reads_model(const CLI::Option& option) {
+  const std::string name = option.get_name();
+  return name == "MODEL" || name == "--init" || name == "--against";
+}
+
+// Whether writing a model to `output` would replace the model `input`, or put another model's config.json
+// beside it.
+bool replaces_model(const fs::path& output, const fs::path& input) {
+  std::error_code failed;
+  if (!fs::exists(input, failed)) return false;
+  if (!fs::is_directory(output, failed))
+    return fs::equivalent(output, fs::is_directory(input, failed) ? input / "model.safetensors" : input,
+                          failed);
+  const fs::path parent = input.has_parent_path() ? input.parent_path() : fs::path(".");
+  return fs::equivalent(output, fs::is_directory(input, failed) ? input : parent, failed);
+}
+
+std::string replaced_model(const CLI::App& command) {
+  std::error_code failed;
+  const CLI::Option* const output = command.get_option_no_throw("--output");
+  if (!output || is_result(*output, command) || command.get_name() == "sweep") return {};
+  for (const CLI::Option* option : command.get_options()) {
+    if (!reads_model(*option)) continue;
+    for (const std::string& path : output->results()) {
+      for (const std::string& input : option->results()) {
+        // An exported graph may lie beside the checkpoint that it was made from.
+        if (command.get_name() == "export" && fs::is_directory(path, failed)) continue;
+        if (replaces_model(path, input))
+          return (fs::is_directory(path, failed) ? "--output is the folder of the model "
+                                                 : "--output would replace the model ") +
+                 input + ", which the command reads (" + option->get_name() +
+                 "); name another file or folder";
+      }
+    }
+  }
+  return {};
 }
 
 std::string replaced_input(const CLI::App& command) {
@@ -73,6 +111,7 @@ std::string wrong_value(const CLI::App& app) {
       if (std::string wrong = wrong_value_of(*option); !wrong.empty()) return wrong;
     }
     if (std::string wrong = replaced_input(*command); !wrong.empty()) return wrong;
+    if (std::string wrong = replaced_model(*command); !wrong.empty()) return wrong;
   }
   return {};
 }

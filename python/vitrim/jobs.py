@@ -135,9 +135,9 @@ def _check(command: str, **arguments: Any) -> None:
     native.library().check_options(command, arguments)
 
 
-def _check_output(output: Optional[Union[str, "os.PathLike[str]"]], dtype: str) -> Optional[str]:
-    """Checks before the long work that `output` can be written. A path that ends in a slash, or an existing folder, becomes a folder as on model
-    hubs."""
+def _check_output(output: Optional[Union[str, "os.PathLike[str]"]], dtype: str, model: Any) -> Optional[str]:
+    """Checks before the long work that `output` can be written, and that it is not the file or folder of `model`. A path that ends in a slash, or an
+    existing folder, becomes a folder as on model hubs."""
     if dtype not in ("same", "f32", "f16", "bf16"):
         raise ValueError(f"save_dtype must be same, f32, f16 or bf16, not '{dtype}'")
     if output is None:
@@ -145,8 +145,16 @@ def _check_output(output: Optional[Union[str, "os.PathLike[str]"]], dtype: str) 
     path = os.fsdecode(output)
     if not (path.endswith((".safetensors", "/")) or os.path.isdir(path)):
         raise ValueError(f"{path}: checkpoints are written as safetensors; end the name in .safetensors, or in / to write a folder")
+    if isinstance(model, (str, bytes, os.PathLike)):
+        read = os.path.expanduser(os.fsdecode(model))
+        if os.path.exists(read) and (_same(path, read) or _same(path, os.path.dirname(read) or ".") or _same(path, os.path.join(read, "model.safetensors"))):
+            raise ValueError(f"{path}: the output would replace the model {native.printable(read)}, which is read; name another file or folder")
     native.library().check_output(os.fsencode(path))
     return path
+
+
+def _same(one: str, other: str) -> bool:
+    return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)
 
 
 def _finished(call: _Call, made, path: Optional[str], dtype: str) -> CompressedResult:
@@ -230,7 +238,7 @@ def compress(model: Any, images: Any, *, remove: Union[None, int, str] = None, r
     targeted = any(target is not None for target in (target_macs, attention_macs, target_params))
     alone = targeted and all(given[name] is None for name in ("remove", "remove_attention", "static"))  # the program's --remove 0
     _check("compress", **{**given, "remove": "0" if alone else given["remove"]}, eval=eval, eval_resize=eval_resize)
-    path = _check_output(output, save_dtype)
+    path = _check_output(output, save_dtype, model)
     call = _Call("compress", model, settings)
     opened, preprocess = call.images(images)
     evaluation, eval_preprocess = call.evaluation(eval, eval_labels, eval_resize)
@@ -255,7 +263,7 @@ def merge(model: Any, *, r: Optional[int] = None, schedule: Optional[str] = None
     """Merges the most similar tokens after the attention of every block: `r` pairs, a schedule ("1:24" or "8,8,0,16"), or the smallest number that
     brings the model to `target_macs`; with `choose`, in the blocks where it costs least on `images`."""
     _check("merge", r=r, schedule=schedule, target_macs=target_macs, start=start, choose=choose, images=images, eval=eval, eval_resize=eval_resize)
-    path = _check_output(output, save_dtype)
+    path = _check_output(output, save_dtype, model)
     call = _Call("merge", model, settings)
     opened, preprocess = (None, None) if images is None else call.images(images)
     evaluation, eval_preprocess = call.evaluation(eval, eval_labels, eval_resize)
@@ -279,7 +287,7 @@ def quantize(model: Any, images: Any = None, *, keep: Union[None, str, Sequence[
     `images`; vitrim.Error for a model that is int8 already, for a budget that can't be met, and for files that cannot be read or written.
     """
     _check("quantize", images=images, count=count, held_out=held_out, budget_kl=budget_kl, ridge=ridge, eval=eval, eval_resize=eval_resize)
-    path = _check_output(output, save_dtype)
+    path = _check_output(output, save_dtype, model)
     call = _Call("quantize", model, {"precision": "f32", **settings})
     opened, preprocess = (None, None) if images is None else call.images(images)
     evaluation, eval_preprocess = call.evaluation(eval, eval_labels, eval_resize)

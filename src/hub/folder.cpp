@@ -1,6 +1,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <sstream>
 
 #include "vitrim/core/atomic_file.h"
 #include "vitrim/core/error.h"
@@ -33,8 +34,27 @@ std::vector<std::string> files_of(const std::string& output) {
   return out;
 }
 
+namespace {
+
+// Whether the file is a model card that this module wrote: its YAML block names the library.
+bool is_card(const fs::path& path) {
+  std::istringstream text(read_text_file(path.string()));
+  std::string line;
+  if (!std::getline(text, line) || line != "---") return false;
+  while (std::getline(text, line) && line != "---") {
+    if (line == "library_name: vitrim") return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 void check_writable(const std::string& path, const std::string& output) {
   std::error_code failed;
+  if (is_folder(output) && path == (fs::path(output) / "README.md").string() &&
+      fs::is_regular_file(path, failed) && !is_card(path))
+    throw Error("[hub::check_writable] " + path +
+                " would be replaced by a model card, but vitrim did not write it; name another folder");
   const fs::path folder = fs::path(path).parent_path();
   const bool to_be_made = output.ends_with('/') && !fs::exists(output, failed) &&
                           fs::weakly_canonical(folder) == fs::weakly_canonical(stem_of(output));

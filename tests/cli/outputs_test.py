@@ -109,6 +109,23 @@ class Values(Case):
             with self.subTest((flag, value)):
                 self.refuse(*EVAL, flag, value, says=says, expect=2)
 
+    def test_a_model_is_not_written_over_the_one_that_is_read(self):
+        os.mkdir(self.path("folder"))
+        os.rename(self.path("model.safetensors"), self.path("folder/model.safetensors"))
+        before = self.read("folder/model.safetensors")
+        for model, output in (("folder/model.safetensors", "folder/model.safetensors"), ("folder", "folder/model.safetensors"), ("folder", "folder"), ("folder/model.safetensors", "folder/")):
+            with self.subTest((model, output)):
+                self.refuse("quantize", model, "-o", output, says=f"the model {model}, which the command reads (MODEL)", expect=2)
+        self.assertEqual(self.read("folder/model.safetensors"), before)
+        self.run_vitrim("export", "folder", "-o", "folder/model.onnx")  # a graph may lie beside its checkpoint
+        self.run_vitrim("quantize", "folder", "-o", "q.safetensors")
+
+    def test_a_readme_that_vitrim_did_not_write_stays(self):
+        os.mkdir(self.path("work"))
+        self.write("work/README.md", b"# my project\n")
+        self.refuse("quantize", "model.safetensors", "-o", "work", says="work/README.md would be replaced by a model card")
+        self.assertEqual(self.read("work/README.md"), b"# my project\n")
+
     def test_a_result_replaces_nothing_that_is_read(self):
         os.mkdir(self.path("images"))
         write_png(self.path("images", "a.png"))

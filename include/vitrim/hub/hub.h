@@ -20,7 +20,8 @@ std::string weights_path(const std::string& output);
 /// All files that may be written for `output`, the weights first.
 std::vector<std::string> files_of(const std::string& output);
 
-/// Throws vitrim::Error unless a file could be written at `path` after the folder `output` is created.
+/// Throws vitrim::Error unless a file could be written at `path` after the folder `output` is created, and if
+/// `path` is the README.md of the folder and not a model card of vitrim.
 /// `output` may also be a file, and need not exist yet. Creates nothing.
 void check_writable(const std::string& path, const std::string& output);
 
