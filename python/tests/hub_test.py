@@ -124,6 +124,18 @@ class Folders(Case):
             vitrim.merge(SMALL, r=1, output=self.path("model"), progress=False)
         self.assertFalse(os.path.exists(self.path("no")))
 
+    def test_the_model_that_is_read_is_not_replaced(self):
+        own = self.path("own")
+        os.mkdir(own)
+        shutil.copy(SMALL, os.path.join(own, "model.safetensors"))
+        with open(os.path.join(own, "model.safetensors"), "rb") as file:
+            before = file.read()
+        for model, output in ((own, own), (own, own + "/model.safetensors"), (own + "/model.safetensors", own + "/"), (own + "/model.safetensors", own + "/model.safetensors")):
+            with self.subTest((model, output)), self.assertRaisesRegex(ValueError, "would replace the model"):
+                vitrim.merge(model, r=1, output=output, progress=False)
+        with open(os.path.join(own, "model.safetensors"), "rb") as file:
+            self.assertEqual(file.read(), before)
+
 
 class Command(Case):
     def test_the_command_starts_the_program(self):
@@ -140,6 +152,8 @@ class Command(Case):
         self.assertEqual(words, "inspect x")
         self.assertEqual(paths.split(":")[-1], "/more")
         self.assertTrue(os.path.exists(os.path.join(paths.split(":")[0], "libc10.so")), paths)
+        module = subprocess.run([sys.executable, "-m", "vitrim", "inspect", "x"], env=environment, capture_output=True, text=True, check=True)
+        self.assertEqual(module.stdout, done.stdout)
         environment["VITRIM_PROGRAM"] = self.path("missing")
         done = subprocess.run(call, env=environment, capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, 1)

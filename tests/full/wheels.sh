@@ -39,6 +39,7 @@ cp "$root/models/synthetic_vit.safetensors" "$work/vit.safetensors"
 cd "$work"
 run() { PATH=$work/venv/bin:$work/bin "$@"; }
 run vitrim --version
+run python -m vitrim --version
 run vitrim compress vit.safetensors --calib synthetic:calib:100 --eval synthetic:test:200 --remove 2 --epochs 1 --te-images 32 -o small/
 run vitrim quantize small/ --calib synthetic:calib:64 --eval synthetic:test:200 -o small_int8/
 run python - <<'PY'
