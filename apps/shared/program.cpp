@@ -57,6 +57,17 @@ std::string missing_options(const CLI::App& command) {
   return names.empty() ? "" : out + (names.size() == 1 ? " is required" : " are required");
 }
 
+// The words that a command does not take, and the positional arguments that it does.
+std::string unexpected(const CLI::App& command) {
+  std::string words, taken;
+  for (const std::string& word : command.remaining()) words += (words.empty() ? "" : " ") + word;
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->get_positional()) taken += (taken.empty() ? "" : " ") + option->get_name();
+  }
+  return "unexpected argument: " + words + "; besides flags the command takes " +
+         (taken.empty() ? "nothing" : taken);
+}
+
 // Every flag and subcommand that would have been valid at its place.
 std::vector<std::string> valid_names(const CLI::App& app) {
   std::vector<std::string> names;
@@ -106,6 +117,10 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, ch
   if (const std::string missing = missing_options(active_command(app));
       !missing.empty() && error.get_name() == "RequiredError")
     message = missing;
+  if (error.get_name() == "ArgumentMismatch" && message.ends_with(" missing"))
+    message = message.substr(0, message.find(':')) + " needs a value";
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError))
+    message = unexpected(active_command(app));
   const std::vector<std::string> names = valid_names(app);
   const bool commands = has_commands(app);
   if (argc == 1 && commands) message = "name a command";
@@ -113,8 +128,9 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error, int argc, ch
     const std::string word = argv[i];
     const bool flag = word.rfind("--", 0) == 0 && word.size() > 2;
     if ((flag || (i == 1 && commands)) && !known(word, names)) {
-      message = (flag ? "unknown flag " : "unknown command ") + word + "; did you mean " +
-                nearest(word.substr(0, word.find('=')), names) + "?";
+      const std::string meant = close_to(word.substr(0, word.find('=')), names);
+      message = (flag ? "unknown flag " : "unknown command ") + word +
+                (meant.empty() ? "" : "; did you mean " + meant + "?");
       break;
     }
   }

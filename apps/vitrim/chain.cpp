@@ -222,6 +222,16 @@ void check_kind(const Chain& chain, const toml::table& top) {
   }
 }
 
+// The built-in recipe that `source` may mean, else all of them.
+std::string known_chains(const std::string& source) {
+  const std::vector<std::string> names = chain_names();
+  const std::string meant = close_to(source, names);
+  if (!meant.empty()) return "did you mean \"" + meant + "\"?";
+  std::string out;
+  for (const std::string& name : names) out += (out.empty() ? "the built-in ones are " : ", ") + name;
+  return out + ".";
+}
+
 std::string read_source(const std::string& source, std::string& label) {
   if (const EmbeddedText* file = find_text(chain_files(), source)) {
     label = "recipe " + source;
@@ -232,8 +242,11 @@ std::string read_source(const std::string& source, std::string& label) {
     throw Error(source + ": no such file; " + hint);
   if (source.find('/') == std::string::npos && source.find('.') == std::string::npos &&
       !std::filesystem::exists(source))
-    throw Error("there is no built-in recipe \"" + source + "\"; did you mean \"" +
-                nearest(source, chain_names()) + "\"? Write the name of a file with its suffix or folder");
+    throw Error("there is no built-in recipe \"" + source + "\"; " + known_chains(source) +
+                " Write the name of a file with its suffix or folder");
+  if (std::filesystem::is_directory(source))
+    throw Error(source + " is a folder, but a recipe is a TOML file or a built-in one; " + known_chains("") +
+                " vitrim-run and vitrim eval run a model");
   return read_text_file(source);
 }
 

@@ -45,4 +45,15 @@ std::string nearest(std::string_view word, const std::vector<std::string>& valid
   return best ? *best : std::string();
 }
 
+std::string close_to(std::string_view word, const std::vector<std::string>& valid) {
+  const std::string best = nearest(word, valid);
+  const std::string_view letters = word.substr(std::min(word.find_first_not_of('-'), word.size()));
+  if (edit_distance(word.substr(0, 256), best) <= std::max<size_t>(1, letters.size() / 3)) return best;
+  const std::string part = "-" + std::string(letters) + "-";
+  for (const std::string& candidate : valid) {
+    if (!letters.empty() && ("-" + candidate + "-").find(part) != std::string::npos) return candidate;
+  }
+  return {};
+}
+
 }  // namespace vitrim

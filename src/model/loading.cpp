@@ -38,9 +38,10 @@ ModelSpec named_spec(const std::string& source, const architecture::LoadHints& h
                 "' is an architecture, not a file, so it has no sets of weights to choose from; load it "
                 "without --weights");
   if (!architecture::is_known_name(source)) {
-    throw Error("there is no file '" + source +
-                "' and no architecture of that name; the nearest architecture is '" +
-                nearest(source, architecture::known_names()) + "'");
+    const std::string meant = close_to(source, architecture::known_names());
+    throw Error("there is no file '" + source + "' and no architecture of that name; " +
+                (meant.empty() ? "name a checkpoint, or an architecture that `vitrim inspect --list` shows"
+                               : "the nearest architecture is '" + meant + "'"));
   }
   architecture::warn_of_idle_hints(source, "the architecture's name determines", hints);
   ModelSpec spec = architecture::known_spec(source);

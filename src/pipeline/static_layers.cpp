@@ -30,7 +30,7 @@ void set_static_layers(CompressOptions& options, const std::string& text, int bl
       options.static_layers = parse_layer_list(text, blocks);
     }
   } catch (const std::invalid_argument& error) {
-    const bool one_number = text.find_first_not_of("0123456789") == std::string::npos;
+    const bool one_number = text.find_first_not_of("0123456789.") == std::string::npos;
     throw std::invalid_argument(std::string("--static: ") + error.what() +
                                 (one_number ? "; write 25% for a share of the layers" : ""));
   }

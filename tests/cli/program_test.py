@@ -40,6 +40,17 @@ class Usage(Case):
             with self.subTest(wrong):
                 self.refuse(command, "model.safetensors", wrong, "x", says=(wrong, right), expect=2)
 
+    def test_no_name_is_suggested_where_none_is_close(self):
+        for words in (("compress", "model.safetensors", "--dry-run"), ("nonsense",)):
+            self.assertNotIn("did you mean", self.refuse(*words, says=("unknown", words[-1]), expect=2))
+        self.refuse("quantize", "model.safetensors", "--bits", "4", says="--weight-bits", expect=2)
+        self.refuse("inspect", "nowhere", says="vitrim inspect --list")
+
+    def test_surplus_and_missing_words(self):
+        self.refuse("inspect", "model.safetensors", "images", says="unexpected argument: images; besides flags the command takes MODEL", expect=2)
+        self.refuse("quantize", "model.safetensors", "-o", says="--output needs a value", expect=2)
+        self.refuse("compress", "model.safetensors", *CALIB, "--static", "0.25", "-o", "x.safetensors", says="25% for a share")
+
     def test_missing_arguments(self):
         self.refuse("inspect", expect=2)
         self.refuse("inspect", "model.safetensors", "--list", expect=2)

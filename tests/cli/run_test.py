@@ -139,6 +139,9 @@ class Run(Case):
         self.chain(CHAIN.replace('model = "model.safetensors"\n', ""))
         self.assertIn("pass --model", self.run_vitrim("run", "chain.toml", expect=2).stderr)
         self.assertIn('did you mean "vit_tiny"', self.run_vitrim("run", "vit_tinny", expect=1).stderr)
+        self.refuse("run", "nonsense", says=("the built-in ones are", "vit_tiny"))
+        os.mkdir(self.path("folder"))
+        self.refuse("run", "folder", says=("folder is a folder, but a recipe is a TOML file", "vitrim eval"))
         self.refuse("run", "recipes/vit_tiny.toml", says="recipes/vit_tiny.toml: no such file; vit_tiny is a built-in recipe: vitrim run vit_tiny")
 
     def test_the_two_kinds_of_recipes_are_told_apart(self):

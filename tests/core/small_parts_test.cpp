@@ -40,6 +40,17 @@ TEST(Nearest, TiesAndEdges) {
   EXPECT_EQ(nearest(std::string(100000, 'a'), {"b", "aaaa"}), "aaaa");
 }
 
+TEST(Nearest, NothingCloseIsNoSuggestion) {
+  const std::vector<std::string> valid = {"--train", "--std", "--weight-bits", "compress", "--help"};
+  EXPECT_EQ(close_to("--dry-run", valid), "");
+  EXPECT_EQ(close_to("nowhere", valid), "");
+  EXPECT_EQ(close_to("--bits", valid), "--weight-bits");  // a word of it, though --std has fewer edits
+  EXPECT_EQ(close_to("--weight_bits", valid), "--weight-bits");
+  EXPECT_EQ(close_to("compres", valid), "compress");
+  EXPECT_EQ(close_to("", valid), "");
+  EXPECT_EQ(close_to("x", {}), "");
+}
+
 TEST(ErrorTypes, Messages) {
   EXPECT_STREQ(FormatError("f.json", "te.drop", "expected a number").what(),
                "f.json: te.drop: expected a number");
