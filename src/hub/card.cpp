@@ -60,10 +60,9 @@ std::string row(const std::string& name, int64_t params, int64_t macs,
 }
 
 std::string difference(const EvalResult& result, const PairedResult& paired) {
-  std::string out = "Both models were evaluated on the same " + std::to_string(result.images) + " images (" +
-                    result.data + "): paired difference " + points(paired.difference) +
-                    " points (95 % interval " + points(paired.ci95.first) + " to " +
-                    points(paired.ci95.second);
+  std::string out = "Both models were evaluated on the same images (" + result.data +
+                    "): paired difference " + points(paired.difference) + " points (95 % interval " +
+                    points(paired.ci95.first) + " to " + points(paired.ci95.second);
   if (!std::isnan(paired.mcnemar_p)) out += formatted(", McNemar p = %.2g", paired.mcnemar_p);
   return out + ").\n\n";
 }
@@ -97,23 +96,31 @@ std::string use(const std::string& name, const ModelSpec& spec) {
   out += "The command line takes the folder as well: `vitrim eval " + name + " --data labelled_images/`.\n\n";
   if (spec.segmentation) return out;
   out += "To serve it without PyTorch, use the package `vitrim-runtime`, which needs NumPy only:\n\n";
+  const std::string result = spec.num_classes > 0 ? "logits" : "features";
+  const std::string engine = "engine = Engine(\"" + name + "\")\n";
+  if (!spec.preprocess)
+    return out + fenced("python", "from vitrim_runtime import Engine\n\n" + engine + result +
+                                      " = engine.run(images)  # float32 [n, channels, height, width], "
+                                      "normalised as in training");
   return out +
          fenced("python",
-                "from vitrim_runtime import Engine\n\nengine = Engine(\"" + name + "\")\n" +
-                    (spec.preprocess ? "logits = engine.run(engine.preprocess(images))  # uint8 RGB arrays "
-                                       "[height, width, 3], of any size"
-                                     : "logits = engine.run(images)  # float32 [n, channels, height, width], "
-                                       "normalised as in training"));
+                "import numpy\nfrom PIL import Image  # Pillow, or any library that reads images\n"
+                "from vitrim_runtime import Engine\n\n" +
+                    engine +
+                    "images = [numpy.asarray(Image.open(\"photo.jpg\").convert(\"RGB\"))]  # of any sizes\n" +
+                    result + " = engine.run(engine.preprocess(images))" +
+                    (spec.num_classes > 0 ? "\nprint(logits.argmax(1))  # indices of classes" : ""));
 }
 
 // All commands since the original model: those in the config.json of its base, then this one.
-std::string made(const std::string& base, const Manifest& manifest) {
+// `images` names those of the manifest's fingerprint.
+std::string made(const std::string& base, const Manifest& manifest, const std::string& images) {
   std::string commands;
   for (const std::string& command : earlier_commands(base)) commands += command + "\n";
   return "## How it was made\n\n" + fenced("sh", commands + manifest.command) + "vitrim " + manifest.version +
          (manifest.git_commit.empty() ? "" : " (" + manifest.git_commit + ")") + ", seed " +
          std::to_string(manifest.seed) +
-         (manifest.data_fingerprint.empty() ? "" : ", images: " + manifest.data_fingerprint) + ".\n";
+         (manifest.data_fingerprint.empty() ? "" : ", " + images + ": " + manifest.data_fingerprint) + ".\n";
 }
 
 // "12 ", the number of images on which held_out_agreement was measured; empty if the result does not state
@@ -190,7 +197,7 @@ std::string card(const std::string& name, const CompressResult& r, const std::st
            formatted("%.2f", r.speed->speedup) + " times as fast (10th to 90th percentile " +
            formatted("%.2f", r.speed->speedup_p10) + " to " + formatted("%.2f", r.speed->speedup_p90) +
            ").\n\n";
-  return out + use(name, r.compressed_spec) + made(r.model, r.manifest);
+  return out + use(name, r.compressed_spec) + made(r.model, r.manifest, "calibration images");
 }
 
 std::string card(const std::string& name, const TrainResult& r, const ModelSpec& spec,
@@ -209,7 +216,7 @@ std::string card(const std::string& name, const TrainResult& r, const ModelSpec&
            ").\n\n";
   }
   if (r.evaluation && r.paired) out += difference(*r.evaluation, *r.paired);
-  return out + use(name, spec) + made(r.init, r.manifest);
+  return out + use(name, spec) + made(r.init, r.manifest, "training images");
 }
 
 void describe(const CompressResult& r, const std::string& quantization_config) {

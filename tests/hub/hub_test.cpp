@@ -158,6 +158,8 @@ TEST(Hub, TheCardHasTheMeasuredTable) {
   r.compressed.emplace().top1 = 0.785;
   r.compressed->top1_ci95 = {0.75, 0.81};
   r.compressed->images = 700;
+  r.compressed->data = "image folder val, 700 images";
+  r.manifest.data_fingerprint = "1000 files";
   r.held_out_agreement = 0.9;
   r.features = FeatureFigures{12, 0.9, 0.8};
   r.paired = PairedResult{-0.015, {-0.03, 0.001}, 0.04};
@@ -166,6 +168,8 @@ TEST(Hub, TheCardHasTheMeasuredTable) {
   EXPECT_NE(text.find("| 78.5 % (75.0 to 81.0) |"), std::string::npos) << text;
   EXPECT_NE(text.find("paired difference -1.5 points (95 % interval -3.0 to +0.1, McNemar p = 0.04)"),
             std::string::npos);
+  EXPECT_NE(text.find("on the same images (image folder val, 700 images): "), std::string::npos);
+  EXPECT_NE(text.find(", calibration images: 1000 files"), std::string::npos);
   EXPECT_NE(text.find("\nbase_model: owner/base\n"), std::string::npos);
   EXPECT_NE(text.find("On 12 calibration images that were kept out of the fit"), std::string::npos);
   EXPECT_NE(text.find("engine = Engine(\"out\")"), std::string::npos);
@@ -183,6 +187,7 @@ TEST(Hub, DescribesAFolderAndLeavesFilesAlone) {
   EXPECT_TRUE(fs::exists(output + "config.json"));
   EXPECT_TRUE(fs::exists(output + "preprocessor_config.json"));
   const std::string readme = output + "README.md";
+  EXPECT_NO_THROW(check_writable(readme, output));  // its own card
   std::string text = read_text_file(readme);
   const size_t begin = text.find("# fill in");
   ASSERT_NE(begin, std::string::npos);
