@@ -54,7 +54,7 @@ struct AbsorbedScorer::Impl {
                    .index_select(0, shuffled_order(images, options.seed));
     at::Tensor x = embedded;
     model::Intermediates intermediates;
-    Progress progress("teacher streams", model.num_blocks(), "blocks");
+    Progress progress("dense model", model.num_blocks(), "blocks");
     for (int i = 0; i < model.num_blocks(); ++i) {
       x = advance(model, i, x, options.batch_size, group);
       teacher.push_back(x.to(at::kBFloat16));

@@ -55,14 +55,16 @@ void check_labels(const model::Model& model, const std::vector<int64_t>& labels,
         "the model has no classifier, so it can't be evaluated on " + description +
         " alone; pass --train DIR with labelled images to evaluate its features by nearest neighbours");
   for (int64_t label : labels) {
-    if (label < 0) throw Error(description + " has no labels; put the images into one folder per class");
+    if (label < 0)
+      throw Error(description + ": evaluation needs labels; put the images into one folder per class");
   }
   const bool too_many =
       std::any_of(labels.begin(), labels.end(), [&](int64_t label) { return label >= classes; });
   if (too_many || (data_classes > 0 && data_classes != classes)) {
     const std::string found = data_classes > 0 ? std::to_string(data_classes) : "labels beyond them";
-    throw Error("the model has " + std::to_string(classes) + " classes but " + description + " has " + found +
-                "; " + data::classes_remedy(classes) + " (tar shards: correct their .cls members)");
+    throw Error("the model has " + std::to_string(classes) + " classes but there are " + found + " in " +
+                description + "; " + data::classes_remedy(classes) +
+                " (tar shards: correct their .cls members)");
   }
 }
 

@@ -73,7 +73,8 @@ void describe(const model::Model& model, const data::Dataset& dataset, EvalResul
 void require_labels(const data::Dataset& dataset) {
   for (int64_t i = 0; i < dataset.size(); ++i) {
     if (dataset.label(i) < 0)
-      throw Error(dataset.description() + " has no labels; put the images into one folder per class");
+      throw Error(dataset.description() +
+                  ": evaluation needs labels; put the images into one folder per class");
   }
 }
 
