@@ -20,8 +20,11 @@ mkdir "$work/source"
 cp -r "$root/python" "$work/source/python"
 cp "$root/CMakeLists.txt" "$root/LICENSE" "$work/source/"
 sed -i "s/\"torch>=[0-9.]*\"/\"torch==$torch\"/" "$work/source/python/pyproject.toml"
+echo "building the program and its libraries in $build"
 cmake --build "$build" --target vitrim_pipeline vitrim_runtime vitrim_hub vitrim
+echo "building the wheel of vitrim for torch $torch: the extension takes some minutes"
 vitrim_DIR=$build/package VITRIM_PROGRAM=$build/vitrim "$python" -m pip wheel -q --disable-pip-version-check --no-deps -w "$work/raw" "$work/source/python"
+echo "building the wheel of vitrim-runtime: it compiles the whole engine, which takes some minutes"
 "$python" -m pip wheel -q --disable-pip-version-check --no-deps -w "$work/raw" "$root/python/runtime"
 
 # Codecs are included; LibTorch and its OpenMP are those of the installed torch.
