@@ -46,24 +46,29 @@ static int64_t peak_loop(int64_t repeats) {
 }
 
 static int64_t peak_loop_bytes(int64_t repeats) {
-  const auto operand = static_cast<uint32_t>(kOperand);
-  Vi sum[kTileRows][kVectors];
-  for (int r = 0; r < kTileRows; ++r) {
-    for (int j = 0; j < kVectors; ++j) sum[r][j] = reinterpret_cast<Vi>(all(kOperand));
-  }
-  const Vu x = all_words(operand);
+  // Sums start again from 1 before they could exceed an int32: a step adds at most 4 x 255 x 128 to each.
+  constexpr int64_t kPart = 8192;
+  const Vu x = all_words(static_cast<uint32_t>(kOperand));
   Vu y[kVectors];
   for (int j = 0; j < kVectors; ++j) y[j] = as_words(all(kOperand * 1e-3f));
-  for (int64_t i = 0; i < repeats; ++i) {
-#pragma GCC unroll 8
+  Vu total = {};
+  for (int64_t begin = 0; begin < repeats; begin += kPart) {
+    Vi sum[kTileRows][kVectors];
     for (int r = 0; r < kTileRows; ++r) {
-#pragma GCC unroll 4
-      for (int j = 0; j < kVectors; ++j) sum[r][j] = add_dots(sum[r][j], x, y[j]);
+      for (int j = 0; j < kVectors; ++j)
+        sum[r][j] = reinterpret_cast<Vi>(all_words(static_cast<uint32_t>(kOperand)));
     }
-  }
-  Vi total = {};
-  for (int r = 0; r < kTileRows; ++r) {
-    for (int j = 0; j < kVectors; ++j) total += sum[r][j];
+    const int64_t end = repeats - begin < kPart ? repeats : begin + kPart;
+    for (int64_t i = begin; i < end; ++i) {
+#pragma GCC unroll 8
+      for (int r = 0; r < kTileRows; ++r) {
+#pragma GCC unroll 4
+        for (int j = 0; j < kVectors; ++j) sum[r][j] = add_dots(sum[r][j], x, y[j]);
+      }
+    }
+    for (int r = 0; r < kTileRows; ++r) {
+      for (int j = 0; j < kVectors; ++j) total += reinterpret_cast<Vu>(sum[r][j]);
+    }
   }
   sink = sum_of(__builtin_convertvector(total, Vf));
   return kTileRows * kTileColumns * 4;
