@@ -61,9 +61,10 @@ void check_labels(const model::Model& model, const std::vector<int64_t>& labels,
   const bool too_many =
       std::any_of(labels.begin(), labels.end(), [&](int64_t label) { return label >= classes; });
   if (too_many || (data_classes > 0 && data_classes != classes)) {
-    const std::string found = data_classes > 0 ? std::to_string(data_classes) : "labels beyond them";
-    throw Error("the model has " + std::to_string(classes) + " classes but there are " + found + " in " +
-                description + "; " + data::classes_remedy(classes) +
+    const std::string found =
+        data_classes > 0 ? "has " + std::to_string(data_classes) : "has labels beyond them";
+    throw Error("the model has " + std::to_string(classes) + " classes, but the data (" + description +
+                ") " + found + "; " + data::classes_remedy(classes) +
                 " (tar shards: correct their .cls members)");
   }
 }
