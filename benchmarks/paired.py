@@ -55,12 +55,19 @@ def stored_interval(pair):
 
 def paired(a, b):
     """Difference b - a in points with its bootstrap interval over images."""
-    d = [int(y) - int(x) for x, y in zip(a, b)]
+    return paired_mean([(a, b)])
+
+
+def paired_mean(pairs):
+    """Mean over pairs (a, b) of models, such as those of several seeds, of the difference b - a in points, with its bootstrap interval over images. The
+    images of all pairs are the same, so an image is drawn with its results in every pair."""
+    d = [sum(int(y[i]) - int(x[i]) for x, y in pairs) for i in range(len(pairs[0][0]))]
     draw = random.Random(0)
-    n, counts = len(d), [d.count(v) for v in (-1, 0, 1)]
+    n, values = len(d), range(-len(pairs), len(pairs) + 1)
+    counts = [d.count(v) for v in values]
     means = []
-    for _ in range(2000):  # the resampled sum depends only on how often each of the three values is drawn
-        s = sum(draw.choices((-1, 0, 1), counts, k=n))
-        means.append(100 * s / n)
+    for _ in range(2000):  # the resampled sum depends only on how often each value is drawn
+        s = sum(draw.choices(values, counts, k=n))
+        means.append(100 * s / n / len(pairs))
     means.sort()
-    return 100 * sum(d) / n, means[50], means[1949]
+    return 100 * sum(d) / n / len(pairs), means[50], means[1949]
