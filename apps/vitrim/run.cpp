@@ -25,6 +25,7 @@
 #include "vitrim/core/log.h"
 #include "vitrim/core/manifest.h"
 #include "vitrim/core/suggest.h"
+#include "vitrim/data/dataset.h"
 
 namespace vitrim::app {
 namespace {
@@ -219,6 +220,11 @@ void run(const RunFlags& flags, const Context& context, const CLI::App& app) {
   if (flags.dry) {
     for (size_t i = 0; i < chain.steps.size(); ++i) tell("%s\n", shown(step_arguments(chain, i)).c_str());
     return;
+  }
+  for (const ChainStep& step : chain.steps) {
+    for (const auto& [flag, value] : step.flags) {
+      if (flag == "calib" || flag == "eval" || flag == "data" || flag == "train") data::check_source(value);
+    }
   }
   fs::create_directories(chain.output);
   std::vector<StepOutcome> outcomes;

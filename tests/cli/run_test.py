@@ -111,7 +111,7 @@ class Run(Case):
         self.assertEqual(self.steps()[0], ["compress", "quantize", "eval", "report"])  # not analyze
 
     def test_a_step_that_fails(self):
-        self.chain(CHAIN.replace('eval = "synthetic:test:20"', 'eval = "missing/"').replace('[[step]]\ncommand = "compress"', '[[step]]\ncommand = "compress"\neval = "synthetic:test:20"')
+        self.chain(CHAIN.replace('eval = "synthetic:test:20"', 'eval = "model.safetensors"').replace('[[step]]\ncommand = "compress"', '[[step]]\ncommand = "compress"\neval = "synthetic:test:20"')
                    .replace('command = "quantize"', 'command = "quantize"\neval = "synthetic:test:20"'))
         error = self.run_vitrim("run", "chain.toml", expect=1).stderr
         self.assertIn("step eval failed", error)
@@ -131,6 +131,7 @@ class Run(Case):
                 ("epochs = 0", "epochs = 2020-01-01", "expected a string in quotes, a number, true, false or a list"),
                 ("remove = 1", "output = 'x'", 'unknown key of analyze "output"'),
                 ("[[step]]", "[[step", "line 9"),
+                ('eval = "synthetic:test:20"', 'eval = "missing/"', "missing/: no such file or folder; name a folder of class folders"),
         ):
             self.chain(CHAIN.replace(old, new, 1))
             error = self.run_vitrim("run", "chain.toml", expect=1).stderr

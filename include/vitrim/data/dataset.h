@@ -122,6 +122,9 @@ struct DatasetOptions {
 /// FormatError, with the byte, if an archive is damaged or truncated. Throws std::invalid_argument if a class
 /// list is combined with tar shards or a class order, and if max_pixels is below 1.
 std::unique_ptr<Dataset> open_dataset(const std::string& source, const DatasetOptions& options = {});
+/// Throws vitrim::Error, as open_dataset() does, if `source` is neither an existing file or folder nor a
+/// generated data set or a pattern of tar shards. Opens nothing.
+void check_source(const std::string& source);
 /// Whether open_dataset() reads `source` as tar shards, which can't be combined with a class list.
 bool is_tar_name(const std::string& source);
 
