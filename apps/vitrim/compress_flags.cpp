@@ -159,8 +159,8 @@ std::string megabytes(int64_t bytes) {
 std::string work_done(const CompressResult& r) {
   if (r.removed.empty()) return r.reason;
   const size_t end = std::min(r.reason.find("; "), r.reason.size());
-  return "removed the attention of " + format_layer_list(r.removed) + " (" + r.reason.substr(0, end) + ")" +
-         r.reason.substr(end);
+  return "removed the attention of " + format_layer_list(r.removed) + " (" +
+         format_choice(r.reason.substr(0, end)) + ")" + r.reason.substr(end);
 }
 
 void print_result(const CompressResult& r, const std::string& output) {

@@ -81,4 +81,11 @@ std::string format_layer_list(const std::vector<int>& layers) {
   return text;
 }
 
+std::string format_choice(const std::string& reason) {
+  const size_t end = std::min(reason.find("; "), reason.size());
+  const size_t comma = reason.find(", ");
+  if (comma >= end) return reason;
+  return "criterion " + reason.substr(0, end) + " search" + reason.substr(end);
+}
+
 }  // namespace vitrim

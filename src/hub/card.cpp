@@ -134,7 +134,7 @@ std::string held_out_images(const CompressResult& r) {
 
 std::string removal(const std::vector<int>& layers, const std::string& reason) {
   return std::string("the attention of ") + (layers.size() == 1 ? "layer " : "layers ") +
-         format_layer_list(layers) + " was removed (" + reason + ")";
+         format_layer_list(layers) + " was removed (" + format_choice(reason) + ")";
 }
 
 std::string what_was_done(const CompressResult& result) {

@@ -259,7 +259,7 @@ Compressed compress(const model::Model& dense, const data::ImageBatch& calibrati
         known ? *options.state->fixed() : choose_static(dense, layers, calibration, options);
     if (options.state && !known) options.state->keep_fixed(options.static_layers);
     watch.lap("choose static");
-    how = " (absorbed, " + select::to_string(options.analyze.search.strategy) + ")";
+    how = " (" + format_choice("absorbed, " + select::to_string(options.analyze.search.strategy)) + ")";
     log_info("making the attention of " + format_layer_list(options.static_layers) + " static");
   }
   if (!options.static_layers.empty())

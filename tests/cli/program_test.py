@@ -164,7 +164,7 @@ class Results(Case):
         self.assertEqual((kinds.count("static"), kinds[1]), (len(kinds) // 2, "none"))
         # Every pass of the search says what it scores; no pass is repeated.
         self.assertEqual(re.findall(r"^absorbed, (.*): \d+ block evaluations in", run.stderr, re.MULTILINE), ["sets of 1 static layer", "sets of 2 static layers"])
-        self.assertRegex(chosen["reason"], r"made static \(absorbed, beam\)")
+        self.assertRegex(chosen["reason"], r"made static \(criterion absorbed, beam search\)")
         self.assertFalse(os.path.exists(self.path("chosen.state")))
         self.refuse("compress", "model.safetensors", *CALIB, "--static", "best:9", "-o", "no.safetensors", says="--static")
         self.refuse("compress", "model.safetensors", *CALIB, "--static", "0", "--remove-attention", "0", "-o", "no.safetensors", says="layer 0 is in both --static")

@@ -64,6 +64,13 @@ TEST(LayerList, Parses) {
   EXPECT_EQ(parse_layer_list("5", 12), (std::vector<int>{5}));
 }
 
+TEST(LayerList, FormatsHowLayersWereChosen) {
+  EXPECT_EQ(format_choice("absorbed, beam"), "criterion absorbed, beam search");
+  EXPECT_EQ(format_choice("te, greedy; pruned, too"), "criterion te, greedy search; pruned, too");
+  EXPECT_EQ(format_choice("named"), "named");
+  EXPECT_EQ(format_choice("named; merged, then pruned"), "named; merged, then pruned");
+}
+
 TEST(LayerList, RejectsTheRest) {
   for (const char* text : {"", ",", "0,", ",0", "0,,1", "a", "1a", "-1", "+1", " 1", "1 ", "0, 1", "1.0",
                            "0x1", "12", "1,1", "99999999999999999999", "0;1"}) {

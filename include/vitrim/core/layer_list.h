@@ -1,5 +1,5 @@
 #pragma once
-// Parses a user's text for which or how many layers: "0,1,3", "3", "25%".
+// Which layers, how many and how chosen: reads a user's text ("0,1,3", "3", "25%") and writes text for users.
 
 #include <string>
 #include <string_view>
@@ -15,5 +15,8 @@ std::vector<int> parse_layer_list(std::string_view text, int num_layers);
 int parse_layer_count(std::string_view text, int num_layers);
 /// {0, 1, 3} to "0,1,3".
 std::string format_layer_list(const std::vector<int>& layers);
+/// How layers were chosen, as a user reads it: "absorbed, beam" (criterion and search, as results store them)
+/// to "criterion absorbed, beam search". What follows "; " and any other text stay as they are.
+std::string format_choice(const std::string& reason);
 
 }  // namespace vitrim
