@@ -173,6 +173,22 @@ bool ModelSpec::merges() const {
   return std::any_of(blocks.begin(), blocks.end(), [](const BlockSpec& block) { return block.merge > 0; });
 }
 
+std::vector<int> ModelSpec::layers_made_static(const ModelSpec& before) const {
+  std::vector<int> layers;
+  for (size_t i = 0; i < std::min(blocks.size(), before.blocks.size()); ++i) {
+    if (blocks[i].attention == AttentionKind::kStatic && before.blocks[i].attention != AttentionKind::kStatic)
+      layers.push_back(static_cast<int>(i));
+  }
+  return layers;
+}
+
+bool ModelSpec::merges_more(const ModelSpec& before) const {
+  for (size_t i = 0; i < std::min(blocks.size(), before.blocks.size()); ++i) {
+    if (blocks[i].merge > before.blocks[i].merge) return true;
+  }
+  return false;
+}
+
 namespace {
 
 void validate_segmentation(const ModelSpec& spec) {

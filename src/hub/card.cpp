@@ -220,15 +220,12 @@ std::string card(const std::string& name, const TrainResult& r, const ModelSpec&
 }
 
 void describe(const CompressResult& r, const std::string& quantization_config) {
-  bool made_static = false;
-  for (size_t i = 0; i < std::min(r.dense_spec.blocks.size(), r.compressed_spec.blocks.size()); ++i) {
-    made_static |= r.compressed_spec.blocks[i].attention == AttentionKind::kStatic &&
-                   r.dense_spec.blocks[i].attention != AttentionKind::kStatic;
-  }
-  const std::string task = r.quantization                      ? "quantize"
-                           : r.compressed_spec.merges()        ? "merge"
-                           : r.removed.empty() && !made_static ? "prune"
-                                                               : "compress";
+  const bool changes_attention =
+      !r.removed.empty() || !r.compressed_spec.layers_made_static(r.dense_spec).empty();
+  const std::string task = r.quantization                                ? "quantize"
+                           : r.compressed_spec.merges_more(r.dense_spec) ? "merge"
+                           : changes_attention                           ? "compress"
+                                                                         : "prune";
   describe_folder(r.output, r.compressed_spec, {task, r.model, quantization_config}, r.manifest,
                   [&](const std::string& license) { return card(name_of(r.output), r, license); });
 }

@@ -20,8 +20,10 @@ std::string method_of(const CompressResult& result) {
     if (done) text += (text.empty() ? "" : ", ") + std::string(what);
   };
   add(!result.removed.empty(), "attention removed");
+  add(!result.compressed_spec.layers_made_static(result.dense_spec).empty(), "attention made static");
   add(pruned_blocks(result) > 0, "channels pruned");
-  add(result.compressed_spec.merges() && !result.dense_spec.merges(), "tokens merged");
+  add(result.compressed_spec.merges_more(result.dense_spec), "tokens merged");
+  add(result.quantization.has_value(), "int8");
   return text.empty() ? "masked or refitted only" : text;
 }
 

@@ -47,12 +47,7 @@ int attention_layers(const ModelSpec& spec) {
 
 std::string sentence(const CompressResult& result) {
   const size_t pruned = pruned_blocks(result);
-  std::vector<int> fixed;
-  for (size_t i = 0; i < result.dense_spec.blocks.size() && i < result.compressed_spec.blocks.size(); ++i) {
-    if (result.compressed_spec.blocks[i].attention == AttentionKind::kStatic &&
-        result.dense_spec.blocks[i].attention != AttentionKind::kStatic)
-      fixed.push_back(static_cast<int>(i));
-  }
+  const std::vector<int> fixed = result.compressed_spec.layers_made_static(result.dense_spec);
   std::string text;
   if (!result.removed.empty()) {
     text = std::to_string(result.removed.size()) + " of " +

@@ -225,6 +225,11 @@ TEST(Hub, TheTaskIsThatOfTheCommand) {
   EXPECT_EQ(task(), "compress");
   r.dense_spec = r.compressed_spec;  // the filters were there before
   EXPECT_EQ(task(), "prune");
+  r.compressed_spec.blocks[0].merge = 2;
+  EXPECT_EQ(task(), "merge");
+  r.dense_spec = r.compressed_spec;  // the pairs were merged before
+  r.removed = {1};
+  EXPECT_EQ(task(), "compress");
 }
 
 }  // namespace

@@ -142,6 +142,18 @@ TEST(Report, BytesThatAreNoUtf8AreShownNotThrown) {
                          "t\xff"));
 }
 
+TEST(Report, TheComparisonNamesEveryMethod) {
+  vitrim::CompressResult one = fixture::compress({}), two = fixture::compress({1, 3, 4}, 0.714);
+  one.compressed_spec = one.dense_spec;
+  one.compressed_spec.blocks[0].attention = vitrim::AttentionKind::kStatic;
+  one.compressed_spec.blocks[1].merge = 2;
+  two.quantization.emplace();
+  const std::string page =
+      render({{"one.json", vitrim::to_json(one)}, {"two.json", vitrim::to_json(two)}}, "t");
+  EXPECT_EQ(count(page, "\"method\":\"attention made static, tokens merged\""), 1u);
+  EXPECT_EQ(count(page, "\"method\":\"attention removed, int8\""), 1u);
+}
+
 TEST(Report, SeveralOfOneKindAreCompared) {
   const std::string page = render({{"a/one.json", vitrim::to_json(fixture::compress({1, 3, 4}, 0.776))},
                                    {"a/two.json", vitrim::to_json(fixture::compress({0, 1, 2}, 0.714))},

@@ -188,6 +188,10 @@ struct ModelSpec {
   /// token from each half of the other tokens.
   int64_t most_merged(int block) const { return (attention_tokens(block) - prefix_tokens()) / 2; }
   bool merges() const;
+  /// Compared with the model from which this one was made, whose blocks are the same in number: the blocks
+  /// whose attention was made static, and whether any block merges more pairs.
+  std::vector<int> layers_made_static(const ModelSpec& before) const;
+  bool merges_more(const ModelSpec& before) const;
   /// Whether any layer is int8.
   bool quantized() const;
   /// Width of the features that the classifier reads.
