@@ -74,7 +74,7 @@ std::string table(const std::string& base, int64_t base_params, int64_t base_mac
   std::string out = "| model | parameters | multiply-adds |";
   if (shown) out += " " + std::string(shown->headline_name()) + " (95 % interval) |";
   out += std::string("\n|---|---|---|") + (shown ? "---|" : "") + "\n";
-  out += row("original: `" + base + "`", base_params, base_macs, before);
+  out += row("base model: `" + base + "`", base_params, base_macs, before);
   return out + row("this model", params, macs, after) + "\n";
 }
 
@@ -91,7 +91,7 @@ std::string use(const std::string& name, const ModelSpec& spec) {
                               "\")  # a torch.nn.Module; from a hub: vitrim.from_pretrained(\"owner/name\")");
   out += spec.preprocess
              ? "`transformers.AutoImageProcessor.from_pretrained` reads `preprocessor_config.json`. "
-             : "The original does not state how its images are normalised, so there is no "
+             : "The base model does not state how its images are normalised, so there is no "
                "`preprocessor_config.json`. ";
   out += "The command line takes the folder as well: `vitrim eval " + name + " --data labelled_images/`.\n\n";
   if (spec.segmentation) return out;
@@ -183,7 +183,7 @@ std::string card(const std::string& name, const CompressResult& r, const std::st
   if (r.held_out_agreement > 0)
     out +=
         "On " + held_out_images(r) +
-        "calibration images that were kept out of the fit, it predicts the same class as the original on " +
+        "calibration images that were kept out of the fit, it predicts the same class as the base model on " +
         percent(r.held_out_agreement) + " (mean KL divergence " + formatted("%.3g", r.held_out_kl) +
         " nats).\n\n";
   if (r.quantization)
