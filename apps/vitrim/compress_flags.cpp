@@ -124,15 +124,19 @@ pipeline::CompressOptions CompressionFlags::options(int blocks, distributed::Gro
 
 void EvaluationFlags::add_to(CLI::App& command) {
   command.add_option("--eval", eval, "labelled images on which both models are evaluated");
+  command
+      .add_option("--eval-images", images,
+                  "number of images of --eval to use, spread over the classes; default: all")
+      ->check(CLI::PositiveNumber);
   command.add_option("--eval-resize", resize,
                      "short side of the evaluation images before the crop in pixels, or none; default: as "
                      "for calibration images");
   features.add_to(command);
 }
 
-std::unique_ptr<data::Dataset> EvaluationFlags::open(const CommonFlags& common, const DataFlags& data,
-                                                     const model::Model& model, const std::string& name,
-                                                     eval::AccuracyOptions& accuracy) const {
+std::shared_ptr<const data::Dataset> EvaluationFlags::open(const CommonFlags& common, const DataFlags& data,
+                                                           const model::Model& model, const std::string& name,
+                                                           eval::AccuracyOptions& accuracy) const {
   if (eval.empty()) return nullptr;
   DataFlags eval_data = data;
   if (!resize.empty()) eval_data.resize = resize;
@@ -142,7 +146,8 @@ std::unique_ptr<data::Dataset> EvaluationFlags::open(const CommonFlags& common, 
   accuracy.max_corrupt = data.max_corrupt;
   segmentation.apply(model.spec(), accuracy);
   features.apply(eval_data, model.spec(), accuracy);
-  auto out = data::open_dataset(eval, eval_data.dataset(model.spec()));
+  const auto out =
+      eval::spread_evaluated(data::open_dataset(eval, eval_data.dataset(model.spec())), images, accuracy);
   eval::check_evaluable(model, *out, accuracy);
   return out;
 }

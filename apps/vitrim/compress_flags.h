@@ -37,14 +37,15 @@ struct PruneFlags {
 /// --eval and the flags that belong to it.
 struct EvaluationFlags {
   std::string eval, resize;
+  int64_t images = 0;  ///< 0: all
   FeatureFlags features;
   SegmentationFlags segmentation;  ///< commands that read models for segmentation add its flags
   void add_to(CLI::App& command);
   /// Opens and checks the images (labels, classes) before the long work, so that mistakes are reported at
   /// once; null without --eval.
-  std::unique_ptr<data::Dataset> open(const CommonFlags& common, const DataFlags& data,
-                                      const model::Model& model, const std::string& name,
-                                      eval::AccuracyOptions& accuracy) const;
+  std::shared_ptr<const data::Dataset> open(const CommonFlags& common, const DataFlags& data,
+                                            const model::Model& model, const std::string& name,
+                                            eval::AccuracyOptions& accuracy) const;
 };
 
 /// The options that compress and sweep share.

@@ -73,7 +73,6 @@ void run(const EvalFlags& flags, const Context& context) {
   const auto model = flags.model.load(flags.common.precision);
   const std::shared_ptr<const data::Dataset> whole = data::open_dataset(
       flags.source, flags.retrieval ? flags.data.unlabelled() : flags.data.dataset(model->spec()));
-  const auto dataset = data::spread_images(whole, flags.images);
   eval::AccuracyOptions options;
   options.preprocess = flags.data.preprocess(model->spec(), flags.model.model);
   options.batch_size = flags.common.batch_size;
@@ -82,10 +81,7 @@ void run(const EvalFlags& flags, const Context& context) {
   options.group = group.get();
   flags.segmentation.apply(model->spec(), options);
   flags.features.apply(flags.data, model->spec(), options);
-  if (dataset != whole && options.gallery && options.gallery->fingerprint() == whole->fingerprint())
-    throw UsageError(
-        "--train and --data are the same images, so with --images each would be its own nearest neighbour; "
-        "leave --images out, or name other images with --train");
+  const auto dataset = eval::spread_evaluated(whole, flags.images, options);
   std::unique_ptr<runtime::Engine> engine;
   if (flags.engine == "native") {
     const std::string reason = runtime::why_not(model->spec());

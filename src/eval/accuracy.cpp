@@ -3,11 +3,13 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "eval/chunks.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
 #include "vitrim/data/class_list.h"
+#include "vitrim/data/loader.h"
 #include "vitrim/distributed/group.h"
 #include "vitrim/eval/cost.h"
 #include "vitrim/eval/features.h"
@@ -63,9 +65,8 @@ void check_labels(const model::Model& model, const std::vector<int64_t>& labels,
   if (too_many || (data_classes > 0 && data_classes != classes)) {
     const std::string found =
         data_classes > 0 ? "has " + std::to_string(data_classes) : "has labels beyond them";
-    throw Error("the model has " + std::to_string(classes) + " classes, but the data (" + description +
-                ") " + found + "; " + data::classes_remedy(classes) +
-                " (tar shards: correct their .cls members)");
+    throw Error("the model has " + std::to_string(classes) + " classes, but the data (" + description + ") " +
+                found + "; " + data::classes_remedy(classes) + " (tar shards: correct their .cls members)");
   }
 }
 
@@ -132,6 +133,17 @@ EvalResult finish(const model::Model& model, Counter counter, const std::string&
 }
 
 }  // namespace
+
+std::shared_ptr<const data::Dataset> spread_evaluated(const std::shared_ptr<const data::Dataset>& whole,
+                                                      int64_t count, const AccuracyOptions& options) {
+  auto part = data::spread_images(whole, count);
+  if (part != whole && options.gallery && options.gallery->fingerprint() == whole->fingerprint())
+    throw std::invalid_argument(
+        "the training images are the images to evaluate, so with a number of images each of them would be "
+        "its "
+        "own nearest neighbour; leave the number out, or name other training images");
+  return part;
+}
 
 void check_evaluable(const model::Model& model, const data::Dataset& dataset,
                      const AccuracyOptions& options) {

@@ -26,7 +26,7 @@ class Quantize(Case):
         return self.json_of("quantize", "model.safetensors", *arguments, "-o", output)
 
     def test_every_layer_of_the_blocks(self):
-        result = self.quantize(*CALIB, "--images", "16", "--eval", "synthetic:test:40", "--report", "page.html")
+        result = self.quantize(*CALIB, "--images", "16", "--eval", "synthetic:test:80", "--eval-images", "40", "--report", "page.html")
         self.assertEqual(int8_of(self.path("q.safetensors")), [["qkv", "proj", "fc1", "fc2"]] * 4)
         layers = result["quantization"]["layers"]
         self.assertEqual(len(layers), 16)

@@ -36,6 +36,12 @@ struct AccuracyOptions {
       nullptr;  ///< the ranks that each evaluate a share of the images; null: this process alone
 };
 
+/// The images on which `options` evaluate a model if `count` of `whole` are asked for: spread over the
+/// classes as data::spread_images() spreads them; 0: all. Throws std::invalid_argument if the gallery is
+/// `whole` and images are left out, because then every image would be its own nearest neighbour.
+std::shared_ptr<const data::Dataset> spread_evaluated(const std::shared_ptr<const data::Dataset>& whole,
+                                                      int64_t count, const AccuracyOptions& options);
+
 /// Checks, without decoding an image, everything that evaluate() refuses: no labels (or masks), classes that
 /// are not the model's, neither classifier nor gallery. Throws vitrim::Error.
 void check_evaluable(const model::Model& model, const data::Dataset& dataset,
