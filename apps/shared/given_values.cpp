@@ -20,7 +20,8 @@ bool is_output(const CLI::Option& option) {
 
 // Outputs that are documents; other outputs are models.
 bool is_result(const CLI::Option& option, const CLI::App& command) {
-  const std::string name = option.get_name(), of = command.get_name();
+  const std::string name = option.get_name();
+  const std::string& of = command.get_name();
   if (name == "--output") return of == "report" || of == "analyze";
   return is_output(option) && name != "--state";
 }

@@ -46,7 +46,7 @@ std::string nearest(std::string_view word, const std::vector<std::string>& valid
 }
 
 std::string close_to(std::string_view word, const std::vector<std::string>& valid) {
-  const std::string best = nearest(word, valid);
+  std::string best = nearest(word, valid);
   const std::string_view letters = word.substr(std::min(word.find_first_not_of('-'), word.size()));
   if (edit_distance(word.substr(0, 256), best) <= std::max<size_t>(1, letters.size() / 3)) return best;
   const std::string part = "-" + std::string(letters) + "-";
