@@ -80,6 +80,14 @@ for images in 100 300 600; do row "static_3_images_$images" --static 0,1,3 --ima
 # Layers chosen by a search for static layers.
 row static_best_3 --static best:3
 row static_best_6 --static best:6
+# A second pass over all blocks, and epochs in which two neighbouring blocks are fitted together.
+for kind in static removed; do
+  case $kind in static) how=--static ;; removed) how=--remove-attention ;; esac
+  row "${kind}_3_sweeps_2" "$how" 0,1,3 --sweeps 2
+  row "${kind}_3_pair_epochs_1" "$how" 0,1,3 --set fit.pair_epochs=1
+done
+row static_3_pair_epochs_2 --static 0,1,3 --set fit.pair_epochs=2
+row static_6_pair_epochs_1 --static 0,1,2,3,4,6 --set fit.pair_epochs=1
 # Random crops of the same images in addition.
 for views in 4 16; do
   row "removed_3_views_$views" --remove-attention 0,1,3 --views "$views"

@@ -67,6 +67,11 @@ def fitted_on(row):
     text = flag(row, "--images") or SOURCES.get(source, source)
     if views := flag(row, "--views"):
         text += f", {views} views each"
+    if sweeps := flag(row, "--sweeps"):
+        text += f", {sweeps} passes over all blocks"
+    if (setting := flag(row, "--set")).startswith("fit.pair_epochs="):
+        epochs = setting.split("=")[1]
+        text += f", {epochs} {'epoch' if epochs == '1' else 'epochs'} of two blocks together"
     if epochs := flag(row, "--distill-epochs"):
         text += f", distilled for at most {epochs} epochs"
     return text
