@@ -46,8 +46,10 @@ std::unique_ptr<Dataset> open_dataset(const std::string& source, const DatasetOp
   if (is_synthetic(source)) return open_synthetic(source);
   if (is_synthetic_masks(source)) return open_synthetic_masks(source);
   if (is_ade20k(source)) return open_ade20k(source, options);
-  if (fs::is_directory(source)) return open_image_folder(source, options);
-  if (!fs::exists(source)) return open_tar_shards(source, options);  // a pattern with braces
+  std::error_code error;
+  const fs::file_status status = fs::status(source, error);
+  if (fs::is_directory(status)) return open_image_folder(source, options);
+  if (!fs::exists(status)) return open_tar_shards(source, options);  // a pattern with braces
   std::string extension = fs::path(source).extension().string();
   if (extension == ".bin" || extension == ".BIN") return open_cifar(source);
   if (is_tar_name(source)) return open_tar_shards(source, options);

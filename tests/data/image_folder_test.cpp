@@ -131,5 +131,16 @@ TEST_F(ImageFolder, FingerprintIsOfNamesAndSizesNotOfThePlace) {
   EXPECT_NE(open_dataset(root())->fingerprint(), here);
 }
 
+TEST_F(ImageFolder, ItsSourceIsCheckedWithoutOpeningIt) {
+  fs::create_directories(root());  // without an image, which only open_dataset() refuses
+  for (const std::string& source : {root(), std::string("synthetic:test:3"),
+                                    std::string("synthetic-masks:val"), std::string("train-{0..1}.tar")})
+    EXPECT_NO_THROW(check_source(source)) << source;
+  EXPECT_THROW(open_dataset(root()), Error);
+  for (const std::string source : {"", "nowhere/", "synthetics"})
+    EXPECT_EQ(message_of<Error>([&] { check_source(source); }),
+              message_of<Error>([&] { open_dataset(source); }));
+}
+
 }  // namespace
 }  // namespace vitrim::data
