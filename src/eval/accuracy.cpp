@@ -139,9 +139,8 @@ std::shared_ptr<const data::Dataset> spread_evaluated(const std::shared_ptr<cons
   auto part = data::spread_images(whole, count);
   if (part != whole && options.gallery && options.gallery->fingerprint() == whole->fingerprint())
     throw std::invalid_argument(
-        "the training images are the images to evaluate, so with a number of images each of them would be "
-        "its "
-        "own nearest neighbour; leave the number out, or name other training images");
+        "the training images are the images to evaluate, so in a part of them every image would be its own "
+        "nearest neighbour; leave the number of images out, or name other training images");
   return part;
 }
 
