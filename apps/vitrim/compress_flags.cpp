@@ -146,7 +146,7 @@ std::shared_ptr<const data::Dataset> EvaluationFlags::open(const CommonFlags& co
   accuracy.max_corrupt = data.max_corrupt;
   segmentation.apply(model.spec(), accuracy);
   features.apply(eval_data, model.spec(), accuracy);
-  const auto out =
+  auto out =
       eval::spread_evaluated(data::open_dataset(eval, eval_data.dataset(model.spec())), images, accuracy);
   eval::check_evaluable(model, *out, accuracy);
   return out;
