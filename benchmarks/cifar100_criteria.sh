@@ -3,7 +3,7 @@
 # and absorbed on unlabelled training images: the sets that transfer entropy and the distortion after absorption choose, and three random sets
 # (python3's random.sample, seeds 0 to 2). The 5,000 test images only evaluate. All rows start from dense.seed0 of cifar100_static.sh.
 # usage: benchmarks/cifar100_criteria.sh [RESULTS_DIR]; needs the folder with real data beside the project (or VITRIM_SHARED) and
-# build/cifar100/dense.seed0.safetensors. Resumable: existing rows are kept. IMAGES ("8000 1000") sets the numbers of images of the fits. Table:
+# build/cifar100/dense.seed0.safetensors. Resumable: existing rows are kept. IMAGES ("4000 1000") sets the numbers of images of the fits. Table:
 # benchmarks/cifar100_criteria_table.py.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -26,7 +26,7 @@ for seed in 0 1 2; do
   sets[random_$seed]=$(python3 -c 'import random, sys; print(",".join(map(str, sorted(random.Random(int(sys.argv[1])).sample(range(12), 3)))))' "$seed")
 done
 for criterion in absorbed te; do sets[$criterion]=$(chosen "$criterion"); done
-for images in ${IMAGES:-8000 1000}; do
+for images in ${IMAGES:-4000 1000}; do
   for name in absorbed te random_0 random_1 random_2; do
     row=$name.images$images
     [ -s "$out/$row.json" ] || "$vitrim" compress "${common[@]}" --images "$images" --memory 8 --eval "$work/test.bin" --remove-attention "${sets[$name]}" \

@@ -19,8 +19,11 @@ NAMES = {"absorbed": "distortion after absorption (default)", "te": "transfer en
 def table(folder):
     lines = ["| set of three | layers | unlabelled images | held-out KL | top-1 (95 % interval) | against dense (95 % interval) | against the default's set, McNemar p |",
              "|---|---|---|---|---|---|---|"]
-    rows = [(int(match[2]), read_row(folder, name)["held_out_kl"], match[1], read_row(folder, name))
-            for name in row_names(folder) if (match := re.fullmatch(r"(\w+)\.images(\d+)", name))]
+    rows = []
+    for name in row_names(folder):
+        if match := re.fullmatch(r"(\w+)\.images(\d+)", name):
+            row = read_row(folder, name)
+            rows.append((int(match[2]), row["held_out_kl"], match[1], row))
     default = {images: row["compressed"]["correct"] for images, _, name, row in rows if name == "absorbed"}
     for images, kl, name, row in sorted(rows, key=lambda one: one[:3]):
         result = row["compressed"]
