@@ -93,6 +93,18 @@ void FeatureFlags::apply(const DataFlags& data, const ModelSpec& spec,
   if (neighbours > 0) accuracy.neighbours = neighbours;
 }
 
+std::shared_ptr<const data::Dataset> spread_images(const std::shared_ptr<const data::Dataset>& whole,
+                                                   int64_t count, const eval::AccuracyOptions& accuracy,
+                                                   const std::string& images_flag,
+                                                   const std::string& count_flag) {
+  auto part = data::spread_images(whole, count);
+  if (part != whole && eval::is_gallery(*whole, accuracy))
+    throw UsageError("--train and " + images_flag + " are the same images, so with " + count_flag +
+                     " each would be its own nearest neighbour; leave " + count_flag +
+                     " out, or name other images with --train");
+  return part;
+}
+
 void SegmentationFlags::add_to(CLI::App& command) {
   command
       .add_option("--window", window,

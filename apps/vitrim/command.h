@@ -55,6 +55,13 @@ struct FeatureFlags {
   void apply(const DataFlags& data, const ModelSpec& spec, eval::AccuracyOptions& accuracy) const;
 };
 
+/// `count` of the images that `accuracy` will evaluate, spread over the classes; 0: all. Throws UsageError,
+/// which names the flags of the images and of their number, if a part of the --train images is asked for.
+std::shared_ptr<const data::Dataset> spread_images(const std::shared_ptr<const data::Dataset>& whole,
+                                                   int64_t count, const eval::AccuracyOptions& accuracy,
+                                                   const std::string& images_flag,
+                                                   const std::string& count_flag);
+
 /// The manifest of this call.
 Manifest manifest_of(const Context& context, const CommonFlags& flags, const std::string& data_fingerprint);
 

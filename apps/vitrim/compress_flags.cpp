@@ -146,8 +146,8 @@ std::shared_ptr<const data::Dataset> EvaluationFlags::open(const CommonFlags& co
   accuracy.max_corrupt = data.max_corrupt;
   segmentation.apply(model.spec(), accuracy);
   features.apply(eval_data, model.spec(), accuracy);
-  auto out =
-      eval::spread_evaluated(data::open_dataset(eval, eval_data.dataset(model.spec())), images, accuracy);
+  auto out = spread_images(data::open_dataset(eval, eval_data.dataset(model.spec())), images, accuracy,
+                           "--eval", "--eval-images");
   eval::check_evaluable(model, *out, accuracy);
   return out;
 }

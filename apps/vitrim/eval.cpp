@@ -81,7 +81,7 @@ void run(const EvalFlags& flags, const Context& context) {
   options.group = group.get();
   flags.segmentation.apply(model->spec(), options);
   flags.features.apply(flags.data, model->spec(), options);
-  const auto dataset = eval::spread_evaluated(whole, flags.images, options);
+  const auto dataset = spread_images(whole, flags.images, options, "--data", "--images");
   std::unique_ptr<runtime::Engine> engine;
   if (flags.engine == "native") {
     const std::string reason = runtime::why_not(model->spec());

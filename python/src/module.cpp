@@ -168,7 +168,11 @@ std::string evaluate(const ModelPointer& model, const Images& images, const Imag
   run_job(notify, common.threads, [&] {
     model->set_compute_dtype(model::parse_compute_dtype(common.precision));
     if (reference) reference->set_compute_dtype(model::parse_compute_dtype(common.precision));
-    const auto some = eval::spread_evaluated(images, common.images, accuracy);
+    const std::shared_ptr<const data::Dataset> some = data::spread_images(images, common.images);
+    if (some != images && eval::is_gallery(*images, accuracy))
+      throw std::invalid_argument(
+          "train and images are the same images, so with count each would be its own nearest neighbour; "
+          "leave count out, or pass other images as train");
     EvalResult result =
         reference ? eval::evaluate_retrieval(*model, *reference, *some, accuracy, common.eval_preprocess,
                                              features.neighbours, features.against)

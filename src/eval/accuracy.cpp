@@ -3,13 +3,11 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <stdexcept>
 
 #include "eval/chunks.h"
 #include "vitrim/core/error.h"
 #include "vitrim/core/log.h"
 #include "vitrim/data/class_list.h"
-#include "vitrim/data/loader.h"
 #include "vitrim/distributed/group.h"
 #include "vitrim/eval/cost.h"
 #include "vitrim/eval/features.h"
@@ -134,14 +132,8 @@ EvalResult finish(const model::Model& model, Counter counter, const std::string&
 
 }  // namespace
 
-std::shared_ptr<const data::Dataset> spread_evaluated(const std::shared_ptr<const data::Dataset>& whole,
-                                                      int64_t count, const AccuracyOptions& options) {
-  auto part = data::spread_images(whole, count);
-  if (part != whole && options.gallery && options.gallery->fingerprint() == whole->fingerprint())
-    throw std::invalid_argument(
-        "the training images are the images to evaluate, so in a part of them every image would be its own "
-        "nearest neighbour; leave the number of images out, or name other training images");
-  return part;
+bool is_gallery(const data::Dataset& images, const AccuracyOptions& options) {
+  return options.gallery && options.gallery->fingerprint() == images.fingerprint();
 }
 
 void check_evaluable(const model::Model& model, const data::Dataset& dataset,

@@ -218,7 +218,7 @@ void check_gallery(const model::Model& model, const data::Dataset& dataset, cons
 EvalResult evaluate_features(const model::Model& model, const data::Dataset& dataset,
                              const AccuracyOptions& options) {
   check_gallery(model, dataset, *options.gallery);
-  const bool same = dataset.fingerprint() == options.gallery->fingerprint();
+  const bool same = is_gallery(dataset, options);
   if (same && options.probe)
     throw Error(
         "--train and --data are the same images; a probe must be evaluated on images that it was "

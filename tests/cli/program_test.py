@@ -178,8 +178,11 @@ class Results(Case):
         self.assertEqual((some["images"], some["correct"]), (10, whole["correct"][::4]))
         self.assertNotEqual(some["manifest"]["data_fingerprint"], whole["manifest"]["data_fingerprint"])
         self.assertIn("10 images spread over synthetic set, test, 40 images", self.run_vitrim(*evaluate, "--images", "10").stdout)
-        self.refuse(*evaluate, "--images", "10", "--train", "synthetic:test:40", says="the training images are the images to evaluate")
+        self.refuse(*evaluate, "--images", "10", "--train", "synthetic:test:40", says="--train and --data are the same images", expect=2)
         self.refuse(*evaluate, "--images", "0", says="--images", expect=2)
+        quantize = ("quantize", "model.safetensors", "-o", "no.safetensors", "--eval-images", "10")
+        self.refuse(*quantize, says="--eval-images applies to the images of --eval", expect=2)
+        self.refuse(*quantize, "--eval", "synthetic:test:40", "--train", "synthetic:test:40", says="leave --eval-images out", expect=2)
 
     def test_compress_with_views(self):
         compress = ("compress", "model.safetensors", "--calib", "synthetic:calib:64", "--remove-attention", "1", "--epochs", "0")

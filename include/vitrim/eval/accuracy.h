@@ -36,11 +36,9 @@ struct AccuracyOptions {
       nullptr;  ///< the ranks that each evaluate a share of the images; null: this process alone
 };
 
-/// The images on which `options` evaluate a model if `count` of `whole` are asked for: spread over the
-/// classes as data::spread_images() spreads them; 0: all. Throws std::invalid_argument if the gallery is
-/// `whole` and images are left out, because then every image would be its own nearest neighbour.
-std::shared_ptr<const data::Dataset> spread_evaluated(const std::shared_ptr<const data::Dataset>& whole,
-                                                      int64_t count, const AccuracyOptions& options);
+/// Whether `images` are also the gallery of `options`. If they are, all of them must be evaluated: evaluate()
+/// leaves out an image's own features only where both are the same images.
+bool is_gallery(const data::Dataset& images, const AccuracyOptions& options);
 
 /// Checks, without decoding an image, everything that evaluate() refuses: no labels (or masks), classes that
 /// are not the model's, neither classifier nor gallery. Throws vitrim::Error.
